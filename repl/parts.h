@@ -1,0 +1,55 @@
+/* How replication is put together inside repl/: the shared state, and what its two sides ask of each other.
+ *
+ * replication.c makes and frees this and forwards the public calls; master.c owns everything about serving replicas
+ * (backlog, link, snapshots for full sync, WAIT, fail-over); replica.c owns everything about following a master. Exactly one
+ * history exists; whoever changes it goes through the functions below, so that backlog and ids never disagree. */
+#ifndef SLIPSTREAM_REPL_PARTS_H
+#define SLIPSTREAM_REPL_PARTS_H
+
+#include "repl/link_handle.h"
+#include "repl/replication.h"
+
+struct master_side;
+struct replica_side;
+
+struct replication {
+    struct loop *loop;
+    struct keyspace *keyspace;
+    struct repl_settings *settings;
+    struct rdb_settings *rdb_settings;
+    const char *executable;
+    int listening_port;
+    struct replication_host host;
+    struct replication_stats stats;
+    struct history history;
+    struct master_side *master;
+    struct replica_side *replica;
+};
+
+/* --- offered by master.c --- */
+struct master_side *master_side_new(struct replication *r);
+void master_side_free(struct master_side *m);
+void master_side_cron(struct replication *r, int64_t now_ms);
+void master_side_before_sleep(struct replication *r);
+/* Makes sure a backlog exists whose next byte is history.offset + 1. A replica keeps one from its first sync on. */
+int master_side_open_backlog(struct replication *r);
+/* The history was replaced (full sync): drops our replicas and empties the window. */
+void master_side_history_replaced(struct replication *r);
+/* Same stream, other id (+CONTINUE with a new id, promotion): replicas reconnect to learn it; the window stays. */
+void master_side_history_renamed(struct replication *r, const char *why);
+/* Bytes of our master, whole commands, appended as they came: advances history.offset by len. */
+void master_side_relay(struct replication *r, const uint8_t *data, size_t len);
+/* Fail-over, target side is a plain master again afterwards. Called by replica.c when the handshake with the target ends. */
+void master_side_failover_ended(struct replication *r, bool good);
+bool master_side_failover_target(const struct replication *r, const char **host, int *port); /* we connect with PSYNC ... FAILOVER */
+
+/* --- offered by replica.c --- */
+struct replica_side *replica_side_new(struct replication *r);
+void replica_side_free(struct replica_side *s);
+void replica_side_cron(struct replication *r, int64_t now_ms);
+void replica_side_info(const struct replication *r, struct outq *out); /* INFO replication's lines of a replica, after role: */
+
+/* --- offered by replication.c --- */
+void replication_info_field(struct outq *out, const char *format, ...) __attribute__((format(printf, 2, 3))); /* + "\r\n" */
+
+#endif

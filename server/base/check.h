@@ -1,0 +1,19 @@
+/* CHECK: our own invariants, always on. Never used for bytes from disk, a client or a peer: those are errors, not faults.
+ *
+ * A failed CHECK logs the expression, place and backtrace in Redis's bug-report wording and aborts. */
+#ifndef SLIPSTREAM_BASE_CHECK_H
+#define SLIPSTREAM_BASE_CHECK_H
+
+_Noreturn void check_failed(const char *expression, const char *file, int line);
+
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (__builtin_expect(!(condition), 0)) check_failed(#condition, __FILE__, __LINE__);                           \
+    } while (0)
+
+#define UNREACHABLE() check_failed("unreachable", __FILE__, __LINE__)
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#endif

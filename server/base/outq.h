@@ -1,0 +1,55 @@
+/* An output queue: bytes waiting to leave, in a chain of chunks. Replies are written straight into it.
+ *
+ * Invariants: `cursor` points into the tail chunk and `limit` at its end (both NULL when there is no chunk); bytes before
+ * `cursor` are final, so a chunk may be in flight to the kernel while more is appended behind; the bytes of a chunk never
+ * move. Only outq_consume() gives chunks back, from the head. Chunks of the common size are recycled (per thread). */
+#ifndef SLIPSTREAM_BASE_OUTQ_H
+#define SLIPSTREAM_BASE_OUTQ_H
+
+#include "server/base/bytes.h"
+
+#define OUTQ_CHUNK_BYTES (16 * 1024) /* a common chunk with its header */
+
+struct outq_chunk {
+    struct outq_chunk *next;
+    uint32_t capacity; /* bytes in data */
+    uint32_t filled;   /* set when the chunk stops being the tail; the tail's fill is `cursor - data` */
+    uint32_t consumed; /* bytes at the front that have left */
+    uint8_t data[];
+};
+
+struct outq {
+    struct outq_chunk *head, *tail;
+    uint8_t *cursor, *limit;
+    size_t full_bytes; /* unconsumed bytes in all chunks but the tail */
+};
+
+uint8_t *outq_grow(struct outq *q, size_t n); /* slow path of outq_reserve */
+
+/* At least n contiguous writable bytes; write, then outq_commit(q, end of what was written). n of any size. */
+static inline uint8_t *outq_reserve(struct outq *q, size_t n)
+{
+    if (__builtin_expect((size_t)(q->limit - q->cursor) >= n && q->cursor, 1)) return q->cursor;
+    return outq_grow(q, n);
+}
+
+static inline void outq_commit(struct outq *q, uint8_t *end)
+{
+    q->cursor = end;
+}
+
+void outq_append(struct outq *q, const void *data, size_t len); /* fills the tail, then new chunks */
+size_t outq_pending(const struct outq *q);                      /* bytes not yet consumed */
+size_t outq_memory(const struct outq *q);                       /* heap bytes held */
+
+static inline bool outq_empty(const struct outq *q)
+{
+    return !q->head || (q->head == q->tail && q->cursor == q->head->data + q->head->consumed);
+}
+
+struct bytes outq_front(const struct outq *q);       /* first contiguous run of unconsumed bytes; len 0 when empty */
+void outq_consume(struct outq *q, size_t n);         /* n bytes, possibly over several chunks, have left */
+void outq_move(struct outq *to, struct outq *from);  /* appends from's bytes behind to's; from is empty afterwards */
+void outq_clear(struct outq *q);                     /* drops everything */
+
+#endif

@@ -1,0 +1,36 @@
+/* Sessions that wait: WAIT, CLIENT PAUSE, BLPOP and its kind (those arrive with their types).
+ *
+ * A blocked session's further requests stay in its query buffer until it is unblocked. */
+#ifndef SLIPSTREAM_CORE_BLOCKING_H
+#define SLIPSTREAM_CORE_BLOCKING_H
+
+#include "server/core/session.h"
+
+struct blocking;
+
+enum blocked_kind { BLOCKED_WAIT, BLOCKED_PAUSE, BLOCKED_KEYS, BLOCKED_SHUTDOWN };
+
+struct blocked {
+    enum blocked_kind kind;
+    struct session *session;
+    struct list_node node;
+    int64_t deadline_ms; /* wall clock; 0: none */
+    /* One of these ends the wait; each writes the reply. NULL `error`: cannot be unblocked with an error. */
+    void (*timed_out)(struct blocked *b);
+    void (*interrupted)(struct blocked *b, const char *error); /* role change, CLIENT UNBLOCK ERROR */
+    void (*released)(struct blocked *b);                       /* frees what hangs on it; always called, last */
+    void *state;
+};
+
+struct blocking *blocking_new(struct core *core);
+struct blocked *blocking_start(struct blocking *b, struct session *s, enum blocked_kind kind, int64_t deadline_ms);
+void blocking_finish(struct blocking *b, struct blocked *blocked); /* after its reply was written: the session goes on */
+void blocking_session_gone(struct blocking *b, struct session *s);
+void blocking_expire(struct blocking *b, int64_t now_ms); /* once per turn */
+void blocking_interrupt_all(struct blocking *b, enum blocked_kind kind, const char *error);
+size_t blocking_count(const struct blocking *b);
+size_t blocking_count_kind(const struct blocking *b, enum blocked_kind kind);
+/* Each blocked session of a kind; `visit` may finish the one it is given. */
+void blocking_each(struct blocking *b, enum blocked_kind kind, void (*visit)(void *arg, struct blocked *blocked), void *arg);
+
+#endif

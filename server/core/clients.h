@@ -1,0 +1,59 @@
+/* Clients: a connection with a session behind it, and the set of all of them. */
+#ifndef SLIPSTREAM_CORE_CLIENTS_H
+#define SLIPSTREAM_CORE_CLIENTS_H
+
+#include "server/core/session.h"
+#include "server/net/conn.h"
+#include "server/resp/reader.h"
+
+struct clients;
+
+enum client_class { CLIENT_NORMAL, CLIENT_REPLICA, CLIENT_PUBSUB, CLIENT_MASTER, CLIENT_CLASSES };
+
+struct client {
+    struct session session;
+    struct core *core;
+    struct conn *conn;           /* NULL once the link process has the socket (a replica) */
+    struct list_node node;       /* in clients, by age */
+    struct resp_request request;
+    uint8_t *query;              /* input kept from earlier arrivals, NULL when none */
+    size_t query_len, query_capacity;
+    int64_t created_ms, last_interaction_ms;
+    struct address peer, local;
+    bool unix_socket;
+    bool close_asap;
+    bool running;                /* inside its own command: freeing waits */
+    int64_t soft_limit_since_ms; /* output buffer above its soft limit since, 0: not */
+    uint64_t net_in, net_out;
+    uint64_t query_peak;
+    /* replica handshake (REPLCONF before PSYNC); owned by commands/replication.c */
+    struct replica_hello *hello;
+    void *replica;               /* repl/master.c's handle once this client has become a replica, else NULL */
+    bool monitor;
+};
+
+struct clients *clients_new(struct core *core);
+void clients_accept(struct core *core, int fd, bool unix_socket);
+struct client *clients_find(struct clients *c, uint64_t id);
+size_t clients_count(const struct clients *c);
+size_t clients_count_class(const struct clients *c, enum client_class class_);
+struct list *clients_all(struct clients *c); /* struct client.node */
+enum client_class client_class(const struct client *c);
+
+void client_close(struct client *c);             /* safe anywhere; frees after its own command ends */
+void client_close_after_reply(struct client *c);
+void client_wake(struct client *c);              /* reply written from outside its own command: flush, run kept requests */
+void client_describe(struct client *c, struct outq *out); /* CLIENT LIST's line, without line end */
+/* Once a turn: output limits, kept requests of unblocked clients, delayed frees. */
+void clients_before_sleep(struct clients *c);
+void clients_cron(struct clients *c, int64_t now_ms); /* timeouts, buffers, a slice of all clients per call */
+void clients_feed_monitors(struct core *core, struct session *from, uint32_t argc, const struct bytes *argv);
+
+/* CLIENT PAUSE */
+enum pause_kind { PAUSE_NONE, PAUSE_WRITE, PAUSE_ALL };
+void clients_pause(struct clients *c, enum pause_kind kind, int64_t until_ms, const char *purpose);
+void clients_unpause(struct clients *c, const char *purpose);
+enum pause_kind clients_paused(const struct clients *c, int64_t now_ms);
+int64_t clients_pause_until(const struct clients *c, const char *purpose);
+
+#endif

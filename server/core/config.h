@@ -1,0 +1,40 @@
+/* The configuration: directives by name, from the file, the command line, standard input and CONFIG SET; and back to text.
+ *
+ * One table (core/config_table.c) has a row per directive that Redis 7.2 knows: its names, type, default, bounds, whether it
+ * can change at run time, where its value lives (a field of struct settings), and what to call when it has changed. A
+ * directive known to Redis but not honoured here is accepted with one warning that names it. */
+#ifndef SLIPSTREAM_CORE_CONFIG_H
+#define SLIPSTREAM_CORE_CONFIG_H
+
+#include "server/base/outq.h"
+#include "server/core/settings.h"
+
+struct config;
+struct core;
+
+struct config *config_new(struct settings *settings); /* every setting at its default */
+/* Loads `path` (NULL: none; "-": standard input) and then `extra`, lines that the command line's options became. -1: the
+ * error was printed to stderr in Redis's words ("*** FATAL CONFIG FILE ERROR (...) ***", line number, the line). */
+int config_load(struct config *c, const char *path, struct bytes extra);
+/* "--port 7000 --save 60 1 ..." -> lines for config_load; mem_free(out->ptr). */
+void config_lines_from_arguments(int argc, char **argv, struct bytes *out);
+
+struct config_get_sink {
+    void (*pair)(void *context, struct bytes name, struct bytes value);
+    void *context;
+};
+void config_get(const struct config *c, uint32_t patterns, const struct bytes *pattern, const struct config_get_sink *sink);
+/* Several name/value pairs, all or nothing. false: error holds Redis's message for -ERR. */
+bool config_set(struct config *c, struct core *core, uint32_t pairs, const struct bytes *names_and_values, char error[512]);
+/* Rewrites the file the server was started with. -1: error says why. */
+int config_rewrite(struct config *c, char error[512]);
+const char *config_file(const struct config *c);
+
+/* REPLICAOF, AUTH and the like change settings without CONFIG SET, so that CONFIG REWRITE sees them. */
+void config_note_replicaof(struct config *c, const char *host, int port); /* host NULL: none */
+
+/* Called after a directive's value changed by CONFIG SET; 0, or -1 with a message: the change is rolled back.
+ * Registered by main.c per directive name. */
+void config_on_change(struct config *c, const char *name, int (*apply)(struct core *core, char error[256]));
+
+#endif

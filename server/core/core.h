@@ -1,0 +1,23 @@
+/* The parts a command may reach, and nothing else: pointers, set once by main.c. Each part owns its own state. */
+#ifndef SLIPSTREAM_CORE_CORE_H
+#define SLIPSTREAM_CORE_CORE_H
+
+struct core {
+    struct loop *loop;
+    struct settings *settings;            /* core/settings.h */
+    struct config *config;                /* core/config.h: names, texts, file */
+    struct keyspace *keyspace;
+    struct command_table *commands;       /* core/command_table.h */
+    struct propagation *propagation;      /* core/propagate.h */
+    struct clients *clients;              /* core/clients.h */
+    struct pubsub *pubsub;                /* core/pubsub.h */
+    struct watches *watches;              /* core/transaction.h */
+    struct blocking *blocking;            /* core/blocking.h */
+    struct stats *stats;                  /* core/stats.h */
+    struct children *children;            /* core/children.h: snapshot child and its bookkeeping */
+    struct persistence *persistence;      /* core/persistence.h: save points, last save, loading state */
+    struct replication *replication;      /* repl/replication.h: role, history, both sides */
+    struct lifecycle *lifecycle;          /* core/lifecycle.h: shutdown, run id, start time, paths */
+};
+
+#endif

@@ -1,0 +1,37 @@
+/* Saving and loading as seen from the server: save points, SAVE, BGSAVE, start-up load, the loading state. */
+#ifndef SLIPSTREAM_CORE_PERSISTENCE_H
+#define SLIPSTREAM_CORE_PERSISTENCE_H
+
+#include "rdb/snapshot.h"
+
+struct core;
+struct persistence;
+
+struct persistence *persistence_new(struct core *core);
+int persistence_load_at_start(struct core *core); /* 0 loaded or no file; -1: logged, refuse to start */
+int persistence_save_now(struct core *core);      /* SAVE: 0 or -1 */
+int persistence_save_in_background(struct core *core); /* 0, or -1 with errno */
+void persistence_cron(struct core *core, int64_t now_ms);
+void persistence_changed(struct core *core, uint64_t changes);
+bool persistence_write_refused(const struct core *core); /* stop-writes-on-bgsave-error applies */
+struct rdb_aux persistence_aux(const struct core *core);
+
+/* read by INFO and commands */
+struct persistence_state {
+    bool loading, async_loading;
+    int64_t loading_start_s;
+    uint64_t loading_total_bytes, loading_loaded_bytes, loading_rdb_used_mem;
+    uint64_t changes_since_save;
+    int64_t last_save_s, last_bgsave_duration_s; /* -1: none yet */
+    bool last_bgsave_ok;
+    bool bgsave_scheduled;
+    uint64_t rdb_saves, last_load_keys_expired, last_load_keys_loaded;
+};
+struct persistence_state *persistence_state(const struct core *core);
+
+/* For anyone who loads (start-up, full sync, DEBUG RELOAD): sets the state that makes commands answer -LOADING. */
+void loading_begin(struct core *core, uint64_t total_bytes);
+void loading_progress(struct core *core, uint64_t loaded_bytes); /* runs a loop turn when it is due */
+void loading_end(struct core *core, bool good);
+
+#endif

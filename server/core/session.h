@@ -1,0 +1,51 @@
+/* A session: what the server remembers of a caller between commands. A client has one; so have the master's stream, a
+ * script and a loading AOF, without a socket behind them.
+ *
+ * Owned by core/client.c for clients; embedded elsewhere. Parts that need per-session state of their own put a pointer or a
+ * list head here and own what is behind it. */
+#ifndef SLIPSTREAM_CORE_SESSION_H
+#define SLIPSTREAM_CORE_SESSION_H
+
+#include "server/base/list.h"
+#include "server/base/map.h"
+#include "server/keyspace/keyspace.h"
+#include "server/resp/writer.h"
+
+struct client;
+struct transaction;
+struct blocked;
+struct core;
+
+enum session_kind { SESSION_CLIENT, SESSION_MASTER, SESSION_SCRIPT, SESSION_LOADER };
+
+struct session {
+    enum session_kind kind;
+    uint64_t id;
+    struct client *client;           /* NULL unless kind is SESSION_CLIENT */
+    struct database *db;
+    struct reply reply;              /* the sink of this session's answers */
+    bool authenticated;
+    bool reply_off, reply_skip_next, reply_skip; /* CLIENT REPLY */
+    bool no_evict, no_touch;
+    bool readonly;                   /* CLUSTER READONLY, kept for its flag */
+    struct bytes name;               /* CLIENT SETNAME; owned (mem), ptr NULL: none */
+    struct bytes lib_name, lib_ver;  /* CLIENT SETINFO; owned */
+    struct bytes user;               /* "default" */
+    struct transaction *transaction; /* inside MULTI, else NULL; core/transaction.c */
+    struct list watched;             /* struct watched_key; core/transaction.c */
+    bool watch_broken;               /* a watched key was touched: EXEC answers null */
+    struct map channels, patterns, shard_channels; /* core/pubsub.c */
+    struct blocked *blocked;         /* waiting (WAIT, BLPOP, pause), else NULL; core/blocking.c */
+    const struct command_entry *last_command;
+};
+
+static inline size_t session_subscriptions(const struct session *s)
+{
+    return s->channels.count + s->patterns.count;
+}
+
+void session_init(struct session *s, struct core *core, enum session_kind kind, struct outq *out);
+void session_release(struct core *core, struct session *s); /* leaves MULTI, WATCH, channels; frees what it owns */
+void session_reset(struct core *core, struct session *s);   /* RESET */
+
+#endif

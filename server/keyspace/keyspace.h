@@ -1,0 +1,124 @@
+/* The data: numbered databases of records, with expiry, in the server process. Knows no clients and no replication.
+ *
+ * Keys are looked up by hash. The caller computes the hash once (key_hash) and may use it to prefetch: first the bucket,
+ * later the record, then find; a pipeline of commands overlaps its cache misses that way.
+ *
+ * Time is the caller's: every function that judges expiry takes now_ms. What must become known outside (a key expired or
+ * evicted, so that DEL is propagated) is told through the hooks. */
+#ifndef SLIPSTREAM_KEYSPACE_KEYSPACE_H
+#define SLIPSTREAM_KEYSPACE_KEYSPACE_H
+
+#include "server/base/hash.h"
+#include "server/base/random.h"
+#include "server/keyspace/record.h"
+#include "server/keyspace/settings.h"
+
+struct keyspace;
+struct database;
+
+enum keyspace_removal { KEY_EXPIRED, KEY_EVICTED };
+
+struct keyspace_hooks {
+    void *context;
+    /* A key is about to be removed by time or memory pressure; `key` is valid for the call. */
+    void (*removing)(void *context, struct database *db, struct bytes key, enum keyspace_removal why);
+};
+
+struct keyspace_stats {
+    uint64_t hits, misses, expired, evicted;
+    uint64_t expired_stale_perc_x100, expired_time_cap_reached, expire_cycle_us;
+    uint64_t lazyfree_pending, lazyfreed;
+};
+
+struct keyspace *keyspace_new(int databases, const struct keyspace_settings *settings, const struct keyspace_hooks *hooks);
+void keyspace_free(struct keyspace *ks);
+int keyspace_databases(const struct keyspace *ks);
+struct database *keyspace_database(struct keyspace *ks, int index);
+struct keyspace_stats *keyspace_stats(struct keyspace *ks);
+struct random_state *keyspace_random(struct keyspace *ks);
+int database_index(const struct database *db);
+struct keyspace *database_keyspace(const struct database *db);
+
+/* --- modes the owner switches --- */
+/* A replica never removes an expired key by itself: it only hides it until its master's DEL arrives. */
+void keyspace_set_replica(struct keyspace *ks, bool replica);
+/* A snapshot child shares our pages: no access-clock updates, no table splits that can wait. */
+void keyspace_set_snapshot_running(struct keyspace *ks, bool running);
+void keyspace_set_active_expiry(struct keyspace *ks, bool on); /* DEBUG SET-ACTIVE-EXPIRE */
+/* LRU seconds or LFU; cron refreshes it. */
+void keyspace_set_clock(struct keyspace *ks, int64_t now_ms);
+
+/* --- look up --- */
+static inline uint64_t key_hash(struct bytes key)
+{
+    return hash_bytes(key);
+}
+void database_prefetch_bucket(const struct database *db, uint64_t hash);
+void database_prefetch_record(const struct database *db, uint64_t hash); /* after the bucket has had time to arrive */
+
+enum lookup_flags { LOOKUP_READ = 0, LOOKUP_WRITE = 1, LOOKUP_NO_TOUCH = 2, LOOKUP_NO_STATS = 4, LOOKUP_KEEP_EXPIRED = 8 };
+/* NULL when absent or expired. READ counts hit or miss; WRITE removes an expired key (a replica only hides it); READ on a
+ * master removes it too. LOOKUP_KEEP_EXPIRED: the raw record whatever its expiry (a replica applying its master's stream). */
+struct record *database_find(struct database *db, struct bytes key, uint64_t hash, int64_t now_ms, unsigned flags);
+
+size_t database_size(const struct database *db);
+size_t database_expiring(const struct database *db);
+int64_t database_average_ttl_ms(const struct database *db); /* estimate, kept by the active cycle */
+struct record *database_random(struct database *db, int64_t now_ms, bool only_expiring); /* NULL: empty */
+
+/* --- change. Each returns the record's new address. ---
+ * `keep_expiry` false clears an expiry. An existing value of any type is freed (aside when large). */
+struct record *database_set_string(struct database *db, struct bytes key, uint64_t hash, struct bytes value, bool keep_expiry);
+/* The value is stored as given, no integer detection: what APPEND, SETRANGE and a raw load want. */
+struct record *database_set_string_raw(struct database *db, struct bytes key, uint64_t hash, struct bytes value, bool keep_expiry);
+struct record *database_set_integer(struct database *db, struct bytes key, uint64_t hash, int64_t value, bool keep_expiry);
+struct record *database_set_object(struct database *db, struct bytes key, uint64_t hash, enum value_type type,
+                                   enum value_encoding encoding, void *object, bool keep_expiry); /* takes the object */
+struct record *database_replace_object(struct database *db, struct record *r, enum value_encoding encoding, void *object);
+struct record *database_set_expiry(struct database *db, struct record *r, int64_t expire_ms); /* RECORD_NO_EXPIRY clears */
+/* Makes the string raw, `len` bytes long (zero-filled when grown), with room to grow further; *data is writable until the
+ * next mutation. APPEND, SETRANGE, SETBIT. */
+struct record *database_string_resize(struct database *db, struct record *r, size_t len, uint8_t **data);
+void database_set_access(struct database *db, struct record *r, int64_t idle_s, int lfu_counter); /* -1: leave; RESTORE */
+
+bool database_delete(struct database *db, struct bytes key, uint64_t hash, bool aside); /* aside: freed by a worker when large */
+/* Moves the whole record (value, expiry) under another key or database without copying an object. The destination must
+ * not exist. RENAME, MOVE. */
+struct record *database_move(struct database *from, struct record *r, struct database *to, struct bytes key, uint64_t hash);
+struct record *database_copy(struct record *r, struct database *to, struct bytes key, uint64_t hash); /* COPY: a deep copy; dest absent */
+
+void database_flush(struct database *db, bool aside); /* returns at once when aside */
+void keyspace_flush(struct keyspace *ks, bool aside);
+void keyspace_swap(struct keyspace *ks, int a, int b);      /* SWAPDB: contents change places, `struct database *` stay */
+void database_reserve(struct database *db, size_t keys);    /* a loader announces how many will come */
+/* A load has begun / ended: tables may be sized freely, splits are not spread. */
+
+/* --- walk --- */
+/* SCAN: visits about `count` records and returns the next cursor, 0 at the end. Every record present during the whole scan
+ * is visited at least once, through any growth or shrinking. Cursors stay below 2^63. */
+uint64_t database_scan(struct database *db, uint64_t cursor, size_t count, void (*visit)(void *arg, struct record *r), void *arg);
+/* Every record once, nothing may change meanwhile (a snapshot child, DEBUG DIGEST): the fastest walk, prefetching. */
+void database_walk(struct database *db, int (*visit)(void *arg, struct record *r), void *arg); /* stops when visit != 0 */
+
+/* --- time and memory --- */
+/* The active expiry cycle: removes expired keys for at most budget_us, oldest position first. Returns keys removed. */
+size_t keyspace_expire_cycle(struct keyspace *ks, int64_t now_ms, int64_t budget_us);
+/* Evicts until memory is under maxmemory or `budget` keys are gone: 0 fine, 1 more to do, -1 nothing to evict (OOM). */
+int keyspace_evict(struct keyspace *ks, int64_t now_ms, size_t used_bytes);
+size_t keyspace_lazyfree_pending(void);
+
+struct keyspace_memory {
+    size_t store_reserved, store_resident, store_used; /* record store: mapped, touched, in live records */
+    size_t table_bytes;                                /* directories and segments */
+};
+void keyspace_memory(const struct keyspace *ks, struct keyspace_memory *out);
+
+/* OBJECT FREQ / IDLETIME */
+int64_t keyspace_idle_s(const struct keyspace *ks, const struct record *r);
+int keyspace_lfu(const struct keyspace *ks, const struct record *r);
+
+/* DEBUG DIGEST: the 20 bytes a real Redis would answer for the same data (data/digest.h has the construction). */
+void keyspace_digest(struct keyspace *ks, uint8_t out[20]);
+void record_digest_value(const struct record *r, uint8_t out[20]); /* DEBUG DIGEST-VALUE */
+
+#endif

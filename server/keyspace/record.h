@@ -1,0 +1,38 @@
+/* A record: one key, its expiry and its value, in one piece of the record store.
+ *
+ *   byte 0..2   access clock (24 bits: LRU seconds, or LFU minutes and counter)
+ *   byte 3      type (low 4 bits) and encoding (high 4 bits)
+ *   byte 4      flags (enum record_flags)
+ *   then        key length (1 byte, or 4 with RECORD_LONG_KEY), value length (1 byte; see record.c), expiry (8, with
+ *               RECORD_EXPIRES), key bytes (or the pointer to them with RECORD_KEY_OUTSIDE), value bytes, integer, or pointer
+ *
+ * The exact table stands in record.c. A record's address changes when its expiry or value changes size: never keep a
+ * `struct record *` across a mutation; every mutating function returns the new one. Fields may be unaligned: use the
+ * accessors only. */
+#ifndef SLIPSTREAM_KEYSPACE_RECORD_H
+#define SLIPSTREAM_KEYSPACE_RECORD_H
+
+#include "server/base/bytes.h"
+#include "server/base/number.h"
+#include "server/data/value.h"
+
+struct record;
+
+#define RECORD_NO_EXPIRY (-1)
+
+struct bytes record_key(const struct record *r);
+enum value_type record_type(const struct record *r);
+enum value_encoding record_encoding(const struct record *r);
+int64_t record_expire_ms(const struct record *r); /* wall clock ms, or RECORD_NO_EXPIRY */
+bool record_is_integer(const struct record *r);   /* a string kept as a 64-bit integer */
+int64_t record_integer(const struct record *r);
+
+/* The string's bytes; an integer is formatted into scratch. Valid until the next mutation of the keyspace. */
+struct bytes record_string(const struct record *r, char scratch[I64_TEXT_MAX]);
+size_t record_string_len(const struct record *r);
+void *record_object(const struct record *r); /* of every other type */
+
+uint32_t record_access_clock(const struct record *r); /* 24 bits */
+size_t record_memory(const struct record *r);         /* MEMORY USAGE: record, outside key and value */
+
+#endif

@@ -1,0 +1,63 @@
+/* The event loop: connections, timers, watched descriptors, one turn after another. One per process, one thread.
+ *
+ * Two engines stand behind this face: io_uring (multishot accept and receive into provided buffers, sends submitted
+ * together, one io_uring_enter per turn) and epoll where io_uring is refused. Nothing outside server/net knows which.
+ *
+ * A turn: wait (until something happens or the next timer is due) -> read the time once -> deliver what arrived ->
+ * due timers -> before_sleep hook (the owner's last words: replies of unblocked clients, publishing the backlog ...) ->
+ * start the sends of every connection that has output. Callbacks may open and close connections freely; a closed
+ * connection's memory lives until nothing in flight refers to it. */
+#ifndef SLIPSTREAM_NET_LOOP_H
+#define SLIPSTREAM_NET_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+
+enum loop_engine { LOOP_ENGINE_AUTO, LOOP_ENGINE_URING, LOOP_ENGINE_EPOLL };
+
+struct loop_settings {
+    enum loop_engine engine; /* AUTO: io_uring if the kernel grants it, else epoll with one log line saying why */
+    unsigned max_connections_hint;
+};
+
+struct loop *loop_new(const struct loop_settings *settings); /* NULL: a forced engine was refused, errno says why */
+void loop_free(struct loop *loop);
+const char *loop_engine_name(const struct loop *loop); /* "io_uring" or "epoll" */
+
+void loop_run(struct loop *loop); /* until loop_stop() */
+void loop_stop(struct loop *loop);
+/* One turn that waits at most timeout_ms (-1: until something happens; 0: not at all). For long work that must stay
+ * answerable (loading) and for tests. */
+void loop_turn(struct loop *loop, int timeout_ms);
+
+/* Read once per turn. */
+int64_t loop_wall_ms(const struct loop *loop);
+int64_t loop_monotonic_us(const struct loop *loop);
+void loop_refresh_time(struct loop *loop); /* after something long on the loop's own thread */
+
+/* In a forked child: closes every descriptor the loop knows (listeners, connections, ring) without a submission,
+ * a shutdown() or a write to shared ring memory. The loop must not be used afterwards. */
+void loop_abandon_in_child(struct loop *loop);
+
+/* --- timers: `fire` returns the delay until the next call in ms, or LOOP_TIMER_DONE; then the timer is freed. --- */
+#define LOOP_TIMER_DONE (-1)
+struct loop_timer;
+struct loop_timer *loop_timer_start(struct loop *loop, int64_t delay_ms, int64_t (*fire)(void *arg), void *arg);
+void loop_timer_cancel(struct loop_timer *timer); /* also from inside another timer; not from its own `fire` */
+
+/* --- readiness of foreign descriptors (pipes, eventfds, channels). Level-triggered. --- */
+enum { LOOP_READABLE = 1, LOOP_WRITABLE = 2 };
+struct loop_watch;
+struct loop_watch *loop_watch_start(struct loop *loop, int fd, int events, void (*ready)(void *arg, int events),
+                                    void *arg);
+void loop_watch_set(struct loop_watch *watch, int events);
+void loop_watch_stop(struct loop_watch *watch); /* does not close fd; safe inside its own callback */
+
+/* Called once per turn, before the sends are started. One hook; the owner fans out. */
+void loop_set_before_sleep(struct loop *loop, void (*hook)(void *arg), void *arg);
+/* Makes the current turn not wait: there is work left for the next. */
+void loop_do_not_wait(struct loop *loop);
+
+#endif
