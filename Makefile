@@ -1,28 +1,118 @@
-# Slipstream: everything lands in build/.
-CC      ?= gcc
-BUILD   ?= build
-CFLAGS  ?= -O2 -g
-WARN    := -Wall -Wextra -Werror
+# Slipstream. Everything lands in build/. README.md says what each target is for.
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
+BUILD    ?= build
+CFLAGS   ?= -O2 -g
+LDFLAGS  ?=
+SANITIZE ?=# address or undefined
+PREFIX   ?= /usr/local
+PEERS    := build/peers
+JOBS     ?= $(shell nproc)
+
+WARN       := -Wall -Wextra -Werror
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. $(WARN) -fno-omit-frame-pointer $(CFLAGS)
-LIBS    := -luring -llz4 -llzf -ljemalloc -lmd -lpthread -lm
+LIBS       := -luring -llz4 -llzf -ljemalloc -lmd -lpthread -lm
 
-SRC  := $(shell find server rdb shm repl -name '*.c' | sort)
-OBJ  := $(SRC:%.c=$(BUILD)/obj/%.o)
-LIBOBJ := $(filter-out $(BUILD)/obj/server/main.o,$(OBJ))
-UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
+ifeq ($(SANITIZE),address)
+ALL_CFLAGS += -fsanitize=address -fno-sanitize-recover=all
+LIBS       := $(filter-out -ljemalloc,$(LIBS))# the sanitizer brings its own allocator
+else ifeq ($(SANITIZE),undefined)
+ALL_CFLAGS += -fsanitize=undefined -fno-sanitize-recover=all
+endif
 
-all: $(BUILD)/redis-server
+SRC         := $(shell find server rdb shm repl -name '*.c' | sort)
+OBJ         := $(SRC:%.c=$(BUILD)/obj/%.o)
+LIBOBJ      := $(filter-out $(BUILD)/obj/server/main.o,$(OBJ))
+HARNESS     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/harness/*.c))
+UNIT        := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
+INTEGRATION := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/integration/*.c))
+BENCH       := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/*.c))
+# The harness without what ties it to Criterion.
+BENCH_HARNESS := $(filter-out %/under_criterion.o,$(HARNESS))
+
+all: $(BUILD)/redis-server $(BUILD)/redis-check-rdb
 
 $(BUILD)/redis-server: $(OBJ)
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# One binary; the name it is called by says what it is.
+$(BUILD)/redis-check-rdb: $(BUILD)/redis-server
+	ln -sf redis-server $@
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/tests/unit/%: tests/unit/%.c $(LIBOBJ)
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -o $@ $^ -lcriterion $(LIBS)
+$(BUILD)/libslipstream.a: $(LIBOBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
 
--include $(OBJ:.o=.d)
-.PHONY: all
+# A unit test is a program of its own: it may bring its own stand-in for a part, and only pulls in what it needs.
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libslipstream.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
+
+$(BUILD)/tests/integration: $(INTEGRATION) $(HARNESS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion -lhiredis -lpthread -lm
+
+$(BUILD)/bench: $(BENCH) $(BENCH_HARNESS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lpthread -lm
+
+tests: all $(UNIT) $(BUILD)/tests/integration
+
+deps:
+	@tools/deps.sh build test lint
+
+peers:
+	@tools/peers.sh $(PEERS)
+
+# The next two install what is missing before anything is compiled; hence the second make.
+run:
+	@tools/deps.sh build
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	$(BUILD)/redis-server
+
+demo:
+	@tools/deps.sh build
+	@$(MAKE) --no-print-directory -j$(JOBS) all peers
+	@tools/demo.sh $(BUILD)/redis-server $(PEERS)/usr/bin/redis-cli
+
+# TEST=suite/name narrows the integration tests, ENGINES names the event loops they run on.
+ENGINES ?= auto epoll
+TEST    ?=
+test:
+	@tools/deps.sh build test
+	@$(MAKE) --no-print-directory -j$(JOBS) tests peers
+	@BUILD=$(BUILD) UNIT="$(UNIT)" PEERS=$(PEERS) JOBS=$(JOBS) ENGINES="$(ENGINES)" TEST="$(TEST)" tools/test.sh
+
+# WHAT=throughput,replicas,memory,reconnect,storm,scale selects parts; ROUNDS sets their rounds.
+WHAT   ?= all
+ROUNDS ?= 5
+bench:
+	@tools/deps.sh build test
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench peers
+	@SLIPSTREAM_SERVER=$(BUILD)/redis-server SLIPSTREAM_PEERS=$(PEERS) $(BUILD)/bench --rounds $(ROUNDS) $(WHAT)
+
+debug:
+	@$(MAKE) --no-print-directory BUILD=build/debug CFLAGS="-Og -g3" all
+asan:
+	@$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=address CFLAGS="-O1 -g" all
+ubsan:
+	@$(MAKE) --no-print-directory BUILD=build/ubsan SANITIZE=undefined CFLAGS="-O1 -g" all
+
+lint:
+	@tools/deps.sh build test lint
+	@tools/lint.sh
+
+install: all
+	install -D -m 755 $(BUILD)/redis-server $(DESTDIR)$(PREFIX)/bin/redis-server
+	ln -sf redis-server $(DESTDIR)$(PREFIX)/bin/redis-check-rdb
+
+clean:
+	rm -rf build
+
+-include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(BENCH) $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
+.PHONY: all tests deps peers run demo test bench debug asan ubsan lint install clean
+.SECONDARY:

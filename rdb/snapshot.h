@@ -1,21 +1,23 @@
-/* One consistent RDB as a file: the body of SAVE, of the BGSAVE child and of the full-sync child; and loading a file whole. */
+/* One consistent RDB as a file: the body of SAVE, of the BGSAVE child and of the full-sync child; and loading a file
+ * whole. */
 #ifndef SLIPSTREAM_RDB_SNAPSHOT_H
 #define SLIPSTREAM_RDB_SNAPSHOT_H
 
 #include "rdb/reader.h"
 #include "rdb/writer.h"
 
-/* Temporary file in the directory of path, write, fsync, rename, fsync of the directory. On failure path is untouched, the
- * temporary file is gone, -1 with errno, and the reason is logged in Redis's words. */
-int rdb_save_file(struct keyspace *ks, const char *path, const struct rdb_aux *aux, const struct rdb_write_options *options);
+/* Temporary file in the directory of path, write, fsync, rename, fsync of the directory. On failure path is untouched,
+ * the temporary file is gone, -1 with errno, and the reason is logged in Redis's words. */
+int rdb_save_file(struct keyspace *ks, const char *path, const struct rdb_aux *aux,
+                  const struct rdb_write_options *options);
 
-/* Into an open descriptor (spool, pipe): large writes; `advanced(context, total)` after each, with bytes so far, so that a
- * reader can follow the growing head. 0, or -1 with errno. */
+/* Into an open descriptor (spool, pipe): large writes; `advanced(context, total)` after each, with bytes so far, so
+ * that a reader can follow the growing head. 0, or -1 with errno. */
 int rdb_save_fd(struct keyspace *ks, int fd, const struct rdb_aux *aux, const struct rdb_write_options *options,
                 void (*advanced)(void *context, uint64_t total), void *context);
 
-/* Loads path. Between batches `turn(context, loaded_bytes, total_bytes)` runs the caller's loop; non-zero stops the load.
- * 0; -1: error (already logged with offset and reason; *out_missing true when there simply is no such file). */
+/* Loads path. Between batches `turn(context, loaded_bytes, total_bytes)` runs the caller's loop; non-zero stops the
+ * load. 0; -1: error (already logged with offset and reason; *out_missing true when there simply is no such file). */
 int rdb_load_file(struct keyspace *ks, const char *path, const struct rdb_read_options *options,
                   int (*turn)(void *context, uint64_t loaded, uint64_t total), void *context,
                   struct rdb_read_result *result, bool *out_missing);

@@ -1,11 +1,12 @@
 /* The server's end of the link process: starts it, hands it replicas' sockets and spools, hears what became of them.
  *
- * The link is `exec`ed from our own binary at the first replica, so it shares no page with the dataset, and ends with its
- * server (PDEATHSIG, and the channel's end). If it dies, `died` is called: every peer's socket is gone with it; the next
- * replica starts another. Messages: repl/link/channel.h. */
+ * The link is `exec`ed from our own binary at the first replica, so it shares no page with the dataset, and ends with
+ * its server (PDEATHSIG, and the channel's end). If it dies, `died` is called: every peer's socket is gone with it; the
+ * next replica starts another. Messages: repl/link/channel.h. */
 #ifndef SLIPSTREAM_REPL_LINK_HANDLE_H
 #define SLIPSTREAM_REPL_LINK_HANDLE_H
 
+#include "repl/link/main.h" /* link_main(), reached from main.c by argv[1] */
 #include "server/base/bytes.h"
 #include "server/net/loop.h"
 #include "shm/backlog.h"
@@ -16,9 +17,10 @@ struct link_handle;
 
 struct link_events {
     void *context;
-    void (*peer_online)(void *context, int slot);                   /* snapshot fully sent, stream follows */
-    void (*peer_gone)(void *context, int slot, const char *reason); /* socket closed, slot let go (the server frees it) */
-    void (*died)(void *context);                                    /* all peers are gone; handle stays, restarts on demand */
+    void (*peer_online)(void *context, int slot); /* snapshot fully sent, stream follows */
+    void (*peer_gone)(void *context, int slot,
+                      const char *reason); /* socket closed, slot let go (the server frees it) */
+    void (*died)(void *context);           /* all peers are gone; handle stays, restarts on demand */
 };
 
 enum link_peer_mode { LINK_CONTINUE, LINK_FULL };
@@ -26,32 +28,32 @@ enum link_peer_mode { LINK_CONTINUE, LINK_FULL };
 struct link_peer {
     int slot;
     enum link_peer_mode mode;
-    uint64_t from;       /* LINK_CONTINUE: first stream offset to send; LINK_FULL: first offset after the snapshot */
-    int spool;           /* LINK_FULL */
-    bool eof_framing;    /* capa eof: "$EOF:<mark>" while the spool grows; else "$<length>" once it is complete */
-    bool lz4;            /* both sides ours: snapshot and stream as LZ4 frames after the preamble */
-    bool rdb_only;       /* REPLCONF rdb-only 1: closed after the snapshot */
+    uint64_t from;    /* LINK_CONTINUE: first stream offset to send; LINK_FULL: first offset after the snapshot */
+    int spool;        /* LINK_FULL */
+    bool eof_framing; /* capa eof: "$EOF:<mark>" while the spool grows; else "$<length>" once it is complete */
+    bool lz4;         /* both sides ours: snapshot and stream as LZ4 frames after the preamble */
+    bool rdb_only;    /* REPLCONF rdb-only 1: closed after the snapshot */
     bool nodelay;
     struct bytes preamble; /* sent first: replies still owed and +CONTINUE / +FULLRESYNC; at most 32 KiB */
     struct bytes rest;     /* input that had arrived behind the request */
 };
 
 struct link_handle *link_handle_new(struct loop *loop, const char *executable, const struct link_events *events);
-void link_handle_free(struct link_handle *l); /* ends the process */
+void link_handle_free(struct link_handle *l);       /* ends the process */
 pid_t link_handle_pid(const struct link_handle *l); /* 0: not running */
 
 /* Starts the process if needed, bound to b. 0 or -1 with errno. */
 int link_handle_ensure(struct link_handle *l, struct backlog *b);
 void link_handle_detach_backlog(struct link_handle *l); /* before backlog_close(): ends the process */
-int link_give_peer(struct link_handle *l, const struct link_peer *peer, int fd); /* fd is closed here in any case */
+/* fd is closed here in any case. 0 or -1 with errno (EMSGSIZE: preamble and rest are more than 60 KiB). */
+int link_give_peer(struct link_handle *l, const struct link_peer *peer, int fd);
 void link_drop_peer(struct link_handle *l, int slot, const char *reason);
-/* A spool's file (kept open by the link until free), or the read end of a pipe for a diskless snapshot. */
+/* A spool's file, or the read end of a pipe for a diskless snapshot; fd stays the caller's. A file may be joined as
+ * long as the spool exists; a pipe only by peers given before this call, or in the same turn of the loop. When the last
+ * of those is gone the link closes its end, so the caller must not keep one. */
 int link_give_spool(struct link_handle *l, int spool, int fd, bool is_pipe);
 void link_free_spool(struct link_handle *l, int spool);
 /* repl-timeout etc. changed; newline keep-alives to peers waiting for a snapshot every ping_period. */
 void link_set_timers(struct link_handle *l, int timeout_s, int ping_period_s);
-
-/* The link process's main(), reached from main.c by argv[1]. */
-int link_main(int argc, char **argv);
 
 #endif

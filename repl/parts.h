@@ -1,8 +1,9 @@
 /* How replication is put together inside repl/: the shared state, and what its two sides ask of each other.
  *
- * replication.c makes and frees this and forwards the public calls; master.c owns everything about serving replicas
- * (backlog, link, snapshots for full sync, WAIT, fail-over); replica.c owns everything about following a master. Exactly one
- * history exists; whoever changes it goes through the functions below, so that backlog and ids never disagree. */
+ * replication.c makes and frees this and forwards the public calls; the master's side (master_side.h) owns everything
+ * about serving replicas (backlog, link, snapshots for full sync, WAIT, fail-over); the replica's side (replica_side.h)
+ * owns everything about following a master. Exactly one history exists; whoever changes it goes through the functions
+ * below, so that backlog and ids never disagree. */
 #ifndef SLIPSTREAM_REPL_PARTS_H
 #define SLIPSTREAM_REPL_PARTS_H
 
@@ -19,6 +20,7 @@ struct replication {
     struct rdb_settings *rdb_settings;
     const char *executable;
     int listening_port;
+    bool started; /* replication_start() was called */
     struct replication_host host;
     struct replication_stats stats;
     struct history history;
@@ -26,12 +28,12 @@ struct replication {
     struct replica_side *replica;
 };
 
-/* --- offered by master.c --- */
+/* --- offered by the master's side --- */
 struct master_side *master_side_new(struct replication *r);
-void master_side_free(struct master_side *m);
+void master_side_free(struct replication *r);
 void master_side_cron(struct replication *r, int64_t now_ms);
 void master_side_before_sleep(struct replication *r);
-/* Makes sure a backlog exists whose next byte is history.offset + 1. A replica keeps one from its first sync on. */
+/* Makes sure a backlog exists whose next byte is history.offset + 1. 0, or -1 with errno. */
 int master_side_open_backlog(struct replication *r);
 /* The history was replaced (full sync): drops our replicas and empties the window. */
 void master_side_history_replaced(struct replication *r);
@@ -39,17 +41,21 @@ void master_side_history_replaced(struct replication *r);
 void master_side_history_renamed(struct replication *r, const char *why);
 /* Bytes of our master, whole commands, appended as they came: advances history.offset by len. */
 void master_side_relay(struct replication *r, const uint8_t *data, size_t len);
-/* Fail-over, target side is a plain master again afterwards. Called by replica.c when the handshake with the target ends. */
+/* We stopped being a replica: the time without replicas counts from now. */
+void master_side_promoted(struct replication *r);
+/* Fail-over: the handshake with the target has ended. */
 void master_side_failover_ended(struct replication *r, bool good);
-bool master_side_failover_target(const struct replication *r, const char **host, int *port); /* we connect with PSYNC ... FAILOVER */
+bool master_side_failover_under_way(const struct replication *r); /* we connect to our target with PSYNC ... FAILOVER */
+void master_side_info(const struct replication *r, struct outq *out); /* from connected_slaves: on */
 
-/* --- offered by replica.c --- */
+/* --- offered by the replica's side --- */
 struct replica_side *replica_side_new(struct replication *r);
-void replica_side_free(struct replica_side *s);
-void replica_side_cron(struct replication *r, int64_t now_ms);
-void replica_side_info(const struct replication *r, struct outq *out); /* INFO replication's lines of a replica, after role: */
+void replica_side_free(struct replication *r);
+void replica_side_info(const struct replication *r,
+                       struct outq *out); /* INFO replication's lines of a replica, after role: */
 
 /* --- offered by replication.c --- */
-void replication_info_field(struct outq *out, const char *format, ...) __attribute__((format(printf, 2, 3))); /* + "\r\n" */
+void replication_info_field(struct outq *out, const char *format, ...)
+    __attribute__((format(printf, 2, 3))); /* + "\r\n" */
 
 #endif

@@ -1,6 +1,6 @@
-/* Replication as the server process sees it: our role, our history, our replicas, our master. The face of repl/ for core/
- * and commands/. Inside: history.c (decision), master.c (serving replicas), replica.c (following a master; its pure state
- * machine is replica_machine.c), link_handle.c and link/ (the link process). */
+/* Replication as the server process sees it: our role, our history, our replicas, our master. The face of repl/ for
+ * core/ and commands/. Inside: history.c (decision), master.c (serving replicas), replica.c (following a master; its
+ * pure state machine is replica_machine.c), link_handle.c and link/ (the link process). */
 #ifndef SLIPSTREAM_REPL_REPLICATION_H
 #define SLIPSTREAM_REPL_REPLICATION_H
 
@@ -18,66 +18,77 @@ struct replication_host {
     void *context;
     /* --- the master's side --- */
     /* Forks a child that runs body(arg) and calls ended when reaped; -1 with errno (EBUSY: another child runs). */
-    int (*fork_snapshot)(void *context, int (*body)(void *arg), void (*ended)(void *arg, bool good, int signal), void *arg);
+    int (*fork_snapshot)(void *context, int (*body)(void *arg), void (*ended)(void *arg, bool good, int signal),
+                         void *arg);
     void (*kill_snapshot)(void *context);
     void (*report_snapshot_keys)(void *context, uint64_t keys); /* in the child */
     struct rdb_aux (*snapshot_aux)(void *context);
-    void (*forget_stream_db)(void *context);       /* the next propagated command carries its SELECT */
-    void (*propagate)(void *context, uint32_t argc, const struct bytes *argv); /* PING, REPLCONF GETACK: through the funnel */
+    void (*forget_stream_db)(void *context); /* the next propagated command carries its SELECT */
+    void (*propagate)(void *context, uint32_t argc,
+                      const struct bytes *argv);       /* PING, REPLCONF GETACK: through the funnel */
     void (*replica_gone)(void *context, void *client); /* a client that had become a replica is gone: free it */
-    void (*acks_moved)(void *context);             /* WAIT may be satisfied */
+    void (*acks_moved)(void *context);                 /* WAIT may be satisfied */
+    void (*pause_writes)(void *context, bool paused);  /* while a fail-over waits for its target */
     /* --- the replica's side --- */
-    /* Runs every complete request in data as the master's; returns bytes consumed (whole requests). */
+    /* Runs the complete requests in data as the master's; returns the bytes that count as applied: whole requests, of a
+     * transaction all or nothing. Called again with the rest and what came behind it. SIZE_MAX: the stream is broken.
+     */
     size_t (*apply)(void *context, const uint8_t *data, size_t len);
-    void (*apply_reset)(void *context, int db);    /* a new stream: forget a half-read transaction, select db (-1: none yet, 0) */
-    int (*stream_db)(void *context);               /* database the stream has selected, for a cached master's return */
+    void (*apply_reset)(void *context,
+                        int db);     /* a new stream: forget a half-read transaction, select db (-1: none yet, 0) */
+    int (*stream_db)(void *context); /* database the stream has selected, for a cached master's return */
     void (*loading_begin)(void *context, uint64_t total_bytes);
     void (*loading_progress)(void *context, uint64_t loaded_bytes);
     void (*loading_end)(void *context, bool good);
-    void (*dataset_replaced)(void *context);       /* the keyspace was flushed or swapped: WATCH, tracking, blocked keys */
-    void (*role_changed)(void *context, bool replica); /* after the switch: blocked clients, keyspace mode, config rewrite */
+    void (*dataset_replaced)(void *context); /* the keyspace was flushed or swapped: WATCH, tracking, blocked keys */
+    void (*role_changed)(void *context,
+                         bool replica); /* after the switch: blocked clients, keyspace mode, config rewrite */
     uint64_t (*memory_used)(void *context);
 };
 
 struct replication_stats {
-    uint64_t *sync_full, *sync_partial_ok, *sync_partial_err, *net_input_bytes, *net_output_bytes; /* fields of core/stats.h */
+    /* fields of core/stats.h */
+    uint64_t *sync_full, *sync_partial_ok, *sync_partial_err, *net_input_bytes, *net_output_bytes;
 };
 
 struct replication *replication_new(struct loop *loop, struct keyspace *ks, struct repl_settings *settings,
                                     struct rdb_settings *rdb, const char *executable, int listening_port,
                                     const struct replication_host *host, const struct replication_stats *stats);
-void replication_free(struct replication *r); /* ends the link, closes the backlog */
+void replication_free(struct replication *r);                 /* ends the link, closes the backlog */
 void replication_cron(struct replication *r, int64_t now_ms); /* every 100 ms */
 void replication_before_sleep(struct replication *r);         /* publishes the backlog: once a turn */
 struct history *replication_history(struct replication *r);
 bool replication_is_replica(const struct replication *r);
 
 /* --- the master's side (repl/master.c) --- */
-bool replication_wants_stream(const struct replication *r);             /* a backlog exists and we are a master */
-void replication_feed(struct replication *r, struct bytes unit);        /* whole commands, from propagation */
+bool replication_wants_stream(const struct replication *r);      /* a backlog exists and we are a master */
+void replication_feed(struct replication *r, struct bytes unit); /* whole commands, from propagation */
 /* A client asks to become a replica. It has been told nothing yet; `owed` are replies still unsent to it. */
 struct replica_hello {
-    int listening_port;       /* REPLCONF listening-port */
-    char announced_ip[256];   /* REPLCONF ip-address; "" = as seen */
+    int listening_port;     /* REPLCONF listening-port */
+    char announced_ip[256]; /* REPLCONF ip-address; "" = as seen */
     bool eof, psync2, lz4, rdb_only;
-    int version;              /* REPLCONF version, 0: not said */
+    bool functions_only; /* REPLCONF rdb-filter-only functions: a snapshot without keys */
+    int version;         /* REPLCONF version, 0: not said */
 };
 struct replica_handle; /* one per replica, lives until replica_gone */
-/* Decides, and sends nothing itself: *answer is +CONTINUE..., +FULLRESYNC... (or nothing for SYNC), which the caller passes
- * with the socket to replication_take_replica once its output is flushed and the descriptor is detached. NULL: refused;
- * error is the reply. */
-struct replica_handle *replication_accept(struct replication *r, const char *asked_id, int64_t asked_offset, bool sync_command,
-                                          const struct replica_hello *hello, const struct address *peer, void *client,
-                                          char answer[256], char error[256]);
-/* fd -1: the client died before the hand-over. */
-void replication_take_replica(struct replication *r, struct replica_handle *h, int fd, struct bytes owed, struct bytes rest);
-void replication_drop_replica(struct replication *r, struct replica_handle *h, const char *reason); /* CLIENT KILL */
+/* Decides, and sends nothing itself: *answer is +CONTINUE..., +FULLRESYNC... (or nothing for SYNC), which the caller
+ * passes with the socket to replication_take_replica once its output is flushed and the descriptor is detached. NULL:
+ * refused; error is the reply. */
+struct replica_handle *replication_accept(struct replication *r, const char *asked_id, int64_t asked_offset,
+                                          bool sync_command, const struct replica_hello *hello,
+                                          const struct address *peer, void *client, char answer[256], char error[256]);
+/* `owed` is the answer. fd -1: the client died before the hand-over. */
+void replication_take_replica(struct replication *r, struct replica_handle *h, int fd, struct bytes owed,
+                              struct bytes rest);
+/* CLIENT KILL: replica_gone follows when the link has let go of it. */
+void replication_drop_replica(struct replication *r, struct replica_handle *h, const char *reason);
 void replication_drop_all_replicas(struct replication *r, const char *reason);
 
 struct replica_view {
     char ip[ADDRESS_TEXT_MAX];
     int port;
-    const char *state;        /* "wait_bgsave", "send_bulk", "online" */
+    const char *state; /* "wait_bgsave", "send_bulk", "online" */
     uint64_t offset;
     int64_t lag_s;
     bool rdb_only;
@@ -86,28 +97,37 @@ struct replica_view {
 };
 int replication_replicas(const struct replication *r, struct replica_view *out, int room); /* count */
 bool replica_handle_view(const struct replica_handle *h, struct replica_view *out);
-int replication_good_replicas(const struct replication *r); /* online and acked within min-replicas-max-lag */
+int replication_good_replicas(const struct replication *r);          /* online and acked within min-replicas-max-lag */
 int replication_acked(const struct replication *r, uint64_t offset); /* replicas that acknowledged at least offset */
 void replication_ask_acks(struct replication *r, uint64_t offset);   /* GETACK to all, and watch for offset */
 void replication_change_id(struct replication *r);                   /* DEBUG CHANGE-REPL-ID */
-void replication_write_refused_check(struct replication *r);
 
 /* FAILOVER */
-int replication_failover(struct replication *r, const char *host, int port, bool force, int64_t timeout_ms, char error[256]);
+int replication_failover(struct replication *r, const char *host, int port, bool force, int64_t timeout_ms,
+                         char error[256]);
 int replication_failover_abort(struct replication *r, char error[256]);
-const char *replication_failover_state(const struct replication *r); /* "no-failover", "waiting-for-sync", "failover-in-progress" */
+const char *
+replication_failover_state(const struct replication *r); /* "no-failover", "waiting-for-sync", "failover-in-progress" */
 
 /* --- the replica's side (repl/replica.c) --- */
+/* The dataset is loaded: begins to follow settings.master_host, if there is one. Until then nothing is restored or
+ * asked. */
+void replication_start(struct replication *r);
 void replication_follow(struct replication *r, const char *host, int port); /* starts over with another master */
 void replication_stop_following(struct replication *r);                     /* REPLICAOF NO ONE: promoted */
+/* CLIENT KILL TYPE master: closes the link, which comes back by itself. How many there were: 0 or 1. */
+int replication_drop_master_link(struct replication *r);
 bool replication_master_link_up(const struct replication *r);
-const char *replication_role_state(const struct replication *r);            /* ROLE: "connect", "connecting", "sync", "connected" */
+const char *
+replication_role_state(const struct replication *r); /* ROLE: "connect", "connecting", "sync", "connected" */
 uint64_t replication_applied_offset(const struct replication *r);
-void replication_send_ack(struct replication *r);                           /* REPLCONF GETACK arrived in the stream */
+void replication_send_ack(struct replication *r); /* REPLCONF GETACK arrived in the stream */
 /* At start: the dataset came from an RDB with these aux fields, so a partial resync is possible. */
 void replication_restore_history(struct replication *r, const struct rdb_aux *aux);
 
-/* INFO replication's lines and ROLE's facts. */
+bool replication_master_address(const struct replication *r, const char **host, int *port); /* false: we are a master */
+
+/* INFO replication's lines. */
 void replication_info(const struct replication *r, struct outq *out);
 
 #endif

@@ -1,12 +1,12 @@
 /* The replication backlog's writer: the server process appends the stream here, once, however many replicas listen.
  *
- * The backlog is a control region (shm/layout.h: history ids, offsets, peer slots, spools) and one or more rings. A ring
- * holds offset o at o modulo its size. Normally there is one, `repl-backlog-size` long, and it wraps. Bytes that a peer
- * still needs are never overwritten: when the writer meets the lowest offset any peer needs, it opens a larger ring for what
- * follows (twice the size, or what one command needs) and the old one stays as it is until no peer and no window needs it;
- * when nobody lags any more, a ring of the normal size follows in the same way. So growing and shrinking copy nothing.
- * Past the hard limit the slowest peer is doomed (told to the owner, flagged in its slot) and again the bytes it may still be
- * sending stay untouched, in the old ring, until the link has let go of the slot.
+ * The backlog is a control region (shm/layout.h: history ids, offsets, peer slots, spools) and one or more rings. A
+ * ring holds offset o at o modulo its size. Normally there is one, `repl-backlog-size` long, and it wraps. Bytes that a
+ * peer still needs are never overwritten: when the writer meets the lowest offset any peer needs, it opens a larger
+ * ring for what follows (twice the size, or what one command needs) and the old one stays as it is until no peer and no
+ * window needs it; when nobody lags any more, a ring of the normal size follows in the same way. So growing and
+ * shrinking copy nothing. Past the hard limit the slowest peer is doomed (told to the owner, flagged in its slot) and
+ * again the bytes it may still be sending stay untouched, in the old ring, until the link has let go of the slot.
  *
  * Appended bytes become visible to readers at backlog_publish(), whole commands at a time. */
 #ifndef SLIPSTREAM_SHM_BACKLOG_H
@@ -22,8 +22,8 @@
 struct backlog;
 
 struct backlog_limits {
-    uint64_t rest_bytes;            /* repl-backlog-size */
-    uint64_t hard_bytes;            /* a peer further behind than this is doomed; 0: no limit */
+    uint64_t rest_bytes; /* repl-backlog-size */
+    uint64_t hard_bytes; /* a peer further behind than this is doomed; 0: no limit */
 };
 
 struct backlog_events {
@@ -31,18 +31,20 @@ struct backlog_events {
     void (*peer_doomed)(void *context, int slot, uint64_t lag_bytes, uint64_t limit_bytes);
 };
 
-/* name: of the shared memory object (port and data directory are in it); a full or missing /dev/shm means a memfd instead,
- * with one log line. The first byte appended has offset `first`. NULL with errno when no memory can be had at all. */
+/* name: of the shared memory object (port and data directory are in it); a full or missing /dev/shm means a memfd
+ * instead, with one log line. The first byte appended has offset `first`. NULL with errno when no memory can be had at
+ * all. */
 struct backlog *backlog_open(const char *name, uint64_t first, const struct backlog_limits *limits,
                              const struct backlog_events *events);
 void backlog_close(struct backlog *b); /* unlinks the name; peers must be gone */
 
 void backlog_append(struct backlog *b, const void *data, size_t len);
-/* Makes everything appended visible and rings the link's doorbell if it sleeps. Once a turn; free when nothing is new. */
+/* Makes everything appended visible and rings the link's doorbell if it sleeps. Once a turn; free when nothing is new.
+ */
 void backlog_publish(struct backlog *b);
 
-uint64_t backlog_first(const struct backlog *b); /* oldest offset still served */
-uint64_t backlog_end(const struct backlog *b);   /* offset the next appended byte gets */
+uint64_t backlog_first(const struct backlog *b);  /* oldest offset still served */
+uint64_t backlog_end(const struct backlog *b);    /* offset the next appended byte gets */
 uint64_t backlog_memory(const struct backlog *b); /* bytes of all rings */
 uint64_t backlog_rest_bytes(const struct backlog *b);
 /* CONFIG SET repl-backlog-size / client-output-buffer-limit. */
@@ -62,23 +64,25 @@ void backlog_peer_doom(struct backlog *b, int slot);      /* the link closes it 
 
 struct backlog_peer_view {
     enum backlog_peer_state state;
-    uint64_t next_offset;  /* lowest offset still needed */
-    uint64_t acked_offset; /* REPLCONF ACK */
-    uint64_t fack_offset;  /* ... FACK (AOF fsynced), 0: never */
-    int64_t ack_wall_ms;   /* when; 0: never */
+    uint64_t next_offset;                /* lowest offset still needed */
+    uint64_t acked_offset;               /* REPLCONF ACK */
+    uint64_t fack_offset;                /* ... FACK (AOF fsynced), 0: never */
+    int64_t ack_wall_ms;                 /* when; 0: never */
     uint64_t sent_bytes, received_bytes; /* on the socket */
 };
 void backlog_peer_view(const struct backlog *b, int slot, struct backlog_peer_view *out);
-/* The link rings `backlog_server_bell` when any peer's acknowledged offset reaches at least `offset` (WAIT); 0: never. */
+/* The link rings `backlog_server_bell` when any peer's acknowledged offset reaches at least `offset` (WAIT); 0: never.
+ */
 void backlog_watch_acks(struct backlog *b, uint64_t offset);
 int backlog_server_bell(const struct backlog *b); /* eventfd, readable: acks moved */
 
 /* --- spools: a snapshot's bytes on their way from the child to the link --- */
 enum backlog_spool_state { SPOOL_FREE, SPOOL_GROWING, SPOOL_COMPLETE, SPOOL_FAILED };
 
-int backlog_spool_claim(struct backlog *b);                        /* -1: none free */
-void backlog_spool_advance(struct backlog *b, int spool, uint64_t bytes); /* in the child: so much is readable; rings the link */
-void backlog_spool_finish(struct backlog *b, int spool, bool good);  /* in the server, when the child was reaped */
+int backlog_spool_claim(struct backlog *b); /* -1: none free */
+void backlog_spool_advance(struct backlog *b, int spool,
+                           uint64_t bytes); /* in the child: so much is readable; rings the link */
+void backlog_spool_finish(struct backlog *b, int spool, bool good); /* in the server, when the child was reaped */
 void backlog_spool_free(struct backlog *b, int spool);
 uint64_t backlog_spool_bytes(const struct backlog *b, int spool);
 
@@ -86,6 +90,7 @@ uint64_t backlog_spool_bytes(const struct backlog *b, int spool);
 int backlog_control_fd(const struct backlog *b);
 int backlog_link_bell(const struct backlog *b);
 /* For each ring opened from now on (and those open): the link is told its index and descriptor. */
-void backlog_on_ring(struct backlog *b, void (*ring_opened)(void *context, int ring, int fd, uint64_t size), void *context);
+void backlog_on_ring(struct backlog *b, void (*ring_opened)(void *context, int ring, int fd, uint64_t size),
+                     void *context);
 
 #endif

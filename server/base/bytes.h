@@ -30,7 +30,7 @@ static inline struct bytes bytes_from_text(const char *text)
 
 static inline bool bytes_equal(struct bytes a, struct bytes b)
 {
-    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
 /* Byte order, the shorter first on a common prefix: what Redis calls lexicographic. <0, 0, >0. */

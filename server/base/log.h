@@ -10,6 +10,7 @@ enum log_level { LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE, LOG_WARNING, LOG_NOTHING };
 /* path NULL or "" = stdout. Opens for append at each line, as Redis does, so that rotation by rename works. */
 void log_open(const char *path, enum log_level least);
 void log_set_level(enum log_level least);
+enum log_level log_get_level(void);
 void log_set_role(char role);
 void log_set_syslog(int enabled, const char *ident, const char *facility);
 const char *log_path(void);

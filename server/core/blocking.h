@@ -22,15 +22,18 @@ struct blocked {
     void *state;
 };
 
-struct blocking *blocking_new(struct core *core);
+struct blocking *blocking_new(void);
 struct blocked *blocking_start(struct blocking *b, struct session *s, enum blocked_kind kind, int64_t deadline_ms);
-void blocking_finish(struct blocking *b, struct blocked *blocked); /* after its reply was written: the session goes on */
+void blocking_finish(struct blocking *b,
+                     struct blocked *blocked); /* after its reply was written: the session goes on */
 void blocking_session_gone(struct blocking *b, struct session *s);
-void blocking_expire(struct blocking *b, int64_t now_ms); /* once per turn */
+void blocking_expire(struct blocking *b, int64_t now_ms);    /* once per turn */
+int64_t blocking_next_deadline_ms(const struct blocking *b); /* 0: none; the loop must wake by then */
 void blocking_interrupt_all(struct blocking *b, enum blocked_kind kind, const char *error);
 size_t blocking_count(const struct blocking *b);
 size_t blocking_count_kind(const struct blocking *b, enum blocked_kind kind);
 /* Each blocked session of a kind; `visit` may finish the one it is given. */
-void blocking_each(struct blocking *b, enum blocked_kind kind, void (*visit)(void *arg, struct blocked *blocked), void *arg);
+void blocking_each(struct blocking *b, enum blocked_kind kind, void (*visit)(void *arg, struct blocked *blocked),
+                   void *arg);
 
 #endif

@@ -1,11 +1,11 @@
 /* One command being run: who calls (session), on which database, with which arguments, and where the answer goes.
  *
- * A command never knows who called it: a client, EXEC, a script, the master's stream or a file all fill in a `struct call`
- * and go through dispatch. Arguments are slices that live until the handler returns.
+ * A command never knows who called it: a client, EXEC, a script, the master's stream or a file all fill in a `struct
+ * call` and go through dispatch. Arguments are slices that live until the handler returns.
  *
  * A handler that changed data says three things: call_changed() (how many changes; 0 means nothing is propagated),
- * call_key_modified() per key (WATCH, tracking), call_event() (keyspace notifications). By default the request's own bytes
- * are what replicas and the AOF get; call_rewrite() replaces them where the effect is not deterministic. */
+ * call_key_modified() per key (WATCH, tracking), call_event() (keyspace notifications). By default the request's own
+ * bytes are what replicas and the AOF get; call_rewrite() replaces them where the effect is not deterministic. */
 #ifndef SLIPSTREAM_CORE_CALL_H
 #define SLIPSTREAM_CORE_CALL_H
 
@@ -20,18 +20,18 @@ struct command_entry;
 struct call {
     struct core *core;
     struct session *session;
-    struct database *db;            /* the session's selected database */
+    struct database *db; /* the session's selected database */
     struct command_entry *command;
     uint32_t argc;
     const struct bytes *argv;
     struct reply *reply;
-    struct bytes raw;               /* the request as one RESP array, empty when it has to be encoded anew */
-    int64_t now_ms;                 /* wall clock, one value for the whole command, transaction or script */
-    uint64_t first_key_hash;        /* of the row's first key, when first_key_index != 0 */
+    struct bytes raw;        /* the request as one RESP array, empty when it has to be encoded anew */
+    int64_t now_ms;          /* wall clock, one value for the whole command, transaction or script */
+    uint64_t first_key_hash; /* of the row's first key, when first_key_index != 0 */
     uint32_t first_key_index;
-    uint64_t changes;               /* written by call_changed() */
-    bool rewritten;                 /* propagation already said by the handler */
-    bool from_master;               /* the master's stream: expired keys are kept for its DEL */
+    uint64_t changes; /* written by call_changed() */
+    bool rewritten;   /* propagation already said by the handler */
+    bool from_master; /* the master's stream: expired keys are kept for its DEL */
 };
 
 /* The hash of argv[i], free when dispatch has computed it for prefetching. */
@@ -64,10 +64,21 @@ static inline void call_changed(struct call *call, uint64_t changes)
 }
 void call_key_modified(struct call *call, struct database *db, struct bytes key);
 enum notify_class {
-    NOTIFY_KEYSPACE = 1 << 0, NOTIFY_KEYEVENT = 1 << 1, NOTIFY_GENERIC = 1 << 2, NOTIFY_STRING = 1 << 3,
-    NOTIFY_LIST = 1 << 4, NOTIFY_SET = 1 << 5, NOTIFY_HASH = 1 << 6, NOTIFY_ZSET = 1 << 7, NOTIFY_EXPIRED = 1 << 8,
-    NOTIFY_EVICTED = 1 << 9, NOTIFY_STREAM = 1 << 10, NOTIFY_KEY_MISS = 1 << 11, NOTIFY_LOADED = 1 << 12,
-    NOTIFY_MODULE = 1 << 13, NOTIFY_NEW = 1 << 14,
+    NOTIFY_KEYSPACE = 1 << 0,
+    NOTIFY_KEYEVENT = 1 << 1,
+    NOTIFY_GENERIC = 1 << 2,
+    NOTIFY_STRING = 1 << 3,
+    NOTIFY_LIST = 1 << 4,
+    NOTIFY_SET = 1 << 5,
+    NOTIFY_HASH = 1 << 6,
+    NOTIFY_ZSET = 1 << 7,
+    NOTIFY_EXPIRED = 1 << 8,
+    NOTIFY_EVICTED = 1 << 9,
+    NOTIFY_STREAM = 1 << 10,
+    NOTIFY_KEY_MISS = 1 << 11,
+    NOTIFY_LOADED = 1 << 12,
+    NOTIFY_MODULE = 1 << 13,
+    NOTIFY_NEW = 1 << 14,
 };
 void call_event(struct call *call, enum notify_class class_, const char *event, struct database *db, struct bytes key);
 

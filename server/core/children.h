@@ -13,22 +13,23 @@ enum child_purpose { CHILD_NONE, CHILD_SAVE, CHILD_FULL_SYNC, CHILD_AOF_REWRITE 
 
 struct child_job {
     enum child_purpose purpose;
-    int (*body)(void *arg);                  /* in the child; its value is the exit code (0 good) */
+    int (*body)(void *arg);                          /* in the child; its value is the exit code (0 good) */
     void (*ended)(void *arg, bool good, int signal); /* in the server, when reaped */
     void *arg;
 };
 
 struct children *children_new(struct core *core);
-/* Forks; 0, or -1 with errno (EBUSY: another is running). The child has: no loop, no sockets, a raised oom_score_adj, its
- * process title, role 'C' in the log, SIGUSR1 as "you are not needed" (silent exit), and dies with its server. */
+/* Forks; 0, or -1 with errno (EBUSY: another is running). The child has: no loop, no sockets, a raised oom_score_adj,
+ * its process title, role 'C' in the log, SIGUSR1 as "you are not needed" (silent exit), and dies with its server. */
 int children_start(struct children *c, const struct child_job *job);
 enum child_purpose children_running(const struct children *c);
 pid_t children_pid(const struct children *c);
 int64_t children_started_ms(const struct children *c);
-void children_kill(struct children *c); /* SIGUSR1; `ended` follows with good = false */
+void children_kill(struct children *c); /* SIGUSR1; `ended` follows with signal SIGUSR1 */
 void children_reap(struct children *c); /* SIGCHLD arrived (or cron) */
 
-/* Progress the child shares with the server (INFO current_save_keys_processed, current_cow_size). Written by the child. */
+/* Progress the child shares with the server (INFO current_save_keys_processed, current_cow_size). Written by the child.
+ */
 struct child_progress {
     uint64_t keys_done, keys_total, cow_bytes, cow_peak_bytes;
 };

@@ -13,22 +13,27 @@ enum client_class { CLIENT_NORMAL, CLIENT_REPLICA, CLIENT_PUBSUB, CLIENT_MASTER,
 struct client {
     struct session session;
     struct core *core;
-    struct conn *conn;           /* NULL once the link process has the socket (a replica) */
-    struct list_node node;       /* in clients, by age */
+    struct conn *conn;     /* NULL once the link process has the socket (a replica) */
+    struct list_node node; /* in clients, by age */
     struct resp_request request;
-    uint8_t *query;              /* input kept from earlier arrivals, NULL when none */
+    uint8_t *query; /* input kept from earlier arrivals, NULL when none */
     size_t query_len, query_capacity;
     int64_t created_ms, last_interaction_ms;
     struct address peer, local;
     bool unix_socket;
-    bool close_asap;
+    bool close_asap; /* dead: freed before the loop sleeps */
+    bool close_after_reply;
+    bool handed_over;            /* a replica: the link process has the socket */
     bool running;                /* inside its own command: freeing waits */
+    bool woken;                  /* in clients' list of those with kept requests to run */
+    struct list_node pending;    /* in that list, or in the list of the dead */
+    struct outq nowhere;         /* takes replies once there is no connection */
     int64_t soft_limit_since_ms; /* output buffer above its soft limit since, 0: not */
     uint64_t net_in, net_out;
     uint64_t query_peak;
     /* replica handshake (REPLCONF before PSYNC); owned by commands/replication.c */
     struct replica_hello *hello;
-    void *replica;               /* repl/master.c's handle once this client has become a replica, else NULL */
+    void *replica; /* repl/master.c's handle once this client has become a replica, else NULL */
     bool monitor;
 };
 
@@ -40,20 +45,28 @@ size_t clients_count_class(const struct clients *c, enum client_class class_);
 struct list *clients_all(struct clients *c); /* struct client.node */
 enum client_class client_class(const struct client *c);
 
-void client_close(struct client *c);             /* safe anywhere; frees after its own command ends */
+void client_close(struct client *c); /* safe anywhere; frees after its own command ends */
 void client_close_after_reply(struct client *c);
-void client_wake(struct client *c);              /* reply written from outside its own command: flush, run kept requests */
-void client_describe(struct client *c, struct outq *out); /* CLIENT LIST's line, without line end */
+void client_wake(struct client *c); /* reply written from outside its own command: flush, run kept requests */
+void client_describe(struct client *c, struct outq *out); /* CLIENT LIST's line, with its line feed */
+/* A replica's socket leaves for the link process: as conn_detach; the client stays in the list until client_close. */
+void client_hand_over(struct client *c, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len),
+                      void *arg);
 /* Once a turn: output limits, kept requests of unblocked clients, delayed frees. */
 void clients_before_sleep(struct clients *c);
 void clients_cron(struct clients *c, int64_t now_ms); /* timeouts, buffers, a slice of all clients per call */
+bool clients_have_monitors(const struct clients *c);
+void client_become_monitor(struct client *c);
+void client_stop_monitor(struct client *c);
 void clients_feed_monitors(struct core *core, struct session *from, uint32_t argc, const struct bytes *argv);
+size_t clients_output_memory(const struct clients *c, uint64_t *biggest_input, uint64_t *biggest_output);
 
 /* CLIENT PAUSE */
 enum pause_kind { PAUSE_NONE, PAUSE_WRITE, PAUSE_ALL };
 void clients_pause(struct clients *c, enum pause_kind kind, int64_t until_ms, const char *purpose);
 void clients_unpause(struct clients *c, const char *purpose);
 enum pause_kind clients_paused(const struct clients *c, int64_t now_ms);
-int64_t clients_pause_until(const struct clients *c, const char *purpose);
+void clients_end_pauses(struct clients *c, int64_t now_ms);  /* each turn */
+void clients_hold(struct clients *c, struct client *client); /* its request waits, unread, until the pause ends */
 
 #endif

@@ -1,7 +1,7 @@
 /* What a command is: one row of a table, next to its handler in server/commands/.
  *
- * The row says everything that others must know before the command runs: arity, flags, ACL categories, and where its keys
- * are (key specs as Redis 7 reports them; the old first/last/step triple is derived from them). */
+ * The row says everything that others must know before the command runs: arity, flags, ACL categories, and where its
+ * keys are (key specs as Redis 7 reports them; the old first/last/step triple is derived from them). */
 #ifndef SLIPSTREAM_CORE_COMMAND_H
 #define SLIPSTREAM_CORE_COMMAND_H
 
@@ -11,52 +11,102 @@ struct call;
 
 /* Names as COMMAND INFO prints them, in its order. */
 enum command_flag {
-    CMD_WRITE = 1 << 0, CMD_READONLY = 1 << 1, CMD_DENYOOM = 1 << 2, CMD_MODULE = 1 << 3, CMD_ADMIN = 1 << 4,
-    CMD_PUBSUB = 1 << 5, CMD_NOSCRIPT = 1 << 6, CMD_BLOCKING = 1 << 7, CMD_LOADING = 1 << 8, CMD_STALE = 1 << 9,
-    CMD_SKIP_MONITOR = 1 << 10, CMD_SKIP_SLOWLOG = 1 << 11, CMD_ASKING = 1 << 12, CMD_FAST = 1 << 13,
-    CMD_NO_AUTH = 1 << 14, CMD_MAY_REPLICATE = 1 << 15, CMD_SENTINEL = 1 << 16, CMD_ONLY_SENTINEL = 1 << 17,
-    CMD_NO_MANDATORY_KEYS = 1 << 18, CMD_PROTECTED = 1 << 19, CMD_MOVABLE_KEYS = 1 << 20, CMD_NO_MULTI = 1 << 21,
-    CMD_ALLOW_BUSY = 1 << 22, CMD_NO_ASYNC_LOADING = 1 << 23, CMD_TOUCHES_ARBITRARY_KEYS = 1 << 24,
+    CMD_WRITE = 1 << 0,
+    CMD_READONLY = 1 << 1,
+    CMD_DENYOOM = 1 << 2,
+    CMD_MODULE = 1 << 3,
+    CMD_ADMIN = 1 << 4,
+    CMD_PUBSUB = 1 << 5,
+    CMD_NOSCRIPT = 1 << 6,
+    CMD_BLOCKING = 1 << 7,
+    CMD_LOADING = 1 << 8,
+    CMD_STALE = 1 << 9,
+    CMD_SKIP_MONITOR = 1 << 10,
+    CMD_SKIP_SLOWLOG = 1 << 11,
+    CMD_ASKING = 1 << 12,
+    CMD_FAST = 1 << 13,
+    CMD_NO_AUTH = 1 << 14,
+    CMD_MAY_REPLICATE = 1 << 15,
+    CMD_SENTINEL = 1 << 16,
+    CMD_ONLY_SENTINEL = 1 << 17,
+    CMD_NO_MANDATORY_KEYS = 1 << 18,
+    CMD_PROTECTED = 1 << 19,
+    CMD_MOVABLE_KEYS = 1 << 20,
+    CMD_NO_MULTI = 1 << 21,
+    CMD_ALLOW_BUSY = 1 << 22,
+    CMD_NO_ASYNC_LOADING = 1 << 23,
+    CMD_TOUCHES_ARBITRARY_KEYS = 1 << 24,
 };
 
 /* Categories that do not follow from flags (write, read, admin, dangerous, fast, slow, pubsub, blocking do). */
 enum command_category {
-    CAT_KEYSPACE = 1 << 0, CAT_READ = 1 << 1, CAT_WRITE = 1 << 2, CAT_SET = 1 << 3, CAT_SORTEDSET = 1 << 4,
-    CAT_LIST = 1 << 5, CAT_HASH = 1 << 6, CAT_STRING = 1 << 7, CAT_BITMAP = 1 << 8, CAT_HYPERLOGLOG = 1 << 9,
-    CAT_GEO = 1 << 10, CAT_STREAM = 1 << 11, CAT_PUBSUB = 1 << 12, CAT_ADMIN = 1 << 13, CAT_FAST = 1 << 14,
-    CAT_SLOW = 1 << 15, CAT_BLOCKING = 1 << 16, CAT_DANGEROUS = 1 << 17, CAT_CONNECTION = 1 << 18,
-    CAT_TRANSACTION = 1 << 19, CAT_SCRIPTING = 1 << 20,
+    CAT_KEYSPACE = 1 << 0,
+    CAT_READ = 1 << 1,
+    CAT_WRITE = 1 << 2,
+    CAT_SET = 1 << 3,
+    CAT_SORTEDSET = 1 << 4,
+    CAT_LIST = 1 << 5,
+    CAT_HASH = 1 << 6,
+    CAT_STRING = 1 << 7,
+    CAT_BITMAP = 1 << 8,
+    CAT_HYPERLOGLOG = 1 << 9,
+    CAT_GEO = 1 << 10,
+    CAT_STREAM = 1 << 11,
+    CAT_PUBSUB = 1 << 12,
+    CAT_ADMIN = 1 << 13,
+    CAT_FAST = 1 << 14,
+    CAT_SLOW = 1 << 15,
+    CAT_BLOCKING = 1 << 16,
+    CAT_DANGEROUS = 1 << 17,
+    CAT_CONNECTION = 1 << 18,
+    CAT_TRANSACTION = 1 << 19,
+    CAT_SCRIPTING = 1 << 20,
 };
 
 enum key_flag {
-    KEY_RO = 1 << 0, KEY_RW = 1 << 1, KEY_OW = 1 << 2, KEY_RM = 1 << 3, KEY_ACCESS = 1 << 4, KEY_UPDATE = 1 << 5,
-    KEY_INSERT = 1 << 6, KEY_DELETE = 1 << 7, KEY_NOT_KEY = 1 << 8, KEY_INCOMPLETE = 1 << 9, KEY_VARIABLE = 1 << 10,
+    KEY_RO = 1 << 0,
+    KEY_RW = 1 << 1,
+    KEY_OW = 1 << 2,
+    KEY_RM = 1 << 3,
+    KEY_ACCESS = 1 << 4,
+    KEY_UPDATE = 1 << 5,
+    KEY_INSERT = 1 << 6,
+    KEY_DELETE = 1 << 7,
+    KEY_NOT_KEY = 1 << 8,
+    KEY_INCOMPLETE = 1 << 9,
+    KEY_VARIABLE = 1 << 10,
 };
 
 struct key_spec {
     uint16_t flags; /* enum key_flag; 0 ends the row's list */
     enum { BEGIN_INDEX, BEGIN_KEYWORD, BEGIN_UNKNOWN } begin;
-    int index;           /* BEGIN_INDEX: argument number; BEGIN_KEYWORD: where to start looking (negative: from the end) */
+    int index; /* BEGIN_INDEX: argument number; BEGIN_KEYWORD: where to start looking (negative: from the end) */
     const char *keyword; /* BEGIN_KEYWORD */
     enum { FIND_RANGE, FIND_KEYNUM, FIND_UNKNOWN } find;
-    int last, step, limit;               /* FIND_RANGE, as Redis documents them */
-    int keynum_index, first_key;         /* FIND_KEYNUM, with step */
+    int last, step, limit;       /* FIND_RANGE, as Redis documents them */
+    int keynum_index, first_key; /* FIND_KEYNUM, with step */
     const char *notes;
 };
 
 #define KEY_SPECS_MAX 3
 
 /* One key: index 1, as most commands have it. */
-#define KEY_AT_1(flags_) {{.flags = (flags_), .index = 1, .step = 1}}
+#define KEY_AT_1(flags_)                                                                                               \
+    {                                                                                                                  \
+        {                                                                                                              \
+            .flags = (flags_), .index = 1, .step = 1                                                                   \
+        }                                                                                                              \
+    }
 
 struct command {
     const char *name; /* lowercase; a subcommand's is the second word alone */
     void (*run)(struct call *call);
-    int arity;        /* as Redis: with the name; negative: at least */
+    int arity; /* as Redis: with the name; negative: at least */
     uint32_t flags;
     uint32_t categories;
     struct key_spec keys[KEY_SPECS_MAX];
-    const struct command *subcommands; /* ends with a row without name; `run` then serves only an unknown subcommand's error */
+    const struct command
+        *subcommands; /* ends with a row without name; `run` then serves only an unknown subcommand's error */
     /* Finds keys where specs cannot: fills indexes (room for argc), returns how many. */
     int (*find_keys)(uint32_t argc, const struct bytes *argv, int *indexes);
     /* for COMMAND DOCS, our own wording */

@@ -12,14 +12,15 @@ struct command_entry {
     struct command_entry *container; /* NULL for a top-level command */
     struct command_entry *subcommands;
     size_t subcommand_count;
-    uint32_t categories;             /* the row's and those that follow from its flags */
+    uint32_t categories;               /* the row's and those that follow from its flags */
     int first_key, last_key, key_step; /* derived from the first key spec; 0: none */
     uint64_t calls, ticks, rejected, failed;
-    uint64_t *latency_us;            /* histogram for INFO latencystats; NULL until the first call */
+    uint64_t *latency_us; /* histogram for INFO latencystats; NULL until the first call */
 };
 
 struct command_table *command_table_new(void);
-void command_table_add(struct command_table *t, const struct command *rows); /* an array ending with a row without name */
+void command_table_add(struct command_table *t,
+                       const struct command *rows); /* an array ending with a row without name */
 struct command_entry *command_table_find(const struct command_table *t, struct bytes name); /* any case; NULL: none */
 struct command_entry *command_table_find_sub(const struct command_entry *container, struct bytes name);
 size_t command_table_count(const struct command_table *t); /* top level */

@@ -5,15 +5,31 @@
 #include "server/core/call.h"
 #include "server/core/command_table.h"
 
-/* Gate (unknown command, arity, auth, role, memory, loading, stale, pub/sub mode), queue inside MULTI, or run; then
- * statistics and propagation. Used for every request of a client. argv[0] is the name. */
-void dispatch_request(struct core *core, struct session *session, uint32_t argc, const struct bytes *argv, struct bytes raw);
+/* One request as its reader left it, and what was found out about it before it runs. */
+struct dispatch_request {
+    uint32_t argc;
+    const struct bytes *argv;
+    struct bytes raw;              /* the request as one RESP array; empty when it must be encoded anew */
+    struct command_entry *command; /* NULL: unknown */
+    uint32_t first_key_index;      /* 0: no key, or not hashed ahead */
+    uint64_t first_key_hash;
+};
 
-/* Runs a command that has passed the gate: EXEC's list, scripts, a master's stream, a loader. Fills statistics, propagates. */
-void dispatch_run(struct core *core, struct session *session, struct command_entry *command, uint32_t argc,
-                  const struct bytes *argv, struct bytes raw, int64_t now_ms);
+/* Resolves the command and hashes its first key; the caller may then prefetch. argc >= 1. */
+void dispatch_prepare(struct core *core, struct session *session, struct dispatch_request *request);
 
-/* The row of a request, subcommands resolved; NULL: unknown. */
+/* Gate (unknown command, arity, auth, role, memory, loading, stale, pub/sub mode), then queue inside MULTI, or run. */
+void dispatch_request(struct core *core, struct session *session, const struct dispatch_request *request);
+
+/* Runs a command that has passed the gate: EXEC's list, a script, the master's stream, a loader. Statistics,
+ * propagation. */
+void dispatch_run(struct core *core, struct session *session, const struct dispatch_request *request, int64_t now_ms);
+
+/* Before a run of commands: the first one's time is counted from here. */
+void dispatch_chain_start(void);
+
+/* The row of a request, subcommands resolved; NULL: unknown. A container with an unknown subcommand gives the
+ * container. */
 struct command_entry *dispatch_resolve(struct core *core, uint32_t argc, const struct bytes *argv);
 
 #endif

@@ -12,11 +12,14 @@ struct lifecycle {
     char **argv;
     uint64_t cron_loops;
     bool stopping;
-    void *shutdown; /* core/lifecycle.c's */
+    bool pidfile_written;
+    int shutdown_flags;
+    int64_t shutdown_deadline_ms; /* waiting for replicas until then; 0: not shutting down */
 };
 
 enum { SHUTDOWN_SAVE = 1, SHUTDOWN_NOSAVE = 2, SHUTDOWN_NOW = 4, SHUTDOWN_FORCE = 8 };
-/* Begins: waits for replicas to catch up (shutdown-timeout) unless NOW, saves, ends the loop. -1: could not save, not FORCE. */
+/* Begins: waits for replicas to catch up (shutdown-timeout) unless NOW, saves, ends the loop. -1: could not save, not
+ * FORCE. */
 int lifecycle_shutdown(struct core *core, int flags, struct session *caller);
 int lifecycle_abort_shutdown(struct core *core); /* -1: none under way */
 void lifecycle_cron(struct core *core, int64_t now_ms);

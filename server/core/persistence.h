@@ -9,7 +9,10 @@ struct persistence;
 
 struct persistence *persistence_new(struct core *core);
 int persistence_load_at_start(struct core *core); /* 0 loaded or no file; -1: logged, refuse to start */
-int persistence_save_now(struct core *core);      /* SAVE: 0 or -1 */
+/* Loads path into the keyspace as it is (the caller flushes first), answering clients in between. -1: logged; *missing
+ * when there is no such file. */
+int persistence_load_file(struct core *core, const char *path, bool *missing);
+int persistence_save_now(struct core *core);           /* SAVE: 0 or -1 */
 int persistence_save_in_background(struct core *core); /* 0, or -1 with errno */
 void persistence_cron(struct core *core, int64_t now_ms);
 void persistence_changed(struct core *core, uint64_t changes);

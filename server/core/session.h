@@ -1,8 +1,8 @@
 /* A session: what the server remembers of a caller between commands. A client has one; so have the master's stream, a
  * script and a loading AOF, without a socket behind them.
  *
- * Owned by core/client.c for clients; embedded elsewhere. Parts that need per-session state of their own put a pointer or a
- * list head here and own what is behind it. */
+ * Owned by core/client.c for clients; embedded elsewhere. Parts that need per-session state of their own put a pointer
+ * or a list head here and own what is behind it. */
 #ifndef SLIPSTREAM_CORE_SESSION_H
 #define SLIPSTREAM_CORE_SESSION_H
 
@@ -15,28 +15,31 @@ struct client;
 struct transaction;
 struct blocked;
 struct core;
+struct command_entry;
 
 enum session_kind { SESSION_CLIENT, SESSION_MASTER, SESSION_SCRIPT, SESSION_LOADER };
 
 struct session {
     enum session_kind kind;
     uint64_t id;
-    struct client *client;           /* NULL unless kind is SESSION_CLIENT */
+    struct client *client; /* NULL unless kind is SESSION_CLIENT */
     struct database *db;
-    struct reply reply;              /* the sink of this session's answers */
+    struct reply reply; /* the sink of this session's answers */
     bool authenticated;
     bool reply_off, reply_skip_next, reply_skip; /* CLIENT REPLY */
     bool no_evict, no_touch;
-    bool readonly;                   /* CLUSTER READONLY, kept for its flag */
-    struct bytes name;               /* CLIENT SETNAME; owned (mem), ptr NULL: none */
-    struct bytes lib_name, lib_ver;  /* CLIENT SETINFO; owned */
-    struct bytes user;               /* "default" */
-    struct transaction *transaction; /* inside MULTI, else NULL; core/transaction.c */
-    struct list watched;             /* struct watched_key; core/transaction.c */
-    bool watch_broken;               /* a watched key was touched: EXEC answers null */
+    bool readonly;                                 /* CLUSTER READONLY, kept for its flag */
+    struct bytes name;                             /* CLIENT SETNAME; owned (mem), ptr NULL: none */
+    struct bytes lib_name, lib_ver;                /* CLIENT SETINFO; owned */
+    struct bytes user;                             /* "default" */
+    struct transaction *transaction;               /* inside MULTI, else NULL; core/transaction.c */
+    struct list watched;                           /* struct watched_key; core/transaction.c */
+    bool watch_broken;                             /* a watched key was touched: EXEC answers null */
     struct map channels, patterns, shard_channels; /* core/pubsub.c */
-    struct blocked *blocked;         /* waiting (WAIT, BLPOP, pause), else NULL; core/blocking.c */
-    const struct command_entry *last_command;
+    struct blocked *blocked;                       /* waiting (WAIT, BLPOP, pause), else NULL; core/blocking.c */
+    bool in_exec;                                  /* EXEC runs its list: nothing may block */
+    struct command_entry *running_command;         /* the last one that ran: CLIENT LIST's cmd */
+    struct command_entry *last_command;            /* dispatch's guess for the next request */
 };
 
 static inline size_t session_subscriptions(const struct session *s)

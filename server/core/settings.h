@@ -1,14 +1,17 @@
-/* Every setting, grouped by the part that reads it. Pure data: written by core/config.c alone, read by anyone it is passed to. */
+/* Every setting, grouped by the part that reads it. Pure data: written by core/config.c alone, read by anyone it is
+ * passed to. */
 #ifndef SLIPSTREAM_CORE_SETTINGS_H
 #define SLIPSTREAM_CORE_SETTINGS_H
 
 #include "rdb/settings.h"
 #include "repl/settings.h"
 #include "server/base/log.h"
+#include "server/data/settings.h"
 #include "server/keyspace/settings.h"
 
 #define BIND_MAX        16
 #define SAVE_POINTS_MAX 32
+#define PERCENTILES_MAX 32
 
 struct server_settings {
     int databases;
@@ -18,20 +21,21 @@ struct server_settings {
     bool syslog_enabled;
     char *syslog_ident, *syslog_facility;
     int hz;
-    bool dynamic_hz, activerehashing, always_show_logo;
-    struct save_point { int64_t seconds; uint64_t changes; } save_points[SAVE_POINTS_MAX];
+    struct save_point {
+        int64_t seconds;
+        uint64_t changes;
+    } save_points[SAVE_POINTS_MAX];
     int save_point_count;
     int shutdown_timeout_s;
-    int shutdown_on_sigint, shutdown_on_sigterm; /* SHUTDOWN_* flags, 0: default */
+    int shutdown_on_sigint, shutdown_on_sigterm;        /* SHUTDOWN_* flags, 0: default */
     int enable_debug_command, enable_protected_configs; /* 0 no, 1 yes, 2 local */
-    uint64_t slowlog_log_slower_than_us;
-    int64_t slowlog_max_len;
     bool latency_tracking;
-    char *event_loop; /* "auto", "io_uring", "epoll": ours */
+    double latency_percentiles[PERCENTILES_MAX]; /* what INFO latencystats shows, 0 to 100 */
+    int latency_percentile_count;
+    char *event_loop;        /* "auto", "io_uring", "epoll": ours */
     uint32_t notify_classes; /* notify-keyspace-events */
     char *proc_title_template;
     bool set_proc_title;
-    char *server_name; /* reserved */
 };
 
 struct net_settings {
@@ -46,14 +50,19 @@ struct net_settings {
     bool protected_mode;
     char *requirepass; /* NULL: none */
     uint64_t max_bulk_bytes, query_buffer_limit_bytes;
-    struct output_limit { uint64_t hard_bytes, soft_bytes; int soft_s; } output_limits[4]; /* enum client_class */
+    struct output_limit {
+        uint64_t hard_bytes, soft_bytes;
+        int soft_s;
+    } output_limits[4]; /* enum client_class */
     uint64_t maxmemory_clients_bytes;
+    int maxmemory_clients_percent; /* of maxmemory; not 0: instead of the bytes */
 };
 
 struct settings {
     struct server_settings server;
     struct net_settings net;
     struct keyspace_settings keyspace;
+    struct data_settings data;
     struct rdb_settings rdb;
     struct repl_settings repl;
 };

@@ -6,6 +6,8 @@
 
 #define STATS_SAMPLES 16
 
+struct command_entry;
+
 struct stats {
     uint64_t connections_received, connections_rejected, commands_processed;
     uint64_t net_input_bytes, net_output_bytes, net_repl_input_bytes, net_repl_output_bytes;
@@ -14,14 +16,21 @@ struct stats {
     uint64_t unexpected_error_replies, dump_payload_sanitizations, total_reads, total_writes;
     uint64_t client_query_buffer_limit_disconnections, client_output_buffer_limit_disconnections;
     uint64_t evicted_clients, migrate_cached_sockets;
-    struct map errors;  /* error prefix -> counter (as pointer-sized integer) */
-    struct stats_rate { /* instantaneous_*: samples of one per 100 ms */
+    uint64_t memory_at_start; /* mem_used() once everything is set up, before data; not reset */
+    struct map errors;        /* error prefix -> counter (as pointer-sized integer) */
+    struct stats_rate {       /* instantaneous_*: samples of one per 100 ms */
         uint64_t last_value;
         int64_t last_us;
         double samples[STATS_SAMPLES];
         unsigned next;
     } ops, input, output, repl_input, repl_output;
 };
+
+/* Latencies are kept per command in a histogram of LATENCY_SLOTS counters (command_entry.latency_us, made at the first
+ * call): nanoseconds up to one second, two significant digits, so a percentile is exact to one in 128. */
+#define LATENCY_SLOTS 3072
+void stats_count_latency(struct command_entry *e, uint64_t ticks);
+double stats_latency_percentile_us(const uint64_t histogram[LATENCY_SLOTS], double percentile);
 
 void stats_count_error(struct stats *s, const char *prefix);
 void stats_sample(struct stats_rate *rate, uint64_t value, int64_t now_us);

@@ -10,17 +10,18 @@ struct watches;
 struct watches *watches_new(void);
 void watch_key(struct watches *w, struct session *s, struct database *db, struct bytes key, int64_t now_ms);
 void watch_forget_all(struct watches *w, struct session *s);
-void watch_key_touched(struct watches *w, int db, struct bytes key);    /* cheap when nobody watches */
-/* FLUSHDB, SWAPDB, a full resync: keys that exist, or exist in the database that comes instead. db -1: every database. */
+void watch_key_touched(struct watches *w, int db, struct bytes key); /* cheap when nobody watches */
+/* FLUSHDB, SWAPDB, a full resync: keys that exist, or exist in the database that comes instead. db -1: every database.
+ */
 void watch_database_touched(struct watches *w, struct keyspace *ks, int db, struct database *replaced_by);
 bool watch_has_expired(struct watches *w, struct session *s, int64_t now_ms);
 size_t watches_sessions(const struct watches *w);
 
 void transaction_begin(struct session *s);
 void transaction_queue(struct session *s, struct command_entry *command, uint32_t argc, const struct bytes *argv);
-void transaction_spoil(struct session *s);   /* a command was refused while queueing: EXEC answers EXECABORT */
+void transaction_spoil(struct session *s); /* a command was refused while queueing: EXEC answers EXECABORT */
 void transaction_discard(struct watches *w, struct session *s);
-void transaction_execute(struct call *call); /* EXEC */
+void transaction_execute(struct call *call);         /* EXEC */
 uint32_t transaction_flags(const struct session *s); /* union of the queued commands' flags */
 size_t transaction_length(const struct session *s);
 

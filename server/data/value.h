@@ -1,8 +1,8 @@
 /* What a key can hold: type, encoding, and the few things every type can do. Values know no keys.
  *
  * Strings live inside the keyspace's record when short and integer-like ones as 8 bytes; every other value is an object
- * behind one pointer, with one row of operations per type here. The numbers of types and encodings are ours (RDB has its
- * own); their names are Redis's. */
+ * behind one pointer, with one row of operations per type here. The numbers of types and encodings are ours (RDB has
+ * its own); their names are Redis's. */
 #ifndef SLIPSTREAM_DATA_VALUE_H
 #define SLIPSTREAM_DATA_VALUE_H
 
@@ -12,14 +12,22 @@
 enum value_type { TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH, TYPE_STREAM, TYPE_MODULE, VALUE_TYPES };
 
 enum value_encoding {
-    ENCODING_RAW, ENCODING_INT, ENCODING_EMBSTR, ENCODING_HASHTABLE, ENCODING_LISTPACK, ENCODING_INTSET,
-    ENCODING_SKIPLIST, ENCODING_QUICKLIST, ENCODING_STREAM, VALUE_ENCODINGS
+    ENCODING_RAW,
+    ENCODING_INT,
+    ENCODING_EMBSTR,
+    ENCODING_HASHTABLE,
+    ENCODING_LISTPACK,
+    ENCODING_INTSET,
+    ENCODING_SKIPLIST,
+    ENCODING_QUICKLIST,
+    ENCODING_STREAM,
+    VALUE_ENCODINGS
 };
 
 const char *value_type_name(enum value_type type);             /* "string", "list" ... */
 const char *value_encoding_name(enum value_encoding encoding); /* "embstr", "listpack" ... */
 
-/* Operations on the object behind a record of a type other than string. One row a type; a type not built yet has none. */
+/* Operations on the object behind a record of a type other than string. One row a type; a type not built has none. */
 struct value_ops {
     void (*free)(void *object, enum value_encoding encoding);
     void *(*copy)(const void *object, enum value_encoding encoding);
@@ -29,7 +37,7 @@ struct value_ops {
     void (*digest)(const void *object, enum value_encoding encoding, uint8_t digest[20]);
 };
 
-const struct value_ops *value_ops(enum value_type type); /* NULL for strings and types not built */
+const struct value_ops *value_ops(enum value_type type);                    /* NULL for strings and types not built */
 void value_ops_register(enum value_type type, const struct value_ops *ops); /* at start-up */
 
 #endif

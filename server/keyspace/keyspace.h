@@ -1,10 +1,11 @@
 /* The data: numbered databases of records, with expiry, in the server process. Knows no clients and no replication.
  *
- * Keys are looked up by hash. The caller computes the hash once (key_hash) and may use it to prefetch: first the bucket,
- * later the record, then find; a pipeline of commands overlaps its cache misses that way.
+ * Keys are looked up by hash. The caller computes the hash once (key_hash) and may use it to prefetch: first the
+ * bucket, later the record, then find; a pipeline of commands overlaps its cache misses that way.
  *
- * Time is the caller's: every function that judges expiry takes now_ms. What must become known outside (a key expired or
- * evicted, so that DEL is propagated) is told through the hooks. */
+ * Time is the caller's: every function that judges expiry takes now_ms. What must become known outside (a key expired
+ * or evicted, so that DEL is propagated) is told through the hooks. Large values are freed by a worker, so the owner
+ * calls workers_start() first. */
 #ifndef SLIPSTREAM_KEYSPACE_KEYSPACE_H
 #define SLIPSTREAM_KEYSPACE_KEYSPACE_H
 
@@ -30,7 +31,8 @@ struct keyspace_stats {
     uint64_t lazyfree_pending, lazyfreed;
 };
 
-struct keyspace *keyspace_new(int databases, const struct keyspace_settings *settings, const struct keyspace_hooks *hooks);
+struct keyspace *keyspace_new(int databases, const struct keyspace_settings *settings,
+                              const struct keyspace_hooks *hooks);
 void keyspace_free(struct keyspace *ks);
 int keyspace_databases(const struct keyspace *ks);
 struct database *keyspace_database(struct keyspace *ks, int index);
@@ -56,54 +58,77 @@ static inline uint64_t key_hash(struct bytes key)
 void database_prefetch_bucket(const struct database *db, uint64_t hash);
 void database_prefetch_record(const struct database *db, uint64_t hash); /* after the bucket has had time to arrive */
 
-enum lookup_flags { LOOKUP_READ = 0, LOOKUP_WRITE = 1, LOOKUP_NO_TOUCH = 2, LOOKUP_NO_STATS = 4, LOOKUP_KEEP_EXPIRED = 8 };
-/* NULL when absent or expired. READ counts hit or miss; WRITE removes an expired key (a replica only hides it); READ on a
- * master removes it too. LOOKUP_KEEP_EXPIRED: the raw record whatever its expiry (a replica applying its master's stream). */
+enum lookup_flags {
+    LOOKUP_READ = 0,
+    LOOKUP_WRITE = 1,
+    LOOKUP_NO_TOUCH = 2,
+    LOOKUP_NO_STATS = 4,
+    LOOKUP_KEEP_EXPIRED = 8
+};
+/* NULL when absent or expired. READ counts hit or miss; WRITE removes an expired key (a replica only hides it); READ on
+ * a master removes it too. LOOKUP_KEEP_EXPIRED: the raw record whatever its expiry (a replica applying its master's
+ * stream). */
 struct record *database_find(struct database *db, struct bytes key, uint64_t hash, int64_t now_ms, unsigned flags);
 
 size_t database_size(const struct database *db);
 size_t database_expiring(const struct database *db);
 int64_t database_average_ttl_ms(const struct database *db); /* estimate, kept by the active cycle */
-struct record *database_random(struct database *db, int64_t now_ms, bool only_expiring); /* NULL: empty */
+struct record *database_random(struct database *db, int64_t now_ms, bool only_expiring); /* NULL: none */
 
 /* --- change. Each returns the record's new address. ---
  * `keep_expiry` false clears an expiry. An existing value of any type is freed (aside when large). */
-struct record *database_set_string(struct database *db, struct bytes key, uint64_t hash, struct bytes value, bool keep_expiry);
+struct record *database_set_string(struct database *db, struct bytes key, uint64_t hash, struct bytes value,
+                                   bool keep_expiry);
 /* The value is stored as given, no integer detection: what APPEND, SETRANGE and a raw load want. */
-struct record *database_set_string_raw(struct database *db, struct bytes key, uint64_t hash, struct bytes value, bool keep_expiry);
-struct record *database_set_integer(struct database *db, struct bytes key, uint64_t hash, int64_t value, bool keep_expiry);
+struct record *database_set_string_raw(struct database *db, struct bytes key, uint64_t hash, struct bytes value,
+                                       bool keep_expiry);
+struct record *database_set_integer(struct database *db, struct bytes key, uint64_t hash, int64_t value,
+                                    bool keep_expiry);
 struct record *database_set_object(struct database *db, struct bytes key, uint64_t hash, enum value_type type,
                                    enum value_encoding encoding, void *object, bool keep_expiry); /* takes the object */
-struct record *database_replace_object(struct database *db, struct record *r, enum value_encoding encoding, void *object);
-struct record *database_set_expiry(struct database *db, struct record *r, int64_t expire_ms); /* RECORD_NO_EXPIRY clears */
-/* Makes the string raw, `len` bytes long (zero-filled when grown), with room to grow further; *data is writable until the
- * next mutation. APPEND, SETRANGE, SETBIT. */
+/* Puts a converted object in the place of the old one, which has been freed or reused by the caller; same type. */
+struct record *database_replace_object(struct database *db, struct record *r, enum value_encoding encoding,
+                                       void *object);
+/* RECORD_NO_EXPIRY clears. */
+struct record *database_set_expiry(struct database *db, struct record *r, int64_t expire_ms);
+/* Makes the string raw, `len` bytes long (zero-filled when grown), with room to grow further; *data is writable until
+ * the next mutation. APPEND, SETRANGE, SETBIT. */
 struct record *database_string_resize(struct database *db, struct record *r, size_t len, uint8_t **data);
-void database_set_access(struct database *db, struct record *r, int64_t idle_s, int lfu_counter); /* -1: leave; RESTORE */
+/* For RESTORE; -1 leaves it. Which of the two counts depends on the eviction policy. */
+void database_set_access(struct database *db, struct record *r, int64_t idle_s, int lfu_counter);
 
-bool database_delete(struct database *db, struct bytes key, uint64_t hash, bool aside); /* aside: freed by a worker when large */
+/* False: there was none. aside: the value is freed by a worker when large. */
+bool database_delete(struct database *db, struct bytes key, uint64_t hash, bool aside);
 /* Moves the whole record (value, expiry) under another key or database without copying an object. The destination must
  * not exist. RENAME, MOVE. */
-struct record *database_move(struct database *from, struct record *r, struct database *to, struct bytes key, uint64_t hash);
-struct record *database_copy(struct record *r, struct database *to, struct bytes key, uint64_t hash); /* COPY: a deep copy; dest absent */
+struct record *database_move(struct database *from, struct record *r, struct database *to, struct bytes key,
+                             uint64_t hash);
+/* COPY: a deep copy with its expiry; the destination must not exist. */
+struct record *database_copy(struct record *r, struct database *to, struct bytes key, uint64_t hash);
 
-void database_flush(struct database *db, bool aside); /* returns at once when aside */
+/* aside: a worker frees the data. Of one database among several that hold keys, it gets the large values alone. */
+void database_flush(struct database *db, bool aside);
 void keyspace_flush(struct keyspace *ks, bool aside);
-void keyspace_swap(struct keyspace *ks, int a, int b);      /* SWAPDB: contents change places, `struct database *` stay */
-void database_reserve(struct database *db, size_t keys);    /* a loader announces how many will come */
-/* A load has begun / ended: tables may be sized freely, splits are not spread. */
+void keyspace_swap(struct keyspace *ks, int a, int b); /* SWAPDB: contents change places, `struct database *` stay */
+/* A loader announces how many keys will come. A hint: heeded for an empty database, and within bounds. */
+void database_reserve(struct database *db, size_t keys);
 
 /* --- walk --- */
-/* SCAN: visits about `count` records and returns the next cursor, 0 at the end. Every record present during the whole scan
- * is visited at least once, through any growth or shrinking. Cursors stay below 2^63. */
-uint64_t database_scan(struct database *db, uint64_t cursor, size_t count, void (*visit)(void *arg, struct record *r), void *arg);
-/* Every record once, nothing may change meanwhile (a snapshot child, DEBUG DIGEST): the fastest walk, prefetching. */
-void database_walk(struct database *db, int (*visit)(void *arg, struct record *r), void *arg); /* stops when visit != 0 */
+/* SCAN: visits about `count` records and returns the next cursor, 0 at the end. Every record present during the whole
+ * scan is visited at least once, through any growth or shrinking; expired ones, too. Nothing may change during the
+ * call. A cursor is the leading 48 bits of the next hash to visit: it stays below 2^63, and any number is a valid one.
+ */
+uint64_t database_scan(struct database *db, uint64_t cursor, size_t count, void (*visit)(void *arg, struct record *r),
+                       void *arg);
+/* Every record once, nothing may change meanwhile (a snapshot child, DEBUG DIGEST): the fastest walk, prefetching.
+ * Stops when visit does not return 0. */
+void database_walk(struct database *db, int (*visit)(void *arg, struct record *r), void *arg);
 
 /* --- time and memory --- */
 /* The active expiry cycle: removes expired keys for at most budget_us, oldest position first. Returns keys removed. */
 size_t keyspace_expire_cycle(struct keyspace *ks, int64_t now_ms, int64_t budget_us);
-/* Evicts until memory is under maxmemory or `budget` keys are gone: 0 fine, 1 more to do, -1 nothing to evict (OOM). */
+/* Evicts until memory is under maxmemory or the time that maxmemory-eviction-tenacity allows is over: 0 fine, 1 more to
+ * do, -1 nothing to evict (OOM). used_bytes: what counts against maxmemory. */
 int keyspace_evict(struct keyspace *ks, int64_t now_ms, size_t used_bytes);
 size_t keyspace_lazyfree_pending(void);
 

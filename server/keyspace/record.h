@@ -2,9 +2,9 @@
  *
  *   byte 0..2   access clock (24 bits: LRU seconds, or LFU minutes and counter)
  *   byte 3      type (low 4 bits) and encoding (high 4 bits)
- *   byte 4      flags (enum record_flags)
- *   then        key length (1 byte, or 4 with RECORD_LONG_KEY), value length (1 byte; see record.c), expiry (8, with
- *               RECORD_EXPIRES), key bytes (or the pointer to them with RECORD_KEY_OUTSIDE), value bytes, integer, or pointer
+ *   byte 4      flags: has an expiry, key outside, value outside
+ *   byte 5, 6   length of the key and of the string, where they are inside
+ *   then        expiry (8 bytes, if there is one), key, value: bytes, integer, or pointer
  *
  * The exact table stands in record.c. A record's address changes when its expiry or value changes size: never keep a
  * `struct record *` across a mutation; every mutating function returns the new one. Fields may be unaligned: use the

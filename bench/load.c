@@ -1,0 +1,84 @@
+#include "bench/load.h"
+
+#include "tests/harness/fail.h"
+#include "tests/harness/raw.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ARGUMENTS_MAX 32
+#define BATCH         5000
+
+static int usable(int cpu)
+{
+    return cpu <= sysconf(_SC_NPROCESSORS_ONLN) ? cpu : 0;
+}
+
+void pin_load(void)
+{
+    cpu_set_t set;
+    if (!usable(LOAD_CPU)) return;
+    CPU_ZERO(&set);
+    CPU_SET(LOAD_CPU - 1, &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
+
+struct server *start_on(int cpu, enum server_kind kind, const char *config)
+{
+    struct server *s = server_prepare(kind, "%s", config);
+    s->limits.cpu = usable(cpu);
+    server_launch(s);
+    return s;
+}
+
+/* The last line of --csv output: "name","requests per second",... */
+static double rate_in(const char *csv)
+{
+    const char *line = csv, *at = csv;
+    while ((at = strchr(at, '\n')) && at[1]) line = ++at;
+    const char *field = strstr(line, "\",\"");
+    return field ? atof(field + 3) : 0;
+}
+
+double run_redis_benchmark(const struct server *s, long requests, const char *arguments)
+{
+    char port[16], count[24], line[256];
+    const char *argv[ARGUMENTS_MAX + 8] = {server_program(DEBIAN, "redis-benchmark"), "-p", port, "-n", count, "--csv"};
+    int argc = 6;
+    snprintf(port, sizeof port, "%d", s->port);
+    snprintf(count, sizeof count, "%ld", requests);
+    snprintf(line, sizeof line, "%s", arguments);
+    for (char *word = strtok(line, " "); word && argc < ARGUMENTS_MAX; word = strtok(NULL, " ")) argv[argc++] = word;
+    struct process_result r = process_run_within(argv, NULL, 600000);
+    double rate = r.exit_code == 0 ? rate_in(r.output) : 0;
+    if (rate <= 0) harness_fail("redis-benchmark %s: %s", arguments, r.output);
+    free(r.output);
+    return rate;
+}
+
+void fill_keys(const struct server *s, long first, long end, int value_bytes)
+{
+    char *batch = malloc(BATCH * (64 + (size_t)value_bytes)), *value = malloc(value_bytes + 1), replies[65536];
+    int fd = raw_connect(s);
+    memset(value, 'v', value_bytes);
+    value[value_bytes] = '\0';
+    for (long at = first; at < end;) {
+        size_t len = 0, due = 0;
+        for (int i = 0; i < BATCH && at < end; i++, at++, due += strlen("+OK\r\n"))
+            len +=
+                sprintf(batch + len, "*3\r\n$3\r\nSET\r\n$16\r\nkey:%012ld\r\n$%d\r\n%s\r\n", at, value_bytes, value);
+        raw_send(fd, batch, len);
+        while (due) {
+            ssize_t got = recv(fd, replies, due < sizeof replies ? due : sizeof replies, 0);
+            if (got <= 0) harness_fail("filling port %d: the connection broke", s->port);
+            due -= got;
+        }
+    }
+    close(fd);
+    free(batch);
+    free(value);
+}

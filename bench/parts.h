@@ -1,0 +1,17 @@
+/* The parts of the benchmark; each starts its own servers, prints its own table, and leaves nothing running. */
+#ifndef BENCH_PARTS_H
+#define BENCH_PARTS_H
+
+struct part {
+    const char *name;
+    void (*run)(int rounds);
+};
+
+void bench_throughput(int rounds); /* requests per second and CPU per request */
+void bench_replicas(int rounds);   /* CPU per write with 0, 1 and 4 replicas */
+void bench_memory(int rounds);     /* bytes per key, save, load, full sync */
+void bench_reconnect(int rounds);  /* healed link to caught up */
+void bench_storm(int rounds);      /* four replicas join under writes */
+void bench_scale(int rounds);      /* a GET among few and among many keys */
+
+#endif

@@ -1,0 +1,567 @@
+/* Reads an RDB, state by state. Runs in the server (start, full sync, DEBUG RELOAD) and in redis-check-rdb.
+ *
+ * The input is a window that may end anywhere. Reading goes in units: an opcode with its operands, a type with its key,
+ * one element of a value. After each, `unit` moves up; a unit that is cut off is given back whole and read again when
+ * there is more. So the only state across windows is what stands in struct rdb_reader.
+ *
+ * Keys are inserted some at a time: while a batch is being read, the hash table's buckets for its keys are on their way
+ * into the cache. Keys and strings of a batch are slices of the window, so it never outlives the window. */
+#include "rdb/reader.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "rdb/aux_field.h"
+#include "rdb/decode.h"
+#include "rdb/delay.h"
+#include "rdb/format.h"
+#include "rdb/type.h"
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/base/crc64.h"
+#include "server/base/log.h"
+
+#define BATCH_KEYS 32
+/* A batch with this much unpacked ends early. */
+#define BATCH_UNPACKED_BYTES ((size_t)1024 * 1024)
+/* The file's word for how many keys will come is believed this far when its size is unknown ... */
+#define RESERVE_UNPROVEN_KEYS ((uint64_t)1024 * 1024)
+/* ... else as far as so many smallest keys would fit. */
+#define KEY_LEAST_BYTES 4
+
+enum state { AT_HEADER, AT_OPCODE, AT_VALUE, IN_VALUE, IN_MODULE_AUX, AT_CHECKSUM, AT_END };
+
+/* What opcodes have said about the key to come. */
+struct attributes {
+    int64_t expire_ms;
+    int64_t idle_s;  /* -1: not said */
+    int lfu_counter; /* -1: not said */
+};
+
+#define NO_ATTRIBUTES ((struct attributes){.expire_ms = RECORD_NO_EXPIRY, .idle_s = -1, .lfu_counter = -1})
+
+struct pending {
+    struct bytes key;
+    uint64_t hash;
+    uint64_t offset; /* of the type byte */
+    struct attributes attributes;
+    struct rdb_builder builder; /* its loader is NULL: nothing is held */
+};
+
+struct rdb_reader {
+    struct keyspace *ks;
+    struct database *db; /* NULL without a keyspace */
+    uint64_t db_index;
+    struct rdb_read_options options;
+    struct rdb_read_result result;
+
+    struct rdb_cursor in;
+    const uint8_t *unit;   /* everything before it has been read for good */
+    const uint8_t *summed; /* everything before it is in crc */
+    uint64_t crc;
+
+    enum state state;
+    const char *doing;
+    int type; /* byte of the value being read; -1: none */
+    struct attributes attributes;
+    uint64_t keys_fed; /* in this call */
+    /* So many values of the batch are whole; the one being read, in AT_VALUE and IN_VALUE, stands behind them. */
+    size_t complete;
+    struct pending batch[BATCH_KEYS];
+    uint8_t *open_key; /* the key of the one being read, when it has outlived its window */
+    char error[320];
+};
+
+static void trace(const struct rdb_reader *reader, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void trace(const struct rdb_reader *reader, const char *format, ...)
+{
+    if (!reader->options.trace) return;
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    reader->options.trace(reader->options.context, rdb_cursor_offset(&reader->in), line);
+}
+
+/* For error messages: as much of a string as a line bears, without what a terminal would obey. */
+static const char *printable(struct bytes string, char out[64])
+{
+    size_t len = string.len < 63 ? string.len : 63;
+    for (size_t i = 0; i < len; i++) out[i] = string.ptr[i] >= ' ' && string.ptr[i] < 0x7f ? (char)string.ptr[i] : '?';
+    out[len] = '\0';
+    return out;
+}
+
+static uint64_t unit_offset(const struct rdb_reader *reader)
+{
+    return reader->in.window_offset + (uint64_t)(reader->unit - reader->in.window);
+}
+
+static bool in_value(const struct rdb_reader *reader)
+{
+    return reader->state == AT_VALUE || reader->state == IN_VALUE;
+}
+
+/* --- the batch --- */
+
+static void drop(struct pending *p)
+{
+    if (p->builder.loader && p->builder.loader->abort) p->builder.loader->abort(&p->builder);
+    p->builder.loader = NULL;
+}
+
+static bool insert(struct rdb_reader *reader, struct pending *p)
+{
+    struct database *db = reader->db;
+    size_t before = database_size(db);
+    struct record *r = p->builder.loader->finish(&p->builder, db, p->key, p->hash);
+    p->builder.loader = NULL;
+    if (unlikely(database_size(db) == before)) {
+        char text[64];
+        return rdb_bad(&reader->in, p->offset, "RDB has duplicated key '%s' in DB %llu", printable(p->key, text),
+                       (unsigned long long)reader->db_index);
+    }
+    const struct attributes *attributes = &p->attributes;
+    if (attributes->expire_ms != RECORD_NO_EXPIRY) r = database_set_expiry(db, r, attributes->expire_ms);
+    if (attributes->idle_s >= 0 || attributes->lfu_counter >= 0) {
+        database_set_access(db, r, attributes->idle_s, attributes->lfu_counter);
+    }
+    reader->result.keys_loaded++;
+    if (unlikely(reader->options.key_load_delay_us)) {
+        rdb_key_delay(reader->options.key_load_delay_us, reader->result.keys_loaded);
+    }
+    return true;
+}
+
+/* The key of the value being read moves out of the window and the arena. */
+static bool keep_open_key(struct rdb_reader *reader, struct pending *p)
+{
+    if (p->key.ptr == reader->open_key) return true;
+    uint8_t *copy = mem_try_alloc(p->key.len + 1);
+    if (!copy) return rdb_bad(&reader->in, p->offset, "no memory for a key of %zu bytes", p->key.len);
+    memcpy(copy, p->key.ptr, p->key.len);
+    mem_free(reader->open_key);
+    reader->open_key = copy;
+    p->key.ptr = copy;
+    return true;
+}
+
+/* Inserts what is whole. Afterwards nothing points into the window. */
+static bool flush(struct rdb_reader *reader)
+{
+    bool good = true;
+    for (size_t i = 0; i < reader->complete && good; i++) good = insert(reader, &reader->batch[i]);
+    if (!good) return false;
+    if (in_value(reader)) {
+        struct pending *open = &reader->batch[reader->complete];
+        if (!keep_open_key(reader, open)) return false;
+        if (reader->complete > 0) {
+            reader->batch[0] = *open;
+            open->builder.loader = NULL;
+        }
+    }
+    reader->complete = 0;
+    rdb_arena_clear(&reader->in);
+    return true;
+}
+
+/* --- values --- */
+
+static bool read_key(struct rdb_reader *reader, uint8_t type)
+{
+    const struct rdb_type_loader *loader = rdb_type_loader(type);
+    if (unlikely(!loader)) {
+        const char *name = rdb_type_name(type);
+        if (!name) return rdb_bad(&reader->in, unit_offset(reader), "Invalid object type: %d", type);
+        return rdb_bad(&reader->in, unit_offset(reader), "values of type %d (%s) are not supported", type, name);
+    }
+    reader->doing = "read-key";
+    struct bytes key;
+    if (!rdb_read_bytes(&reader->in, &key)) return false;
+
+    struct pending *p = &reader->batch[reader->complete];
+    p->key = key;
+    p->offset = unit_offset(reader);
+    p->attributes = reader->attributes;
+    p->builder.loader = NULL;
+    if (!reader->options.verify_only) {
+        p->hash = key_hash(key);
+        database_prefetch_bucket(reader->db, p->hash);
+    }
+    reader->attributes = NO_ATTRIBUTES;
+    reader->type = type;
+    reader->state = AT_VALUE;
+    return true;
+}
+
+static bool begin_value(struct rdb_reader *reader)
+{
+    reader->doing = "read-object-value";
+    struct rdb_builder *builder = &reader->batch[reader->complete].builder;
+    const struct rdb_type_loader *loader = rdb_type_loader((uint8_t)reader->type);
+    if (!loader->begin(&reader->in, builder)) return false;
+    builder->loader = loader;
+    reader->state = IN_VALUE;
+    return true;
+}
+
+static bool complete_value(struct rdb_reader *reader)
+{
+    struct pending *p = &reader->batch[reader->complete];
+    const struct rdb_read_options *options = &reader->options;
+    reader->state = AT_OPCODE;
+    reader->type = -1;
+    reader->keys_fed++;
+
+    int64_t expire_ms = p->attributes.expire_ms;
+    if (expire_ms != RECORD_NO_EXPIRY) reader->result.keys_with_expiry++;
+    if (options->drop_expired && expire_ms != RECORD_NO_EXPIRY && expire_ms < options->now_ms) {
+        reader->result.keys_expired++;
+        drop(p);
+    } else if (options->verify_only) {
+        reader->result.keys_loaded++;
+        drop(p);
+    } else {
+        reader->complete++;
+    }
+    if (reader->complete == BATCH_KEYS || reader->in.arena_bytes > BATCH_UNPACKED_BYTES) return flush(reader);
+    return true;
+}
+
+static bool read_value(struct rdb_reader *reader)
+{
+    struct rdb_builder *builder = &reader->batch[reader->complete].builder;
+    if (builder->remaining > 0) {
+        if (!builder->loader->element(&reader->in, builder)) return false;
+        builder->remaining--;
+    }
+    return builder->remaining > 0 || complete_value(reader);
+}
+
+/* --- opcodes --- */
+
+static bool read_select(struct rdb_reader *reader)
+{
+    reader->doing = "read-len";
+    uint64_t index;
+    if (!rdb_read_length(&reader->in, &index)) return false;
+    if (reader->ks) {
+        int databases = keyspace_databases(reader->ks);
+        if (index >= (uint64_t)databases) {
+            return rdb_bad(&reader->in, unit_offset(reader),
+                           "DB %llu: the file was created with a server configured to handle more than %d databases",
+                           (unsigned long long)index, databases);
+        }
+        if (!flush(reader)) return false;
+        reader->db = keyspace_database(reader->ks, (int)index);
+    }
+    reader->db_index = index;
+    trace(reader, "Selecting DB ID %llu", (unsigned long long)index);
+    return true;
+}
+
+static bool read_resize(struct rdb_reader *reader)
+{
+    reader->doing = "read-len";
+    uint64_t keys, expiring;
+    if (!rdb_read_length(&reader->in, &keys) || !rdb_read_length(&reader->in, &expiring)) return false;
+    if (reader->options.verify_only) return true;
+    uint64_t most = reader->options.total_bytes ? reader->options.total_bytes / KEY_LEAST_BYTES : RESERVE_UNPROVEN_KEYS;
+    database_reserve(reader->db, keys < most ? keys : most);
+    return true;
+}
+
+static bool read_expiry(struct rdb_reader *reader, uint8_t opcode)
+{
+    reader->doing = "read-expire";
+    if (opcode == RDB_OPCODE_EXPIRE_S) {
+        uint32_t seconds;
+        if (!rdb_read_u32(&reader->in, &seconds)) return false;
+        reader->attributes.expire_ms = (int64_t)(int32_t)seconds * 1000;
+        return true;
+    }
+    uint64_t ms;
+    if (!rdb_read_u64(&reader->in, &ms)) return false;
+    reader->attributes.expire_ms = (int64_t)ms;
+    return true;
+}
+
+static bool read_idle(struct rdb_reader *reader)
+{
+    uint64_t idle_s;
+    if (!rdb_read_length(&reader->in, &idle_s)) return false;
+    reader->attributes.idle_s = idle_s < UINT32_MAX ? (int64_t)idle_s : UINT32_MAX;
+    return true;
+}
+
+static bool read_frequency(struct rdb_reader *reader)
+{
+    uint8_t counter;
+    if (!rdb_read_u8(&reader->in, &counter)) return false;
+    reader->attributes.lfu_counter = counter;
+    return true;
+}
+
+static bool read_aux(struct rdb_reader *reader)
+{
+    reader->doing = "read-aux";
+    const struct rdb_read_options *options = &reader->options;
+    struct bytes name, value;
+    if (!rdb_read_bytes(&reader->in, &name) || !rdb_read_bytes(&reader->in, &value)) return false;
+    rdb_aux_field_read(&reader->result.aux, name, value);
+    if (!options->verify_only) rdb_aux_field_log(&reader->result.aux, name, value, options->now_ms);
+    trace(reader, "AUX FIELD %.*s = '%.*s'", (int)(name.len < 100 ? name.len : 100), (const char *)name.ptr,
+          (int)(value.len < 300 ? value.len : 300), (const char *)value.ptr);
+    if (options->aux) options->aux(options->context, name, value);
+    return true;
+}
+
+static bool read_function(struct rdb_reader *reader)
+{
+    reader->doing = "read-functions";
+    const struct rdb_read_options *options = &reader->options;
+    struct bytes code;
+    if (!rdb_read_bytes(&reader->in, &code)) return false;
+    if (options->function) {
+        options->function(options->context, code);
+    } else if (!options->verify_only) {
+        log_warning("A function library of %zu bytes in the RDB is skipped", code.len);
+    }
+    return true;
+}
+
+static bool read_slot_info(struct rdb_reader *reader)
+{
+    uint64_t slot, keys, expiring;
+    return rdb_read_length(&reader->in, &slot) && rdb_read_length(&reader->in, &keys) &&
+           rdb_read_length(&reader->in, &expiring);
+}
+
+/* A module's name is packed into its id: nine characters of six bits, above ten bits of version. */
+static bool begin_module_aux(struct rdb_reader *reader)
+{
+    static const char characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    reader->doing = "read-module-aux";
+    uint64_t id;
+    if (!rdb_read_length(&reader->in, &id)) return false;
+    char name[10] = {0};
+    for (int i = 0; i < 9; i++) name[i] = characters[id >> (58 - 6 * i) & 63];
+    trace(reader, "MODULE AUX for: %s", name);
+    if (!reader->options.verify_only) log_warning("Data of module '%s' in the RDB is skipped", name);
+    reader->state = IN_MODULE_AUX;
+    return true;
+}
+
+static bool read_module_item(struct rdb_reader *reader)
+{
+    struct rdb_cursor *in = &reader->in;
+    uint64_t kind, number;
+    struct rdb_string string;
+    if (!rdb_read_length(in, &kind)) return false;
+    switch (kind) {
+    case RDB_MODULE_END: reader->state = AT_OPCODE; return true;
+    case RDB_MODULE_SIGNED:
+    case RDB_MODULE_UNSIGNED: return rdb_read_length(in, &number);
+    case RDB_MODULE_FLOAT: return rdb_take(in, sizeof(float)) != NULL;
+    case RDB_MODULE_DOUBLE: return rdb_take(in, sizeof(double)) != NULL;
+    case RDB_MODULE_STRING:
+        if (!rdb_read_string(in, &string)) return false;
+        return in->arena_bytes <= BATCH_UNPACKED_BYTES || flush(reader);
+    default: return rdb_bad(in, unit_offset(reader), "unknown module item %llu", (unsigned long long)kind);
+    }
+}
+
+static bool read_opcode(struct rdb_reader *reader)
+{
+    reader->doing = "read-type";
+    uint8_t opcode;
+    if (!rdb_read_u8(&reader->in, &opcode)) return false;
+    if (likely(opcode < RDB_OPCODE_SLOT_INFO)) return read_key(reader, opcode);
+    switch ((enum rdb_opcode)opcode) {
+    case RDB_OPCODE_SLOT_INFO: return read_slot_info(reader);
+    case RDB_OPCODE_FUNCTION: return read_function(reader);
+    case RDB_OPCODE_FUNCTION_PRE_GA:
+        return rdb_bad(&reader->in, unit_offset(reader), "Pre-release function format not supported.");
+    case RDB_OPCODE_MODULE_AUX: return begin_module_aux(reader);
+    case RDB_OPCODE_IDLE: return read_idle(reader);
+    case RDB_OPCODE_FREQUENCY: return read_frequency(reader);
+    case RDB_OPCODE_AUX: return read_aux(reader);
+    case RDB_OPCODE_RESIZE: return read_resize(reader);
+    case RDB_OPCODE_EXPIRE_MS:
+    case RDB_OPCODE_EXPIRE_S: return read_expiry(reader, opcode);
+    case RDB_OPCODE_SELECT: return read_select(reader);
+    case RDB_OPCODE_END: reader->state = AT_CHECKSUM; return true;
+    }
+    UNREACHABLE();
+}
+
+/* --- the ends --- */
+
+static bool read_header(struct rdb_reader *reader)
+{
+    const uint8_t *header = rdb_take(&reader->in, RDB_HEADER_BYTES);
+    if (!header) return false;
+    const size_t magic_len = sizeof RDB_MAGIC - 1;
+    if (memcmp(header, RDB_MAGIC, magic_len) != 0) {
+        return rdb_bad(&reader->in, 0, "Wrong signature trying to load DB from file");
+    }
+    int version = 0;
+    for (size_t i = magic_len; i < RDB_HEADER_BYTES && header[i] >= '0' && header[i] <= '9'; i++) {
+        version = version * 10 + (header[i] - '0');
+    }
+    if (version < RDB_VERSION_LEAST || version > RDB_VERSION_MOST) {
+        return rdb_bad(&reader->in, magic_len, "Can't handle RDB format version %d", version);
+    }
+    reader->result.version = version;
+    reader->state = AT_OPCODE;
+    return true;
+}
+
+static void add_to_checksum(struct rdb_reader *reader, const uint8_t *end)
+{
+    reader->crc = crc64(reader->crc, reader->summed, (size_t)(end - reader->summed));
+    reader->summed = end;
+}
+
+static bool read_checksum(struct rdb_reader *reader)
+{
+    reader->doing = "check-sum";
+    if (reader->result.version >= RDB_CHECKSUM_SINCE) {
+        uint64_t stored;
+        if (!rdb_read_u64(&reader->in, &stored)) return false;
+        add_to_checksum(reader, reader->unit);
+        if (stored == 0) {
+            trace(reader, "RDB file was saved with checksum disabled: no check performed.");
+        } else if (stored != reader->crc) {
+            return rdb_bad(&reader->in, unit_offset(reader), "RDB CRC error: expected %016llx, computed %016llx",
+                           (unsigned long long)stored, (unsigned long long)reader->crc);
+        } else {
+            trace(reader, "Checksum OK");
+        }
+    }
+    if (!flush(reader)) return false;
+    reader->state = AT_END;
+    if (!reader->options.verify_only) {
+        log_notice("Done loading RDB, keys loaded: %llu, keys expired: %llu.",
+                   (unsigned long long)reader->result.keys_loaded, (unsigned long long)reader->result.keys_expired);
+    }
+    return true;
+}
+
+/* One unit. False: cut off or bad. */
+static bool read_unit(struct rdb_reader *reader)
+{
+    switch (reader->state) {
+    case AT_HEADER: return read_header(reader);
+    case AT_OPCODE: return read_opcode(reader);
+    case AT_VALUE: return begin_value(reader);
+    case IN_VALUE: return read_value(reader);
+    case IN_MODULE_AUX: return read_module_item(reader);
+    case AT_CHECKSUM: return read_checksum(reader);
+    case AT_END: break;
+    }
+    return false;
+}
+
+/* Keys that are slowed down on purpose come back to the caller's loop after this long. */
+#define SLOWED_TURN_US 10000
+
+static size_t limit_for_delay(size_t max_keys, int delay_us)
+{
+    if (delay_us <= 0) return max_keys;
+    size_t slowed = delay_us < SLOWED_TURN_US ? (size_t)(SLOWED_TURN_US / delay_us) : 1;
+    return max_keys && max_keys < slowed ? max_keys : slowed;
+}
+
+/* Reads on until the input is cut off, wrong, at its end, or the caller's limit is reached. */
+static void read_window(struct rdb_reader *reader, const uint8_t *input, size_t len, size_t max_keys)
+{
+    struct rdb_cursor *in = &reader->in;
+    in->window = in->at = reader->unit = reader->summed = input;
+    in->end = input + len;
+    in->wanted_bytes = 0;
+    reader->keys_fed = 0;
+    while (reader->state != AT_END && !(max_keys && reader->keys_fed >= max_keys)) {
+        if (!read_unit(reader)) return;
+        reader->unit = in->at;
+    }
+    in->wanted_bytes = 0;
+}
+
+static enum rdb_status fail(struct rdb_reader *reader)
+{
+    snprintf(reader->error, sizeof reader->error, "at offset %llu: %s", (unsigned long long)reader->in.error_offset,
+             reader->in.error);
+    return RDB_BAD;
+}
+
+enum rdb_status rdb_reader_feed(struct rdb_reader *reader, const uint8_t *input, size_t len, size_t max_keys,
+                                size_t *consumed)
+{
+    struct rdb_cursor *in = &reader->in;
+    *consumed = 0;
+    if (in->bad) return RDB_BAD;
+    if (reader->state == AT_END) return RDB_DONE;
+
+    read_window(reader, input, len, limit_for_delay(max_keys, reader->options.key_load_delay_us));
+    if (in->bad || !flush(reader)) return fail(reader);
+
+    if (reader->state != AT_END) add_to_checksum(reader, reader->unit);
+    *consumed = (size_t)(reader->unit - input);
+    reader->result.bytes += *consumed;
+    in->window_offset += *consumed;
+    in->window = in->at = in->end = reader->unit;
+    if (in->wanted_bytes) in->wanted_bytes -= *consumed;
+    return reader->state == AT_END ? RDB_DONE : RDB_MORE;
+}
+
+struct rdb_reader *rdb_reader_new(struct keyspace *ks, const struct rdb_read_options *options)
+{
+    CHECK(ks || options->verify_only);
+    struct rdb_reader *reader = mem_calloc(1, sizeof *reader);
+    reader->ks = ks;
+    reader->db = ks ? keyspace_database(ks, 0) : NULL;
+    reader->options = *options;
+    reader->doing = "start";
+    reader->type = -1;
+    reader->attributes = NO_ATTRIBUTES;
+    rdb_aux_field_init(&reader->result.aux);
+    return reader;
+}
+
+void rdb_reader_free(struct rdb_reader *reader)
+{
+    if (!reader) return;
+    for (size_t i = 0; i < BATCH_KEYS; i++) drop(&reader->batch[i]);
+    rdb_arena_release(&reader->in);
+    mem_free(reader->open_key);
+    mem_free(reader);
+}
+
+const char *rdb_reader_error(const struct rdb_reader *reader)
+{
+    return reader->error;
+}
+
+size_t rdb_reader_wanted(const struct rdb_reader *reader)
+{
+    return reader->in.wanted_bytes;
+}
+
+struct rdb_position rdb_reader_position(const struct rdb_reader *reader)
+{
+    return (struct rdb_position){
+        .offset = reader->in.bad ? reader->in.error_offset : rdb_cursor_offset(&reader->in),
+        .doing = reader->doing,
+        .reason = reader->in.error,
+        .type = reader->type,
+        .key = in_value(reader) ? reader->batch[reader->complete].key : (struct bytes){0},
+    };
+}
+
+const struct rdb_read_result *rdb_reader_result(const struct rdb_reader *reader)
+{
+    return &reader->result;
+}

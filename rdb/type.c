@@ -1,0 +1,56 @@
+/* Which type byte belongs to which file. A new type adds its rows here and nothing else changes. */
+#include "rdb/type.h"
+
+#include "rdb/format.h"
+#include "rdb/type_string.h"
+
+static const struct rdb_type_loader *const loaders[RDB_TYPES] = {
+    [RDB_TYPE_STRING] = &rdb_string_loader,
+};
+
+static const struct rdb_type_saver *const savers[VALUE_TYPES] = {
+    [TYPE_STRING] = &rdb_string_saver,
+};
+
+static const char *const names[RDB_TYPES] = {
+    [RDB_TYPE_STRING] = "string",
+    [RDB_TYPE_LIST] = "list-linked",
+    [RDB_TYPE_SET] = "set-hashtable",
+    [RDB_TYPE_ZSET] = "zset-v1",
+    [RDB_TYPE_HASH] = "hash-hashtable",
+    [RDB_TYPE_ZSET_2] = "zset-v2",
+    [RDB_TYPE_MODULE] = "module-value",
+    [RDB_TYPE_MODULE_2] = "module-value-v2",
+    [RDB_TYPE_HASH_ZIPMAP] = "hash-zipmap",
+    [RDB_TYPE_LIST_ZIPLIST] = "list-ziplist",
+    [RDB_TYPE_SET_INTSET] = "set-intset",
+    [RDB_TYPE_ZSET_ZIPLIST] = "zset-ziplist",
+    [RDB_TYPE_HASH_ZIPLIST] = "hash-ziplist",
+    [RDB_TYPE_LIST_QUICKLIST] = "quicklist",
+    [RDB_TYPE_STREAM_LISTPACKS] = "stream",
+    [RDB_TYPE_HASH_LISTPACK] = "hash-listpack",
+    [RDB_TYPE_ZSET_LISTPACK] = "zset-listpack",
+    [RDB_TYPE_LIST_QUICKLIST_2] = "quicklist-v2",
+    [RDB_TYPE_STREAM_LISTPACKS_2] = "stream-v2",
+    [RDB_TYPE_SET_LISTPACK] = "set-listpack",
+    [RDB_TYPE_STREAM_LISTPACKS_3] = "stream-v3",
+    [RDB_TYPE_HASH_METADATA_PRE_GA] = "hash-metadata-pre-release",
+    [RDB_TYPE_HASH_LISTPACK_EX_PRE_GA] = "hash-listpack-ex-pre-release",
+    [RDB_TYPE_HASH_METADATA] = "hash-metadata",
+    [RDB_TYPE_HASH_LISTPACK_EX] = "hash-listpack-ex",
+};
+
+const struct rdb_type_loader *rdb_type_loader(uint8_t type_byte)
+{
+    return type_byte < RDB_TYPES ? loaders[type_byte] : NULL;
+}
+
+const struct rdb_type_saver *rdb_type_saver(enum value_type type)
+{
+    return type < VALUE_TYPES ? savers[type] : NULL;
+}
+
+const char *rdb_type_name(uint8_t type_byte)
+{
+    return type_byte < RDB_TYPES ? names[type_byte] : NULL;
+}

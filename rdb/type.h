@@ -1,0 +1,45 @@
+/* How values are saved and loaded: the rows that one file per type fills in, save and load side by side.
+ *
+ * A type is saved by a function that puts its bytes. It is loaded by a builder in steps, because the bytes come in
+ * windows of any size: begin, then one call an element, then finish. A string is the value of one element. Each step
+ * reads whole or not at all; what it keeps across steps is the builder's own (never a slice of the window). Where the
+ * last element has been read, finish follows before the window moves: only there may the builder hold slices. */
+#ifndef SLIPSTREAM_RDB_TYPE_H
+#define SLIPSTREAM_RDB_TYPE_H
+
+#include "rdb/decode.h"
+#include "rdb/encode.h"
+#include "server/keyspace/keyspace.h"
+
+struct rdb_builder;
+
+struct rdb_type_loader {
+    /* Reads what stands before the elements and sets `remaining`. False: see rdb/decode.h. */
+    bool (*begin)(struct rdb_cursor *in, struct rdb_builder *builder);
+    /* Reads one element; the reader counts `remaining` down. */
+    bool (*element)(struct rdb_cursor *in, struct rdb_builder *builder);
+    /* Stores the whole value under key; the builder gives up what it holds. */
+    struct record *(*finish)(struct rdb_builder *builder, struct database *db, struct bytes key, uint64_t hash);
+    /* Instead of finish, at any moment after begin; NULL when there is nothing to free. */
+    void (*abort)(struct rdb_builder *builder);
+};
+
+struct rdb_builder {
+    const struct rdb_type_loader *loader;
+    uint64_t remaining; /* elements still to be read */
+    union {
+        struct rdb_string string;
+        void *object;
+    };
+};
+
+struct rdb_type_saver {
+    uint8_t (*type_byte)(const struct record *r);
+    void (*save)(struct rdb_encoder *out, const struct record *r);
+};
+
+const struct rdb_type_loader *rdb_type_loader(uint8_t type_byte);  /* NULL: we cannot read it */
+const struct rdb_type_saver *rdb_type_saver(enum value_type type); /* NULL: we cannot write it */
+const char *rdb_type_name(uint8_t type_byte);                      /* redis-check-rdb's word; NULL: nobody's type */
+
+#endif

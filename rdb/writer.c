@@ -1,0 +1,133 @@
+/* Writes the whole keyspace: header, aux fields, each database's keys in walking order, checksum. */
+#include "rdb/writer.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "rdb/delay.h"
+#include "rdb/encode.h"
+#include "rdb/format.h"
+#include "rdb/type.h"
+#include "server/base/check.h"
+
+#define KEYS_PER_PROGRESS 4096
+
+struct save {
+    struct rdb_encoder out;
+    struct keyspace *ks;
+    const struct rdb_write_options *options;
+    uint64_t keys;
+    bool stopped;
+};
+
+static void put_aux(struct rdb_encoder *out, struct bytes name, struct bytes value)
+{
+    rdb_put_u8(out, RDB_OPCODE_AUX);
+    rdb_put_string(out, name);
+    rdb_put_string(out, value);
+}
+
+static void put_aux_number(struct rdb_encoder *out, struct bytes name, int64_t value)
+{
+    rdb_put_u8(out, RDB_OPCODE_AUX);
+    rdb_put_string(out, name);
+    rdb_put_integer(out, value);
+}
+
+static void put_head(struct rdb_encoder *out, const struct rdb_aux *aux)
+{
+    char header[RDB_HEADER_BYTES + 1];
+    snprintf(header, sizeof header, RDB_MAGIC "%04d", RDB_VERSION_WRITTEN);
+    rdb_put_raw(out, header, RDB_HEADER_BYTES);
+
+    put_aux(out, BYTES("redis-ver"), BYTES(RDB_WRITER_VERSION));
+    put_aux_number(out, BYTES("redis-bits"), 8 * sizeof(void *));
+    put_aux_number(out, BYTES("ctime"), aux->created_s);
+    put_aux_number(out, BYTES("used-mem"), (int64_t)aux->used_memory);
+    if (aux->repl_id[0]) {
+        if (aux->repl_stream_db >= 0) put_aux_number(out, BYTES("repl-stream-db"), aux->repl_stream_db);
+        put_aux(out, BYTES("repl-id"), bytes_from_text(aux->repl_id));
+        put_aux_number(out, BYTES("repl-offset"), aux->repl_offset);
+    }
+    put_aux_number(out, BYTES("aof-base"), aux->aof_base);
+}
+
+static void put_access(struct save *save, const struct record *r)
+{
+    switch (save->options->access) {
+    case RDB_ACCESS_NONE: break;
+    case RDB_ACCESS_IDLE:
+        rdb_put_u8(&save->out, RDB_OPCODE_IDLE);
+        rdb_put_length(&save->out, (uint64_t)keyspace_idle_s(save->ks, r));
+        break;
+    case RDB_ACCESS_FREQUENCY:
+        rdb_put_u8(&save->out, RDB_OPCODE_FREQUENCY);
+        rdb_put_u8(&save->out, (uint8_t)keyspace_lfu(save->ks, r));
+        break;
+    }
+}
+
+/* Every few thousand keys; each key where keys are slowed down. */
+static bool progress_due(const struct save *save)
+{
+    return save->keys % KEYS_PER_PROGRESS == 0 || save->options->key_save_delay_us > 0;
+}
+
+static int put_record(void *arg, struct record *r)
+{
+    struct save *save = arg;
+    struct rdb_encoder *out = &save->out;
+    const struct rdb_write_options *options = save->options;
+    const struct rdb_type_saver *saver = rdb_type_saver(record_type(r));
+    CHECK(saver);
+
+    int64_t expire_ms = record_expire_ms(r);
+    if (expire_ms != RECORD_NO_EXPIRY) {
+        rdb_put_u8(out, RDB_OPCODE_EXPIRE_MS);
+        rdb_put_u64(out, (uint64_t)expire_ms);
+    }
+    put_access(save, r);
+    rdb_put_u8(out, saver->type_byte(r));
+    rdb_put_string(out, record_key(r));
+    saver->save(out, r);
+
+    save->keys++;
+    if (unlikely(options->key_save_delay_us)) rdb_key_delay(options->key_save_delay_us, save->keys);
+    if (options->progress && progress_due(save)) {
+        save->stopped = options->progress(options->progress_context, save->keys, rdb_encoder_bytes(out)) != 0;
+    }
+    return out->error != 0 || save->stopped;
+}
+
+int rdb_write_keyspace(struct keyspace *ks, const struct rdb_aux *aux, const struct rdb_write_options *options,
+                       rdb_sink sink, void *sink_context)
+{
+    struct save save = {.ks = ks, .options = options};
+    struct rdb_encoder *out = &save.out;
+    rdb_encoder_init(out, options->compress, options->checksum, sink, sink_context);
+
+    put_head(out, aux);
+    for (int i = 0; i < keyspace_databases(ks) && !out->error && !save.stopped; i++) {
+        struct database *db = keyspace_database(ks, i);
+        if (database_size(db) == 0) continue;
+        rdb_put_u8(out, RDB_OPCODE_SELECT);
+        rdb_put_length(out, (uint64_t)i);
+        rdb_put_u8(out, RDB_OPCODE_RESIZE);
+        rdb_put_length(out, database_size(db));
+        rdb_put_length(out, database_expiring(db));
+        database_walk(db, put_record, &save);
+    }
+    if (!save.stopped) {
+        rdb_put_u8(out, RDB_OPCODE_END);
+        rdb_put_checksum(out);
+        if (options->progress && !out->error) {
+            options->progress(options->progress_context, save.keys, rdb_encoder_bytes(out));
+        }
+    }
+
+    int error = out->error ? out->error : save.stopped ? ECANCELED : 0;
+    rdb_encoder_free(out);
+    if (error == 0) return 0;
+    errno = error;
+    return -1;
+}

@@ -1,0 +1,152 @@
+/* FAILOVER: a planned change of roles, without losing a write. Server process of the master that steps down.
+ *
+ * Writes are paused so that our offset stands still; when the target (or, without one, any replica) has acknowledged
+ * it, we become its replica and tell it, by PSYNC <id> <offset> FAILOVER, to take over. It accepts (we are its replica:
+ * done) or refuses (we are a master again). Writes flow again in either case. */
+#include "repl/master_side.h"
+
+#include "server/base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is_target(const struct failover *f, const struct replica_handle *h)
+{
+    return !f->host[0] || (h->hello.listening_port == f->port && strcmp(h->ip, f->host) == 0);
+}
+
+static struct replica_handle *find_target(struct replication *r)
+{
+    list_each(&r->master->replicas, node)
+    {
+        struct replica_handle *h = list_entry(node, struct replica_handle, node);
+        if (h->state != HANDLE_ENDING && is_target(&r->master->failover, h)) return h;
+    }
+    return NULL;
+}
+
+static struct replica_handle *find_synced_target(struct replication *r)
+{
+    list_each(&r->master->replicas, node)
+    {
+        struct replica_handle *h = list_entry(node, struct replica_handle, node);
+        uint64_t acked;
+        int64_t lag_ms;
+        if (!is_target(&r->master->failover, h) || !replica_handle_acked(h, &acked, &lag_ms)) continue;
+        if (acked >= r->history.offset) return h;
+    }
+    return NULL;
+}
+
+static void end(struct replication *r)
+{
+    r->master->failover = (struct failover){.state = FAILOVER_NONE};
+    r->host.pause_writes(r->host.context, false);
+}
+
+static void abort_because(struct replication *r, const char *why)
+{
+    bool handed_over = r->master->failover.state == FAILOVER_HANDED_OVER;
+    log_notice("Aborting failover: %s", why);
+    end(r);
+    if (handed_over) replication_stop_following(r);
+}
+
+static int refuse(char error[256], const char *text)
+{
+    snprintf(error, 256, "%s", text);
+    return -1;
+}
+
+static int check_target(struct replication *r, bool force, char error[256])
+{
+    const struct failover *f = &r->master->failover;
+    const struct replica_handle *target = find_target(r);
+    if (force && (!f->host[0] || !f->deadline_ms))
+        return refuse(error, "ERR FAILOVER with force option requires both a timeout and target HOST and IP.");
+    if (!f->host[0]) return 0;
+    if (!target) return refuse(error, "ERR FAILOVER target HOST and PORT is not a replica.");
+    if (!target->online) return refuse(error, "ERR FAILOVER target replica is not online.");
+    return 0;
+}
+
+int replication_failover(struct replication *r, const char *host, int port, bool force, int64_t timeout_ms,
+                         char error[256])
+{
+    struct failover *f = &r->master->failover;
+    if (f->state != FAILOVER_NONE) return refuse(error, "ERR FAILOVER already in progress.");
+    if (replication_is_replica(r)) return refuse(error, "ERR FAILOVER is not valid when server is a replica.");
+    if (!r->master->replicas.count) return refuse(error, "ERR FAILOVER requires connected replicas.");
+    *f = (struct failover){.port = port, .force = force};
+    if (timeout_ms) f->deadline_ms = master_now_ms(r) + timeout_ms;
+    if (host) snprintf(f->host, sizeof f->host, "%s", host);
+    if (check_target(r, force, error) != 0) {
+        *f = (struct failover){.state = FAILOVER_NONE};
+        return -1;
+    }
+    if (host)
+        log_notice("FAILOVER requested to %s:%d.", host, port);
+    else
+        log_notice("FAILOVER requested.");
+    f->state = FAILOVER_WAITING;
+    r->host.pause_writes(r->host.context, true);
+    replication_ask_acks(r, r->history.offset);
+    return 0;
+}
+
+int replication_failover_abort(struct replication *r, char error[256])
+{
+    if (r->master->failover.state == FAILOVER_NONE) return refuse(error, "ERR No failover in progress.");
+    abort_because(r, "Failover manually aborted");
+    return 0;
+}
+
+static void hand_over(struct replication *r, const char *host, int port)
+{
+    char target[256];
+    snprintf(target, sizeof target, "%s", host);
+    r->master->failover.state = FAILOVER_HANDED_OVER;
+    replication_follow(r, target, port);
+}
+
+void failover_check(struct replication *r)
+{
+    struct failover *f = &r->master->failover;
+    if (f->state != FAILOVER_WAITING) return;
+    const struct replica_handle *synced = find_synced_target(r);
+    if (synced) {
+        log_notice("Failover target %s is synced, failing over.", synced->name);
+        hand_over(r, synced->ip, synced->hello.listening_port);
+    } else if (f->deadline_ms && master_now_ms(r) >= f->deadline_ms) {
+        if (!f->force) {
+            abort_because(r, "Replica never caught up before timeout");
+            return;
+        }
+        log_notice("Failover to %s:%d time out exceeded, failing over.", f->host, f->port);
+        hand_over(r, f->host, f->port);
+    } else if (f->host[0] && !f->force && !find_target(r)) {
+        abort_because(r, "Failover target was disconnected");
+    }
+}
+
+bool master_side_failover_under_way(const struct replication *r)
+{
+    return r->master->failover.state == FAILOVER_HANDED_OVER;
+}
+
+void master_side_failover_ended(struct replication *r, bool good)
+{
+    if (r->master->failover.state != FAILOVER_HANDED_OVER) return;
+    if (!good) {
+        abort_because(r, "Failover target rejected psync request");
+        return;
+    }
+    log_notice("Failover target took over: we are its replica now");
+    end(r);
+}
+
+const char *replication_failover_state(const struct replication *r)
+{
+    static const char *const names[] = {"no-failover", "waiting-for-sync", "failover-in-progress"};
+    return names[r->master->failover.state];
+}

@@ -1,0 +1,21 @@
+/* Inside of the link process: one loop, one reader of the backlog, the peers and the spools they are served from. */
+#ifndef SLIPSTREAM_REPL_LINK_LINK_H
+#define SLIPSTREAM_REPL_LINK_LINK_H
+
+#include "repl/link/channel.h"
+#include "repl/link/spool.h"
+#include "shm/reader.h"
+
+struct peer;
+
+struct link {
+    struct loop *loop;
+    struct channel *channel; /* NULL once the server has gone */
+    struct reader *reader;   /* NULL until the server says what to attach to */
+    struct loop_watch *bell;
+    int timeout_s, ping_period_s; /* 0: never */
+    struct peer *peers[BACKLOG_PEERS_MAX];
+    struct spool spools[BACKLOG_SPOOLS_MAX];
+};
+
+#endif

@@ -1,0 +1,170 @@
+/* The link process: the server's messages, the bell, and the clock. Everything it does for one replica is in peer.c.
+ *
+ * It knows nothing of the dataset, and ends with its server in any case: the kernel kills it (PDEATHSIG), or the
+ * channel ends; then it still sends what had been published, for a moment. */
+#include "repl/link/main.h"
+
+#include "repl/link/link.h"
+#include "repl/link/peer.h"
+#include "server/base/check.h"
+#include "server/base/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define TICK_MS          500
+#define LAST_WORDS_TURNS 20
+#define LAST_WORDS_MS    5 /* each */
+
+static _Noreturn void give_up(const char *what)
+{
+    log_warning("The replication link ends: %s: %s", what, strerror(errno));
+    exit(1);
+}
+
+static void bell_rings(void *arg, int events)
+{
+    (void)events;
+    struct link *link = arg;
+    reader_answer_bell(link->reader);
+    peers_pump_all(link);
+}
+
+static void attach(struct link *link, const int *fds)
+{
+    link->reader = reader_attach(fds[0], fds[1], fds[2]);
+    if (!link->reader) give_up("the backlog's control region cannot be used");
+    link->bell = loop_watch_start(link->loop, reader_bell(link->reader), LOOP_READABLE, bell_rings, link);
+}
+
+static void add_ring(struct link *link, const struct message *m, int fd)
+{
+    if (reader_add_ring(link->reader, (uint64_t)m->index, fd, m->ring.size) != 0) give_up("a ring cannot be mapped");
+    peers_pump_all(link);
+}
+
+static void open_spool(struct link *link, const struct message *m, int fd)
+{
+    spool_open(&link->spools[m->index], fd, m->spool.is_pipe);
+    peers_pump_all(link);
+}
+
+static void free_spool(struct link *link, int spool)
+{
+    peers_leave_spool(link, spool, "the snapshot was withdrawn");
+    spool_close(&link->spools[spool]);
+}
+
+static void drop_peer(struct link *link, int slot, struct bytes reason)
+{
+    char text[256];
+    size_t len = reason.len < sizeof(text) - 1 ? reason.len : sizeof(text) - 1;
+    memcpy(text, reason.ptr, len);
+    text[len] = '\0';
+    if (link->peers[slot]) peer_close(link->peers[slot], text); /* else it has gone at the same moment */
+}
+
+static void received(void *context, const struct message *m, struct bytes body, const int *fds, int fd_count)
+{
+    static const int fds_of[] = {
+        [MESSAGE_ATTACH] = 3, [MESSAGE_RING] = 1, [MESSAGE_SPOOL] = 1, [MESSAGE_PEER] = 1, [MESSAGE_GONE] = 0};
+    struct link *link = context;
+    if (fd_count != fds_of[m->kind]) {
+        /* The kernel drops descriptors for which this process has no room. */
+        errno = EMFILE;
+        give_up("a descriptor did not arrive");
+    }
+    switch (m->kind) {
+    case MESSAGE_ATTACH: attach(link, fds); break;
+    case MESSAGE_RING: add_ring(link, m, fds[0]); break;
+    case MESSAGE_SPOOL: open_spool(link, m, fds[0]); break;
+    case MESSAGE_SPOOL_FREE: free_spool(link, m->index); break;
+    case MESSAGE_PEER: peer_open(link, m, body, fds[0]); break;
+    case MESSAGE_DROP: drop_peer(link, m->index, body); break;
+    case MESSAGE_TIMERS:
+        link->timeout_s = m->timers.timeout_s;
+        link->ping_period_s = m->timers.ping_period_s;
+        break;
+    case MESSAGE_ONLINE:
+    case MESSAGE_GONE: UNREACHABLE();
+    }
+}
+
+static void server_ended(void *context)
+{
+    struct link *link = context;
+    channel_close(link->channel);
+    link->channel = NULL;
+    loop_stop(link->loop);
+}
+
+static int64_t tick(void *arg)
+{
+    struct link *link = arg;
+    if (link->reader) {
+        peers_tick(link);
+        reader_drop_stale_rings(link->reader);
+    }
+    return TICK_MS;
+}
+
+static void last_words(struct link *link)
+{
+    if (!link->reader) return;
+    peers_pump_all(link);
+    for (int turn = 0; turn < LAST_WORDS_TURNS && !peers_are_done(link); turn++) loop_turn(link->loop, LAST_WORDS_MS);
+}
+
+static void take_down(struct link *link)
+{
+    for (int slot = 0; slot < BACKLOG_PEERS_MAX; slot++)
+        if (link->peers[slot]) peer_close(link->peers[slot], "");
+    for (int i = 0; i < BACKLOG_SPOOLS_MAX; i++) spool_close(&link->spools[i]);
+    if (link->bell) loop_watch_stop(link->bell);
+    if (link->reader) reader_detach(link->reader);
+    loop_free(link->loop);
+}
+
+/* A signal to the whole process group (Ctrl-C) is the server's to act on: it may want to wait for the replicas first.
+ */
+static void tie_to_server(pid_t server)
+{
+    prctl(PR_SET_NAME, "slipstream-link");
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != server) exit(0);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static struct loop *make_loop(const char *engine)
+{
+    struct loop_settings settings = {.engine = LOOP_ENGINE_AUTO, .max_connections_hint = BACKLOG_PEERS_MAX};
+    if (strcmp(engine, "epoll") == 0) settings.engine = LOOP_ENGINE_EPOLL;
+    struct loop *loop = loop_new(&settings);
+    if (!loop) give_up("no event loop can be made");
+    return loop;
+}
+
+int link_main(int argc, char **argv)
+{
+    if (argc < 6) return 1;
+    tie_to_server((pid_t)atol(argv[2]));
+    log_open(argv[5], (enum log_level)atoi(argv[4]));
+    log_set_role('L');
+    struct link link = {.loop = make_loop(argv[3])};
+    for (int i = 0; i < BACKLOG_SPOOLS_MAX; i++) spool_init(&link.spools[i], &link);
+    link.channel =
+        channel_open(link.loop, LINK_CHANNEL_FD,
+                     &(struct channel_events){.context = &link, .received = received, .ended = server_ended});
+    loop_timer_start(link.loop, TICK_MS, tick, &link);
+    loop_run(link.loop);
+    last_words(&link);
+    take_down(&link);
+    return 0;
+}

@@ -1,0 +1,11 @@
+/* The link process's entry. How it is started: repl/link_handle.c. */
+#ifndef SLIPSTREAM_REPL_LINK_MAIN_H
+#define SLIPSTREAM_REPL_LINK_MAIN_H
+
+#define LINK_ARGUMENT   "--link-process" /* argv[1]: main.c then calls link_main() */
+#define LINK_CHANNEL_FD 3                /* the descriptor its channel has in it */
+
+/* argv: name, LINK_ARGUMENT, the server's pid, its loop's engine, its log level, its log's path. */
+int link_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,19 @@
+/* One replica, as the link serves it: preamble, snapshot, stream, and its acknowledgements on the way back. */
+#ifndef SLIPSTREAM_REPL_LINK_PEER_H
+#define SLIPSTREAM_REPL_LINK_PEER_H
+
+#include "repl/link/channel.h"
+
+struct link;
+struct peer;
+
+void peer_open(struct link *link, const struct message *m, struct bytes body, int fd); /* MESSAGE_PEER; owns fd */
+/* Lets go of the slot and tells the server why. */
+void peer_close(struct peer *p, const char *reason);
+
+void peers_pump_all(struct link *link); /* something new to send may be there */
+void peers_tick(struct link *link);     /* keep-alives and timeouts: twice a second or so */
+void peers_leave_spool(struct link *link, int spool, const char *reason); /* closes who still needs it */
+bool peers_are_done(const struct link *link);                             /* everything published has left */
+
+#endif

@@ -1,0 +1,311 @@
+/* The server's end of the link process. Runs in the server.
+ *
+ * The process is made with posix_spawn (vfork underneath): nothing of the dataset's page tables is copied, and
+ * everything but the channel is closed on exec. It is reaped here and nowhere else. */
+#include "repl/link_handle.h"
+
+#include "repl/link/channel.h"
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/base/log.h"
+#include "server/net/fdpass.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LAST_WORDS_MS 200 /* what had been published may still leave */
+
+extern char **environ;
+
+struct link_handle {
+    struct loop *loop;
+    char *executable;
+    struct link_events events;
+    struct backlog *backlog; /* bound to, while the process runs */
+    pid_t pid;               /* 0: not running */
+    struct channel *channel;
+    int timeout_s, ping_period_s;
+    int pipe_fd[BACKLOG_SPOOLS_MAX]; /* pipes to be given in the next turn, -1: none */
+    struct loop_timer *pipe_timer;
+};
+
+struct link_handle *link_handle_new(struct loop *loop, const char *executable, const struct link_events *events)
+{
+    struct link_handle *l = mem_calloc(1, sizeof(*l));
+    l->loop = loop;
+    l->executable = mem_strdup(executable);
+    l->events = *events;
+    for (int spool = 0; spool < BACKLOG_SPOOLS_MAX; spool++) l->pipe_fd[spool] = -1;
+    return l;
+}
+
+pid_t link_handle_pid(const struct link_handle *l)
+{
+    return l->pid;
+}
+
+/* --- the end --- */
+
+static void forget_pipe(struct link_handle *l, int spool)
+{
+    if (l->pipe_fd[spool] >= 0) close(l->pipe_fd[spool]);
+    l->pipe_fd[spool] = -1;
+}
+
+static void forget(struct link_handle *l)
+{
+    channel_close(l->channel);
+    l->channel = NULL;
+    l->pid = 0;
+    backlog_on_ring(l->backlog, NULL, NULL);
+    l->backlog = NULL;
+    if (l->pipe_timer) loop_timer_cancel(l->pipe_timer);
+    l->pipe_timer = NULL;
+    for (int spool = 0; spool < BACKLOG_SPOOLS_MAX; spool++) forget_pipe(l, spool);
+}
+
+static int reap(pid_t pid)
+{
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+    return status;
+}
+
+/* It closes its channel by dying; if it ever did otherwise, it must not go on without one. */
+static void ended(void *context)
+{
+    struct link_handle *l = context;
+    pid_t pid = l->pid;
+    kill(pid, SIGKILL);
+    int status = reap(pid);
+    forget(l);
+    if (WIFSIGNALED(status))
+        log_warning("The replication link (pid %d) was killed by signal %d: its replicas have to reconnect", (int)pid,
+                    WTERMSIG(status));
+    else
+        log_warning("The replication link (pid %d) ended with code %d: its replicas have to reconnect", (int)pid,
+                    WEXITSTATUS(status));
+    l->events.died(l->events.context);
+}
+
+/* Wanted by us: it may send what had been published, for a moment, and is not mourned. */
+static void end_process(struct link_handle *l)
+{
+    if (!l->pid) return;
+    pid_t pid = l->pid;
+    forget(l);
+    for (int waited_ms = 0; waited_ms < LAST_WORDS_MS; waited_ms++) {
+        if (waitpid(pid, NULL, WNOHANG) == pid) return;
+        nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
+    }
+    kill(pid, SIGKILL);
+    reap(pid);
+}
+
+void link_handle_detach_backlog(struct link_handle *l)
+{
+    end_process(l);
+}
+
+void link_handle_free(struct link_handle *l)
+{
+    end_process(l);
+    mem_free(l->executable);
+    mem_free(l);
+}
+
+/* --- the beginning --- */
+
+static void received(void *context, const struct message *m, struct bytes body, const int *fds, int fd_count)
+{
+    struct link_handle *l = context;
+    char reason[256];
+    (void)fds;
+    CHECK(fd_count == 0);
+    switch (m->kind) {
+    case MESSAGE_ONLINE: l->events.peer_online(l->events.context, m->index); break;
+    case MESSAGE_GONE:
+        snprintf(reason, sizeof(reason), "%.*s", (int)body.len, (const char *)body.ptr);
+        l->events.peer_gone(l->events.context, m->index, reason);
+        break;
+    default: UNREACHABLE();
+    }
+}
+
+/* 0, or an error number as posix_spawn returns it. */
+static int spawn(struct link_handle *l, int channel_fd)
+{
+    char server[16], level[16];
+    snprintf(server, sizeof(server), "%d", (int)getpid());
+    snprintf(level, sizeof(level), "%d", (int)log_get_level());
+    char *argv[] = {"slipstream-link",
+                    LINK_ARGUMENT,
+                    server,
+                    (char *)(uintptr_t)loop_engine_name(l->loop),
+                    level,
+                    (char *)(uintptr_t)log_path(),
+                    NULL};
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&files, channel_fd, LINK_CHANNEL_FD);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    int error = posix_spawn(&l->pid, l->executable, &files, &attributes, argv, environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&files);
+    if (error) l->pid = 0;
+    return error;
+}
+
+/* A link without one of its rings cannot serve anybody: it is ended, and found dead in the next turn. */
+static void ring_opened(void *context, int ring, int fd, uint64_t size)
+{
+    struct link_handle *l = context;
+    struct message m = {.kind = MESSAGE_RING, .index = ring, .ring.size = size};
+    if (channel_send(l->channel, &m, bytes_make(NULL, 0), &fd, 1) == 0) return;
+    log_warning("The replication link cannot be given a ring: %s", strerror(errno));
+    kill(l->pid, SIGKILL);
+}
+
+static void send_timers(struct link_handle *l)
+{
+    struct message m = {.kind = MESSAGE_TIMERS, .timers = {l->timeout_s, l->ping_period_s}};
+    channel_send(l->channel, &m, bytes_make(NULL, 0), NULL, 0);
+}
+
+static int introduce(struct link_handle *l, struct backlog *b)
+{
+    int fds[] = {backlog_control_fd(b), backlog_link_bell(b), backlog_server_bell(b)};
+    struct message m = {.kind = MESSAGE_ATTACH};
+    if (channel_send(l->channel, &m, bytes_make(NULL, 0), fds, 3) != 0) return -1;
+    backlog_on_ring(b, ring_opened, l);
+    send_timers(l);
+    return 0;
+}
+
+int link_handle_ensure(struct link_handle *l, struct backlog *b)
+{
+    int pair[2];
+    if (l->pid && l->backlog == b) return 0;
+    end_process(l);
+    if (fdpass_pair(pair) != 0) return -1;
+    int error = spawn(l, pair[1]);
+    close(pair[1]);
+    if (error) {
+        log_warning("The replication link cannot be started from %s: %s", l->executable, strerror(error));
+        close(pair[0]);
+        errno = error;
+        return -1;
+    }
+    l->backlog = b;
+    l->channel =
+        channel_open(l->loop, pair[0], &(struct channel_events){.context = l, .received = received, .ended = ended});
+    if (introduce(l, b) == 0) {
+        log_verbose("Replication link started by pid %d", (int)l->pid);
+        return 0;
+    }
+    error = errno;
+    end_process(l);
+    errno = error;
+    return -1;
+}
+
+/* --- what it is told --- */
+
+int link_give_peer(struct link_handle *l, const struct link_peer *peer, int fd)
+{
+    uint8_t body[MESSAGE_BODY_MAX];
+    size_t len = peer->preamble.len + peer->rest.len;
+    struct message m = {.kind = MESSAGE_PEER,
+                        .index = peer->slot,
+                        .peer = {.from = peer->from,
+                                 .spool = peer->mode == LINK_FULL ? peer->spool : -1,
+                                 .preamble_bytes = (uint32_t)peer->preamble.len,
+                                 .eof_framing = peer->eof_framing,
+                                 .lz4 = peer->lz4,
+                                 .rdb_only = peer->rdb_only,
+                                 .nodelay = peer->nodelay}};
+    int result = -1;
+    errno = !l->pid ? ENOTCONN : EMSGSIZE;
+    if (l->pid && len <= sizeof(body)) {
+        if (peer->preamble.len > 0) memcpy(body, peer->preamble.ptr, peer->preamble.len);
+        if (peer->rest.len > 0) memcpy(body + peer->preamble.len, peer->rest.ptr, peer->rest.len);
+        result = channel_send(l->channel, &m, bytes_make(body, len), &fd, 1);
+    }
+    int error = errno;
+    close(fd);
+    errno = error;
+    return result;
+}
+
+void link_drop_peer(struct link_handle *l, int slot, const char *reason)
+{
+    if (!l->pid) return;
+    struct message m = {.kind = MESSAGE_DROP, .index = slot};
+    channel_send(l->channel, &m, bytes_from_text(reason), NULL, 0);
+}
+
+static int give_spool(struct link_handle *l, int spool, int fd, bool is_pipe)
+{
+    struct message m = {.kind = MESSAGE_SPOOL, .index = spool, .spool.is_pipe = is_pipe};
+    return channel_send(l->channel, &m, bytes_make(NULL, 0), &fd, 1);
+}
+
+/* The next turn: every peer given together with the pipe is in the channel before it. */
+static int64_t give_pipes(void *arg)
+{
+    struct link_handle *l = arg;
+    l->pipe_timer = NULL;
+    for (int spool = 0; spool < BACKLOG_SPOOLS_MAX; spool++) {
+        if (l->pipe_fd[spool] < 0) continue;
+        if (give_spool(l, spool, l->pipe_fd[spool], true) != 0)
+            log_warning("The replication link cannot be given the snapshot's pipe: %s", strerror(errno));
+        forget_pipe(l, spool);
+    }
+    return LOOP_TIMER_DONE;
+}
+
+int link_give_spool(struct link_handle *l, int spool, int fd, bool is_pipe)
+{
+    CHECK(spool >= 0 && spool < BACKLOG_SPOOLS_MAX);
+    if (!l->pid) {
+        errno = ENOTCONN;
+        return -1;
+    }
+    if (!is_pipe) return give_spool(l, spool, fd, false);
+    forget_pipe(l, spool);
+    l->pipe_fd[spool] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (l->pipe_fd[spool] < 0) return -1;
+    if (!l->pipe_timer) l->pipe_timer = loop_timer_start(l->loop, 0, give_pipes, l);
+    return 0;
+}
+
+void link_free_spool(struct link_handle *l, int spool)
+{
+    if (!l->pid) return;
+    forget_pipe(l, spool);
+    struct message m = {.kind = MESSAGE_SPOOL_FREE, .index = spool};
+    channel_send(l->channel, &m, bytes_make(NULL, 0), NULL, 0);
+}
+
+void link_set_timers(struct link_handle *l, int timeout_s, int ping_period_s)
+{
+    l->timeout_s = timeout_s;
+    l->ping_period_s = ping_period_s;
+    if (l->pid) send_timers(l);
+}

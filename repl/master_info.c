@@ -1,0 +1,123 @@
+/* What others see of the master's side: INFO replication, ROLE, WAIT's count, the replicas that make a write safe. */
+#include "repl/master_side.h"
+
+#include "server/base/outq.h"
+
+#include <stdio.h>
+
+/* An acknowledgement counts from the moment the replica came online: a fresh one has had no time to send any. */
+static int64_t lag_of(const struct replica_handle *h, const struct backlog_peer_view *view)
+{
+    int64_t heard_ms = view->ack_wall_ms > h->online_ms ? view->ack_wall_ms : h->online_ms;
+    int64_t lag_ms = master_now_ms(h->r) - heard_ms;
+    return lag_ms > 0 ? lag_ms : 0;
+}
+
+bool replica_handle_acked(const struct replica_handle *h, uint64_t *offset, int64_t *lag_ms)
+{
+    struct backlog_peer_view view;
+    if (h->state != HANDLE_LINKED || !h->online || h->reason[0]) return false;
+    backlog_peer_view(h->r->master->backlog, h->slot, &view);
+    *offset = view.acked_offset;
+    *lag_ms = lag_of(h, &view);
+    return true;
+}
+
+static const char *state_text(const struct replica_handle *h, const struct backlog_peer_view *view)
+{
+    if (h->online) return "online";
+    return view->state == PEER_SENDING_SNAPSHOT ? "send_bulk" : "wait_bgsave";
+}
+
+bool replica_handle_view(const struct replica_handle *h, struct replica_view *out)
+{
+    const struct backlog *b = h->r->master->backlog;
+    struct backlog_peer_view view = {.state = PEER_WAITING};
+    if (h->state == HANDLE_ENDING) return false;
+    if (h->slot >= 0) backlog_peer_view(b, h->slot, &view);
+    *out = (struct replica_view){
+        .port = h->hello.listening_port,
+        .state = state_text(h, &view),
+        .offset = view.acked_offset,
+        .lag_s = h->online ? lag_of(h, &view) / 1000 : 0,
+        .rdb_only = h->hello.rdb_only,
+        .sent_bytes = view.sent_bytes,
+        .received_bytes = view.received_bytes,
+        .behind_bytes = h->slot >= 0 ? backlog_end(b) - view.next_offset : 0,
+        .client = h->client,
+    };
+    memcpy(out->ip, h->ip, sizeof out->ip);
+    return true;
+}
+
+/* room 0: only counts. */
+int replication_replicas(const struct replication *r, struct replica_view *out, int room)
+{
+    int count = 0;
+    list_each(&r->master->replicas, node)
+    {
+        struct replica_view view;
+        if (!replica_handle_view(list_entry(node, struct replica_handle, node), &view)) continue;
+        if (count < room) out[count] = view;
+        count++;
+    }
+    return room && count > room ? room : count;
+}
+
+int replication_acked(const struct replication *r, uint64_t offset)
+{
+    int count = 0;
+    list_each(&r->master->replicas, node)
+    {
+        uint64_t acked;
+        int64_t lag_ms;
+        if (replica_handle_acked(list_entry(node, struct replica_handle, node), &acked, &lag_ms))
+            count += acked >= offset;
+    }
+    return count;
+}
+
+int replication_good_replicas(const struct replication *r)
+{
+    int good = 0;
+    list_each(&r->master->replicas, node)
+    {
+        uint64_t acked;
+        int64_t lag_ms;
+        if (!replica_handle_acked(list_entry(node, struct replica_handle, node), &acked, &lag_ms)) continue;
+        good += lag_ms / 1000 <= r->settings->min_replicas_max_lag_s;
+    }
+    return good;
+}
+
+static void replica_lines(const struct replication *r, struct outq *out)
+{
+    int index = 0;
+    list_each(&r->master->replicas, node)
+    {
+        struct replica_view v;
+        if (!replica_handle_view(list_entry(node, struct replica_handle, node), &v)) continue;
+        replication_info_field(out, "slave%d:ip=%s,port=%d,state=%s,offset=%llu,lag=%lld", index++, v.ip, v.port,
+                               v.state, (unsigned long long)v.offset, (long long)v.lag_s);
+    }
+}
+
+void master_side_info(const struct replication *r, struct outq *out)
+{
+    const struct repl_settings *s = r->settings;
+    const struct history *h = &r->history;
+    struct resync_window window = master_window(r);
+    replication_info_field(out, "connected_slaves:%d", replication_replicas(r, NULL, 0));
+    if (s->min_replicas_to_write && s->min_replicas_max_lag_s)
+        replication_info_field(out, "min_slaves_good_slaves:%d", replication_good_replicas(r));
+    replica_lines(r, out);
+    replication_info_field(out, "master_failover_state:%s", replication_failover_state(r));
+    replication_info_field(out, "master_replid:%s", h->id);
+    replication_info_field(out, "master_replid2:%s", h->second_id);
+    replication_info_field(out, "master_repl_offset:%llu", (unsigned long long)h->offset);
+    replication_info_field(out, "second_repl_offset:%lld", (long long)h->second_offset);
+    replication_info_field(out, "repl_backlog_active:%d", window.present);
+    replication_info_field(out, "repl_backlog_size:%llu", (unsigned long long)s->backlog_bytes);
+    replication_info_field(out, "repl_backlog_first_byte_offset:%llu", (unsigned long long)window.first);
+    replication_info_field(out, "repl_backlog_histlen:%llu", (unsigned long long)(window.end - window.first));
+}

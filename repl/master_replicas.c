@@ -1,0 +1,371 @@
+/* A replica as its master's server process sees it: from the PSYNC to the end of its connection.
+ *
+ * The socket's way: the client's connection flushes and lets go of it (COMING); if no snapshot can be had yet it stays
+ * here (WAITING), kept alive by newlines; then the link process has it (LINKED) and this process is told only of what
+ * becomes of it. A handle is freed in one place, before the loop sleeps, so that no caller up the stack holds a dead
+ * one. */
+#include "repl/master_side.h"
+
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* --- the end of a handle --- */
+
+static void count_traffic(struct replica_handle *h)
+{
+    struct backlog_peer_view view;
+    if (h->state != HANDLE_LINKED) return;
+    backlog_peer_view(h->r->master->backlog, h->slot, &view);
+    *h->r->stats.net_output_bytes += view.sent_bytes - h->counted_sent;
+    *h->r->stats.net_input_bytes += view.received_bytes - h->counted_received;
+    h->counted_sent = view.sent_bytes;
+    h->counted_received = view.received_bytes;
+}
+
+/* Nobody uses its socket and slot any more. */
+static void release(struct replica_handle *h)
+{
+    count_traffic(h);
+    if (h->slot >= 0) backlog_peer_free(h->r->master->backlog, h->slot);
+    if (h->fd >= 0) close(h->fd);
+    h->slot = h->fd = -1;
+    snapshot_detach(h);
+    h->online = false;
+    h->state = HANDLE_ENDING;
+}
+
+void replica_handle_end(struct replica_handle *h, const char *reason)
+{
+    if (h->state == HANDLE_ENDING || h->reason[0]) return;
+    snprintf(h->reason, sizeof h->reason, "%s", reason);
+    log_notice("Disconnecting replica %s: %s", h->name, reason);
+    switch (h->state) {
+    case HANDLE_COMING: /* the rest when its descriptor arrives */
+        if (h->slot >= 0) backlog_peer_doom(h->r->master->backlog, h->slot);
+        snapshot_detach(h);
+        break;
+    case HANDLE_LINKED: backlog_peer_doom(h->r->master->backlog, h->slot); break; /* the link answers with peer_gone */
+    default: release(h);
+    }
+}
+
+void replicas_end_all(struct replication *r, const char *reason)
+{
+    list_each(&r->master->replicas, node) replica_handle_end(list_entry(node, struct replica_handle, node), reason);
+}
+
+static void forget(struct replica_handle *h)
+{
+    struct replication *r = h->r;
+    list_remove(&r->master->replicas, &h->node);
+    r->host.replica_gone(r->host.context, h->client);
+    mem_free(h);
+}
+
+void replicas_reap(struct replication *r)
+{
+    struct master_side *m = r->master;
+    size_t before = m->replicas.count;
+    list_each(&m->replicas, node)
+    {
+        struct replica_handle *h = list_entry(node, struct replica_handle, node);
+        if (h->state == HANDLE_ENDING) forget(h);
+    }
+    if (before && !m->replicas.count) m->alone_since_ms = master_now_ms(r);
+}
+
+/* The backlog and the link are gone already. */
+void replicas_abandon(struct replication *r)
+{
+    list_each(&r->master->replicas, node)
+    {
+        struct replica_handle *h = list_entry(node, struct replica_handle, node);
+        if (h->fd >= 0) close(h->fd);
+        list_remove(&r->master->replicas, &h->node);
+        mem_free(h);
+    }
+}
+
+void replication_drop_replica(struct replication *r, struct replica_handle *h, const char *reason)
+{
+    (void)r;
+    replica_handle_end(h, reason);
+}
+
+void replication_drop_all_replicas(struct replication *r, const char *reason)
+{
+    replicas_end_all(r, reason);
+}
+
+/* --- what the link and the backlog tell --- */
+
+static struct replica_handle *find_slot(struct replication *r, int slot)
+{
+    list_each(&r->master->replicas, node)
+    {
+        struct replica_handle *h = list_entry(node, struct replica_handle, node);
+        if (h->slot == slot) return h;
+    }
+    return NULL;
+}
+
+static void go_online(struct replica_handle *h)
+{
+    h->online = true;
+    h->online_ms = master_now_ms(h->r);
+}
+
+static void peer_online(void *context, int slot)
+{
+    struct replica_handle *h = find_slot(context, slot);
+    if (!h || !h->full) return;
+    snapshot_detach(h);
+    go_online(h);
+    log_notice("Synchronization with replica %s succeeded", h->name);
+}
+
+static void peer_gone(void *context, int slot, const char *reason)
+{
+    struct replica_handle *h = find_slot(context, slot);
+    if (!h) return;
+    log_notice("Connection with replica %s lost: %s", h->name, h->reason[0] ? h->reason : reason);
+    release(h);
+}
+
+static void link_died(void *context)
+{
+    struct replication *r = context;
+    size_t lost = 0;
+    list_each(&r->master->replicas, node)
+    {
+        struct replica_handle *h = list_entry(node, struct replica_handle, node);
+        if (h->state != HANDLE_LINKED) continue;
+        release(h);
+        lost++;
+    }
+    log_notice("%zu replicas lost their connections with the link process", lost);
+    snapshots_link_died(r);
+}
+
+const struct link_events master_link_events = {
+    .peer_online = peer_online,
+    .peer_gone = peer_gone,
+    .died = link_died,
+};
+
+static void log_limit(struct replica_handle *h, uint64_t lag, uint64_t limit, const char *which)
+{
+    snprintf(h->reason, sizeof h->reason, "it was %llu bytes behind", (unsigned long long)lag);
+    log_warning(
+        "Client of replica %s scheduled to be closed ASAP for overcoming of output buffer limits. It is %llu bytes "
+        "behind, the %s limit is %llu.",
+        h->name, (unsigned long long)lag, which, (unsigned long long)limit);
+}
+
+void replica_peer_doomed(void *context, int slot, uint64_t lag_bytes, uint64_t limit_bytes)
+{
+    struct replica_handle *h = find_slot(context, slot);
+    if (h) log_limit(h, lag_bytes, limit_bytes, "hard");
+}
+
+/* --- the hand-over --- */
+
+void replica_handle_give(struct replica_handle *h, int fd, struct bytes preamble, struct bytes rest)
+{
+    struct master_side *m = h->r->master;
+    struct link_peer peer = {
+        .slot = h->slot,
+        .mode = h->full ? LINK_FULL : LINK_CONTINUE,
+        .from = h->from,
+        .spool = h->snapshot ? h->snapshot->spool : -1,
+        .eof_framing = h->hello.eof,
+        .lz4 = h->hello.lz4 && h->r->settings->lz4,
+        .rdb_only = h->hello.rdb_only,
+        .nodelay = !h->r->settings->disable_tcp_nodelay,
+        .preamble = preamble,
+        .rest = rest,
+    };
+    h->fd = -1;
+    if (link_handle_ensure(m->link, m->backlog) != 0 || (h->snapshot && snapshot_prepare_link(h->snapshot) != 0)) {
+        log_warning("Can't hand replica %s to the link process: %s", h->name, strerror(errno));
+        close(fd);
+        release(h);
+        return;
+    }
+    h->state = HANDLE_LINKED;
+    if (link_give_peer(m->link, &peer, fd) != 0) {
+        log_warning("Can't hand replica %s to the link process: %s", h->name, strerror(errno));
+        release(h);
+        return;
+    }
+    if (!h->full) go_online(h);
+}
+
+void replication_take_replica(struct replication *r, struct replica_handle *h, int fd, struct bytes owed,
+                              struct bytes rest)
+{
+    (void)r;
+    if (fd < 0 || h->reason[0]) {
+        if (fd >= 0) close(fd);
+        release(h);
+    } else if (h->full && !h->snapshot) {
+        h->state = HANDLE_WAITING;
+        h->fd = fd;
+    } else {
+        replica_handle_give(h, fd, owed, rest);
+    }
+}
+
+/* --- the request --- */
+
+static struct replica_handle *new_handle(struct replication *r, const struct replica_hello *hello,
+                                         const struct address *peer, void *client)
+{
+    struct replica_handle *h = mem_calloc(1, sizeof *h);
+    h->r = r;
+    h->client = client;
+    h->hello = *hello;
+    h->slot = h->fd = -1;
+    h->since_ms = h->newline_ms = master_now_ms(r);
+    address_ip_text(peer, h->ip);
+    if (hello->announced_ip[0]) snprintf(h->ip, sizeof h->ip, "%.*s", (int)sizeof h->ip - 1, hello->announced_ip);
+    snprintf(h->name, sizeof h->name, "%s:%d", h->ip,
+             hello->listening_port ? hello->listening_port : address_port(peer));
+    return h;
+}
+
+static const char *refusal(const struct replication *r)
+{
+    if (r->master->failover.state != FAILOVER_NONE) return "NOMASTERLINK Can't SYNC while failing over";
+    if (replication_is_replica(r) && !replication_master_link_up(r))
+        return "NOMASTERLINK Can't SYNC while not connected with my master";
+    if (r->master->replicas.count >= BACKLOG_PEERS_MAX) return "ERR max number of replicas reached";
+    return NULL;
+}
+
+static void accept_partial(struct replica_handle *h, const struct resync_decision *d, const char *why, char answer[256])
+{
+    struct replication *r = h->r;
+    h->from = d->from;
+    h->slot = backlog_peer_claim(r->master->backlog, d->from);
+    CHECK(h->slot >= 0);
+    ++*r->stats.sync_partial_ok;
+    log_notice(
+        "Partial resynchronization request from %s accepted. Sending %lld bytes of backlog starting from offset %lld. "
+        "(%s)",
+        h->name, (long long)(backlog_end(r->master->backlog) - d->from), (long long)d->from, why);
+    if (h->hello.psync2)
+        snprintf(answer, 256, "+CONTINUE %s\r\n", r->history.id);
+    else
+        snprintf(answer, 256, "+CONTINUE\r\n");
+}
+
+/* A backlog that starts with this replica starts a history too: what was written before has left no trace. */
+static int open_first_backlog(struct replication *r)
+{
+    if (r->master->backlog) return 0;
+    if (!replication_is_replica(r)) history_new_id(&r->history);
+    if (master_side_open_backlog(r) != 0) return -1;
+    log_notice("Replication backlog created, my new replication IDs are '%s' and '%s'", r->history.id,
+               r->history.second_id);
+    return 0;
+}
+
+static int accept_full(struct replica_handle *h, enum resync_reason reason, const char *why, char answer[256],
+                       char error[256])
+{
+    struct replication *r = h->r;
+    h->full = true;
+    h->psync = reason != RESYNC_NO_PSYNC;
+    if (h->psync && reason != RESYNC_FIRST_TIME) ++*r->stats.sync_partial_err;
+    log_notice("Full resync requested by replica %s: %s", h->name, why);
+    if (open_first_backlog(r) != 0) {
+        snprintf(error, 256, "ERR Can't create the replication backlog: %s", strerror(errno));
+        return -1;
+    }
+    if (snapshot_attach(h) == 0) {
+        snapshot_answer(h, answer);
+    } else if (errno != EAGAIN) {
+        snprintf(error, 256, "ERR BGSAVE failed, replication can't continue: %s", strerror(errno));
+        return -1;
+    }
+    ++*r->stats.sync_full;
+    return 0;
+}
+
+struct replica_handle *replication_accept(struct replication *r, const char *asked_id, int64_t asked_offset,
+                                          bool sync_command, const struct replica_hello *hello,
+                                          const struct address *peer, void *client, char answer[256], char error[256])
+{
+    answer[0] = error[0] = '\0';
+    const char *refused = refusal(r);
+    if (refused) {
+        snprintf(error, 256, "%s", refused);
+        return NULL;
+    }
+    char why[512];
+    const char *asked = sync_command ? NULL : asked_id;
+    struct resync_window window = master_window(r);
+    struct resync_decision d = resync_decide(&r->history, &window, asked, asked_offset);
+    resync_explain(&d, &r->history, &window, asked, asked_offset, why);
+    struct replica_handle *h = new_handle(r, hello, peer, client);
+    log_notice("Replica %s asks for synchronization", h->name);
+    if (d.reason == RESYNC_CONTINUE) {
+        accept_partial(h, &d, why, answer);
+    } else if (accept_full(h, d.reason, why, answer, error) != 0) {
+        mem_free(h);
+        return NULL;
+    }
+    list_push_back(&r->master->replicas, &h->node);
+    return h;
+}
+
+/* --- cron --- */
+
+static void check_soft_limit(struct replica_handle *h, int64_t now_ms)
+{
+    const struct repl_settings *s = h->r->settings;
+    struct backlog *b = h->r->master->backlog;
+    struct backlog_peer_view view;
+    backlog_peer_view(b, h->slot, &view);
+    uint64_t lag = backlog_end(b) - view.next_offset;
+    if (!s->output_soft_bytes || lag <= s->output_soft_bytes) {
+        h->soft_limit_since_ms = 0;
+        return;
+    }
+    if (!h->soft_limit_since_ms) h->soft_limit_since_ms = now_ms;
+    if (now_ms - h->soft_limit_since_ms <= (int64_t)s->output_soft_s * 1000) return;
+    log_limit(h, lag, s->output_soft_bytes, "soft");
+    backlog_peer_doom(b, h->slot);
+}
+
+/* While it waits, the replica hears newlines, and we notice when it leaves. */
+static void keep_waiting(struct replica_handle *h, int64_t now_ms)
+{
+    char byte;
+    ssize_t got = recv(h->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        replica_handle_end(h, "it left while it waited for its snapshot");
+        return;
+    }
+    if (now_ms - h->newline_ms < (int64_t)h->r->settings->ping_period_s * 1000) return;
+    h->newline_ms = now_ms;
+    (void)!send(h->fd, "\n", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void replicas_cron(struct replication *r, int64_t now_ms)
+{
+    list_each(&r->master->replicas, node)
+    {
+        struct replica_handle *h = list_entry(node, struct replica_handle, node);
+        if (h->state == HANDLE_WAITING) keep_waiting(h, now_ms);
+        if (h->state != HANDLE_LINKED) continue;
+        count_traffic(h);
+        if (!h->reason[0]) check_soft_limit(h, now_ms);
+    }
+}

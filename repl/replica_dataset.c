@@ -1,0 +1,143 @@
+/* The master's snapshot becomes our dataset. Server process of the replica.
+ *
+ * An empty keyspace is filled straight from the wire. Otherwise the old data serves readers until the whole snapshot is
+ * here and known to be good. From the moment old data is given up until the new is complete, we have no history that
+ * anybody could continue: our own replicas are let go, and a failure leaves an empty dataset and a full resync to come.
+ */
+#include "repl/replica_side.h"
+
+#include "server/base/log.h"
+
+#include <stdio.h>
+
+static bool nothing_to_lose(const struct replication *r)
+{
+    if (r->settings->diskless_load == DISKLESS_LOAD_FLUSH) return true;
+    for (int i = 0; i < keyspace_databases(r->keyspace); i++)
+        if (database_size(keyspace_database(r->keyspace, i))) return false;
+    return true;
+}
+
+void replica_begin_transfer(struct replica_side *s, const struct replica_action *full)
+{
+    struct replication *r = s->r;
+    snprintf(s->full_id, sizeof s->full_id, "%s", full->id);
+    s->full_offset = full->offset;
+    if (full->id[0]) log_notice("Full resync from master: %s:%llu", full->id, (unsigned long long)full->offset);
+    s->transfer = transfer_new(r->keyspace, r->rdb_settings, loop_wall_ms(r->loop), nothing_to_lose(r));
+}
+
+/* --- giving up the old, taking the new --- */
+
+static void begin_replacing(struct replica_side *s, uint64_t total_bytes)
+{
+    struct replication *r = s->r;
+    s->replacing = true;
+    s->can_continue = false;
+    history_new_id(&r->history);
+    master_side_history_replaced(r);
+    log_notice("MASTER <-> REPLICA sync: Flushing old data");
+    keyspace_flush(r->keyspace, true);
+    r->host.dataset_replaced(r->host.context);
+    log_notice("MASTER <-> REPLICA sync: Loading DB in memory");
+    r->host.loading_begin(r->host.context, total_bytes);
+}
+
+static void finish_replacing(struct replica_side *s)
+{
+    struct replication *r = s->r;
+    const struct rdb_read_result *result = transfer_result(s->transfer);
+    s->replacing = false;
+    s->can_continue = s->full_id[0] != '\0';
+    s->stream_db = result->aux.repl_stream_db;
+    if (s->can_continue)
+        history_adopt(&r->history, s->full_id, s->full_offset);
+    else
+        history_init(&r->history);
+    master_side_history_replaced(r);
+    transfer_free(s->transfer);
+    s->transfer = NULL;
+    r->host.loading_end(r->host.context, true);
+    r->host.dataset_replaced(r->host.context);
+    log_notice("MASTER <-> REPLICA sync: Finished with success");
+    replica_step(s, &(struct replica_event){.kind = EVENT_LOADED});
+}
+
+/* The attempt has failed, or is not wanted any more. */
+void replica_abandon_dataset(struct replica_side *s)
+{
+    struct replication *r = s->r;
+    if (s->load_timer) loop_timer_cancel(s->load_timer);
+    s->load_timer = NULL;
+    transfer_free(s->transfer);
+    s->transfer = NULL;
+    if (!s->replacing) return;
+    s->replacing = false;
+    keyspace_flush(r->keyspace, true);
+    r->host.loading_end(r->host.context, false);
+    r->host.dataset_replaced(r->host.context);
+}
+
+/* --- receiving --- */
+
+static void transfer_begins(struct replica_side *s)
+{
+    struct transfer_progress p = transfer_progress(s->transfer);
+    const char *where = p.direct ? "parser" : "disk";
+    if (p.total_known)
+        log_notice("MASTER <-> REPLICA sync: receiving %llu bytes from master to %s", (unsigned long long)p.total_bytes,
+                   where);
+    else
+        log_notice("MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to %s", where);
+    if (p.direct) begin_replacing(s, p.total_bytes);
+}
+
+size_t replica_receive_snapshot(struct replica_side *s, const uint8_t *data, size_t len)
+{
+    size_t taken;
+    switch (transfer_feed(s->transfer, data, len, &taken)) {
+    case TRANSFER_MORE: break;
+    case TRANSFER_BEGINS: transfer_begins(s); break;
+    case TRANSFER_COMPLETE: replica_step(s, &(struct replica_event){.kind = EVENT_TRANSFERRED}); return taken;
+    case TRANSFER_BAD: replica_failed(s, "%s", transfer_error(s->transfer)); return taken;
+    }
+    if (s->replacing) s->r->host.loading_progress(s->r->host.context, transfer_progress(s->transfer).loaded_bytes);
+    return taken;
+}
+
+/* --- loading from the file --- */
+
+static void load_ended(struct replica_side *s, enum transfer_status status)
+{
+    if (status == TRANSFER_COMPLETE)
+        finish_replacing(s);
+    else
+        replica_failed(s, "%s", transfer_error(s->transfer));
+}
+
+/* One slice a turn: commands are answered and our master hears from us in between. */
+static int64_t load_slice(void *arg)
+{
+    struct replica_side *s = arg;
+    enum transfer_status status = transfer_load(s->transfer);
+    loop_refresh_time(s->r->loop);
+    s->r->host.loading_progress(s->r->host.context, transfer_progress(s->transfer).loaded_bytes);
+    if (status == TRANSFER_MORE) return 0;
+    s->load_timer = NULL;
+    load_ended(s, status);
+    return LOOP_TIMER_DONE;
+}
+
+static void load_from_file(struct replica_side *s)
+{
+    begin_replacing(s, transfer_progress(s->transfer).total_bytes);
+    s->load_timer = loop_timer_start(s->r->loop, 0, load_slice, s);
+}
+
+void replica_load(struct replica_side *s)
+{
+    if (transfer_progress(s->transfer).direct)
+        finish_replacing(s);
+    else
+        replica_pause_reading(s, load_from_file);
+}

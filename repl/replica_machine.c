@@ -1,0 +1,379 @@
+/* The replica's state machine. Server process; pure. Every change of state goes through enter(), which knows the legal
+ * ones; every failure goes through fail(), so that there is one back-off and one way to let go of a connection. */
+#include "repl/replica_machine.h"
+
+#include "server/base/check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FIRST_DELAY_MS 10
+#define MOST_DELAY_MS  1000
+#define BEAT_MS        1000
+#define STABLE_MS      1000 /* a link that held so long was a good one */
+
+#define TO(state) (1u << (state))
+
+static const unsigned legal[REPLICA_STATES] = {
+    [REPLICA_NONE] = TO(REPLICA_RESOLVING),
+    [REPLICA_WAITING] = TO(REPLICA_NONE) | TO(REPLICA_RESOLVING),
+    [REPLICA_RESOLVING] = TO(REPLICA_NONE) | TO(REPLICA_WAITING) | TO(REPLICA_CONNECTING),
+    [REPLICA_CONNECTING] = TO(REPLICA_NONE) | TO(REPLICA_WAITING) | TO(REPLICA_HANDSHAKE),
+    [REPLICA_HANDSHAKE] = TO(REPLICA_NONE) | TO(REPLICA_WAITING) | TO(REPLICA_TRANSFER) | TO(REPLICA_CONNECTED),
+    [REPLICA_TRANSFER] = TO(REPLICA_NONE) | TO(REPLICA_WAITING) | TO(REPLICA_LOADING),
+    [REPLICA_LOADING] = TO(REPLICA_NONE) | TO(REPLICA_WAITING) | TO(REPLICA_CONNECTED),
+    [REPLICA_CONNECTED] = TO(REPLICA_NONE) | TO(REPLICA_WAITING),
+};
+
+bool replica_transition_legal(enum replica_state from, enum replica_state to)
+{
+    return legal[from] & TO(to);
+}
+
+const char *replica_state_name(enum replica_state state)
+{
+    static const char *const names[REPLICA_STATES] = {"none",      "waiting",  "resolving", "connecting",
+                                                      "handshake", "transfer", "loading",   "connected"};
+    return names[state];
+}
+
+void replica_machine_init(struct replica_machine *m, const struct replica_machine_settings *settings, uint64_t seed)
+{
+    *m = (struct replica_machine){.settings = settings, .state = REPLICA_NONE};
+    random_seed(&m->random, seed);
+}
+
+static void enter(struct replica_machine *m, enum replica_state state, int64_t now_ms)
+{
+    CHECK(replica_transition_legal(m->state, state));
+    m->state = state;
+    m->since_ms = m->heard_ms = now_ms;
+    m->beat_ms = now_ms + BEAT_MS;
+}
+
+static struct replica_action *add(struct replica_actions *out, enum replica_action_kind kind)
+{
+    CHECK(out->count < REPLICA_ACTIONS_MAX);
+    struct replica_action *a = &out->list[out->count++];
+    *a = (struct replica_action){.kind = kind};
+    return a;
+}
+
+static void __attribute__((format(printf, 3, 4)))
+say(struct replica_actions *out, enum replica_action_kind kind, const char *format, ...)
+{
+    struct replica_action *a = add(out, kind);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(a->text, sizeof a->text, format, args);
+    va_end(args);
+}
+
+static bool has_connection(enum replica_state state)
+{
+    return state >= REPLICA_RESOLVING;
+}
+
+static void attempt(struct replica_machine *m, int64_t now_ms, struct replica_actions *out)
+{
+    enter(m, REPLICA_RESOLVING, now_ms);
+    add(out, ACTION_RESOLVE);
+}
+
+/* Half of the delay is fixed, half is drawn: replicas that lost the same master do not return in step. */
+static int64_t draw_delay_ms(struct replica_machine *m)
+{
+    if (m->failures <= 1) return 0;
+    unsigned doublings = m->failures - 2;
+    int64_t most = doublings >= 7 ? MOST_DELAY_MS : (int64_t)FIRST_DELAY_MS << doublings;
+    return most / 2 + (int64_t)random_below(&m->random, (uint64_t)(most / 2) + 1);
+}
+
+static void fail(struct replica_machine *m, int64_t now_ms, const char *why, struct replica_actions *out)
+{
+    if (m->state == REPLICA_CONNECTED && now_ms - m->since_ms >= STABLE_MS) m->failures = 0;
+    m->failures++;
+    say(out, ACTION_CLOSE, "%s", why);
+    enter(m, REPLICA_WAITING, now_ms);
+    m->retry_ms = now_ms + draw_delay_ms(m);
+}
+
+static void leave(struct replica_machine *m, int64_t now_ms, struct replica_actions *out)
+{
+    if (m->state == REPLICA_NONE) return;
+    if (has_connection(m->state)) add(out, ACTION_CLOSE);
+    enter(m, REPLICA_NONE, now_ms);
+}
+
+/* --- the handshake --- */
+
+static enum replica_step next_step(const struct replica_machine *m, enum replica_step step)
+{
+    step++;
+    if (step == STEP_ADDRESS && !m->settings->announce_ip) step++;
+    return step;
+}
+
+static void greet(struct replica_machine *m, int64_t now_ms, struct replica_actions *out)
+{
+    enter(m, REPLICA_HANDSHAKE, now_ms);
+    m->step = m->settings->auth ? STEP_AUTH : STEP_PING;
+    add(out, ACTION_GREET);
+}
+
+static bool starts_with(struct bytes line, const char *text)
+{
+    size_t len = strlen(text);
+    return line.len >= len && memcmp(line.ptr, text, len) == 0;
+}
+
+static bool is_id(struct bytes word)
+{
+    if (word.len != HISTORY_ID_TEXT - 1) return false;
+    for (size_t i = 0; i < word.len; i++)
+        if (word.ptr[i] <= ' ' || word.ptr[i] > '~') return false;
+    return true;
+}
+
+/* Cuts the first word off the line. */
+static struct bytes take_word(struct bytes *line)
+{
+    while (line->len && *line->ptr == ' ') line->ptr++, line->len--;
+    struct bytes word = {line->ptr, 0};
+    while (word.len < line->len && line->ptr[word.len] != ' ') word.len++;
+    line->ptr += word.len;
+    line->len -= word.len;
+    return word;
+}
+
+static bool parse_offset(struct bytes word, uint64_t *out)
+{
+    char text[24];
+    if (!word.len || word.len >= sizeof text) return false;
+    memcpy(text, word.ptr, word.len);
+    text[word.len] = '\0';
+    char *end;
+    long long value = strtoll(text, &end, 10);
+    if (*end || value < 0) return false;
+    *out = (uint64_t)value;
+    return true;
+}
+
+static void full_resync(struct replica_machine *m, struct bytes rest, int64_t now_ms, struct replica_actions *out)
+{
+    struct bytes id = take_word(&rest), offset_word = take_word(&rest);
+    uint64_t offset;
+    if (!is_id(id) || !parse_offset(offset_word, &offset)) {
+        fail(m, now_ms, "Master replied with wrong +FULLRESYNC syntax.", out);
+        return;
+    }
+    enter(m, REPLICA_TRANSFER, now_ms);
+    struct replica_action *a = add(out, ACTION_TRANSFER);
+    memcpy(a->id, id.ptr, id.len);
+    a->offset = offset;
+}
+
+static void stream(struct replica_machine *m, int64_t now_ms, struct replica_actions *out)
+{
+    enter(m, REPLICA_CONNECTED, now_ms);
+    add(out, ACTION_STREAM);
+}
+
+static void partial_resync(struct replica_machine *m, struct bytes rest, int64_t now_ms, struct replica_actions *out)
+{
+    struct bytes id = take_word(&rest);
+    if (id.len && !is_id(id)) {
+        fail(m, now_ms, "Master replied with wrong +CONTINUE syntax.", out);
+        return;
+    }
+    struct replica_action *a = add(out, ACTION_CONTINUE);
+    memcpy(a->id, id.ptr, id.len);
+    stream(m, now_ms, out);
+}
+
+/* A master that knows no PSYNC says so by "unknown command"; any other refusal is a matter of time. */
+static void psync_refused(struct replica_machine *m, struct bytes line, int64_t now_ms, struct replica_actions *out)
+{
+    int shown = (int)(line.len < 160 ? line.len : 160);
+    const char *text = (const char *)line.ptr;
+    if (m->failover) {
+        m->failover = false;
+        say(out, ACTION_WARN, "Failover target rejected psync request: %.*s", shown, text);
+        fail(m, now_ms, "", out);
+        add(out, ACTION_FAILOVER_END);
+    } else if (starts_with(line, "-ERR unknown command")) {
+        say(out, ACTION_NOTE, "Master does not support PSYNC (reply: %.*s). Retrying with SYNC...", shown, text);
+        enter(m, REPLICA_TRANSFER, now_ms);
+        add(out, ACTION_SYNC);
+        add(out, ACTION_TRANSFER);
+    } else {
+        char why[224];
+        snprintf(why, sizeof why, "Master is currently unable to PSYNC, it should be possible later: %.*s", shown,
+                 text);
+        fail(m, now_ms, why, out);
+    }
+}
+
+static void psync_answered(struct replica_machine *m, struct bytes line, int64_t now_ms, struct replica_actions *out)
+{
+    bool failover = m->failover;
+    struct bytes rest = line;
+    struct bytes word = take_word(&rest);
+    if (bytes_equal_text(word, "+FULLRESYNC"))
+        full_resync(m, rest, now_ms, out);
+    else if (bytes_equal_text(word, "+CONTINUE"))
+        partial_resync(m, rest, now_ms, out);
+    else if (starts_with(line, "-"))
+        psync_refused(m, line, now_ms, out);
+    else
+        fail(m, now_ms, "Unexpected reply to PSYNC from master", out);
+    if (failover && m->failover && m->state != REPLICA_WAITING) {
+        m->failover = false;
+        add(out, ACTION_FAILOVER_END)->good = true;
+    }
+}
+
+/* NULL: the reply lets us go on. */
+static const char *judge_reply(enum replica_step step, struct bytes line, char why[256], struct replica_actions *out)
+{
+    static const char *const options[] = {
+        [STEP_PORT] = "listening-port", [STEP_ADDRESS] = "ip-address", [STEP_CAPA] = "capa"};
+    bool refused = line.ptr[0] == '-';
+    int shown = (int)(line.len < 160 ? line.len : 160);
+    const char *text = (const char *)line.ptr;
+    if (line.ptr[0] != '+' && !refused) {
+        snprintf(why, 256, "Unexpected reply from master during the handshake: '%.*s'", shown, text);
+        return why;
+    }
+    switch (step) {
+    case STEP_AUTH:
+        if (!refused) return NULL;
+        snprintf(why, 256, "Unable to AUTH to MASTER: %.*s", shown, text);
+        return why;
+    case STEP_PING:
+        /* A master that wants a password we do not have says so here; it may still let a replica in. */
+        if (refused && !starts_with(line, "-NOAUTH") && !starts_with(line, "-NOPERM") &&
+            !starts_with(line, "-ERR operation not permitted")) {
+            snprintf(why, 256, "Error reply to PING from master: '%.*s'", shown, text);
+            return why;
+        }
+        say(out, ACTION_NOTE, "Master replied to PING, replication can continue...");
+        return NULL;
+    default:
+        if (refused)
+            say(out, ACTION_NOTE, "(Non critical) Master does not understand REPLCONF %s: %.*s", options[step], shown,
+                text);
+        return NULL;
+    }
+}
+
+static void handshake_line(struct replica_machine *m, struct bytes line, int64_t now_ms, struct replica_actions *out)
+{
+    m->heard_ms = now_ms;
+    if (!line.len) return; /* a newline keeps the link alive while the master prepares its answer */
+    if (m->step == STEP_PSYNC) {
+        psync_answered(m, line, now_ms, out);
+        return;
+    }
+    char why[256];
+    const char *refusal = judge_reply(m->step, line, why, out);
+    if (refusal) {
+        fail(m, now_ms, refusal, out);
+        return;
+    }
+    m->step = next_step(m, m->step);
+    if (m->step == STEP_PSYNC) add(out, ACTION_PSYNC);
+}
+
+/* --- time --- */
+
+static const char *timeout_reason(enum replica_state state)
+{
+    switch (state) {
+    case REPLICA_RESOLVING: return "Timeout resolving the MASTER's name...";
+    case REPLICA_TRANSFER:
+        return "Timeout receiving bulk data from MASTER... If the problem persists try to set the 'repl-timeout' "
+               "parameter "
+               "in redis.conf to a larger value.";
+    case REPLICA_CONNECTED: return "MASTER timeout: no data nor PING received...";
+    default: return "Timeout connecting to the MASTER...";
+    }
+}
+
+static bool can_time_out(enum replica_state state)
+{
+    return state >= REPLICA_RESOLVING && state != REPLICA_LOADING;
+}
+
+static bool beats(enum replica_state state)
+{
+    return state >= REPLICA_TRANSFER;
+}
+
+int64_t replica_machine_deadline_ms(const struct replica_machine *m)
+{
+    int64_t deadline = INT64_MAX;
+    if (m->state == REPLICA_WAITING) return m->retry_ms;
+    if (can_time_out(m->state)) deadline = m->heard_ms + m->settings->timeout_ms;
+    if (beats(m->state) && m->beat_ms < deadline) deadline = m->beat_ms;
+    return deadline;
+}
+
+static void tick(struct replica_machine *m, int64_t now_ms, struct replica_actions *out)
+{
+    if (m->state == REPLICA_WAITING) {
+        if (now_ms >= m->retry_ms) attempt(m, now_ms, out);
+        return;
+    }
+    if (can_time_out(m->state) && now_ms - m->heard_ms >= m->settings->timeout_ms) {
+        fail(m, now_ms, timeout_reason(m->state), out);
+        return;
+    }
+    if (beats(m->state) && now_ms >= m->beat_ms) {
+        m->beat_ms = now_ms + BEAT_MS;
+        add(out, m->state == REPLICA_CONNECTED ? ACTION_ACK : ACTION_KEEP_ALIVE);
+    }
+}
+
+void replica_machine_step(struct replica_machine *m, const struct replica_event *event, int64_t now_ms,
+                          struct replica_actions *out)
+{
+    out->count = 0;
+    switch (event->kind) {
+    case EVENT_FOLLOW:
+        leave(m, now_ms, out);
+        m->failures = 0;
+        m->failover = event->failover;
+        attempt(m, now_ms, out);
+        break;
+    case EVENT_STOP:
+        m->failover = false;
+        leave(m, now_ms, out);
+        break;
+    case EVENT_RESOLVED:
+        if (m->state != REPLICA_RESOLVING) break;
+        enter(m, REPLICA_CONNECTING, now_ms);
+        add(out, ACTION_CONNECT);
+        break;
+    case EVENT_CONNECTED:
+        if (m->state == REPLICA_CONNECTING) greet(m, now_ms, out);
+        break;
+    case EVENT_LINE:
+        if (m->state == REPLICA_HANDSHAKE) handshake_line(m, event->line, now_ms, out);
+        break;
+    case EVENT_HEARD: m->heard_ms = now_ms; break;
+    case EVENT_TRANSFERRED:
+        if (m->state != REPLICA_TRANSFER) break;
+        enter(m, REPLICA_LOADING, now_ms);
+        add(out, ACTION_LOAD);
+        break;
+    case EVENT_LOADED:
+        if (m->state == REPLICA_LOADING) stream(m, now_ms, out);
+        break;
+    case EVENT_FAILED:
+        if (has_connection(m->state)) fail(m, now_ms, event->text, out);
+        break;
+    case EVENT_TICK: tick(m, now_ms, out); break;
+    }
+}

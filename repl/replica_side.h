@@ -1,0 +1,86 @@
+/* The replica's side from within. For replica*.c alone.
+ *
+ *   replica.c          the driver: what the state machine decides, done; and the public face
+ *   replica_link.c     resolving, connecting, the handshake, the wire (plain or LZ4)
+ *   replica_dataset.c  receiving and loading the master's snapshot
+ *   replica_stream.c   applying the stream, relaying it, acknowledging it */
+#ifndef SLIPSTREAM_REPL_REPLICA_SIDE_H
+#define SLIPSTREAM_REPL_REPLICA_SIDE_H
+
+#include "repl/inbox.h"
+#include "repl/parts.h"
+#include "repl/replica_machine.h"
+#include "repl/transfer.h"
+#include "server/base/lz4_stream.h"
+
+#define MASTER_ADDRESSES_MAX 8
+
+struct resolve_job;
+
+enum wire { WIRE_PLAIN, WIRE_PACKED, WIRE_UNDECIDED /* LZ4 was offered: the first byte tells */ };
+
+struct replica_side {
+    struct replication *r;
+    struct replica_machine machine;
+    struct replica_machine_settings machine_settings; /* fixed for an attempt */
+    char *host;                                       /* NULL: we are a master */
+    int port;
+    unsigned life; /* counts connections let go: who called out sees whether his is still the one */
+
+    struct loop_timer *timer; /* the machine's deadline, or earlier */
+    int64_t timer_ms;
+    bool in_timer;
+
+    struct resolve_job *resolving;
+    struct address addresses[MASTER_ADDRESSES_MAX];
+    int address_count;
+    unsigned address_turn; /* another one at each attempt */
+
+    struct conn *conn;
+    int held_fd; /* the connection while the snapshot is loaded and nothing is read; else -1 */
+    void (*paused)(struct replica_side *s); /* what waits for that */
+    enum wire wire;
+    struct lz4_decoder *decoder;
+    struct inbox input;                /* half a handshake line, or stream bytes not yet applied */
+    int64_t last_io_ms, down_since_ms; /* wall clock; 0: never */
+
+    struct transfer *transfer;
+    struct loop_timer *load_timer;
+    char full_id[HISTORY_ID_TEXT]; /* of the snapshot being received; "": SYNC, unknown */
+    uint64_t full_offset;
+    bool replacing; /* our old data is gone, the new is not complete */
+
+    bool can_continue; /* dataset and history belong together: PSYNC may ask to continue */
+    int stream_db;     /* selected in the stream where we would continue; -1: none yet */
+    bool streaming, applying, ack_wanted;
+};
+
+/* --- replica.c --- */
+int64_t replica_now_ms(const struct replica_side *s); /* monotonic */
+void replica_step(struct replica_side *s, const struct replica_event *event);
+void replica_failed(struct replica_side *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* --- replica_link.c --- */
+void replica_resolve(struct replica_side *s);
+void replica_connect(struct replica_side *s);
+void replica_greet(struct replica_side *s);
+void replica_send_psync(struct replica_side *s);
+void replica_send_sync(struct replica_side *s);
+void replica_send(struct replica_side *s, uint32_t argc, const struct bytes *argv);
+void replica_keep_alive(struct replica_side *s);
+void replica_pause_reading(struct replica_side *s, void (*paused)(struct replica_side *s)); /* called later */
+bool replica_resume_reading(struct replica_side *s); /* false: the connection died meanwhile */
+void replica_disconnect(struct replica_side *s);
+
+/* --- replica_dataset.c --- */
+void replica_begin_transfer(struct replica_side *s, const struct replica_action *full);
+size_t replica_receive_snapshot(struct replica_side *s, const uint8_t *data, size_t len); /* bytes taken */
+void replica_load(struct replica_side *s);
+void replica_abandon_dataset(struct replica_side *s);
+
+/* --- replica_stream.c --- */
+void replica_begin_stream(struct replica_side *s);
+void replica_apply(struct replica_side *s, const uint8_t *data, size_t len);
+void replica_ack(struct replica_side *s);
+
+#endif

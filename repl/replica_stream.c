@@ -1,0 +1,78 @@
+/* The stream of our master: applied, relayed to our own replicas byte by byte, acknowledged. Server process of the
+ * replica.
+ *
+ * Invariant: history.offset counts exactly what is in the dataset. The server's apply counts whole requests, and of a
+ * transaction all or nothing; only what it counted goes into the backlog, so that a snapshot taken at any moment and
+ * the stream behind it fit together. */
+#include "repl/replica_side.h"
+
+#include "server/base/number.h"
+
+void replica_ack(struct replica_side *s)
+{
+    char offset[I64_TEXT_MAX];
+    size_t len = format_u64(offset, s->r->history.offset);
+    struct bytes request[3] = {BYTES("REPLCONF"), BYTES("ACK"), bytes_make(offset, len)};
+    s->ack_wanted = false;
+    replica_send(s, 3, request);
+}
+
+/* Asked for in the middle of the stream, it waits until what came before is counted. */
+void replication_send_ack(struct replication *r)
+{
+    struct replica_side *s = r->replica;
+    if (s->applying)
+        s->ack_wanted = true;
+    else if (s->streaming)
+        replica_ack(s);
+}
+
+/* Returns the bytes applied; SIZE_MAX: the stream is broken, or was let go meanwhile. */
+static size_t apply_and_relay(struct replica_side *s, const uint8_t *data, size_t len)
+{
+    struct replication *r = s->r;
+    unsigned life = s->life;
+    s->applying = true;
+    size_t applied = r->host.apply(r->host.context, data, len);
+    s->applying = false;
+    if (s->life != life) return SIZE_MAX;
+    if (applied == SIZE_MAX) {
+        s->can_continue = false; /* the same bytes would come again */
+        replica_failed(s, "Protocol error in our master's stream at offset %llu",
+                       (unsigned long long)r->history.offset + 1);
+        return SIZE_MAX;
+    }
+    master_side_relay(r, data, applied);
+    return applied;
+}
+
+void replica_apply(struct replica_side *s, const uint8_t *data, size_t len)
+{
+    if (s->input.len) {
+        inbox_append(&s->input, data, len);
+        size_t applied = apply_and_relay(s, s->input.data, s->input.len);
+        if (applied == SIZE_MAX) return;
+        inbox_consume(&s->input, applied);
+    } else {
+        size_t applied = apply_and_relay(s, data, len);
+        if (applied == SIZE_MAX) return;
+        inbox_append(&s->input, data + applied, len - applied);
+    }
+    if (s->ack_wanted) replica_ack(s);
+}
+
+void replica_begin_stream(struct replica_side *s)
+{
+    struct replication *r = s->r;
+    unsigned life = s->life;
+    master_side_open_backlog(r);
+    r->host.apply_reset(r->host.context, s->stream_db);
+    s->streaming = true;
+    bool alive = replica_resume_reading(s);
+    replica_ack(s);
+    struct inbox waiting = s->input; /* came while the snapshot was loaded */
+    s->input = (struct inbox){0};
+    if (waiting.len) replica_apply(s, waiting.data, waiting.len);
+    inbox_clear(&waiting);
+    if (!alive && s->life == life) replica_failed(s, "Connection with master lost.");
+}

@@ -1,0 +1,70 @@
+/* Replication as a whole, in the server process: made here, told to both sides, and what belongs to neither. */
+#include "repl/parts.h"
+
+#include "server/base/alloc.h"
+#include "server/base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+struct replication *replication_new(struct loop *loop, struct keyspace *ks, struct repl_settings *settings,
+                                    struct rdb_settings *rdb, const char *executable, int listening_port,
+                                    const struct replication_host *host, const struct replication_stats *stats)
+{
+    struct replication *r = mem_calloc(1, sizeof *r);
+    r->loop = loop;
+    r->keyspace = ks;
+    r->settings = settings;
+    r->rdb_settings = rdb;
+    r->executable = executable;
+    r->listening_port = listening_port;
+    r->host = *host;
+    r->stats = *stats;
+    history_init(&r->history);
+    r->replica = replica_side_new(r);
+    r->master = master_side_new(r);
+    return r;
+}
+
+void replication_free(struct replication *r)
+{
+    replica_side_free(r);
+    master_side_free(r);
+    mem_free(r);
+}
+
+void replication_cron(struct replication *r, int64_t now_ms)
+{
+    master_side_cron(r, now_ms);
+}
+
+void replication_before_sleep(struct replication *r)
+{
+    master_side_before_sleep(r);
+}
+
+struct history *replication_history(struct replication *r)
+{
+    return &r->history;
+}
+
+void replication_info_field(struct outq *out, const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(line, sizeof line - 2, format, args);
+    va_end(args);
+    if (len > (int)sizeof line - 3) len = (int)sizeof line - 3;
+    line[len] = '\r';
+    line[len + 1] = '\n';
+    outq_append(out, line, (size_t)len + 2);
+}
+
+void replication_info(const struct replication *r, struct outq *out)
+{
+    bool replica = replication_is_replica(r);
+    replication_info_field(out, "role:%s", replica ? "slave" : "master");
+    if (replica) replica_side_info(r, out);
+    master_side_info(r, out);
+}

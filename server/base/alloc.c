@@ -1,0 +1,208 @@
+/* The counted heap of every process.
+ *
+ * Each thread adds to a counter of its own, on its own cache line, with plain loads and stores; a sum over all of them
+ * is exact whenever the other threads rest and never far off when they do not. A block may be freed by another thread
+ * than the one that asked for it: single counters may go below zero, the sum does not. Threads come and go while the
+ * counters stay, so an ended thread's slot is taken over with its count.
+ *
+ * The plain malloc names resolve to jemalloc at link time. Under the address sanitizer that is the sanitizer's heap
+ * instead, and jemalloc's own calls are left out. */
+#include "server/base/alloc.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef __SANITIZE_ADDRESS__
+#include <jemalloc/jemalloc.h>
+#endif
+
+#include "server/base/check.h"
+
+#define COUNTER_SLOTS 64 /* threads alive at once; ours are a handful */
+
+struct counter {
+    _Alignas(64) _Atomic ptrdiff_t bytes; /* written by the slot's thread alone */
+    atomic_bool taken;
+};
+
+static struct counter counters[COUNTER_SLOTS];
+static _Thread_local struct counter *my_counter;
+static _Atomic size_t peak;
+static pthread_key_t thread_end_key;
+static pthread_once_t thread_end_once = PTHREAD_ONCE_INIT;
+
+static void release_counter(void *slot)
+{
+    struct counter *c = slot;
+    my_counter = NULL;
+    atomic_store_explicit(&c->taken, false, memory_order_release);
+}
+
+static void create_thread_end_key(void)
+{
+    CHECK(pthread_key_create(&thread_end_key, release_counter) == 0);
+}
+
+static struct counter *claim_counter(void)
+{
+    pthread_once(&thread_end_once, create_thread_end_key);
+    for (size_t i = 0; i < COUNTER_SLOTS; i++) {
+        bool expected = false;
+        if (!atomic_compare_exchange_strong(&counters[i].taken, &expected, true)) continue;
+        my_counter = &counters[i];
+        CHECK(pthread_setspecific(thread_end_key, my_counter) == 0);
+        return my_counter;
+    }
+    UNREACHABLE();
+}
+
+static inline void add_to_count(ptrdiff_t delta)
+{
+    struct counter *c = likely(my_counter != NULL) ? my_counter : claim_counter();
+    ptrdiff_t now = atomic_load_explicit(&c->bytes, memory_order_relaxed);
+    atomic_store_explicit(&c->bytes, now + delta, memory_order_relaxed);
+}
+
+static inline void *counted(void *ptr)
+{
+    CHECK(ptr != NULL);
+    add_to_count((ptrdiff_t)malloc_usable_size(ptr));
+    return ptr;
+}
+
+void *mem_alloc(size_t size)
+{
+    return counted(malloc(size));
+}
+
+void *mem_calloc(size_t count, size_t size)
+{
+    return counted(calloc(count, size));
+}
+
+void *mem_realloc(void *ptr, size_t size)
+{
+    ptrdiff_t before = (ptrdiff_t)malloc_usable_size(ptr);
+    void *grown = realloc(ptr, size ? size : 1); /* realloc to nothing would free */
+    CHECK(grown != NULL);
+    add_to_count((ptrdiff_t)malloc_usable_size(grown) - before);
+    return grown;
+}
+
+void *mem_try_alloc(size_t size)
+{
+    void *ptr = malloc(size);
+    return ptr ? counted(ptr) : NULL;
+}
+
+void mem_free(void *ptr)
+{
+    if (!ptr) return;
+    add_to_count(-(ptrdiff_t)malloc_usable_size(ptr));
+    free(ptr);
+}
+
+char *mem_strdup(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    return memcpy(mem_alloc(size), text, size);
+}
+
+size_t mem_size(const void *ptr)
+{
+    return malloc_usable_size((void *)(uintptr_t)ptr);
+}
+
+size_t mem_used(void)
+{
+    ptrdiff_t sum = 0;
+    for (size_t i = 0; i < COUNTER_SLOTS; i++) sum += atomic_load_explicit(&counters[i].bytes, memory_order_relaxed);
+    return sum > 0 ? (size_t)sum : 0;
+}
+
+size_t mem_peak(void)
+{
+    return atomic_load_explicit(&peak, memory_order_relaxed);
+}
+
+void mem_note_peak(void)
+{
+    size_t used = mem_used();
+    if (used > mem_peak()) atomic_store_explicit(&peak, used, memory_order_relaxed);
+}
+
+void mem_reset_peak(void)
+{
+    atomic_store_explicit(&peak, mem_used(), memory_order_relaxed);
+}
+
+void mem_account(ptrdiff_t delta)
+{
+    add_to_count(delta);
+}
+
+size_t mem_resident(void)
+{
+    char text[128];
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    ssize_t got = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    if (got <= 0) return 0;
+    text[got] = 0;
+    char *resident = strchr(text, ' ');
+    return resident ? strtoull(resident, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+#ifdef __SANITIZE_ADDRESS__
+
+/* Read by the sanitizer's runtime: mem_try_alloc's refusals are not faults. */
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+void mem_allocator_info(struct mem_allocator_info *out)
+{
+    out->allocated = out->active = mem_used();
+    out->resident = mem_resident();
+}
+
+const char *mem_allocator_name(void)
+{
+    return "libc";
+}
+
+#else
+
+static size_t jemalloc_stat(const char *name)
+{
+    size_t value = 0, size = sizeof(value);
+    return mallctl(name, &value, &size, NULL, 0) == 0 ? value : 0;
+}
+
+void mem_allocator_info(struct mem_allocator_info *out)
+{
+    uint64_t epoch = 1; /* jemalloc's figures stand still until the epoch is advanced */
+    mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
+    out->allocated = jemalloc_stat("stats.allocated");
+    out->active = jemalloc_stat("stats.active");
+    out->resident = jemalloc_stat("stats.resident");
+}
+
+#define TEXT_OF(x)       #x
+#define VERSION(a, b, c) "jemalloc-" TEXT_OF(a) "." TEXT_OF(b) "." TEXT_OF(c)
+
+const char *mem_allocator_name(void)
+{
+    return VERSION(JEMALLOC_VERSION_MAJOR, JEMALLOC_VERSION_MINOR, JEMALLOC_VERSION_BUGFIX);
+}
+
+#endif

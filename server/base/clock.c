@@ -1,0 +1,88 @@
+/* Clocks of every process: wall time, monotonic time, and cheap ticks for statistics.
+ *
+ * The processor's counter costs a fraction of clock_gettime, which matters when every command is timed. It is trusted
+ * only where the processor promises a constant rate through all sleep states; its rate is then measured against
+ * CLOCK_MONOTONIC for a millisecond, which is exact to some hundredths of a percent: enough for statistics. */
+#include "server/base/clock.h"
+
+#include <stdbool.h>
+#include <time.h>
+
+#ifdef __x86_64__
+#include <cpuid.h>
+#include <x86intrin.h>
+#endif
+
+#define CALIBRATION_NS 1000000
+
+static bool ticks_from_counter;
+static uint64_t ns_per_tick_q32 = (uint64_t)1 << 32; /* fixed point, 32 fractional bits; 1.0 without a counter */
+
+static uint64_t read_ns(clockid_t id)
+{
+    struct timespec now;
+    clock_gettime(id, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+int64_t clock_wall_us(void)
+{
+    return (int64_t)(read_ns(CLOCK_REALTIME) / 1000);
+}
+
+int64_t clock_wall_ms(void)
+{
+    return clock_wall_us() / 1000;
+}
+
+int64_t clock_monotonic_us(void)
+{
+    return (int64_t)(read_ns(CLOCK_MONOTONIC) / 1000);
+}
+
+int64_t clock_monotonic_ms(void)
+{
+    return clock_monotonic_us() / 1000;
+}
+
+#ifdef __x86_64__
+
+static bool counter_is_invariant(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) && (edx & (1u << 8));
+}
+
+void clock_init(void)
+{
+    if (!counter_is_invariant()) return;
+    uint64_t start_ns = read_ns(CLOCK_MONOTONIC), start = __rdtsc(), now_ns, now;
+    do {
+        now_ns = read_ns(CLOCK_MONOTONIC);
+        now = __rdtsc();
+    } while (now_ns - start_ns < CALIBRATION_NS);
+    if (now <= start) return;
+    ns_per_tick_q32 = ((now_ns - start_ns) << 32) / (now - start);
+    ticks_from_counter = true;
+}
+
+uint64_t clock_ticks(void)
+{
+    return ticks_from_counter ? __rdtsc() : read_ns(CLOCK_MONOTONIC);
+}
+
+#else
+
+void clock_init(void) {}
+
+uint64_t clock_ticks(void)
+{
+    return read_ns(CLOCK_MONOTONIC);
+}
+
+#endif
+
+uint64_t clock_ticks_to_ns(uint64_t ticks)
+{
+    return (uint64_t)(((unsigned __int128)ticks * ns_per_tick_q32) >> 32);
+}

@@ -1,0 +1,187 @@
+/* Numbers to text and back, for commands, replies, the configuration and the files.
+ *
+ * Integers are written two digits at a time from a table, into place: they stand in every reply. Floating point goes
+ * through the C library, whose results are exact; no part of ours sets a numeric locale. */
+#include "server/base/number.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define U64_DIGITS_MAX 20
+
+/* Digits alone, the first not a zero unless it is the only one. */
+int parse_u64(struct bytes text, uint64_t *out)
+{
+    if (text.len == 0 || text.len > U64_DIGITS_MAX || (text.ptr[0] == '0' && text.len > 1)) return -1;
+    uint64_t value = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned digit = text.ptr[i] - (unsigned)'0';
+        if (digit > 9) return -1;
+        if (i == U64_DIGITS_MAX - 1 && (value > UINT64_MAX / 10 || value * 10 > UINT64_MAX - digit)) return -1;
+        value = value * 10 + digit;
+    }
+    *out = value;
+    return 0;
+}
+
+int parse_i64(struct bytes text, int64_t *out)
+{
+    uint64_t magnitude;
+    bool negative = text.len > 0 && text.ptr[0] == '-';
+    if (negative) text = bytes_make(text.ptr + 1, text.len - 1);
+    if (parse_u64(text, &magnitude) != 0) return -1;
+    if (negative && magnitude == 0) return -1;
+    if (magnitude > (uint64_t)INT64_MAX + negative) return -1;
+    *out = (int64_t)(negative ? -magnitude : magnitude);
+    return 0;
+}
+
+static size_t count_digits(uint64_t value)
+{
+    size_t digits = 1;
+    for (;; value /= 10000, digits += 4) {
+        if (value < 10) return digits;
+        if (value < 100) return digits + 1;
+        if (value < 1000) return digits + 2;
+        if (value < 10000) return digits + 3;
+    }
+}
+
+static size_t write_digits(char *out, uint64_t value)
+{
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+        "49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
+        "9899";
+    size_t len = count_digits(value), at = len;
+    out[len] = 0;
+    while (value >= 100) {
+        memcpy(out + (at -= 2), pairs + value % 100 * 2, 2);
+        value /= 100;
+    }
+    if (value >= 10) {
+        memcpy(out, pairs + value * 2, 2);
+    } else {
+        out[0] = (char)('0' + value);
+    }
+    return len;
+}
+
+size_t format_u64(char out[I64_TEXT_MAX], uint64_t value)
+{
+    return write_digits(out, value);
+}
+
+size_t format_i64(char out[I64_TEXT_MAX], int64_t value)
+{
+    if (value >= 0) return write_digits(out, (uint64_t)value);
+    out[0] = '-';
+    return 1 + write_digits(out + 1, -(uint64_t)value);
+}
+
+/* A zero-terminated copy that strtod may read, or -1 when the text cannot be a number at all. */
+static int copy_for_strtod(struct bytes text, char copy[LONG_DOUBLE_TEXT_MAX])
+{
+    if (text.len == 0 || text.len >= LONG_DOUBLE_TEXT_MAX || isspace(text.ptr[0])) return -1;
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = 0;
+    return 0;
+}
+
+int parse_double(struct bytes text, double *out)
+{
+    char copy[LONG_DOUBLE_TEXT_MAX], *end;
+    if (copy_for_strtod(text, copy) != 0) return -1;
+    errno = 0;
+    double value = strtod(copy, &end);
+    if (end != copy + text.len || isnan(value)) return -1;
+    if (errno == ERANGE && (isinf(value) || value == 0)) return -1; /* a denormal result is ERANGE too, and good */
+    *out = value;
+    return 0;
+}
+
+int parse_long_double(struct bytes text, long double *out)
+{
+    char copy[LONG_DOUBLE_TEXT_MAX], *end;
+    if (copy_for_strtod(text, copy) != 0) return -1;
+    errno = 0;
+    long double value = strtold(copy, &end);
+    if (end != copy + text.len || isnan(value)) return -1;
+    if (errno == ERANGE && (isinf(value) || value == 0)) return -1;
+    *out = value;
+    return 0;
+}
+
+/* Not-numbers and infinities; 0 for any other value. */
+static size_t format_special(char *out, long double value)
+{
+    const char *text = isnan(value) ? "nan" : isinf(value) ? (value > 0 ? "inf" : "-inf") : "";
+    strcpy(out, text);
+    return strlen(text);
+}
+
+size_t format_double(char out[DOUBLE_TEXT_MAX], double value)
+{
+    size_t special = format_special(out, value);
+    if (special) return special;
+    if (fabs(value) < 1e17 && value == (double)(int64_t)value && !(value == 0 && signbit(value))) {
+        return format_i64(out, (int64_t)value);
+    }
+    int len = 0;
+    for (int digits = 15; digits <= 17; digits++) { /* 15 always survive the way back, 17 always suffice */
+        len = snprintf(out, DOUBLE_TEXT_MAX, "%.*g", digits, value);
+        if (strtod(out, NULL) == value) break;
+    }
+    return (size_t)len;
+}
+
+size_t format_long_double(char *out, long double value)
+{
+    size_t special = format_special(out, value);
+    if (special) return special;
+    size_t len = (size_t)snprintf(out, LONG_DOUBLE_TEXT_MAX, "%.17Lf", value);
+    while (out[len - 1] == '0') len--; /* stops at the point at the latest */
+    if (out[len - 1] == '.') len--;
+    out[len] = 0;
+    if (strcmp(out, "-0") == 0) len = strlen(strcpy(out, "0"));
+    return len;
+}
+
+int parse_memory(struct bytes text, uint64_t *out_bytes)
+{
+    static const struct {
+        const char *name;
+        uint64_t bytes;
+    } units[] = {
+        {"", 1},        {"b", 1},        {"k", 1000},       {"kb", 1 << 10},
+        {"m", 1000000}, {"mb", 1 << 20}, {"g", 1000000000}, {"gb", 1 << 30},
+    };
+    uint64_t number = 0;
+    size_t digits = 0;
+    for (; digits < text.len && isdigit(text.ptr[digits]); digits++) {
+        if (__builtin_mul_overflow(number, 10, &number)) return -1;
+        if (__builtin_add_overflow(number, text.ptr[digits] - (unsigned)'0', &number)) return -1;
+    }
+    struct bytes unit = bytes_make(text.ptr + digits, text.len - digits);
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (!bytes_equal_nocase(unit, units[i].name)) continue;
+        return __builtin_mul_overflow(number, units[i].bytes, out_bytes) ? -1 : 0;
+    }
+    return -1;
+}
+
+void format_memory_human(char *out, uint64_t bytes)
+{
+    static const char units[] = "KMGTP";
+    if (bytes < 1024) {
+        sprintf(out, "%lluB", (unsigned long long)bytes);
+        return;
+    }
+    int unit = 0;
+    double scaled = (double)bytes / 1024;
+    for (; scaled >= 1024 && unit < 4; unit++) scaled /= 1024;
+    sprintf(out, "%.2f%c", scaled, units[unit]);
+}

@@ -1,0 +1,312 @@
+/* CLIENT: what a client may ask and say about itself and others. */
+#include "server/base/alloc.h"
+#include "server/base/number.h"
+#include "server/commands/client_filter.h"
+#include "server/commands/connection.h"
+#include "server/commands/tables.h"
+#include "server/core/blocking.h"
+#include "server/core/call.h"
+#include "server/core/clients.h"
+#include "server/core/core.h"
+#include "server/net/loop.h"
+#include "repl/replication.h"
+
+static void client_id(struct call *call)
+{
+    reply_integer(call->reply, (int64_t)call->session->id);
+}
+
+/* --- names --- */
+
+static void client_setname(struct call *call)
+{
+    if (connection_set_text(call, &call->session->name, call->argv[2], "Client names")) reply_ok(call->reply);
+}
+
+static void client_getname(struct call *call)
+{
+    if (call->session->name.ptr)
+        reply_bulk(call->reply, call->session->name);
+    else
+        reply_null(call->reply);
+}
+
+static void client_setinfo(struct call *call)
+{
+    bool name = call_arg_is(call, 2, "lib-name");
+    if (!name && !call_arg_is(call, 2, "lib-ver")) {
+        reply_errorf(call->reply, "ERR Unrecognized option '%.*s'", (int)call->argv[2].len,
+                     (const char *)call->argv[2].ptr);
+        return;
+    }
+    struct bytes *where = name ? &call->session->lib_name : &call->session->lib_ver;
+    if (connection_set_text(call, where, call->argv[3], name ? "lib-name" : "lib-ver")) reply_ok(call->reply);
+}
+
+/* --- lists --- */
+
+static void reply_lines(struct call *call, struct outq *lines)
+{
+    size_t len = outq_pending(lines), at = 0;
+    uint8_t *text = mem_alloc(len + 1);
+    while (!outq_empty(lines)) {
+        struct bytes run = outq_front(lines);
+        memcpy(text + at, run.ptr, run.len);
+        at += run.len;
+        outq_consume(lines, run.len);
+    }
+    reply_verbatim(call->reply, bytes_make(text, len), "txt");
+    mem_free(text);
+}
+
+static void client_info(struct call *call)
+{
+    struct outq lines = {0};
+    if (call->session->client) client_describe(call->session->client, &lines);
+    reply_lines(call, &lines);
+}
+
+static void list_matching(struct call *call, const struct client_filter *filter)
+{
+    struct outq lines = {0};
+    list_each(clients_all(call->core->clients), node)
+    {
+        struct client *c = list_entry(node, struct client, node);
+        if (!c->close_asap && client_filter_matches(filter, c)) client_describe(c, &lines);
+    }
+    reply_lines(call, &lines);
+}
+
+static void client_list(struct call *call)
+{
+    struct client_filter filter = {.class_ = -1};
+    if (call->argc == 4 && call_arg_is(call, 2, "type")) {
+        if (!client_filter_take_type(call, 3, &filter)) return;
+    } else if (call->argc > 3 && call_arg_is(call, 2, "id")) {
+        filter.ids = call->argv + 3;
+        filter.id_count = call->argc - 3;
+        for (uint32_t i = 3; i < call->argc; i++) {
+            int64_t id;
+            if (!call_arg_range(call, i, 1, INT64_MAX, &id, "ERR Invalid client ID")) return;
+        }
+    } else if (call->argc != 2) {
+        return call_syntax_error(call);
+    }
+    list_matching(call, &filter);
+}
+
+/* --- CLIENT KILL --- */
+
+static size_t kill_matching(struct call *call, const struct client_filter *filter)
+{
+    size_t killed = 0;
+    list_each(clients_all(call->core->clients), node)
+    {
+        struct client *c = list_entry(node, struct client, node);
+        if (c->close_asap || !client_filter_matches(filter, c)) continue;
+        killed++;
+        if (c->replica)
+            replication_drop_replica(call->core->replication, c->replica, "CLIENT KILL");
+        else if (c == call->session->client)
+            client_close_after_reply(c); /* its own answer still goes out */
+        else
+            client_close(c);
+    }
+    if (filter->class_ == CLIENT_MASTER) killed += replication_drop_master_link(call->core->replication);
+    return killed;
+}
+
+static void client_kill(struct call *call)
+{
+    struct client_filter filter = {.class_ = -1, .skip = call->session->client};
+    if (call->argc == 3) { /* the old form: an address, and the caller itself is not spared */
+        filter.skip = NULL;
+        filter.address = call->argv[2];
+        if (kill_matching(call, &filter))
+            reply_ok(call->reply);
+        else
+            reply_error(call->reply, "ERR No such client");
+        return;
+    }
+    if (client_filter_read(call, 2, &filter)) reply_integer(call->reply, (int64_t)kill_matching(call, &filter));
+}
+
+/* --- pause --- */
+
+static void client_pause(struct call *call)
+{
+    int64_t timeout_ms;
+    enum pause_kind kind = PAUSE_ALL;
+    if (call->argc == 4) {
+        if (call_arg_is(call, 3, "write"))
+            kind = PAUSE_WRITE;
+        else if (!call_arg_is(call, 3, "all"))
+            return reply_error(call->reply, "ERR CLIENT PAUSE mode must be WRITE or ALL");
+    }
+    if (call_arg_i64(call, 2, &timeout_ms, "ERR timeout is not an integer or out of range") == false) return;
+    if (timeout_ms < 0) return reply_error(call->reply, "ERR timeout is negative");
+    if (timeout_ms > INT64_MAX - call->now_ms) return reply_error(call->reply, "ERR timeout is out of range");
+    clients_pause(call->core->clients, kind, call->now_ms + timeout_ms, "client");
+    reply_ok(call->reply);
+}
+
+static void client_unpause(struct call *call)
+{
+    clients_unpause(call->core->clients, "client");
+    reply_ok(call->reply);
+}
+
+/* --- switches --- */
+
+static void client_reply(struct call *call)
+{
+    struct session *s = call->session;
+    if (call_arg_is(call, 2, "on")) {
+        s->reply_off = s->reply_skip = s->reply.muted = false;
+        reply_ok(call->reply);
+    } else if (call_arg_is(call, 2, "off")) {
+        s->reply_off = s->reply.muted = true;
+    } else if (call_arg_is(call, 2, "skip")) {
+        if (!s->reply_off) s->reply_skip_next = true;
+    } else {
+        call_syntax_error(call);
+    }
+}
+
+/* false: answered. */
+static bool read_switch(struct call *call, bool *on)
+{
+    *on = call_arg_is(call, 2, "on");
+    if (*on || call_arg_is(call, 2, "off")) return true;
+    call_syntax_error(call);
+    return false;
+}
+
+static void client_no_evict(struct call *call)
+{
+    bool on;
+    if (!read_switch(call, &on)) return;
+    call->session->no_evict = on;
+    reply_ok(call->reply);
+}
+
+static void client_no_touch(struct call *call)
+{
+    bool on;
+    if (!read_switch(call, &on)) return;
+    call->session->no_touch = on;
+    reply_ok(call->reply);
+}
+
+static void client_unblock(struct call *call)
+{
+    int64_t id;
+    bool with_error = call->argc == 4 && call_arg_is(call, 3, "error");
+    if (call->argc == 4 && !with_error && !call_arg_is(call, 3, "timeout"))
+        return reply_error(call->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+    if (!call_arg_i64(call, 2, &id, NULL)) return;
+    struct client *c = clients_find(call->core->clients, (uint64_t)id);
+    struct blocked *b = c ? c->session.blocked : NULL;
+    if (!b || !b->interrupted || b->kind == BLOCKED_SHUTDOWN) return reply_integer(call->reply, 0);
+    if (with_error)
+        b->interrupted(b, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    else
+        b->timed_out(b);
+    blocking_finish(call->core->blocking, b);
+    reply_integer(call->reply, 1);
+}
+
+static void client_getredir(struct call *call)
+{
+    reply_integer(call->reply, -1); /* tracking is never on */
+}
+
+static void client_help(struct call *call)
+{
+    static const char *const lines[] = {"GETNAME",
+                                        "    Return the name of the current connection.",
+                                        "GETREDIR",
+                                        "    Return the client ID we are redirecting to when tracking is enabled.",
+                                        "ID",
+                                        "    Return the ID of the current connection.",
+                                        "INFO",
+                                        "    Return information about the current client connection.",
+                                        "KILL <ip:port>",
+                                        "    Kill connection made from <ip:port>.",
+                                        "KILL <option> <value> [<option> <value> [...]]",
+                                        "    Kill connections. Options are:",
+                                        "    * ADDR (<ip:port>|<unixsocket>:0)",
+                                        "      Kill connections made from the specified address",
+                                        "    * LADDR (<ip:port>|<unixsocket>:0)",
+                                        "      Kill connections made to specified local address",
+                                        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+                                        "      Kill connections by type.",
+                                        "    * USER <username>",
+                                        "      Kill connections authenticated by <username>.",
+                                        "    * SKIPME (YES|NO)",
+                                        "      Skip killing current connection (default: yes).",
+                                        "    * ID <client-id>",
+                                        "      Kill connections by client id.",
+                                        "    * MAXAGE <maxage>",
+                                        "      Kill connections older than the specified age.",
+                                        "LIST [options ...]",
+                                        "    Return information about client connections. Options:",
+                                        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+                                        "      Return clients of specified type.",
+                                        "    * ID <client-id> [<client-id> ...]",
+                                        "      Return clients of specified IDs only.",
+                                        "UNPAUSE",
+                                        "    Stop the current client pause, resuming traffic.",
+                                        "PAUSE <timeout> [WRITE|ALL]",
+                                        "    Suspend all, or just write, clients for <timeout> milliseconds.",
+                                        "REPLY (ON|OFF|SKIP)",
+                                        "    Control the replies sent to the current connection.",
+                                        "SETNAME <name>",
+                                        "    Assign the name <name> to the current connection.",
+                                        "SETINFO <option> <value>",
+                                        "    Set client meta attr. Options are:",
+                                        "    * LIB-NAME: the client lib name.",
+                                        "    * LIB-VER: the client lib version.",
+                                        "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+                                        "    Unblock the specified blocked client.",
+                                        "NO-EVICT (ON|OFF)",
+                                        "    Protect current client connection from eviction.",
+                                        "NO-TOUCH (ON|OFF)",
+                                        "    Will not touch LRU/LFU stats when this mode is on.",
+                                        NULL};
+    call_help(call, lines);
+}
+
+#define SELF  (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SENTINEL)
+#define ADMIN (CMD_ADMIN | SELF)
+#define ROW(name_, run_, arity_, flags_, summary_, since_)                                                             \
+    {                                                                                                                  \
+        name_, run_, arity_, flags_, CAT_CONNECTION, .summary = summary_, .since = since_, .group = "connection",      \
+                                                     .complexity = "O(1)"                                              \
+    }
+
+static const struct command client_subcommands[] = {
+    ROW("getname", client_getname, 2, SELF, "Returns the connection's name.", "2.6.9"),
+    ROW("getredir", client_getredir, 2, SELF, "Returns where invalidations go.", "6.0.0"),
+    ROW("help", client_help, 2, CMD_LOADING | CMD_STALE | CMD_SENTINEL, "Lists the subcommands.", "5.0.0"),
+    ROW("id", client_id, 2, SELF, "Returns the connection's id.", "5.0.0"),
+    ROW("info", client_info, 2, SELF, "Describes the connection.", "6.2.0"),
+    ROW("kill", client_kill, -3, ADMIN, "Closes connections.", "2.4.0"),
+    ROW("list", client_list, -2, ADMIN, "Describes connections.", "2.4.0"),
+    ROW("no-evict", client_no_evict, 3, ADMIN, "Protects the connection from eviction.", "7.0.0"),
+    ROW("no-touch", client_no_touch, 3, SELF, "Keeps the connection's reads from counting as use.", "7.2.0"),
+    ROW("pause", client_pause, -3, ADMIN, "Holds clients back for some time.", "3.0.0"),
+    ROW("reply", client_reply, 3, SELF, "Switches the connection's replies.", "3.2.0"),
+    ROW("setinfo", client_setinfo, 4, SELF, "Tells the client library's name or version.", "7.2.0"),
+    ROW("setname", client_setname, 3, SELF, "Names the connection.", "2.6.9"),
+    ROW("unblock", client_unblock, -3, ADMIN, "Ends another client's waiting.", "5.0.0"),
+    ROW("unpause", client_unpause, 2, ADMIN, "Ends CLIENT PAUSE.", "6.2.0"),
+    {.name = NULL},
+};
+
+const struct command client_commands[] = {
+    {"client", call_unknown_subcommand, -2, CMD_SENTINEL, CAT_CONNECTION, .subcommands = client_subcommands,
+     .summary = "Looks at and steers connections.", .since = "2.4.0", .group = "connection",
+     .complexity = "depends on the subcommand"},
+    {.name = NULL},
+};

@@ -1,0 +1,97 @@
+/* Reading and applying client filters. */
+#include "server/commands/client_filter.h"
+
+#include "server/base/number.h"
+#include "server/core/core.h"
+#include "server/net/loop.h"
+
+bool client_filter_take_type(struct call *call, uint32_t arg, struct client_filter *f)
+{
+    static const struct {
+        const char *name;
+        enum client_class class_;
+    } types[] = {{"normal", CLIENT_NORMAL},
+                 {"slave", CLIENT_REPLICA},
+                 {"replica", CLIENT_REPLICA},
+                 {"pubsub", CLIENT_PUBSUB},
+                 {"master", CLIENT_MASTER}};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (!call_arg_is(call, arg, types[i].name)) continue;
+        f->class_ = types[i].class_;
+        return true;
+    }
+    reply_errorf(call->reply, "ERR Unknown client type '%.*s'", (int)call->argv[arg].len,
+                 (const char *)call->argv[arg].ptr);
+    return false;
+}
+
+static bool take_skipme(struct call *call, uint32_t arg, struct client_filter *f)
+{
+    if (call_arg_is(call, arg, "yes")) return true;
+    if (call_arg_is(call, arg, "no")) return f->skip = NULL, true;
+    call_syntax_error(call);
+    return false;
+}
+
+static bool take_option(struct call *call, uint32_t i, struct client_filter *f)
+{
+    int64_t number;
+    if (call_arg_is(call, i, "id")) {
+        if (!call_arg_range(call, i + 1, 1, INT64_MAX, &number, "ERR client-id should be greater than 0")) return false;
+        f->ids = call->argv + i + 1;
+        f->id_count = 1;
+    } else if (call_arg_is(call, i, "type")) {
+        return client_filter_take_type(call, i + 1, f);
+    } else if (call_arg_is(call, i, "addr")) {
+        f->address = call->argv[i + 1];
+    } else if (call_arg_is(call, i, "laddr")) {
+        f->local = call->argv[i + 1];
+    } else if (call_arg_is(call, i, "user")) {
+        if (!bytes_equal_text(call->argv[i + 1], "default")) {
+            reply_errorf(call->reply, "ERR No such user '%.*s'", (int)call->argv[i + 1].len,
+                         (const char *)call->argv[i + 1].ptr);
+            return false;
+        }
+        f->user = call->argv[i + 1];
+    } else if (call_arg_is(call, i, "skipme")) {
+        return take_skipme(call, i + 1, f);
+    } else if (call_arg_is(call, i, "maxage")) {
+        return call_arg_range(call, i + 1, 1, INT64_MAX / 1000, &f->max_age_s,
+                              "ERR maxage is not an integer or out of range");
+    } else {
+        call_syntax_error(call);
+        return false;
+    }
+    return true;
+}
+
+bool client_filter_read(struct call *call, uint32_t first, struct client_filter *f)
+{
+    if ((call->argc - first) % 2) return call_syntax_error(call), false;
+    for (uint32_t i = first; i < call->argc; i += 2)
+        if (!take_option(call, i, f)) return false;
+    return true;
+}
+
+static bool id_listed(const struct client_filter *f, uint64_t wanted)
+{
+    for (uint32_t i = 0; i < f->id_count; i++) {
+        uint64_t id;
+        if (parse_u64(f->ids[i], &id) == 0 && id == wanted) return true;
+    }
+    return false;
+}
+
+bool client_filter_matches(const struct client_filter *f, const struct client *c)
+{
+    char text[ADDRESS_TEXT_MAX];
+    if (c == f->skip) return false;
+    if (f->class_ >= 0 && client_class(c) != (enum client_class)f->class_) return false;
+    if (f->ids && !id_listed(f, c->session.id)) return false;
+    if (f->user.ptr && !bytes_equal(f->user, c->session.user)) return false;
+    if (f->max_age_s && loop_wall_ms(c->core->loop) - c->created_ms <= f->max_age_s * 1000) return false;
+    address_text(c->unix_socket ? &c->local : &c->peer, text);
+    if (f->address.ptr && !bytes_equal_text(f->address, text)) return false;
+    address_text(&c->local, text);
+    return !f->local.ptr || bytes_equal_text(f->local, text);
+}

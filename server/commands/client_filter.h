@@ -1,0 +1,23 @@
+/* Which clients CLIENT KILL and CLIENT LIST mean. */
+#ifndef SLIPSTREAM_COMMANDS_CLIENT_FILTER_H
+#define SLIPSTREAM_COMMANDS_CLIENT_FILTER_H
+
+#include "server/core/call.h"
+#include "server/core/clients.h"
+
+struct client_filter {
+    int class_;                  /* enum client_class, -1: any */
+    struct bytes address, local; /* ptr NULL: any */
+    struct bytes user;
+    const struct bytes *ids; /* texts of checked integers; NULL: any */
+    uint32_t id_count;
+    int64_t max_age_s;         /* older than this; 0: any */
+    const struct client *skip; /* spared; NULL: nobody */
+};
+
+/* Option and value pairs from argument `first` on. false: answered. */
+bool client_filter_read(struct call *call, uint32_t first, struct client_filter *f);
+bool client_filter_take_type(struct call *call, uint32_t arg, struct client_filter *f);
+bool client_filter_matches(const struct client_filter *f, const struct client *c);
+
+#endif

@@ -1,0 +1,437 @@
+/* COMMAND: the command table, told to clients. */
+#include "server/base/alloc.h"
+#include "server/base/glob.h"
+#include "server/commands/tables.h"
+#include "server/core/call.h"
+#include "server/core/command_table.h"
+#include "server/core/core.h"
+#include "server/core/dispatch.h"
+
+struct named_bit {
+    uint32_t bit;
+    const char *name;
+};
+
+static const struct named_bit flag_names[] = {{CMD_WRITE, "write"},
+                                              {CMD_READONLY, "readonly"},
+                                              {CMD_DENYOOM, "denyoom"},
+                                              {CMD_MODULE, "module"},
+                                              {CMD_ADMIN, "admin"},
+                                              {CMD_PUBSUB, "pubsub"},
+                                              {CMD_NOSCRIPT, "noscript"},
+                                              {CMD_BLOCKING, "blocking"},
+                                              {CMD_LOADING, "loading"},
+                                              {CMD_STALE, "stale"},
+                                              {CMD_SKIP_MONITOR, "skip_monitor"},
+                                              {CMD_SKIP_SLOWLOG, "skip_slowlog"},
+                                              {CMD_ASKING, "asking"},
+                                              {CMD_FAST, "fast"},
+                                              {CMD_NO_AUTH, "no_auth"},
+                                              {CMD_MAY_REPLICATE, "may_replicate"},
+                                              {CMD_NO_MANDATORY_KEYS, "no_mandatory_keys"},
+                                              {CMD_NO_ASYNC_LOADING, "no_async_loading"},
+                                              {CMD_NO_MULTI, "no_multi"},
+                                              {CMD_MOVABLE_KEYS, "movablekeys"},
+                                              {CMD_ALLOW_BUSY, "allow_busy"},
+                                              {0, NULL}};
+
+static const struct named_bit category_names[] = {{CAT_KEYSPACE, "@keyspace"},
+                                                  {CAT_READ, "@read"},
+                                                  {CAT_WRITE, "@write"},
+                                                  {CAT_SET, "@set"},
+                                                  {CAT_SORTEDSET, "@sortedset"},
+                                                  {CAT_LIST, "@list"},
+                                                  {CAT_HASH, "@hash"},
+                                                  {CAT_STRING, "@string"},
+                                                  {CAT_BITMAP, "@bitmap"},
+                                                  {CAT_HYPERLOGLOG, "@hyperloglog"},
+                                                  {CAT_GEO, "@geo"},
+                                                  {CAT_STREAM, "@stream"},
+                                                  {CAT_PUBSUB, "@pubsub"},
+                                                  {CAT_ADMIN, "@admin"},
+                                                  {CAT_FAST, "@fast"},
+                                                  {CAT_SLOW, "@slow"},
+                                                  {CAT_BLOCKING, "@blocking"},
+                                                  {CAT_DANGEROUS, "@dangerous"},
+                                                  {CAT_CONNECTION, "@connection"},
+                                                  {CAT_TRANSACTION, "@transaction"},
+                                                  {CAT_SCRIPTING, "@scripting"},
+                                                  {0, NULL}};
+
+static const struct named_bit key_flag_names[] = {{KEY_RW, "RW"},
+                                                  {KEY_RO, "RO"},
+                                                  {KEY_OW, "OW"},
+                                                  {KEY_RM, "RM"},
+                                                  {KEY_ACCESS, "access"},
+                                                  {KEY_UPDATE, "update"},
+                                                  {KEY_INSERT, "insert"},
+                                                  {KEY_DELETE, "delete"},
+                                                  {KEY_NOT_KEY, "not_key"},
+                                                  {KEY_INCOMPLETE, "incomplete"},
+                                                  {KEY_VARIABLE, "variable_flags"},
+                                                  {0, NULL}};
+
+static void reply_names(struct reply *r, uint32_t bits, const struct named_bit *names)
+{
+    size_t count = 0;
+    for (const struct named_bit *n = names; n->name; n++) count += (bits & n->bit) != 0;
+    reply_set(r, count);
+    for (const struct named_bit *n = names; n->name; n++)
+        if (bits & n->bit) reply_simple(r, n->name);
+}
+
+/* --- COMMAND INFO --- */
+
+static void reply_begin_search(struct reply *r, const struct key_spec *spec)
+{
+    static const char *const types[] = {"index", "keyword", "unknown"};
+    reply_bulk_text(r, "begin_search");
+    reply_map(r, 2);
+    reply_bulk_text(r, "type");
+    reply_bulk_text(r, types[spec->begin]);
+    reply_bulk_text(r, "spec");
+    if (spec->begin == BEGIN_INDEX) {
+        reply_map(r, 1);
+        reply_bulk_text(r, "index");
+        reply_integer(r, spec->index);
+    } else if (spec->begin == BEGIN_KEYWORD) {
+        reply_map(r, 2);
+        reply_bulk_text(r, "keyword");
+        reply_bulk_text(r, spec->keyword);
+        reply_bulk_text(r, "startfrom");
+        reply_integer(r, spec->index);
+    } else {
+        reply_map(r, 0);
+    }
+}
+
+static void reply_named_integer(struct reply *r, const char *name, int64_t value)
+{
+    reply_bulk_text(r, name);
+    reply_integer(r, value);
+}
+
+static void reply_find_keys(struct reply *r, const struct key_spec *spec)
+{
+    static const char *const types[] = {"range", "keynum", "unknown"};
+    reply_bulk_text(r, "find_keys");
+    reply_map(r, 2);
+    reply_bulk_text(r, "type");
+    reply_bulk_text(r, types[spec->find]);
+    reply_bulk_text(r, "spec");
+    if (spec->find == FIND_RANGE) {
+        reply_map(r, 3);
+        reply_named_integer(r, "lastkey", spec->last);
+        reply_named_integer(r, "keystep", spec->step);
+        reply_named_integer(r, "limit", spec->limit);
+    } else if (spec->find == FIND_KEYNUM) {
+        reply_map(r, 3);
+        reply_named_integer(r, "keynumidx", spec->keynum_index);
+        reply_named_integer(r, "firstkey", spec->first_key);
+        reply_named_integer(r, "keystep", spec->step);
+    } else {
+        reply_map(r, 0);
+    }
+}
+
+static int count_specs(const struct command *row)
+{
+    int count = 0;
+    while (count < KEY_SPECS_MAX && row->keys[count].flags) count++;
+    return count;
+}
+
+static void reply_key_specs(struct reply *r, const struct command *row)
+{
+    int count = count_specs(row);
+    reply_set(r, (size_t)count);
+    for (int i = 0; i < count; i++) {
+        const struct key_spec *spec = &row->keys[i];
+        reply_map(r, spec->notes ? 4 : 3);
+        if (spec->notes) {
+            reply_bulk_text(r, "notes");
+            reply_bulk_text(r, spec->notes);
+        }
+        reply_bulk_text(r, "flags");
+        reply_names(r, spec->flags, key_flag_names);
+        reply_begin_search(r, spec);
+        reply_find_keys(r, spec);
+    }
+}
+
+static void reply_info(struct reply *r, const struct command_entry *e)
+{
+    reply_array(r, 10);
+    reply_bulk_text(r, e->full_name);
+    reply_integer(r, e->row->arity);
+    reply_names(r, e->row->flags, flag_names);
+    reply_integer(r, e->first_key);
+    reply_integer(r, e->last_key);
+    reply_integer(r, e->key_step);
+    reply_names(r, e->categories, category_names);
+    reply_array(r, 0);
+    reply_key_specs(r, e->row);
+    reply_set(r, e->subcommand_count);
+    for (size_t i = 0; i < e->subcommand_count; i++) reply_info(r, &e->subcommands[i]);
+}
+
+static struct command_entry *named(const struct call *call, uint32_t arg)
+{
+    struct bytes name = call->argv[arg];
+    const uint8_t *bar = memchr(name.ptr, '|', name.len);
+    if (!bar) return command_table_find(call->core->commands, name);
+    size_t outer = (size_t)(bar - name.ptr);
+    struct command_entry *e = command_table_find(call->core->commands, bytes_make(name.ptr, outer));
+    return e ? command_table_find_sub(e, bytes_make(bar + 1, name.len - outer - 1)) : NULL;
+}
+
+static void all_entries(struct call *call)
+{
+    const struct command_table *t = call->core->commands;
+    reply_array(call->reply, command_table_count(t));
+    for (struct command_entry *e = command_table_next(t, NULL); e; e = command_table_next(t, e))
+        reply_info(call->reply, e);
+}
+
+static void command_info(struct call *call)
+{
+    if (call->argc == 2) return all_entries(call);
+    reply_array(call->reply, call->argc - 2);
+    for (uint32_t i = 2; i < call->argc; i++) {
+        struct command_entry *e = named(call, i);
+        if (e)
+            reply_info(call->reply, e);
+        else
+            reply_null_array(call->reply);
+    }
+}
+
+static void command_command(struct call *call)
+{
+    all_entries(call);
+}
+
+static void command_count(struct call *call)
+{
+    reply_integer(call->reply, (int64_t)command_table_count(call->core->commands));
+}
+
+/* --- COMMAND DOCS --- */
+
+static void reply_docs(struct reply *r, const struct command_entry *e)
+{
+    const struct command *row = e->row;
+    reply_bulk_text(r, e->full_name);
+    reply_map(r, 4 + (e->subcommand_count > 0));
+    reply_bulk_text(r, "summary");
+    reply_bulk_text(r, row->summary ? row->summary : "");
+    reply_bulk_text(r, "since");
+    reply_bulk_text(r, row->since ? row->since : "");
+    reply_bulk_text(r, "group");
+    reply_bulk_text(r, row->group ? row->group : "");
+    reply_bulk_text(r, "complexity");
+    reply_bulk_text(r, row->complexity ? row->complexity : "");
+    if (!e->subcommand_count) return;
+    reply_bulk_text(r, "subcommands");
+    reply_map(r, e->subcommand_count);
+    for (size_t i = 0; i < e->subcommand_count; i++) reply_docs(r, &e->subcommands[i]);
+}
+
+static void command_docs(struct call *call)
+{
+    const struct command_table *t = call->core->commands;
+    if (call->argc == 2) {
+        reply_map(call->reply, command_table_count(t));
+        for (struct command_entry *e = command_table_next(t, NULL); e; e = command_table_next(t, e))
+            reply_docs(call->reply, e);
+        return;
+    }
+    struct reply_deferred d;
+    size_t found = 0;
+    reply_deferred_begin(call->reply, &d);
+    for (uint32_t i = 2; i < call->argc; i++) {
+        struct command_entry *e = named(call, i);
+        if (!e) continue;
+        reply_docs(call->reply, e);
+        found++;
+    }
+    reply_deferred_map(call->reply, &d, found);
+}
+
+/* --- COMMAND LIST --- */
+
+struct list_filter {
+    enum { LIST_ALL, LIST_CATEGORY, LIST_PATTERN, LIST_NOTHING } kind;
+    uint32_t category;
+    struct bytes pattern;
+};
+
+static bool read_filter(struct call *call, struct list_filter *f)
+{
+    *f = (struct list_filter){0};
+    if (call->argc == 2) return true;
+    if (call->argc != 5 || !call_arg_is(call, 2, "filterby")) return call_syntax_error(call), false;
+    struct bytes value = call->argv[4];
+    if (call_arg_is(call, 3, "aclcat")) {
+        f->kind = LIST_NOTHING;
+        for (const struct named_bit *n = category_names; n->name; n++)
+            if (bytes_equal_nocase(value, n->name + 1)) {
+                f->kind = LIST_CATEGORY;
+                f->category = n->bit;
+            }
+    } else if (call_arg_is(call, 3, "pattern")) {
+        f->kind = LIST_PATTERN;
+        f->pattern = value;
+    } else if (call_arg_is(call, 3, "module")) {
+        f->kind = LIST_NOTHING;
+    } else {
+        return call_syntax_error(call), false;
+    }
+    return true;
+}
+
+static size_t list_entry_if(struct call *call, const struct list_filter *f, const struct command_entry *e)
+{
+    bool wanted = f->kind == LIST_ALL || (f->kind == LIST_CATEGORY && (e->categories & f->category)) ||
+                  (f->kind == LIST_PATTERN && glob_match(f->pattern, bytes_from_text(e->full_name), true));
+    size_t count = wanted;
+    if (wanted) reply_bulk_text(call->reply, e->full_name);
+    if (f->kind != LIST_ALL)
+        for (size_t i = 0; i < e->subcommand_count; i++) count += list_entry_if(call, f, &e->subcommands[i]);
+    return count;
+}
+
+static void command_list(struct call *call)
+{
+    struct list_filter f;
+    struct reply_deferred d;
+    size_t count = 0;
+    if (!read_filter(call, &f)) return;
+    const struct command_table *t = call->core->commands;
+    reply_deferred_begin(call->reply, &d);
+    for (struct command_entry *e = command_table_next(t, NULL); e; e = command_table_next(t, e))
+        count += list_entry_if(call, &f, e);
+    reply_deferred_array(call->reply, &d, count);
+}
+
+/* --- COMMAND GETKEYS --- */
+
+/* NULL: answered. *count keys at the positions in the returned array (mem_free it). */
+static int *keys_of_argument(struct call *call, const struct command_entry **entry, int *count)
+{
+    uint32_t argc = call->argc - 2;
+    const struct bytes *argv = call->argv + 2;
+    const struct command_entry *e = *entry = dispatch_resolve(call->core, argc, argv);
+    if (!e) {
+        reply_error(call->reply, "ERR Invalid command specified");
+        return NULL;
+    }
+    if (!e->row->keys[0].flags && !e->row->find_keys) {
+        reply_error(call->reply, "ERR The command has no key arguments");
+        return NULL;
+    }
+    if (e->row->arity > 0 ? (int)argc != e->row->arity : (int)argc < -e->row->arity) {
+        reply_error(call->reply, "ERR Invalid number of arguments specified for command");
+        return NULL;
+    }
+    int *indexes = mem_alloc(argc * sizeof *indexes);
+    *count = command_find_keys(e, argc, argv, indexes);
+    if (*count > 0) return indexes;
+    mem_free(indexes);
+    reply_error(call->reply,
+                *count < 0 ? "ERR Invalid arguments specified for command" : "ERR The command has no key arguments");
+    return NULL;
+}
+
+static void command_getkeys(struct call *call)
+{
+    const struct command_entry *e;
+    int count, *indexes = keys_of_argument(call, &e, &count);
+    if (!indexes) return;
+    reply_array(call->reply, (size_t)count);
+    for (int i = 0; i < count; i++) reply_bulk(call->reply, call->argv[2 + indexes[i]]);
+    mem_free(indexes);
+}
+
+/* The flags of the spec that a position belongs to: specs are asked one by one. */
+static uint32_t flags_of_key(const struct command_entry *e, uint32_t argc, const struct bytes *argv, int position)
+{
+    int *indexes = mem_alloc(argc * sizeof *indexes);
+    uint32_t flags = e->row->keys[0].flags;
+    for (int s = 0; s < count_specs(e->row); s++) {
+        struct command one = *e->row;
+        struct command_entry alone = *e;
+        memset(one.keys, 0, sizeof one.keys);
+        one.keys[0] = e->row->keys[s];
+        one.find_keys = NULL;
+        alone.row = &one;
+        int count = command_find_keys(&alone, argc, argv, indexes);
+        for (int i = 0; i < count; i++)
+            if (indexes[i] == position) flags = one.keys[0].flags;
+    }
+    mem_free(indexes);
+    return flags;
+}
+
+static void command_getkeysandflags(struct call *call)
+{
+    const struct command_entry *e;
+    int count, *indexes = keys_of_argument(call, &e, &count);
+    if (!indexes) return;
+    reply_array(call->reply, (size_t)count);
+    for (int i = 0; i < count; i++) {
+        reply_array(call->reply, 2);
+        reply_bulk(call->reply, call->argv[2 + indexes[i]]);
+        reply_names(call->reply, flags_of_key(e, call->argc - 2, call->argv + 2, indexes[i]), key_flag_names);
+    }
+    mem_free(indexes);
+}
+
+static void command_help(struct call *call)
+{
+    static const char *const lines[] = {"(no subcommand)",
+                                        "    Return details about all Redis commands.",
+                                        "COUNT",
+                                        "    Return the total number of commands in this Redis server.",
+                                        "LIST",
+                                        "    Return a list of all commands in this Redis server.",
+                                        "INFO [<command-name> ...]",
+                                        "    Return details about multiple Redis commands.",
+                                        "    If no command names are given, documentation details for all",
+                                        "    commands are returned.",
+                                        "DOCS [<command-name> ...]",
+                                        "    Return documentation details about multiple Redis commands.",
+                                        "    If no command names are given, documentation details for all",
+                                        "    commands are returned.",
+                                        "GETKEYS <full-command>",
+                                        "    Return the keys from a full Redis command.",
+                                        "GETKEYSANDFLAGS <full-command>",
+                                        "    Return the keys and the access flags from a full Redis command.",
+                                        NULL};
+    call_help(call, lines);
+}
+
+#define FLAGS (CMD_LOADING | CMD_STALE | CMD_SENTINEL)
+#define ROW(name_, run_, arity_, summary_, since_)                                                                     \
+    {                                                                                                                  \
+        name_, run_, arity_, FLAGS, CAT_CONNECTION, .summary = summary_, .since = since_, .group = "server",           \
+                                                    .complexity = "O(N) with N commands"                               \
+    }
+
+static const struct command command_subcommands[] = {
+    ROW("count", command_count, 2, "Counts the commands.", "2.8.13"),
+    ROW("docs", command_docs, -2, "Describes commands for people.", "7.0.0"),
+    ROW("getkeys", command_getkeys, -3, "Finds the keys in a command.", "2.8.13"),
+    ROW("getkeysandflags", command_getkeysandflags, -3, "Finds the keys in a command and how they are used.", "7.0.0"),
+    ROW("help", command_help, 2, "Lists the subcommands.", "5.0.0"),
+    ROW("info", command_info, -2, "Describes commands for programs.", "2.8.13"),
+    ROW("list", command_list, -2, "Lists the commands' names.", "7.0.0"),
+    {.name = NULL},
+};
+
+const struct command command_commands[] = {
+    {"command", command_command, -1, FLAGS, CAT_CONNECTION, .subcommands = command_subcommands,
+     .summary = "Tells about all commands.", .since = "2.8.13", .group = "server",
+     .complexity = "O(N) with N commands"},
+    {.name = NULL},
+};

@@ -1,0 +1,189 @@
+/* The connection itself: greeting, authentication, protocol version, database, goodbye. */
+#include "server/base/alloc.h"
+#include "server/base/number.h"
+#include "server/commands/connection.h"
+#include "server/commands/tables.h"
+#include "server/core/call.h"
+#include "server/core/clients.h"
+#include "server/core/core.h"
+#include "server/core/settings.h"
+#include "server/core/stats.h"
+#include "server/core/transaction.h"
+#include "server/core/version.h"
+#include "repl/replication.h"
+
+static void ping_command(struct call *call)
+{
+    const struct session *s = call->session;
+    if (call->argc > 2) return reply_error(call->reply, "ERR wrong number of arguments for 'ping' command");
+    if (s->reply.protocol == 2 && session_subscriptions(s) + s->shard_channels.count) {
+        reply_array(call->reply, 2);
+        reply_bulk_text(call->reply, "pong");
+        reply_bulk(call->reply, call->argc == 2 ? call->argv[1] : BYTES(""));
+    } else if (call->argc == 2) {
+        reply_bulk(call->reply, call->argv[1]);
+    } else {
+        reply_simple(call->reply, "PONG");
+    }
+}
+
+static void echo_command(struct call *call)
+{
+    reply_bulk(call->reply, call->argv[1]);
+}
+
+static void select_command(struct call *call)
+{
+    int64_t index;
+    if (!call_arg_i64(call, 1, &index, NULL)) return;
+    if (index < 0 || index >= keyspace_databases(call->core->keyspace))
+        return reply_error(call->reply, "ERR DB index is out of range");
+    call->session->db = keyspace_database(call->core->keyspace, (int)index);
+    reply_ok(call->reply);
+}
+
+static void quit_command(struct call *call)
+{
+    reply_ok(call->reply);
+    if (call->session->client) client_close_after_reply(call->session->client);
+}
+
+static void reset_command(struct call *call)
+{
+    struct client *client = call->session->client;
+    if (!client || client->replica) return reply_error(call->reply, "ERR can only reset normal client connections");
+    client_stop_monitor(client);
+    session_reset(call->core, call->session);
+    reply_simple(call->reply, "RESET");
+}
+
+/* --- who are you --- */
+
+/* As long in the wrong case as in the right one, whatever matches. */
+static bool same_secret(struct bytes given, const char *wanted)
+{
+    size_t len = strlen(wanted);
+    unsigned difference = given.len != len;
+    for (size_t i = 0; i < given.len; i++) difference |= given.ptr[i] ^ (len ? (uint8_t)wanted[i % len] : 1u);
+    return difference == 0;
+}
+
+static const char wrong_password[] = "WRONGPASS invalid username-password pair or user is disabled.";
+
+static bool authenticate(struct call *call, struct bytes user, struct bytes password)
+{
+    const char *wanted = call->core->settings->net.requirepass;
+    if (bytes_equal_text(user, "default") && (!wanted || same_secret(password, wanted))) {
+        call->session->authenticated = true;
+        return true;
+    }
+    call->core->stats->acl_access_denied_auth++;
+    reply_error(call->reply, wrong_password);
+    return false;
+}
+
+static void auth_command(struct call *call)
+{
+    if (call->argc > 3) return call_syntax_error(call);
+    if (call->argc == 2 && !call->core->settings->net.requirepass)
+        return reply_error(
+            call->reply,
+            "ERR AUTH <password> called without any password configured for the default user. Are you sure "
+            "your configuration is correct?");
+    struct bytes user = call->argc == 3 ? call->argv[1] : BYTES("default");
+    if (authenticate(call, user, call->argv[call->argc - 1])) reply_ok(call->reply);
+}
+
+/* Printable, no blank: a name goes into CLIENT LIST's line. */
+static bool is_plain_name(struct bytes name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (name.ptr[i] < '!' || name.ptr[i] > '~') return false;
+    return true;
+}
+
+bool connection_set_text(struct call *call, struct bytes *where, struct bytes text, const char *what)
+{
+    if (!is_plain_name(text)) {
+        reply_errorf(call->reply, "ERR %s cannot contain spaces, newlines or special characters.", what);
+        return false;
+    }
+    mem_free((void *)where->ptr);
+    *where = (struct bytes){0};
+    if (text.len) *where = bytes_make(memcpy(mem_alloc(text.len), text.ptr, text.len), text.len);
+    return true;
+}
+
+static void reply_hello(struct call *call)
+{
+    bool replica = replication_is_replica(call->core->replication);
+    reply_map(call->reply, 7);
+    reply_bulk_text(call->reply, "server");
+    reply_bulk_text(call->reply, "redis");
+    reply_bulk_text(call->reply, "version");
+    reply_bulk_text(call->reply, REDIS_VERSION);
+    reply_bulk_text(call->reply, "proto");
+    reply_integer(call->reply, call->reply->protocol);
+    reply_bulk_text(call->reply, "id");
+    reply_integer(call->reply, (int64_t)call->session->id);
+    reply_bulk_text(call->reply, "mode");
+    reply_bulk_text(call->reply, "standalone");
+    reply_bulk_text(call->reply, "role");
+    reply_bulk_text(call->reply, replica ? "replica" : "master");
+    reply_bulk_text(call->reply, "modules");
+    reply_array(call->reply, 0);
+}
+
+static void hello_command(struct call *call)
+{
+    int64_t version = 0;
+    uint32_t name = 0;
+    if (call->argc >= 2) {
+        if (!call_arg_i64(call, 1, &version, "ERR Protocol version is not an integer or out of range")) return;
+        if (version < 2 || version > 3) return reply_error(call->reply, "NOPROTO unsupported protocol version");
+    }
+    for (uint32_t i = 2; i < call->argc; i++) {
+        uint32_t more = call->argc - 1 - i;
+        if (call_arg_is(call, i, "auth") && more >= 2) {
+            if (!authenticate(call, call->argv[i + 1], call->argv[i + 2])) return;
+            i += 2;
+        } else if (call_arg_is(call, i, "setname") && more >= 1) {
+            name = ++i;
+        } else {
+            reply_errorf(call->reply, "ERR Syntax error in HELLO option '%.*s'", (int)call->argv[i].len,
+                         (const char *)call->argv[i].ptr);
+            return;
+        }
+    }
+    if (!call->session->authenticated)
+        return reply_error(
+            call->reply,
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> "
+            "AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol "
+            "version at the same time");
+    if (name && !connection_set_text(call, &call->session->name, call->argv[name], "Client names")) return;
+    if (version) call->reply->protocol = (uint8_t)version;
+    reply_hello(call);
+}
+
+#define ALWAYS (CMD_LOADING | CMD_STALE | CMD_FAST)
+
+const struct command connection_commands[] = {
+    {"ping", ping_command, -1, CMD_FAST, CAT_CONNECTION, .summary = "Answers PONG.", .since = "1.0.0",
+     .group = "connection", .complexity = "O(1)"},
+    {"echo", echo_command, 2, ALWAYS, CAT_CONNECTION, .summary = "Returns its argument.", .since = "1.0.0",
+     .group = "connection", .complexity = "O(1)"},
+    {"select", select_command, 2, ALWAYS, CAT_CONNECTION, .summary = "Changes the database.", .since = "1.0.0",
+     .group = "connection", .complexity = "O(1)"},
+    {"auth", auth_command, -2, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_SENTINEL | CMD_ALLOW_BUSY, CAT_CONNECTION,
+     .summary = "Authenticates the connection.", .since = "1.0.0", .group = "connection", .complexity = "O(1)"},
+    {"hello", hello_command, -1, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_SENTINEL | CMD_ALLOW_BUSY, CAT_CONNECTION,
+     .summary = "Greets the server and chooses the protocol version.", .since = "6.0.0", .group = "connection",
+     .complexity = "O(1)"},
+    {"quit", quit_command, -1, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_ALLOW_BUSY, CAT_CONNECTION,
+     .summary = "Closes the connection.", .since = "1.0.0", .group = "connection", .complexity = "O(1)"},
+    {"reset", reset_command, 1, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_ALLOW_BUSY, CAT_CONNECTION,
+     .summary = "Puts the connection back to its first state.", .since = "6.2.0", .group = "connection",
+     .complexity = "O(1)"},
+    {.name = NULL},
+};

@@ -1,0 +1,300 @@
+/* DEBUG: for tests and for looking inside. Guarded by enable-debug-command. */
+#include "server/base/alloc.h"
+#include "server/base/glob.h"
+#include "server/base/log.h"
+#include "server/base/number.h"
+#include "server/commands/tables.h"
+#include "server/core/call.h"
+#include "server/core/clients.h"
+#include "server/core/core.h"
+#include "server/core/persistence.h"
+#include "server/core/settings.h"
+#include "server/core/transaction.h"
+#include "server/net/loop.h"
+#include "repl/replication.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static void debug_sleep(struct call *call)
+{
+    double seconds;
+    if (!call_arg_double(call, 2, &seconds, NULL)) return;
+    struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    nanosleep(&t, NULL);
+    loop_refresh_time(call->core->loop);
+    reply_ok(call->reply);
+}
+
+/* --- digests --- */
+
+static void reply_digest(struct call *call, const uint8_t digest[20], bool bulk)
+{
+    static const char hex[] = "0123456789abcdef";
+    char text[41];
+    for (int i = 0; i < 20; i++) {
+        text[2 * i] = hex[digest[i] >> 4];
+        text[2 * i + 1] = hex[digest[i] & 15];
+    }
+    text[40] = 0;
+    if (bulk)
+        reply_bulk(call->reply, bytes_make(text, 40));
+    else
+        reply_simple(call->reply, text);
+}
+
+static void debug_digest(struct call *call)
+{
+    uint8_t digest[20];
+    keyspace_digest(call->core->keyspace, digest);
+    reply_digest(call, digest, false);
+}
+
+static void debug_digest_value(struct call *call)
+{
+    reply_array(call->reply, call->argc - 2);
+    for (uint32_t i = 2; i < call->argc; i++) {
+        uint8_t digest[20] = {0};
+        struct record *r =
+            call_find(call, call->db, call->argv[i], LOOKUP_NO_TOUCH | LOOKUP_NO_STATS | LOOKUP_KEEP_EXPIRED);
+        if (r) record_digest_value(r, digest);
+        reply_digest(call, digest, true);
+    }
+}
+
+/* --- the dataset --- */
+
+static void debug_reload(struct call *call)
+{
+    bool save = true, flush = true;
+    for (uint32_t i = 2; i < call->argc; i++) {
+        if (call_arg_is(call, i, "nosave"))
+            save = false;
+        else if (call_arg_is(call, i, "noflush"))
+            flush = false;
+        else if (!call_arg_is(call, i, "merge"))
+            return call_syntax_error(call);
+    }
+    struct core *core = call->core;
+    bool missing = false;
+    if (save && persistence_save_now(core))
+        return reply_error(call->reply, "ERR Error saving the dataset, check the log");
+    if (flush) {
+        watch_database_touched(core->watches, core->keyspace, -1, NULL);
+        keyspace_flush(core->keyspace, false);
+    }
+    if (persistence_load_file(core, core->settings->rdb.filename, &missing))
+        return reply_error(call->reply, "ERR Error trying to load the RDB dump, check server logs");
+    persistence_state(core)->changes_since_save = 0;
+    loop_refresh_time(core->loop);
+    log_warning("DB reloaded by DEBUG RELOAD");
+    reply_ok(call->reply);
+}
+
+static void debug_object(struct call *call)
+{
+    struct record *r = call_find(call, call->db, call->argv[2], LOOKUP_NO_TOUCH | LOOKUP_NO_STATS);
+    if (!r) return reply_error(call->reply, "ERR no such key");
+    reply_bulkf(call->reply, "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%lld",
+                (void *)r, value_encoding_name(record_encoding(r)), record_memory(r), record_access_clock(r),
+                (long long)keyspace_idle_s(call->core->keyspace, r));
+}
+
+static void debug_set_active_expire(struct call *call)
+{
+    keyspace_set_active_expiry(call->core->keyspace, !bytes_equal_text(call->argv[2], "0"));
+    reply_ok(call->reply);
+}
+
+static void debug_change_repl_id(struct call *call)
+{
+    log_warning("Changing replication IDs after receiving change-repl-id");
+    replication_change_id(call->core->replication);
+    reply_ok(call->reply);
+}
+
+static void debug_jmap(struct call *call)
+{
+    call_rewrite_nothing(call);
+    reply_ok(call->reply);
+}
+
+/* Fills the database with count keys: prefix:n = value:n. */
+static void debug_populate(struct call *call)
+{
+    int64_t count, size = -1;
+    if (!call_arg_range(call, 2, 0, INT64_MAX, &count, NULL)) return;
+    struct bytes prefix = call->argc > 3 ? call->argv[3] : BYTES("key");
+    if (call->argc > 4 && !call_arg_range(call, 4, 0, 512 * 1024 * 1024, &size, NULL)) return;
+    database_reserve(call->db, database_size(call->db) + (size_t)count);
+    for (int64_t i = 0; i < count; i++) {
+        char key[512], text[64];
+        int key_len = snprintf(key, sizeof key, "%.*s:%lld", (int)(prefix.len < 400 ? prefix.len : 400),
+                               (const char *)prefix.ptr, (long long)i);
+        struct bytes name = bytes_make(key, (size_t)key_len);
+        uint64_t hash = key_hash(name);
+        if (database_find(call->db, name, hash, call->now_ms, LOOKUP_WRITE)) continue;
+        int text_len = snprintf(text, sizeof text, "value:%lld", (long long)i);
+        if (size < 0) {
+            database_set_string(call->db, name, hash, bytes_make(text, (size_t)text_len), false);
+            continue;
+        }
+        uint8_t *padded = mem_calloc(1, (size_t)size + 1);
+        memcpy(padded, text, (size_t)text_len < (size_t)size ? (size_t)text_len : (size_t)size);
+        database_set_string_raw(call->db, name, hash, bytes_make(padded, (size_t)size), false);
+        mem_free(padded);
+    }
+    reply_ok(call->reply);
+}
+
+/* --- odds and ends --- */
+
+static void debug_error(struct call *call)
+{
+    char *text = bytes_to_text(call->argv[2]);
+    reply_error(call->reply, text);
+    mem_free(text);
+}
+
+static void debug_log(struct call *call)
+{
+    log_warning("DEBUG LOG: %.*s", (int)call->argv[2].len, (const char *)call->argv[2].ptr);
+    reply_ok(call->reply);
+}
+
+static void debug_stringmatch_len(struct call *call)
+{
+    int64_t len;
+    if (!call_arg_range(call, 2, 0, 512 * 1024 * 1024, &len, NULL)) return;
+    char *pattern = bytes_to_text(call->argv[3]);
+    uint8_t *text = mem_calloc(1, (size_t)len + 1);
+    memset(text, 'a', (size_t)len);
+    glob_match(bytes_from_text(pattern), bytes_make(text, (size_t)len), false);
+    mem_free(text);
+    mem_free(pattern);
+    reply_ok(call->reply);
+}
+
+static void debug_accepted(struct call *call)
+{
+    reply_ok(call->reply);
+}
+
+static void debug_segfault(struct call *call)
+{
+    (void)call;
+    log_warning("DEBUG SEGFAULT: ending as asked");
+    abort();
+}
+
+/* Each RESP type once, so that a client library's reader can be tried. */
+static void debug_protocol(struct call *call)
+{
+    struct reply *r = call->reply;
+    if (call_arg_is(call, 2, "string"))
+        reply_bulk_text(r, "Hello World");
+    else if (call_arg_is(call, 2, "integer"))
+        reply_integer(r, 12345);
+    else if (call_arg_is(call, 2, "double"))
+        reply_double(r, 3.141);
+    else if (call_arg_is(call, 2, "null"))
+        reply_null(r);
+    else if (call_arg_is(call, 2, "array")) {
+        reply_array(r, 3);
+        for (int i = 0; i < 3; i++) reply_integer(r, i);
+    } else if (call_arg_is(call, 2, "set")) {
+        reply_set(r, 3);
+        for (int i = 0; i < 3; i++) reply_integer(r, i);
+    } else if (call_arg_is(call, 2, "map")) {
+        reply_map(r, 3);
+        for (int i = 0; i < 3; i++) {
+            reply_integer(r, i);
+            reply_boolean(r, i == 1);
+        }
+    } else if (call_arg_is(call, 2, "push")) {
+        reply_push(r, 2);
+        reply_bulk_text(r, "server-cpu-usage");
+        reply_integer(r, 42);
+    } else if (call_arg_is(call, 2, "verbatim"))
+        reply_verbatim(r, BYTES("This is a verbatim\nstring"), "txt");
+    else if (call_arg_is(call, 2, "bignum"))
+        reply_big_number(r, BYTES("1234567999999999999999999999999999999"));
+    else if (call_arg_is(call, 2, "true"))
+        reply_boolean(r, true);
+    else if (call_arg_is(call, 2, "false"))
+        reply_boolean(r, false);
+    else
+        reply_error(
+            r, "ERR Wrong protocol type name. Please use one of the following: string|integer|double|null|array|set|"
+               "map|attrib|push|verbatim|bignum|true|false");
+}
+
+static void debug_help(struct call *call)
+{
+    static const char *const lines[] = {"CHANGE-REPL-ID",
+                                        "    Change the replication IDs of the instance.",
+                                        "DIGEST",
+                                        "    Output a hex signature representing the current DB content.",
+                                        "DIGEST-VALUE <key> [<key> ...]",
+                                        "    Output a hex signature of the values of all the specified keys.",
+                                        "ERROR <string>",
+                                        "    Return a Redis protocol error with <string> as message.",
+                                        "JMAP",
+                                        "    Accepted, without effect.",
+                                        "LOG <message>",
+                                        "    Write <message> to the server log.",
+                                        "OBJECT <key>",
+                                        "    Show low level info about `key` and associated value.",
+                                        "POPULATE <count> [<prefix>] [<size>]",
+                                        "    Create <count> string keys named key:<num>.",
+                                        "PROTOCOL <type>",
+                                        "    Reply with a test value of the specified type.",
+                                        "QUICKLIST-PACKED-THRESHOLD <size>",
+                                        "    Accepted, without effect.",
+                                        "RELOAD [option ...]",
+                                        "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
+                                        "    * MERGE, NOFLUSH, NOSAVE",
+                                        "SET-ACTIVE-EXPIRE <0|1>",
+                                        "    Setting it to 0 disables expiring keys in background.",
+                                        "SLEEP <seconds>",
+                                        "    Stop the server for <seconds>. Decimals allowed.",
+                                        "STRINGMATCH-LEN <len> <pattern>",
+                                        "    Match <pattern> against <len> characters.",
+                                        NULL};
+    call_help(call, lines);
+}
+
+#define FLAGS (CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_PROTECTED)
+#define ROW(name_, run_, arity_, summary_)                                                                             \
+    {                                                                                                                  \
+        name_, run_, arity_, FLAGS, 0, .summary = summary_, .since = "1.0.0", .group = "server", .complexity = "O(N)"  \
+    }
+
+static const struct command debug_subcommands[] = {
+    ROW("change-repl-id", debug_change_repl_id, 2, "Starts a new replication history."),
+    ROW("digest", debug_digest, 2, "Returns a digest of the dataset."),
+    ROW("digest-value", debug_digest_value, -2, "Returns digests of values."),
+    ROW("error", debug_error, 3, "Answers with an error."),
+    ROW("help", debug_help, 2, "Lists the subcommands."),
+    ROW("jmap", debug_jmap, -2, "Accepted, without effect."),
+    ROW("log", debug_log, 3, "Writes to the log."),
+    ROW("object", debug_object, -3, "Shows how a value is kept."),
+    ROW("populate", debug_populate, -3, "Creates many keys."),
+    ROW("protocol", debug_protocol, 3, "Answers with a value of a type."),
+    ROW("quicklist-packed-threshold", debug_accepted, 3, "Accepted, without effect."),
+    ROW("reload", debug_reload, -2, "Saves and loads the dataset."),
+    ROW("segfault", debug_segfault, 2, "Ends the server abnormally."),
+    ROW("set-active-expire", debug_set_active_expire, 3, "Switches the active expiry cycle."),
+    ROW("sleep", debug_sleep, 3, "Does nothing for some time."),
+    ROW("stringmatch-len", debug_stringmatch_len, 4, "Tries a pattern on a long text."),
+    {.name = NULL},
+};
+
+const struct command debug_commands[] = {
+    {"debug", call_unknown_subcommand, -2, FLAGS, 0, .subcommands = debug_subcommands,
+     .summary = "Tests and looks inside.", .since = "1.0.0", .group = "server",
+     .complexity = "depends on the subcommand"},
+    {.name = NULL},
+};

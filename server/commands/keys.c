@@ -1,0 +1,428 @@
+/* Commands about keys whatever they hold: existence, removal, renaming, copying, whole databases. */
+#include "server/base/alloc.h"
+#include "server/base/glob.h"
+#include "server/base/number.h"
+#include "server/commands/tables.h"
+#include "server/core/block_keys.h"
+#include "server/core/call.h"
+#include "server/core/children.h"
+#include "server/core/clients.h"
+#include "server/core/core.h"
+#include "server/core/persistence.h"
+#include "server/core/session.h"
+#include "server/core/settings.h"
+#include "server/core/transaction.h"
+
+static void key_changed(struct call *call, struct database *db, struct bytes key, const char *event)
+{
+    call_key_modified(call, db, key);
+    call_event(call, NOTIFY_GENERIC, event, db, key);
+}
+
+/* --- removal --- */
+
+static void delete_keys(struct call *call, bool aside)
+{
+    int64_t removed = 0;
+    for (uint32_t i = 1; i < call->argc; i++) {
+        if (!call_find_write(call, i)) continue; /* an expired key goes as expired, and does not count */
+        database_delete(call->db, call->argv[i], call_key_hash(call, i), aside);
+        key_changed(call, call->db, call->argv[i], "del");
+        removed++;
+    }
+    call_changed(call, (uint64_t)removed);
+    reply_integer(call->reply, removed);
+}
+
+static void del_command(struct call *call)
+{
+    delete_keys(call, call->core->settings->keyspace.lazyfree_lazy_user_del);
+}
+
+static void unlink_command(struct call *call)
+{
+    delete_keys(call, true);
+}
+
+/* --- looking --- */
+
+static void exists_command(struct call *call)
+{
+    int64_t found = 0;
+    for (uint32_t i = 1; i < call->argc; i++)
+        found += call_find(call, call->db, call->argv[i], LOOKUP_NO_TOUCH) != NULL;
+    reply_integer(call->reply, found);
+}
+
+static void touch_command(struct call *call)
+{
+    int64_t found = 0;
+    for (uint32_t i = 1; i < call->argc; i++) found += call_find_read(call, i) != NULL;
+    reply_integer(call->reply, found);
+}
+
+static void type_command(struct call *call)
+{
+    struct record *r = call_find(call, call->db, call->argv[1], LOOKUP_NO_TOUCH);
+    reply_simple(call->reply, r ? value_type_name(record_type(r)) : "none");
+}
+
+static void dbsize_command(struct call *call)
+{
+    reply_integer(call->reply, (int64_t)database_size(call->db));
+}
+
+static void randomkey_command(struct call *call)
+{
+    struct record *r = database_random(call->db, call->now_ms, false);
+    if (r)
+        reply_bulk(call->reply, record_key(r));
+    else
+        reply_null(call->reply);
+}
+
+struct keys_walk {
+    struct call *call;
+    struct bytes pattern;
+    bool everything;
+    size_t count;
+};
+
+static int visit_matching(void *arg, struct record *r)
+{
+    struct keys_walk *w = arg;
+    int64_t expire_ms = record_expire_ms(r);
+    if (expire_ms != RECORD_NO_EXPIRY && expire_ms <= w->call->now_ms) return 0;
+    if (!w->everything && !glob_match(w->pattern, record_key(r), false)) return 0;
+    reply_bulk(w->call->reply, record_key(r));
+    w->count++;
+    return 0;
+}
+
+static void keys_command(struct call *call)
+{
+    struct keys_walk w = {.call = call, .pattern = call->argv[1], .everything = bytes_equal_text(call->argv[1], "*")};
+    struct reply_deferred d;
+    reply_deferred_begin(call->reply, &d);
+    database_walk(call->db, visit_matching, &w);
+    reply_deferred_array(call->reply, &d, w.count);
+}
+
+/* --- moving --- */
+
+static void rename_key(struct call *call, bool only_if_free)
+{
+    struct record *r = call_find_write(call, 1);
+    struct bytes from = call->argv[1], to = call->argv[2];
+    if (!r) return reply_error(call->reply, "ERR no such key");
+    bool taken = call_find_write(call, 2) != NULL;
+    if (only_if_free && taken) return reply_integer(call->reply, 0);
+    if (!bytes_equal(from, to)) {
+        if (taken) database_delete(call->db, to, call_key_hash(call, 2), false);
+        r = call_find_write(call, 1); /* the deletion may have moved it */
+        database_move(call->db, r, call->db, to, call_key_hash(call, 2));
+        key_changed(call, call->db, from, "rename_from");
+        key_changed(call, call->db, to, "rename_to");
+        call_changed(call, 1);
+    }
+    if (only_if_free)
+        reply_integer(call->reply, 1);
+    else
+        reply_ok(call->reply);
+}
+
+static void rename_command(struct call *call)
+{
+    rename_key(call, false);
+}
+
+static void renamenx_command(struct call *call)
+{
+    rename_key(call, true);
+}
+
+/* NULL: answered. */
+static struct database *database_argument(struct call *call, uint32_t arg, const char *not_a_number)
+{
+    int64_t index;
+    if (!call_arg_i64(call, arg, &index, not_a_number)) return NULL;
+    if (index >= 0 && index < keyspace_databases(call->core->keyspace))
+        return keyspace_database(call->core->keyspace, (int)index);
+    reply_error(call->reply, "ERR DB index is out of range");
+    return NULL;
+}
+
+static void move_command(struct call *call)
+{
+    struct database *to = database_argument(call, 2, "ERR value is not an integer or out of range");
+    if (!to) return;
+    if (to == call->db) return reply_error(call->reply, "ERR source and destination objects are the same");
+    struct bytes key = call->argv[1];
+    uint64_t hash = call_key_hash(call, 1);
+    struct record *r = call_find_write(call, 1);
+    if (!r || call_find(call, to, key, LOOKUP_WRITE)) return reply_integer(call->reply, 0);
+    r = call_find_write(call, 1);
+    database_move(call->db, r, to, key, hash);
+    key_changed(call, call->db, key, "move_from");
+    key_changed(call, to, key, "move_to");
+    call_changed(call, 1);
+    reply_integer(call->reply, 1);
+}
+
+static void copy_command(struct call *call)
+{
+    struct database *to = call->db;
+    bool replace = false;
+    for (uint32_t i = 3; i < call->argc; i++) {
+        if (call_arg_is(call, i, "replace"))
+            replace = true;
+        else if (call_arg_is(call, i, "db") && i + 1 < call->argc)
+            to = database_argument(call, ++i, NULL);
+        else
+            return call_syntax_error(call);
+        if (!to) return;
+    }
+    struct bytes from_key = call->argv[1], to_key = call->argv[2];
+    if (to == call->db && bytes_equal(from_key, to_key))
+        return reply_error(call->reply, "ERR source and destination objects are the same");
+    if (!call_find_read(call, 1)) return reply_integer(call->reply, 0);
+    uint64_t hash = call_key_hash(call, 2);
+    bool taken = call_find(call, to, to_key, LOOKUP_WRITE) != NULL;
+    if (taken && !replace) return reply_integer(call->reply, 0);
+    if (taken) database_delete(to, to_key, hash, false);
+    database_copy(call_find(call, call->db, from_key, LOOKUP_NO_STATS), to, to_key, hash);
+    key_changed(call, to, to_key, "copy_to");
+    call_changed(call, 1);
+    reply_integer(call->reply, 1);
+}
+
+/* --- whole databases --- */
+
+static bool read_flush_mode(struct call *call, bool *aside)
+{
+    *aside = call->core->settings->keyspace.lazyfree_lazy_user_flush;
+    if (call->argc == 1) return true;
+    if (call->argc == 2 && call_arg_is(call, 1, "async")) return *aside = true;
+    if (call->argc == 2 && call_arg_is(call, 1, "sync")) return *aside = false, true;
+    call_syntax_error(call);
+    return false;
+}
+
+static void flushdb_command(struct call *call)
+{
+    bool aside;
+    if (!read_flush_mode(call, &aside)) return;
+    size_t removed = database_size(call->db);
+    watch_database_touched(call->core->watches, call->core->keyspace, database_index(call->db), NULL);
+    block_keys_database_touched(call->core->block_keys, database_index(call->db));
+    database_flush(call->db, aside);
+    call_changed(call, removed ? removed : 1); /* even an empty one: a replica may hold what we do not */
+    reply_ok(call->reply);
+}
+
+static void flushall_command(struct call *call)
+{
+    bool aside;
+    if (!read_flush_mode(call, &aside)) return;
+    size_t removed = 0;
+    struct keyspace *ks = call->core->keyspace;
+    for (int i = 0; i < keyspace_databases(ks); i++) removed += database_size(keyspace_database(ks, i));
+    watch_database_touched(call->core->watches, ks, -1, NULL);
+    block_keys_database_touched(call->core->block_keys, -1);
+    keyspace_flush(ks, aside);
+    if (children_running(call->core->children) == CHILD_SAVE) children_kill(call->core->children);
+    /* An empty file must not leave the old one behind to come back at the next start. */
+    if (call->core->settings->server.save_point_count > 0 && !call->from_master) persistence_save_now(call->core);
+    call_changed(call, removed ? removed : 1);
+    reply_ok(call->reply);
+}
+
+static void swapdb_command(struct call *call)
+{
+    struct keyspace *ks = call->core->keyspace;
+    int64_t a, b;
+    if (!call_arg_i64(call, 1, &a, "ERR invalid first DB index") ||
+        !call_arg_i64(call, 2, &b, "ERR invalid second DB index"))
+        return;
+    if (a < 0 || b < 0 || a >= keyspace_databases(ks) || b >= keyspace_databases(ks))
+        return reply_error(call->reply, "ERR DB index is out of range");
+    if (a != b) {
+        struct watches *w = call->core->watches;
+        watch_database_touched(w, ks, (int)a, keyspace_database(ks, (int)b));
+        watch_database_touched(w, ks, (int)b, keyspace_database(ks, (int)a));
+        keyspace_swap(ks, (int)a, (int)b);
+        block_keys_database_touched(call->core->block_keys, (int)a);
+        block_keys_database_touched(call->core->block_keys, (int)b);
+    }
+    call_changed(call, 1);
+    reply_ok(call->reply);
+}
+
+/* --- OBJECT --- */
+
+static struct record *object_of(struct call *call)
+{
+    struct record *r = call_find(call, call->db, call->argv[2], LOOKUP_NO_TOUCH | LOOKUP_NO_STATS);
+    if (!r) reply_null(call->reply);
+    return r;
+}
+
+static void object_encoding(struct call *call)
+{
+    struct record *r = object_of(call);
+    if (r) reply_bulk_text(call->reply, value_encoding_name(record_encoding(r)));
+}
+
+static void object_refcount(struct call *call)
+{
+    if (object_of(call)) reply_integer(call->reply, 1);
+}
+
+static bool counts_frequency(const struct call *call)
+{
+    enum eviction_policy p = call->core->settings->keyspace.maxmemory_policy;
+    return p == EVICT_ALLKEYS_LFU || p == EVICT_VOLATILE_LFU;
+}
+
+static void object_idletime(struct call *call)
+{
+    struct record *r = object_of(call);
+    if (!r) return;
+    if (counts_frequency(call))
+        return reply_error(
+            call->reply,
+            "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching "
+            "between policies at runtime LRU and LFU data will take some time to adjust.");
+    reply_integer(call->reply, keyspace_idle_s(call->core->keyspace, r));
+}
+
+static void object_freq(struct call *call)
+{
+    struct record *r = object_of(call);
+    if (!r) return;
+    if (!counts_frequency(call))
+        return reply_error(
+            call->reply,
+            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
+            "switching between policies at runtime LRU and LFU data will take some time to adjust.");
+    reply_integer(call->reply, keyspace_lfu(call->core->keyspace, r));
+}
+
+static void object_help(struct call *call)
+{
+    static const char *const lines[] = {
+        "ENCODING <key>",
+        "    Return the kind of internal representation used in order to store the value",
+        "    associated with a <key>.",
+        "FREQ <key>",
+        "    Return the access frequency index of the <key>. The returned integer is",
+        "    proportional to the logarithm of the recent access frequency of the key.",
+        "IDLETIME <key>",
+        "    Return the idle time of the <key>, that is the approximated number of",
+        "    seconds elapsed since the last access to the key.",
+        "REFCOUNT <key>",
+        "    Return the number of references of the value associated with the specified",
+        "    <key>.",
+        NULL};
+    call_help(call, lines);
+}
+
+#define OBJECT_KEY                                                                                                     \
+    {                                                                                                                  \
+        {                                                                                                              \
+            .flags = KEY_RO, .index = 2, .step = 1                                                                     \
+        }                                                                                                              \
+    }
+
+static const struct command object_subcommands[] = {
+    {"encoding", object_encoding, 3, CMD_READONLY, CAT_KEYSPACE, OBJECT_KEY,
+     .summary = "Returns how a value is kept in memory.", .since = "2.2.3", .group = "generic", .complexity = "O(1)"},
+    {"freq", object_freq, 3, CMD_READONLY, CAT_KEYSPACE, OBJECT_KEY,
+     .summary = "Returns the logarithmic access counter of a key.", .since = "4.0.0", .group = "generic",
+     .complexity = "O(1)"},
+    {"help", object_help, 2, CMD_LOADING | CMD_STALE, CAT_KEYSPACE, .summary = "Lists the subcommands.",
+     .since = "6.2.0", .group = "generic", .complexity = "O(1)"},
+    {"idletime", object_idletime, 3, CMD_READONLY, CAT_KEYSPACE, OBJECT_KEY,
+     .summary = "Returns the seconds since a key was last used.", .since = "2.2.3", .group = "generic",
+     .complexity = "O(1)"},
+    {"refcount", object_refcount, 3, CMD_READONLY, CAT_KEYSPACE, OBJECT_KEY,
+     .summary = "Returns the number of references to a value.", .since = "2.2.3", .group = "generic",
+     .complexity = "O(1)"},
+    {.name = NULL},
+};
+
+#define ALL_KEYS(flags_)                                                                                               \
+    {                                                                                                                  \
+        {                                                                                                              \
+            .flags = (flags_), .index = 1, .last = -1, .step = 1                                                       \
+        }                                                                                                              \
+    }
+
+const struct command keys_commands[] = {
+    {"del", del_command, -2, CMD_WRITE, CAT_KEYSPACE, ALL_KEYS(KEY_RM | KEY_DELETE), .summary = "Deletes keys.",
+     .since = "1.0.0", .group = "generic", .complexity = "O(N) with N keys"},
+    {"unlink", unlink_command, -2, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, ALL_KEYS(KEY_RM | KEY_DELETE),
+     .summary = "Deletes keys, freeing large values aside.", .since = "4.0.0", .group = "generic",
+     .complexity = "O(1) per key"},
+    {"exists", exists_command, -2, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, ALL_KEYS(KEY_RO),
+     .summary = "Counts which of the keys exist.", .since = "1.0.0", .group = "generic",
+     .complexity = "O(N) with N keys"},
+    {"touch", touch_command, -2, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, ALL_KEYS(KEY_RO),
+     .summary = "Marks keys as just used and counts them.", .since = "3.2.1", .group = "generic",
+     .complexity = "O(N) with N keys"},
+    {"type", type_command, 2, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RO),
+     .summary = "Returns the type of a value.", .since = "1.0.0", .group = "generic", .complexity = "O(1)"},
+    {"dbsize", dbsize_command, 1, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, .summary = "Returns the number of keys.",
+     .since = "1.0.0", .group = "server", .complexity = "O(1)"},
+    {"randomkey", randomkey_command, 1, CMD_READONLY | CMD_TOUCHES_ARBITRARY_KEYS, CAT_KEYSPACE,
+     .summary = "Returns a random key.", .since = "1.0.0", .group = "generic", .complexity = "O(1)"},
+    {"keys", keys_command, 2, CMD_READONLY, CAT_KEYSPACE | CAT_DANGEROUS,
+     .summary = "Returns all keys that match a pattern.", .since = "1.0.0", .group = "generic",
+     .complexity = "O(N) with N keys in the database"},
+    {"rename",
+     rename_command,
+     3,
+     CMD_WRITE,
+     CAT_KEYSPACE,
+     {{.flags = KEY_RW | KEY_ACCESS | KEY_DELETE, .index = 1, .step = 1},
+      {.flags = KEY_OW | KEY_UPDATE, .index = 2, .step = 1}},
+     .summary = "Gives a value another key, replacing what was there.",
+     .since = "1.0.0",
+     .group = "generic",
+     .complexity = "O(1)"},
+    {"renamenx",
+     renamenx_command,
+     3,
+     CMD_WRITE | CMD_FAST,
+     CAT_KEYSPACE,
+     {{.flags = KEY_RW | KEY_ACCESS | KEY_DELETE, .index = 1, .step = 1},
+      {.flags = KEY_OW | KEY_INSERT, .index = 2, .step = 1}},
+     .summary = "Gives a value another key if that is free.",
+     .since = "1.0.0",
+     .group = "generic",
+     .complexity = "O(1)"},
+    {"move", move_command, 3, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_DELETE),
+     .summary = "Moves a key to another database.", .since = "1.0.0", .group = "generic", .complexity = "O(1)"},
+    {"copy",
+     copy_command,
+     -3,
+     CMD_WRITE | CMD_DENYOOM,
+     CAT_KEYSPACE,
+     {{.flags = KEY_RO | KEY_ACCESS, .index = 1, .step = 1}, {.flags = KEY_OW | KEY_UPDATE, .index = 2, .step = 1}},
+     .summary = "Copies a value to another key.",
+     .since = "6.2.0",
+     .group = "generic",
+     .complexity = "O(N) with N elements"},
+    {"flushdb", flushdb_command, -1, CMD_WRITE, CAT_KEYSPACE | CAT_DANGEROUS,
+     .summary = "Removes all keys of the database.", .since = "1.0.0", .group = "server",
+     .complexity = "O(N) with N keys"},
+    {"flushall", flushall_command, -1, CMD_WRITE, CAT_KEYSPACE | CAT_DANGEROUS,
+     .summary = "Removes all keys of all databases.", .since = "1.0.0", .group = "server",
+     .complexity = "O(N) with N keys"},
+    {"swapdb", swapdb_command, 3, CMD_WRITE | CMD_FAST, CAT_KEYSPACE | CAT_DANGEROUS,
+     .summary = "Lets two databases change places.", .since = "4.0.0", .group = "server", .complexity = "O(1)"},
+    {"object", call_unknown_subcommand, -2, 0, CAT_KEYSPACE, .subcommands = object_subcommands,
+     .summary = "Looks inside a value.", .since = "2.2.3", .group = "generic",
+     .complexity = "depends on the subcommand"},
+    {.name = NULL},
+};

@@ -1,0 +1,426 @@
+/* The commands of replication: who follows whom, how a replica introduces itself, and what a client may ask about it.
+ * Server process; the work is done in repl/. */
+#include "repl/replication.h"
+#include "server/base/alloc.h"
+#include "server/base/log.h"
+#include "server/base/number.h"
+#include "server/commands/tables.h"
+#include "server/core/call.h"
+#include "server/core/clients.h"
+#include "server/core/config.h"
+#include "server/core/core.h"
+#include "server/core/session.h"
+#include "server/core/settings.h"
+#include "server/core/wait.h"
+
+#include <stdio.h>
+
+#define HOST_BYTES_MAX 256
+#define ID_SHOWN_MAX   64 /* a replication id has 40 digits; what is longer is wrong, and not repeated in full */
+
+static void text_of(struct bytes arg, char *out, size_t room)
+{
+    snprintf(out, room, "%.*s", (int)(arg.len < room ? arg.len : room - 1), (const char *)arg.ptr);
+}
+
+/* --- REPLICAOF, SLAVEOF --- */
+
+static void log_request(struct call *call, const char *what)
+{
+    struct outq description = {0};
+    if (call->session->client) client_describe(call->session->client, &description);
+    struct bytes text = outq_front(&description);
+    while (text.len && text.ptr[text.len - 1] == '\n') text.len--;
+    log_notice("%s (user request from '%.*s')", what, (int)text.len, (const char *)text.ptr);
+    outq_clear(&description);
+}
+
+static void stop_following(struct call *call)
+{
+    struct core *core = call->core;
+    if (!replication_is_replica(core->replication)) return;
+    config_note_replicaof(core->config, NULL, 0);
+    replication_stop_following(core->replication);
+    log_request(call, "MASTER MODE enabled");
+}
+
+static void follow(struct call *call, const char *host, int port)
+{
+    struct core *core = call->core;
+    char what[HOST_BYTES_MAX + 64];
+    config_note_replicaof(core->config, host, port);
+    replication_follow(core->replication, host, port);
+    snprintf(what, sizeof what, "REPLICAOF %s:%d enabled", host, port);
+    log_request(call, what);
+}
+
+static void replicaof_command(struct call *call)
+{
+    struct core *core = call->core;
+    const char *current_host;
+    char host[HOST_BYTES_MAX];
+    int current_port;
+    int64_t port;
+    if (strcmp(replication_failover_state(core->replication), "no-failover") != 0)
+        return reply_error(call->reply, "ERR REPLICAOF not allowed while failing over.");
+    if (call_arg_is(call, 1, "no") && call_arg_is(call, 2, "one")) {
+        stop_following(call);
+        return reply_ok(call->reply);
+    }
+    if (parse_i64(call->argv[2], &port) != 0 || port < 0 || port > 65535)
+        return reply_error(call->reply, "ERR Invalid master port");
+    if (call->argv[1].len >= sizeof host) return reply_error(call->reply, "ERR Invalid master host");
+    text_of(call->argv[1], host, sizeof host);
+    if (replication_master_address(core->replication, &current_host, &current_port) && current_port == port &&
+        strcasecmp(current_host, host) == 0) {
+        log_notice(
+            "REPLICAOF would result into synchronization with the master we are already connected with. No operation "
+            "performed.");
+        return reply_simple(call->reply, "OK Already connected to specified master");
+    }
+    follow(call, host, (int)port);
+    reply_ok(call->reply);
+}
+
+/* --- ROLE --- */
+
+static void describe_master(struct call *call)
+{
+    struct replication *r = call->core->replication;
+    int count = replication_replicas(r, NULL, 0), online = 0;
+    struct replica_view *views = mem_calloc((size_t)count + 1, sizeof *views);
+    count = replication_replicas(r, views, count);
+    for (int i = 0; i < count; i++) online += strcmp(views[i].state, "online") == 0;
+    reply_array(call->reply, 3);
+    reply_bulk_text(call->reply, "master");
+    reply_integer(call->reply, (int64_t)replication_history(r)->offset);
+    reply_array(call->reply, (size_t)online);
+    for (int i = 0; i < count; i++) {
+        if (strcmp(views[i].state, "online") != 0) continue;
+        reply_array(call->reply, 3);
+        reply_bulk_text(call->reply, views[i].ip);
+        reply_bulk_integer(call->reply, views[i].port);
+        reply_bulk_integer(call->reply, (int64_t)views[i].offset);
+    }
+    mem_free(views);
+}
+
+static void role_command(struct call *call)
+{
+    struct replication *r = call->core->replication;
+    const char *host;
+    int port;
+    if (!replication_master_address(r, &host, &port)) return describe_master(call);
+    reply_array(call->reply, 5);
+    reply_bulk_text(call->reply, "slave");
+    reply_bulk_text(call->reply, host);
+    reply_integer(call->reply, port);
+    reply_bulk_text(call->reply, replication_role_state(r));
+    reply_integer(call->reply, replication_master_link_up(r) ? (int64_t)replication_applied_offset(r) : -1);
+}
+
+/* --- REPLCONF --- */
+
+static bool flag_argument(struct call *call, uint32_t i, bool *out)
+{
+    int64_t value;
+    if (!call_arg_range(call, i, 0, 1, &value, NULL)) return false;
+    *out = value;
+    return true;
+}
+
+static bool version_argument(struct call *call, uint32_t i, int *out)
+{
+    char text[32];
+    int major, minor, patch;
+    text_of(call->argv[i], text, sizeof text);
+    if (sscanf(text, "%d.%d.%d", &major, &minor, &patch) != 3) {
+        reply_errorf(call->reply, "ERR Unrecognized version format: %s", text);
+        return false;
+    }
+    *out = major << 16 | minor << 8 | patch;
+    return true;
+}
+
+static bool address_argument(struct call *call, uint32_t i, struct replica_hello *hello)
+{
+    struct bytes address = call->argv[i];
+    if (address.len >= sizeof hello->announced_ip) {
+        reply_errorf(call->reply, "ERR REPLCONF ip-address provided by replica instance is too long: %zu bytes",
+                     address.len);
+        return false;
+    }
+    text_of(address, hello->announced_ip, sizeof hello->announced_ip);
+    return true;
+}
+
+static bool filter_argument(struct call *call, uint32_t i, struct replica_hello *hello)
+{
+    if (call->argv[i].len && !call_arg_is(call, i, "functions")) {
+        reply_errorf(call->reply, "ERR Unsupported rdb-filter-only option: %.*s", (int)call->argv[i].len,
+                     (const char *)call->argv[i].ptr);
+        return false;
+    }
+    hello->functions_only = true;
+    return true;
+}
+
+/* One option and its value; false: answered with an error. */
+static bool hello_option(struct call *call, uint32_t i, struct replica_hello *hello)
+{
+    if (call_arg_is(call, i, "listening-port")) {
+        int64_t port;
+        if (!call_arg_range(call, i + 1, 0, 65535, &port, NULL)) return false;
+        hello->listening_port = (int)port;
+    } else if (call_arg_is(call, i, "ip-address")) {
+        return address_argument(call, i + 1, hello);
+    } else if (call_arg_is(call, i, "capa")) {
+        hello->eof |= call_arg_is(call, i + 1, "eof");
+        hello->psync2 |= call_arg_is(call, i + 1, "psync2");
+        hello->lz4 |= call_arg_is(call, i + 1, "slipstream-lz4");
+    } else if (call_arg_is(call, i, "rdb-only")) {
+        return flag_argument(call, i + 1, &hello->rdb_only);
+    } else if (call_arg_is(call, i, "rdb-filter-only")) {
+        return filter_argument(call, i + 1, hello);
+    } else if (call_arg_is(call, i, "version")) {
+        return version_argument(call, i + 1, &hello->version);
+    } else {
+        reply_errorf(call->reply, "ERR Unrecognized REPLCONF option: %.*s", (int)call->argv[i].len,
+                     (const char *)call->argv[i].ptr);
+        return false;
+    }
+    return true;
+}
+
+/* ACK and GETACK are never answered: an answer would be taken for part of the stream. */
+static void replconf_command(struct call *call)
+{
+    struct client *client = call->session->client;
+    if (call->argc % 2 == 0) return call_syntax_error(call);
+    for (uint32_t i = 1; i < call->argc; i += 2) {
+        if (call_arg_is(call, i, "ack")) return;
+        if (call_arg_is(call, i, "getack")) {
+            if (call->from_master) replication_send_ack(call->core->replication);
+            return;
+        }
+        if (!client) continue;
+        if (!client->hello) client->hello = mem_calloc(1, sizeof *client->hello);
+        if (!hello_option(call, i, client->hello)) return;
+    }
+    reply_ok(call->reply);
+}
+
+/* --- PSYNC, SYNC --- */
+
+/* A client's socket on its way to the link process. */
+struct hand_over {
+    struct replication *replication;
+    struct replica_handle *handle;
+    char answer[256];
+};
+
+static void handed_over(void *arg, int fd, const uint8_t *rest, size_t len)
+{
+    struct hand_over *h = arg;
+    replication_take_replica(h->replication, h->handle, fd, bytes_from_text(h->answer), bytes_make(rest, len));
+    mem_free(h);
+}
+
+/* `asked_id` NULL: SYNC. */
+static void become_replica(struct call *call, const char *asked_id, int64_t asked_offset)
+{
+    static const struct replica_hello silent;
+    struct client *client = call->session->client;
+    struct hand_over *h = mem_calloc(1, sizeof *h);
+    char error[256];
+    h->replication = call->core->replication;
+    h->handle = replication_accept(h->replication, asked_id, asked_offset, !asked_id,
+                                   client->hello ? client->hello : &silent, &client->peer, client, h->answer, error);
+    if (!h->handle) {
+        mem_free(h);
+        return reply_error(call->reply, error);
+    }
+    client->replica = h->handle;
+    client_hand_over(client, handed_over, h);
+}
+
+/* The master that steps down tells us to take over, and names the history that it expects us to have. */
+static bool take_over(struct call *call, const char *asked_id)
+{
+    struct core *core = call->core;
+    if (!replication_is_replica(core->replication)) {
+        reply_error(call->reply, "ERR PSYNC FAILOVER can't be sent to a master.");
+        return false;
+    }
+    if (strcasecmp(asked_id, replication_history(core->replication)->id) != 0) {
+        reply_error(call->reply, "ERR PSYNC FAILOVER replid must match my replid.");
+        return false;
+    }
+    log_notice("Failover request received for replid %s.", asked_id);
+    stop_following(call);
+    return true;
+}
+
+static void psync_command(struct call *call)
+{
+    char asked_id[ID_SHOWN_MAX];
+    int64_t offset;
+    if (!call->session->client || call->session->client->replica) return;
+    text_of(call->argv[1], asked_id, sizeof asked_id);
+    if (!call_arg_i64(call, 2, &offset, NULL)) return;
+    if (call->argc > 3 && call_arg_is(call, 3, "failover") && !take_over(call, asked_id)) return;
+    become_replica(call, asked_id, offset);
+}
+
+static void sync_command(struct call *call)
+{
+    if (!call->session->client || call->session->client->replica) return;
+    become_replica(call, NULL, -1);
+}
+
+/* --- WAIT --- */
+
+static void wait_command(struct call *call)
+{
+    int64_t replicas, timeout_ms;
+    if (replication_is_replica(call->core->replication))
+        return reply_error(call->reply,
+                           "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 "
+                           "if a replica is configured to be writable (which is not the default) writes to "
+                           "replicas are just local and are not propagated.");
+    if (!call_arg_i64(call, 1, &replicas, NULL)) return;
+    if (!call_arg_i64(call, 2, &timeout_ms, "ERR timeout is not an integer or out of range")) return;
+    if (timeout_ms < 0) return reply_error(call->reply, "ERR timeout is negative");
+    wait_start(call, replicas, timeout_ms);
+}
+
+/* --- FAILOVER --- */
+
+struct failover_request {
+    bool abort, force, to;
+    char host[HOST_BYTES_MAX];
+    int64_t port, timeout_ms;
+};
+
+/* false: answered with an error. */
+static bool parse_failover(struct call *call, struct failover_request *f)
+{
+    for (uint32_t i = 1; i < call->argc; i++) {
+        uint32_t left = call->argc - i - 1;
+        if (call_arg_is(call, i, "abort") && call->argc == 2) {
+            f->abort = true;
+        } else if (call_arg_is(call, i, "timeout") && left >= 1 && !f->timeout_ms) {
+            if (!call_arg_i64(call, ++i, &f->timeout_ms, NULL)) return false;
+            if (f->timeout_ms <= 0) {
+                reply_error(call->reply, "ERR FAILOVER timeout must be greater than 0");
+                return false;
+            }
+        } else if (call_arg_is(call, i, "to") && left >= 2 && !f->to) {
+            f->to = true;
+            text_of(call->argv[i + 1], f->host, sizeof f->host);
+            if (!call_arg_i64(call, i + 2, &f->port, NULL)) return false;
+            i += 2;
+        } else if (call_arg_is(call, i, "force") && !f->force) {
+            f->force = true;
+        } else {
+            call_syntax_error(call);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void failover_command(struct call *call)
+{
+    struct replication *r = call->core->replication;
+    struct failover_request f = {0};
+    char error[256];
+    if (!parse_failover(call, &f)) return;
+    int status = f.abort ? replication_failover_abort(r, error)
+                         : replication_failover(r, f.to ? f.host : NULL, (int)f.port, f.force, f.timeout_ms, error);
+    if (status != 0)
+        reply_error(call->reply, error);
+    else
+        reply_ok(call->reply);
+}
+
+/* --- the rows --- */
+
+#define FOLLOWING_FLAGS (CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE | CMD_NO_ASYNC_LOADING)
+#define SYNCING_FLAGS   (CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI)
+
+const struct command replication_commands[] = {
+    {.name = "replicaof",
+     .run = replicaof_command,
+     .arity = 3,
+     .flags = FOLLOWING_FLAGS,
+     .categories = CAT_ADMIN | CAT_DANGEROUS,
+     .group = "server",
+     .since = "5.0.0",
+     .complexity = "O(1)",
+     .summary = "Makes this server a replica of another, or a master."},
+    {.name = "slaveof",
+     .run = replicaof_command,
+     .arity = 3,
+     .flags = FOLLOWING_FLAGS,
+     .categories = CAT_ADMIN | CAT_DANGEROUS,
+     .group = "server",
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "The older name of REPLICAOF."},
+    {.name = "role",
+     .run = role_command,
+     .arity = 1,
+     .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST,
+     .categories = CAT_ADMIN | CAT_DANGEROUS,
+     .group = "server",
+     .since = "2.8.12",
+     .complexity = "O(1)",
+     .summary = "Tells whether this server is a master or a replica, and how far it is."},
+    {.name = "replconf",
+     .run = replconf_command,
+     .arity = -1,
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_ALLOW_BUSY,
+     .categories = CAT_ADMIN | CAT_DANGEROUS,
+     .group = "server",
+     .since = "3.0.0",
+     .complexity = "O(1)",
+     .summary = "What a replica tells its master about itself and its progress."},
+    {.name = "psync",
+     .run = psync_command,
+     .arity = -3,
+     .flags = SYNCING_FLAGS,
+     .categories = CAT_ADMIN | CAT_DANGEROUS,
+     .group = "server",
+     .since = "2.8.0",
+     .complexity = "O(1) to continue; else O(N) with N keys",
+     .summary = "Turns this connection into a replication stream, continued where possible."},
+    {.name = "sync",
+     .run = sync_command,
+     .arity = 1,
+     .flags = SYNCING_FLAGS,
+     .categories = CAT_ADMIN | CAT_DANGEROUS,
+     .group = "server",
+     .since = "1.0.0",
+     .complexity = "O(N) with N keys",
+     .summary = "Turns this connection into a replication stream that begins with a snapshot."},
+    {.name = "wait",
+     .run = wait_command,
+     .arity = 3,
+     .flags = CMD_NOSCRIPT,
+     .categories = CAT_CONNECTION,
+     .group = "generic",
+     .since = "3.0.0",
+     .complexity = "O(1)",
+     .summary = "Waits until enough replicas have acknowledged what was written."},
+    {.name = "failover",
+     .run = failover_command,
+     .arity = -1,
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE,
+     .categories = CAT_ADMIN | CAT_DANGEROUS,
+     .group = "server",
+     .since = "6.2.0",
+     .complexity = "O(1)",
+     .summary = "Changes roles with a replica that is in sync, without losing a write."},
+    {0},
+};

@@ -1,0 +1,66 @@
+/* SCAN over a database. The cursor is the keyspace's: a position in hash order, see keyspace.h. */
+#include "server/base/glob.h"
+#include "server/base/number.h"
+#include "server/commands/tables.h"
+#include "server/core/call.h"
+
+struct scan_filter {
+    struct call *call;
+    struct bytes pattern; /* empty: everything */
+    struct bytes type;    /* empty: any */
+    size_t found;
+};
+
+static void visit(void *arg, struct record *r)
+{
+    struct scan_filter *f = arg;
+    int64_t expire_ms = record_expire_ms(r);
+    if (expire_ms != RECORD_NO_EXPIRY && expire_ms <= f->call->now_ms) return;
+    if (f->type.len && !bytes_equal_nocase(f->type, value_type_name(record_type(r)))) return;
+    if (f->pattern.len && !glob_match(f->pattern, record_key(r), false)) return;
+    reply_bulk(f->call->reply, record_key(r));
+    f->found++;
+}
+
+static bool read_options(struct call *call, struct scan_filter *f, int64_t *count)
+{
+    for (uint32_t i = 2; i < call->argc; i += 2) {
+        bool has_value = i + 1 < call->argc;
+        if (has_value && call_arg_is(call, i, "count")) {
+            if (!call_arg_i64(call, i + 1, count, NULL)) return false;
+            if (*count < 1) return call_syntax_error(call), false;
+        } else if (has_value && call_arg_is(call, i, "match")) {
+            f->pattern = bytes_equal_text(call->argv[i + 1], "*") ? (struct bytes){0} : call->argv[i + 1];
+        } else if (has_value && call_arg_is(call, i, "type")) {
+            f->type = call->argv[i + 1];
+        } else {
+            return call_syntax_error(call), false;
+        }
+    }
+    return true;
+}
+
+static void scan_command(struct call *call)
+{
+    struct scan_filter f = {.call = call};
+    uint64_t cursor;
+    int64_t count = 10;
+    if (parse_u64(call->argv[1], &cursor)) return reply_error(call->reply, "ERR invalid cursor");
+    if (!read_options(call, &f, &count)) return;
+    struct reply_deferred keys;
+    char text[I64_TEXT_MAX];
+    reply_deferred_begin(call->reply, &keys);
+    cursor = database_scan(call->db, cursor, (size_t)count, visit, &f);
+    struct reply head = *call->reply; /* the cursor is known last and stands first */
+    head.out = keys.outer;
+    reply_array(&head, 2);
+    reply_bulk(&head, bytes_make(text, format_u64(text, cursor)));
+    reply_deferred_array(call->reply, &keys, f.found);
+}
+
+const struct command scan_commands[] = {
+    {"scan", scan_command, -2, CMD_READONLY | CMD_TOUCHES_ARBITRARY_KEYS, CAT_KEYSPACE,
+     .summary = "Walks over the keys, a few at a time.", .since = "2.8.0", .group = "generic",
+     .complexity = "O(1) a call, O(N) for a whole walk"},
+    {.name = NULL},
+};

@@ -1,0 +1,142 @@
+/* The server as a whole: saving, stopping, time, watching. */
+#include "server/base/clock.h"
+#include "server/base/number.h"
+#include "server/commands/tables.h"
+#include "server/core/call.h"
+#include "server/core/children.h"
+#include "server/core/clients.h"
+#include "server/core/core.h"
+#include "server/core/lifecycle.h"
+#include "server/core/persistence.h"
+#include "server/core/session.h"
+#include "server/core/version.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static void save_command(struct call *call)
+{
+    if (children_running(call->core->children) == CHILD_SAVE)
+        return reply_error(call->reply, "ERR Background save already in progress");
+    if (persistence_save_now(call->core))
+        reply_error(call->reply, "ERR");
+    else
+        reply_ok(call->reply);
+}
+
+static void bgsave_command(struct call *call)
+{
+    bool schedule = call->argc == 2 && call_arg_is(call, 1, "schedule");
+    if (call->argc > 2 || (call->argc == 2 && !schedule)) return call_syntax_error(call);
+    enum child_purpose running = children_running(call->core->children);
+    if (running == CHILD_SAVE) return reply_error(call->reply, "ERR Background save already in progress");
+    if (running == CHILD_NONE && !call->session->in_exec) {
+        if (persistence_save_in_background(call->core))
+            reply_error(call->reply, "ERR");
+        else
+            reply_simple(call->reply, "Background saving started");
+        return;
+    }
+    if (!schedule && running != CHILD_NONE)
+        return reply_error(
+            call->reply,
+            "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order "
+            "to schedule a BGSAVE whenever possible.");
+    persistence_state(call->core)->bgsave_scheduled = true; /* inside EXEC too: no fork in mid-transaction */
+    reply_simple(call->reply, "Background saving scheduled");
+}
+
+static void lastsave_command(struct call *call)
+{
+    reply_integer(call->reply, persistence_state(call->core)->last_save_s);
+}
+
+static void shutdown_command(struct call *call)
+{
+    int flags = 0;
+    bool abort = false;
+    for (uint32_t i = 1; i < call->argc; i++) {
+        if (call_arg_is(call, i, "nosave"))
+            flags |= SHUTDOWN_NOSAVE;
+        else if (call_arg_is(call, i, "save"))
+            flags |= SHUTDOWN_SAVE;
+        else if (call_arg_is(call, i, "now"))
+            flags |= SHUTDOWN_NOW;
+        else if (call_arg_is(call, i, "force"))
+            flags |= SHUTDOWN_FORCE;
+        else if (call_arg_is(call, i, "abort"))
+            abort = true;
+        else
+            return call_syntax_error(call);
+    }
+    if ((abort && flags) || ((flags & SHUTDOWN_NOSAVE) && (flags & SHUTDOWN_SAVE))) return call_syntax_error(call);
+    if (abort) {
+        if (lifecycle_abort_shutdown(call->core))
+            reply_error(call->reply, "ERR No shutdown in progress.");
+        else
+            reply_ok(call->reply);
+        return;
+    }
+    if (call->session->in_exec && !(flags & SHUTDOWN_NOW))
+        return reply_error(call->reply, "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client");
+    /* Loading: what is in memory is not the dataset, saving it would destroy the file it comes from. */
+    if (persistence_state(call->core)->loading) flags = (flags & ~SHUTDOWN_SAVE) | SHUTDOWN_NOSAVE;
+    if (lifecycle_shutdown(call->core, flags, call->session))
+        reply_error(call->reply, "ERR Errors trying to SHUTDOWN. Check logs.");
+}
+
+static void time_command(struct call *call)
+{
+    int64_t now_us = clock_wall_us();
+    reply_array(call->reply, 2);
+    reply_bulk_integer(call->reply, now_us / 1000000);
+    reply_bulk_integer(call->reply, now_us % 1000000);
+}
+
+static void monitor_command(struct call *call)
+{
+    struct client *client = call->session->client;
+    if (!client || call->session->in_exec)
+        return reply_error(call->reply, "ERR MONITOR isn't allowed for DENY BLOCKING client");
+    client_become_monitor(client);
+    reply_ok(call->reply);
+}
+
+/* A wake: what a slipstream looks like from behind. VERSION picks nothing yet, as there is one picture. */
+static void lolwut_command(struct call *call)
+{
+    char art[2048];
+    size_t n = 0;
+    for (int row = 0; row < 9; row++) {
+        int spread = row < 4 ? 4 - row : row - 4;
+        for (int column = 0; column < 66; column++) {
+            bool wake = column >= spread * 7 && (column + row * 5) % 11 < 8 - spread;
+            art[n++] = wake ? (spread ? '~' : '=') : ' ';
+        }
+        art[n++] = '\n';
+    }
+    n += (size_t)snprintf(art + n, sizeof art - n, "\nRedis ver. %s (Slipstream %s)\n", REDIS_VERSION,
+                          SLIPSTREAM_VERSION);
+    reply_verbatim(call->reply, bytes_make(art, n), "txt");
+}
+
+const struct command server_commands[] = {
+    {"save", save_command, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI, 0,
+     .summary = "Saves the dataset to disk, at once.", .since = "1.0.0", .group = "server",
+     .complexity = "O(N) with N keys"},
+    {"bgsave", bgsave_command, -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING, 0,
+     .summary = "Saves the dataset to disk, aside.", .since = "1.0.0", .group = "server", .complexity = "O(1)"},
+    {"lastsave", lastsave_command, 1, CMD_LOADING | CMD_STALE | CMD_FAST, CAT_ADMIN | CAT_DANGEROUS,
+     .summary = "Returns when the dataset was last saved.", .since = "1.0.0", .group = "server", .complexity = "O(1)"},
+    {"shutdown", shutdown_command, -1,
+     CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI | CMD_SENTINEL | CMD_ALLOW_BUSY, 0,
+     .summary = "Saves and stops the server.", .since = "1.0.0", .group = "server",
+     .complexity = "O(N) with N keys when saving"},
+    {"time", time_command, 1, CMD_LOADING | CMD_STALE | CMD_FAST, 0, .summary = "Returns the server's time.",
+     .since = "2.6.0", .group = "server", .complexity = "O(1)"},
+    {"monitor", monitor_command, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, 0,
+     .summary = "Shows every command as it is run.", .since = "1.0.0", .group = "server", .complexity = "O(1)"},
+    {"lolwut", lolwut_command, -1, CMD_READONLY | CMD_FAST, 0, .summary = "Draws something.", .since = "5.0.0",
+     .group = "server", .complexity = "O(1)"},
+    {.name = NULL},
+};

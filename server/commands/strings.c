@@ -1,0 +1,520 @@
+/* Strings: SET and GET and their families, counters, ranges. */
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/base/number.h"
+#include "server/commands/expiry_option.h"
+#include "server/commands/lcs.h"
+#include "server/commands/tables.h"
+#include "server/core/call.h"
+#include "server/core/core.h"
+#include "server/core/session.h"
+#include "server/core/settings.h"
+
+#include <math.h>
+
+static void string_written(struct call *call, struct bytes key, const char *event)
+{
+    call_key_modified(call, call->db, key);
+    call_event(call, NOTIFY_STRING, event, call->db, key);
+    call_changed(call, 1);
+}
+
+static void reply_string(struct call *call, const struct record *r)
+{
+    char scratch[I64_TEXT_MAX];
+    if (r)
+        reply_bulk(call->reply, record_string(r, scratch));
+    else
+        reply_null(call->reply);
+}
+
+static bool too_long(struct call *call, uint64_t len)
+{
+    if (len <= call->core->settings->net.max_bulk_bytes) return false;
+    reply_error(call->reply, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    return true;
+}
+
+/* --- GET --- */
+
+static void get_command(struct call *call)
+{
+    struct record *r = call_find_read(call, 1);
+    if (!call_wrong_type(call, r, TYPE_STRING)) reply_string(call, r);
+}
+
+static void strlen_command(struct call *call)
+{
+    struct record *r = call_find_read(call, 1);
+    if (!call_wrong_type(call, r, TYPE_STRING)) reply_integer(call->reply, r ? (int64_t)record_string_len(r) : 0);
+}
+
+static void mget_command(struct call *call)
+{
+    reply_array(call->reply, call->argc - 1);
+    for (uint32_t i = 1; i < call->argc; i++) {
+        struct record *r = call_find_read(call, i);
+        reply_string(call, r && record_type(r) == TYPE_STRING ? r : NULL);
+    }
+}
+
+static void getrange_command(struct call *call)
+{
+    int64_t start, end;
+    char scratch[I64_TEXT_MAX];
+    if (!call_arg_i64(call, 2, &start, NULL) || !call_arg_i64(call, 3, &end, NULL)) return;
+    struct record *r = call_find_read(call, 1);
+    if (call_wrong_type(call, r, TYPE_STRING)) return;
+    struct bytes text = r ? record_string(r, scratch) : (struct bytes){0};
+    int64_t len = (int64_t)text.len;
+    bool empty = start < 0 && end < 0 && start > end;
+    if (start < 0) start = start + len < 0 ? 0 : start + len;
+    if (end < 0) end = end + len < 0 ? 0 : end + len;
+    if (end >= len) end = len - 1;
+    if (empty || !len || start > end)
+        reply_bulk(call->reply, BYTES(""));
+    else
+        reply_bulk(call->reply, bytes_make(text.ptr + start, (size_t)(end - start + 1)));
+}
+
+/* --- SET --- */
+
+struct set_options {
+    bool if_absent, if_present, get, keep_ttl;
+    struct expiry_option expiry;
+};
+
+static bool read_set_options(struct call *call, struct set_options *o)
+{
+    for (uint32_t i = 3; i < call->argc; i++) {
+        if (call_arg_is(call, i, "nx") && !o->if_present) {
+            o->if_absent = true;
+        } else if (call_arg_is(call, i, "xx") && !o->if_absent) {
+            o->if_present = true;
+        } else if (call_arg_is(call, i, "get")) {
+            o->get = true;
+        } else if (call_arg_is(call, i, "keepttl") && !o->expiry.given) {
+            o->keep_ttl = true;
+        } else if (!o->keep_ttl && expiry_option_take(call, &i, &o->expiry)) {
+            continue;
+        } else {
+            call_syntax_error(call);
+            return false;
+        }
+    }
+    return expiry_option_resolve(call, &o->expiry);
+}
+
+/* A relative expiry becomes an absolute one: a replica must not count from its own now. */
+static void rewrite_set_with_expiry(struct call *call, int64_t expire_ms)
+{
+    char text[I64_TEXT_MAX];
+    size_t len = format_i64(text, expire_ms);
+    struct bytes argv[5] = {BYTES("SET"), call->argv[1], call->argv[2], BYTES("PXAT"), bytes_make(text, len)};
+    call_rewrite(call, call->db, 5, argv);
+}
+
+/* An expiry that has passed already: the key goes at once, and DEL is what is propagated. */
+static void set_expired_value(struct call *call)
+{
+    struct bytes key = call->argv[1];
+    if (database_delete(call->db, key, call_key_hash(call, 1), false)) {
+        struct bytes argv[2] = {BYTES("DEL"), key};
+        call_key_modified(call, call->db, key);
+        call_event(call, NOTIFY_GENERIC, "del", call->db, key);
+        call_rewrite(call, call->db, 2, argv);
+        call_changed(call, 1);
+    }
+}
+
+static void set_with_expiry(struct call *call, struct bytes value, int64_t expire_ms)
+{
+    if (expire_ms <= call->now_ms && !call->from_master && call->session->kind != SESSION_LOADER) {
+        set_expired_value(call);
+        return;
+    }
+    struct record *r = database_set_string(call->db, call->argv[1], call_key_hash(call, 1), value, false);
+    database_set_expiry(call->db, r, expire_ms);
+    string_written(call, call->argv[1], "set");
+    call_event(call, NOTIFY_GENERIC, "expire", call->db, call->argv[1]);
+}
+
+static void set_command(struct call *call)
+{
+    if (likely(call->argc == 3)) { /* nearly every SET there is */
+        database_set_string(call->db, call->argv[1], call_key_hash(call, 1), call->argv[2], false);
+        string_written(call, call->argv[1], "set");
+        reply_ok(call->reply);
+        return;
+    }
+    struct set_options o = {0};
+    if (!read_set_options(call, &o)) return;
+    struct record *r = NULL;
+    if (o.get || o.if_absent || o.if_present) r = o.get ? call_find_read(call, 1) : call_find_write(call, 1);
+    if (o.get) {
+        if (call_wrong_type(call, r, TYPE_STRING)) return;
+        reply_string(call, r);
+    }
+    if ((o.if_absent && r) || (o.if_present && !r)) {
+        if (!o.get) reply_null(call->reply);
+        return;
+    }
+    if (o.expiry.given && !o.expiry.persist) {
+        set_with_expiry(call, call->argv[2], o.expiry.at_ms);
+        if (!call->rewritten) rewrite_set_with_expiry(call, o.expiry.at_ms);
+    } else {
+        database_set_string(call->db, call->argv[1], call_key_hash(call, 1), call->argv[2], o.keep_ttl);
+        string_written(call, call->argv[1], "set");
+    }
+    if (!o.get) reply_ok(call->reply);
+}
+
+static void setnx_command(struct call *call)
+{
+    if (call_find_write(call, 1)) {
+        reply_integer(call->reply, 0);
+        return;
+    }
+    database_set_string(call->db, call->argv[1], call_key_hash(call, 1), call->argv[2], false);
+    string_written(call, call->argv[1], "set");
+    reply_integer(call->reply, 1);
+}
+
+static void set_for(struct call *call, enum expiry_unit unit)
+{
+    struct expiry_option o = {.given = true, .unit = unit, .value = call->argv[2]};
+    if (!expiry_option_resolve(call, &o)) return;
+    struct bytes value = call->argv[3];
+    set_with_expiry(call, value, o.at_ms);
+    if (!call->rewritten) {
+        char text[I64_TEXT_MAX];
+        size_t len = format_i64(text, o.at_ms);
+        struct bytes argv[5] = {BYTES("SET"), call->argv[1], value, BYTES("PXAT"), bytes_make(text, len)};
+        call_rewrite(call, call->db, 5, argv);
+    }
+    reply_ok(call->reply);
+}
+
+static void setex_command(struct call *call)
+{
+    set_for(call, EXPIRY_EX);
+}
+
+static void psetex_command(struct call *call)
+{
+    set_for(call, EXPIRY_PX);
+}
+
+static void getset_command(struct call *call)
+{
+    struct record *r = call_find_read(call, 1);
+    if (call_wrong_type(call, r, TYPE_STRING)) return;
+    reply_string(call, r);
+    database_set_string(call->db, call->argv[1], call_key_hash(call, 1), call->argv[2], false);
+    string_written(call, call->argv[1], "set");
+    struct bytes argv[3] = {BYTES("SET"), call->argv[1], call->argv[2]};
+    call_rewrite(call, call->db, 3, argv);
+}
+
+static void getdel_command(struct call *call)
+{
+    struct record *r = call_find_read(call, 1);
+    if (call_wrong_type(call, r, TYPE_STRING)) return;
+    reply_string(call, r);
+    if (!r) return;
+    struct bytes argv[2] = {BYTES("DEL"), call->argv[1]};
+    database_delete(call->db, call->argv[1], call_key_hash(call, 1), false);
+    call_rewrite(call, call->db, 2, argv);
+    call_key_modified(call, call->db, call->argv[1]);
+    call_event(call, NOTIFY_GENERIC, "del", call->db, call->argv[1]);
+    call_changed(call, 1);
+}
+
+static void getex_set_expiry(struct call *call, struct record *r, int64_t at_ms)
+{
+    struct bytes key = call->argv[1];
+    if (at_ms <= call->now_ms && !call->from_master && call->session->kind != SESSION_LOADER) {
+        set_expired_value(call);
+        return;
+    }
+    char text[I64_TEXT_MAX];
+    struct bytes argv[3] = {BYTES("PEXPIREAT"), key, bytes_make(text, format_i64(text, at_ms))};
+    database_set_expiry(call->db, r, at_ms);
+    call_rewrite(call, call->db, 3, argv);
+    call_key_modified(call, call->db, key);
+    call_event(call, NOTIFY_GENERIC, "expire", call->db, key);
+    call_changed(call, 1);
+}
+
+static void getex_command(struct call *call)
+{
+    struct expiry_option o = {.may_persist = true};
+    for (uint32_t i = 2; i < call->argc; i++)
+        if (!expiry_option_take(call, &i, &o)) return call_syntax_error(call);
+    struct record *r = call_find_read(call, 1);
+    if (!r) {
+        if (expiry_option_resolve(call, &o)) reply_null(call->reply);
+        return;
+    }
+    if (call_wrong_type(call, r, TYPE_STRING) || !expiry_option_resolve(call, &o)) return;
+    reply_string(call, r);
+    if (o.persist && record_expire_ms(r) != RECORD_NO_EXPIRY) {
+        struct bytes argv[2] = {BYTES("PERSIST"), call->argv[1]};
+        database_set_expiry(call->db, r, RECORD_NO_EXPIRY);
+        call_rewrite(call, call->db, 2, argv);
+        call_key_modified(call, call->db, call->argv[1]);
+        call_event(call, NOTIFY_GENERIC, "persist", call->db, call->argv[1]);
+        call_changed(call, 1);
+    } else if (o.given && !o.persist) {
+        getex_set_expiry(call, r, o.at_ms);
+    }
+}
+
+static void mset(struct call *call, bool only_if_none)
+{
+    if (call->argc % 2 == 0) {
+        reply_errorf(call->reply, "ERR wrong number of arguments for '%s' command", only_if_none ? "msetnx" : "mset");
+        return;
+    }
+    if (only_if_none)
+        for (uint32_t i = 1; i < call->argc; i += 2)
+            if (call_find_write(call, i)) {
+                reply_integer(call->reply, 0);
+                return;
+            }
+    for (uint32_t i = 1; i < call->argc; i += 2) {
+        database_set_string(call->db, call->argv[i], call_key_hash(call, i), call->argv[i + 1], false);
+        string_written(call, call->argv[i], "set");
+    }
+    if (only_if_none)
+        reply_integer(call->reply, 1);
+    else
+        reply_ok(call->reply);
+}
+
+static void mset_command(struct call *call)
+{
+    mset(call, false);
+}
+
+static void msetnx_command(struct call *call)
+{
+    mset(call, true);
+}
+
+/* --- APPEND, SETRANGE --- */
+
+static void append_command(struct call *call)
+{
+    struct record *r = call_find_write(call, 1);
+    struct bytes more = call->argv[2];
+    if (call_wrong_type(call, r, TYPE_STRING)) return;
+    size_t len = r ? record_string_len(r) : 0;
+    if (too_long(call, (uint64_t)len + more.len)) return;
+    if (!r) {
+        database_set_string(call->db, call->argv[1], call_key_hash(call, 1), more, false);
+    } else {
+        uint8_t *data;
+        database_string_resize(call->db, r, len + more.len, &data);
+        memcpy(data + len, more.ptr, more.len);
+    }
+    string_written(call, call->argv[1], "append");
+    reply_integer(call->reply, (int64_t)(len + more.len));
+}
+
+static void setrange_command(struct call *call)
+{
+    int64_t offset;
+    struct bytes patch = call->argv[3];
+    if (!call_arg_i64(call, 2, &offset, NULL)) return;
+    if (offset < 0) return reply_error(call->reply, "ERR offset is out of range");
+    struct record *r = call_find_write(call, 1);
+    if (call_wrong_type(call, r, TYPE_STRING)) return;
+    size_t len = r ? record_string_len(r) : 0;
+    if (!patch.len) return reply_integer(call->reply, (int64_t)len);
+    if (too_long(call, (uint64_t)offset + patch.len)) return;
+    size_t end = (size_t)offset + patch.len, needed = end > len ? end : len;
+    uint8_t *data;
+    if (!r) r = database_set_string_raw(call->db, call->argv[1], call_key_hash(call, 1), BYTES(""), false);
+    database_string_resize(call->db, r, needed, &data);
+    memcpy(data + offset, patch.ptr, patch.len);
+    string_written(call, call->argv[1], "setrange");
+    reply_integer(call->reply, (int64_t)needed);
+}
+
+/* --- counters --- */
+
+/* false: answered. An absent key counts as 0. */
+static bool counter_value(struct call *call, const struct record *r, int64_t *out)
+{
+    char scratch[I64_TEXT_MAX];
+    *out = 0;
+    if (!r) return true;
+    if (record_is_integer(r)) {
+        *out = record_integer(r);
+        return true;
+    }
+    if (parse_i64(record_string(r, scratch), out) == 0) return true;
+    reply_error(call->reply, "ERR value is not an integer or out of range");
+    return false;
+}
+
+static void increment(struct call *call, int64_t by)
+{
+    int64_t value;
+    struct record *r = call_find_write(call, 1);
+    if (call_wrong_type(call, r, TYPE_STRING) || !counter_value(call, r, &value)) return;
+    if (__builtin_add_overflow(value, by, &value))
+        return reply_error(call->reply, "ERR increment or decrement would overflow");
+    database_set_integer(call->db, call->argv[1], call_key_hash(call, 1), value, true);
+    string_written(call, call->argv[1], "incrby");
+    reply_integer(call->reply, value);
+}
+
+static void incr_command(struct call *call)
+{
+    increment(call, 1);
+}
+
+static void decr_command(struct call *call)
+{
+    increment(call, -1);
+}
+
+static void incrby_command(struct call *call)
+{
+    int64_t by;
+    if (call_arg_i64(call, 2, &by, NULL)) increment(call, by);
+}
+
+static void decrby_command(struct call *call)
+{
+    int64_t by;
+    if (!call_arg_i64(call, 2, &by, NULL)) return;
+    if (by == INT64_MIN) return reply_error(call->reply, "ERR decrement would overflow");
+    increment(call, -by);
+}
+
+/* The result travels, not the sum: floating point need not add up alike everywhere. */
+static void incrbyfloat_command(struct call *call)
+{
+    struct record *r = call_find_write(call, 1);
+    char scratch[I64_TEXT_MAX], text[LONG_DOUBLE_TEXT_MAX];
+    long double value = 0, by;
+    if (call_wrong_type(call, r, TYPE_STRING)) return;
+    if ((r && parse_long_double(record_string(r, scratch), &value)) || parse_long_double(call->argv[2], &by))
+        return reply_error(call->reply, "ERR value is not a valid float");
+    value += by;
+    if (isnan(value) || isinf(value)) return reply_error(call->reply, "ERR increment would produce NaN or Infinity");
+    struct bytes sum = bytes_make(text, format_long_double(text, value));
+    database_set_string(call->db, call->argv[1], call_key_hash(call, 1), sum, true);
+    string_written(call, call->argv[1], "incrbyfloat");
+    reply_bulk(call->reply, sum);
+    struct bytes argv[4] = {BYTES("SET"), call->argv[1], sum, BYTES("KEEPTTL")};
+    call_rewrite(call, call->db, 4, argv);
+}
+
+#define KEYS_EVERY_2(flags_)                                                                                           \
+    {                                                                                                                  \
+        {                                                                                                              \
+            .flags = (flags_), .index = 1, .last = -1, .step = 2                                                       \
+        }                                                                                                              \
+    }
+
+const struct command strings_commands[] = {
+    {"get", get_command, 2, CMD_READONLY | CMD_FAST, CAT_STRING, KEY_AT_1(KEY_RO | KEY_ACCESS),
+     .summary = "Returns the string at a key.", .since = "1.0.0", .group = "string", .complexity = "O(1)"},
+    {"set",
+     set_command,
+     -3,
+     CMD_WRITE | CMD_DENYOOM,
+     CAT_STRING,
+     {{.flags = KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE,
+       .index = 1,
+       .step = 1,
+       .notes = "RW and ACCESS due to the optional `GET` argument"}},
+     .summary = "Stores a string, whatever the key held before.",
+     .since = "1.0.0",
+     .group = "string",
+     .complexity = "O(1)"},
+    {"setnx", setnx_command, 3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING, KEY_AT_1(KEY_OW | KEY_INSERT),
+     .summary = "Stores a string if the key is absent.", .since = "1.0.0", .group = "string", .complexity = "O(1)"},
+    {"setex", setex_command, 4, CMD_WRITE | CMD_DENYOOM, CAT_STRING, KEY_AT_1(KEY_OW | KEY_UPDATE),
+     .summary = "Stores a string for so many seconds.", .since = "2.0.0", .group = "string", .complexity = "O(1)"},
+    {"psetex", psetex_command, 4, CMD_WRITE | CMD_DENYOOM, CAT_STRING, KEY_AT_1(KEY_OW | KEY_UPDATE),
+     .summary = "Stores a string for so many milliseconds.", .since = "2.6.0", .group = "string", .complexity = "O(1)"},
+    {"getset", getset_command, 3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING,
+     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .summary = "Stores a string and returns the one before.",
+     .since = "1.0.0", .group = "string", .complexity = "O(1)"},
+    {"getdel", getdel_command, 2, CMD_WRITE | CMD_FAST, CAT_STRING, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_DELETE),
+     .summary = "Returns the string at a key and deletes the key.", .since = "6.2.0", .group = "string",
+     .complexity = "O(1)"},
+    {"getex",
+     getex_command,
+     -2,
+     CMD_WRITE | CMD_FAST,
+     CAT_STRING,
+     {{.flags = KEY_RW | KEY_ACCESS | KEY_UPDATE,
+       .index = 1,
+       .step = 1,
+       .notes = "RW and UPDATE because it changes the TTL"}},
+     .summary = "Returns the string at a key and sets or clears its expiry.",
+     .since = "6.2.0",
+     .group = "string",
+     .complexity = "O(1)"},
+    {"strlen", strlen_command, 2, CMD_READONLY | CMD_FAST, CAT_STRING, KEY_AT_1(KEY_RO),
+     .summary = "Returns a string's length in bytes.", .since = "2.2.0", .group = "string", .complexity = "O(1)"},
+    {"mget",
+     mget_command,
+     -2,
+     CMD_READONLY | CMD_FAST,
+     CAT_STRING,
+     {{.flags = KEY_RO | KEY_ACCESS, .index = 1, .last = -1, .step = 1}},
+     .summary = "Returns the strings at several keys.",
+     .since = "1.0.0",
+     .group = "string",
+     .complexity = "O(N) with N keys"},
+    {"mset", mset_command, -3, CMD_WRITE | CMD_DENYOOM, CAT_STRING, KEYS_EVERY_2(KEY_OW | KEY_UPDATE),
+     .summary = "Stores several strings at once.", .since = "1.0.1", .group = "string",
+     .complexity = "O(N) with N keys"},
+    {"msetnx", msetnx_command, -3, CMD_WRITE | CMD_DENYOOM, CAT_STRING, KEYS_EVERY_2(KEY_OW | KEY_INSERT),
+     .summary = "Stores several strings if none of the keys exists.", .since = "1.0.1", .group = "string",
+     .complexity = "O(N) with N keys"},
+    {"append", append_command, 3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING, KEY_AT_1(KEY_RW | KEY_INSERT),
+     .summary = "Adds bytes at a string's end.", .since = "2.0.0", .group = "string", .complexity = "O(1) amortized"},
+    {"getrange", getrange_command, 4, CMD_READONLY, CAT_STRING, KEY_AT_1(KEY_RO | KEY_ACCESS),
+     .summary = "Returns a part of a string.", .since = "2.4.0", .group = "string",
+     .complexity = "O(N) with N bytes returned"},
+    {"substr", getrange_command, 4, CMD_READONLY, CAT_STRING, KEY_AT_1(KEY_RO | KEY_ACCESS),
+     .summary = "Returns a part of a string; GETRANGE's old name.", .since = "1.0.0", .group = "string",
+     .complexity = "O(N) with N bytes returned"},
+    {"setrange", setrange_command, 4, CMD_WRITE | CMD_DENYOOM, CAT_STRING, KEY_AT_1(KEY_RW | KEY_UPDATE),
+     .summary = "Overwrites a part of a string.", .since = "2.2.0", .group = "string",
+     .complexity = "O(N) with N bytes written"},
+    {"incr", incr_command, 2, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING,
+     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .summary = "Adds 1 to the integer at a key.", .since = "1.0.0",
+     .group = "string", .complexity = "O(1)"},
+    {"decr", decr_command, 2, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING,
+     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .summary = "Takes 1 from the integer at a key.", .since = "1.0.0",
+     .group = "string", .complexity = "O(1)"},
+    {"incrby", incrby_command, 3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING,
+     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .summary = "Adds to the integer at a key.", .since = "1.0.0",
+     .group = "string", .complexity = "O(1)"},
+    {"decrby", decrby_command, 3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING,
+     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .summary = "Takes from the integer at a key.", .since = "1.0.0",
+     .group = "string", .complexity = "O(1)"},
+    {"incrbyfloat", incrbyfloat_command, 3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING,
+     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .summary = "Adds to the decimal number at a key.", .since = "2.6.0",
+     .group = "string", .complexity = "O(1)"},
+    {"lcs",
+     lcs_command,
+     -3,
+     CMD_READONLY,
+     CAT_STRING,
+     {{.flags = KEY_RO | KEY_ACCESS, .index = 1, .last = 1, .step = 1}},
+     .summary = "Returns the longest common subsequence of two strings.",
+     .since = "7.0.0",
+     .group = "string",
+     .complexity = "O(N*M) with the strings' lengths"},
+    {.name = NULL},
+};

@@ -1,0 +1,22 @@
+/* The command families: one array of rows each, ending with a row without name, next to its handlers. */
+#ifndef SLIPSTREAM_COMMANDS_TABLES_H
+#define SLIPSTREAM_COMMANDS_TABLES_H
+
+#include "server/core/command.h"
+
+extern const struct command strings_commands[];
+extern const struct command keys_commands[];
+extern const struct command expire_commands[];
+extern const struct command scan_commands[];
+extern const struct command connection_commands[];
+extern const struct command client_commands[];
+extern const struct command pubsub_commands[];
+extern const struct command transaction_commands[];
+extern const struct command config_commands[];
+extern const struct command info_commands[];
+extern const struct command server_commands[];
+extern const struct command debug_commands[];
+extern const struct command command_commands[];
+extern const struct command replication_commands[];
+
+#endif

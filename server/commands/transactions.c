@@ -1,0 +1,64 @@
+/* MULTI, EXEC, DISCARD, WATCH, UNWATCH. What they mean is in core/transaction.c. */
+#include "server/commands/tables.h"
+#include "server/core/core.h"
+#include "server/core/transaction.h"
+
+static void multi_command(struct call *call)
+{
+    if (call->session->transaction) return reply_error(call->reply, "ERR MULTI calls can not be nested");
+    transaction_begin(call->session);
+    reply_ok(call->reply);
+}
+
+static void exec_command(struct call *call)
+{
+    if (!call->session->transaction) return reply_error(call->reply, "ERR EXEC without MULTI");
+    transaction_execute(call);
+}
+
+static void discard_command(struct call *call)
+{
+    if (!call->session->transaction) return reply_error(call->reply, "ERR DISCARD without MULTI");
+    transaction_discard(call->core->watches, call->session);
+    reply_ok(call->reply);
+}
+
+static void watch_command(struct call *call)
+{
+    if (call->session->transaction) return reply_error(call->reply, "ERR WATCH inside MULTI is not allowed");
+    if (!call->session->watch_broken) /* EXEC fails already: nothing more to watch for */
+        for (uint32_t i = 1; i < call->argc; i++)
+            watch_key(call->core->watches, call->session, call->db, call->argv[i], call->now_ms);
+    reply_ok(call->reply);
+}
+
+static void unwatch_command(struct call *call)
+{
+    watch_forget_all(call->core->watches, call->session);
+    reply_ok(call->reply);
+}
+
+#define ALWAYS (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY)
+
+const struct command transaction_commands[] = {
+    {"multi", multi_command, 1, ALWAYS, CAT_TRANSACTION, .summary = "Begins a transaction.", .since = "1.2.0",
+     .group = "transactions", .complexity = "O(1)"},
+    {"exec", exec_command, 1, CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SKIP_SLOWLOG, CAT_TRANSACTION,
+     .summary = "Runs the queued commands.", .since = "1.2.0", .group = "transactions",
+     .complexity = "that of the queued commands"},
+    {"discard", discard_command, 1, ALWAYS, CAT_TRANSACTION, .summary = "Drops the queued commands.", .since = "2.0.0",
+     .group = "transactions", .complexity = "O(N) with N queued commands"},
+    {"watch",
+     watch_command,
+     -2,
+     ALWAYS,
+     CAT_TRANSACTION,
+     {{.flags = KEY_RO, .index = 1, .last = -1, .step = 1}},
+     .summary = "Lets EXEC fail if one of the keys changes before it.",
+     .since = "2.2.0",
+     .group = "transactions",
+     .complexity = "O(1) per key"},
+    {"unwatch", unwatch_command, 1, ALWAYS, CAT_TRANSACTION, .summary = "Forgets all watched keys.", .since = "2.2.0",
+     .group = "transactions", .complexity = "O(1)"},
+    {.name = NULL},
+};

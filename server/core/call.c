@@ -1,0 +1,140 @@
+/* What every handler needs of its call: lookups in the caller's time and role, argument readers, effects. Server
+ * process. */
+#include "server/core/call.h"
+
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/base/number.h"
+#include "server/core/block_keys.h"
+#include "server/core/command_table.h"
+#include "server/core/core.h"
+#include "server/core/notify.h"
+#include "server/core/propagate.h"
+#include "server/core/session.h"
+#include "server/core/transaction.h"
+
+#include <stdio.h>
+
+static unsigned caller_flags(const struct call *call, unsigned flags)
+{
+    if (call->session->no_touch) flags |= LOOKUP_NO_TOUCH;
+    return call->from_master ? flags | LOOKUP_KEEP_EXPIRED : flags;
+}
+
+struct record *call_find(struct call *call, struct database *db, struct bytes key, unsigned lookup_flags)
+{
+    return database_find(db, key, key_hash(key), call->now_ms, caller_flags(call, lookup_flags));
+}
+
+struct record *call_find_read(struct call *call, uint32_t arg)
+{
+    struct record *r = database_find(call->db, call->argv[arg], call_key_hash(call, arg), call->now_ms,
+                                     caller_flags(call, LOOKUP_READ));
+    if (!r) call_event(call, NOTIFY_KEY_MISS, "keymiss", call->db, call->argv[arg]);
+    return r;
+}
+
+struct record *call_find_write(struct call *call, uint32_t arg)
+{
+    return database_find(call->db, call->argv[arg], call_key_hash(call, arg), call->now_ms,
+                         caller_flags(call, LOOKUP_WRITE));
+}
+
+bool call_wrong_type(struct call *call, const struct record *r, enum value_type type)
+{
+    if (!r || record_type(r) == type) return false;
+    reply_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
+    return true;
+}
+
+bool call_arg_i64(struct call *call, uint32_t arg, int64_t *out, const char *error)
+{
+    if (parse_i64(call->argv[arg], out) == 0) return true;
+    reply_error(call->reply, error ? error : "ERR value is not an integer or out of range");
+    return false;
+}
+
+bool call_arg_range(struct call *call, uint32_t arg, int64_t least, int64_t most, int64_t *out, const char *error)
+{
+    if (!call_arg_i64(call, arg, out, error)) return false;
+    if (*out >= least && *out <= most) return true;
+    if (error)
+        reply_error(call->reply, error);
+    else
+        reply_errorf(call->reply, "ERR value is out of range, value must between %lld and %lld", (long long)least,
+                     (long long)most);
+    return false;
+}
+
+bool call_arg_double(struct call *call, uint32_t arg, double *out, const char *error)
+{
+    if (parse_double(call->argv[arg], out) == 0) return true;
+    reply_error(call->reply, error ? error : "ERR value is not a valid float");
+    return false;
+}
+
+bool call_arg_is(const struct call *call, uint32_t arg, const char *word)
+{
+    return bytes_equal_nocase(call->argv[arg], word);
+}
+
+void call_syntax_error(struct call *call)
+{
+    reply_error(call->reply, "ERR syntax error");
+}
+
+static void upper_name(const struct call *call, char out[64])
+{
+    const struct command_entry *e = call->command->container ? call->command->container : call->command;
+    size_t n = 0;
+    for (const char *c = e->row->name; *c && n < 63; c++) out[n++] = (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
+    out[n] = 0;
+}
+
+void call_help(struct call *call, const char *const *lines)
+{
+    char name[64];
+    size_t count = 0;
+    upper_name(call, name);
+    while (lines[count]) count++;
+    reply_array(call->reply, count + 3);
+    char text[160];
+    snprintf(text, sizeof text, "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", name);
+    reply_simple(call->reply, text);
+    for (size_t i = 0; i < count; i++) reply_simple(call->reply, lines[i]);
+    reply_simple(call->reply, "HELP");
+    reply_simple(call->reply, "    Print this help.");
+}
+
+void call_unknown_subcommand(struct call *call)
+{
+    char name[64];
+    upper_name(call, name);
+    uint32_t shown = call->command->container || call->argc > 1 ? 1 : 0;
+    reply_errorf(call->reply, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
+                 (int)(call->argv[shown].len < 128 ? call->argv[shown].len : 128), (const char *)call->argv[shown].ptr,
+                 name);
+}
+
+void call_key_modified(struct call *call, struct database *db, struct bytes key)
+{
+    watch_key_touched(call->core->watches, database_index(db), key);
+    if (unlikely(block_keys_any(call->core->block_keys)))
+        block_keys_touched(call->core->block_keys, database_index(db), key);
+}
+
+void call_event(struct call *call, enum notify_class class_, const char *event, struct database *db, struct bytes key)
+{
+    notify_key_event(call->core, class_, event, database_index(db), key);
+}
+
+void call_rewrite(struct call *call, struct database *db, uint32_t argc, const struct bytes *argv)
+{
+    call->rewritten = true;
+    if (!call->from_master) propagate_command(call->core->propagation, database_index(db), argc, argv);
+}
+
+void call_rewrite_nothing(struct call *call)
+{
+    call->rewritten = true;
+}

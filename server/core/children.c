@@ -1,0 +1,185 @@
+/* Forked children, in the server process (and the first steps inside the child).
+ *
+ * A child is a snapshot of the server's memory with a job. It must not disturb the server: it gives up every descriptor
+ * of the loop at once, is the first to go when memory runs out, and dies when its server does. Its end is seen through
+ * a pidfd on the loop, or by cron where the kernel has none. */
+#include "server/core/children.h"
+
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/core/core.h"
+#include "server/core/stats.h"
+#include "server/keyspace/keyspace.h"
+#include "server/net/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct children {
+    struct core *core;
+    struct child_job job; /* purpose CHILD_NONE: nothing runs */
+    pid_t pid;
+    bool dismissed; /* we told it that nobody needs it */
+    int64_t started_ms;
+    int pidfd;
+    struct loop_watch *watch;
+    struct child_progress *progress; /* shared with the child */
+    uint64_t last_cow_bytes[CHILD_AOF_REWRITE + 1];
+};
+
+struct children *children_new(struct core *core)
+{
+    struct children *c = mem_calloc(1, sizeof *c);
+    c->core = core;
+    c->pidfd = -1;
+    c->progress = mmap(NULL, sizeof *c->progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(c->progress != MAP_FAILED);
+    return c;
+}
+
+/* --- in the child --- */
+
+static void not_needed(int signal)
+{
+    (void)signal;
+    _exit(255);
+}
+
+static void raise_oom_score(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    ssize_t ignored = write(fd, "800", 3); /* refused in some containers: then the kernel's own judgement stays */
+    (void)ignored;
+    close(fd);
+}
+
+static uint64_t private_dirty_bytes(void)
+{
+    FILE *f = fopen("/proc/self/smaps_rollup", "re");
+    char line[256];
+    uint64_t kib = 0;
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "Private_Dirty: %lu kB", &kib) == 1) break;
+    if (f) fclose(f);
+    return kib * 1024;
+}
+
+_Noreturn static void run_child(struct children *c, const struct child_job *job, pid_t server)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != server) _exit(255);
+    struct sigaction quiet = {.sa_handler = not_needed};
+    sigaction(SIGUSR1, &quiet, NULL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_IGN); /* Ctrl-C is for the server, which decides about its child */
+    log_set_role('C');
+    raise_oom_score();
+    loop_abandon_in_child(c->core->loop);
+    int code = job->body(job->arg);
+    c->progress->cow_bytes = private_dirty_bytes();
+    if (code == 0) log_notice("Fork CoW for RDB: current %llu MB", (unsigned long long)(c->progress->cow_bytes >> 20));
+    _exit(code);
+}
+
+void child_report_keys(struct children *c, uint64_t keys_done)
+{
+    c->progress->keys_done = keys_done;
+}
+
+/* --- in the server --- */
+
+static void pidfd_ready(void *arg, int events)
+{
+    (void)events;
+    children_reap(arg);
+}
+
+static void watch_child(struct children *c)
+{
+    c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+    if (c->pidfd >= 0) c->watch = loop_watch_start(c->core->loop, c->pidfd, LOOP_READABLE, pidfd_ready, c);
+}
+
+int children_start(struct children *c, const struct child_job *job)
+{
+    if (c->job.purpose != CHILD_NONE) {
+        errno = EBUSY;
+        return -1;
+    }
+    *c->progress = (struct child_progress){0};
+    for (int i = 0; i < keyspace_databases(c->core->keyspace); i++)
+        c->progress->keys_total += database_size(keyspace_database(c->core->keyspace, i));
+    pid_t server = getpid();
+    int64_t before_us = clock_monotonic_us();
+    pid_t pid = fork();
+    if (pid < 0) return -1;
+    if (pid == 0) run_child(c, job, server);
+    c->core->stats->latest_fork_us = (uint64_t)(clock_monotonic_us() - before_us);
+    c->core->stats->total_forks++;
+    c->job = *job;
+    c->pid = pid;
+    c->dismissed = false;
+    c->started_ms = clock_wall_ms();
+    keyspace_set_snapshot_running(c->core->keyspace, true);
+    watch_child(c);
+    return 0;
+}
+
+enum child_purpose children_running(const struct children *c)
+{
+    return c->job.purpose;
+}
+
+pid_t children_pid(const struct children *c)
+{
+    return c->job.purpose == CHILD_NONE ? -1 : c->pid;
+}
+
+int64_t children_started_ms(const struct children *c)
+{
+    return c->started_ms;
+}
+
+void children_kill(struct children *c)
+{
+    if (c->job.purpose == CHILD_NONE) return;
+    c->dismissed = true;
+    kill(c->pid, SIGUSR1);
+}
+
+void children_reap(struct children *c)
+{
+    int status;
+    if (c->job.purpose == CHILD_NONE || waitpid(c->pid, &status, WNOHANG) != c->pid) return;
+    if (c->watch) loop_watch_stop(c->watch);
+    if (c->pidfd >= 0) close(c->pidfd);
+    c->watch = NULL;
+    c->pidfd = -1;
+    c->last_cow_bytes[c->job.purpose] = c->progress->cow_bytes;
+    keyspace_set_snapshot_running(c->core->keyspace, false);
+    struct child_job job = c->job;
+    c->job.purpose = CHILD_NONE;
+    int signal = c->dismissed ? SIGUSR1 : WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    job.ended(job.arg, WIFEXITED(status) && WEXITSTATUS(status) == 0, signal);
+}
+
+const struct child_progress *children_progress(const struct children *c)
+{
+    return c->progress;
+}
+
+uint64_t children_last_cow_bytes(const struct children *c, enum child_purpose purpose)
+{
+    return c->last_cow_bytes[purpose];
+}

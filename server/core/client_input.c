@@ -1,0 +1,208 @@
+/* From a client's bytes to running commands, in the server process.
+ *
+ * Bytes are parsed where the loop received them; only what does not end a request is kept. Pipelined requests are taken
+ * in batches (core/request_batch.h).
+ *
+ * Invariant: c->request is fresh, or holds the progress of the one request that c->query begins with. */
+#include "server/core/clients_parts.h"
+
+#include "server/base/alloc.h"
+#include "server/base/log.h"
+#include "server/core/blocking.h"
+#include "server/core/core.h"
+#include "server/core/settings.h"
+#include "server/core/stats.h"
+
+#define KEEP_EXACT_BYTES (32 * 1024) /* a bulk larger than this gets a buffer of just its size */
+
+bool client_may_run(const struct client *c)
+{
+    return !c->close_asap && !c->close_after_reply && !c->handed_over && !c->session.blocked;
+}
+
+static struct resp_limits limits_of(const struct client *c)
+{
+    const struct net_settings *net = &c->core->settings->net;
+    bool trusted = c->session.authenticated;
+    return (struct resp_limits){
+        .max_bulk_bytes = net->max_bulk_bytes,
+        .max_multibulk = trusted ? INT32_MAX : 10,
+        .max_unauth_bulk = trusted ? 0 : 16384,
+        .max_inline_bytes = 64 * 1024,
+    };
+}
+
+static void protocol_error(struct client *c, const char *error)
+{
+    log_verbose("Protocol error (%s) from client id %llu", error, (unsigned long long)c->session.id);
+    reply_errorf(&c->session.reply, "ERR %s", error);
+    stats_count_error(c->core->stats, "ERR");
+    client_close_after_reply(c);
+}
+
+/* CLIENT REPLY SKIP silences exactly the command behind it. */
+static void step_reply_skip(struct session *s)
+{
+    if (s->reply_skip_next) {
+        s->reply_skip_next = false;
+        s->reply_skip = s->reply.muted = true;
+    } else if (s->reply_skip) {
+        s->reply_skip = false;
+        s->reply.muted = s->reply_off;
+    }
+}
+
+static bool held(const struct session *s)
+{
+    return s->blocked && s->blocked->kind == BLOCKED_PAUSE;
+}
+
+/* Runs parsed requests in order; returns the bytes of those that ran. */
+static size_t run_batch(struct client *c, struct request_batch *batch)
+{
+    size_t done = 0;
+    dispatch_chain_start();
+    for (size_t i = 0; i < batch->count && client_may_run(c); i++) {
+        if (batch->prepared[i].argc) {
+            dispatch_request(c->core, &c->session, &batch->prepared[i]);
+            if (held(&c->session)) break; /* the request itself is what waits */
+            step_reply_skip(&c->session);
+        }
+        done += batch->bytes[i];
+    }
+    return done;
+}
+
+/* One request at a time, for clients served in the middle of another client's command (loading). */
+static size_t run_single(struct client *c, const uint8_t *input, size_t len, enum resp_status *status)
+{
+    struct resp_limits limits = limits_of(c);
+    size_t consumed = 0;
+    *status = resp_request_read(&c->request, input, len, &limits, &consumed);
+    if (*status != RESP_COMPLETE) return 0;
+    struct dispatch_request p = {.argc = c->request.argc, .argv = c->request.argv, .raw = c->request.raw};
+    if (!p.argc) return consumed;
+    dispatch_prepare(c->core, &c->session, &p);
+    dispatch_chain_start();
+    dispatch_request(c->core, &c->session, &p);
+    if (held(&c->session)) return 0;
+    step_reply_skip(&c->session);
+    return consumed;
+}
+
+/* Returns the bytes consumed: whole requests that ran. */
+static size_t process(struct client *c, const uint8_t *input, size_t len)
+{
+    struct clients *all = c->core->clients;
+    enum resp_status status = RESP_COMPLETE;
+    size_t at = 0;
+    bool batched = !all->batch_busy;
+    c->running = true;
+    all->batch_busy = true;
+    while (at < len && status == RESP_COMPLETE && client_may_run(c)) {
+        if (!batched) {
+            at += run_single(c, input + at, len - at, &status);
+            continue;
+        }
+        struct resp_limits limits = limits_of(c);
+        status = request_batch_read(&all->batch, c->core, &c->session, &c->request, &limits, input + at, len - at);
+        at += run_batch(c, &all->batch);
+    }
+    if (batched) all->batch_busy = false;
+    c->running = false;
+    if (status == RESP_ERROR && client_may_run(c)) protocol_error(c, c->request.error);
+    if (at < len && !client_may_run(c)) { /* stopped early: what was read ahead is read again later */
+        resp_request_free(&c->request);
+        resp_request_init(&c->request);
+    }
+    return at;
+}
+
+static void keep(struct client *c, const uint8_t *data, size_t len)
+{
+    if (!len) return;
+    size_t needed = c->query_len + len, capacity = c->query_capacity;
+    if (needed > capacity) {
+        size_t wanted = c->request.wanted;
+        capacity = wanted > needed && wanted > KEEP_EXACT_BYTES ? wanted : needed * 2;
+        c->query = mem_realloc(c->query, capacity);
+        c->query_capacity = capacity;
+    }
+    memcpy(c->query + c->query_len, data, len);
+    c->query_len = needed;
+    if (needed > c->query_peak) c->query_peak = needed;
+}
+
+static bool over_limit(struct client *c)
+{
+    if (c->query_len <= c->core->settings->net.query_buffer_limit_bytes) return false;
+    log_warning("Closing client that reached max query buffer length: id=%llu qbuf=%zu",
+                (unsigned long long)c->session.id, c->query_len);
+    c->core->stats->client_query_buffer_limit_disconnections++;
+    client_close(c);
+    return true;
+}
+
+/* A running command may read more of this client's bytes meanwhile, so the buffer being parsed is taken out first. */
+void client_run_kept(struct client *c)
+{
+    if (!c->query || c->running || !client_may_run(c)) return;
+    uint8_t *input = c->query;
+    size_t len = c->query_len, capacity = c->query_capacity;
+    c->query = NULL;
+    c->query_len = c->query_capacity = 0;
+    size_t done = process(c, input, len);
+    if (c->close_asap || done == len) {
+        mem_free(input);
+    } else if (!c->query) {
+        memmove(input, input + done, len - done);
+        c->query = input;
+        c->query_len = len - done;
+        c->query_capacity = capacity;
+    } else { /* more arrived behind it */
+        uint8_t *later = c->query;
+        size_t later_len = c->query_len;
+        c->query = NULL;
+        c->query_len = c->query_capacity = 0;
+        keep(c, input + done, len - done);
+        keep(c, later, later_len);
+        mem_free(input);
+        mem_free(later);
+    }
+    if (!c->close_asap) client_wrote(c);
+}
+
+void client_received(struct client *c, const uint8_t *data, size_t len)
+{
+    if (c->close_asap || c->close_after_reply) return;
+    c->net_in += len;
+    c->core->stats->net_input_bytes += len;
+    c->last_interaction_ms = loop_wall_ms(c->core->loop);
+    if (c->query || c->running || !client_may_run(c)) {
+        keep(c, data, len);
+        if (!over_limit(c)) client_run_kept(c);
+        return;
+    }
+    size_t done = process(c, data, len);
+    if (c->close_asap) return;
+    if (c->query) { /* a turn inside the command received more: it belongs behind this rest */
+        uint8_t *later = c->query;
+        size_t later_len = c->query_len;
+        c->query = NULL;
+        c->query_len = c->query_capacity = 0;
+        keep(c, data + done, len - done);
+        keep(c, later, later_len);
+        mem_free(later);
+    } else {
+        keep(c, data + done, len - done);
+    }
+    if (!over_limit(c)) client_wrote(c);
+}
+
+void client_input_free(struct client *c)
+{
+    mem_free(c->query);
+    c->query = NULL;
+    c->query_len = c->query_capacity = 0;
+    resp_request_free(&c->request);
+}

@@ -1,0 +1,80 @@
+/* MONITOR: every command, as it is run, to those who watch. Server process. */
+#include "server/core/clients_parts.h"
+
+#include "server/base/clock.h"
+#include "server/core/core.h"
+
+#include <stdio.h>
+
+bool clients_have_monitors(const struct clients *c)
+{
+    return c->monitors > 0;
+}
+
+void client_become_monitor(struct client *c)
+{
+    if (c->monitor) return;
+    c->monitor = true;
+    c->core->clients->monitors++;
+}
+
+void client_stop_monitor(struct client *c)
+{
+    if (!c->monitor) return;
+    c->monitor = false;
+    c->core->clients->monitors--;
+}
+
+/* As Redis prints arguments: quoted, with \n \r \t \a \b, \" and \\ and \xHH for what is not printable. */
+static void add_quoted(struct outq *line, struct bytes text)
+{
+    static const char hex[] = "0123456789abcdef";
+    outq_append(line, "\"", 1);
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        const char *named = c ? strchr("\nn\rr\tt\aa\bb\\\\\"\"", c) : NULL;
+        char escaped[4] = {'\\', 'x', hex[c >> 4], hex[c & 15]};
+        if (named) {
+            escaped[1] = named[1];
+            outq_append(line, escaped, 2);
+        } else if (c < 32 || c > 126) {
+            outq_append(line, escaped, 4);
+        } else {
+            outq_append(line, &c, 1);
+        }
+    }
+    outq_append(line, "\"", 1);
+}
+
+static void describe_call(struct session *from, uint32_t argc, const struct bytes *argv, struct outq *line)
+{
+    char peer[ADDRESS_TEXT_MAX] = "lua", head[ADDRESS_TEXT_MAX + 64];
+    int64_t now_us = clock_wall_us();
+    if (from->client) address_text(from->client->unix_socket ? &from->client->local : &from->client->peer, peer);
+    int len = snprintf(head, sizeof head, "+%lld.%06lld [%d %s%s]", (long long)(now_us / 1000000),
+                       (long long)(now_us % 1000000), database_index(from->db),
+                       from->client && from->client->unix_socket ? "unix:" : "", peer);
+    outq_append(line, head, (size_t)len);
+    for (uint32_t i = 0; i < argc; i++) {
+        outq_append(line, " ", 1);
+        add_quoted(line, argv[i]);
+    }
+    outq_append(line, "\r\n", 2);
+}
+
+void clients_feed_monitors(struct core *core, struct session *from, uint32_t argc, const struct bytes *argv)
+{
+    struct outq line = {0};
+    describe_call(from, argc, argv, &line);
+    list_each(&core->clients->all, node)
+    {
+        struct client *c = list_entry(node, struct client, node);
+        if (!c->monitor || c->close_asap || c->session.reply.muted) continue;
+        for (const struct outq_chunk *chunk = line.head; chunk; chunk = chunk->next) {
+            size_t filled = chunk == line.tail ? (size_t)(line.cursor - chunk->data) : chunk->filled;
+            outq_append(c->session.reply.out, chunk->data, filled);
+        }
+        client_wake(c);
+    }
+    outq_clear(&line);
+}

@@ -1,0 +1,310 @@
+/* Clients from accept to close, in the server process.
+ *
+ * Closing is never immediate: a client may be closed while its own command runs, or while somebody walks the
+ * subscribers of a channel. client_close() makes it deaf and mute and puts it among the dead; the dead are freed before
+ * the loop sleeps. */
+#include "server/core/clients_parts.h"
+
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/base/log.h"
+#include "server/core/blocking.h"
+#include "server/core/core.h"
+#include "server/core/settings.h"
+#include "server/core/stats.h"
+#include "server/net/address.h"
+#include "repl/replication.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define LIMITS_LOOK_BYTES (32 * 1024) /* output below this is never over a limit worth looking at */
+
+static void on_data(struct conn *conn, const uint8_t *data, size_t len)
+{
+    client_received(conn_owner(conn), data, len);
+}
+
+static void cut_off(struct client *c)
+{
+    c->conn = NULL;
+    c->session.reply.out = &c->nowhere;
+    c->session.reply.muted = true;
+}
+
+static void on_closed(struct conn *conn, int error)
+{
+    struct client *c = conn_owner(conn);
+    (void)error;
+    cut_off(c);
+    client_close(c);
+}
+
+static const struct conn_events client_events = {.data = on_data, .closed = on_closed};
+
+struct clients *clients_new(struct core *core)
+{
+    struct clients *c = mem_calloc(1, sizeof *c);
+    c->core = core;
+    list_init(&c->all);
+    list_init(&c->woken);
+    list_init(&c->dead);
+    request_batch_init(&c->batch);
+    return c;
+}
+
+static void turn_away(int fd, const char *text)
+{
+    ssize_t ignored = write(fd, text, strlen(text)); /* best effort, the socket is fresh and empty */
+    (void)ignored;
+    close(fd);
+}
+
+static bool protected_from(struct core *core, const struct address *peer)
+{
+    return core->settings->net.protected_mode && !core->settings->net.requirepass && !address_is_loopback(peer);
+}
+
+static const char denied_text[] =
+    "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
+    "default "
+    "user. In this mode connections are only accepted from the loopback interface. If you want to connect from "
+    "external "
+    "computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the "
+    "command "
+    "'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server "
+    "is "
+    "running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to "
+    "make "
+    "this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis "
+    "configuration "
+    "file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server "
+    "manually just for testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication "
+    "password "
+    "for the default user. NOTE: You only need to do one of the above things in order for the server to start "
+    "accepting "
+    "connections from the outside.\r\n";
+
+static void client_add(struct core *core, int fd, bool unix_socket, const struct address *peer)
+{
+    struct clients *all = core->clients;
+    struct client *c = mem_calloc(1, sizeof *c);
+    c->core = core;
+    c->unix_socket = unix_socket;
+    c->peer = *peer;
+    c->created_ms = c->last_interaction_ms = loop_wall_ms(core->loop);
+    resp_request_init(&c->request);
+    c->conn = conn_open(core->loop, fd, &client_events, c);
+    conn_local_address(c->conn, &c->local);
+    session_init(&c->session, core, SESSION_CLIENT, conn_output(c->conn));
+    c->session.client = c;
+    if (!unix_socket) {
+        conn_set_nodelay(c->conn, true);
+        if (core->settings->net.tcp_keepalive_s) conn_set_keepalive(c->conn, core->settings->net.tcp_keepalive_s);
+    }
+    list_push_back(&all->all, &c->node);
+    *map_slot(&all->by_id, bytes_make(&c->session.id, sizeof c->session.id)) = c;
+    core->stats->connections_received++;
+}
+
+void clients_accept(struct core *core, int fd, bool unix_socket)
+{
+    struct address peer = {.len = sizeof peer.storage};
+    if (getpeername(fd, (struct sockaddr *)&peer.storage, &peer.len)) {
+        close(fd);
+        return;
+    }
+    if (core->clients->all.count >= core->settings->net.max_clients) {
+        core->stats->connections_rejected++;
+        turn_away(fd, "-ERR max number of clients reached\r\n");
+        return;
+    }
+    if (!unix_socket && protected_from(core, &peer)) {
+        core->stats->connections_rejected++;
+        turn_away(fd, denied_text);
+        return;
+    }
+    client_add(core, fd, unix_socket, &peer);
+}
+
+struct client *clients_find(struct clients *c, uint64_t id)
+{
+    return map_get(&c->by_id, bytes_make(&id, sizeof id));
+}
+
+size_t clients_count(const struct clients *c)
+{
+    return c->all.count;
+}
+
+struct list *clients_all(struct clients *c)
+{
+    return &c->all;
+}
+
+enum client_class client_class(const struct client *c)
+{
+    if (c->replica) return CLIENT_REPLICA;
+    return session_subscriptions(&c->session) + c->session.shard_channels.count ? CLIENT_PUBSUB : CLIENT_NORMAL;
+}
+
+size_t clients_count_class(const struct clients *c, enum client_class class_)
+{
+    size_t count = 0;
+    list_each(&c->all, node) count += client_class(list_entry(node, struct client, node)) == class_;
+    return count;
+}
+
+/* --- closing --- */
+
+void client_close(struct client *c)
+{
+    struct clients *all = c->core->clients;
+    if (c->close_asap) return;
+    c->close_asap = true;
+    if (c->woken) list_remove(&all->woken, &c->pending);
+    c->woken = false;
+    list_push_back(&all->dead, &c->pending);
+}
+
+void client_close_after_reply(struct client *c)
+{
+    c->close_after_reply = true;
+}
+
+static void client_free(struct client *c)
+{
+    struct clients *all = c->core->clients;
+    list_remove(&all->dead, &c->pending);
+    if (all->cron_position == &c->node) all->cron_position = c->node.next;
+    list_remove(&all->all, &c->node);
+    map_remove(&all->by_id, bytes_make(&c->session.id, sizeof c->session.id));
+    client_stop_monitor(c);
+    if (c->conn) conn_close(c->conn);
+    cut_off(c);
+    session_release(c->core, &c->session);
+    client_input_free(c);
+    outq_clear(&c->nowhere);
+    mem_free(c->hello);
+    mem_free(c);
+}
+
+void client_hand_over(struct client *c, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg)
+{
+    struct conn *conn = c->conn;
+    c->handed_over = true;
+    cut_off(c);
+    conn_detach(conn, detached, arg);
+}
+
+/* --- output --- */
+
+static bool over_output_limit(struct client *c, size_t unsent)
+{
+    const struct output_limit *limit = &c->core->settings->net.output_limits[client_class(c)];
+    if (limit->hard_bytes && unsent > limit->hard_bytes) return true;
+    if (!limit->soft_bytes || unsent <= limit->soft_bytes) {
+        c->soft_limit_since_ms = 0;
+        return false;
+    }
+    int64_t now_ms = loop_wall_ms(c->core->loop);
+    if (!c->soft_limit_since_ms) c->soft_limit_since_ms = now_ms;
+    return now_ms - c->soft_limit_since_ms > (int64_t)limit->soft_s * 1000;
+}
+
+static void check_output_limit(struct client *c)
+{
+    size_t unsent = conn_unsent(c->conn);
+    if (unsent > c->core->clients->biggest_output) c->core->clients->biggest_output = unsent;
+    if (!over_output_limit(c, unsent)) return;
+    log_warning("Client id=%llu scheduled to be closed ASAP for overcoming of output buffer limits: %zu bytes unsent.",
+                (unsigned long long)c->session.id, unsent);
+    c->core->stats->client_output_buffer_limit_disconnections++;
+    client_close(c);
+}
+
+void client_wrote(struct client *c)
+{
+    if (!c->conn || c->close_asap) return;
+    if (c->close_after_reply) {
+        struct conn *conn = c->conn;
+        cut_off(c);
+        conn_close_after_flush(conn);
+        client_close(c);
+        return;
+    }
+    conn_flush(c->conn);
+    if (conn_unsent(c->conn) > LIMITS_LOOK_BYTES) check_output_limit(c);
+}
+
+void client_wake(struct client *c)
+{
+    if (c->close_asap || c->running) return;
+    client_wrote(c);
+    if (!c->query || c->woken || c->close_asap) return;
+    c->woken = true;
+    list_push_back(&c->core->clients->woken, &c->pending);
+}
+
+/* --- per turn and per tick --- */
+
+void clients_before_sleep(struct clients *all)
+{
+    struct list_node *node;
+    while ((node = list_first(&all->woken))) {
+        struct client *c = list_entry(node, struct client, pending);
+        list_remove(&all->woken, node);
+        c->woken = false;
+        client_run_kept(c);
+    }
+    list_each(&all->dead, dead)
+    {
+        struct client *c = list_entry(dead, struct client, pending);
+        if (!c->running) client_free(c);
+    }
+}
+
+static void close_idle(struct client *c, int64_t now_ms)
+{
+    int timeout_s = c->core->settings->net.timeout_s;
+    if (!timeout_s || c->replica || c->session.blocked || client_class(c) == CLIENT_PUBSUB) return;
+    if (now_ms - c->last_interaction_ms <= (int64_t)timeout_s * 1000) return;
+    log_verbose("Closing idle client");
+    client_close(c);
+}
+
+static void client_cron(struct client *c, int64_t now_ms)
+{
+    if (c->close_asap) return;
+    close_idle(c, now_ms);
+    if (c->conn && !c->close_asap && c->soft_limit_since_ms) check_output_limit(c);
+    if (c->query_len > c->core->clients->biggest_input) c->core->clients->biggest_input = c->query_len;
+}
+
+/* Every client about once a second, a slice each tick. */
+void clients_cron(struct clients *all, int64_t now_ms)
+{
+    size_t slice = all->all.count / (size_t)(all->core->settings->server.hz) + 5;
+    if (slice > all->all.count) slice = all->all.count;
+    while (slice--) {
+        if (!all->cron_position || all->cron_position == &all->all.head) all->cron_position = all->all.head.next;
+        if (all->cron_position == &all->all.head) return;
+        struct client *c = list_entry(all->cron_position, struct client, node);
+        all->cron_position = all->cron_position->next;
+        client_cron(c, now_ms);
+    }
+}
+
+size_t clients_output_memory(const struct clients *c, uint64_t *biggest_input, uint64_t *biggest_output)
+{
+    size_t total = 0;
+    list_each(&c->all, node)
+    {
+        const struct client *one = list_entry(node, struct client, node);
+        if (one->conn) total += outq_memory(conn_output(one->conn));
+        total += one->query_capacity + sizeof *one;
+    }
+    *biggest_input = c->biggest_input;
+    *biggest_output = c->biggest_output;
+    return total;
+}

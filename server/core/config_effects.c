@@ -1,0 +1,48 @@
+/* What must happen when a directive changes at run time, beyond its value. Server process. */
+#include "server/base/log.h"
+#include "server/core/clients.h"
+#include "server/core/config.h"
+#include "server/core/core.h"
+#include "server/core/ports.h"
+#include "server/core/process.h"
+
+#include <stdio.h>
+
+static int apply_ports(struct core *core, char error[256])
+{
+    if (ports_reopen_tcp(core) == 0) return 0;
+    snprintf(error, 256, "Unable to listen on this port. Check server logs.");
+    return -1;
+}
+
+static int apply_bind(struct core *core, char error[256])
+{
+    if (ports_reopen_tcp(core) == 0) return 0;
+    snprintf(error, 256, "Failed to bind to specified addresses.");
+    return -1;
+}
+
+static int apply_max_clients(struct core *core, char error[256])
+{
+    unsigned asked = core->settings->net.max_clients, granted = asked;
+    process_raise_descriptor_limit(&granted);
+    if (granted == asked) return 0;
+    snprintf(error, 256, "The operating system is not able to handle the specified number of clients, try with %u",
+             granted);
+    return -1;
+}
+
+static int apply_log_level(struct core *core, char error[256])
+{
+    (void)error;
+    log_set_level(core->settings->server.loglevel);
+    return 0;
+}
+
+void config_apply_hooks(struct config *c)
+{
+    config_on_change(c, "port", apply_ports);
+    config_on_change(c, "bind", apply_bind);
+    config_on_change(c, "maxclients", apply_max_clients);
+    config_on_change(c, "loglevel", apply_log_level);
+}

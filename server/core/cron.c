@@ -1,0 +1,105 @@
+/* The server's own clockwork, on the loop's thread: `hz` times a second, and before each sleep. */
+#include "server/core/cron.h"
+
+#include "repl/replication.h"
+#include "server/base/alloc.h"
+#include "server/base/clock.h"
+#include "server/core/block_keys.h"
+#include "server/core/blocking.h"
+#include "server/core/children.h"
+#include "server/core/clients.h"
+#include "server/core/core.h"
+#include "server/core/lifecycle.h"
+#include "server/core/persistence.h"
+#include "server/core/settings.h"
+#include "server/core/stats.h"
+#include "server/keyspace/keyspace.h"
+#include "server/net/loop.h"
+
+#define TENTH_MS           100
+#define EXPIRE_CYCLE_SHARE 4 /* the active expiry cycle may take a quarter of the time between two ticks */
+
+struct clockwork {
+    struct core *core;
+    int64_t last_tenth_ms;
+    struct loop_timer *deadline; /* the next blocked session's, when it comes before the next tick */
+    int64_t deadline_ms;
+};
+
+static void sample_rates(struct stats *s)
+{
+    int64_t now_us = clock_monotonic_us();
+    stats_sample(&s->ops, s->commands_processed, now_us);
+    stats_sample(&s->input, s->net_input_bytes, now_us);
+    stats_sample(&s->output, s->net_output_bytes, now_us);
+    stats_sample(&s->repl_input, s->net_repl_input_bytes, now_us);
+    stats_sample(&s->repl_output, s->net_repl_output_bytes, now_us);
+}
+
+static void tenth_of_second(struct core *core, int64_t now_ms)
+{
+    sample_rates(core->stats);
+    mem_note_peak();
+    children_reap(core->children);
+    persistence_cron(core, now_ms);
+    replication_cron(core->replication, now_ms);
+    lifecycle_cron(core, now_ms);
+}
+
+static int64_t tick(void *arg)
+{
+    struct clockwork *w = arg;
+    struct core *core = w->core;
+    int64_t now_ms = loop_wall_ms(core->loop), period_ms = 1000 / core->settings->server.hz;
+    core->lifecycle->cron_loops++;
+    keyspace_set_clock(core->keyspace, now_ms);
+    clients_cron(core->clients, now_ms);
+    if (!persistence_state(core)->loading)
+        keyspace_expire_cycle(core->keyspace, now_ms, period_ms * 1000 / EXPIRE_CYCLE_SHARE);
+    if (now_ms - w->last_tenth_ms >= TENTH_MS || now_ms < w->last_tenth_ms) {
+        w->last_tenth_ms = now_ms;
+        tenth_of_second(core, now_ms);
+    }
+    return period_ms;
+}
+
+static int64_t deadline_due(void *arg)
+{
+    struct clockwork *w = arg;
+    w->deadline = NULL;
+    return LOOP_TIMER_DONE; /* waking up was all: before_sleep does the work */
+}
+
+/* Waiting sessions have deadlines in milliseconds; ticks are coarser. */
+static void wake_for_deadline(struct clockwork *w)
+{
+    int64_t next_ms = blocking_next_deadline_ms(w->core->blocking);
+    if (w->deadline && next_ms == w->deadline_ms) return;
+    if (w->deadline) loop_timer_cancel(w->deadline);
+    w->deadline = NULL;
+    if (!next_ms) return;
+    int64_t delay_ms = next_ms - loop_wall_ms(w->core->loop);
+    w->deadline = loop_timer_start(w->core->loop, delay_ms > 0 ? delay_ms : 0, deadline_due, w);
+    w->deadline_ms = next_ms;
+}
+
+static void before_sleep(void *arg)
+{
+    struct clockwork *w = arg;
+    struct core *core = w->core;
+    int64_t now_ms = loop_wall_ms(core->loop);
+    blocking_expire(core->blocking, now_ms);
+    if (block_keys_pending(core->block_keys)) block_keys_serve(core); /* keys that went by themselves */
+    clients_end_pauses(core->clients, now_ms);
+    clients_before_sleep(core->clients);
+    replication_before_sleep(core->replication);
+    wake_for_deadline(w);
+}
+
+void cron_start(struct core *core)
+{
+    struct clockwork *w = mem_calloc(1, sizeof *w);
+    w->core = core;
+    loop_set_before_sleep(core->loop, before_sleep, w);
+    loop_timer_start(core->loop, 0, tick, w);
+}

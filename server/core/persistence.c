@@ -1,0 +1,242 @@
+/* Saving and loading, in the server process: when, and what the server says meanwhile. The bytes are rdb/'s. */
+#include "server/core/persistence.h"
+
+#include "repl/replication.h"
+#include "server/base/alloc.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/core/children.h"
+#include "server/core/core.h"
+#include "server/core/lifecycle.h"
+#include "server/core/propagate.h"
+#include "server/core/settings.h"
+#include "server/net/loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#define RETRY_AFTER_FAILURE_S 5
+#define LOADING_TURN_MS       20 /* between loop turns while loading: a PING then waits about this long at most */
+
+struct persistence {
+    struct persistence_state state;
+    uint64_t changes_at_fork;
+    int64_t last_try_s;
+    int64_t bgsave_started_s;
+    int64_t last_loading_turn_us;
+};
+
+struct persistence *persistence_new(struct core *core)
+{
+    (void)core;
+    struct persistence *p = mem_calloc(1, sizeof *p);
+    p->state.last_save_s = clock_wall_ms() / 1000;
+    p->state.last_bgsave_duration_s = -1;
+    p->state.last_bgsave_ok = true;
+    return p;
+}
+
+struct persistence_state *persistence_state(const struct core *core)
+{
+    return &core->persistence->state;
+}
+
+void persistence_changed(struct core *core, uint64_t changes)
+{
+    core->persistence->state.changes_since_save += changes;
+}
+
+bool persistence_write_refused(const struct core *core)
+{
+    const struct persistence_state *s = &core->persistence->state;
+    return !s->last_bgsave_ok && core->settings->rdb.stop_writes_on_save_error &&
+           core->settings->server.save_point_count > 0;
+}
+
+struct rdb_aux persistence_aux(const struct core *core)
+{
+    const struct history *h = replication_history(core->replication);
+    struct rdb_aux aux = {
+        .repl_offset = (int64_t)h->offset,
+        .repl_stream_db = propagation_db(core->propagation),
+        .created_s = clock_wall_ms() / 1000,
+        .used_memory = mem_used(),
+    };
+    memcpy(aux.repl_id, h->id, sizeof aux.repl_id);
+    if (aux.repl_stream_db < 0) aux.repl_stream_db = 0;
+    return aux;
+}
+
+static struct rdb_write_options write_options(const struct core *core)
+{
+    return (struct rdb_write_options){
+        .compress = core->settings->rdb.compress,
+        .checksum = core->settings->rdb.checksum,
+        .key_save_delay_us = core->settings->rdb.key_save_delay_us,
+    };
+}
+
+/* --- saving --- */
+
+static void note_saved(struct core *core, uint64_t changes_included)
+{
+    struct persistence_state *s = persistence_state(core);
+    s->changes_since_save -= changes_included < s->changes_since_save ? changes_included : s->changes_since_save;
+    s->last_save_s = clock_wall_ms() / 1000;
+    s->last_bgsave_ok = true;
+    s->rdb_saves++;
+}
+
+int persistence_save_now(struct core *core)
+{
+    struct rdb_aux aux = persistence_aux(core);
+    struct rdb_write_options options = write_options(core);
+    if (rdb_save_file(core->keyspace, core->settings->rdb.filename, &aux, &options)) return -1;
+    log_notice("DB saved on disk");
+    note_saved(core, persistence_state(core)->changes_since_save);
+    return 0;
+}
+
+static int report_progress(void *context, uint64_t keys, uint64_t bytes)
+{
+    (void)bytes;
+    child_report_keys(context, keys);
+    return 0;
+}
+
+static int save_in_child(void *arg)
+{
+    struct core *core = arg;
+    struct rdb_aux aux = persistence_aux(core);
+    struct rdb_write_options options = write_options(core);
+    options.progress = report_progress;
+    options.progress_context = core->children;
+    if (rdb_save_file(core->keyspace, core->settings->rdb.filename, &aux, &options)) return 1;
+    log_notice("DB saved on disk");
+    return 0;
+}
+
+static void save_ended(void *arg, bool good, int signal)
+{
+    struct core *core = arg;
+    struct persistence *p = core->persistence;
+    p->state.last_bgsave_duration_s = clock_wall_ms() / 1000 - p->bgsave_started_s;
+    if (good) {
+        log_notice("Background saving terminated with success");
+        note_saved(core, p->changes_at_fork);
+    } else if (signal == SIGUSR1) {
+        log_notice("Background saving stopped: it is not needed any more");
+    } else if (signal) {
+        log_warning("Background saving terminated by signal %d", signal);
+        p->state.last_bgsave_ok = false;
+    } else {
+        log_warning("Background saving error");
+        p->state.last_bgsave_ok = false;
+    }
+}
+
+int persistence_save_in_background(struct core *core)
+{
+    struct persistence *p = core->persistence;
+    struct child_job job = {.purpose = CHILD_SAVE, .body = save_in_child, .ended = save_ended, .arg = core};
+    p->last_try_s = p->bgsave_started_s = clock_wall_ms() / 1000;
+    p->changes_at_fork = p->state.changes_since_save;
+    if (children_start(core->children, &job)) {
+        if (errno != EBUSY) {
+            log_warning("Can't save in background: fork: %s", strerror(errno));
+            p->state.last_bgsave_ok = false;
+        }
+        return -1;
+    }
+    log_notice("Background saving started by pid %ld", (long)children_pid(core->children));
+    p->state.bgsave_scheduled = false;
+    return 0;
+}
+
+void persistence_cron(struct core *core, int64_t now_ms)
+{
+    struct persistence *p = core->persistence;
+    const struct server_settings *server = &core->settings->server;
+    int64_t now_s = now_ms / 1000;
+    if (children_running(core->children) != CHILD_NONE || p->state.loading) return;
+    if (p->state.bgsave_scheduled && (p->state.last_bgsave_ok || now_s - p->last_try_s >= RETRY_AFTER_FAILURE_S)) {
+        persistence_save_in_background(core);
+        return;
+    }
+    for (int i = 0; i < server->save_point_count; i++) {
+        const struct save_point *point = &server->save_points[i];
+        if (p->state.changes_since_save < point->changes || now_s - p->state.last_save_s <= point->seconds) continue;
+        if (!p->state.last_bgsave_ok && now_s - p->last_try_s < RETRY_AFTER_FAILURE_S) continue;
+        log_notice("%llu changes in %lld seconds. Saving...", (unsigned long long)point->changes,
+                   (long long)point->seconds);
+        persistence_save_in_background(core);
+        return;
+    }
+}
+
+/* --- loading --- */
+
+void loading_begin(struct core *core, uint64_t total_bytes)
+{
+    struct persistence *p = core->persistence;
+    p->state.loading = true;
+    p->state.loading_start_s = clock_wall_ms() / 1000;
+    p->state.loading_total_bytes = total_bytes;
+    p->state.loading_loaded_bytes = 0;
+    p->last_loading_turn_us = clock_monotonic_us();
+}
+
+void loading_progress(struct core *core, uint64_t loaded_bytes)
+{
+    struct persistence *p = core->persistence;
+    int64_t now_us = clock_monotonic_us();
+    p->state.loading_loaded_bytes = loaded_bytes;
+    if (now_us - p->last_loading_turn_us < LOADING_TURN_MS * 1000) return;
+    loop_turn(core->loop, 0);
+    p->last_loading_turn_us = clock_monotonic_us();
+}
+
+void loading_end(struct core *core, bool good)
+{
+    (void)good;
+    core->persistence->state.loading = false;
+}
+
+static int turn_while_loading(void *context, uint64_t loaded, uint64_t total)
+{
+    struct core *core = context;
+    core->persistence->state.loading_total_bytes = total;
+    loading_progress(core, loaded);
+    return core->lifecycle->stopping;
+}
+
+int persistence_load_file(struct core *core, const char *path, bool *missing)
+{
+    const struct rdb_settings *settings = &core->settings->rdb;
+    struct rdb_read_options options = {
+        .now_ms = clock_wall_ms(),
+        .drop_expired = !core->settings->repl.master_host,
+        .sanitize = settings->sanitize_payload == 1,
+        .key_load_delay_us = settings->key_load_delay_us,
+    };
+    struct rdb_read_result result;
+    int64_t started_us = clock_monotonic_us();
+    loading_begin(core, 0);
+    int status = rdb_load_file(core->keyspace, path, &options, turn_while_loading, core, &result, missing);
+    loading_end(core, status == 0);
+    if (status) return -1;
+    struct persistence_state *s = persistence_state(core);
+    s->last_load_keys_loaded = result.keys_loaded;
+    s->last_load_keys_expired = result.keys_expired;
+    if (result.aux.repl_id[0]) replication_restore_history(core->replication, &result.aux);
+    log_notice("DB loaded from disk: %.3f seconds", (double)(clock_monotonic_us() - started_us) / 1e6);
+    return 0;
+}
+
+int persistence_load_at_start(struct core *core)
+{
+    bool missing = false;
+    if (persistence_load_file(core, core->settings->rdb.filename, &missing) == 0) return 0;
+    return missing ? 0 : -1;
+}

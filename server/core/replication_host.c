@@ -1,0 +1,222 @@
+/* The seams below core/: what repl/ and keyspace/ need of the server without knowing it. Server process. */
+#include "server/core/replication_host.h"
+
+#include "server/base/alloc.h"
+#include "server/core/block_keys.h"
+#include "server/core/blocking.h"
+#include "server/core/children.h"
+#include "server/core/clients.h"
+#include "server/core/core.h"
+#include "server/core/master_stream.h"
+#include "server/core/notify.h"
+#include "server/core/persistence.h"
+#include "server/core/settings.h"
+#include "server/core/stats.h"
+#include "server/core/transaction.h"
+#include "server/core/wait.h"
+
+/* --- the master's side --- */
+
+static int fork_snapshot(void *context, int (*body)(void *arg), void (*ended)(void *arg, bool good, int signal),
+                         void *arg)
+{
+    struct core *core = context;
+    struct child_job job = {.purpose = CHILD_FULL_SYNC, .body = body, .ended = ended, .arg = arg};
+    return children_start(core->children, &job);
+}
+
+static void kill_snapshot(void *context)
+{
+    struct core *core = context;
+    if (children_running(core->children) == CHILD_FULL_SYNC) children_kill(core->children);
+}
+
+static void report_snapshot_keys(void *context, uint64_t keys)
+{
+    struct core *core = context;
+    child_report_keys(core->children, keys);
+}
+
+static struct rdb_aux snapshot_aux(void *context)
+{
+    return persistence_aux(context);
+}
+
+static void forget_stream_db(void *context)
+{
+    struct core *core = context;
+    propagate_forget_db(core->propagation);
+}
+
+static void propagate(void *context, uint32_t argc, const struct bytes *argv)
+{
+    struct core *core = context;
+    propagate_command(core->propagation, -1, argc, argv);
+}
+
+static void replica_gone(void *context, void *client)
+{
+    struct client *c = client;
+    (void)context;
+    c->replica = NULL;
+    client_close(c);
+}
+
+static void acks_moved(void *context)
+{
+    wait_check_all(context);
+}
+
+/* --- the replica's side --- */
+
+static size_t apply(void *context, const uint8_t *data, size_t len)
+{
+    struct core *core = context;
+    return master_stream_apply(core->master_stream, data, len);
+}
+
+static void apply_reset(void *context, int db)
+{
+    struct core *core = context;
+    master_stream_reset(core->master_stream, db);
+}
+
+static int stream_db(void *context)
+{
+    struct core *core = context;
+    return replication_is_replica(core->replication) ? master_stream_db(core->master_stream)
+                                                     : propagation_db(core->propagation);
+}
+
+static void begin_loading(void *context, uint64_t total_bytes)
+{
+    loading_begin(context, total_bytes);
+}
+
+static void progress_loading(void *context, uint64_t loaded_bytes)
+{
+    struct core *core = context;
+    persistence_state(core)->loading_loaded_bytes = loaded_bytes;
+}
+
+static void end_loading(void *context, bool good)
+{
+    loading_end(context, good);
+}
+
+static void dataset_replaced(void *context)
+{
+    struct core *core = context;
+    watch_database_touched(core->watches, core->keyspace, -1, NULL);
+}
+
+static const char unblocked_text[] =
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> "
+    "replica?)";
+
+static void role_changed(void *context, bool replica)
+{
+    struct core *core = context;
+    keyspace_set_replica(core->keyspace, replica);
+    if (replica) {
+        blocking_interrupt_all(core->blocking, BLOCKED_KEYS, unblocked_text);
+        blocking_interrupt_all(core->blocking, BLOCKED_WAIT, unblocked_text);
+    } else {
+        /* The stream goes on where our master's stood: what it had selected, our first command may not assume. */
+        propagate_forget_db(core->propagation);
+    }
+}
+
+static uint64_t memory_used(void *context)
+{
+    (void)context;
+    return mem_used();
+}
+
+static void pause_writes(void *context, bool paused)
+{
+    struct core *core = context;
+    if (paused)
+        clients_pause(core->clients, PAUSE_WRITE, INT64_MAX, "failover");
+    else
+        clients_unpause(core->clients, "failover");
+}
+
+struct replication_host replication_host_of(struct core *core)
+{
+    return (struct replication_host){
+        .context = core,
+        .fork_snapshot = fork_snapshot,
+        .kill_snapshot = kill_snapshot,
+        .report_snapshot_keys = report_snapshot_keys,
+        .snapshot_aux = snapshot_aux,
+        .forget_stream_db = forget_stream_db,
+        .propagate = propagate,
+        .replica_gone = replica_gone,
+        .acks_moved = acks_moved,
+        .pause_writes = pause_writes,
+        .apply = apply,
+        .apply_reset = apply_reset,
+        .stream_db = stream_db,
+        .loading_begin = begin_loading,
+        .loading_progress = progress_loading,
+        .loading_end = end_loading,
+        .dataset_replaced = dataset_replaced,
+        .role_changed = role_changed,
+        .memory_used = memory_used,
+    };
+}
+
+struct replication_stats replication_stats_of(struct core *core)
+{
+    struct stats *s = core->stats;
+    return (struct replication_stats){
+        .sync_full = &s->sync_full,
+        .sync_partial_ok = &s->sync_partial_ok,
+        .sync_partial_err = &s->sync_partial_err,
+        .net_input_bytes = &s->net_repl_input_bytes,
+        .net_output_bytes = &s->net_repl_output_bytes,
+    };
+}
+
+/* --- the stream out --- */
+
+static bool backlog_wanted(void *context)
+{
+    struct core *core = context;
+    return replication_wants_stream(core->replication);
+}
+
+static void backlog_feed(void *context, struct bytes unit)
+{
+    struct core *core = context;
+    replication_feed(core->replication, unit);
+}
+
+struct propagation_sink replication_sink_of(struct core *core)
+{
+    return (struct propagation_sink){.context = core, .wanted = backlog_wanted, .feed = backlog_feed};
+}
+
+/* --- keys that go by themselves --- */
+
+static void key_removing(void *context, struct database *db, struct bytes key, enum keyspace_removal why)
+{
+    struct core *core = context;
+    const struct keyspace_settings *ks = &core->settings->keyspace;
+    bool lazy = why == KEY_EXPIRED ? ks->lazyfree_lazy_expire : ks->lazyfree_lazy_eviction;
+    struct bytes argv[2] = {lazy ? BYTES("UNLINK") : BYTES("DEL"), key};
+    int index = database_index(db);
+    propagate_command(core->propagation, index, 2, argv);
+    watch_key_touched(core->watches, index, key);
+    if (block_keys_any(core->block_keys)) block_keys_touched(core->block_keys, index, key);
+    if (why == KEY_EXPIRED)
+        notify_key_event(core, NOTIFY_EXPIRED, "expired", index, key);
+    else
+        notify_key_event(core, NOTIFY_EVICTED, "evicted", index, key);
+}
+
+struct keyspace_hooks keyspace_hooks_of(struct core *core)
+{
+    return (struct keyspace_hooks){.context = core, .removing = key_removing};
+}

@@ -1,0 +1,51 @@
+/* Reading pipelined requests in batches. Server process. */
+#include "server/core/request_batch.h"
+
+#include "server/core/session.h"
+
+void request_batch_init(struct request_batch *b)
+{
+    for (int i = 0; i < REQUEST_BATCH; i++) resp_request_init(&b->requests[i]);
+    b->count = 0;
+}
+
+static void swap_requests(struct resp_request *a, struct resp_request *b)
+{
+    struct resp_request t = *a;
+    *a = *b;
+    *b = t;
+}
+
+static void prepare(struct request_batch *b, size_t i, struct core *core, struct session *session)
+{
+    const struct resp_request *r = &b->requests[i];
+    struct dispatch_request *p = &b->prepared[i];
+    *p = (struct dispatch_request){.argc = r->argc, .argv = r->argv, .raw = r->raw};
+    if (!r->argc) return;
+    dispatch_prepare(core, session, p);
+    if (p->first_key_index) database_prefetch_bucket(session->db, p->first_key_hash);
+}
+
+enum resp_status request_batch_read(struct request_batch *b, struct core *core, struct session *session,
+                                    struct resp_request *partial, const struct resp_limits *limits,
+                                    const uint8_t *input, size_t len)
+{
+    enum resp_status status;
+    size_t at = 0;
+    b->count = 0;
+    swap_requests(&b->requests[0], partial);
+    do {
+        struct resp_request *r = &b->requests[b->count];
+        status = resp_request_read(r, input + at, len - at, limits, &b->bytes[b->count]);
+        if (status != RESP_COMPLETE) {
+            swap_requests(r, partial);
+            break;
+        }
+        prepare(b, b->count, core, session);
+        at += b->bytes[b->count++];
+        /* Before AUTH one by one: the limits change with it. */
+    } while (b->count < REQUEST_BATCH && at < len && session->authenticated);
+    for (size_t i = 1; i < b->count; i++) /* the first one's bucket has only just been asked for */
+        if (b->prepared[i].first_key_index) database_prefetch_record(session->db, b->prepared[i].first_key_hash);
+    return status;
+}

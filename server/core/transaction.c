@@ -1,0 +1,263 @@
+/* MULTI and EXEC, WATCH, in the server process.
+ *
+ * A watched key is known by database number and name together: a session watching it sits in the key's list, and the
+ * key in the session's. Touching a key marks the sessions in its list; nothing is unlinked on that path. */
+#include "server/core/transaction.h"
+
+#include "server/base/alloc.h"
+#include "server/core/command_table.h"
+#include "server/core/core.h"
+#include "server/core/dispatch.h"
+#include "server/core/propagate.h"
+
+struct queued {
+    struct command_entry *command;
+    uint32_t argc;
+    struct bytes *argv; /* one block: the slices, then their bytes */
+};
+
+struct transaction {
+    struct queued *queue;
+    size_t length, capacity;
+    uint32_t flags; /* union over the queue */
+    bool spoiled;
+};
+
+struct watches {
+    struct map keys; /* "db number, 4 bytes" + key -> struct watched_list */
+    size_t sessions;
+};
+
+struct watched_list {
+    struct list sessions; /* struct watched_key.by_key */
+};
+
+struct watched_key {
+    struct list_node by_key, by_session;
+    struct session *session;
+    struct watched_list *list;
+    bool was_expired; /* already logically gone when WATCH saw it: its removal is no change */
+    int db;
+    size_t len;
+    uint8_t name[]; /* the map's key: database number and key */
+};
+
+#define NAME_DB_BYTES 4
+
+/* --- WATCH --- */
+
+struct watches *watches_new(void)
+{
+    return mem_calloc(1, sizeof(struct watches));
+}
+
+static struct bytes watched_name(const struct watched_key *w)
+{
+    return bytes_make(w->name, w->len);
+}
+
+static struct bytes watched_plain_key(const struct watched_key *w)
+{
+    return bytes_make(w->name + NAME_DB_BYTES, w->len - NAME_DB_BYTES);
+}
+
+static bool already_watched(struct session *s, struct bytes name)
+{
+    list_each(&s->watched,
+              node) if (bytes_equal(watched_name(list_entry(node, struct watched_key, by_session)), name)) return true;
+    return false;
+}
+
+static bool logically_expired(struct database *db, struct bytes key, int64_t now_ms)
+{
+    struct record *r = database_find(db, key, key_hash(key), now_ms,
+                                     LOOKUP_READ | LOOKUP_NO_TOUCH | LOOKUP_NO_STATS | LOOKUP_KEEP_EXPIRED);
+    return r && record_expire_ms(r) != RECORD_NO_EXPIRY && record_expire_ms(r) <= now_ms;
+}
+
+void watch_key(struct watches *w, struct session *s, struct database *db, struct bytes key, int64_t now_ms)
+{
+    struct watched_key *k = mem_alloc(sizeof *k + NAME_DB_BYTES + key.len);
+    k->db = database_index(db);
+    k->len = NAME_DB_BYTES + key.len;
+    memcpy(k->name, &k->db, NAME_DB_BYTES);
+    memcpy(k->name + NAME_DB_BYTES, key.ptr, key.len);
+    if (already_watched(s, watched_name(k))) {
+        mem_free(k);
+        return;
+    }
+    struct watched_list **slot = (struct watched_list **)map_slot(&w->keys, watched_name(k));
+    if (!*slot) {
+        *slot = mem_alloc(sizeof **slot);
+        list_init(&(*slot)->sessions);
+    }
+    k->session = s;
+    k->list = *slot;
+    k->was_expired = logically_expired(db, key, now_ms);
+    if (!s->watched.count) w->sessions++;
+    list_push_back(&k->list->sessions, &k->by_key);
+    list_push_back(&s->watched, &k->by_session);
+}
+
+void watch_forget_all(struct watches *w, struct session *s)
+{
+    if (!s->watched.count) return;
+    list_each(&s->watched, node)
+    {
+        struct watched_key *k = list_entry(node, struct watched_key, by_session);
+        list_remove(&k->list->sessions, &k->by_key);
+        if (!k->list->sessions.count) mem_free(map_remove(&w->keys, watched_name(k)));
+        list_remove(&s->watched, &k->by_session);
+        mem_free(k);
+    }
+    w->sessions--;
+    s->watch_broken = false;
+}
+
+static void touch_list(struct watched_list *list)
+{
+    list_each(&list->sessions, node)
+    {
+        struct watched_key *k = list_entry(node, struct watched_key, by_key);
+        if (k->was_expired)
+            k->was_expired = false; /* the expired key's own removal; what comes after counts */
+        else
+            k->session->watch_broken = true;
+    }
+}
+
+void watch_key_touched(struct watches *w, int db, struct bytes key)
+{
+    if (__builtin_expect(!w->keys.count, 1)) return;
+    uint8_t room[256], *name = room;
+    if (key.len + NAME_DB_BYTES > sizeof room) name = mem_alloc(key.len + NAME_DB_BYTES);
+    memcpy(name, &db, NAME_DB_BYTES);
+    memcpy(name + NAME_DB_BYTES, key.ptr, key.len);
+    struct watched_list *list = map_get(&w->keys, bytes_make(name, key.len + NAME_DB_BYTES));
+    if (list) touch_list(list);
+    if (name != room) mem_free(name);
+}
+
+void watch_database_touched(struct watches *w, struct keyspace *ks, int db, struct database *replaced_by)
+{
+    for (struct map_entry *e = map_next(&w->keys, NULL); e; e = map_next(&w->keys, e)) {
+        int index;
+        memcpy(&index, e->key.ptr, NAME_DB_BYTES);
+        if (db >= 0 && index != db) continue;
+        struct bytes key = bytes_make(e->key.ptr + NAME_DB_BYTES, e->key.len - NAME_DB_BYTES);
+        unsigned raw = LOOKUP_NO_TOUCH | LOOKUP_NO_STATS | LOOKUP_KEEP_EXPIRED;
+        uint64_t hash = key_hash(key);
+        if (database_find(keyspace_database(ks, index), key, hash, 0, raw) ||
+            (replaced_by && database_find(replaced_by, key, hash, 0, raw)))
+            touch_list(e->value);
+    }
+}
+
+bool watch_has_expired(struct watches *w, struct session *s, int64_t now_ms)
+{
+    (void)w;
+    list_each(&s->watched, node)
+    {
+        struct watched_key *k = list_entry(node, struct watched_key, by_session);
+        struct database *db = keyspace_database(database_keyspace(s->db), k->db);
+        if (!k->was_expired && logically_expired(db, watched_plain_key(k), now_ms)) return true;
+    }
+    return false;
+}
+
+size_t watches_sessions(const struct watches *w)
+{
+    return w->sessions;
+}
+
+/* --- MULTI --- */
+
+void transaction_begin(struct session *s)
+{
+    s->transaction = mem_calloc(1, sizeof *s->transaction);
+}
+
+void transaction_queue(struct session *s, struct command_entry *command, uint32_t argc, const struct bytes *argv)
+{
+    struct transaction *t = s->transaction;
+    if (t->spoiled) return; /* EXEC will refuse: nothing to remember */
+    size_t bytes = argc * sizeof(struct bytes);
+    for (uint32_t i = 0; i < argc; i++) bytes += argv[i].len;
+    if (t->length == t->capacity) {
+        t->capacity = t->capacity ? t->capacity * 2 : 8;
+        t->queue = mem_realloc(t->queue, t->capacity * sizeof *t->queue);
+    }
+    struct queued *q = &t->queue[t->length++];
+    *q = (struct queued){command, argc, mem_alloc(bytes)};
+    uint8_t *at = (uint8_t *)(q->argv + argc);
+    for (uint32_t i = 0; i < argc; i++) {
+        memcpy(at, argv[i].ptr, argv[i].len);
+        q->argv[i] = bytes_make(at, argv[i].len);
+        at += argv[i].len;
+    }
+    t->flags |= command->row->flags;
+}
+
+void transaction_spoil(struct session *s)
+{
+    s->transaction->spoiled = true;
+}
+
+static void transaction_free(struct session *s)
+{
+    struct transaction *t = s->transaction;
+    s->transaction = NULL;
+    for (size_t i = 0; i < t->length; i++) mem_free(t->queue[i].argv);
+    mem_free(t->queue);
+    mem_free(t);
+}
+
+void transaction_discard(struct watches *w, struct session *s)
+{
+    transaction_free(s);
+    watch_forget_all(w, s);
+}
+
+uint32_t transaction_flags(const struct session *s)
+{
+    return s->transaction->flags;
+}
+
+size_t transaction_length(const struct session *s)
+{
+    return s->transaction->length;
+}
+
+static void run_queue(struct call *call, struct transaction *t)
+{
+    struct session *s = call->session;
+    s->transaction = NULL; /* what runs now is not queued */
+    s->in_exec = true;
+    reply_array(&s->reply, t->length);
+    for (size_t i = 0; i < t->length; i++) {
+        const struct queued *q = &t->queue[i];
+        struct dispatch_request r = {.argc = q->argc, .argv = q->argv, .command = q->command};
+        dispatch_run(call->core, s, &r, call->now_ms);
+    }
+    s->in_exec = false;
+    s->transaction = t;
+}
+
+void transaction_execute(struct call *call)
+{
+    struct session *s = call->session;
+    struct watches *w = call->core->watches;
+    if (s->transaction->spoiled) {
+        reply_error(call->reply, "EXECABORT Transaction discarded because of previous errors.");
+        transaction_discard(w, s);
+        return;
+    }
+    if (s->watch_broken || watch_has_expired(w, s, call->now_ms)) {
+        reply_null_array(call->reply);
+        transaction_discard(w, s);
+        return;
+    }
+    watch_forget_all(w, s); /* before the first write: its own keys must not trouble it */
+    run_queue(call, s->transaction);
+    transaction_free(s);
+}

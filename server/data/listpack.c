@@ -1,0 +1,516 @@
+/* Listpack. Server process, snapshot child, checker.
+ *
+ * Every change is one splice: so many bytes at an offset are replaced by room for others. Spare room is what the
+ * allocator's size class leaves, so a small value costs no byte more than it needs, and growing element by element
+ * still copies only when a class is full. */
+#include "server/data/listpack.h"
+
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+
+#define HEAD_MAX         9
+#define SPARE_MOST_BYTES 128 /* spare room that is not worth giving back, besides as much as is in use */
+
+enum head {
+    HEAD_INT7 = 0x00,
+    HEAD_STRING6 = 0x80,
+    HEAD_INT13 = 0xc0,
+    HEAD_STRING12 = 0xe0,
+    HEAD_STRING32 = 0xf0,
+    HEAD_INT16 = 0xf1,
+    HEAD_INT24 = 0xf2,
+    HEAD_INT32 = 0xf3,
+    HEAD_INT64 = 0xf4,
+};
+
+/* --- header --- */
+
+static void set_total(uint8_t *lp, size_t total)
+{
+    CHECK(total <= UINT32_MAX);
+    uint32_t stored = htole32((uint32_t)total);
+    memcpy(lp, &stored, sizeof stored);
+}
+
+static size_t stored_count(const uint8_t *lp)
+{
+    return (size_t)lp[4] | (size_t)lp[5] << 8;
+}
+
+static void set_count(uint8_t *lp, size_t count)
+{
+    if (count > LISTPACK_COUNT_UNKNOWN) count = LISTPACK_COUNT_UNKNOWN;
+    lp[4] = (uint8_t)count;
+    lp[5] = (uint8_t)(count >> 8);
+}
+
+static void add_to_count(uint8_t *lp, ptrdiff_t delta)
+{
+    size_t count = stored_count(lp);
+    if (count != LISTPACK_COUNT_UNKNOWN) set_count(lp, count + (size_t)delta);
+}
+
+/* --- reading an element --- */
+
+/* The numbers at which `back` grows by a byte are one less than it could hold: that is how Redis writes it. */
+static inline size_t back_bytes(size_t body)
+{
+    if (likely(body <= 127)) return 1;
+    if (body < (1 << 14) - 1) return 2;
+    if (body < (1 << 21) - 1) return 3;
+    if (body < (1 << 28) - 1) return 4;
+    return 5;
+}
+
+static inline int64_t read_integer(const uint8_t *p, unsigned bytes)
+{
+    uint64_t raw = 0;
+    memcpy(&raw, p, bytes);
+    unsigned unused_bits = 64 - bytes * 8;
+    return (int64_t)(le64toh(raw) << unused_bits) >> unused_bits;
+}
+
+static inline size_t string_len_12(const uint8_t *p)
+{
+    return (size_t)(p[0] & 15) << 8 | p[1];
+}
+
+static inline size_t string_len_32(const uint8_t *p)
+{
+    uint32_t len;
+    memcpy(&len, p + 1, sizeof len);
+    return le32toh(len);
+}
+
+/* Reads head and data; returns how many bytes they take. */
+static inline size_t read_body(const uint8_t *p, struct packed_value *out)
+{
+    uint8_t head = p[0];
+    if (head < HEAD_STRING6) {
+        *out = packed_integer(head);
+        return 1;
+    }
+    if (head < HEAD_INT13) {
+        *out = packed_string(p + 1, head & 63);
+        return 1 + out->len;
+    }
+    if (head < HEAD_STRING12) {
+        int64_t raw = (int64_t)(head & 31) << 8 | p[1];
+        *out = packed_integer(raw < 4096 ? raw : raw - 8192);
+        return 2;
+    }
+    if (head < HEAD_STRING32) {
+        *out = packed_string(p + 2, string_len_12(p));
+        return 2 + out->len;
+    }
+    switch (head) {
+    case HEAD_STRING32: *out = packed_string(p + 5, string_len_32(p)); return 5 + out->len;
+    case HEAD_INT16: *out = packed_integer(read_integer(p + 1, 2)); return 3;
+    case HEAD_INT24: *out = packed_integer(read_integer(p + 1, 3)); return 4;
+    case HEAD_INT32: *out = packed_integer(read_integer(p + 1, 4)); return 5;
+    default: *out = packed_integer(read_integer(p + 1, 8)); return 9;
+    }
+}
+
+/* The same without the value: head and data, and the whole element. */
+static inline size_t body_bytes(const uint8_t *p)
+{
+    struct packed_value ignored;
+    return read_body(p, &ignored);
+}
+
+static inline size_t element_bytes_at(const uint8_t *p)
+{
+    size_t body = body_bytes(p);
+    return body + back_bytes(body);
+}
+
+const uint8_t *listpack_read(const uint8_t *element, struct packed_value *out)
+{
+    size_t body = read_body(element, out);
+    return element + body + back_bytes(body);
+}
+
+struct packed_value listpack_get(const uint8_t *element)
+{
+    struct packed_value value;
+    read_body(element, &value);
+    return value;
+}
+
+/* --- walking --- */
+
+static inline uint8_t *writable(const uint8_t *p)
+{
+    return (uint8_t *)(uintptr_t)p;
+}
+
+static inline const uint8_t *end_of(const uint8_t *lp)
+{
+    return lp + listpack_bytes(lp) - 1;
+}
+
+/* From the address behind an element back to it. */
+static const uint8_t *step_back(const uint8_t *p)
+{
+    size_t body = 0;
+    unsigned shift = 0;
+    const uint8_t *at = p;
+    do {
+        body |= (size_t)(*--at & 127) << shift;
+        shift += 7;
+    } while (*at & 128);
+    return at - body;
+}
+
+uint8_t *listpack_first(const uint8_t *lp)
+{
+    return lp[LISTPACK_HEADER_BYTES] == LISTPACK_END ? NULL : writable(lp + LISTPACK_HEADER_BYTES);
+}
+
+uint8_t *listpack_last(const uint8_t *lp)
+{
+    return listpack_prev(lp, end_of(lp));
+}
+
+uint8_t *listpack_next(const uint8_t *lp, const uint8_t *element)
+{
+    (void)lp;
+    const uint8_t *next = element + element_bytes_at(element);
+    return *next == LISTPACK_END ? NULL : writable(next);
+}
+
+uint8_t *listpack_prev(const uint8_t *lp, const uint8_t *element)
+{
+    return element == lp + LISTPACK_HEADER_BYTES ? NULL : writable(step_back(element));
+}
+
+static uint8_t *seek_forward(const uint8_t *lp, size_t index)
+{
+    const uint8_t *p = lp + LISTPACK_HEADER_BYTES;
+    for (; *p != LISTPACK_END; p += element_bytes_at(p))
+        if (index-- == 0) return writable(p);
+    return NULL;
+}
+
+static uint8_t *seek_backward(const uint8_t *lp, size_t from_end) /* 0: the last */
+{
+    const uint8_t *first = lp + LISTPACK_HEADER_BYTES, *p = end_of(lp);
+    while (p != first) {
+        p = step_back(p);
+        if (from_end-- == 0) return writable(p);
+    }
+    return NULL;
+}
+
+uint8_t *listpack_seek(const uint8_t *lp, int64_t index)
+{
+    size_t count = stored_count(lp);
+    if (count == LISTPACK_COUNT_UNKNOWN)
+        return index >= 0 ? seek_forward(lp, (size_t)index) : seek_backward(lp, (size_t)(-index - 1));
+    if (index < 0) index += (int64_t)count;
+    if (index < 0 || index >= (int64_t)count) return NULL;
+    size_t from_start = (size_t)index, from_end = count - 1 - from_start;
+    return from_start <= from_end ? seek_forward(lp, from_start) : seek_backward(lp, from_end);
+}
+
+size_t listpack_length(const uint8_t *lp)
+{
+    size_t count = stored_count(lp);
+    if (likely(count != LISTPACK_COUNT_UNKNOWN)) return count;
+    count = 0;
+    for (const uint8_t *p = lp + LISTPACK_HEADER_BYTES; *p != LISTPACK_END; p += element_bytes_at(p)) count++;
+    return count;
+}
+
+uint8_t *listpack_find(const uint8_t *lp, const uint8_t *from, struct packed_value value, unsigned skip)
+{
+    (void)lp;
+    if (!from) return NULL;
+    for (const uint8_t *p = from; *p != LISTPACK_END;) {
+        struct packed_value one;
+        const uint8_t *next = listpack_read(p, &one);
+        if (packed_equal(&one, &value)) return writable(p);
+        for (unsigned i = 0; i < skip && *next != LISTPACK_END; i++) next += element_bytes_at(next);
+        p = next;
+    }
+    return NULL;
+}
+
+/* --- writing an element --- */
+
+struct form {
+    uint8_t head[HEAD_MAX]; /* of an integer: all of it */
+    size_t head_len, body;
+};
+
+static struct form integer_form(int64_t v)
+{
+    struct form f = {.head_len = 9};
+    uint64_t raw = htole64((uint64_t)v);
+    memcpy(f.head + 1, &raw, sizeof raw);
+    if (v >= 0 && v <= 127) {
+        f.head[0] = (uint8_t)v;
+        f.head_len = 1;
+    } else if (v >= -4096 && v <= 4095) {
+        f.head[0] = (uint8_t)(HEAD_INT13 | (v >> 8 & 31));
+        f.head[1] = (uint8_t)v;
+        f.head_len = 2;
+    } else if (v >= INT16_MIN && v <= INT16_MAX) {
+        f.head[0] = HEAD_INT16;
+        f.head_len = 3;
+    } else if (v >= -(1 << 23) && v < 1 << 23) {
+        f.head[0] = HEAD_INT24;
+        f.head_len = 4;
+    } else if (v >= INT32_MIN && v <= INT32_MAX) {
+        f.head[0] = HEAD_INT32;
+        f.head_len = 5;
+    } else {
+        f.head[0] = HEAD_INT64;
+    }
+    f.body = f.head_len;
+    return f;
+}
+
+static struct form string_form(size_t len)
+{
+    struct form f = {.head_len = 5};
+    if (len < 64) {
+        f.head[0] = (uint8_t)(HEAD_STRING6 | len);
+        f.head_len = 1;
+    } else if (len < 4096) {
+        f.head[0] = (uint8_t)(HEAD_STRING12 | len >> 8);
+        f.head[1] = (uint8_t)len;
+        f.head_len = 2;
+    } else {
+        uint32_t stored = htole32((uint32_t)len);
+        f.head[0] = HEAD_STRING32;
+        memcpy(f.head + 1, &stored, sizeof stored);
+    }
+    f.body = f.head_len + len;
+    return f;
+}
+
+static struct form form_of(const struct packed_value *v)
+{
+    return v->ptr ? string_form(v->len) : integer_form(v->integer);
+}
+
+static void write_element(uint8_t *p, const struct form *f, const struct packed_value *v)
+{
+    memcpy(p, f->head, f->head_len);
+    if (v->ptr) memcpy(p + f->head_len, v->ptr, v->len);
+    p += f->body;
+    size_t bytes = back_bytes(f->body);
+    for (size_t i = 0; i < bytes; i++) {
+        uint8_t seven_bits = f->body >> 7 * (bytes - 1 - i) & 127;
+        p[i] = i ? seven_bits | 128 : seven_bits;
+    }
+}
+
+size_t listpack_element_bytes(struct packed_value value)
+{
+    struct form f = form_of(&value);
+    return f.body + back_bytes(f.body);
+}
+
+/* --- the whole --- */
+
+uint8_t *listpack_new(size_t capacity_bytes)
+{
+    uint8_t *lp = mem_alloc(capacity_bytes > LISTPACK_EMPTY_BYTES ? capacity_bytes : LISTPACK_EMPTY_BYTES);
+    set_total(lp, LISTPACK_EMPTY_BYTES);
+    set_count(lp, 0);
+    lp[LISTPACK_HEADER_BYTES] = LISTPACK_END;
+    return lp;
+}
+
+void listpack_free(uint8_t *lp)
+{
+    mem_free(lp);
+}
+
+uint8_t *listpack_copy(const uint8_t *lp)
+{
+    size_t total = listpack_bytes(lp);
+    return memcpy(mem_alloc(total), lp, total);
+}
+
+uint8_t *listpack_shrink(uint8_t *lp)
+{
+    return mem_realloc(lp, listpack_bytes(lp));
+}
+
+bool listpack_has_room(const uint8_t *lp, size_t more_bytes)
+{
+    return more_bytes <= LISTPACK_MAX_BYTES && listpack_bytes(lp) + more_bytes <= LISTPACK_MAX_BYTES;
+}
+
+/* --- changing --- */
+
+/* `removed` bytes at `at` give way to `added` bytes not yet written. */
+static uint8_t *splice(uint8_t *lp, size_t at, size_t removed, size_t added)
+{
+    size_t before = listpack_bytes(lp), total = before - removed + added;
+    if (total > before && total > mem_size(lp)) lp = mem_realloc(lp, total);
+    if (total != before) {
+        memmove(lp + at + added, lp + at + removed, before - at - removed);
+        set_total(lp, total);
+    }
+    if (total < before && mem_size(lp) > total * 2 + SPARE_MOST_BYTES) lp = mem_realloc(lp, total);
+    return lp;
+}
+
+static uint8_t *put(uint8_t *lp, size_t at, size_t removed, struct packed_value value)
+{
+    struct form f = form_of(&value);
+    lp = splice(lp, at, removed, f.body + back_bytes(f.body));
+    write_element(lp + at, &f, &value);
+    if (!removed) add_to_count(lp, 1);
+    return lp;
+}
+
+uint8_t *listpack_append(uint8_t *lp, struct packed_value value)
+{
+    return put(lp, listpack_bytes(lp) - 1, 0, value);
+}
+
+uint8_t *listpack_prepend(uint8_t *lp, struct packed_value value)
+{
+    return put(lp, LISTPACK_HEADER_BYTES, 0, value);
+}
+
+uint8_t *listpack_insert_before(uint8_t *lp, uint8_t **element, struct packed_value value)
+{
+    size_t at = (size_t)(*element - lp), total = listpack_bytes(lp);
+    lp = put(lp, at, 0, value);
+    *element = lp + at + (listpack_bytes(lp) - total);
+    return lp;
+}
+
+uint8_t *listpack_insert_after(uint8_t *lp, uint8_t **element, struct packed_value value)
+{
+    size_t at = (size_t)(*element - lp);
+    lp = put(lp, at + element_bytes_at(*element), 0, value);
+    *element = lp + at;
+    return lp;
+}
+
+uint8_t *listpack_replace(uint8_t *lp, uint8_t **element, struct packed_value value)
+{
+    size_t at = (size_t)(*element - lp);
+    lp = put(lp, at, element_bytes_at(*element), value);
+    *element = lp + at;
+    return lp;
+}
+
+uint8_t *listpack_delete(uint8_t *lp, uint8_t **element)
+{
+    return listpack_delete_run(lp, element, 1);
+}
+
+uint8_t *listpack_delete_run(uint8_t *lp, uint8_t **element, size_t count)
+{
+    size_t at = (size_t)(*element - lp), deleted = 0;
+    const uint8_t *end = *element;
+    for (; deleted < count && *end != LISTPACK_END; deleted++) end += element_bytes_at(end);
+    lp = splice(lp, at, (size_t)(end - *element), 0);
+    add_to_count(lp, -(ptrdiff_t)deleted);
+    *element = lp[at] == LISTPACK_END ? NULL : lp + at;
+    return lp;
+}
+
+uint8_t *listpack_delete_range(uint8_t *lp, int64_t index, size_t count)
+{
+    uint8_t *element = count ? listpack_seek(lp, index) : NULL;
+    return element ? listpack_delete_run(lp, &element, count) : lp;
+}
+
+uint8_t *listpack_delete_batch(uint8_t *lp, uint8_t *const *elements, size_t count)
+{
+    if (!count) return lp;
+    uint8_t *to = elements[0];
+    const uint8_t *end = end_of(lp) + 1;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *kept = elements[i] + element_bytes_at(elements[i]);
+        const uint8_t *kept_end = i + 1 < count ? elements[i + 1] : end;
+        memmove(to, kept, (size_t)(kept_end - kept));
+        to += kept_end - kept;
+    }
+    set_total(lp, (size_t)(to - lp));
+    add_to_count(lp, -(ptrdiff_t)count);
+    return mem_size(lp) > listpack_bytes(lp) * 2 + SPARE_MOST_BYTES ? listpack_shrink(lp) : lp;
+}
+
+uint8_t *listpack_append_all(uint8_t *lp, const uint8_t *other)
+{
+    size_t at = listpack_bytes(lp) - 1, added = listpack_bytes(other) - LISTPACK_EMPTY_BYTES;
+    size_t count = stored_count(lp), more = stored_count(other);
+    bool known = count != LISTPACK_COUNT_UNKNOWN && more != LISTPACK_COUNT_UNKNOWN;
+    lp = splice(lp, at, 0, added);
+    memcpy(lp + at, other + LISTPACK_HEADER_BYTES, added);
+    set_count(lp, known ? count + more : LISTPACK_COUNT_UNKNOWN);
+    return lp;
+}
+
+uint8_t *listpack_split(uint8_t **lp, size_t index)
+{
+    uint8_t *element = listpack_seek(*lp, (int64_t)index);
+    if (!element) return listpack_new(0);
+    size_t at = (size_t)(element - *lp), moved = (size_t)(end_of(*lp) - element);
+    size_t count = listpack_length(*lp);
+    uint8_t *tail = mem_alloc(moved + LISTPACK_EMPTY_BYTES);
+    memcpy(tail + LISTPACK_HEADER_BYTES, element, moved + 1);
+    set_total(tail, moved + LISTPACK_EMPTY_BYTES);
+    set_count(tail, count - index);
+    *lp = splice(*lp, at, moved, 0);
+    set_count(*lp, index);
+    return tail;
+}
+
+/* --- bytes from elsewhere --- */
+
+/* The bytes of head and data when they lie before `end`, 0 when they do not or are not an element. */
+static size_t checked_body(const uint8_t *p, const uint8_t *end)
+{
+    size_t room = (size_t)(end - p), head;
+    uint8_t first = p[0];
+    if (first < HEAD_INT13)
+        head = 1;
+    else if (first < HEAD_STRING32)
+        head = 2;
+    else if (first <= HEAD_INT64)
+        head = (size_t[]){5, 3, 4, 5, 9}[first - HEAD_STRING32];
+    else
+        return 0;
+    if (head > room) return 0;
+    size_t body = body_bytes(p);
+    return body <= room ? body : 0;
+}
+
+static bool back_is_right(const uint8_t *p, const uint8_t *end, size_t body)
+{
+    size_t bytes = back_bytes(body);
+    if ((size_t)(end - p) < bytes) return false;
+    for (size_t i = 0; i < bytes; i++) {
+        uint8_t seven_bits = body >> 7 * (bytes - 1 - i) & 127;
+        if (p[i] != (i ? seven_bits | 128 : seven_bits)) return false;
+    }
+    return true;
+}
+
+bool listpack_validate(struct bytes bytes, bool (*visit)(void *context, struct packed_value value), void *context)
+{
+    const uint8_t *lp = bytes.ptr;
+    if (bytes.len < LISTPACK_EMPTY_BYTES || listpack_bytes(lp) != bytes.len || lp[bytes.len - 1] != LISTPACK_END)
+        return false;
+    const uint8_t *end = lp + bytes.len - 1, *p = lp + LISTPACK_HEADER_BYTES;
+    size_t count = 0;
+    for (; p < end; count++) {
+        size_t body = checked_body(p, end);
+        if (!body || !back_is_right(p + body, end, body)) return false;
+        if (visit && !visit(context, listpack_get(p))) return false;
+        p += body + back_bytes(body);
+    }
+    return stored_count(lp) == LISTPACK_COUNT_UNKNOWN || stored_count(lp) == count;
+}

@@ -1,0 +1,223 @@
+/* Start-up and wiring of every role that this binary plays: server, link process, redis-check-rdb.
+ *
+ * The only file that knows every part. The order matters and is the reading order of main(): settings, files and
+ * descriptors, then the parts from the data outwards, then the dataset, and only then the doors are opened. */
+#include "rdb/snapshot.h"
+#include "repl/link_handle.h"
+#include "repl/replication.h"
+#include "server/base/alloc.h"
+#include "server/base/clock.h"
+#include "server/base/hash.h"
+#include "server/base/log.h"
+#include "server/base/random.h"
+#include "server/base/workers.h"
+#include "server/commands/tables.h"
+#include "server/core/block_keys.h"
+#include "server/core/blocking.h"
+#include "server/core/children.h"
+#include "server/core/clients.h"
+#include "server/core/command_table.h"
+#include "server/core/config.h"
+#include "server/core/core.h"
+#include "server/core/cron.h"
+#include "server/core/lifecycle.h"
+#include "server/core/master_stream.h"
+#include "server/core/persistence.h"
+#include "server/core/ports.h"
+#include "server/core/process.h"
+#include "server/core/pubsub.h"
+#include "server/core/replication_host.h"
+#include "server/core/stats.h"
+#include "server/core/transaction.h"
+#include "server/core/version.h"
+#include "server/data/settings.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const struct command *const families[] = {
+    strings_commands, keys_commands,   expire_commands,  scan_commands,        connection_commands,
+    client_commands,  pubsub_commands, config_commands,  info_commands,        transaction_commands,
+    server_commands,  debug_commands,  command_commands, replication_commands,
+};
+
+static struct command_table *all_commands(void)
+{
+    struct command_table *t = command_table_new();
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) command_table_add(t, families[i]);
+    return t;
+}
+
+static void usage(FILE *out)
+{
+    fputs("Usage: ./redis-server [/path/to/redis.conf] [options] [-]\n"
+          "       ./redis-server - (read config from stdin)\n"
+          "       ./redis-server -v or --version\n"
+          "       ./redis-server -h or --help\n\n"
+          "Examples:\n"
+          "       ./redis-server (run the server with default conf)\n"
+          "       echo 'maxmemory 128mb' | ./redis-server -\n"
+          "       ./redis-server /etc/redis/6379.conf\n"
+          "       ./redis-server --port 7777\n"
+          "       ./redis-server --port 7777 --replicaof 127.0.0.1 8888\n"
+          "       ./redis-server /etc/myredis.conf --loglevel verbose -\n"
+          "       ./redis-server /etc/myredis.conf --loglevel verbose\n",
+          out);
+}
+
+/* true: an option that answers and ends. */
+static bool answered_option(int argc, char **argv)
+{
+    if (argc != 2) return false;
+    if (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--version") == 0)
+        printf("Redis server v=%s sha=00000000:0 malloc=%s bits=%d build=slipstream-%s\n", REDIS_VERSION,
+               mem_allocator_name(), (int)sizeof(void *) * 8, SLIPSTREAM_VERSION);
+    else if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)
+        usage(stdout);
+    else
+        return false;
+    return true;
+}
+
+static int load_configuration(struct config *config, int argc, char **argv)
+{
+    const char *file = NULL;
+    int first = 1;
+    if (argc > 1 && (argv[1][0] != '-' || argv[1][1] == 0)) {
+        file = argv[1];
+        first = 2;
+    }
+    struct bytes extra;
+    config_lines_from_arguments(argc - first, argv + first, &extra);
+    int status = config_load(config, file, extra);
+    mem_free((void *)extra.ptr);
+    return status;
+}
+
+static enum loop_engine wanted_engine(const struct settings *settings)
+{
+    const char *name = getenv("SLIPSTREAM_EVENT_LOOP");
+    if (!name || !*name) name = settings->server.event_loop;
+    if (name && strcmp(name, "io_uring") == 0) return LOOP_ENGINE_URING;
+    if (name && strcmp(name, "epoll") == 0) return LOOP_ENGINE_EPOLL;
+    return LOOP_ENGINE_AUTO;
+}
+
+static struct loop *new_loop(const struct settings *settings)
+{
+    struct loop_settings wanted = {wanted_engine(settings), settings->net.max_clients};
+    struct loop *loop = loop_new(&wanted);
+    if (!loop) log_warning("The event loop asked for is not available: %s", strerror(errno));
+    return loop;
+}
+
+static void workers_ready(void *arg, int events)
+{
+    (void)arg;
+    (void)events;
+    workers_collect();
+}
+
+/* Every part, in order of who needs whom. */
+static int assemble(struct core *core, struct lifecycle *lifecycle)
+{
+    struct settings *settings = core->settings;
+    core->lifecycle = lifecycle;
+    core->loop = new_loop(settings);
+    if (!core->loop) return -1;
+    int workers = workers_start();
+    if (workers < 0) return -1;
+    loop_watch_start(core->loop, workers, LOOP_READABLE, workers_ready, NULL);
+    struct keyspace_hooks hooks = keyspace_hooks_of(core);
+    core->keyspace = keyspace_new(settings->server.databases, &settings->keyspace, &hooks);
+    core->stats = mem_calloc(1, sizeof *core->stats);
+    core->commands = all_commands();
+    core->propagation = propagation_new();
+    core->pubsub = pubsub_new();
+    core->watches = watches_new();
+    core->blocking = blocking_new();
+    core->block_keys = block_keys_new();
+    core->children = children_new(core);
+    core->clients = clients_new(core);
+    core->persistence = persistence_new(core);
+    core->master_stream = master_stream_new(core);
+    struct replication_host host = replication_host_of(core);
+    struct replication_stats stats = replication_stats_of(core);
+    core->replication = replication_new(core->loop, core->keyspace, &settings->repl, &settings->rdb,
+                                        lifecycle->executable, settings->net.port, &host, &stats);
+    struct propagation_sink sink = replication_sink_of(core);
+    propagation_add_sink(core->propagation, &sink);
+    return 0;
+}
+
+static void greet(const struct core *core)
+{
+    log_warning("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
+    log_warning("Redis version=%s, bits=%d, commit=00000000, modified=0, pid=%d, just started (Slipstream %s)",
+                REDIS_VERSION, (int)sizeof(void *) * 8, (int)getpid(), SLIPSTREAM_VERSION);
+    if (*core->lifecycle->config_file)
+        log_warning("Configuration loaded");
+    else
+        log_warning(
+            "Warning: no config file specified, using the default config. In order to specify a config file use "
+            "%s /path/to/redis.conf",
+            core->lifecycle->argv[0]);
+}
+
+static int serve(struct core *core)
+{
+    struct settings *settings = core->settings;
+    if (ports_open(core)) return 1;
+    log_warning("Server initialized");
+    if (persistence_load_at_start(core)) return 1;
+    if (settings->repl.master_host)
+        replication_follow(core->replication, settings->repl.master_host, settings->repl.master_port);
+    cron_start(core);
+    if (settings->net.port) log_notice("Ready to accept connections tcp");
+    if (settings->net.unix_socket && *settings->net.unix_socket) log_notice("Ready to accept connections unix");
+    loop_run(core->loop);
+    replication_free(core->replication);
+    return 0;
+}
+
+static int server_main(int argc, char **argv)
+{
+    static struct settings settings;
+    static struct lifecycle lifecycle;
+    static struct core core;
+    process_identify(&lifecycle, argc, argv);
+    core.settings = &settings;
+    data_settings = &settings.data;
+    core.config = config_new(&settings);
+    if (load_configuration(core.config, argc, argv)) return 1;
+    if (config_file(core.config)) process_note_config_file(&lifecycle, config_file(core.config));
+    if (settings.server.dir && chdir(settings.server.dir)) {
+        fprintf(stderr, "Can't chdir to '%s': %s\n", settings.server.dir, strerror(errno));
+        return 1;
+    }
+    log_set_level(settings.server.loglevel);
+    log_open(settings.server.logfile, settings.server.loglevel);
+    if (settings.server.daemonize) process_daemonize();
+    process_raise_descriptor_limit(&settings.net.max_clients);
+    if (assemble(&core, &lifecycle)) return 1;
+    greet(&core);
+    process_catch_signals(&core);
+    config_apply_hooks(core.config);
+    if (settings.server.pidfile && (settings.server.daemonize || *settings.server.pidfile))
+        process_write_pidfile(&lifecycle, settings.server.pidfile);
+    return serve(&core);
+}
+
+int main(int argc, char **argv)
+{
+    clock_init();
+    hash_init();
+    const char *name = basename(argv[0]);
+    if (strstr(name, "redis-check-rdb")) return rdb_check_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "--link-process") == 0) return link_main(argc, argv);
+    if (answered_option(argc, argv)) return 0;
+    return server_main(argc, argv);
+}

@@ -1,0 +1,407 @@
+/* The life of a connection, the same whatever engine moves its bytes; in every process that runs a loop.
+ *
+ * Two rules hold it together. The end of input does not overtake output: a client that sends its commands and shuts its
+ * side down still gets its replies, because `closed` waits one turn when there is something left to send. And nobody is
+ * called in the middle of his own data callback: input that a turn inside it brings in is held until it returns. */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/net/engine.h"
+
+/* One system call never gets more: keeps every length an int, as completions report it. */
+#define GATHER_BYTES_MAX (1u << 30)
+/* How much unread input a graceful close throws away, so that it does not turn into a reset that overtakes the reply.
+ */
+#define CLOSE_DISCARD_BYTES (1u << 20)
+
+/* --- opening --- */
+
+static struct conn *conn_new(struct loop *loop, int fd, enum conn_state state, const struct conn_events *events,
+                             void *owner)
+{
+    struct conn *conn = mem_calloc(1, sizeof(*conn));
+    endpoint_init(&conn->endpoint, loop, ENDPOINT_CONN, fd);
+    conn->events = events;
+    conn->owner = owner;
+    conn->state = (uint8_t)state;
+    return conn;
+}
+
+static struct conn_aside *aside(struct conn *conn)
+{
+    if (!conn->aside) conn->aside = mem_calloc(1, sizeof(*conn->aside));
+    return conn->aside;
+}
+
+struct conn *conn_open(struct loop *loop, int fd, const struct conn_events *events, void *owner)
+{
+    struct conn *conn = conn_new(loop, fd, CONN_OPEN, events, owner);
+    conn->reading = true;
+    loop->engine->conn_read(conn);
+    return conn;
+}
+
+struct conn *conn_connect(struct loop *loop, const struct address *to, const struct address *source,
+                          const struct conn_events *events, void *owner)
+{
+    int fd = socket(to->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return NULL;
+    if (source && source->len && bind(fd, (const struct sockaddr *)&source->storage, source->len) != 0) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return NULL;
+    }
+    struct conn *conn = conn_new(loop, fd, CONN_CONNECTING, events, owner);
+    aside(conn)->to = *to;
+    loop->engine->conn_connect(conn);
+    return conn;
+}
+
+/* --- the end --- */
+
+void conn_free(struct conn *conn)
+{
+    outq_clear(&conn->output);
+    if (conn->aside) mem_free(conn->aside->held);
+    mem_free(conn->aside);
+    mem_free(conn);
+}
+
+static void retire(struct conn *conn)
+{
+    struct loop *loop = conn->endpoint.loop;
+    conn->state = CONN_CLOSED;
+    if (list_contains(&conn->settle_node)) list_remove(&loop->settling, &conn->settle_node);
+    /* A send under way stays in the engine's list: it still refers to the output. */
+    if (list_contains(&conn->send_node) && conn->sending == 0) list_remove(&loop->sends, &conn->send_node);
+    endpoint_retire(&conn->endpoint);
+}
+
+/* A handler's last call: conn still answers for its addresses inside it, and is gone afterwards. */
+static void end(struct conn *conn, int error)
+{
+    conn->state = CONN_CLOSED;
+    conn->events->closed(conn, error);
+    retire(conn);
+}
+
+static void settle_next_turn(struct conn *conn)
+{
+    struct loop *loop = conn->endpoint.loop;
+    if (list_contains(&conn->settle_node)) return;
+    conn->settle_turn = loop->turns;
+    list_push_back(&loop->settling, &conn->settle_node);
+}
+
+static void close_gracefully(struct conn *conn)
+{
+    int fd = conn->endpoint.fd;
+    shutdown(fd, SHUT_WR);
+    recv(fd, NULL, CLOSE_DISCARD_BYTES, MSG_TRUNC | MSG_DONTWAIT);
+    retire(conn);
+}
+
+void conn_close(struct conn *conn)
+{
+    if (conn->state == CONN_CLOSED) return;
+    /* The kernel must not read foreign memory any more, not even until the engine has withdrawn the send. */
+    if (conn->in_place_left && conn->send_waiting) shutdown(conn->endpoint.fd, SHUT_RDWR);
+    retire(conn);
+}
+
+void conn_close_after_flush(struct conn *conn)
+{
+    if (conn->state == CONN_CLOSED || conn->state == CONN_CLOSING) return;
+    if (conn->state == CONN_CONNECTING || !conn_has_unsent(conn)) {
+        close_gracefully(conn);
+        return;
+    }
+    conn->state = CONN_CLOSING;
+    if (conn->reading) conn->endpoint.loop->engine->conn_stop_reading(conn);
+    conn_flush(conn);
+}
+
+/* --- detaching --- */
+
+static void hand_over(struct conn *conn, bool alive)
+{
+    struct conn_aside *a = conn->aside;
+    int fd = -1;
+    if (alive) {
+        conn->endpoint.loop->engine->release(&conn->endpoint);
+        fd = conn->endpoint.fd;
+        conn->endpoint.fd = -1;
+    }
+    retire(conn);
+    a->detached(a->detached_arg, fd, a->held, a->held_len);
+}
+
+static void hand_over_when_still(struct conn *conn)
+{
+    if (!conn->reading && !conn->delivering && !conn->send_waiting && !conn_has_unsent(conn)) hand_over(conn, true);
+}
+
+void conn_detach(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg)
+{
+    CHECK(conn->state == CONN_OPEN);
+    conn->state = CONN_DETACHING;
+    aside(conn)->detached = detached;
+    conn->aside->detached_arg = arg;
+    if (conn->reading) conn->endpoint.loop->engine->conn_stop_reading(conn);
+    conn_flush(conn);
+    settle_next_turn(conn);
+}
+
+/* --- input --- */
+
+static void hold(struct conn *conn, const uint8_t *data, size_t len)
+{
+    struct conn_aside *a = aside(conn);
+    if (a->held_len + len > a->held_capacity) {
+        a->held_capacity = 2 * (a->held_len + len);
+        a->held = mem_realloc(a->held, a->held_capacity);
+    }
+    memcpy(a->held + a->held_len, data, len);
+    a->held_len += len;
+}
+
+static void deliver_held(struct conn *conn)
+{
+    struct conn_aside *a = conn->aside;
+    while (a->held_len > 0 && conn->state == CONN_OPEN) {
+        uint8_t *data = a->held;
+        size_t len = a->held_len;
+        a->held = NULL;
+        a->held_len = a->held_capacity = 0;
+        conn->delivering = true;
+        conn->events->data(conn, data, len);
+        conn->delivering = false;
+        mem_free(data);
+    }
+}
+
+void conn_on_data(struct conn *conn, const uint8_t *data, size_t len)
+{
+    if (unlikely(conn->state != CONN_OPEN || conn->delivering)) {
+        if (conn->state == CONN_OPEN || conn->state == CONN_DETACHING) hold(conn, data, len);
+        return;
+    }
+    conn->delivering = true;
+    conn->events->data(conn, data, len);
+    conn->delivering = false;
+    if (unlikely(conn->aside != NULL)) deliver_held(conn);
+}
+
+void conn_fail_later(struct conn *conn, int error)
+{
+    conn->ended = true;
+    conn->end_error = error;
+    settle_next_turn(conn);
+}
+
+void conn_on_end(struct conn *conn, int error)
+{
+    conn->reading = false;
+    if (conn->state == CONN_CLOSED) return;
+    /* A peer that has only finished its own side still gets what it is owed. */
+    if (conn->state == CONN_CLOSING && error == 0) return;
+    if (conn->state != CONN_OPEN || conn->delivering || (error == 0 && conn_has_unsent(conn)))
+        conn_fail_later(conn, error);
+    else
+        end(conn, error);
+}
+
+void conn_on_read_stopped(struct conn *conn)
+{
+    conn->reading = false;
+    if (conn->state == CONN_DETACHING) hand_over_when_still(conn);
+}
+
+void conn_on_connected(struct conn *conn, int error)
+{
+    if (conn->state != CONN_CONNECTING) return;
+    if (error) {
+        conn->state = CONN_CLOSED;
+        conn->events->connected(conn, error);
+        retire(conn);
+        return;
+    }
+    conn->state = CONN_OPEN;
+    conn->reading = true;
+    conn->endpoint.loop->engine->conn_read(conn);
+    if (conn_has_unsent(conn)) conn_flush(conn);
+    conn->events->connected(conn, 0);
+}
+
+void conn_settle(struct conn *conn)
+{
+    switch ((enum conn_state)conn->state) {
+    case CONN_CONNECTING: conn_on_connected(conn, conn->end_error); break;
+    case CONN_OPEN: end(conn, conn->end_error); break;
+    case CONN_CLOSING:
+        if (conn->end_error) retire(conn);
+        break;
+    case CONN_DETACHING:
+        if (conn->ended)
+            hand_over(conn, false);
+        else
+            hand_over_when_still(conn);
+        break;
+    case CONN_CLOSED: break;
+    }
+}
+
+/* --- output --- */
+
+struct outq *conn_output(struct conn *conn)
+{
+    return &conn->output;
+}
+
+void conn_flush(struct conn *conn)
+{
+    if (list_contains(&conn->send_node) || conn->send_waiting) return;
+    if (unlikely(conn->state == CONN_CONNECTING || conn->state == CONN_CLOSED)) return;
+    list_push_back(&conn->endpoint.loop->sends, &conn->send_node);
+}
+
+size_t conn_unsent(const struct conn *conn)
+{
+    return outq_pending(&conn->output) + conn->in_place_left;
+}
+
+void conn_send_in_place(struct conn *conn, const void *data, size_t len)
+{
+    CHECK(conn->in_place_left == 0);
+    conn->in_place = data;
+    conn->in_place_left = len;
+    conn->in_place_behind = outq_pending(&conn->output);
+    conn_flush(conn);
+}
+
+size_t conn_in_place_left(const struct conn *conn)
+{
+    return conn->in_place_left;
+}
+
+static size_t add_run(struct iovec *run, const uint8_t *data, size_t len, size_t room)
+{
+    run->iov_base = (void *)data;
+    run->iov_len = len < room ? len : room;
+    return run->iov_len;
+}
+
+/* Output first, as far as it was there before the foreign bytes; then those; output written later follows another time.
+ */
+unsigned conn_gather(const struct conn *conn, struct iovec *runs, unsigned room, size_t *total)
+{
+    const struct outq *q = &conn->output;
+    size_t limit =
+        conn->in_place_left && conn->in_place_behind < GATHER_BYTES_MAX ? conn->in_place_behind : GATHER_BYTES_MAX;
+    size_t sum = 0;
+    unsigned count = 0;
+    for (const struct outq_chunk *c = q->head; c && count < room && sum < limit; c = c->next) {
+        const uint8_t *start = c->data + c->consumed;
+        const uint8_t *stop = c == q->tail ? q->cursor : c->data + c->filled;
+        if (stop > start) sum += add_run(&runs[count++], start, (size_t)(stop - start), limit - sum);
+    }
+    if (conn->in_place_left && sum == conn->in_place_behind && count < room)
+        sum += add_run(&runs[count++], conn->in_place, conn->in_place_left, GATHER_BYTES_MAX - sum);
+    *total = sum;
+    return count;
+}
+
+static void consume(struct conn *conn, size_t n)
+{
+    if (likely(conn->in_place_left == 0)) {
+        outq_consume(&conn->output, n);
+        return;
+    }
+    size_t first = n < conn->in_place_behind ? n : conn->in_place_behind;
+    outq_consume(&conn->output, first);
+    conn->in_place_behind -= first;
+    conn->in_place += n - first;
+    conn->in_place_left -= n - first;
+}
+
+void conn_on_sent(struct conn *conn, size_t n)
+{
+    if (n == 0 || conn->state == CONN_CLOSED) return;
+    consume(conn, n);
+    if (conn_has_unsent(conn)) return;
+    if (likely(conn->state == CONN_OPEN)) {
+        if (conn->events->drained) conn->events->drained(conn);
+    } else if (conn->state == CONN_CLOSING) {
+        close_gracefully(conn);
+    } else {
+        hand_over_when_still(conn);
+    }
+}
+
+void conn_on_send_failed(struct conn *conn, int error)
+{
+    if (conn->state == CONN_CLOSED) return;
+    if (conn->state != CONN_OPEN || conn->delivering)
+        conn_fail_later(conn, error);
+    else
+        end(conn, error);
+}
+
+/* --- what it is --- */
+
+void *conn_owner(const struct conn *conn)
+{
+    return conn->owner;
+}
+
+void conn_set_owner(struct conn *conn, void *owner)
+{
+    conn->owner = owner;
+}
+
+int conn_fd(const struct conn *conn)
+{
+    return conn->endpoint.fd;
+}
+
+struct loop *conn_loop(const struct conn *conn)
+{
+    return conn->endpoint.loop;
+}
+
+void conn_set_nodelay(struct conn *conn, bool on)
+{
+    int value = on;
+    setsockopt(conn->endpoint.fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof(value));
+}
+
+void conn_set_keepalive(struct conn *conn, int interval_s)
+{
+    int fd = conn->endpoint.fd, on = interval_s > 0;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    if (!on) return;
+    /* Idle for one interval, then three probes a third of it apart: a dead peer is noticed after two intervals. */
+    int probe_s = interval_s / 3 > 0 ? interval_s / 3 : 1, probes = 3;
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &interval_s, sizeof(interval_s));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &probe_s, sizeof(probe_s));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+}
+
+void conn_local_address(const struct conn *conn, struct address *out)
+{
+    out->len = sizeof(out->storage);
+    if (getsockname(conn->endpoint.fd, (struct sockaddr *)&out->storage, &out->len) != 0) out->len = 0;
+}
+
+void conn_peer_address(const struct conn *conn, struct address *out)
+{
+    out->len = sizeof(out->storage);
+    if (getpeername(conn->endpoint.fd, (struct sockaddr *)&out->storage, &out->len) != 0) out->len = 0;
+    /* Who connects over a Unix socket has no name of his own: Redis shows the socket's. */
+    if (out->len && out->storage.ss_family == AF_UNIX && out->len <= sizeof(sa_family_t)) conn_local_address(conn, out);
+}

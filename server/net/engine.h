@@ -1,0 +1,154 @@
+/* The inside of server/net: what the loop and its connections, listeners and watches ask of an engine, what an engine
+ * tells them, and the state both sides share. Nothing outside server/net includes this.
+ *
+ * An engine only moves bytes and readiness. Everything with a meaning (when a connection ends, what is flushed before
+ * it closes, when `drained` is due) is decided once, in conn.c, listener.c and loop.c, so that the two engines cannot
+ * differ.
+ *
+ * Memory: the kernel or a batch of events may still refer to an endpoint that has been closed. It is then `gone`, hears
+ * nothing more, and is freed at the end of an outermost turn when nothing of it is in flight. */
+#ifndef SLIPSTREAM_NET_ENGINE_H
+#define SLIPSTREAM_NET_ENGINE_H
+
+#include <sys/uio.h>
+
+#include "server/base/list.h"
+#include "server/net/conn.h"
+#include "server/net/listener.h"
+#include "server/net/loop.h"
+
+enum endpoint_kind { ENDPOINT_CONN, ENDPOINT_LISTENER, ENDPOINT_WATCH, ENDPOINT_KINDS };
+
+/* The first member of everything an engine holds a pointer to. */
+struct endpoint {
+    struct list_node node; /* in loop->live[kind], or in loop->dead */
+    struct loop *loop;
+    int fd;            /* -1 once closed or handed over */
+    uint8_t kind;      /* enum endpoint_kind */
+    bool gone;         /* closed: nothing is delivered any more */
+    uint8_t in_flight; /* operations of the engine that still refer to this memory (and to fd) */
+    uint32_t armed;    /* the engine's own note of what it waits for */
+};
+
+enum conn_state { CONN_CONNECTING, CONN_OPEN, CONN_CLOSING, CONN_DETACHING, CONN_CLOSED };
+
+/* What few connections ever need. */
+struct conn_aside {
+    uint8_t *held; /* input that may not be delivered: `rest` of a detach, or arrived inside its own data callback */
+    size_t held_len, held_capacity;
+    void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len);
+    void *detached_arg;
+    struct address to; /* where conn_connect goes */
+};
+
+struct conn {
+    struct endpoint endpoint;
+    struct outq output;
+    const struct conn_events *events;
+    void *owner;
+    struct list_node send_node; /* in loop->sends, or in the engine's list of sends under way */
+    uint8_t state;              /* enum conn_state */
+    bool reading;               /* the engine may still deliver input */
+    bool delivering;            /* inside its own data callback */
+    bool send_waiting;          /* the socket was full: the engine goes on by itself when it is writable */
+    bool ended;                 /* the end has been seen, `closed` is due at the next turn */
+    int end_error;              /* with `ended`; for CONN_CONNECTING: the result of connecting */
+    int send_result;            /* io_uring: bytes sent or -errno, of the send under way */
+    size_t sending;             /* io_uring: bytes handed to the send under way */
+    const uint8_t *in_place;    /* foreign memory being sent, or NULL */
+    size_t in_place_left;
+    size_t in_place_behind; /* bytes of output that go first */
+    struct list_node settle_node;
+    uint64_t settle_turn; /* put into loop->settling in this turn: settled in a later one */
+    struct conn_aside *aside;
+};
+
+struct listener {
+    struct endpoint endpoint;
+    struct address address;
+    void (*accepted)(void *arg, int fd);
+    void *arg;
+    struct loop_timer *retry; /* accepting pauses: no descriptors left */
+    int64_t logged_us;
+};
+
+struct loop_watch {
+    struct endpoint endpoint;
+    int events;
+    void (*ready)(void *arg, int events);
+    void *arg;
+};
+
+struct engine {
+    const char *name;
+    int (*start)(struct loop *loop, const struct loop_settings *settings); /* 0, or -1 with errno: refused */
+    void (*stop)(struct loop *loop);
+    void (*abandon)(struct loop *loop); /* closes the engine's own descriptors, in a forked child */
+
+    void (*send)(struct loop *loop); /* starts the sends of loop->sends now */
+    /* Starts the sends, waits (-1: until something happens, 0: not at all), reads the time, delivers what arrived. */
+    void (*turn)(struct loop *loop, int64_t timeout_us);
+
+    void (*conn_connect)(struct conn *conn);      /* to aside->to; conn_on_connected() follows, never inside the call */
+    void (*conn_read)(struct conn *conn);         /* until the end or conn_stop_reading */
+    void (*conn_stop_reading)(struct conn *conn); /* `reading` falls, at once or with conn_on_read_stopped() */
+    void (*accept)(struct listener *listener);    /* until an error or `pause` */
+    void (*pause)(struct listener *listener);
+    void (*watch)(struct loop_watch *watch); /* watch->events is new */
+    void (*release)(
+        struct endpoint *endpoint); /* is gone: let go of it, in_flight falls to zero within a turn or two */
+};
+
+extern const struct engine engine_uring, engine_epoll;
+
+struct loop {
+    const struct engine *engine;
+    void *engine_state;
+    int64_t wall_us, monotonic_us;
+    struct list sends;    /* conn.send_node: output to be started at the end of the turn */
+    struct list settling; /* conn.settle_node: something is due at the next turn */
+    struct list live[ENDPOINT_KINDS], dead;
+    struct loop_timer **timers; /* a binary heap, the next due first */
+    size_t timer_count, timer_capacity;
+    uint64_t timers_started;
+    void (*before_sleep)(void *arg);
+    void *before_sleep_arg;
+    uint64_t turns;
+    unsigned depth; /* turns inside turns */
+    bool stopping;
+    bool no_wait;
+};
+
+/* --- loop.c --- */
+void endpoint_init(struct endpoint *endpoint, struct loop *loop, enum endpoint_kind kind, int fd);
+void endpoint_retire(struct endpoint *endpoint); /* gone: released, closed and freed as soon as nothing is in flight */
+void watch_on_ready(struct loop_watch *watch, int events);
+
+/* --- timer.c --- */
+int64_t timers_due_us(const struct loop *loop); /* monotonic time of the next timer, -1: none */
+void timers_run(struct loop *loop);
+void timers_free(struct loop *loop);
+
+/* --- conn.c: what engines report. After each of them conn may be gone. --- */
+void conn_on_connected(struct conn *conn, int error);
+void conn_on_data(struct conn *conn, const uint8_t *data, size_t len);
+void conn_on_end(struct conn *conn, int error); /* end of input (0) or an errno; the engine has stopped reading */
+void conn_on_read_stopped(struct conn *conn);
+void conn_on_sent(struct conn *conn, size_t n);
+void conn_on_send_failed(struct conn *conn, int error);
+/* The next bytes to send, at most `room` runs of them; `runs` is filled, *total is their sum. Returns how many runs. */
+unsigned conn_gather(const struct conn *conn, struct iovec *runs, unsigned room, size_t *total);
+void conn_fail_later(struct conn *conn, int error); /* like conn_on_end, for engines inside a call of the owner's */
+void conn_settle(struct conn *conn);                /* the loop, a turn after conn was put into loop->settling */
+void conn_free(struct conn *conn);
+
+static inline bool conn_has_unsent(const struct conn *conn)
+{
+    return !outq_empty(&conn->output) || conn->in_place_left > 0;
+}
+
+/* --- listener.c --- */
+void listener_on_accept(struct listener *listener, int fd);
+void listener_on_error(struct listener *listener, int error); /* the engine no longer accepts */
+
+#endif

@@ -1,0 +1,421 @@
+/* The io_uring engine: one entry into the kernel per turn, which submits every send of the turn that ends, and waits
+ * for the input of the next.
+ *
+ * Sends. A send is submitted so that it never waits (MSG_DONTWAIT), counts as failed when it could not take everything
+ * (MSG_WAITALL), and reports only failure (IOSQE_CQE_SKIP_SUCCESS). When the entry returns, each send has therefore
+ * either a completion, which says how far it came, or has left whole. Were success reported too, the wait would end at
+ * once with the reports of our own sends, and every turn would enter the kernel twice. Only where somebody waits for
+ * the end of the output is success reported. What did not fit goes on in a second kind of send, which waits for the
+ * socket.
+ *
+ * Receives are multishot, into buffers the kernel picks from the provided ring. */
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "server/base/check.h"
+#include "server/net/engine.h"
+#include "server/net/uring.h"
+
+/* What a completion is of: the low bits of its user data, the rest is the endpoint. 0 is nobody's. */
+enum operation {
+    OPERATION_NONE,
+    OPERATION_RECEIVE,
+    OPERATION_SEND_NOW,
+    OPERATION_SEND_WAITING,
+    OPERATION_CONNECT,
+    OPERATION_ACCEPT,
+    OPERATION_POLL,
+};
+#define OPERATION_MASK UINT64_C(15)
+
+static struct uring *uring_of(const struct loop *loop)
+{
+    return loop->engine_state;
+}
+
+static int uring_start(struct loop *loop, const struct loop_settings *settings)
+{
+    loop->engine_state = uring_new(settings->max_connections_hint);
+    return loop->engine_state ? 0 : -1;
+}
+
+static void uring_stop(struct loop *loop)
+{
+    uring_free(uring_of(loop));
+}
+
+static void uring_abandon(struct loop *loop)
+{
+    close(uring_of(loop)->ring.ring_fd);
+}
+
+/* --- submissions --- */
+
+static void submit_all(struct uring *u)
+{
+    while (io_uring_sq_ready(&u->ring) > 0) {
+        int result = io_uring_submit(&u->ring);
+        CHECK(result >= 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY);
+    }
+    u->gathers_used = 0;
+}
+
+static struct io_uring_sqe *take_entry(struct uring *u)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+    if (unlikely(!sqe)) {
+        submit_all(u);
+        sqe = io_uring_get_sqe(&u->ring);
+    }
+    return sqe;
+}
+
+static uint64_t tag(const struct endpoint *endpoint, enum operation operation)
+{
+    return (uintptr_t)endpoint | operation;
+}
+
+static void cancel(struct endpoint *endpoint, enum operation operation)
+{
+    struct io_uring_sqe *sqe = take_entry(uring_of(endpoint->loop));
+    io_uring_prep_cancel64(sqe, tag(endpoint, operation), 0);
+    io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+    io_uring_sqe_set_data64(sqe, OPERATION_NONE);
+}
+
+static uint32_t bit(enum operation operation)
+{
+    return 1u << operation;
+}
+
+/* Notes an operation that will hold on to the endpoint until its (last) completion. */
+static void begin(struct endpoint *endpoint, struct io_uring_sqe *sqe, enum operation operation)
+{
+    io_uring_sqe_set_data64(sqe, tag(endpoint, operation));
+    endpoint->armed |= bit(operation);
+    endpoint->in_flight++;
+}
+
+static void finish(struct endpoint *endpoint, enum operation operation)
+{
+    endpoint->armed &= ~bit(operation);
+    endpoint->in_flight--;
+}
+
+static void uring_release(struct endpoint *endpoint)
+{
+    for (enum operation operation = OPERATION_RECEIVE; operation <= OPERATION_POLL; operation++)
+        if (endpoint->armed & bit(operation)) cancel(endpoint, operation);
+}
+
+/* --- receiving --- */
+
+static void uring_conn_read(struct conn *conn)
+{
+    struct io_uring_sqe *sqe = take_entry(uring_of(conn->endpoint.loop));
+    io_uring_prep_recv_multishot(sqe, conn->endpoint.fd, NULL, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = URING_BUFFER_GROUP;
+    begin(&conn->endpoint, sqe, OPERATION_RECEIVE);
+}
+
+static void uring_conn_stop_reading(struct conn *conn)
+{
+    cancel(&conn->endpoint, OPERATION_RECEIVE);
+}
+
+static bool is_passing(int error)
+{
+    return error == ENOBUFS || error == EAGAIN || error == EINTR;
+}
+
+static void received(struct uring *u, struct conn *conn, int result, unsigned flags)
+{
+    if (flags & IORING_CQE_F_BUFFER) {
+        unsigned id = flags >> IORING_CQE_BUFFER_SHIFT;
+        if (likely(result > 0)) conn_on_data(conn, uring_buffer(u, id), (size_t)result);
+        uring_provide(u, id);
+    }
+    if (likely(flags & IORING_CQE_F_MORE)) return;
+
+    finish(&conn->endpoint, OPERATION_RECEIVE);
+    if (result == -ENOBUFS) u->starved = true;
+    bool ended = result == 0 || (result < 0 && !is_passing(-result));
+    if (conn->state == CONN_CLOSING || conn->state == CONN_DETACHING) {
+        if (ended && result != -ECANCELED)
+            conn_on_end(conn, -result);
+        else
+            conn_on_read_stopped(conn);
+    } else if (ended) {
+        conn_on_end(conn, -result);
+    } else if (conn->state == CONN_OPEN) {
+        uring_conn_read(conn);
+    }
+}
+
+/* --- sending --- */
+
+static void prepare_send(struct uring *u, struct io_uring_sqe *sqe, struct conn *conn, int flags)
+{
+    struct uring_gather *gather = &u->gathers[u->gathers_used];
+    unsigned count = conn_gather(conn, gather->runs, URING_GATHER_RUNS, &conn->sending);
+    int fd = conn->endpoint.fd;
+    if (likely(count == 1)) {
+        io_uring_prep_send(sqe, fd, gather->runs[0].iov_base, conn->sending, flags);
+        return;
+    }
+    gather->message = (struct msghdr){.msg_iov = gather->runs, .msg_iovlen = count};
+    io_uring_prep_sendmsg(sqe, fd, &gather->message, (unsigned)flags);
+    u->gathers_used++;
+}
+
+static struct io_uring_sqe *take_send_entry(struct uring *u)
+{
+    if (unlikely(u->gathers_used == URING_GATHERS)) submit_all(u);
+    return take_entry(u);
+}
+
+static void send_now(struct uring *u, struct conn *conn)
+{
+    bool awaited = conn->events->drained || conn->state != CONN_OPEN;
+    struct io_uring_sqe *sqe = take_send_entry(u);
+    prepare_send(u, sqe, conn, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL);
+    if (!awaited) io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+    io_uring_sqe_set_data64(sqe, tag(&conn->endpoint, OPERATION_SEND_NOW));
+    conn->endpoint.in_flight++;
+    conn->send_result = (int)conn->sending;
+    list_push_back(&u->sending, &conn->send_node);
+}
+
+static void send_waiting(struct uring *u, struct conn *conn)
+{
+    struct io_uring_sqe *sqe = take_send_entry(u);
+    prepare_send(u, sqe, conn, MSG_NOSIGNAL);
+    sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+    begin(&conn->endpoint, sqe, OPERATION_SEND_WAITING);
+    conn->send_waiting = true;
+}
+
+/* A send of `sending` bytes has come to an end. */
+static void conclude_send(struct uring *u, struct conn *conn, int result)
+{
+    size_t asked = conn->sending, sent = result > 0 ? (size_t)result : 0;
+    conn->sending = 0;
+    if (conn->endpoint.gone) return;
+    if (result < 0 && !is_passing(-result)) {
+        conn_on_send_failed(conn, -result);
+        return;
+    }
+    conn_on_sent(conn, sent);
+    if (conn->endpoint.gone || !conn_has_unsent(conn)) return;
+    if (sent < asked)
+        send_waiting(u, conn);
+    else
+        conn_flush(conn);
+}
+
+static void sent_waiting(struct uring *u, struct conn *conn, int result)
+{
+    finish(&conn->endpoint, OPERATION_SEND_WAITING);
+    conn->send_waiting = false;
+    conclude_send(u, conn, result);
+}
+
+/* Everything in loop->sends becomes a submission; all of them leave with the next entry. */
+static void prepare_sends(struct loop *loop)
+{
+    struct uring *u = uring_of(loop);
+    for (struct list_node *node; (node = list_first(&loop->sends));) {
+        struct conn *conn = list_entry(node, struct conn, send_node);
+        list_remove(&loop->sends, node);
+        if (conn_has_unsent(conn)) send_now(u, conn);
+    }
+}
+
+/* Completions of immediate sends, wherever they stand: their results have to be known before input is delivered. Here
+ * alone such a completion's endpoint is looked at; it cannot have been freed, for it is still in u->sending. */
+static void scan(struct uring *u)
+{
+    struct io_uring_cq *cq = &u->ring.cq;
+    unsigned tail = io_uring_smp_load_acquire(cq->ktail), mask = *cq->kring_mask;
+    for (; u->scanned != tail; u->scanned++) {
+        const struct io_uring_cqe *cqe = &cq->cqes[u->scanned & mask];
+        if ((cqe->user_data & OPERATION_MASK) != OPERATION_SEND_NOW) continue;
+        struct conn *conn = (struct conn *)(uintptr_t)(cqe->user_data & ~OPERATION_MASK);
+        conn->send_result = cqe->res;
+    }
+}
+
+/* Not while an overflow holds completions back: a send that seems to have none may have failed. */
+static void conclude_sends(struct uring *u)
+{
+    if (unlikely(io_uring_cq_has_overflow(&u->ring))) return;
+    for (struct list_node *node; (node = list_first(&u->sending));) {
+        struct conn *conn = list_entry(node, struct conn, send_node);
+        list_remove(&u->sending, node);
+        conn->endpoint.in_flight--;
+        conclude_send(u, conn, conn->send_result);
+    }
+}
+
+static void uring_send(struct loop *loop)
+{
+    struct uring *u = uring_of(loop);
+    conclude_sends(u);
+    prepare_sends(loop);
+    submit_all(u);
+    scan(u);
+}
+
+/* --- connecting, accepting, watching --- */
+
+static void uring_conn_connect(struct conn *conn)
+{
+    const struct address *to = &conn->aside->to;
+    struct io_uring_sqe *sqe = take_entry(uring_of(conn->endpoint.loop));
+    io_uring_prep_connect(sqe, conn->endpoint.fd, (const struct sockaddr *)&to->storage, to->len);
+    begin(&conn->endpoint, sqe, OPERATION_CONNECT);
+}
+
+static void connected(struct conn *conn, int result)
+{
+    finish(&conn->endpoint, OPERATION_CONNECT);
+    conn_on_connected(conn, -result);
+}
+
+static void uring_accept(struct listener *listener)
+{
+    struct io_uring_sqe *sqe = take_entry(uring_of(listener->endpoint.loop));
+    io_uring_prep_multishot_accept(sqe, listener->endpoint.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    begin(&listener->endpoint, sqe, OPERATION_ACCEPT);
+}
+
+static void uring_pause(struct listener *listener)
+{
+    (void)listener; /* a multishot accept ends by its error */
+}
+
+static void accepted(struct listener *listener, int result, unsigned flags)
+{
+    bool more = flags & IORING_CQE_F_MORE;
+    if (!more) finish(&listener->endpoint, OPERATION_ACCEPT);
+    if (result >= 0) listener_on_accept(listener, result);
+    if (more || listener->endpoint.gone) return;
+    if (result >= 0)
+        uring_accept(listener);
+    else
+        listener_on_error(listener, -result);
+}
+
+/* One poll at a time, renewed after each report: the kernel looks at the state when it is set up, so what is still
+ * ready is reported again in the next turn. A changed interest ends the poll under way; its completion starts the new
+ * one. */
+static void uring_watch(struct loop_watch *watch)
+{
+    struct endpoint *endpoint = &watch->endpoint;
+    if (endpoint->in_flight) {
+        cancel(endpoint, OPERATION_POLL);
+        return;
+    }
+    if (watch->events == 0) return;
+    unsigned events = (watch->events & LOOP_READABLE ? POLLIN : 0u) | (watch->events & LOOP_WRITABLE ? POLLOUT : 0u);
+    struct io_uring_sqe *sqe = take_entry(uring_of(endpoint->loop));
+    io_uring_prep_poll_add(sqe, endpoint->fd, events);
+    begin(endpoint, sqe, OPERATION_POLL);
+}
+
+static void polled(struct loop_watch *watch, int result)
+{
+    struct endpoint *endpoint = &watch->endpoint;
+    finish(endpoint, OPERATION_POLL);
+    if (endpoint->gone) return;
+    if (result != -ECANCELED) {
+        bool broken = result < 0 || (result & (POLLHUP | POLLERR | POLLNVAL));
+        watch_on_ready(watch, (broken || (result & POLLIN) ? LOOP_READABLE : 0) |
+                                  (broken || (result & POLLOUT) ? LOOP_WRITABLE : 0));
+    }
+    if (!endpoint->gone && endpoint->in_flight == 0) uring_watch(watch);
+}
+
+/* --- the turn --- */
+
+static void dispatch(struct uring *u, uint64_t data, int result, unsigned flags)
+{
+    void *endpoint = (void *)(uintptr_t)(data & ~OPERATION_MASK);
+    switch ((enum operation)(data & OPERATION_MASK)) {
+    case OPERATION_RECEIVE: received(u, endpoint, result, flags); break;
+    case OPERATION_SEND_WAITING: sent_waiting(u, endpoint, result); break;
+    case OPERATION_CONNECT: connected(endpoint, result); break;
+    case OPERATION_ACCEPT: accepted(endpoint, result, flags); break;
+    case OPERATION_POLL: polled(endpoint, result); break;
+    case OPERATION_SEND_NOW: break; /* scan() has seen to it */
+    case OPERATION_NONE: break;
+    }
+}
+
+/* The completions that are here now. Each leaves the ring before it is handled: a turn inside a handler goes on behind.
+ */
+static void deliver(struct uring *u)
+{
+    struct io_uring_cq *cq = &u->ring.cq;
+    unsigned mask = *cq->kring_mask;
+    for (unsigned left = io_uring_cq_ready(&u->ring); left > 0 && io_uring_cq_ready(&u->ring) > 0; left--) {
+        struct io_uring_cqe cqe = cq->cqes[*cq->khead & mask];
+        io_uring_cq_advance(&u->ring, 1);
+        dispatch(u, cqe.user_data, cqe.res, cqe.flags);
+    }
+}
+
+static void enter(struct uring *u, int64_t timeout_us)
+{
+    int result;
+    if (timeout_us == 0) {
+        result = io_uring_submit_and_get_events(&u->ring);
+    } else if (timeout_us < 0) {
+        result = io_uring_submit_and_wait(&u->ring, 1);
+    } else {
+        struct io_uring_cqe *first;
+        struct __kernel_timespec timeout = {.tv_sec = timeout_us / 1000000, .tv_nsec = timeout_us % 1000000 * 1000};
+        result = io_uring_submit_and_wait_timeout(&u->ring, &first, 1, &timeout, NULL);
+    }
+    CHECK(result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN || result == -EBUSY);
+    submit_all(u);
+}
+
+static void uring_turn(struct loop *loop, int64_t timeout_us)
+{
+    struct uring *u = uring_of(loop);
+    conclude_sends(u);
+    prepare_sends(loop);
+    if (list_first(&loop->settling)) timeout_us = 0;
+    enter(u, timeout_us);
+    loop_refresh_time(loop);
+
+    scan(u);
+    conclude_sends(u);
+    deliver(u);
+    while (unlikely(io_uring_cq_has_overflow(&u->ring))) {
+        io_uring_get_events(&u->ring);
+        scan(u);
+        deliver(u);
+    }
+    conclude_sends(u);
+    if (unlikely(u->starved)) uring_provide_more(u);
+}
+
+const struct engine engine_uring = {
+    .name = "io_uring",
+    .start = uring_start,
+    .stop = uring_stop,
+    .abandon = uring_abandon,
+    .send = uring_send,
+    .turn = uring_turn,
+    .conn_connect = uring_conn_connect,
+    .conn_read = uring_conn_read,
+    .conn_stop_reading = uring_conn_stop_reading,
+    .accept = uring_accept,
+    .pause = uring_pause,
+    .watch = uring_watch,
+    .release = uring_release,
+};

@@ -1,0 +1,330 @@
+/* Replies, written straight into the output queue that will be sent. Runs once for every command: the common replies
+ * make one reservation and write their bytes into it. */
+#include "server/resp/writer.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/base/number.h"
+
+#define HEADER_MAX_BYTES (1 + I64_TEXT_MAX + 2) /* type byte, number, CR LF */
+#define LARGE_BULK_BYTES 2048 /* a larger value is appended in pieces, so that no chunk's rest is wasted */
+#define FORMAT_BYTES     512  /* formatted text that needs no heap */
+
+static inline uint8_t *put(uint8_t *at, const void *data, size_t len)
+{
+    memcpy(at, data, len);
+    return at + len;
+}
+
+static inline uint8_t *put_line_end(uint8_t *at)
+{
+    return put(at, "\r\n", 2);
+}
+
+/* `<type><number>\r\n`, at most HEADER_MAX_BYTES. */
+static inline uint8_t *put_header(uint8_t *at, char type, int64_t number)
+{
+    *at++ = (uint8_t)type;
+    if (likely(number >= 0 && number < 10)) {
+        *at++ = (uint8_t)('0' + number);
+    } else if (number >= 0 && number < 100) {
+        *at++ = (uint8_t)('0' + number / 10);
+        *at++ = (uint8_t)('0' + number % 10);
+    } else {
+        at += format_i64((char *)at, number);
+    }
+    return put_line_end(at);
+}
+
+static inline uint8_t *put_bulk(uint8_t *at, struct bytes value)
+{
+    at = put_header(at, '$', (int64_t)value.len);
+    if (value.len) at = put(at, value.ptr, value.len);
+    return put_line_end(at);
+}
+
+static void write_header(struct outq *out, char type, int64_t number)
+{
+    outq_commit(out, put_header(outq_reserve(out, HEADER_MAX_BYTES), type, number));
+}
+
+static inline void write_bulk(struct outq *out, struct bytes value)
+{
+    if (likely(value.len < LARGE_BULK_BYTES)) {
+        uint8_t *at = outq_reserve(out, HEADER_MAX_BYTES + value.len + 2);
+        outq_commit(out, put_bulk(at, value));
+        return;
+    }
+    write_header(out, '$', (int64_t)value.len);
+    outq_append(out, value.ptr, value.len);
+    outq_append(out, "\r\n", 2);
+}
+
+/* `<type><text>\r\n` */
+static void write_line(struct outq *out, char type, struct bytes text)
+{
+    uint8_t *at = outq_reserve(out, 1 + text.len + 2);
+    *at++ = (uint8_t)type;
+    outq_commit(out, put_line_end(put(at, text.ptr, text.len)));
+}
+
+#define WRITE_LITERAL(out, literal)                                                                                    \
+    outq_commit(out, put(outq_reserve(out, sizeof(literal) - 1), literal, sizeof(literal) - 1))
+
+/* --- scalars --- */
+
+void reply_simple(struct reply *r, const char *text)
+{
+    if (r->muted) return;
+    write_line(r->out, '+', bytes_from_text(text));
+}
+
+void reply_ok(struct reply *r)
+{
+    if (r->muted) return;
+    WRITE_LITERAL(r->out, "+OK\r\n");
+}
+
+static void note_error(struct reply *r, const char *text)
+{
+    size_t len = strcspn(text, " \r\n");
+    if (len >= sizeof(r->error_prefix)) len = sizeof(r->error_prefix) - 1;
+    memcpy(r->error_prefix, text, len);
+    r->error_prefix[len] = 0;
+    r->errors++;
+}
+
+void reply_error(struct reply *r, const char *text)
+{
+    note_error(r, text);
+    if (r->muted) return;
+    size_t len = strlen(text);
+    while (len > 0 && (text[len - 1] == '\r' || text[len - 1] == '\n')) len--;
+    uint8_t *at = outq_reserve(r->out, 1 + len + 2);
+    *at++ = '-';
+    for (size_t i = 0; i < len; i++) *at++ = text[i] == '\r' || text[i] == '\n' ? ' ' : (uint8_t)text[i];
+    outq_commit(r->out, put_line_end(at));
+}
+
+/* Text put together from a format: in `room` when it is short, else on the heap. format_free gives it back. */
+static char *format_text(char room[FORMAT_BYTES], size_t *len, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int wanted = vsnprintf(room, FORMAT_BYTES, format, args);
+    CHECK(wanted >= 0);
+    *len = (size_t)wanted;
+    char *text = room;
+    if (*len >= FORMAT_BYTES) {
+        text = mem_alloc(*len + 1);
+        vsnprintf(text, *len + 1, format, again);
+    }
+    va_end(again);
+    return text;
+}
+
+static void format_free(char *text, const char *room)
+{
+    if (text != room) mem_free(text);
+}
+
+void reply_errorf(struct reply *r, const char *format, ...)
+{
+    char room[FORMAT_BYTES];
+    size_t len;
+    va_list args;
+    va_start(args, format);
+    char *text = format_text(room, &len, format, args);
+    va_end(args);
+    reply_error(r, text);
+    format_free(text, room);
+}
+
+void reply_integer(struct reply *r, int64_t value)
+{
+    if (r->muted) return;
+    write_header(r->out, ':', value);
+}
+
+void reply_bulk(struct reply *r, struct bytes value)
+{
+    if (r->muted) return;
+    write_bulk(r->out, value);
+}
+
+void reply_bulk_text(struct reply *r, const char *text)
+{
+    reply_bulk(r, bytes_from_text(text));
+}
+
+void reply_bulkf(struct reply *r, const char *format, ...)
+{
+    if (r->muted) return;
+    char room[FORMAT_BYTES];
+    size_t len;
+    va_list args;
+    va_start(args, format);
+    char *text = format_text(room, &len, format, args);
+    va_end(args);
+    write_bulk(r->out, bytes_make(text, len));
+    format_free(text, room);
+}
+
+void reply_bulk_integer(struct reply *r, int64_t value)
+{
+    if (r->muted) return;
+    char text[I64_TEXT_MAX];
+    write_bulk(r->out, bytes_make(text, format_i64(text, value)));
+}
+
+void reply_null(struct reply *r)
+{
+    if (r->muted) return;
+    if (r->protocol == 3) {
+        WRITE_LITERAL(r->out, "_\r\n");
+    } else {
+        WRITE_LITERAL(r->out, "$-1\r\n");
+    }
+}
+
+void reply_null_array(struct reply *r)
+{
+    if (r->muted) return;
+    if (r->protocol == 3) {
+        WRITE_LITERAL(r->out, "_\r\n");
+    } else {
+        WRITE_LITERAL(r->out, "*-1\r\n");
+    }
+}
+
+void reply_double(struct reply *r, double value)
+{
+    if (r->muted) return;
+    char text[DOUBLE_TEXT_MAX];
+    struct bytes number = bytes_make(text, format_double(text, value));
+    if (r->protocol == 3) {
+        write_line(r->out, ',', number);
+    } else {
+        write_bulk(r->out, number);
+    }
+}
+
+void reply_long_double_text(struct reply *r, struct bytes text)
+{
+    reply_bulk(r, text);
+}
+
+void reply_boolean(struct reply *r, bool value)
+{
+    if (r->muted) return;
+    if (r->protocol == 3) {
+        write_line(r->out, '#', value ? BYTES("t") : BYTES("f"));
+    } else {
+        write_header(r->out, ':', value);
+    }
+}
+
+void reply_verbatim(struct reply *r, struct bytes text, const char format[3])
+{
+    if (r->muted) return;
+    if (r->protocol == 2) {
+        write_bulk(r->out, text);
+        return;
+    }
+    write_header(r->out, '=', (int64_t)text.len + 4);
+    uint8_t *at = outq_reserve(r->out, 4);
+    at = put(at, format, 3);
+    *at++ = ':';
+    outq_commit(r->out, at);
+    outq_append(r->out, text.ptr, text.len);
+    outq_append(r->out, "\r\n", 2);
+}
+
+void reply_big_number(struct reply *r, struct bytes digits)
+{
+    if (r->muted) return;
+    if (r->protocol == 3) {
+        write_line(r->out, '(', digits);
+    } else {
+        write_bulk(r->out, digits);
+    }
+}
+
+void reply_raw(struct reply *r, struct bytes encoded)
+{
+    if (r->muted) return;
+    outq_append(r->out, encoded.ptr, encoded.len);
+}
+
+/* --- aggregates --- */
+
+void reply_array(struct reply *r, size_t count)
+{
+    if (r->muted) return;
+    write_header(r->out, '*', (int64_t)count);
+}
+
+void reply_map(struct reply *r, size_t pairs)
+{
+    if (r->muted) return;
+    if (r->protocol == 3) {
+        write_header(r->out, '%', (int64_t)pairs);
+    } else {
+        write_header(r->out, '*', (int64_t)pairs * 2);
+    }
+}
+
+void reply_set(struct reply *r, size_t count)
+{
+    if (r->muted) return;
+    write_header(r->out, r->protocol == 3 ? '~' : '*', (int64_t)count);
+}
+
+void reply_push(struct reply *r, size_t count)
+{
+    if (r->muted) return;
+    write_header(r->out, r->protocol == 3 ? '>' : '*', (int64_t)count);
+}
+
+void reply_deferred_begin(struct reply *r, struct reply_deferred *d)
+{
+    *d = (struct reply_deferred){.outer = r->out};
+    r->out = &d->inner;
+}
+
+/* The header goes to the outer queue, by the same function that writes it when the count is known, the elements behind
+ * it. */
+static void deferred_end(struct reply *r, struct reply_deferred *d, void (*header)(struct reply *, size_t),
+                         size_t count)
+{
+    r->out = d->outer;
+    header(r, count);
+    if (!r->muted) outq_move(r->out, &d->inner);
+}
+
+void reply_deferred_array(struct reply *r, struct reply_deferred *d, size_t count)
+{
+    deferred_end(r, d, reply_array, count);
+}
+
+void reply_deferred_map(struct reply *r, struct reply_deferred *d, size_t pairs)
+{
+    deferred_end(r, d, reply_map, pairs);
+}
+
+void reply_deferred_set(struct reply *r, struct reply_deferred *d, size_t count)
+{
+    deferred_end(r, d, reply_set, count);
+}
+
+/* --- requests --- */
+
+void resp_write_request(struct outq *out, uint32_t argc, const struct bytes *argv)
+{
+    write_header(out, '*', argc);
+    for (uint32_t i = 0; i < argc; i++) write_bulk(out, argv[i]);
+}

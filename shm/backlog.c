@@ -1,0 +1,411 @@
+/* The backlog's writer: rings, the window, appending and publishing. Runs in the server.
+ *
+ * An append compares once, with `limit`, and copies. What the limit stands for is worked out only when it is met, about
+ * once per ring: memory not yet reserved, a byte some peer still needs, or a peer about to fall behind the hard limit.
+ */
+#include "shm/writer.h"
+
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/base/log.h"
+#include "shm/control.h"
+#include "shm/doorbell.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GROWTH_ROUNDING_BYTES (64 * 1024)
+#define CALM_TURNS_TO_SHRINK  5
+#define LET_GO_WAIT_MS        1000
+
+static struct ring *newest(struct backlog *b)
+{
+    return &b->rings[b->ring_count - 1];
+}
+
+/* --- the table of rings --- */
+
+static void describe_ring(struct backlog *b, const struct ring *ring)
+{
+    struct shm_ring *entry = &b->control->rings[ring->entry];
+    atomic_store_explicit(&entry->number, 0, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    atomic_store_explicit(&entry->first, ring->first, memory_order_relaxed);
+    atomic_store_explicit(&entry->end, ring->end, memory_order_relaxed);
+    atomic_store_explicit(&entry->size, ring->size, memory_order_relaxed);
+    atomic_store_explicit(&entry->number, ring->number, memory_order_release);
+}
+
+static unsigned free_entry(const struct backlog *b)
+{
+    unsigned entry = 0;
+    while (atomic_load_explicit(&b->control->rings[entry].number, memory_order_relaxed)) entry++;
+    return entry;
+}
+
+static void announce_ring(struct backlog *b, const struct ring *ring)
+{
+    if (b->ring_opened) b->ring_opened(b->ring_context, (int)ring->number, ring->region.fd, ring->size);
+}
+
+static void drop_ring(struct backlog *b, unsigned index)
+{
+    atomic_store_explicit(&b->control->rings[b->rings[index].entry].number, 0, memory_order_release);
+    ring_close(&b->rings[index], b->name);
+    b->ring_count--;
+    memmove(&b->rings[index], &b->rings[index + 1], (b->ring_count - index) * sizeof(b->rings[0]));
+}
+
+/* A full or missing /dev/shm is told once; from then on memory is anonymous. */
+static int fall_back(struct backlog *b, int error)
+{
+    if (b->kind == REGION_ANONYMOUS) return -1;
+    log_warning("Shared memory %s cannot be had (%s): the replication backlog goes on in anonymous memory", b->name,
+                strerror(error));
+    b->kind = REGION_ANONYMOUS;
+    return 0;
+}
+
+static int create_ring(struct backlog *b, struct ring *ring, uint64_t size, uint64_t first)
+{
+    while (ring_create(ring, b->kind, b->name, b->last_number + 1, size, first) != 0) {
+        int error = errno;
+        if (fall_back(b, error) == 0) continue;
+        errno = error;
+        return -1;
+    }
+    return 0;
+}
+
+static void write_to_newest(struct backlog *b)
+{
+    b->base = newest(b)->region.base;
+    b->size = newest(b)->size;
+    b->position = b->end % b->size;
+    b->limit = b->end;
+    b->calm_turns = 0;
+}
+
+/* What follows goes to a ring of its own; the one before stays as it is. 0 or -1 with errno. */
+static int open_ring(struct backlog *b, uint64_t size)
+{
+    struct ring ring;
+    if (b->ring_count == SHM_RINGS_MAX) {
+        errno = ENOBUFS;
+        return -1;
+    }
+    if (create_ring(b, &ring, size, b->end) != 0) return -1;
+    if (b->ring_count > 0) {
+        newest(b)->end = b->end;
+        atomic_store_explicit(&b->control->rings[newest(b)->entry].end, b->end, memory_order_release);
+    }
+    ring.entry = free_entry(b);
+    b->rings[b->ring_count++] = ring;
+    b->last_number = ring.number;
+    describe_ring(b, &ring);
+    write_to_newest(b);
+    announce_ring(b, &ring);
+    return 0;
+}
+
+/* --- the window --- */
+
+static unsigned window_index(const struct backlog *b)
+{
+    unsigned index = 0;
+    while (b->rings[index].number < b->window_ring) index++;
+    return index;
+}
+
+/* The window keeps what live peers need, and at least rest_bytes where that many exist. */
+void writer_drop_unneeded_rings(struct backlog *b)
+{
+    unsigned oldest = window_index(b), start = b->ring_count - 1;
+    uint64_t needs;
+    writer_slowest_peer(b, &needs);
+    while (start > oldest && (b->end - ring_oldest(&b->rings[start], b->end) < b->limits.rest_bytes ||
+                              needs < ring_oldest(&b->rings[start], b->end)))
+        start--;
+    b->window_ring = b->rings[start].number;
+    atomic_store_explicit(&b->control->window_ring, b->window_ring, memory_order_release);
+    for (unsigned index = start; index-- > 0;)
+        if (writer_lowest_pin(b, &b->rings[index]) == UINT64_MAX) drop_ring(b, index);
+}
+
+uint64_t backlog_first(const struct backlog *b)
+{
+    return ring_oldest(&b->rings[window_index(b)], b->end);
+}
+
+uint64_t backlog_end(const struct backlog *b)
+{
+    return b->end;
+}
+
+uint64_t backlog_memory(const struct backlog *b)
+{
+    uint64_t bytes = 0;
+    for (unsigned index = 0; index < b->ring_count; index++) bytes += ring_memory(&b->rings[index]);
+    return bytes;
+}
+
+uint64_t backlog_rest_bytes(const struct backlog *b)
+{
+    return b->limits.rest_bytes;
+}
+
+/* --- room --- */
+
+/* How far behind the slowest peer may be; UINT64_MAX: any distance. */
+static uint64_t allowed_lag(const struct backlog *b)
+{
+    if (b->limits.hard_bytes == 0) return UINT64_MAX;
+    return b->limits.hard_bytes > b->limits.rest_bytes ? b->limits.hard_bytes : b->limits.rest_bytes;
+}
+
+static void doom(struct backlog *b, int slot, uint64_t lag, uint64_t limit)
+{
+    backlog_peer_doom(b, slot);
+    if (b->events.peer_doomed) b->events.peer_doomed(b->events.context, slot, lag, limit);
+}
+
+static void doom_peers_past_limit(struct backlog *b, size_t len)
+{
+    uint64_t needs, allowed = allowed_lag(b);
+    for (int slot; (slot = writer_slowest_peer(b, &needs)) >= 0 && b->end + len - needs > allowed;)
+        doom(b, slot, b->end + len - needs, allowed);
+}
+
+/* How far the newest ring may be written: over everything but what a peer still needs. */
+static uint64_t room_in_ring(const struct ring *ring, uint64_t pinned)
+{
+    return pinned == UINT64_MAX ? UINT64_MAX : pinned + ring->size;
+}
+
+/* Twice as large while a live peer is what stands in the way, or as large as what is to be written; the normal size
+ * where only doomed peers are. */
+static uint64_t next_ring_size(struct backlog *b, size_t len)
+{
+    uint64_t needs, rest = b->limits.rest_bytes;
+    if (writer_slowest_peer(b, &needs) < 0) return rest;
+    uint64_t kept = b->end + len - needs, size = rest;
+    if (kept > b->size) size = 2 * b->size;
+    if (size > allowed_lag(b)) size = allowed_lag(b);
+    if (size < len) size = (len + GROWTH_ROUNDING_BYTES - 1) / GROWTH_ROUNDING_BYTES * GROWTH_ROUNDING_BYTES;
+    return size > rest ? size : rest;
+}
+
+/* No memory for another ring: the slowest peer goes, and the writer waits until the link has let go of its bytes. Data
+ * comes before a replica's connection, and order comes before both: nothing is overwritten. */
+static void make_peer_let_go(struct backlog *b, size_t len, uint64_t pinned)
+{
+    uint64_t needs;
+    log_warning("No memory for a larger replication backlog (%s, %llu bytes in use)", strerror(errno),
+                (unsigned long long)backlog_memory(b));
+    int slot = writer_slowest_peer(b, &needs);
+    if (slot >= 0) doom(b, slot, b->end + len - needs, backlog_memory(b));
+    bool moved = false;
+    for (int waited_ms = 0; !moved && waited_ms < LET_GO_WAIT_MS; waited_ms++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
+        moved = writer_lowest_pin(b, newest(b)) != pinned;
+    }
+    writer_drop_unneeded_rings(b);
+    bool out_of_memory_for_the_backlog = !moved && slot < 0;
+    CHECK(!out_of_memory_for_the_backlog);
+}
+
+static void make_room(struct backlog *b, size_t len)
+{
+    uint64_t needs, pinned;
+    doom_peers_past_limit(b, len);
+    for (;;) {
+        struct ring *ring = newest(b);
+        pinned = writer_lowest_pin(b, ring);
+        if (room_in_ring(ring, pinned) >= b->end + len) {
+            uint64_t lap_end = ring->first + ring->size;
+            if (ring_reserve(ring, b->end + len < lap_end ? b->end + len : lap_end) == 0) break;
+        }
+        if (open_ring(b, next_ring_size(b, len)) != 0) make_peer_let_go(b, len, pinned);
+    }
+    b->limit = room_in_ring(newest(b), pinned);
+    if (newest(b)->reserved_until < b->limit) b->limit = newest(b)->reserved_until;
+    if (writer_slowest_peer(b, &needs) >= 0 && allowed_lag(b) < b->limit - needs) b->limit = needs + allowed_lag(b);
+    writer_drop_unneeded_rings(b);
+}
+
+/* --- writing --- */
+
+/* Over the ring's edge; of more than a whole ring only the tail remains. */
+static void append_over_edge(struct backlog *b, const uint8_t *data, size_t len)
+{
+    if (len > b->size) {
+        size_t skipped = len - b->size;
+        data += skipped;
+        len -= skipped;
+        b->end += skipped;
+        b->position = b->end % b->size;
+    }
+    size_t to_edge = b->size - b->position;
+    memcpy(b->base + b->position, data, to_edge);
+    memcpy(b->base, data + to_edge, len - to_edge);
+    b->position = len - to_edge;
+    b->end += len;
+}
+
+void backlog_append(struct backlog *b, const void *data, size_t len)
+{
+    if (unlikely(len > b->limit - b->end)) make_room(b, len);
+    if (unlikely(len >= b->size - b->position)) {
+        append_over_edge(b, data, len);
+        return;
+    }
+    memcpy(b->base + b->position, data, len);
+    b->position += len;
+    b->end += len;
+}
+
+void backlog_publish(struct backlog *b)
+{
+    if (b->published == b->end) return;
+    b->published = b->end;
+    atomic_store_explicit(&b->control->first, backlog_first(b), memory_order_relaxed);
+    atomic_store_explicit(&b->control->end, b->end, memory_order_release);
+    doorbell_wake(b->control, b->link_bell);
+}
+
+/* --- life --- */
+
+static int create_control(struct backlog *b)
+{
+    int writer = control_living_writer(b->name);
+    if (writer) {
+        log_warning("Shared memory %s belongs to process %d: the replication backlog goes on in anonymous memory",
+                    b->name, writer);
+        b->kind = REGION_ANONYMOUS;
+    } else {
+        region_unlink_family(b->name);
+    }
+    while (control_create(&b->region, b->kind, b->name) != 0)
+        if (fall_back(b, errno) != 0) return -1;
+    b->control = control_of(&b->region);
+    return 0;
+}
+
+static void release(struct backlog *b)
+{
+    while (b->ring_count > 0) drop_ring(b, b->ring_count - 1);
+    region_close(&b->region, b->name);
+    if (b->link_bell >= 0) close(b->link_bell);
+    if (b->server_bell >= 0) close(b->server_bell);
+    mem_free(b);
+}
+
+struct backlog *backlog_open(const char *name, uint64_t first, const struct backlog_limits *limits,
+                             const struct backlog_events *events)
+{
+    if (strlen(name) >= SHM_NAME_BYTES) {
+        errno = ENAMETOOLONG;
+        return NULL;
+    }
+    struct backlog *b = mem_calloc(1, sizeof(*b));
+    snprintf(b->name, sizeof(b->name), "%s", name);
+    b->limits = *limits;
+    b->events = *events;
+    b->end = b->published = first;
+    b->history_ring = b->window_ring = 1;
+    b->region.fd = -1;
+    b->link_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    b->server_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (b->link_bell < 0 || b->server_bell < 0 || create_control(b) != 0 || open_ring(b, limits->rest_bytes) != 0) {
+        int error = errno;
+        release(b);
+        errno = error;
+        return NULL;
+    }
+    atomic_store_explicit(&b->control->window_ring, b->window_ring, memory_order_relaxed);
+    atomic_store_explicit(&b->control->first, first, memory_order_relaxed);
+    atomic_store_explicit(&b->control->end, first, memory_order_release);
+    return b;
+}
+
+void backlog_close(struct backlog *b)
+{
+    release(b);
+}
+
+static bool only_doomed_peers(const struct backlog *b)
+{
+    uint64_t needs;
+    return writer_slowest_peer(b, &needs) < 0;
+}
+
+/* The newest ring starts over under a new number, unless a doomed peer may still be sending from it. */
+void backlog_restart(struct backlog *b, uint64_t first)
+{
+    CHECK(only_doomed_peers(b));
+    uint64_t pinned;
+    while ((pinned = writer_lowest_pin(b, newest(b))) != UINT64_MAX && open_ring(b, b->limits.rest_bytes) != 0)
+        make_peer_let_go(b, 0, pinned);
+    struct ring *ring = newest(b);
+    ring_reuse(ring, ++b->last_number, first);
+    b->history_ring = b->window_ring = ring->number;
+    b->end = b->published = first;
+    describe_ring(b, ring);
+    write_to_newest(b);
+    announce_ring(b, ring);
+    writer_drop_unneeded_rings(b);
+    atomic_store_explicit(&b->control->first, first, memory_order_relaxed);
+    atomic_store_explicit(&b->control->end, first, memory_order_release);
+}
+
+void backlog_set_history(struct backlog *b, const char *id, const char *id2, int64_t second_offset)
+{
+    control_set_history(b->control, id, id2, second_offset);
+}
+
+static void resize_to_rest(struct backlog *b)
+{
+    if (open_ring(b, b->limits.rest_bytes) != 0)
+        log_warning("The replication backlog stays %llu bytes long: %s", (unsigned long long)b->size, strerror(errno));
+    writer_drop_unneeded_rings(b);
+}
+
+void backlog_set_limits(struct backlog *b, const struct backlog_limits *limits)
+{
+    bool resized = limits->rest_bytes != b->limits.rest_bytes;
+    b->limits = *limits;
+    b->limit = b->end;
+    if (resized && limits->rest_bytes != b->size) resize_to_rest(b);
+}
+
+void backlog_cron(struct backlog *b)
+{
+    uint64_t needs;
+    bool lagging = writer_slowest_peer(b, &needs) >= 0 && b->end - needs > b->limits.rest_bytes / 2;
+    b->calm_turns = lagging ? 0 : b->calm_turns + 1;
+    if (b->calm_turns >= CALM_TURNS_TO_SHRINK && b->size != b->limits.rest_bytes) resize_to_rest(b);
+    writer_drop_unneeded_rings(b);
+}
+
+int backlog_control_fd(const struct backlog *b)
+{
+    return b->region.fd;
+}
+
+int backlog_link_bell(const struct backlog *b)
+{
+    return b->link_bell;
+}
+
+void backlog_on_ring(struct backlog *b, void (*ring_opened)(void *context, int ring, int fd, uint64_t size),
+                     void *context)
+{
+    b->ring_opened = ring_opened;
+    b->ring_context = context;
+    if (!ring_opened) return;
+    for (unsigned index = 0; index < b->ring_count; index++) announce_ring(b, &b->rings[index]);
+}

@@ -1,0 +1,129 @@
+/* Peer slots, the writer's side: who needs which bytes. Runs in the server.
+ *
+ * A doomed peer needs nothing from the end of the stream at its doom on: the link looks at a slot's state after it has
+ * read the stream's end and before it touches a byte, so whatever it still sends lies below. That is why a link that
+ * has stopped altogether cannot hold more memory than the limit allows. */
+#include "shm/writer.h"
+
+#include "server/base/check.h"
+#include "shm/doorbell.h"
+
+int writer_next_peer(const struct backlog *b, int slot)
+{
+    for (unsigned next = (unsigned)(slot + 1); next < BACKLOG_PEERS_MAX; next = (next | 63) + 1) {
+        uint64_t rest = b->claimed[next / 64] >> (next % 64);
+        if (rest) return (int)next + __builtin_ctzll(rest);
+    }
+    return -1;
+}
+
+/* The range a peer may still read, in its own history. */
+static void needed_range(const struct backlog *b, int slot, uint64_t *from, uint64_t *until)
+{
+    *from = atomic_load_explicit(&b->control->peers[slot].next_offset, memory_order_acquire);
+    *until = b->peers[slot].doomed ? b->peers[slot].doom_end : UINT64_MAX;
+}
+
+uint64_t writer_lowest_pin(const struct backlog *b, const struct ring *ring)
+{
+    uint64_t lowest = UINT64_MAX;
+    for (int slot = writer_next_peer(b, -1); slot >= 0; slot = writer_next_peer(b, slot)) {
+        bool ring_is_older = ring->number < b->history_ring;
+        bool peer_is_older = b->peers[slot].history_ring < b->history_ring;
+        uint64_t from, until;
+        if (ring_is_older != peer_is_older) continue;
+        needed_range(b, slot, &from, &until);
+        if (from == SHM_NEEDS_NONE) continue;
+        if (from < ring->first) from = ring->first;
+        if (from < until && from < ring->end && from < lowest) lowest = from;
+    }
+    return lowest;
+}
+
+int writer_slowest_peer(const struct backlog *b, uint64_t *needs)
+{
+    int slowest = -1;
+    *needs = UINT64_MAX;
+    for (int slot = writer_next_peer(b, -1); slot >= 0; slot = writer_next_peer(b, slot)) {
+        uint64_t from, until;
+        needed_range(b, slot, &from, &until);
+        if (b->peers[slot].doomed || from == SHM_NEEDS_NONE || from >= *needs) continue;
+        slowest = slot;
+        *needs = from;
+    }
+    return slowest;
+}
+
+int backlog_peer_claim(struct backlog *b, uint64_t from)
+{
+    CHECK(from >= backlog_first(b) && from <= b->end);
+    for (int slot = 0; slot < BACKLOG_PEERS_MAX; slot++) {
+        uint64_t bit = UINT64_C(1) << (slot % 64);
+        if (b->claimed[slot / 64] & bit) continue;
+        struct shm_peer *peer = &b->control->peers[slot];
+        atomic_store_explicit(&peer->next_offset, from, memory_order_release);
+        atomic_store_explicit(&peer->acked_offset, 0, memory_order_relaxed);
+        atomic_store_explicit(&peer->fack_offset, 0, memory_order_relaxed);
+        atomic_store_explicit(&peer->ack_wall_ms, 0, memory_order_relaxed);
+        atomic_store_explicit(&peer->sent_bytes, 0, memory_order_relaxed);
+        atomic_store_explicit(&peer->received_bytes, 0, memory_order_relaxed);
+        atomic_store(&peer->state, PEER_WAITING);
+        b->claimed[slot / 64] |= bit;
+        b->peers[slot] = (struct writer_peer){.history_ring = b->history_ring};
+        b->limit = b->end;
+        return slot;
+    }
+    return -1;
+}
+
+static bool is_claimed(const struct backlog *b, int slot)
+{
+    return slot >= 0 && slot < BACKLOG_PEERS_MAX && (b->claimed[slot / 64] >> (slot % 64) & 1);
+}
+
+void backlog_peer_free(struct backlog *b, int slot)
+{
+    CHECK(is_claimed(b, slot));
+    atomic_store(&b->control->peers[slot].state, PEER_FREE);
+    b->claimed[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+    b->limit = b->end;
+    writer_drop_unneeded_rings(b);
+}
+
+void backlog_peer_doom(struct backlog *b, int slot)
+{
+    CHECK(is_claimed(b, slot));
+    if (b->peers[slot].doomed) return;
+    b->peers[slot].doomed = true;
+    b->peers[slot].doom_end = b->end;
+    b->limit = b->end;
+    atomic_store(&b->control->peers[slot].state, PEER_DOOMED);
+    doorbell_ring(b->link_bell);
+}
+
+void backlog_peer_view(const struct backlog *b, int slot, struct backlog_peer_view *out)
+{
+    CHECK(slot >= 0 && slot < BACKLOG_PEERS_MAX);
+    const struct shm_peer *peer = &b->control->peers[slot];
+    uint64_t next = atomic_load_explicit(&peer->next_offset, memory_order_acquire);
+    *out = (struct backlog_peer_view){
+        .state = (enum backlog_peer_state)atomic_load(&peer->state),
+        .next_offset = next == SHM_NEEDS_NONE ? b->end : next,
+        .acked_offset = atomic_load(&peer->acked_offset),
+        .fack_offset = atomic_load_explicit(&peer->fack_offset, memory_order_relaxed),
+        .ack_wall_ms = atomic_load_explicit(&peer->ack_wall_ms, memory_order_relaxed),
+        .sent_bytes = atomic_load_explicit(&peer->sent_bytes, memory_order_relaxed),
+        .received_bytes = atomic_load_explicit(&peer->received_bytes, memory_order_relaxed),
+    };
+}
+
+/* The caller counts acknowledgements after this: the link stores an acknowledgement before it looks at the watch. */
+void backlog_watch_acks(struct backlog *b, uint64_t offset)
+{
+    atomic_store(&b->control->ack_watch, offset);
+}
+
+int backlog_server_bell(const struct backlog *b)
+{
+    return b->server_bell;
+}

@@ -1,0 +1,205 @@
+/* The backlog's reader. Runs in the link process. */
+#include "shm/reader.h"
+
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "shm/control.h"
+#include "shm/doorbell.h"
+
+#include <unistd.h>
+
+struct mapped_ring {
+    struct region region;
+    uint64_t number; /* 0: unused */
+    uint64_t first, size;
+    unsigned entry; /* in the control region's table */
+};
+
+struct reader {
+    struct region region;
+    struct shm_control *control;
+    int link_bell, server_bell;
+    bool bell_armed; /* link_asleep was set and the bell not yet answered */
+    struct mapped_ring rings[SHM_RINGS_MAX];
+};
+
+struct reader *reader_attach(int control_fd, int link_bell, int server_bell)
+{
+    struct region region;
+    if (control_map(&region, control_fd) != 0) return NULL;
+    struct reader *r = mem_calloc(1, sizeof(*r));
+    r->region = region;
+    r->control = control_of(&region);
+    r->link_bell = link_bell;
+    r->server_bell = server_bell;
+    return r;
+}
+
+static void unmap_ring(struct mapped_ring *ring)
+{
+    region_unmap(&ring->region);
+    ring->number = 0;
+}
+
+void reader_detach(struct reader *r)
+{
+    for (unsigned i = 0; i < SHM_RINGS_MAX; i++)
+        if (r->rings[i].number) unmap_ring(&r->rings[i]);
+    region_unmap(&r->region);
+    close(r->link_bell);
+    close(r->server_bell);
+    mem_free(r);
+}
+
+/* The table's entry of a ring, read whole or not at all: the writer may be replacing it at this moment. */
+static bool read_entry(const struct reader *r, unsigned index, uint64_t number, uint64_t *first, uint64_t *end)
+{
+    const struct shm_ring *entry = &r->control->rings[index];
+    if (atomic_load_explicit(&entry->number, memory_order_acquire) != number) return false;
+    *first = atomic_load_explicit(&entry->first, memory_order_relaxed);
+    *end = atomic_load_explicit(&entry->end, memory_order_acquire);
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&entry->number, memory_order_relaxed) == number;
+}
+
+static bool is_stale(const struct reader *r, const struct mapped_ring *ring)
+{
+    return atomic_load_explicit(&r->control->rings[ring->entry].number, memory_order_acquire) != ring->number;
+}
+
+void reader_drop_stale_rings(struct reader *r)
+{
+    for (unsigned i = 0; i < SHM_RINGS_MAX; i++)
+        if (r->rings[i].number && is_stale(r, &r->rings[i])) unmap_ring(&r->rings[i]);
+}
+
+int reader_add_ring(struct reader *r, uint64_t number, int fd, uint64_t size)
+{
+    struct mapped_ring found = {.number = number, .size = size};
+    uint64_t end;
+    while (found.entry < SHM_RINGS_MAX && !read_entry(r, found.entry, number, &found.first, &end)) found.entry++;
+    if (found.entry == SHM_RINGS_MAX) {
+        close(fd);
+        return 0;
+    }
+    if (region_map(&found.region, fd, size, false) != 0) {
+        close(fd);
+        return -1;
+    }
+    reader_drop_stale_rings(r);
+    unsigned place = 0;
+    while (place < SHM_RINGS_MAX && r->rings[place].number) place++;
+    CHECK(place < SHM_RINGS_MAX); /* every mapped ring that is not stale has an entry of its own */
+    r->rings[place] = found;
+    return 0;
+}
+
+uint64_t reader_end(const struct reader *r)
+{
+    return atomic_load_explicit(&r->control->end, memory_order_acquire);
+}
+
+/* The end is read before the state: whoever is found alive was so when that end was published, and a doomed peer never
+ * reads past the end of the moment of its doom (shm/peers.c counts on it). */
+struct bytes reader_next_run(const struct reader *r, int slot, uint64_t offset, size_t max_bytes)
+{
+    uint64_t stream_end = reader_end(r);
+    uint64_t window_ring = atomic_load_explicit(&r->control->window_ring, memory_order_acquire);
+    if (reader_peer_state(r, slot) == PEER_DOOMED || offset >= stream_end) return bytes_make(NULL, 0);
+    for (unsigned i = 0; i < SHM_RINGS_MAX; i++) {
+        const struct mapped_ring *ring = &r->rings[i];
+        uint64_t first, end;
+        if (ring->number < window_ring || ring->number == 0) continue;
+        if (!read_entry(r, ring->entry, ring->number, &first, &end) || offset < first || offset >= end) continue;
+        uint64_t at = offset % ring->size;
+        uint64_t len = (end < stream_end ? end : stream_end) - offset;
+        if (len > ring->size - at) len = ring->size - at;
+        return bytes_make(ring->region.base + at, len < max_bytes ? len : max_bytes);
+    }
+    return bytes_make(NULL, 0);
+}
+
+static struct shm_peer *peer_of(const struct reader *r, int slot)
+{
+    CHECK(slot >= 0 && slot < BACKLOG_PEERS_MAX);
+    return &r->control->peers[slot];
+}
+
+enum backlog_peer_state reader_peer_state(const struct reader *r, int slot)
+{
+    return (enum backlog_peer_state)atomic_load(&peer_of(r, slot)->state);
+}
+
+void reader_peer_set_state(struct reader *r, int slot, enum backlog_peer_state state)
+{
+    struct shm_peer *peer = peer_of(r, slot);
+    uint32_t now = atomic_load(&peer->state);
+    while (now != PEER_DOOMED && !atomic_compare_exchange_weak(&peer->state, &now, state)) continue;
+}
+
+void reader_peer_moved(struct reader *r, int slot, uint64_t next_offset)
+{
+    atomic_store_explicit(&peer_of(r, slot)->next_offset, next_offset, memory_order_release);
+}
+
+void reader_peer_let_go(struct reader *r, int slot)
+{
+    reader_peer_moved(r, slot, SHM_NEEDS_NONE);
+}
+
+void reader_peer_acked(struct reader *r, int slot, uint64_t acked_offset, uint64_t fack_offset, int64_t wall_ms)
+{
+    struct shm_peer *peer = peer_of(r, slot);
+    uint64_t before = atomic_load_explicit(&peer->acked_offset, memory_order_relaxed);
+    if (fack_offset) atomic_store_explicit(&peer->fack_offset, fack_offset, memory_order_relaxed);
+    atomic_store_explicit(&peer->ack_wall_ms, wall_ms, memory_order_relaxed);
+    atomic_store(&peer->acked_offset, acked_offset);
+    uint64_t watch = atomic_load(&r->control->ack_watch);
+    if (watch && before < watch && acked_offset >= watch) doorbell_ring(r->server_bell);
+}
+
+void reader_peer_alive(struct reader *r, int slot, int64_t wall_ms)
+{
+    atomic_store_explicit(&peer_of(r, slot)->ack_wall_ms, wall_ms, memory_order_relaxed);
+}
+
+static void add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+void reader_peer_count(struct reader *r, int slot, uint64_t sent_bytes, uint64_t received_bytes)
+{
+    if (sent_bytes) add(&peer_of(r, slot)->sent_bytes, sent_bytes);
+    if (received_bytes) add(&peer_of(r, slot)->received_bytes, received_bytes);
+}
+
+enum backlog_spool_state reader_spool_state(const struct reader *r, int spool)
+{
+    return (enum backlog_spool_state)atomic_load_explicit(&r->control->spools[spool].state, memory_order_acquire);
+}
+
+uint64_t reader_spool_bytes(const struct reader *r, int spool)
+{
+    return atomic_load_explicit(&r->control->spools[spool].bytes, memory_order_acquire);
+}
+
+int reader_bell(const struct reader *r)
+{
+    return r->link_bell;
+}
+
+bool reader_arm_bell(struct reader *r)
+{
+    if (r->bell_armed) return false;
+    r->bell_armed = true;
+    atomic_store(&r->control->link_asleep, 1);
+    atomic_thread_fence(memory_order_seq_cst);
+    return true;
+}
+
+void reader_answer_bell(struct reader *r)
+{
+    doorbell_clear(r->link_bell);
+    r->bell_armed = false;
+}

@@ -1,0 +1,45 @@
+/* The backlog's reader: the link process reads the stream in place and tells, slot by slot, how far each peer has come.
+ *
+ * The bytes of a run stay as they are until reader_peer_moved() says that the peer needs them no more. A peer that the
+ * server doomed gets no further run; what it had been given before stays untouched until reader_peer_let_go(). */
+#ifndef SLIPSTREAM_SHM_READER_H
+#define SLIPSTREAM_SHM_READER_H
+
+#include "server/base/bytes.h"
+#include "shm/backlog.h"
+
+struct reader;
+
+/* Owns the three descriptors on success. NULL with errno (EPROTO: not a backlog of this version). */
+struct reader *reader_attach(int control_fd, int link_bell, int server_bell);
+void reader_detach(struct reader *r);
+/* A ring the server opened; owns fd in any case. 0 (also when the ring is gone already) or -1 with errno. */
+int reader_add_ring(struct reader *r, uint64_t number, int fd, uint64_t size);
+void reader_drop_stale_rings(struct reader *r); /* unmaps what the server dropped: gives the memory back */
+
+/* --- the stream --- */
+uint64_t reader_end(const struct reader *r);
+/* At most max_bytes from offset on that lie in one piece; empty: nothing there yet, or the peer is doomed. */
+struct bytes reader_next_run(const struct reader *r, int slot, uint64_t offset, size_t max_bytes);
+
+/* --- peers --- */
+enum backlog_peer_state reader_peer_state(const struct reader *r, int slot);
+void reader_peer_set_state(struct reader *r, int slot, enum backlog_peer_state state); /* a doomed peer stays doomed */
+void reader_peer_moved(struct reader *r, int slot, uint64_t next_offset);
+void reader_peer_let_go(struct reader *r, int slot); /* its socket is shut: nothing of the stream is needed any more */
+/* fack_offset 0: not said. Rings the server when this is what it watches for. */
+void reader_peer_acked(struct reader *r, int slot, uint64_t acked_offset, uint64_t fack_offset, int64_t wall_ms);
+void reader_peer_alive(struct reader *r, int slot, int64_t wall_ms); /* a sign of life that acknowledges nothing */
+void reader_peer_count(struct reader *r, int slot, uint64_t sent_bytes, uint64_t received_bytes); /* to be added */
+
+/* --- spools --- */
+enum backlog_spool_state reader_spool_state(const struct reader *r, int spool);
+uint64_t reader_spool_bytes(const struct reader *r, int spool);
+
+/* --- sleeping --- */
+int reader_bell(const struct reader *r); /* eventfd, readable: there is work; then reader_answer_bell() and look */
+/* The bell will ring at the next news. True: only from now on, so look for work once more. */
+bool reader_arm_bell(struct reader *r);
+void reader_answer_bell(struct reader *r);
+
+#endif

@@ -1,0 +1,103 @@
+/* Pieces of shared memory. Runs in the server (making) and in the link (mapping). */
+#include "shm/region.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SHM_DIRECTORY "/dev/shm"
+
+static int open_fresh(enum region_kind kind, const char *name)
+{
+    if (kind == REGION_ANONYMOUS) return memfd_create("slipstream-backlog", MFD_CLOEXEC);
+    shm_unlink(name);
+    return shm_open(name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+}
+
+int region_create(struct region *r, enum region_kind kind, const char *name, size_t bytes, size_t reserved)
+{
+    *r = (struct region){.fd = open_fresh(kind, name), .bytes = bytes, .named = kind == REGION_NAMED};
+    if (r->fd < 0) return -1;
+    if (ftruncate(r->fd, (off_t)bytes) == 0) {
+        void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+        if (base != MAP_FAILED) r->base = base;
+    }
+    if (r->base && region_reserve(r, 0, reserved) == 0) return 0;
+    int error = errno;
+    region_close(r, name);
+    errno = error;
+    return -1;
+}
+
+int region_reserve(struct region *r, size_t from, size_t bytes)
+{
+    if (bytes == 0) return 0;
+    int failed;
+    do {
+        failed = fallocate(r->fd, 0, (off_t)from, (off_t)bytes);
+    } while (failed && errno == EINTR);
+    if (failed) return -1;
+    /* One call instead of a fault per page later; where the kernel does not know it the faults come, that is all. */
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), start = from / page * page;
+    (void)madvise(r->base + start, from + bytes - start, MADV_POPULATE_WRITE);
+    return 0;
+}
+
+void region_close(struct region *r, const char *name)
+{
+    if (r->fd < 0) return;
+    if (r->named) shm_unlink(name);
+    region_unmap(r);
+}
+
+int region_map(struct region *r, int fd, size_t bytes, bool writable)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0) return -1;
+    if (bytes == 0 || status.st_size < 0 || (uint64_t)status.st_size < bytes) {
+        errno = EPROTO;
+        return -1;
+    }
+    void *base = mmap(NULL, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+    if (base == MAP_FAILED) return -1;
+    *r = (struct region){.fd = fd, .base = base, .bytes = bytes};
+    return 0;
+}
+
+void region_unmap(struct region *r)
+{
+    if (r->base) munmap(r->base, r->bytes);
+    if (r->fd >= 0) close(r->fd);
+    *r = (struct region){.fd = -1};
+}
+
+void region_unlink_family(const char *name)
+{
+    const char *stem = name[0] == '/' ? name + 1 : name;
+    size_t stem_len = strlen(stem);
+    DIR *directory = stem_len > 0 ? opendir(SHM_DIRECTORY) : NULL;
+    if (!directory) return;
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        const char *found = entry->d_name;
+        if (strncmp(found, stem, stem_len) == 0 && (found[stem_len] == '\0' || found[stem_len] == '.'))
+            unlinkat(dirfd(directory), found, 0);
+    }
+    closedir(directory);
+}
+
+int region_open(struct region *r, const char *name)
+{
+    int fd = shm_open(name, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    struct stat status;
+    if (fstat(fd, &status) == 0 && region_map(r, fd, (size_t)status.st_size, false) == 0) return 0;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}

@@ -1,0 +1,37 @@
+/* Pieces of shared memory: named where /dev/shm has room, a memfd where it has not.
+ *
+ * A region is made with its full length but without pages; region_reserve() takes them before anybody writes, so that a
+ * full file system is an error message and never a SIGBUS. Containers often give /dev/shm 64 MiB. */
+#ifndef SLIPSTREAM_SHM_REGION_H
+#define SLIPSTREAM_SHM_REGION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct region {
+    int fd;
+    uint8_t *base; /* mapped shared, readable and writable */
+    size_t bytes;
+    bool named; /* false: a memfd */
+};
+
+enum region_kind { REGION_NAMED, REGION_ANONYMOUS };
+
+/* Pages of the first `reserved` bytes are there on return. A named region replaces what has that name. The descriptor
+ * is close-on-exec. 0 or -1 with errno; then nothing is left behind. */
+int region_create(struct region *r, enum region_kind kind, const char *name, size_t bytes, size_t reserved);
+int region_reserve(struct region *r, size_t from, size_t bytes); /* 0 or -1 with errno */
+void region_close(struct region *r,
+                  const char *name); /* unlinks the name if it is named; all zero but fd -1: nothing */
+
+/* Maps what somebody else made; owns fd on success. 0 or -1 with errno (EPROTO: shorter than bytes). */
+int region_map(struct region *r, int fd, size_t bytes, bool writable);
+void region_unmap(struct region *r);
+
+/* Unlinks every object called name or name.<something>: what a killed server left behind. */
+void region_unlink_family(const char *name);
+/* A name's object, mapped read-only at its own length; -1 with errno (ENOENT). For inspection. */
+int region_open(struct region *r, const char *name);
+
+#endif

@@ -1,0 +1,56 @@
+/* Inside of the writer: what backlog.c (rings and appending) shares with peers.c and spools.c. Server only. */
+#ifndef SLIPSTREAM_SHM_WRITER_H
+#define SLIPSTREAM_SHM_WRITER_H
+
+#include "shm/backlog.h"
+#include "shm/layout.h"
+#include "shm/ring.h"
+
+/* What the writer itself knows of a claimed slot; the rest stands in the control region. */
+struct writer_peer {
+    bool doomed;
+    uint64_t doom_end;     /* doomed: the link reads nothing from here on */
+    uint64_t history_ring; /* the number of the first ring of the history it was claimed in */
+};
+
+struct backlog {
+    /* what an append touches */
+    uint8_t *base;     /* of the newest ring */
+    uint64_t size;     /* of the newest ring */
+    uint64_t position; /* in the newest ring: end modulo size */
+    uint64_t end;
+    uint64_t limit; /* up to this offset an append needs no second look */
+    uint64_t published;
+
+    struct shm_control *control;
+    struct region region; /* the control region */
+    int link_bell, server_bell;
+    struct backlog_limits limits;
+    struct backlog_events events;
+    char name[SHM_NAME_BYTES];
+    enum region_kind kind;
+
+    struct ring rings[SHM_RINGS_MAX]; /* oldest first */
+    unsigned ring_count;
+    uint64_t last_number;  /* of the newest ring */
+    uint64_t history_ring; /* number of the first ring of this history */
+    uint64_t window_ring;  /* number of the first ring of the window; older ones are kept for doomed peers only */
+    void (*ring_opened)(void *context, int ring, int fd, uint64_t size);
+    void *ring_context;
+    unsigned calm_turns; /* calls of backlog_cron() in which nobody lagged */
+
+    uint64_t claimed[BACKLOG_PEERS_MAX / 64]; /* one bit a slot */
+    struct writer_peer peers[BACKLOG_PEERS_MAX];
+};
+
+/* for (int slot = writer_next_peer(b, -1); slot >= 0; slot = writer_next_peer(b, slot)) over the claimed slots */
+int writer_next_peer(const struct backlog *b, int slot);
+/* The lowest offset of ring that a peer may still read, now or (the newest ring) later; UINT64_MAX: nobody needs the
+ * ring. */
+uint64_t writer_lowest_pin(const struct backlog *b, const struct ring *ring);
+/* The peer that is furthest behind and not doomed: its slot, and the lowest offset it needs. -1: there is none. */
+int writer_slowest_peer(const struct backlog *b, uint64_t *needs);
+/* The oldest rings that neither a peer nor the window needs give their memory back. */
+void writer_drop_unneeded_rings(struct backlog *b);
+
+#endif

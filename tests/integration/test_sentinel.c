@@ -1,0 +1,75 @@
+/* Three real Sentinels watch our master and its two replicas: the master dies, one replica is promoted, the other
+ * follows it by partial resync, the old master comes back as a replica. */
+#include "tests/harness/replication.h"
+#include "tests/harness/wait.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(sentinel, .fini = server_finish_all, .timeout = 180);
+
+/* One field of SENTINEL MASTERS' only entry. */
+static long long sentinel_number(struct server *sentinel, const char *field)
+{
+    redisReply *r = command(sentinel, "SENTINEL MASTER mymaster");
+    long long value = -1;
+    for (size_t i = 0; r->type == REDIS_REPLY_ARRAY && i + 1 < r->elements; i += 2)
+        if (strcmp(r->element[i]->str, field) == 0) value = atoll(r->element[i + 1]->str);
+    freeReplyObject(r);
+    return value;
+}
+
+static int sentinel_master_port(struct server *sentinel)
+{
+    redisReply *r = command(sentinel, "SENTINEL GET-MASTER-ADDR-BY-NAME mymaster");
+    int port = r->type == REDIS_REPLY_ARRAY && r->elements == 2 ? atoi(r->element[1]->str) : 0;
+    freeReplyObject(r);
+    return port;
+}
+
+Test(sentinel, failover)
+{
+    struct server *nodes[3], *sentinels[3];
+    for (int i = 0; i < 3; i++) nodes[i] = server_start(OURS, "save 3600 1\nrepl-ping-replica-period 1");
+    struct server *master = nodes[0];
+    follow(nodes[1], master);
+    follow(nodes[2], master);
+    fill(master, "before:", 1000, 100);
+    wait_in_step(nodes[1], master);
+    wait_in_step(nodes[2], master);
+    for (int i = 0; i < 3; i++)
+        sentinels[i] = server_start(SENTINEL,
+                                    "sentinel monitor mymaster 127.0.0.1 %d 2\n"
+                                    "sentinel down-after-milliseconds mymaster 1000\n"
+                                    "sentinel failover-timeout mymaster 10000\n"
+                                    "sentinel parallel-syncs mymaster 2",
+                                    master->port);
+    for (int i = 0; i < 3; i++)
+        wait_until(sentinel_number(sentinels[i], "num-slaves") == 2 &&
+                   sentinel_number(sentinels[i], "num-other-sentinels") == 2);
+    fill(master, "watched:", 1000, 100);
+    wait_in_step(nodes[1], master);
+    wait_in_step(nodes[2], master);
+    struct sync_counts counts[3];
+    for (int i = 1; i < 3; i++) counts[i] = sync_counts(nodes[i]);
+
+    server_kill(master);
+    for (int i = 0; i < 3; i++) wait_until_within(60000, sentinel_master_port(sentinels[i]) != master->port);
+    int chosen = sentinel_master_port(sentinels[0]) == nodes[1]->port ? 1 : 2;
+    struct server *promoted = nodes[chosen], *sibling = nodes[3 - chosen];
+    /* A Sentinel that reconfigures a server also closes its clients' connections. */
+    wait_until(info_is_if_there(promoted, "replication", "role", "master"));
+    fill(promoted, "after:", 1000, 100);
+    char port[16];
+    snprintf(port, sizeof port, "%d", promoted->port);
+    wait_until_within(60000, info_is_if_there(sibling, "replication", "master_port", port));
+    expect_same_data(sibling, promoted);
+    expect_syncs(promoted, counts[chosen], 0, 1);
+
+    server_launch(master);
+    wait_until_within(60000, info_is_if_there(master, "replication", "role", "slave"));
+    expect_same_data(master, promoted);
+    expect_integer(master, 1, "EXISTS after:999");
+}

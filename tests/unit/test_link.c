@@ -1,0 +1,707 @@
+/* The link process, driven as the server drives it: a real process on a real channel, peers at the other end of socket
+ * pairs. This program is its own link, started through /proc/self/exe. Every test runs on both engines. */
+#include "repl/link_handle.h"
+#include "server/base/clock.h"
+#include "server/base/lz4_stream.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define DEADLINE_MS 5000
+#define REST_BYTES  (64 * 1024)
+#define NO_SPOOL    (-1)
+#define PREAMBLE    "+CONTINUE\r\n"
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], LINK_ARGUMENT) == 0) return link_main(argc, argv);
+    struct criterion_test_set *tests = criterion_initialize();
+    int result = criterion_handle_args(argc, argv, true) ? !criterion_run_all_tests(tests) : 0;
+    criterion_finalize(tests);
+    return result;
+}
+
+/* --- the server's side --- */
+
+struct rig {
+    struct loop *loop;
+    struct backlog *backlog;
+    struct link_handle *link;
+    bool online[BACKLOG_PEERS_MAX];
+    char gone[BACKLOG_PEERS_MAX][256];
+    int died, dooms;
+};
+
+static void on_online(void *context, int slot)
+{
+    ((struct rig *)context)->online[slot] = true;
+}
+
+static void on_gone(void *context, int slot, const char *reason)
+{
+    struct rig *rig = context;
+    snprintf(rig->gone[slot], sizeof(rig->gone[slot]), "%s", reason);
+    backlog_peer_free(rig->backlog, slot);
+}
+
+static void on_died(void *context)
+{
+    ((struct rig *)context)->died++;
+}
+
+static void on_doom(void *context, int slot, uint64_t lag, uint64_t limit)
+{
+    (void)slot, (void)lag, (void)limit;
+    ((struct rig *)context)->dooms++;
+}
+
+static void set_up(struct rig *rig, enum loop_engine engine, uint64_t hard_bytes)
+{
+    char name[64];
+    unsetenv("BXFI_MAP"); /* else the test library takes the link for one of its own workers */
+    *rig = (struct rig){.loop = loop_new(&(struct loop_settings){.engine = engine})};
+    if (!rig->loop) cr_skip_test("the engine is refused here");
+    snprintf(name, sizeof(name), "/slipstream-test-link-%d", getpid());
+    rig->backlog = backlog_open(name, 1, &(struct backlog_limits){.rest_bytes = REST_BYTES, .hard_bytes = hard_bytes},
+                                &(struct backlog_events){.context = rig, .peer_doomed = on_doom});
+    cr_assert_not_null(rig->backlog);
+    rig->link = link_handle_new(
+        rig->loop, "/proc/self/exe",
+        &(struct link_events){.context = rig, .peer_online = on_online, .peer_gone = on_gone, .died = on_died});
+    cr_assert_eq(link_handle_ensure(rig->link, rig->backlog), 0);
+}
+
+static void tear_down(struct rig *rig)
+{
+    pid_t link = link_handle_pid(rig->link);
+    link_handle_free(rig->link);
+    if (link) cr_assert_eq(kill(link, 0), -1, "the process has ended and is reaped");
+    backlog_close(rig->backlog);
+    loop_free(rig->loop);
+}
+
+#define ENGINES(name)                                                                                                  \
+    static void name(enum loop_engine engine);                                                                         \
+    Test(link, name##_uring, .timeout = 60)                                                                            \
+    {                                                                                                                  \
+        name(LOOP_ENGINE_URING);                                                                                       \
+    }                                                                                                                  \
+    Test(link, name##_epoll, .timeout = 60)                                                                            \
+    {                                                                                                                  \
+        name(LOOP_ENGINE_EPOLL);                                                                                       \
+    }                                                                                                                  \
+    static void name(enum loop_engine engine)
+
+static uint8_t byte_at(uint64_t offset)
+{
+    uint64_t x = offset * UINT64_C(0x9e3779b97f4a7c15);
+    return offset % 5 == 0 ? (uint8_t)(x >> 56) : (uint8_t)('a' + offset % 7);
+}
+
+static void write_stream(struct rig *rig, size_t len)
+{
+    uint8_t *data = malloc(len);
+    uint64_t offset = backlog_end(rig->backlog);
+    for (size_t i = 0; i < len; i++) data[i] = byte_at(offset + i);
+    backlog_append(rig->backlog, data, len);
+    backlog_publish(rig->backlog);
+    free(data);
+}
+
+/* --- a replica --- */
+
+struct replica {
+    int fd, slot;
+    struct lz4_decoder *decoder; /* NULL: plain */
+    uint8_t *got;                /* everything received behind the preamble, unpacked */
+    size_t len, capacity, preamble_left;
+    bool ended;
+};
+
+static void attach(struct rig *rig, struct replica *r, struct link_peer *peer)
+{
+    int pair[2];
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    *r = (struct replica){.fd = pair[0], .preamble_left = strlen(PREAMBLE)};
+    if (peer->lz4) r->decoder = lz4_decoder_new();
+    r->slot = peer->slot = backlog_peer_claim(rig->backlog, peer->from);
+    rig->gone[r->slot][0] = '\0';
+    peer->preamble = BYTES(PREAMBLE);
+    cr_assert_eq(link_give_peer(rig->link, peer, pair[1]), 0);
+}
+
+static void follow(struct rig *rig, struct replica *r, uint64_t from)
+{
+    attach(rig, r, &(struct link_peer){.mode = LINK_CONTINUE, .from = from, .spool = NO_SPOOL});
+}
+
+static void keep(struct replica *r, struct bytes input)
+{
+    for (bool more = true; more;) {
+        if (r->capacity - r->len < 64 * 1024 + input.len) {
+            r->capacity = 2 * r->capacity + 64 * 1024 + input.len;
+            r->got = realloc(r->got, r->capacity);
+        }
+        size_t room = r->capacity - r->len, n = input.len;
+        if (r->decoder) {
+            ptrdiff_t unpacked = lz4_decoder_unpack(r->decoder, &input, r->got + r->len, room);
+            cr_assert_geq(unpacked, 0);
+            n = (size_t)unpacked;
+        } else {
+            memcpy(r->got + r->len, input.ptr, n);
+            input.len = 0;
+        }
+        r->len += n;
+        more = input.len > 0 || n == room;
+    }
+}
+
+static void receive(struct replica *r)
+{
+    uint8_t data[64 * 1024];
+    ssize_t n;
+    while ((n = recv(r->fd, data, sizeof(data), 0)) > 0) {
+        size_t skip = (size_t)n < r->preamble_left ? (size_t)n : r->preamble_left;
+        cr_assert_eq(memcmp(data, PREAMBLE + strlen(PREAMBLE) - r->preamble_left, skip), 0);
+        r->preamble_left -= skip;
+        keep(r, bytes_make(data + skip, (size_t)n - skip));
+    }
+    if (n == 0 || errno != EAGAIN) r->ended = true;
+}
+
+static void say(struct replica *r, const char *text)
+{
+    cr_assert_eq(send(r->fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+static void acknowledge(struct replica *r, uint64_t offset)
+{
+    char text[128], number[32];
+    int digits = snprintf(number, sizeof(number), "%llu", (unsigned long long)offset);
+    snprintf(text, sizeof(text), "*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$%d\r\n%s\r\n", digits, number);
+    say(r, text);
+}
+
+static void hang_up(struct replica *r)
+{
+    lz4_decoder_free(r->decoder);
+    free(r->got);
+    close(r->fd);
+}
+
+/* Turns the server's loop and lets the replicas read until the condition holds. */
+#define UNTIL(rig, replicas, count, condition)                                                                         \
+    do {                                                                                                               \
+        int64_t until_ms = clock_monotonic_ms() + DEADLINE_MS;                                                         \
+        while (!(condition)) {                                                                                         \
+            cr_assert(clock_monotonic_ms() < until_ms, "waited in vain for: %s", #condition);                          \
+            loop_turn((rig)->loop, 1);                                                                                 \
+            for (int i_ = 0; i_ < (count); i_++) receive(&(replicas)[i_]);                                             \
+        }                                                                                                              \
+    } while (0)
+
+static struct backlog_peer_view view(struct rig *rig, const struct replica *r)
+{
+    struct backlog_peer_view v;
+    backlog_peer_view(rig->backlog, r->slot, &v);
+    return v;
+}
+
+static bool is_stream(const struct replica *r, size_t at, uint64_t from)
+{
+    for (size_t i = at; i < r->len; i++)
+        if (r->got[i] != byte_at(from + i - at)) return false;
+    return true;
+}
+
+/* --- a snapshot --- */
+
+struct snapshot {
+    int slot, fd;
+    uint64_t bytes;
+};
+
+static uint8_t snapshot_byte(uint64_t at)
+{
+    return byte_at(at + 1000 * 1000 * 1000);
+}
+
+static void grow(struct rig *rig, struct snapshot *s, size_t len)
+{
+    uint8_t *data = malloc(len);
+    for (size_t i = 0; i < len; i++) data[i] = snapshot_byte(s->bytes + i);
+    cr_assert_eq(write(s->fd, data, len), (ssize_t)len);
+    free(data);
+    s->bytes += len;
+    backlog_spool_advance(rig->backlog, s->slot, s->bytes);
+}
+
+static void begin_snapshot(struct rig *rig, struct snapshot *s)
+{
+    *s = (struct snapshot){.slot = backlog_spool_claim(rig->backlog), .fd = memfd_create("snapshot", MFD_CLOEXEC)};
+    cr_assert_eq(link_give_spool(rig->link, s->slot, s->fd, false), 0);
+}
+
+static void end_snapshot(struct rig *rig, struct snapshot *s)
+{
+    link_free_spool(rig->link, s->slot);
+    backlog_spool_free(rig->backlog, s->slot);
+    close(s->fd);
+}
+
+/* Where the snapshot's bytes begin behind its header and any keep-alives; 0: not there yet. */
+static size_t snapshot_at(const struct replica *r)
+{
+    size_t at = 0;
+    while (at < r->len && r->got[at] == '\n') at++;
+    const uint8_t *line_end = at < r->len ? memchr(r->got + at, '\n', r->len - at) : NULL;
+    return line_end ? (size_t)(line_end - r->got) + 1 : 0;
+}
+
+static bool has_snapshot(const struct replica *r, uint64_t bytes)
+{
+    size_t at = snapshot_at(r);
+    if (at == 0 || r->len < at + bytes) return false;
+    for (uint64_t i = 0; i < bytes; i++)
+        if (r->got[at + i] != snapshot_byte(i)) return false;
+    return true;
+}
+
+/* With eof framing: the mark of the header again, behind the snapshot. */
+static bool has_marked_snapshot(const struct replica *r, uint64_t bytes)
+{
+    size_t at = snapshot_at(r);
+    if (at < 47 || r->len < at + bytes + 40 || memcmp(r->got + at - 47, "$EOF:", 5) != 0) return false;
+    return has_snapshot(r, bytes) && memcmp(r->got + at - 42, r->got + at + bytes, 40) == 0;
+}
+
+/* --- following --- */
+
+ENGINES(continues_from_an_offset_and_hears_acknowledgements)
+{
+    struct rig rig;
+    struct replica r;
+    set_up(&rig, engine, 0);
+    write_stream(&rig, 5000);
+    follow(&rig, &r, 1234);
+    UNTIL(&rig, &r, 1, r.len == 5001 - 1234);
+    for (int i = 0; i < 500; i++) write_stream(&rig, 777);
+    UNTIL(&rig, &r, 1, r.len == backlog_end(rig.backlog) - 1234);
+    cr_assert(is_stream(&r, 0, 1234));
+    UNTIL(&rig, &r, 1, view(&rig, &r).next_offset == backlog_end(rig.backlog));
+    cr_assert_eq(view(&rig, &r).state, PEER_ONLINE);
+    cr_assert_eq(view(&rig, &r).sent_bytes, r.len + strlen(PREAMBLE));
+    cr_assert_eq(view(&rig, &r).ack_wall_ms, 0);
+    acknowledge(&r, 4711);
+    UNTIL(&rig, &r, 1, view(&rig, &r).acked_offset == 4711);
+    cr_assert_gt(view(&rig, &r).ack_wall_ms, 0);
+    say(&r, "*5\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$4\r\n48");
+    say(&r, "00\r\n$4\r\nFACK\r\n$4\r\n4799\r\n*1\r\n$4\r\nPING\r\n\r\n");
+    UNTIL(&rig, &r, 1, view(&rig, &r).acked_offset == 4800);
+    cr_assert_eq(view(&rig, &r).fack_offset, 4799);
+    hang_up(&r);
+    UNTIL(&rig, &r, 0, rig.gone[r.slot][0]);
+    cr_assert_str_eq(rig.gone[r.slot], "the replica closed the connection");
+    tear_down(&rig);
+}
+
+ENGINES(packs_the_stream_for_one_of_ours)
+{
+    struct rig rig;
+    struct replica r;
+    set_up(&rig, engine, 0);
+    write_stream(&rig, 50000);
+    attach(&rig, &r, &(struct link_peer){.mode = LINK_CONTINUE, .from = 1, .lz4 = true});
+    UNTIL(&rig, &r, 1, r.len == 50000);
+    for (int i = 0; i < 20; i++) {
+        write_stream(&rig, 10 + (size_t)i * 997);
+        UNTIL(&rig, &r, 1, r.len == backlog_end(rig.backlog) - 1);
+    }
+    cr_assert(is_stream(&r, 0, 1));
+    cr_assert_lt(view(&rig, &r).sent_bytes, r.len * 9 / 10);
+    hang_up(&r);
+    tear_down(&rig);
+}
+
+ENGINES(input_that_came_with_the_request_is_heard)
+{
+    struct rig rig;
+    struct replica r;
+    set_up(&rig, engine, 0);
+    attach(&rig, &r,
+           &(struct link_peer){
+               .mode = LINK_CONTINUE, .from = 1, .rest = BYTES("*3\r\n$8\r\nreplconf\r\n$3\r\nack\r\n$2\r\n4")});
+    say(&r, "2\r\n");
+    UNTIL(&rig, &r, 1, view(&rig, &r).acked_offset == 42);
+    hang_up(&r);
+    tear_down(&rig);
+}
+
+/* --- snapshots --- */
+
+ENGINES(streams_a_growing_snapshot_and_then_waits_for_the_acknowledgement)
+{
+    struct rig rig;
+    struct snapshot s;
+    struct replica r[3];
+    set_up(&rig, engine, 0);
+    write_stream(&rig, 100);
+    begin_snapshot(&rig, &s);
+    struct link_peer full = {.mode = LINK_FULL, .from = 101, .spool = s.slot, .eof_framing = true};
+    attach(&rig, &r[0], &full);
+    full.lz4 = true;
+    attach(&rig, &r[1], &full);
+    grow(&rig, &s, 10);
+    UNTIL(&rig, r, 2, has_snapshot(&r[0], 10) && r[0].len == snapshot_at(&r[0]) + 10);
+    cr_assert_eq(view(&rig, &r[0]).state, PEER_SENDING_SNAPSHOT);
+    for (int i = 0; i < 30; i++) {
+        grow(&rig, &s, 100 * 1000);
+        write_stream(&rig, 1000);
+        loop_turn(rig.loop, 0);
+    }
+    full.lz4 = false;
+    attach(&rig, &r[2], &full);
+    backlog_spool_finish(rig.backlog, s.slot, true);
+    for (int i = 0; i < 3; i++) UNTIL(&rig, r, 3, has_marked_snapshot(&r[i], s.bytes));
+    acknowledge(&r[0], 100);
+    UNTIL(&rig, r, 3, rig.online[r[0].slot]);
+    size_t snapshot_len = snapshot_at(&r[0]) + s.bytes + 40;
+    UNTIL(&rig, r, 3, r[0].len == snapshot_len + backlog_end(rig.backlog) - 101);
+    cr_assert(is_stream(&r[0], snapshot_len, 101));
+    cr_assert_eq(r[2].len, snapshot_len, "no stream before the acknowledgement");
+    cr_assert_not(rig.online[r[2].slot]);
+    acknowledge(&r[1], 100);
+    acknowledge(&r[2], 100);
+    UNTIL(&rig, r, 3, r[1].len == r[0].len && r[2].len == r[0].len);
+    cr_assert(is_stream(&r[1], snapshot_len, 101) && is_stream(&r[2], snapshot_len, 101));
+    end_snapshot(&rig, &s);
+    write_stream(&rig, 10);
+    UNTIL(&rig, r, 3, r[2].len == snapshot_len + backlog_end(rig.backlog) - 101);
+    for (int i = 0; i < 3; i++) hang_up(&r[i]);
+    tear_down(&rig);
+}
+
+ENGINES(without_eof_framing_the_length_comes_first_and_the_stream_follows)
+{
+    struct rig rig;
+    struct snapshot s;
+    struct replica r;
+    set_up(&rig, engine, 0);
+    link_set_timers(rig.link, 60, 1);
+    begin_snapshot(&rig, &s);
+    grow(&rig, &s, 300 * 1000);
+    attach(&rig, &r, &(struct link_peer){.mode = LINK_FULL, .from = 1, .spool = s.slot});
+    UNTIL(&rig, &r, 1, r.len > 0);
+    cr_assert_eq(r.got[0], '\n', "kept alive meanwhile");
+    grow(&rig, &s, 1);
+    write_stream(&rig, 500);
+    backlog_spool_finish(rig.backlog, s.slot, true);
+    UNTIL(&rig, &r, 1, has_snapshot(&r, s.bytes) && r.len == snapshot_at(&r) + s.bytes + 500);
+    cr_assert_eq(memcmp(r.got + snapshot_at(&r) - 9, "$300001\r\n", 9), 0);
+    cr_assert(is_stream(&r, snapshot_at(&r) + s.bytes, 1));
+    UNTIL(&rig, &r, 1, rig.online[r.slot]);
+    end_snapshot(&rig, &s);
+    hang_up(&r);
+    tear_down(&rig);
+}
+
+ENGINES(who_wants_only_the_snapshot_gets_only_that)
+{
+    struct rig rig;
+    struct snapshot s;
+    struct replica r;
+    set_up(&rig, engine, 0);
+    begin_snapshot(&rig, &s);
+    grow(&rig, &s, 1000);
+    backlog_spool_finish(rig.backlog, s.slot, true);
+    attach(&rig, &r,
+           &(struct link_peer){.mode = LINK_FULL, .from = 1, .spool = s.slot, .eof_framing = true, .rdb_only = true});
+    write_stream(&rig, 100);
+    UNTIL(&rig, &r, 1, has_marked_snapshot(&r, 1000));
+    acknowledge(&r, 0);
+    hang_up(&r);
+    UNTIL(&rig, &r, 0, rig.gone[r.slot][0]);
+    cr_assert_str_eq(rig.gone[r.slot], "the snapshot was delivered");
+    cr_assert_not(rig.online[r.slot]);
+    tear_down(&rig);
+}
+
+ENGINES(a_failed_snapshot_ends_its_peers)
+{
+    struct rig rig;
+    struct snapshot s;
+    struct replica r[2];
+    set_up(&rig, engine, 0);
+    begin_snapshot(&rig, &s);
+    struct link_peer full = {.mode = LINK_FULL, .from = 1, .spool = s.slot, .eof_framing = true};
+    attach(&rig, &r[0], &full);
+    full.eof_framing = false;
+    attach(&rig, &r[1], &full);
+    grow(&rig, &s, 1000);
+    backlog_spool_finish(rig.backlog, s.slot, false);
+    UNTIL(&rig, r, 2, rig.gone[r[0].slot][0] && rig.gone[r[1].slot][0]);
+    cr_assert_str_eq(rig.gone[r[0].slot], "the snapshot failed");
+    cr_assert(r[0].ended || (receive(&r[0]), r[0].ended));
+    cr_assert_eq(snapshot_at(&r[1]), 0);
+    hang_up(&r[0]);
+    hang_up(&r[1]);
+    tear_down(&rig);
+}
+
+/* Writes what the pipe takes; the rest later. */
+static void write_pipe(struct snapshot *s, uint64_t until)
+{
+    uint8_t data[4096];
+    while (s->bytes < until) {
+        size_t len = until - s->bytes < sizeof(data) ? until - s->bytes : sizeof(data);
+        for (size_t i = 0; i < len; i++) data[i] = snapshot_byte(s->bytes + i);
+        ssize_t n = write(s->fd, data, len);
+        if (n <= 0) return;
+        s->bytes += (uint64_t)n;
+    }
+}
+
+ENGINES(a_pipe_feeds_a_group_in_step)
+{
+    enum { BYTES_IN_ALL = 2 * 1000 * 1000 };
+    struct rig rig;
+    struct replica r[4], late;
+    int pipe_fds[2];
+    set_up(&rig, engine, 0);
+    cr_assert_eq(pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK), 0);
+    struct snapshot s = {.slot = backlog_spool_claim(rig.backlog), .fd = pipe_fds[1]};
+    struct link_peer full = {.mode = LINK_FULL, .from = 1, .spool = s.slot, .eof_framing = true};
+    attach(&rig, &r[0], &full);
+    write_pipe(&s, 1000);
+    cr_assert_eq(link_give_spool(rig.link, s.slot, pipe_fds[0], true), 0);
+    close(pipe_fds[0]);
+    for (int i = 1; i < 4; i++) {
+        full.lz4 = i == 1;
+        attach(&rig, &r[i], &full);
+    }
+    UNTIL(&rig, r, 4, has_snapshot(&r[0], 1000) && has_snapshot(&r[1], 1) && has_snapshot(&r[3], 1000));
+    attach(&rig, &late, &full);
+    UNTIL(&rig, r, 4, rig.gone[late.slot][0]);
+    cr_assert_str_eq(rig.gone[late.slot], "the snapshot's stream has begun without it");
+    hang_up(&r[3]);
+    UNTIL(&rig, r, 3, (write_pipe(&s, BYTES_IN_ALL), s.bytes == BYTES_IN_ALL));
+    close(s.fd);
+    UNTIL(&rig, r, 3, has_snapshot(&r[0], s.bytes) && has_snapshot(&r[2], s.bytes));
+    backlog_spool_finish(rig.backlog, s.slot, true);
+    for (int i = 0; i < 3; i++) UNTIL(&rig, r, 3, has_marked_snapshot(&r[i], s.bytes));
+    link_free_spool(rig.link, s.slot);
+    backlog_spool_free(rig.backlog, s.slot);
+    acknowledge(&r[1], 0);
+    UNTIL(&rig, r, 3, rig.online[r[1].slot]);
+    for (int i = 0; i < 3; i++) hang_up(&r[i]);
+    hang_up(&late);
+    tear_down(&rig);
+}
+
+ENGINES(a_pipe_without_readers_is_closed)
+{
+    struct rig rig;
+    struct replica r;
+    int pipe_fds[2];
+    signal(SIGPIPE, SIG_IGN);
+    set_up(&rig, engine, 0);
+    cr_assert_eq(pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK), 0);
+    int spool = backlog_spool_claim(rig.backlog);
+    attach(&rig, &r, &(struct link_peer){.mode = LINK_FULL, .from = 1, .spool = spool, .eof_framing = true});
+    cr_assert_eq(link_give_spool(rig.link, spool, pipe_fds[0], true), 0);
+    close(pipe_fds[0]);
+    cr_assert_eq(write(pipe_fds[1], "x", 1), 1);
+    UNTIL(&rig, &r, 1, snapshot_at(&r) > 0);
+    hang_up(&r);
+    UNTIL(&rig, &r, 0, write(pipe_fds[1], "x", 1) < 0 && errno == EPIPE);
+    tear_down(&rig);
+}
+
+/* --- peers that misbehave --- */
+
+ENGINES(silence_is_a_timeout)
+{
+    struct rig rig;
+    struct replica r[2];
+    set_up(&rig, engine, 0);
+    link_set_timers(rig.link, 1, 10);
+    follow(&rig, &r[0], 1);
+    follow(&rig, &r[1], 1);
+    int64_t said_ms = 0;
+    UNTIL(&rig, r, 2,
+          (clock_monotonic_ms() - said_ms > 200 ? (acknowledge(&r[1], 1), said_ms = clock_monotonic_ms()) : 0,
+           rig.gone[r[0].slot][0]));
+    cr_assert_str_eq(rig.gone[r[0].slot], "timeout: nothing was heard of it");
+    cr_assert_eq(rig.gone[r[1].slot][0], '\0');
+    hang_up(&r[0]);
+    hang_up(&r[1]);
+    tear_down(&rig);
+}
+
+ENGINES(who_does_not_take_the_snapshot_is_a_timeout)
+{
+    struct rig rig;
+    struct snapshot s;
+    struct replica r;
+    set_up(&rig, engine, 0);
+    link_set_timers(rig.link, 1, 10);
+    begin_snapshot(&rig, &s);
+    grow(&rig, &s, 8 * 1000 * 1000);
+    attach(&rig, &r, &(struct link_peer){.mode = LINK_FULL, .from = 1, .spool = s.slot, .eof_framing = true});
+    UNTIL(&rig, &r, 0, rig.gone[r.slot][0]);
+    cr_assert_str_eq(rig.gone[r.slot], "timeout: it does not take the snapshot");
+    hang_up(&r);
+    tear_down(&rig);
+}
+
+ENGINES(nonsense_ends_the_connection)
+{
+    struct rig rig;
+    struct replica r;
+    set_up(&rig, engine, 0);
+    follow(&rig, &r, 1);
+    say(&r, "*1\r\n$x\r\n");
+    UNTIL(&rig, &r, 1, rig.gone[r.slot][0] && r.ended);
+    cr_assert(strstr(rig.gone[r.slot], "Protocol error"), "%s", rig.gone[r.slot]);
+    hang_up(&r);
+    tear_down(&rig);
+}
+
+ENGINES(the_server_can_drop_a_peer)
+{
+    struct rig rig;
+    struct replica r;
+    set_up(&rig, engine, 0);
+    follow(&rig, &r, 1);
+    link_drop_peer(rig.link, r.slot, "because");
+    UNTIL(&rig, &r, 1, rig.gone[r.slot][0] && r.ended);
+    cr_assert_str_eq(rig.gone[r.slot], "because");
+    hang_up(&r);
+    tear_down(&rig);
+}
+
+ENGINES(one_that_stops_reading_holds_nobody_and_is_dropped_at_the_limit)
+{
+    enum { COUNT = 12 };
+    struct rig rig;
+    struct replica r[COUNT], stopped;
+    set_up(&rig, engine, 4 * 1024 * 1024);
+    follow(&rig, &stopped, 1);
+    for (int i = 0; i < COUNT; i++) attach(&rig, &r[i], &(struct link_peer){.from = 1, .lz4 = i % 3 == 0});
+    for (int round = 0; round < 60; round++) {
+        write_stream(&rig, 100 * 1000);
+        for (int i = 0; i < COUNT; i++) UNTIL(&rig, r, COUNT, r[i].len == backlog_end(rig.backlog) - 1);
+    }
+    cr_assert_eq(rig.dooms, 1);
+    UNTIL(&rig, r, COUNT, rig.gone[stopped.slot][0]);
+    cr_assert_str_eq(rig.gone[stopped.slot], "the server gave it up");
+    UNTIL(&rig, &stopped, 1, stopped.ended);
+    cr_assert(is_stream(&stopped, 0, 1), "until its end it got nothing but the stream");
+    for (int i = 0; i < COUNT; i++) cr_assert(is_stream(&r[i], 0, 1));
+    for (int i = 0; i < 10; i++) backlog_cron(rig.backlog);
+    write_stream(&rig, REST_BYTES);
+    for (int i = 0; i < COUNT; i++) UNTIL(&rig, r, COUNT, view(&rig, &r[i]).next_offset == backlog_end(rig.backlog));
+    backlog_cron(rig.backlog);
+    cr_assert_eq(backlog_memory(rig.backlog), REST_BYTES);
+    for (int i = 0; i < COUNT; i++) hang_up(&r[i]);
+    hang_up(&stopped);
+    tear_down(&rig);
+}
+
+ENGINES(every_slot_can_be_taken)
+{
+    struct rig rig;
+    struct replica r[BACKLOG_PEERS_MAX];
+    set_up(&rig, engine, 0);
+    for (int i = 0; i < BACKLOG_PEERS_MAX; i++) follow(&rig, &r[i], 1);
+    write_stream(&rig, 10000);
+    for (int i = 0; i < BACKLOG_PEERS_MAX; i++) UNTIL(&rig, r, BACKLOG_PEERS_MAX, r[i].len == 10000);
+    for (int i = 0; i < BACKLOG_PEERS_MAX; i++) hang_up(&r[i]);
+    for (int i = 0; i < BACKLOG_PEERS_MAX; i++) UNTIL(&rig, r, 0, rig.gone[i][0]);
+    tear_down(&rig);
+}
+
+/* --- processes --- */
+
+ENGINES(a_killed_link_is_noticed_and_replaced)
+{
+    struct rig rig;
+    struct replica r;
+    set_up(&rig, engine, 0);
+    follow(&rig, &r, 1);
+    write_stream(&rig, 100);
+    UNTIL(&rig, &r, 1, r.len == 100);
+    pid_t killed = link_handle_pid(rig.link);
+    kill(killed, SIGKILL);
+    UNTIL(&rig, &r, 1, rig.died == 1 && r.ended);
+    cr_assert_eq(link_handle_pid(rig.link), 0);
+    cr_assert_eq(kill(killed, 0), -1);
+    backlog_peer_free(rig.backlog, r.slot);
+    hang_up(&r);
+    write_stream(&rig, 2 * REST_BYTES);
+    cr_assert_eq(link_handle_ensure(rig.link, rig.backlog), 0);
+    uint64_t from = backlog_first(rig.backlog);
+    follow(&rig, &r, from);
+    UNTIL(&rig, &r, 1, r.len == REST_BYTES);
+    cr_assert(is_stream(&r, 0, from));
+    cr_assert_eq(rig.died, 1);
+    hang_up(&r);
+    tear_down(&rig);
+}
+
+ENGINES(what_was_published_leaves_before_the_end)
+{
+    struct rig rig;
+    struct replica r;
+    set_up(&rig, engine, 0);
+    follow(&rig, &r, 1);
+    UNTIL(&rig, &r, 1, r.preamble_left == 0);
+    write_stream(&rig, 50 * 1000);
+    tear_down(&rig);
+    while (!r.ended) receive(&r);
+    cr_assert_eq(r.len, 50 * 1000);
+    hang_up(&r);
+}
+
+ENGINES(the_link_does_not_outlive_its_server)
+{
+    int told[2];
+    pid_t link = 0;
+    cr_assert_eq(pipe2(told, 0), 0);
+    pid_t server = fork();
+    if (server == 0) {
+        struct rig rig;
+        set_up(&rig, engine, 0);
+        link = link_handle_pid(rig.link);
+        if (write(told[1], &link, sizeof(link)) != sizeof(link)) _exit(1);
+        for (;;) loop_turn(rig.loop, -1);
+    }
+    cr_assert_eq(read(told[0], &link, sizeof(link)), (ssize_t)sizeof(link));
+    cr_assert_eq(kill(link, 0), 0);
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+    char path[64], state[256];
+    snprintf(path, sizeof(path), "/proc/%d/stat", link);
+    int64_t until_ms = clock_monotonic_ms() + DEADLINE_MS;
+    for (bool gone = false; !gone;) {
+        cr_assert(clock_monotonic_ms() < until_ms);
+        FILE *stat = fopen(path, "r");
+        gone = !stat || !fgets(state, sizeof(state), stat) || strstr(state, ") Z ");
+        if (stat) fclose(stat);
+    }
+    /* The killed server's objects are still there; the next one of that name replaces them. */
+    char name[64];
+    snprintf(name, sizeof(name), "/slipstream-test-link-%d", server);
+    shm_unlink(name);
+    snprintf(name, sizeof(name), "/slipstream-test-link-%d.1", server);
+    shm_unlink(name);
+}

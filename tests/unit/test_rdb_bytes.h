@@ -1,0 +1,126 @@
+/* What the RDB tests share: RDBs put together byte by byte, and keyspaces to load them into. */
+#ifndef SLIPSTREAM_TESTS_UNIT_TEST_RDB_BYTES_H
+#define SLIPSTREAM_TESTS_UNIT_TEST_RDB_BYTES_H
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "rdb/reader.h"
+#include "server/base/crc64.h"
+#include "server/base/log.h"
+
+#define NOW_MS ((int64_t)1700000000000)
+
+struct rdb_bytes {
+    uint8_t *data;
+    size_t len;
+};
+
+static inline void add(struct rdb_bytes *b, const void *data, size_t len)
+{
+    b->data = realloc(b->data, b->len + len + 1);
+    memcpy(b->data + b->len, data, len);
+    b->len += len;
+}
+
+/* A literal with any bytes in it. */
+#define ADD(b, literal) add(b, literal, sizeof(literal) - 1)
+
+static inline struct rdb_bytes rdb_begin(const char *header)
+{
+    struct rdb_bytes b = {0};
+    add(&b, header, strlen(header));
+    return b;
+}
+
+/* The end opcode and the checksum. */
+static inline void rdb_end(struct rdb_bytes *b)
+{
+    ADD(b, "\xff");
+    uint64_t sum = crc64(0, b->data, b->len);
+    add(b, &sum, sizeof sum);
+}
+
+static inline struct keyspace *new_keyspace(void)
+{
+    static const struct keyspace_settings settings = {.active_expire_effort = 1, .maxmemory_samples = 5};
+    static const struct keyspace_hooks hooks;
+    log_set_level(LOG_NOTHING);
+    struct keyspace *ks = keyspace_new(16, &settings, &hooks);
+    keyspace_set_clock(ks, NOW_MS);
+    return ks;
+}
+
+static inline struct record *find(struct keyspace *ks, int db, const char *key)
+{
+    struct bytes k = bytes_from_text(key);
+    return database_find(keyspace_database(ks, db), k, key_hash(k), NOW_MS,
+                         LOOKUP_KEEP_EXPIRED | LOOKUP_NO_STATS | LOOKUP_NO_TOUCH);
+}
+
+static inline bool holds(struct keyspace *ks, int db, const char *key, struct bytes value)
+{
+    char scratch[I64_TEXT_MAX];
+    const struct record *r = find(ks, db, key);
+    return r && record_type(r) == TYPE_STRING && bytes_equal(record_string(r, scratch), value);
+}
+
+/* What came of feeding an RDB; feed_free() it. */
+struct fed {
+    struct keyspace *ks;
+    struct rdb_reader *reader;
+    enum rdb_status status;
+    size_t consumed;
+    struct rdb_read_result result;
+    const char *error;
+};
+
+/* Feeds b with a window that grows by `step` bytes a call, and by what the reader wants. */
+static inline struct fed feed_with(struct rdb_bytes b, size_t step, const struct rdb_read_options *options)
+{
+    struct fed fed = {.ks = new_keyspace(), .status = RDB_MORE};
+    fed.reader = rdb_reader_new(fed.ks, options);
+    size_t end = 0;
+    while (fed.status == RDB_MORE && end < b.len) {
+        end = b.len - end < step ? b.len : end + step;
+        /* A window of its own, so that reading past its end shows. */
+        size_t len = end - fed.consumed, consumed;
+        uint8_t *window = malloc(len);
+        memcpy(window, b.data + fed.consumed, len);
+        fed.status = rdb_reader_feed(fed.reader, window, len, 0, &consumed);
+        free(window);
+        fed.consumed += consumed;
+        if (fed.status != RDB_BAD) cr_assert_eq(rdb_reader_result(fed.reader)->bytes, fed.consumed);
+        if (fed.status == RDB_MORE) cr_assert_gt(rdb_reader_wanted(fed.reader), end - fed.consumed);
+    }
+    fed.result = *rdb_reader_result(fed.reader);
+    fed.error = rdb_reader_error(fed.reader);
+    return fed;
+}
+
+static inline struct fed feed(struct rdb_bytes b)
+{
+    struct rdb_read_options options = {.now_ms = NOW_MS};
+    return feed_with(b, b.len, &options);
+}
+
+static inline void feed_free(struct fed *fed)
+{
+    rdb_reader_free(fed->reader);
+    keyspace_free(fed->ks);
+}
+
+/* The keys of one database between header and end, in one go. */
+static inline struct fed feed_items(const char *items, size_t len)
+{
+    struct rdb_bytes b = rdb_begin("REDIS0012");
+    add(&b, items, len);
+    rdb_end(&b);
+    struct fed fed = feed(b);
+    free(b.data);
+    return fed;
+}
+
+#define FEED_ITEMS(literal) feed_items(literal, sizeof(literal) - 1)
+
+#endif

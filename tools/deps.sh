@@ -1,0 +1,42 @@
+#!/bin/sh
+# Installs the Debian packages that the named groups need and that are not there yet. Quick when nothing is missing.
+# usage: tools/deps.sh build|test|lint ...
+set -eu
+
+build="gcc libc6-dev make liburing-dev liblz4-dev liblzf-dev libjemalloc-dev libxxhash-dev libmd-dev"
+# The second line is what the unpacked peers (tools/peers.sh) are linked with.
+test="libcriterion-dev libhiredis-dev
+      libatomic1 libjemalloc2 liblzf1 libssl3 libstdc++6 libsystemd0"
+lint="clang-format cppcheck"
+
+wanted=
+for group in "$@"; do
+    case $group in
+    build) wanted="$wanted $build" ;;
+    test) wanted="$wanted $test" ;;
+    lint) wanted="$wanted $lint" ;;
+    *) echo "tools/deps.sh: unknown group '$group'" >&2; exit 2 ;;
+    esac
+done
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "Not a Debian: please see to the equivalents of these packages:" $wanted >&2
+    exit 0
+fi
+
+missing=
+for package in $wanted; do
+    status=$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)
+    [ "$status" = "install ok installed" ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+    as_root=sudo
+    command -v sudo >/dev/null || { echo "Missing packages, and no sudo to install them:$missing" >&2; exit 1; }
+fi
+echo "Installing with ${as_root:+sudo }apt-get:$missing"
+install="$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends"
+# Package lists may be absent (a fresh image) or stale; only then are they fetched.
+$install $missing >/dev/null 2>&1 || { $as_root apt-get update -q && $install $missing; }

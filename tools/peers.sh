@@ -1,0 +1,26 @@
+#!/bin/sh
+# Unpacks Debian's Redis (server, tools, sentinel) as the peer of tests and benchmarks. Unpacked, not installed: the
+# packages would start a service on port 6379.
+# usage: tools/peers.sh DIRECTORY
+set -eu
+
+peers=$1
+packages="redis-server redis-tools redis-sentinel"
+[ ! -e "$peers/ready" ] || exit 0
+
+command -v apt-get >/dev/null || { echo "The peers are Debian packages, and there is no apt-get here." >&2; exit 1; }
+as_root=
+[ "$(id -u)" = 0 ] || as_root=sudo
+
+rm -rf "$peers"
+mkdir -p "$peers/packages"
+cd "$peers/packages"
+echo "Fetching Debian's $packages into $peers"
+# As root, apt would first try to download as a user who may not write here, and warn.
+fetch="apt-get download -q -o APT::Sandbox::User=root $packages"
+$fetch >/dev/null 2>&1 || { $as_root apt-get update -q && $fetch; }
+for package in *.deb; do dpkg -x "$package" ..; done
+cd ..
+rm -r packages
+usr/bin/redis-server --version
+touch ready

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Runs every unit test, then the integration tests once per event loop, and adds up the results.
+# From `make test`, which sets BUILD, UNIT (the programs), PEERS, JOBS, ENGINES and TEST. With TALLY=FILE the sums are added to that file too.
+set -uo pipefail
+
+export SLIPSTREAM_SERVER=$BUILD/redis-server SLIPSTREAM_PEERS=$PEERS
+export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=1:detect_leaks=0}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:abort_on_error=1}
+passed=0 failed=0 output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+
+# run TITLE PROGRAM [argument...]: a program without Criterion's summary at its end counts as one failure.
+run()
+{
+    local title=$1 summary status
+    shift
+    "$@" 2>&1 | tee "$output" | grep -v '^\[====\] Running'
+    status=${PIPESTATUS[0]}
+    summary=$(sed -n 's/.*Synthesis: Tested: \([0-9]*\) | Passing: \([0-9]*\) .*/\1 \2/p' "$output" | tail -n 1)
+    if [ -z "$summary" ]; then
+        echo "$title: ended early with status $status"
+        failed=$((failed + 1))
+        return
+    fi
+    set -- $summary
+    passed=$((passed + $2)) failed=$((failed + $1 - $2))
+}
+
+if [ -z "${TEST:-}" ]; then
+    for program in $UNIT; do
+        echo "== unit: $(basename "$program")"
+        run "$program" "$program" --jobs "$JOBS"
+    done
+fi
+for engine in $ENGINES; do
+    echo "== integration, event loop: $engine"
+    SLIPSTREAM_EVENT_LOOP=$engine run "integration on $engine" "$BUILD/tests/integration" --jobs "$JOBS" \
+        ${TEST:+--filter "$TEST"}
+done
+
+[ -z "${TALLY:-}" ] || echo "$passed $failed" >>"$TALLY"
+echo "$BUILD: $passed tests passed, $failed failed"
+[ "$failed" = 0 ]
