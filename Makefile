@@ -7,6 +7,7 @@ CFLAGS   ?= -O2 -g
 LDFLAGS  ?=
 SANITIZE ?=# address or undefined
 PREFIX   ?= /usr/local
+V        ?=# V=1 shows whole command lines
 PEERS    := build/peers
 JOBS     ?= $(shell nproc)
 
@@ -31,34 +32,44 @@ BENCH       := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/*.c))
 # The harness without what ties it to Criterion.
 BENCH_HARNESS := $(filter-out %/under_criterion.o,$(HARNESS))
 
+Q   := $(if $(V),,@)
+say  = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
+
 all: $(BUILD)/redis-server $(BUILD)/redis-check-rdb
 
 $(BUILD)/redis-server: $(OBJ)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # One binary; the name it is called by says what it is.
 $(BUILD)/redis-check-rdb: $(BUILD)/redis-server
-	ln -sf redis-server $@
+	$(call say,LN)
+	$(Q)ln -sf redis-server $@
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/libslipstream.a: $(LIBOBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
 
 # A unit test is a program of its own: it may bring its own stand-in for a part, and only pulls in what it needs.
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libslipstream.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
 
 $(BUILD)/tests/integration: $(INTEGRATION) $(HARNESS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion -lhiredis -lpthread -lm
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion -lhiredis -lpthread -lm
 
 $(BUILD)/bench: $(BENCH) $(BENCH_HARNESS)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lpthread -lm
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lpthread -lm
 
 tests: all $(UNIT) $(BUILD)/tests/integration
 

@@ -63,20 +63,18 @@ static void forget(struct replica_handle *h)
 {
     struct replication *r = h->r;
     list_remove(&r->master->replicas, &h->node);
+    r->master->alone_since_ms = master_now_ms(r); /* counts once nobody is left */
     r->host.replica_gone(r->host.context, h->client);
     mem_free(h);
 }
 
 void replicas_reap(struct replication *r)
 {
-    struct master_side *m = r->master;
-    size_t before = m->replicas.count;
-    list_each(&m->replicas, node)
+    list_each(&r->master->replicas, node)
     {
         struct replica_handle *h = list_entry(node, struct replica_handle, node);
         if (h->state == HANDLE_ENDING) forget(h);
     }
-    if (before && !m->replicas.count) m->alone_since_ms = master_now_ms(r);
 }
 
 /* The backlog and the link are gone already. */

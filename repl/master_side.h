@@ -80,7 +80,7 @@ struct master_side {
     struct failover failover;
     struct backlog_limits limits; /* as last told to the backlog */
     int timeout_s, ping_period_s; /* as last told to the link */
-    int64_t alone_since_ms;       /* no replica since; 0: there is one */
+    int64_t alone_since_ms;       /* the last replica went, or we became a master or got a backlog */
     int64_t last_ping_ms, last_second_ms;
     bool ask_acks;                  /* GETACK goes out before the loop sleeps */
     uint64_t watch_low, watch_high; /* offsets somebody waits for; 0: nobody */

@@ -21,6 +21,7 @@
 #include "server/core/core.h"
 #include "server/core/cron.h"
 #include "server/core/lifecycle.h"
+#include "server/core/logo.h"
 #include "server/core/master_stream.h"
 #include "server/core/persistence.h"
 #include "server/core/ports.h"
@@ -30,6 +31,8 @@
 #include "server/core/stats.h"
 #include "server/core/transaction.h"
 #include "server/core/version.h"
+#include "server/data/hash.h"
+#include "server/data/list.h"
 #include "server/data/settings.h"
 
 #include <errno.h>
@@ -39,9 +42,10 @@
 #include <unistd.h>
 
 static const struct command *const families[] = {
-    strings_commands, keys_commands,   expire_commands,  scan_commands,        connection_commands,
-    client_commands,  pubsub_commands, config_commands,  info_commands,        transaction_commands,
-    server_commands,  debug_commands,  command_commands, replication_commands,
+    strings_commands, lists_commands,       lists_blocking_commands, hashes_commands, keys_commands,
+    expire_commands,  scan_commands,        connection_commands,     client_commands, pubsub_commands,
+    config_commands,  info_commands,        transaction_commands,    server_commands, debug_commands,
+    command_commands, replication_commands,
 };
 
 static struct command_table *all_commands(void)
@@ -49,6 +53,12 @@ static struct command_table *all_commands(void)
     struct command_table *t = command_table_new();
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) command_table_add(t, families[i]);
     return t;
+}
+
+static void register_types(void)
+{
+    list_register();
+    hash_register();
 }
 
 static void usage(FILE *out)
@@ -86,10 +96,11 @@ static int load_configuration(struct config *config, int argc, char **argv)
 {
     const char *file = NULL;
     int first = 1;
-    if (argc > 1 && (argv[1][0] != '-' || argv[1][1] == 0)) {
-        file = argv[1];
-        first = 2;
+    if (argc > 1 && strcmp(argv[argc - 1], "-") == 0) {
+        config_want_stdin(config);
+        argc--;
     }
+    if (argc > 1 && argv[1][0] != '-') file = argv[first++];
     struct bytes extra;
     config_lines_from_arguments(argc - first, argv + first, &extra);
     int status = config_load(config, file, extra);
@@ -150,6 +161,7 @@ static int assemble(struct core *core, struct lifecycle *lifecycle)
                                         lifecycle->executable, settings->net.port, &host, &stats);
     struct propagation_sink sink = replication_sink_of(core);
     propagation_add_sink(core->propagation, &sink);
+    core->stats->memory_at_start = mem_used();
     return 0;
 }
 
@@ -200,13 +212,16 @@ static int server_main(int argc, char **argv)
     }
     log_set_level(settings.server.loglevel);
     log_open(settings.server.logfile, settings.server.loglevel);
+    log_set_syslog(settings.server.syslog_enabled, settings.server.syslog_ident, settings.server.syslog_facility);
     if (settings.server.daemonize) process_daemonize();
     process_raise_descriptor_limit(&settings.net.max_clients);
     if (assemble(&core, &lifecycle)) return 1;
     greet(&core);
+    config_warn_without_effect(core.config);
+    logo_show(&core);
     process_catch_signals(&core);
     config_apply_hooks(core.config);
-    if (settings.server.pidfile && (settings.server.daemonize || *settings.server.pidfile))
+    if (settings.server.daemonize || settings.server.pidfile)
         process_write_pidfile(&lifecycle, settings.server.pidfile);
     return serve(&core);
 }
@@ -215,6 +230,7 @@ int main(int argc, char **argv)
 {
     clock_init();
     hash_init();
+    register_types();
     const char *name = basename(argv[0]);
     if (strstr(name, "redis-check-rdb")) return rdb_check_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "--link-process") == 0) return link_main(argc, argv);

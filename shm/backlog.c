@@ -114,21 +114,21 @@ static int open_ring(struct backlog *b, uint64_t size)
 
 /* --- the window --- */
 
-static unsigned window_index(const struct backlog *b)
+/* Whether the window goes on into the ring before this one: not when the ring has overwritten its own first byte. */
+static bool continues_before(const struct backlog *b, unsigned index)
 {
-    unsigned index = 0;
-    while (b->rings[index].number < b->window_ring) index++;
-    return index;
+    const struct ring *ring = &b->rings[index];
+    return index > 0 && b->rings[index - 1].number >= b->window_ring && ring_oldest(ring, b->end) == ring->first;
 }
 
 /* The window keeps what live peers need, and at least rest_bytes where that many exist. */
 void writer_drop_unneeded_rings(struct backlog *b)
 {
-    unsigned oldest = window_index(b), start = b->ring_count - 1;
+    unsigned start = b->ring_count - 1;
     uint64_t needs;
     writer_slowest_peer(b, &needs);
-    while (start > oldest && (b->end - ring_oldest(&b->rings[start], b->end) < b->limits.rest_bytes ||
-                              needs < ring_oldest(&b->rings[start], b->end)))
+    while (continues_before(b, start) &&
+           (b->end - b->rings[start].first < b->limits.rest_bytes || needs < b->rings[start].first))
         start--;
     b->window_ring = b->rings[start].number;
     atomic_store_explicit(&b->control->window_ring, b->window_ring, memory_order_release);
@@ -138,7 +138,9 @@ void writer_drop_unneeded_rings(struct backlog *b)
 
 uint64_t backlog_first(const struct backlog *b)
 {
-    return ring_oldest(&b->rings[window_index(b)], b->end);
+    unsigned start = b->ring_count - 1;
+    while (continues_before(b, start)) start--;
+    return ring_oldest(&b->rings[start], b->end);
 }
 
 uint64_t backlog_end(const struct backlog *b)

@@ -155,7 +155,7 @@ void reader_peer_acked(struct reader *r, int slot, uint64_t acked_offset, uint64
     atomic_store_explicit(&peer->ack_wall_ms, wall_ms, memory_order_relaxed);
     atomic_store(&peer->acked_offset, acked_offset);
     uint64_t watch = atomic_load(&r->control->ack_watch);
-    if (watch && before < watch && acked_offset >= watch) doorbell_ring(r->server_bell);
+    if (watch && acked_offset >= watch && acked_offset > before) doorbell_ring(r->server_bell);
 }
 
 void reader_peer_alive(struct reader *r, int slot, int64_t wall_ms)

@@ -267,8 +267,8 @@ static void psync_command(struct call *call)
     int64_t offset;
     if (!call->session->client || call->session->client->replica) return;
     text_of(call->argv[1], asked_id, sizeof asked_id);
-    if (!call_arg_i64(call, 2, &offset, NULL)) return;
     if (call->argc > 3 && call_arg_is(call, 3, "failover") && !take_over(call, asked_id)) return;
+    if (!call_arg_i64(call, 2, &offset, NULL)) return;
     become_replica(call, asked_id, offset);
 }
 

@@ -5,6 +5,9 @@
 #include "server/core/command.h"
 
 extern const struct command strings_commands[];
+extern const struct command lists_commands[];
+extern const struct command lists_blocking_commands[];
+extern const struct command hashes_commands[];
 extern const struct command keys_commands[];
 extern const struct command expire_commands[];
 extern const struct command scan_commands[];

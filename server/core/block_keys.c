@@ -41,7 +41,6 @@ struct waiter {
     enum value_type type;
     bool wakes_when_gone;
     bool waits_on; /* said by block_on_keys() while the command runs again */
-    void (*reply_nothing)(struct reply *reply);
     uint32_t argc, link_count;
     struct bytes *argv;
     struct key_link links[];
@@ -126,8 +125,7 @@ static void join_queues(struct block_keys *b, struct waiter *w, int db, const st
 
 static void timed_out(struct blocked *blocked)
 {
-    const struct waiter *w = blocked->state;
-    w->reply_nothing(&blocked->session->reply);
+    reply_null_array(&blocked->session->reply);
 }
 
 static void interrupted(struct blocked *blocked, const char *error)
@@ -161,7 +159,6 @@ static struct waiter *waiter_new(struct call *call, const struct key_wait *wait)
         .command = call->command,
         .type = wait->type,
         .wakes_when_gone = wait->wakes_when_gone,
-        .reply_nothing = wait->reply_nothing,
         .argc = argc,
         .argv = (struct bytes *)((uint8_t *)w->links + links_bytes),
     };
@@ -182,7 +179,7 @@ void block_on_keys(struct call *call, const struct key_wait *wait)
         return;
     }
     if (s->in_exec || !s->client) {
-        wait->reply_nothing(call->reply);
+        wait->reply_denied(call->reply);
         return;
     }
     struct waiter *w = waiter_new(call, wait);

@@ -34,15 +34,15 @@ struct key_wait {
     enum value_type type;     /* what a key must hold to be worth running again */
     bool wakes_when_gone;     /* run again also when a key is deleted or holds another type: XREADGROUP's NOGROUP */
     int64_t timeout_ms;       /* 0: wait for ever */
-    void (*reply_nothing)(struct reply *reply); /* the answer at the timeout: reply_null_array or reply_null */
+    void (*reply_denied)(struct reply *reply); /* the answer where waiting is not possible: mostly reply_null_array */
     /* What runs again, when that is not the call's own request: XREAD has turned its $ into an id. argc 0: the call's.
      */
     uint32_t argc;
     const struct bytes *argv;
 };
 
-/* Ends a handler that found nothing: its session waits from here on. Where waiting is not possible (EXEC, a script, the
- * master's stream) the answer is reply_nothing at once. Copies what it is given. */
+/* Ends a handler that found nothing: its session waits from here on; at the timeout it gets a null array. Where waiting
+ * is not possible (EXEC, a script, the master's stream) the answer is reply_denied at once. Copies what it is given. */
 void block_on_keys(struct call *call, const struct key_wait *wait);
 
 /* A timeout argument in seconds, decimals allowed, as BLPOP takes it. false: an error was answered. */

@@ -178,6 +178,7 @@ const struct directive config_directives[] = {
     SPECIAL("maxmemory-clients", NULL, DIR_NO_EFFECT, "0", client_memory_grammar, net.maxmemory_clients_bytes),
 
     /* process */
+    BOOL("always-show-logo", NULL, FIX, "no", server.always_show_logo),
     BOOL("daemonize", NULL, FIX, "no", server.daemonize),
     STRING("pidfile", NULL, FIX | NUL, "", NULL, server.pidfile),
     ENUM("loglevel", NULL, 0, "notice", log_levels, server.loglevel),
@@ -270,7 +271,6 @@ const struct directive config_directives[] = {
     BOOL("repl-lz4", NULL, 0, "yes", repl.lz4),
 
     /* --- known to Redis, without effect here --- */
-    BOOL_0("always-show-logo", NULL, FIX, "no"),
     BOOL_0("dynamic-hz", NULL, 0, "yes"),
     BOOL_0("activerehashing", NULL, 0, "yes"),
     INT_0("slowlog-log-slower-than", NULL, 0, "10000", -1, LMAX),

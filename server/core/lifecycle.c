@@ -52,10 +52,9 @@ static int finish(struct core *core, int flags)
         clients_unpause(core->clients, pause_purpose);
         return -1;
     }
-    const char *pidfile = core->settings->server.pidfile;
-    if (pidfile && *pidfile && l->pidfile_written) {
+    if (*l->pidfile) {
         log_notice("Removing the pid file.");
-        unlink(pidfile);
+        unlink(l->pidfile);
     }
     if (core->settings->net.unix_socket && *core->settings->net.unix_socket) {
         log_notice("Removing the unix socket file.");

@@ -12,7 +12,7 @@ struct lifecycle {
     char **argv;
     uint64_t cron_loops;
     bool stopping;
-    bool pidfile_written;
+    char pidfile[4096]; /* written at start, removed at the end; "": none */
     int shutdown_flags;
     int64_t shutdown_deadline_ms; /* waiting for replicas until then; 0: not shutting down */
 };

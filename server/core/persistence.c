@@ -68,12 +68,21 @@ struct rdb_aux persistence_aux(const struct core *core)
     return aux;
 }
 
+static enum rdb_access access_worth_saving(enum eviction_policy policy)
+{
+    if (policy == EVICT_ALLKEYS_LRU || policy == EVICT_VOLATILE_LRU) return RDB_ACCESS_IDLE;
+    if (policy == EVICT_ALLKEYS_LFU || policy == EVICT_VOLATILE_LFU) return RDB_ACCESS_FREQUENCY;
+    return RDB_ACCESS_NONE;
+}
+
 static struct rdb_write_options write_options(const struct core *core)
 {
     return (struct rdb_write_options){
         .compress = core->settings->rdb.compress,
         .checksum = core->settings->rdb.checksum,
         .key_save_delay_us = core->settings->rdb.key_save_delay_us,
+        .incremental_fsync = core->settings->rdb.save_incremental_fsync,
+        .access = access_worth_saving(core->settings->keyspace.maxmemory_policy),
     };
 }
 
@@ -237,6 +246,7 @@ int persistence_load_file(struct core *core, const char *path, bool *missing)
 int persistence_load_at_start(struct core *core)
 {
     bool missing = false;
-    if (persistence_load_file(core, core->settings->rdb.filename, &missing) == 0) return 0;
-    return missing ? 0 : -1;
+    if (persistence_load_file(core, core->settings->rdb.filename, &missing) == 0 || missing) return 0;
+    log_warning("Terminating server after rdb file reading failure.");
+    return -1;
 }

@@ -120,13 +120,13 @@ void process_catch_signals(struct core *core)
 
 void process_write_pidfile(struct lifecycle *l, const char *path)
 {
-    if (!*path) path = "/var/run/redis.pid";
-    FILE *f = fopen(path, "we");
+    snprintf(l->pidfile, sizeof l->pidfile, "%s", path && *path ? path : "/var/run/redis.pid");
+    FILE *f = fopen(l->pidfile, "we");
     if (!f) {
         log_warning("Failed to write PID file: %s", strerror(errno));
+        l->pidfile[0] = 0;
         return;
     }
     fprintf(f, "%d\n", (int)getpid());
     fclose(f);
-    l->pidfile_written = true;
 }

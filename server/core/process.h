@@ -9,6 +9,6 @@ void process_note_config_file(struct lifecycle *l, const char *path);
 void process_daemonize(void);                               /* before the loop and any thread exist */
 void process_raise_descriptor_limit(unsigned *max_clients); /* lowers *max_clients when the limit cannot be had */
 void process_catch_signals(struct core *core); /* SIGTERM and SIGINT: shut down; SIGPIPE and SIGHUP: ignored */
-void process_write_pidfile(struct lifecycle *l, const char *path); /* best effort, logged */
+void process_write_pidfile(struct lifecycle *l, const char *path); /* NULL: Redis's usual place. Best effort, logged */
 
 #endif

@@ -19,6 +19,7 @@ struct server_settings {
     char *pidfile, *logfile, *dir;
     enum log_level loglevel;
     bool syslog_enabled;
+    bool always_show_logo; /* else only where somebody watches: standard output is a terminal */
     char *syslog_ident, *syslog_facility;
     int hz;
     struct save_point {

@@ -453,18 +453,16 @@ uint8_t *listpack_append_all(uint8_t *lp, const uint8_t *other)
     return lp;
 }
 
-uint8_t *listpack_split(uint8_t **lp, size_t index)
+uint8_t *listpack_split(uint8_t **lp, const uint8_t *element)
 {
-    uint8_t *element = listpack_seek(*lp, (int64_t)index);
-    if (!element) return listpack_new(0);
-    size_t at = (size_t)(element - *lp), moved = (size_t)(end_of(*lp) - element);
-    size_t count = listpack_length(*lp);
-    uint8_t *tail = mem_alloc(moved + LISTPACK_EMPTY_BYTES);
-    memcpy(tail + LISTPACK_HEADER_BYTES, element, moved + 1);
-    set_total(tail, moved + LISTPACK_EMPTY_BYTES);
-    set_count(tail, count - index);
-    *lp = splice(*lp, at, moved, 0);
-    set_count(*lp, index);
+    size_t at = (size_t)(element - *lp), moved_bytes = (size_t)(end_of(*lp) - element), moved = 0;
+    uint8_t *tail = mem_alloc(moved_bytes + LISTPACK_EMPTY_BYTES);
+    memcpy(tail + LISTPACK_HEADER_BYTES, element, moved_bytes + 1);
+    set_total(tail, moved_bytes + LISTPACK_EMPTY_BYTES);
+    for (const uint8_t *p = element; *p != LISTPACK_END; p += element_bytes_at(p)) moved++;
+    set_count(tail, moved);
+    *lp = splice(*lp, at, moved_bytes, 0);
+    add_to_count(*lp, -(ptrdiff_t)moved);
     return tail;
 }
 

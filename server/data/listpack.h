@@ -76,7 +76,7 @@ uint8_t *listpack_delete_range(uint8_t *lp, int64_t index, size_t count);
 /* Several elements that need not be neighbours, by ascending address. */
 uint8_t *listpack_delete_batch(uint8_t *lp, uint8_t *const *elements, size_t count);
 uint8_t *listpack_append_all(uint8_t *lp, const uint8_t *other); /* other's elements behind lp's */
-uint8_t *listpack_split(uint8_t **lp, size_t index); /* a new one with the elements from index on, which leave *lp */
+uint8_t *listpack_split(uint8_t **lp, const uint8_t *element); /* a new one with it and what follows, which leave *lp */
 
 /* --- bytes from elsewhere --- */
 /* True when these bytes are one whole listpack, every element checked. visit (may be NULL) is given each element in

@@ -125,9 +125,10 @@ static void uring_conn_stop_reading(struct conn *conn)
     cancel(&conn->endpoint, OPERATION_RECEIVE);
 }
 
+/* Says nothing about the connection: our buffers ran out, or we have withdrawn the operation. */
 static bool is_passing(int error)
 {
-    return error == ENOBUFS || error == EAGAIN || error == EINTR;
+    return error == ENOBUFS || error == ECANCELED || error == EAGAIN || error == EINTR;
 }
 
 static void received(struct uring *u, struct conn *conn, int result, unsigned flags)
@@ -141,17 +142,12 @@ static void received(struct uring *u, struct conn *conn, int result, unsigned fl
 
     finish(&conn->endpoint, OPERATION_RECEIVE);
     if (result == -ENOBUFS) u->starved = true;
-    bool ended = result == 0 || (result < 0 && !is_passing(-result));
-    if (conn->state == CONN_CLOSING || conn->state == CONN_DETACHING) {
-        if (ended && result != -ECANCELED)
-            conn_on_end(conn, -result);
-        else
-            conn_on_read_stopped(conn);
-    } else if (ended) {
+    if (result == 0 || (result < 0 && !is_passing(-result)))
         conn_on_end(conn, -result);
-    } else if (conn->state == CONN_OPEN) {
+    else if (conn->state == CONN_OPEN)
         uring_conn_read(conn);
-    }
+    else
+        conn_on_read_stopped(conn);
 }
 
 /* --- sending --- */
@@ -180,7 +176,7 @@ static void send_now(struct uring *u, struct conn *conn)
 {
     bool awaited = conn->events->drained || conn->state != CONN_OPEN;
     struct io_uring_sqe *sqe = take_send_entry(u);
-    prepare_send(u, sqe, conn, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL);
+    prepare_send(u, sqe, conn, URING_SEND_NOW_FLAGS);
     if (!awaited) io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
     io_uring_sqe_set_data64(sqe, tag(&conn->endpoint, OPERATION_SEND_NOW));
     conn->endpoint.in_flight++;

@@ -22,7 +22,8 @@ struct loop_settings {
     unsigned max_connections_hint;
 };
 
-struct loop *loop_new(const struct loop_settings *settings); /* NULL: a forced engine was refused, errno says why */
+/* NULL: a forced engine was refused, errno says why. The loop belongs to the thread that made it: daemonize before. */
+struct loop *loop_new(const struct loop_settings *settings);
 void loop_free(struct loop *loop);
 const char *loop_engine_name(const struct loop *loop); /* "io_uring" or "epoll" */
 

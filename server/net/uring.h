@@ -3,6 +3,7 @@
 #define SLIPSTREAM_NET_URING_H
 
 #include <liburing.h>
+#include <sys/socket.h>
 
 #include "server/base/list.h"
 
@@ -20,6 +21,9 @@
 #define URING_BUFFERS       64
 #define URING_BUFFERS_MAX   1024 /* a power of two */
 #define URING_BUFFER_GROUP  0
+
+/* A send that never waits and fails when it falls short: see engine_uring.c. */
+#define URING_SEND_NOW_FLAGS (MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL)
 
 /* Where a send of several runs keeps its message until it is submitted; then the kernel has its own copy. */
 #define URING_GATHERS     64

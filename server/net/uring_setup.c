@@ -4,6 +4,7 @@
  * profile refuses what the kernel could do. The ring stays small (about 200 KiB): newer kernels charge it against
  * RLIMIT_MEMLOCK. The receive buffers are ordinary memory and are never pinned. */
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -100,21 +101,43 @@ static int next_completion(struct uring *u, int expected_result, unsigned expect
 }
 
 /* Multishot receive came after provided buffers: receive a byte and then the end through it. */
-static int try_receiving(struct uring *u)
+static int try_receiving(struct uring *u, int pair[2])
 {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return -1;
     struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
     io_uring_prep_recv_multishot(sqe, pair[0], NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = URING_BUFFER_GROUP;
+    if (send(pair[1], "x", 1, MSG_NOSIGNAL) != 1) return -1;
+    if (next_completion(u, 1, IORING_CQE_F_BUFFER | IORING_CQE_F_MORE) != 0) return -1;
+    shutdown(pair[1], SHUT_WR);
+    return next_completion(u, 0, 0);
+}
 
-    int failed = send(pair[1], "x", 1, MSG_NOSIGNAL) == 1 ? 0 : -1;
-    if (!failed) failed = next_completion(u, 1, IORING_CQE_F_BUFFER | IORING_CQE_F_MORE);
+/* A send that reports only failure has to report one that fell short, and exactly how far it came: more goes into a
+ * socket than it takes. */
+static int try_sending(struct uring *u, int pair[2])
+{
+    int queued = 0;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+    io_uring_prep_send(sqe, pair[0], u->buffers, BUFFERS_BYTES, URING_SEND_NOW_FLAGS);
+    io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+    /* So that a kernel which reports nothing is not waited for in vain. */
+    sqe = io_uring_get_sqe(&u->ring);
+    io_uring_prep_nop(sqe);
+    io_uring_submit(&u->ring);
+    if (ioctl(pair[1], FIONREAD, &queued) != 0) return -1;
+    if (next_completion(u, queued, 0) != 0 || queued == 0) return -1;
+    return next_completion(u, 0, 0);
+}
+
+static int try_it_out(struct uring *u)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return -1;
+    int failed = try_receiving(u, pair) != 0 || try_sending(u, pair) != 0 ? -1 : 0;
     int error = errno;
-    close(pair[1]);
-    if (!failed && (failed = next_completion(u, 0, 0))) error = errno;
     close(pair[0]);
+    close(pair[1]);
     errno = error;
     return failed;
 }
@@ -138,7 +161,7 @@ struct uring *uring_new(unsigned connections_hint)
         errno = error;
         return NULL;
     }
-    if (open_buffers(u) != 0 || try_receiving(u) != 0) {
+    if (open_buffers(u) != 0 || try_it_out(u) != 0) {
         error = errno;
         close_ring(u);
         errno = error;

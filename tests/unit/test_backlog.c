@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -229,6 +230,46 @@ Test(backlog, resizing_keeps_the_window)
     int slot = backlog_peer_claim(t.b, backlog_first(t.b));
     cr_assert_eq(read_all(&t, slot, backlog_first(t.b)), backlog_end(t.b));
     tear_down(&t);
+}
+
+Test(backlog, the_window_has_no_gap_however_a_new_ring_fills)
+{
+    for (size_t step = 1; step <= 400; step += 7) {
+        struct bench t;
+        set_up(&t, 1, 1000, NO_LIMIT);
+        append(&t, 2500);
+        backlog_set_limits(t.b, &(struct backlog_limits){.rest_bytes = 300});
+        for (int i = 0; i < 150; i++) {
+            append(&t, step);
+            backlog_publish(t.b);
+            uint64_t first = backlog_first(t.b);
+            cr_assert_geq(backlog_end(t.b) - first, 300);
+            int slot = backlog_peer_claim(t.b, first);
+            cr_assert_eq(read_all(&t, slot, first), backlog_end(t.b));
+            reader_peer_let_go(t.r, slot);
+            backlog_peer_free(t.b, slot);
+            if (i % 50 == 49) backlog_cron(t.b);
+        }
+        tear_down(&t);
+    }
+}
+
+/* Nobody claims a slot in between: the writer meets no limit that would make it look at its rings. */
+Test(backlog, the_window_has_no_gap_when_nobody_looks)
+{
+    for (size_t step = 1; step <= 700; step += 3) {
+        struct bench t;
+        set_up(&t, 1, 1000, NO_LIMIT);
+        append(&t, 2500);
+        backlog_set_limits(t.b, &(struct backlog_limits){.rest_bytes = 300});
+        for (uint64_t i = 0; i < 700 / step + 1; i++) append(&t, step);
+        backlog_publish(t.b);
+        uint64_t first = backlog_first(t.b);
+        cr_assert_geq(backlog_end(t.b) - first, 300);
+        int slot = backlog_peer_claim(t.b, first);
+        cr_assert_eq(read_all(&t, slot, first), backlog_end(t.b));
+        tear_down(&t);
+    }
 }
 
 Test(backlog, past_the_hard_limit_the_slowest_peer_is_doomed)
@@ -468,11 +509,17 @@ Test(backlog, the_server_hears_of_the_acknowledgement_it_waits_for)
     backlog_watch_acks(t.b, 20);
     reader_peer_acked(t.r, slot, 19, 0, 1235);
     cr_assert_not(bell_rings(bell));
-    reader_peer_acked(t.r, slot, 20, 15, 1236);
+    reader_peer_acked(t.r, slot, 20, 0, 1236);
     cr_assert(bell_rings(bell));
+    eventfd_t count;
+    cr_assert_eq(eventfd_read(bell, &count), 0);
+    reader_peer_acked(t.r, slot, 20, 15, 1236);
+    cr_assert_not(bell_rings(bell), "the same again is no news");
+    reader_peer_acked(t.r, slot, 21, 0, 1236);
+    cr_assert(bell_rings(bell), "somebody else may wait for a later one");
     struct backlog_peer_view view;
     backlog_peer_view(t.b, slot, &view);
-    cr_assert_eq(view.acked_offset, 20);
+    cr_assert_eq(view.acked_offset, 21);
     cr_assert_eq(view.fack_offset, 15);
     cr_assert_eq(view.ack_wall_ms, 1236);
     cr_assert_eq(view.state, PEER_WAITING);

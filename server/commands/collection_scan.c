@@ -1,0 +1,61 @@
+/* Cursor, options and reply of HSCAN, SSCAN and ZSCAN. Server process. */
+#include "server/commands/collection_scan.h"
+
+#include "server/base/glob.h"
+
+#define DEFAULT_COUNT 10
+
+static bool read_options(struct collection_scan *s)
+{
+    struct call *call = s->call;
+    for (uint32_t i = 3; i < call->argc; i += 2) {
+        bool has_value = i + 1 < call->argc;
+        int64_t count;
+        if (has_value && call_arg_is(call, i, "count")) {
+            if (!call_arg_i64(call, i + 1, &count, NULL)) return false;
+            if (count < 1) return call_syntax_error(call), false;
+            s->count = (size_t)count;
+        } else if (has_value && call_arg_is(call, i, "match")) {
+            s->pattern = call->argv[i + 1];
+            s->everything = bytes_equal_text(s->pattern, "*");
+        } else {
+            return call_syntax_error(call), false;
+        }
+    }
+    return true;
+}
+
+struct record *collection_scan_begin(struct collection_scan *s, struct call *call, enum value_type type)
+{
+    *s = (struct collection_scan){.call = call, .count = DEFAULT_COUNT, .everything = true};
+    if (parse_u64(call->argv[2], &s->cursor)) {
+        reply_error(call->reply, "ERR invalid cursor");
+        return NULL;
+    }
+    struct record *r = call_find_read(call, 1);
+    if (!r) {
+        reply_array(call->reply, 2);
+        reply_bulk(call->reply, BYTES("0"));
+        reply_array(call->reply, 0);
+        return NULL;
+    }
+    if (call_wrong_type(call, r, type) || !read_options(s)) return NULL;
+    reply_deferred_begin(call->reply, &s->list);
+    return r;
+}
+
+bool collection_scan_matches(const struct collection_scan *s, const struct packed_value *element)
+{
+    char scratch[I64_TEXT_MAX];
+    return s->everything || glob_match(s->pattern, packed_text(element, scratch), false);
+}
+
+void collection_scan_end(struct collection_scan *s, uint64_t next_cursor)
+{
+    char text[I64_TEXT_MAX];
+    struct reply *reply = s->call->reply, head = *reply; /* the cursor is known last and stands first */
+    head.out = s->list.outer;
+    reply_array(&head, 2);
+    reply_bulk(&head, bytes_make(text, format_u64(text, next_cursor)));
+    reply_deferred_array(reply, &s->list, s->elements);
+}

@@ -1,0 +1,320 @@
+/* Hashes in their two encodings. Server process; the snapshot child walks them.
+ *
+ * A table member's payload is the value behind its length:
+ *
+ *   byte 0     length of the value; 255: it stands in the 8 bytes that follow
+ *   then       value */
+#include "server/data/hash.h"
+
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/data/digest.h"
+#include "server/data/sample.h"
+#include "server/data/settings.h"
+
+#define LONG_VALUE 255
+
+static inline size_t value_room(size_t len)
+{
+    return 1 + (len < LONG_VALUE ? 0 : sizeof(uint64_t)) + len;
+}
+
+static void value_write(uint8_t *payload, struct bytes value)
+{
+    uint64_t len = value.len;
+    *payload++ = len < LONG_VALUE ? (uint8_t)len : LONG_VALUE;
+    if (len >= LONG_VALUE) payload = (uint8_t *)memcpy(payload, &len, sizeof len) + sizeof len;
+    if (len) memcpy(payload, value.ptr, len);
+}
+
+static struct packed_value value_read(const struct member *m)
+{
+    const uint8_t *payload = member_payload(m);
+    uint64_t len = *payload++;
+    if (len == LONG_VALUE) {
+        memcpy(&len, payload, sizeof len);
+        payload += sizeof len;
+    }
+    return packed_string(payload, len);
+}
+
+static struct hash_pair pair_of(const struct member *m)
+{
+    struct bytes field = member_key(m);
+    return (struct hash_pair){packed_string(field.ptr, field.len), value_read(m)};
+}
+
+/* --- making --- */
+
+struct hash hash_new(void)
+{
+    return (struct hash){ENCODING_LISTPACK, listpack_new(0)};
+}
+
+struct hash hash_new_table(size_t fields)
+{
+    struct member_table *t = mem_alloc(sizeof *t);
+    member_table_init(t);
+    member_table_reserve(t, fields);
+    return (struct hash){ENCODING_HASHTABLE, t};
+}
+
+void hash_free(struct hash *h)
+{
+    if (h->encoding == ENCODING_LISTPACK) {
+        listpack_free(h->object);
+    } else {
+        member_table_free(h->object);
+        mem_free(h->object);
+    }
+}
+
+bool hash_packed_fits(size_t fields, size_t longest_bytes, size_t total_bytes)
+{
+    return fields <= data_settings->hash_max_listpack_entries &&
+           longest_bytes <= data_settings->hash_max_listpack_value_bytes && total_bytes <= LISTPACK_MAX_BYTES;
+}
+
+size_t hash_length(const struct hash *h)
+{
+    if (h->encoding == ENCODING_LISTPACK) return listpack_length(h->object) / 2;
+    return ((struct member_table *)h->object)->count;
+}
+
+/* --- tables --- */
+
+static bool table_set(struct member_table *t, struct bytes field, struct bytes value)
+{
+    uint64_t hash = member_hash(field);
+    size_t room = value_room(value.len);
+    struct member *m = member_table_find(t, hash, field);
+    bool is_new = !m;
+    if (is_new)
+        m = member_table_insert(t, hash, field, room);
+    else if (value_read(m).len != value.len)
+        m = member_table_resize(t, hash, m, room);
+    value_write(member_payload(m), value);
+    return is_new;
+}
+
+static void convert_to_table(struct hash *h, size_t more)
+{
+    struct hash table = hash_new_table(hash_length(h) + more);
+    struct hash_walk w;
+    struct hash_pair pair;
+    char field[I64_TEXT_MAX], value[I64_TEXT_MAX];
+    hash_walk_start(&w, h);
+    while (hash_walk_next(&w, &pair))
+        table_set(table.object, packed_text(&pair.field, field), packed_text(&pair.value, value));
+    hash_free(h);
+    *h = table;
+}
+
+/* --- one field --- */
+
+/* The field's value in a listpack, or NULL. */
+static uint8_t *packed_value_of(const uint8_t *lp, struct bytes field)
+{
+    uint8_t *found = listpack_find(lp, listpack_first(lp), packed_from(field), 1);
+    return found ? listpack_next(lp, found) : NULL;
+}
+
+bool hash_get(const struct hash *h, struct bytes field, struct packed_value *value)
+{
+    if (h->encoding == ENCODING_LISTPACK) {
+        const uint8_t *element = packed_value_of(h->object, field);
+        if (element) *value = listpack_get(element);
+        return element != NULL;
+    }
+    const struct member *m = member_table_find(h->object, member_hash(field), field);
+    if (m) *value = value_read(m);
+    return m != NULL;
+}
+
+static void packed_append(struct hash *h, const struct packed_value *field, const struct packed_value *value)
+{
+    h->object = listpack_append(listpack_append(h->object, *field), *value);
+}
+
+bool hash_set(struct hash *h, struct bytes field, struct bytes value)
+{
+    if (h->encoding == ENCODING_HASHTABLE) return table_set(h->object, field, value);
+    size_t longest = field.len > value.len ? field.len : value.len;
+    size_t total = listpack_bytes(h->object) + field.len + value.len;
+    uint8_t *element = packed_value_of(h->object, field);
+    if (!hash_packed_fits(hash_length(h) + !element, longest, total)) {
+        convert_to_table(h, 1);
+        return table_set(h->object, field, value);
+    }
+    struct packed_value packed_field = packed_from(field), packed = packed_from(value);
+    if (!element) {
+        packed_append(h, &packed_field, &packed);
+        return true;
+    }
+    h->object = listpack_replace(h->object, &element, packed);
+    return false;
+}
+
+void hash_add(struct hash *h, const struct packed_value *field, const struct packed_value *value)
+{
+    if (h->encoding == ENCODING_LISTPACK) {
+        size_t longest = field->len > value->len ? field->len : value->len;
+        size_t total = listpack_bytes(h->object) + field->len + value->len;
+        if (hash_packed_fits(hash_length(h) + 1, longest, total)) {
+            packed_append(h, field, value);
+            return;
+        }
+        convert_to_table(h, 1);
+    }
+    char field_scratch[I64_TEXT_MAX], value_scratch[I64_TEXT_MAX];
+    table_set(h->object, packed_text(field, field_scratch), packed_text(value, value_scratch));
+}
+
+bool hash_delete(struct hash *h, struct bytes field)
+{
+    if (h->encoding == ENCODING_HASHTABLE) {
+        uint64_t hash = member_hash(field);
+        struct member *m = member_table_find(h->object, hash, field);
+        if (m) member_table_remove(h->object, hash, m);
+        return m != NULL;
+    }
+    uint8_t *found = listpack_find(h->object, listpack_first(h->object), packed_from(field), 1);
+    if (!found) return false;
+    h->object = listpack_delete_run(h->object, &found, 2);
+    return true;
+}
+
+/* --- walking --- */
+
+void hash_walk_start(struct hash_walk *w, const struct hash *h)
+{
+    w->packed = h->encoding == ENCODING_LISTPACK;
+    if (w->packed)
+        w->element = (const uint8_t *)h->object + LISTPACK_HEADER_BYTES;
+    else
+        member_walk_start(&w->members, h->object);
+}
+
+bool hash_walk_next(struct hash_walk *w, struct hash_pair *out)
+{
+    if (w->packed) {
+        if (*w->element == LISTPACK_END) return false;
+        w->element = listpack_read(listpack_read(w->element, &out->field), &out->value);
+        return true;
+    }
+    const struct member *m = member_walk_next(&w->members);
+    if (m) *out = pair_of(m);
+    return m != NULL;
+}
+
+static struct hash_pair packed_pair_at(const uint8_t *lp, size_t index)
+{
+    struct hash_pair pair;
+    listpack_read(listpack_read(listpack_seek(lp, (int64_t)index * 2), &pair.field), &pair.value);
+    return pair;
+}
+
+void hash_random(const struct hash *h, struct random_state *random, struct hash_pair *out)
+{
+    if (h->encoding == ENCODING_LISTPACK)
+        *out = packed_pair_at(h->object, random_below(random, hash_length(h)));
+    else
+        *out = pair_of(member_table_random(h->object, random));
+}
+
+struct visitor {
+    hash_visit *visit;
+    void *arg;
+};
+
+static void visit_member(void *arg, struct member *m)
+{
+    const struct visitor *v = arg;
+    struct hash_pair pair = pair_of(m);
+    v->visit(v->arg, &pair);
+}
+
+void hash_sample(const struct hash *h, size_t count, struct random_state *random, hash_visit *visit, void *arg)
+{
+    if (h->encoding == ENCODING_HASHTABLE) {
+        struct visitor v = {visit, arg};
+        member_table_sample(h->object, count, random, visit_member, &v);
+        return;
+    }
+    size_t length = hash_length(h);
+    struct sampler s = {count < length ? count : length, length};
+    struct hash_walk w;
+    struct hash_pair pair;
+    hash_walk_start(&w, h);
+    while (hash_walk_next(&w, &pair))
+        if (sampler_takes(&s, random)) visit(arg, &pair);
+}
+
+uint64_t hash_scan(const struct hash *h, uint64_t cursor, size_t count, hash_visit *visit, void *arg)
+{
+    if (h->encoding == ENCODING_HASHTABLE) {
+        struct visitor v = {visit, arg};
+        return member_table_scan(h->object, cursor, count, visit_member, &v);
+    }
+    struct hash_walk w;
+    struct hash_pair pair;
+    hash_walk_start(&w, h);
+    while (hash_walk_next(&w, &pair)) visit(arg, &pair);
+    return 0;
+}
+
+/* --- the row of operations --- */
+
+static void free_object(void *object, enum value_encoding encoding)
+{
+    struct hash h = {encoding, object};
+    hash_free(&h);
+}
+
+static void *copy_object(const void *object, enum value_encoding encoding)
+{
+    if (encoding == ENCODING_LISTPACK) return listpack_copy(object);
+    const struct member_table *from = object;
+    struct hash h = hash_new_table(from->count);
+    struct member_walk w;
+    const struct member *m;
+    member_walk_start(&w, from);
+    while ((m = member_walk_next(&w))) {
+        struct bytes field = member_key(m);
+        struct packed_value value = value_read(m);
+        struct member *copy = member_table_insert(h.object, member_hash(field), field, value_room(value.len));
+        value_write(member_payload(copy), bytes_make(value.ptr, value.len));
+    }
+    return h.object;
+}
+
+static size_t object_memory(const void *object, enum value_encoding encoding, size_t samples)
+{
+    return mem_size(object) + (encoding == ENCODING_LISTPACK ? 0 : member_table_memory(object, samples));
+}
+
+static size_t object_free_effort(const void *object, enum value_encoding encoding)
+{
+    return encoding == ENCODING_LISTPACK ? 1 : ((const struct member_table *)object)->count;
+}
+
+static void digest_object(const void *object, enum value_encoding encoding, uint8_t digest[DIGEST_BYTES])
+{
+    struct hash h = {encoding, (void *)(uintptr_t)object};
+    struct hash_walk w;
+    struct hash_pair pair;
+    char scratch[I64_TEXT_MAX];
+    hash_walk_start(&w, &h);
+    while (hash_walk_next(&w, &pair)) {
+        uint8_t own[DIGEST_BYTES] = {0};
+        digest_mix(own, packed_text(&pair.field, scratch));
+        digest_mix(own, packed_text(&pair.value, scratch));
+        digest_xor(digest, bytes_make(own, sizeof own));
+    }
+}
+
+void hash_register(void)
+{
+    static const struct value_ops ops = {free_object, copy_object, object_memory, object_free_effort, digest_object};
+    value_ops_register(TYPE_HASH, &ops);
+}

@@ -1,0 +1,211 @@
+/* The list type over its two encodings. Server process; the snapshot child reads. */
+#include "server/data/list.h"
+
+#include "server/base/alloc.h"
+#include "server/data/digest.h"
+#include "server/data/listpack.h"
+#include "server/data/settings.h"
+
+static bool is_packed(const struct list_value *l)
+{
+    return l->encoding == ENCODING_LISTPACK;
+}
+
+struct list_value list_new(void)
+{
+    return (struct list_value){ENCODING_LISTPACK, listpack_new(0)};
+}
+
+static void object_free(void *object, enum value_encoding encoding)
+{
+    if (encoding == ENCODING_LISTPACK)
+        listpack_free(object);
+    else
+        quicklist_free(object);
+}
+
+void list_free(struct list_value *l)
+{
+    object_free(l->object, l->encoding);
+    l->object = NULL;
+}
+
+size_t list_length(const struct list_value *l)
+{
+    return is_packed(l) ? listpack_length(l->object) : quicklist_count(l->object);
+}
+
+/* --- encoding --- */
+
+static void become_quicklist(struct list_value *l)
+{
+    struct quicklist *ql = quicklist_new(data_settings->list_max_listpack_size, data_settings->list_compress_depth);
+    quicklist_append_listpack(ql, l->object);
+    *l = (struct list_value){ENCODING_QUICKLIST, ql};
+}
+
+void list_prepare_growth(struct list_value *l, const struct bytes *texts, size_t count)
+{
+    if (!is_packed(l)) return;
+    size_t bytes = listpack_bytes(l->object);
+    for (size_t i = 0; i < count; i++) bytes += texts[i].len;
+    if (quicklist_node_exceeds(data_settings->list_max_listpack_size, bytes, listpack_length(l->object) + count))
+        become_quicklist(l);
+}
+
+static void become_listpack_within(struct list_value *l, size_t parts)
+{
+    const uint8_t *lp = quicklist_only_listpack(l->object);
+    if (!lp || quicklist_node_exceeds(data_settings->list_max_listpack_size, listpack_bytes(lp) * parts,
+                                      listpack_length(lp) * parts))
+        return;
+    *l = (struct list_value){ENCODING_LISTPACK, quicklist_take_listpack(l->object)};
+}
+
+void list_settle_shrunk(struct list_value *l)
+{
+    if (!is_packed(l)) become_listpack_within(l, 2);
+}
+
+struct list_value list_from_quicklist(struct quicklist *ql)
+{
+    struct list_value l = {ENCODING_QUICKLIST, ql};
+    become_listpack_within(&l, 1);
+    return l;
+}
+
+/* --- ends --- */
+
+void list_push(struct list_value *l, enum list_end end, struct bytes text)
+{
+    struct packed_value v = packed_from(text);
+    if (!is_packed(l))
+        quicklist_push(l->object, end, v);
+    else
+        l->object = end == LIST_HEAD ? listpack_prepend(l->object, v) : listpack_append(l->object, v);
+}
+
+struct packed_value list_at_end(const struct list_value *l, enum list_end end)
+{
+    if (!is_packed(l)) return quicklist_at_end(l->object, end);
+    return listpack_get(end == LIST_HEAD ? listpack_first(l->object) : listpack_last(l->object));
+}
+
+void list_drop(struct list_value *l, enum list_end end, size_t count)
+{
+    if (!is_packed(l))
+        quicklist_drop(l->object, end, count);
+    else
+        l->object = listpack_delete_range(l->object, end == LIST_HEAD ? 0 : -(int64_t)count, count);
+}
+
+/* --- anywhere --- */
+
+bool list_seek(struct list_value *l, int64_t index, struct list_cursor *out)
+{
+    out->list = l;
+    out->element = NULL;
+    if (!is_packed(l)) return quicklist_seek(l->object, index, &out->in_quicklist);
+    out->element = listpack_seek(l->object, index);
+    return out->element != NULL;
+}
+
+void list_cursor_close(struct list_cursor *c)
+{
+    if (!is_packed(c->list)) quicklist_cursor_close(&c->in_quicklist);
+}
+
+struct packed_value list_cursor_value(const struct list_cursor *c)
+{
+    return is_packed(c->list) ? listpack_get(c->element) : quicklist_cursor_value(&c->in_quicklist);
+}
+
+bool list_cursor_next(struct list_cursor *c)
+{
+    if (!is_packed(c->list)) return quicklist_cursor_next(&c->in_quicklist);
+    c->element = listpack_next(c->list->object, c->element);
+    return c->element != NULL;
+}
+
+bool list_cursor_prev(struct list_cursor *c)
+{
+    if (!is_packed(c->list)) return quicklist_cursor_prev(&c->in_quicklist);
+    c->element = listpack_prev(c->list->object, c->element);
+    return c->element != NULL;
+}
+
+/* The same address in a listpack that is ours to change. */
+static uint8_t *own_element(const struct list_cursor *c)
+{
+    uint8_t *lp = c->list->object;
+    return lp + (c->element - lp);
+}
+
+void list_cursor_insert(struct list_cursor *c, bool before, struct bytes text)
+{
+    if (!is_packed(c->list)) {
+        quicklist_cursor_insert(&c->in_quicklist, before, packed_from(text));
+        return;
+    }
+    uint8_t *element = own_element(c);
+    c->list->object = before ? listpack_insert_before(c->list->object, &element, packed_from(text))
+                             : listpack_insert_after(c->list->object, &element, packed_from(text));
+    c->element = element;
+}
+
+void list_cursor_replace(struct list_cursor *c, struct bytes text)
+{
+    if (!is_packed(c->list)) {
+        quicklist_cursor_replace(&c->in_quicklist, packed_from(text));
+        return;
+    }
+    uint8_t *element = own_element(c);
+    c->list->object = listpack_replace(c->list->object, &element, packed_from(text));
+    c->element = element;
+}
+
+bool list_cursor_delete(struct list_cursor *c, bool backwards)
+{
+    if (!is_packed(c->list)) return quicklist_cursor_delete(&c->in_quicklist, backwards);
+    uint8_t *element = own_element(c), *lp = listpack_delete(c->list->object, &element);
+    if (backwards) element = element ? listpack_prev(lp, element) : listpack_last(lp);
+    c->list->object = lp;
+    c->element = element;
+    return element != NULL;
+}
+
+/* --- what every type can do --- */
+
+static void *object_copy(const void *object, enum value_encoding encoding)
+{
+    return encoding == ENCODING_LISTPACK ? (void *)listpack_copy(object) : (void *)quicklist_copy(object);
+}
+
+static size_t object_memory(const void *object, enum value_encoding encoding, size_t samples)
+{
+    return encoding == ENCODING_LISTPACK ? mem_size(object) : quicklist_memory(object, samples);
+}
+
+static size_t object_free_effort(const void *object, enum value_encoding encoding)
+{
+    return encoding == ENCODING_LISTPACK ? 1 : quicklist_nodes(object);
+}
+
+/* Content: each element's text is mixed in turn, for their order matters. */
+static void object_digest(const void *object, enum value_encoding encoding, uint8_t digest[DIGEST_BYTES])
+{
+    struct list_value l = {encoding, (void *)(uintptr_t)object};
+    struct list_cursor c;
+    char scratch[I64_TEXT_MAX];
+    for (bool on = list_seek(&l, 0, &c); on; on = list_cursor_next(&c)) {
+        struct packed_value v = list_cursor_value(&c);
+        digest_mix(digest, packed_text(&v, scratch));
+    }
+    list_cursor_close(&c);
+}
+
+void list_register(void)
+{
+    static const struct value_ops ops = {object_free, object_copy, object_memory, object_free_effort, object_digest};
+    value_ops_register(TYPE_LIST, &ops);
+}
