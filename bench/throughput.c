@@ -3,6 +3,8 @@
 #include "bench/load.h"
 #include "bench/parts.h"
 #include "bench/report.h"
+#include "tests/harness/client.h"
+#include "tests/harness/fail.h"
 
 #include <stdio.h>
 
@@ -44,6 +46,8 @@ void bench_throughput(int rounds)
         report_ratio(works[i].name, "k/s", samples_median(&rate[0]), samples_median(&rate[1]), 0);
         report_ratio("", "us CPU", samples_median(&cpu_us[0]), samples_median(&cpu_us[1]), works[i].cpu_at_most);
     }
+    if (info_number(ours, "stats", "keyspace_misses") || info_number(redis, "stats", "keyspace_misses"))
+        harness_fail("a GET missed its key: the figures compare different work");
     server_kill(ours);
     server_kill(redis);
 }

@@ -159,8 +159,10 @@ static void set_master(struct replica_side *s, const char *host, int port)
     s->port = port;
 }
 
-static void begin_to_follow(struct replication *r)
+static void begin_to_follow(struct replication *r, bool role_is_new)
 {
+    r->started = true;
+    if (role_is_new) r->host.role_changed(r->host.context, true);
     replica_step(r->replica,
                  &(struct replica_event){.kind = EVENT_FOLLOW, .failover = master_side_failover_under_way(r)});
 }
@@ -180,10 +182,8 @@ void replication_follow(struct replication *r, const char *host, int port)
         s->can_continue = true;
         s->stream_db = -1;
         s->down_since_ms = 0;
-        r->host.role_changed(r->host.context, true);
     }
-    r->started = true;
-    begin_to_follow(r);
+    begin_to_follow(r, was_master || !r->started);
 }
 
 void replication_stop_following(struct replication *r)
@@ -226,10 +226,8 @@ void replication_restore_history(struct replication *r, const struct rdb_aux *au
 
 void replication_start(struct replication *r)
 {
+    if (r->replica->host) begin_to_follow(r, true);
     r->started = true;
-    if (!r->replica->host) return;
-    r->host.role_changed(r->host.context, true);
-    begin_to_follow(r);
 }
 
 /* --- INFO --- */

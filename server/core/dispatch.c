@@ -8,6 +8,7 @@
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/clock.h"
+#include "server/base/log.h"
 #include "server/core/block_keys.h"
 #include "server/core/clients.h"
 #include "server/core/core.h"
@@ -119,9 +120,23 @@ static void refuse(struct core *core, struct session *s, struct command_entry *e
     stats_count_error(core->stats, s->reply.error_prefix);
 }
 
+/* A browser made to talk to us by somebody else's page: its commands would do harm, so it is cut off without an answer.
+ */
+static bool is_web_request(struct session *s, const struct dispatch_request *r)
+{
+    if (!s->client || !(bytes_equal_nocase(r->argv[0], "post") || bytes_equal_nocase(r->argv[0], "host:")))
+        return false;
+    log_warning("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. "
+                "This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis "
+                "instance. Connection aborted.");
+    client_close(s->client);
+    return true;
+}
+
 static void refuse_unknown(struct core *core, struct session *s, const struct dispatch_request *r)
 {
     char args[128 + 8] = "";
+    if (is_web_request(s, r)) return;
     size_t len = 0;
     for (uint32_t i = 1; i < r->argc && len < 128; i++) {
         size_t room = 128 - len;

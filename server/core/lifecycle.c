@@ -13,6 +13,7 @@
 #include "server/core/clients.h"
 #include "server/core/core.h"
 #include "server/core/persistence.h"
+#include "server/core/ports.h"
 #include "server/core/settings.h"
 #include "server/net/loop.h"
 
@@ -60,6 +61,7 @@ static int finish(struct core *core, int flags)
         log_notice("Removing the unix socket file.");
         unlink(core->settings->net.unix_socket);
     }
+    ports_close();
     log_warning("Redis is now ready to exit, bye bye...");
     l->stopping = true;
     loop_stop(core->loop);

@@ -2,6 +2,7 @@
  * IPv6"). */
 #include "server/core/ports.h"
 
+#include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/core/clients.h"
 #include "server/core/core.h"
@@ -9,6 +10,10 @@
 #include "server/net/listener.h"
 
 #include <errno.h>
+#include <time.h>
+
+#define PORT_WAIT_MS  500
+#define PORT_RETRY_MS 5
 
 static struct {
     struct listener *tcp[BIND_MAX];
@@ -31,6 +36,19 @@ static void close_all(struct listener **tcp, int count)
     for (int i = 0; i < count; i++) listener_close(tcp[i]);
 }
 
+/* The kernel gives back the port of a server that has just been killed only when it has wound up that process's ring,
+ * some milliseconds after its end: a restart at once waits for it. */
+static struct listener *listen_patiently(struct core *core, const char *address)
+{
+    const struct net_settings *net = &core->settings->net;
+    int64_t deadline_ms = clock_monotonic_ms() + PORT_WAIT_MS;
+    for (;;) {
+        struct listener *l = listener_tcp(core->loop, address, net->port, net->tcp_backlog, accepted_tcp, core);
+        if (l || errno != EADDRINUSE || clock_monotonic_ms() >= deadline_ms) return l;
+        nanosleep(&(struct timespec){.tv_nsec = PORT_RETRY_MS * 1000 * 1000}, NULL);
+    }
+}
+
 static bool may_be_missing(int error)
 {
     return error == EADDRNOTAVAIL || error == EAFNOSUPPORT || error == EPROTONOSUPPORT || error == ENOPROTOOPT ||
@@ -46,8 +64,7 @@ static int listen_tcp(struct core *core, struct listener **out, int *count)
     for (int i = 0; i < net->bind_count; i++) {
         const char *address = net->bind[i];
         bool optional = *address == '-';
-        struct listener *l =
-            listener_tcp(core->loop, address + optional, net->port, net->tcp_backlog, accepted_tcp, core);
+        struct listener *l = listen_patiently(core, address + optional);
         if (l) {
             out[(*count)++] = l;
         } else if (!optional || !may_be_missing(errno)) {
@@ -81,6 +98,14 @@ int ports_open(struct core *core)
     if (doors.tcp_count || doors.unix_socket) return 0;
     log_warning("Configured to not listen anywhere, exiting.");
     return -1;
+}
+
+void ports_close(void)
+{
+    close_all(doors.tcp, doors.tcp_count);
+    doors.tcp_count = 0;
+    if (doors.unix_socket) listener_close(doors.unix_socket);
+    doors.unix_socket = NULL;
 }
 
 int ports_reopen_tcp(struct core *core)

@@ -33,7 +33,7 @@ void resp_request_free(struct resp_request *r)
 
 static enum resp_status fail(struct resp_request *r, const char *error)
 {
-    r->error = error;
+    snprintf(r->error, sizeof(r->error), "%s", error);
     return RESP_ERROR;
 }
 
@@ -121,8 +121,9 @@ static enum resp_status not_a_bulk(struct resp_request *r, const uint8_t *at, co
     const uint8_t *next;
     enum header h = read_header_slowly(at, end, &value, &next);
     if (h == HEADER_INCOMPLETE || h == HEADER_TOO_LONG) return bulk_header_fault(r, h);
-    snprintf(r->error_text, sizeof(r->error_text), "Protocol error: expected '$', got '%c'", *at);
-    return fail(r, r->error_text);
+    char error[sizeof(r->error)];
+    snprintf(error, sizeof(error), "Protocol error: expected '$', got '%c'", *at);
+    return fail(r, error);
 }
 
 static enum resp_status bulk_out_of_range(struct resp_request *r, const struct resp_limits *limits, int64_t len)

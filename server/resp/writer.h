@@ -1,8 +1,8 @@
 /* Writes RESP replies into an output queue, in the caller's protocol version. Pure: no sockets, no clients.
  *
- * `struct reply` is the sink a command answers through: a client's socket queue, EXEC's list, a script's scratch queue, or
- * nothing (muted). A RESP3-only type falls back to what Redis answers in RESP2 (a map becomes a flat array, a double a bulk
- * string, a boolean 1 or 0, null the null bulk). */
+ * `struct reply` is the sink a command answers through: a client's socket queue, EXEC's list, a script's scratch queue,
+ * or nothing (muted). A RESP3-only type falls back to what Redis answers in RESP2 (a map becomes a flat array, a double
+ * a bulk string, a boolean 1 or 0, null the null bulk). */
 #ifndef SLIPSTREAM_RESP_WRITER_H
 #define SLIPSTREAM_RESP_WRITER_H
 
@@ -16,27 +16,28 @@ struct reply {
     char error_prefix[32]; /* first word of the last error: "ERR", "WRONGTYPE" ... */
 };
 
-void reply_simple(struct reply *r, const char *text);                   /* +text */
+void reply_simple(struct reply *r, const char *text); /* +text */
 void reply_ok(struct reply *r);
-void reply_error(struct reply *r, const char *text);                    /* text begins with its code: "ERR ...", "WRONGTYPE ..."; line ends become spaces */
+void reply_error(struct reply *r,
+                 const char *text); /* text begins with its code: "ERR ...", "WRONGTYPE ..."; line ends become spaces */
 void reply_errorf(struct reply *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void reply_integer(struct reply *r, int64_t value);
 void reply_bulk(struct reply *r, struct bytes value);
 void reply_bulk_text(struct reply *r, const char *text);
 void reply_bulkf(struct reply *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void reply_bulk_integer(struct reply *r, int64_t value);                /* the number as a bulk string */
-void reply_null(struct reply *r);                                       /* $-1 or _ */
-void reply_null_array(struct reply *r);                                 /* *-1 or _ */
-void reply_double(struct reply *r, double value);                       /* bulk or , */
-void reply_long_double_text(struct reply *r, struct bytes text);        /* already formatted; bulk in both, as INCRBYFLOAT */
-void reply_boolean(struct reply *r, bool value);                        /* :1/:0 or #t/#f */
+void reply_bulk_integer(struct reply *r, int64_t value);         /* the number as a bulk string */
+void reply_null(struct reply *r);                                /* $-1 or _ */
+void reply_null_array(struct reply *r);                          /* *-1 or _ */
+void reply_double(struct reply *r, double value);                /* bulk or , */
+void reply_long_double_text(struct reply *r, struct bytes text); /* already formatted; bulk in both, as INCRBYFLOAT */
+void reply_boolean(struct reply *r, bool value);                 /* :1/:0 or #t/#f */
 void reply_verbatim(struct reply *r, struct bytes text, const char format[3]); /* "txt": bulk or = */
 void reply_big_number(struct reply *r, struct bytes digits);
 void reply_array(struct reply *r, size_t count);
-void reply_map(struct reply *r, size_t pairs);                          /* *2n or %n */
-void reply_set(struct reply *r, size_t count);                          /* *n or ~n */
-void reply_push(struct reply *r, size_t count);                         /* *n or >n */
-void reply_raw(struct reply *r, struct bytes encoded);                  /* bytes that are already RESP */
+void reply_map(struct reply *r, size_t pairs);         /* *2n or %n */
+void reply_set(struct reply *r, size_t count);         /* *n or ~n */
+void reply_push(struct reply *r, size_t count);        /* *n or >n */
+void reply_raw(struct reply *r, struct bytes encoded); /* bytes that are already RESP */
 
 /* An aggregate whose size is known only at its end: elements go to a queue of their own in between. Nests. */
 struct reply_deferred {
