@@ -46,9 +46,14 @@ static void wind_timer(struct replica_side *s)
 
 /* --- events and actions --- */
 
+enum log_level replica_log_level(const struct replica_side *s)
+{
+    return s->machine.quiet ? LOG_VERBOSE : LOG_NOTICE;
+}
+
 static void let_go(struct replica_side *s, const char *why)
 {
-    if (why[0]) log_warning("%s", why);
+    if (why[0]) log_write(s->machine.quiet ? LOG_VERBOSE : LOG_WARNING, "%s", why);
     s->life++;
     if (s->streaming) {
         s->stream_db = s->r->host.stream_db(s->r->host.context);
@@ -85,7 +90,7 @@ static void act(struct replica_side *s, const struct replica_action *a)
     case ACTION_ACK: replica_ack(s); break;
     case ACTION_KEEP_ALIVE: replica_keep_alive(s); break;
     case ACTION_CLOSE: let_go(s, a->text); break;
-    case ACTION_NOTE: log_notice("%s", a->text); break;
+    case ACTION_NOTE: log_write(replica_log_level(s), "%s", a->text); break;
     case ACTION_WARN: log_warning("%s", a->text); break;
     case ACTION_FAILOVER_END: master_side_failover_ended(s->r, a->good); break;
     }

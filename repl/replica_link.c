@@ -72,7 +72,7 @@ void replica_resolve(struct replica_side *s)
         .auth = settings->master_auth != NULL,
         .announce_ip = settings->announce_ip != NULL,
     };
-    log_notice("Connecting to MASTER %s:%d", s->host, s->port);
+    log_write(replica_log_level(s), "Connecting to MASTER %s:%d", s->host, s->port);
     if (address_parse(&s->addresses[0], s->host, s->port) == 0) {
         s->address_count = 1;
         replica_step(s, &(struct replica_event){.kind = EVENT_RESOLVED});
@@ -205,7 +205,7 @@ static void on_connected(struct conn *conn, int error)
         replica_failed(s, "Error condition on socket for SYNC: %s", strerror(error));
         return;
     }
-    log_notice("Non blocking connect for SYNC fired the event.");
+    log_write(replica_log_level(s), "Non blocking connect for SYNC fired the event.");
     conn_set_nodelay(conn, true);
     conn_set_keepalive(conn, s->r->settings->timeout_s);
     replica_step(s, &(struct replica_event){.kind = EVENT_CONNECTED});
@@ -216,7 +216,7 @@ static const struct conn_events master_events = {.data = on_data, .closed = on_c
 void replica_connect(struct replica_side *s)
 {
     const struct address *to = &s->addresses[s->address_turn++ % (unsigned)s->address_count];
-    log_notice("MASTER <-> REPLICA sync started");
+    log_write(replica_log_level(s), "MASTER <-> REPLICA sync started");
     s->wire = s->r->settings->lz4 ? WIRE_UNDECIDED : WIRE_PLAIN;
     s->conn = conn_connect(s->r->loop, to, NULL, &master_events, s);
     if (!s->conn) replica_failed(s, "Unable to connect to MASTER: %s", strerror(errno));
@@ -277,9 +277,9 @@ void replica_send_psync(struct replica_side *s)
         format_u64(offset, h->offset + 1);
         request[1] = h->id;
         request[2] = offset;
-        log_notice("Trying a partial resynchronization (request %s:%s).", h->id, offset);
+        log_write(replica_log_level(s), "Trying a partial resynchronization (request %s:%s).", h->id, offset);
     } else {
-        log_notice("Partial resynchronization not possible (no cached master)");
+        log_write(replica_log_level(s), "Partial resynchronization not possible (no cached master)");
     }
     send_words(s, s->machine.failover ? 4 : 3, request);
 }

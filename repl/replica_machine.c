@@ -8,10 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FIRST_DELAY_MS 10
-#define MOST_DELAY_MS  1000
-#define BEAT_MS        1000
-#define STABLE_MS      1000 /* a link that held so long was a good one */
+#define LEAST_DELAY_MS       10
+#define MOST_DELAY_MS        1000
+#define OUTAGE_PARTS         16   /* an attempt comes at most this fraction of the outage later than it could have */
+#define TELL_FIRST           3    /* attempts of an outage that are told ... */
+#define TELL_EVERY_MS        1000 /* ... and then one in so long */
+#define BEAT_MS              1000
+#define STABLE_MS            1000 /* a link that held so long was a good one */
+#define SHORT_LINKS_PATIENCE 16   /* after so many that did not, the least delay doubles */
 
 #define TO(state) (1u << (state))
 
@@ -78,25 +82,36 @@ static bool has_connection(enum replica_state state)
 static void attempt(struct replica_machine *m, int64_t now_ms, struct replica_actions *out)
 {
     enter(m, REPLICA_RESOLVING, now_ms);
+    m->quiet = m->failures > TELL_FIRST && now_ms - m->told_ms < TELL_EVERY_MS;
+    if (!m->quiet) m->told_ms = now_ms;
     add(out, ACTION_RESOLVE);
 }
 
-/* Half of the delay is fixed, half is drawn: replicas that lost the same master do not return in step. */
-static int64_t draw_delay_ms(struct replica_machine *m)
+/* The delay grows with the outage, not with the attempts: whatever it lasted, coming back adds a small part of it, and
+ * a master that is long gone is asked once a second. Links that break as soon as they are up, again and again, are
+ * retried less and less often. Half of the delay is fixed, half is drawn: replicas that lost the same master do not
+ * return in step. */
+static int64_t draw_delay_ms(struct replica_machine *m, int64_t now_ms)
 {
-    if (m->failures <= 1) return 0;
-    unsigned doublings = m->failures - 2;
-    int64_t most = doublings >= 7 ? MOST_DELAY_MS : (int64_t)FIRST_DELAY_MS << doublings;
+    if (m->failures <= 1 && !m->short_links) return 0;
+    unsigned doublings = m->short_links / SHORT_LINKS_PATIENCE;
+    int64_t most = (now_ms - m->down_ms) / OUTAGE_PARTS;
+    int64_t least = (int64_t)LEAST_DELAY_MS << (doublings < 8 ? doublings : 8);
+    if (most < least) most = least;
+    if (most > MOST_DELAY_MS) most = MOST_DELAY_MS;
     return most / 2 + (int64_t)random_below(&m->random, (uint64_t)(most / 2) + 1);
 }
 
 static void fail(struct replica_machine *m, int64_t now_ms, const char *why, struct replica_actions *out)
 {
-    if (m->state == REPLICA_CONNECTED && now_ms - m->since_ms >= STABLE_MS) m->failures = 0;
-    m->failures++;
+    if (m->state == REPLICA_CONNECTED) {
+        m->failures = 0;
+        m->short_links = now_ms - m->since_ms >= STABLE_MS ? 0 : m->short_links + 1;
+    }
+    if (m->failures++ == 0) m->down_ms = now_ms;
     say(out, ACTION_CLOSE, "%s", why);
     enter(m, REPLICA_WAITING, now_ms);
-    m->retry_ms = now_ms + draw_delay_ms(m);
+    m->retry_ms = now_ms + draw_delay_ms(m, now_ms);
 }
 
 static void leave(struct replica_machine *m, int64_t now_ms, struct replica_actions *out)

@@ -99,11 +99,15 @@ struct replica_machine {
     enum replica_state state;
     enum replica_step step; /* HANDSHAKE: the reply that comes next */
     bool failover;
-    unsigned failures; /* since the last link that held */
-    int64_t since_ms;  /* entered the state */
-    int64_t heard_ms;  /* last sign of life */
-    int64_t beat_ms;   /* next ACK or newline */
-    int64_t retry_ms;  /* WAITING: until then */
+    unsigned failures;    /* since the last link was up */
+    unsigned short_links; /* links in a row that broke soon after they were up */
+    int64_t since_ms;     /* entered the state */
+    int64_t heard_ms;     /* last sign of life */
+    int64_t beat_ms;      /* next ACK or newline */
+    int64_t retry_ms;     /* WAITING: until then */
+    int64_t down_ms;      /* since when there is no good link */
+    int64_t told_ms;      /* the last attempt that was not quiet */
+    bool quiet;           /* one of many attempts in a short time: not worth a line in the log */
     struct random_state random;
 };
 

@@ -1,5 +1,5 @@
 /* Replication as a whole, in the server process: made here, told to both sides, and what belongs to neither. */
-#include "repl/parts.h"
+#include "repl/master_side.h"
 
 #include "server/base/alloc.h"
 #include "server/base/log.h"
@@ -46,6 +46,16 @@ void replication_before_sleep(struct replication *r)
 struct history *replication_history(struct replication *r)
 {
     return &r->history;
+}
+
+pid_t replication_link_pid(const struct replication *r)
+{
+    return link_handle_pid(r->master->link);
+}
+
+uint64_t replication_backlog_memory(const struct replication *r)
+{
+    return r->master->backlog ? backlog_memory(r->master->backlog) : 0;
 }
 
 void replication_info_field(struct outq *out, const char *format, ...)

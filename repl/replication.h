@@ -58,6 +58,8 @@ void replication_free(struct replication *r);                 /* ends the link, 
 void replication_cron(struct replication *r, int64_t now_ms); /* every 100 ms */
 void replication_before_sleep(struct replication *r);         /* publishes the backlog: once a turn */
 struct history *replication_history(struct replication *r);
+pid_t replication_link_pid(const struct replication *r);          /* 0: no link process */
+uint64_t replication_backlog_memory(const struct replication *r); /* bytes of shared memory */
 bool replication_is_replica(const struct replication *r);
 
 /* --- the master's side (repl/master.c) --- */

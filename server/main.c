@@ -185,8 +185,7 @@ static int serve(struct core *core)
     if (ports_open(core)) return 1;
     log_warning("Server initialized");
     if (persistence_load_at_start(core)) return 1;
-    if (settings->repl.master_host)
-        replication_follow(core->replication, settings->repl.master_host, settings->repl.master_port);
+    replication_start(core->replication);
     cron_start(core);
     if (settings->net.port) log_notice("Ready to accept connections tcp");
     if (settings->net.unix_socket && *settings->net.unix_socket) log_notice("Ready to accept connections unix");

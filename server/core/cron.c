@@ -26,9 +26,11 @@ struct clockwork {
     int64_t deadline_ms;
 };
 
-static void sample_rates(struct stats *s)
+static void sample_rates(struct core *core)
 {
+    struct stats *s = core->stats;
     int64_t now_us = clock_monotonic_us();
+    stats_note_sent(s, loop_bytes_sent(core->loop));
     stats_sample(&s->ops, s->commands_processed, now_us);
     stats_sample(&s->input, s->net_input_bytes, now_us);
     stats_sample(&s->output, s->net_output_bytes, now_us);
@@ -38,7 +40,7 @@ static void sample_rates(struct stats *s)
 
 static void tenth_of_second(struct core *core, int64_t now_ms)
 {
-    sample_rates(core->stats);
+    sample_rates(core);
     mem_note_peak();
     children_reap(core->children);
     persistence_cron(core, now_ms);

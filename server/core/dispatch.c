@@ -105,7 +105,10 @@ void dispatch_run(struct core *core, struct session *session, const struct dispa
     request->command->row->run(&call);
     propagate_effects(&call);
     propagate_end(core->propagation);
-    if (call.changes) persistence_changed(core, call.changes);
+    if (call.changes) {
+        persistence_changed(core, call.changes);
+        session->written_offset = replication_history(core->replication)->offset;
+    }
     if (unlikely(waited)) request->command->calls--;
     count_call(&call, started, errors);
 }

@@ -5,6 +5,7 @@
  * 0. */
 #include "server/core/info_parts.h"
 
+#include "repl/replication.h"
 #include "server/base/alloc.h"
 #include "server/base/number.h"
 #include "server/core/clients.h"
@@ -120,8 +121,8 @@ void info_memory(struct core *core, struct outq *out)
     limit_fields(core, out);
     fragmentation_fields(&u, out);
     size_field(out, "mem_not_counted_for_evict", 0);
-    size_field(out, "mem_replication_backlog", 0);
-    size_field(out, "mem_total_replication_buffers", 0);
+    size_field(out, "mem_replication_backlog", replication_backlog_memory(core->replication));
+    size_field(out, "mem_total_replication_buffers", replication_backlog_memory(core->replication));
     size_field(out, "mem_clients_slaves", 0);
     size_field(out, "mem_clients_normal", u.clients);
     size_field(out, "mem_cluster_links", 0);

@@ -99,4 +99,5 @@ void info_slipstream(struct core *core, struct outq *out)
     info_field(out, "server_name:slipstream");
     info_field(out, "slipstream_version:%s", SLIPSTREAM_VERSION);
     info_field(out, "event_loop:%s", loop_engine_name(core->loop));
+    info_field(out, "link_process_id:%ld", (long)replication_link_pid(core->replication));
 }

@@ -13,6 +13,7 @@
 #include "server/core/settings.h"
 #include "server/core/stats.h"
 #include "server/keyspace/keyspace.h"
+#include "server/net/loop.h"
 
 #include <stdio.h>
 
@@ -134,6 +135,7 @@ static void error_fields(const struct stats *s, struct outq *out)
 
 void info_stats(struct core *core, struct outq *out)
 {
+    stats_note_sent(core->stats, loop_bytes_sent(core->loop));
     const struct stats *s = core->stats;
     traffic_fields(s, out);
     key_fields(keyspace_stats(core->keyspace), s, out);

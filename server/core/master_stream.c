@@ -76,7 +76,10 @@ size_t master_stream_apply(struct master_stream *m, const uint8_t *data, size_t 
             if (!m->session.transaction) applied = read;
         }
     }
-    if (status == RESP_ERROR) log_warning("Protocol error from our master: %s", m->partial.error);
+    if (status == RESP_ERROR) {
+        log_warning("Protocol error from our master: %s", m->partial.error);
+        return SIZE_MAX;
+    }
     m->ahead = read - applied;
     return applied;
 }

@@ -2,10 +2,12 @@
 #include "server/core/replication_host.h"
 
 #include "server/base/alloc.h"
+#include "server/base/log.h"
 #include "server/core/block_keys.h"
 #include "server/core/blocking.h"
 #include "server/core/children.h"
 #include "server/core/clients.h"
+#include "server/core/config.h"
 #include "server/core/core.h"
 #include "server/core/master_stream.h"
 #include "server/core/notify.h"
@@ -22,7 +24,9 @@ static int fork_snapshot(void *context, int (*body)(void *arg), void (*ended)(vo
 {
     struct core *core = context;
     struct child_job job = {.purpose = CHILD_FULL_SYNC, .body = body, .ended = ended, .arg = arg};
-    return children_start(core->children, &job);
+    if (children_start(core->children, &job)) return -1;
+    log_notice("Background saving started by pid %ld", (long)children_pid(core->children));
+    return 0;
 }
 
 static void kill_snapshot(void *context)
@@ -117,7 +121,11 @@ static const char unblocked_text[] =
 static void role_changed(void *context, bool replica)
 {
     struct core *core = context;
+    const char *host = NULL;
+    int port = 0;
     keyspace_set_replica(core->keyspace, replica);
+    replication_master_address(core->replication, &host, &port);
+    config_note_replicaof(core->config, host, port); /* CONFIG REWRITE writes down whom we follow now */
     if (replica) {
         blocking_interrupt_all(core->blocking, BLOCKED_KEYS, unblocked_text);
         blocking_interrupt_all(core->blocking, BLOCKED_WAIT, unblocked_text);

@@ -38,6 +38,7 @@ struct session {
     struct map channels, patterns, shard_channels; /* core/pubsub.c */
     struct blocked *blocked;                       /* waiting (WAIT, BLPOP, pause), else NULL; core/blocking.c */
     bool in_exec;                                  /* EXEC runs its list: nothing may block */
+    uint64_t written_offset;         /* replication offset behind this session's last write: what WAIT waits for */
     struct command_entry *running_command;         /* the last one that ran: CLIENT LIST's cmd */
     struct command_entry *last_command;            /* dispatch's guess for the next request */
 };

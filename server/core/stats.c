@@ -45,10 +45,16 @@ double stats_rate_per_s(const struct stats_rate *rate)
     return sum / STATS_SAMPLES;
 }
 
+void stats_note_sent(struct stats *s, uint64_t loop_total_bytes)
+{
+    s->net_output_bytes += loop_total_bytes - s->net_output_noted;
+    s->net_output_noted = loop_total_bytes;
+}
+
 void stats_reset(struct stats *s)
 {
     map_clear(&s->errors);
-    *s = (struct stats){.memory_at_start = s->memory_at_start};
+    *s = (struct stats){.memory_at_start = s->memory_at_start, .net_output_noted = s->net_output_noted};
 }
 
 static unsigned latency_slot(uint64_t ns)

@@ -35,7 +35,7 @@ static void released(struct blocked *b)
 void wait_start(struct call *call, int64_t replicas, int64_t timeout_ms)
 {
     struct core *core = call->core;
-    uint64_t offset = replication_history(core->replication)->offset;
+    uint64_t offset = call->session->written_offset;
     int acked = replication_acked(core->replication, offset);
     if (acked >= replicas || call->session->in_exec || !call->session->client) {
         reply_integer(call->reply, acked);

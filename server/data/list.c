@@ -53,12 +53,14 @@ void list_prepare_growth(struct list_value *l, const struct bytes *texts, size_t
         become_quicklist(l);
 }
 
+/* A limit in elements is not also one in bytes here; going the other way it is. */
 static void become_listpack_within(struct list_value *l, size_t parts)
 {
+    int limit = data_settings->list_max_listpack_size;
     const uint8_t *lp = quicklist_only_listpack(l->object);
-    if (!lp || quicklist_node_exceeds(data_settings->list_max_listpack_size, listpack_bytes(lp) * parts,
-                                      listpack_length(lp) * parts))
-        return;
+    if (!lp) return;
+    size_t bytes = limit < 0 ? listpack_bytes(lp) * parts : 0;
+    if (quicklist_node_exceeds(limit, bytes, listpack_length(lp) * parts)) return;
     *l = (struct list_value){ENCODING_LISTPACK, quicklist_take_listpack(l->object)};
 }
 

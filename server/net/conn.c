@@ -332,6 +332,7 @@ static void consume(struct conn *conn, size_t n)
 void conn_on_sent(struct conn *conn, size_t n)
 {
     if (n == 0 || conn->state == CONN_CLOSED) return;
+    conn->endpoint.loop->bytes_sent += n;
     consume(conn, n);
     if (conn_has_unsent(conn)) return;
     if (likely(conn->state == CONN_OPEN)) {

@@ -114,6 +114,7 @@ struct loop {
     void (*before_sleep)(void *arg);
     void *before_sleep_arg;
     uint64_t turns;
+    uint64_t bytes_sent;
     unsigned depth; /* turns inside turns */
     bool stopping;
     bool no_wait;

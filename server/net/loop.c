@@ -100,6 +100,11 @@ int64_t loop_monotonic_us(const struct loop *loop)
     return loop->monotonic_us;
 }
 
+uint64_t loop_bytes_sent(const struct loop *loop)
+{
+    return loop->bytes_sent;
+}
+
 void loop_refresh_time(struct loop *loop)
 {
     loop->wall_us = clock_wall_us();

@@ -26,16 +26,10 @@ static const char *keep_text(const char *from, size_t len)
     return t->bytes;
 }
 
-redisContext *connect_to(const struct server *s)
-{
-    redisContext *c = server_connect(s);
-    if (c->err) harness_fail("connecting to port %d: %s", s->port, c->errstr);
-    return c;
-}
-
 redisContext *connection(struct server *s)
 {
-    if (!s->client) s->client = connect_to(s);
+    if (!s->client) s->client = server_connect(s);
+    if (s->client->err) harness_fail("connecting to port %d: %s", s->port, s->client->errstr);
     return s->client;
 }
 

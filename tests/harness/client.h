@@ -11,7 +11,6 @@ redisReply *try_command(struct server *s, const char *format, ...); /* NULL if t
 /* The server's connection, for pipelining with redisAppendCommand() and receive(). */
 redisContext *connection(struct server *s);
 redisReply *receive(struct server *s);
-redisContext *connect_to(const struct server *s); /* one more, the caller's to free */
 
 void expect_status_at(const char *file, int line, struct server *s, const char *status, const char *format, ...);
 void expect_integer_at(const char *file, int line, struct server *s, long long value, const char *format, ...);

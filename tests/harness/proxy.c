@@ -45,8 +45,7 @@ struct proxy {
     enum mode mode, wished;
     bool stopping, limited;
     uint64_t limit_bytes; /* still allowed to the caller, if limited */
-    uint64_t bytes_to_caller, bytes_to_target;
-    unsigned connections;
+    uint64_t bytes_to_caller;
     struct pair *pairs[PAIRS_MAX];
     int pair_count;
 };
@@ -93,7 +92,6 @@ static void accept_one(struct proxy *p)
     pair->caller = caller;
     pair->target = target;
     p->pairs[p->pair_count++] = pair;
-    p->connections++;
 }
 
 static void apply_mode(struct proxy *p)
@@ -133,7 +131,6 @@ static bool move(struct proxy *p, struct flow *flow, int from, int to, bool to_c
         if (sent < 0) sent = 0;
         flow->from += sent;
         if (to_caller) p->bytes_to_caller += sent;
-        if (!to_caller) p->bytes_to_target += sent;
         if (to_caller && p->limited) p->limit_bytes -= sent;
     }
     if (to_caller && p->limited && p->limit_bytes == 0) {
@@ -270,29 +267,10 @@ void proxy_cut_after(struct proxy *p, uint64_t bytes)
     pthread_mutex_unlock(&p->lock);
 }
 
-static uint64_t locked_read(const struct proxy *p, const uint64_t *field)
+uint64_t proxy_bytes_to_caller(struct proxy *p)
 {
-    pthread_mutex_t *lock = (pthread_mutex_t *)&p->lock;
-    pthread_mutex_lock(lock);
-    uint64_t value = *field;
-    pthread_mutex_unlock(lock);
-    return value;
-}
-
-uint64_t proxy_bytes_to_caller(const struct proxy *p)
-{
-    return locked_read(p, &p->bytes_to_caller);
-}
-uint64_t proxy_bytes_to_target(const struct proxy *p)
-{
-    return locked_read(p, &p->bytes_to_target);
-}
-
-unsigned proxy_connections(const struct proxy *p)
-{
-    pthread_mutex_t *lock = (pthread_mutex_t *)&p->lock;
-    pthread_mutex_lock(lock);
-    unsigned value = p->connections;
-    pthread_mutex_unlock(lock);
-    return value;
+    pthread_mutex_lock(&p->lock);
+    uint64_t bytes = p->bytes_to_caller;
+    pthread_mutex_unlock(&p->lock);
+    return bytes;
 }

@@ -18,8 +18,6 @@ void proxy_deaf(struct proxy *p);      /* the caller is closed; the target's sid
 /* Cuts (once) as soon as so many more bytes have gone from the target to the caller, to the byte; then stays cut. */
 void proxy_cut_after(struct proxy *p, uint64_t bytes);
 
-uint64_t proxy_bytes_to_caller(const struct proxy *p);
-uint64_t proxy_bytes_to_target(const struct proxy *p);
-unsigned proxy_connections(const struct proxy *p); /* accepted while passing, since the start */
+uint64_t proxy_bytes_to_caller(struct proxy *p);
 
 #endif

@@ -55,7 +55,7 @@ void server_path(const struct server *s, const char *name, char out[512]); /* na
 void server_copy_file(const struct server *from, const struct server *to, const char *name);
 /* Path of a program: the server's own ("redis-server", "redis-check-rdb"), or Debian's. */
 const char *server_program(enum server_kind kind, const char *name);
-/* Writes `name` = "value" into the configuration file's text as one more line. */
+/* One more line at the end of the configuration file, for the next launch. */
 void server_add_config(struct server *s, const char *line, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

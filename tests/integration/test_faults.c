@@ -6,7 +6,6 @@
 #include "tests/harness/wait.h"
 
 #include <criterion/criterion.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

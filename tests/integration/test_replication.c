@@ -2,12 +2,10 @@
  * cut, full resync after an overrun, chains, promotion and return. Each ends with equal digests, and the kind of resync
  * is asserted from the counters of the server that granted it. */
 #include "tests/harness/proxy.h"
-#include "tests/harness/raw.h"
 #include "tests/harness/replication.h"
 #include "tests/harness/wait.h"
 
 #include <criterion/criterion.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
