@@ -5,9 +5,9 @@
 #include <stdbool.h>
 
 struct rdb_settings {
-    char *filename;         /* dbfilename */
-    bool compress;          /* rdbcompression */
-    bool checksum;          /* rdbchecksum: written; reading always verifies one that is there */
+    char *filename; /* dbfilename */
+    bool compress;  /* rdbcompression */
+    bool checksum;  /* rdbchecksum: written; reading always verifies one that is there */
     bool save_incremental_fsync;
     bool stop_writes_on_save_error;
     bool delete_sync_files; /* rdb-del-sync-files */

@@ -52,12 +52,11 @@ int rdb_save_fd(struct keyspace *ks, int fd, const struct rdb_aux *aux, const st
     return rdb_write_keyspace(ks, aux, options, file_sink_take, &sink);
 }
 
-/* Beside path, so that the rename stays within one file system. */
-static int temporary_path(const char *path, char out[PATH_MAX])
+int rdb_temporary_path(const char *path, pid_t pid, char out[PATH_MAX])
 {
     const char *slash = strrchr(path, '/');
     int directory_len = slash ? (int)(slash - path) + 1 : 0;
-    int len = snprintf(out, PATH_MAX, "%.*stemp-%d.rdb", directory_len, path, (int)getpid());
+    int len = snprintf(out, PATH_MAX, "%.*stemp-%d.rdb", directory_len, path, (int)pid);
     if (len < PATH_MAX) return 0;
     errno = ENAMETOOLONG;
     return -1;
@@ -85,7 +84,7 @@ int rdb_save_file(struct keyspace *ks, const char *path, const struct rdb_aux *a
 {
     char temporary[PATH_MAX], directory[PATH_MAX];
     int fd = -1;
-    if (temporary_path(path, temporary) == 0) {
+    if (rdb_temporary_path(path, getpid(), temporary) == 0) {
         fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     }
     int error = errno;

@@ -3,6 +3,9 @@
 #ifndef SLIPSTREAM_RDB_SNAPSHOT_H
 #define SLIPSTREAM_RDB_SNAPSHOT_H
 
+#include <limits.h>
+#include <sys/types.h>
+
 #include "rdb/reader.h"
 #include "rdb/writer.h"
 
@@ -10,6 +13,10 @@
  * the temporary file is gone, -1 with errno, and the reason is logged in Redis's words. */
 int rdb_save_file(struct keyspace *ks, const char *path, const struct rdb_aux *aux,
                   const struct rdb_write_options *options);
+
+/* Where process pid writes before the rename: temp-<pid>.rdb beside path. Whoever kills it removes the file.
+ * In the same directory, so that the rename stays within one file system. 0, or -1 with errno: the name is too long. */
+int rdb_temporary_path(const char *path, pid_t pid, char out[PATH_MAX]);
 
 /* Into an open descriptor (spool, pipe): large writes; `advanced(context, total)` after each, with bytes so far, so
  * that a reader can follow the growing head. 0, or -1 with errno. */

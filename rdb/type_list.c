@@ -24,19 +24,20 @@ static uint8_t list_type_byte(const struct record *r)
     return RDB_TYPE_LIST;
 }
 
+static void put_element(void *out, struct packed_value value)
+{
+    if (value.ptr)
+        rdb_put_string(out, bytes_make(value.ptr, value.len));
+    else
+        rdb_put_integer(out, value.integer);
+}
+
 static void list_save(struct rdb_encoder *out, const struct record *r)
 {
     struct list_value l = {record_encoding(r), record_object(r)};
-    struct list_cursor c;
-    rdb_put_length(out, list_length(&l));
-    for (bool on = list_seek(&l, 0, &c); on; on = list_cursor_next(&c)) {
-        struct packed_value v = list_cursor_value(&c);
-        if (v.ptr)
-            rdb_put_string(out, bytes_make(v.ptr, v.len));
-        else
-            rdb_put_integer(out, v.integer);
-    }
-    list_cursor_close(&c);
+    size_t length = list_length(&l);
+    rdb_put_length(out, length);
+    list_walk(&l, 0, length, put_element, out);
 }
 
 /* --- load --- */

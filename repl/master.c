@@ -176,7 +176,7 @@ static void send_getack(struct replication *r)
 void master_side_before_sleep(struct replication *r)
 {
     replicas_reap(r);
-    if (r->master->ask_acks) send_getack(r);
+    if (r->master->ask_acks && !r->host.writes_paused(r->host.context)) send_getack(r);
     if (r->master->backlog) backlog_publish(r->master->backlog);
 }
 
@@ -197,14 +197,14 @@ static void follow_settings(struct replication *r)
     }
 }
 
-/* Replicas judge the link by what they hear. A fail-over needs the offset to stand still. */
+/* Replicas judge the link by what they hear. A pause (of a client, a fail-over, a shutdown) wants the offset to stand still. */
 static void ping_replicas(struct replication *r, int64_t now_ms)
 {
     struct master_side *m = r->master;
     struct bytes ping = BYTES("PING");
     if (now_ms - m->last_ping_ms < (int64_t)r->settings->ping_period_s * 1000) return;
     m->last_ping_ms = now_ms;
-    if (!replication_wants_stream(r) || !m->replicas.count || m->failover.state != FAILOVER_NONE) return;
+    if (!replication_wants_stream(r) || !m->replicas.count || r->host.writes_paused(r->host.context)) return;
     r->host.propagate(r->host.context, 1, &ping);
 }
 

@@ -69,7 +69,7 @@ void replica_resolve(struct replica_side *s)
     const struct repl_settings *settings = s->r->settings;
     s->machine_settings = (struct replica_machine_settings){
         .timeout_ms = (int64_t)settings->timeout_s * 1000,
-        .auth = settings->master_auth != NULL,
+        .auth = settings->master_auth.len > 0,
         .announce_ip = settings->announce_ip != NULL,
     };
     log_write(replica_log_level(s), "Connecting to MASTER %s:%d", s->host, s->port);
@@ -250,16 +250,22 @@ static void send_words(struct replica_side *s, uint32_t count, const char *const
     replica_send(s, count, argv);
 }
 
+static void send_auth(struct replica_side *s, const struct repl_settings *settings)
+{
+    struct bytes argv[3] = {BYTES("AUTH")};
+    uint32_t argc = 1;
+    if (settings->master_user) argv[argc++] = bytes_from_text(settings->master_user);
+    argv[argc++] = settings->master_auth;
+    replica_send(s, argc, argv);
+}
+
 /* AUTH is first, so that the rest is judged by what it grants; all leave in one piece. */
 void replica_greet(struct replica_side *s)
 {
     const struct repl_settings *settings = s->r->settings;
     char port[16];
     snprintf(port, sizeof port, "%d", settings->announce_port ? settings->announce_port : s->r->listening_port);
-    if (s->machine_settings.auth && settings->master_user)
-        send_words(s, 3, (const char *[]){"AUTH", settings->master_user, settings->master_auth});
-    else if (s->machine_settings.auth)
-        send_words(s, 2, (const char *[]){"AUTH", settings->master_auth});
+    if (s->machine_settings.auth) send_auth(s, settings);
     send_words(s, 1, (const char *[]){"PING"});
     send_words(s, 3, (const char *[]){"REPLCONF", "listening-port", port});
     if (s->machine_settings.announce_ip)

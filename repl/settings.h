@@ -5,12 +5,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/base/bytes.h"
+
 enum diskless_load { DISKLESS_LOAD_DISABLED, DISKLESS_LOAD_ON_EMPTY_DB, DISKLESS_LOAD_SWAPDB, DISKLESS_LOAD_FLUSH };
 
 struct repl_settings {
     char *master_host; /* replicaof; NULL: a master */
     int master_port;
-    char *master_auth, *master_user; /* NULL: none */
+    struct bytes master_auth; /* any bytes; empty: none */
+    char *master_user;        /* NULL: none */
     bool serve_stale_data, read_only, disable_tcp_nodelay;
     bool diskless_sync;
     int diskless_sync_delay_s, diskless_sync_max_replicas;
@@ -21,10 +24,10 @@ struct repl_settings {
     int priority;
     char *announce_ip; /* NULL: as seen */
     int announce_port;
-    bool announced;    /* replica-announced */
+    bool announced; /* replica-announced */
     int min_replicas_to_write, min_replicas_max_lag_s;
     bool ignore_disk_write_error;
-    bool lz4;          /* offer LZ4 to replicas of ours */
+    bool lz4;                                      /* offer LZ4 to replicas of ours */
     uint64_t output_hard_bytes, output_soft_bytes; /* client-output-buffer-limit replica */
     int output_soft_s;
 };

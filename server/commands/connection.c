@@ -60,11 +60,10 @@ static void reset_command(struct call *call)
 /* --- who are you --- */
 
 /* As long in the wrong case as in the right one, whatever matches. */
-static bool same_secret(struct bytes given, const char *wanted)
+static bool same_secret(struct bytes given, struct bytes wanted)
 {
-    size_t len = strlen(wanted);
-    unsigned difference = given.len != len;
-    for (size_t i = 0; i < given.len; i++) difference |= given.ptr[i] ^ (len ? (uint8_t)wanted[i % len] : 1u);
+    unsigned difference = given.len != wanted.len;
+    for (size_t i = 0; i < given.len; i++) difference |= given.ptr[i] ^ wanted.ptr[i % wanted.len];
     return difference == 0;
 }
 
@@ -72,8 +71,8 @@ static const char wrong_password[] = "WRONGPASS invalid username-password pair o
 
 static bool authenticate(struct call *call, struct bytes user, struct bytes password)
 {
-    const char *wanted = call->core->settings->net.requirepass;
-    if (bytes_equal_text(user, "default") && (!wanted || same_secret(password, wanted))) {
+    struct bytes wanted = call->core->settings->net.requirepass;
+    if (bytes_equal_text(user, "default") && (!wanted.len || same_secret(password, wanted))) {
         call->session->authenticated = true;
         return true;
     }
@@ -85,7 +84,7 @@ static bool authenticate(struct call *call, struct bytes user, struct bytes pass
 static void auth_command(struct call *call)
 {
     if (call->argc > 3) return call_syntax_error(call);
-    if (call->argc == 2 && !call->core->settings->net.requirepass)
+    if (call->argc == 2 && !call->core->settings->net.requirepass.len)
         return reply_error(
             call->reply,
             "ERR AUTH <password> called without any password configured for the default user. Are you sure "

@@ -275,7 +275,11 @@ static void object_encoding(struct call *call)
 
 static void object_refcount(struct call *call)
 {
-    if (object_of(call)) reply_integer(call->reply, 1);
+    struct record *r = object_of(call);
+    if (!r) return;
+    /* Redis shares small integers among all keys and answers "very many" for them; ours cost no object at all. */
+    bool small = record_is_integer(r) && record_integer(r) >= 0 && record_integer(r) < 10000;
+    reply_integer(call->reply, small ? INT32_MAX : 1);
 }
 
 static bool counts_frequency(const struct call *call)

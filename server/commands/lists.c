@@ -144,22 +144,20 @@ static bool clamp_range(int64_t *start, int64_t *end, int64_t length)
     return *start <= *end && *start < length;
 }
 
+static void reply_element(void *reply, struct packed_value value)
+{
+    reply_packed(reply, &value);
+}
+
 static void lrange_command(struct call *call)
 {
     struct list_value l;
-    struct list_cursor c;
     int64_t start, end;
     if (!call_arg_i64(call, 2, &start, NULL) || !call_arg_i64(call, 3, &end, NULL) || !read_list(call, &l)) return;
     if (!l.object || !clamp_range(&start, &end, (int64_t)list_length(&l))) return reply_array(call->reply, 0);
-    reply_array(call->reply, (size_t)(end - start + 1));
-    list_seek(&l, start, &c);
-    for (int64_t left = end - start;; left--) {
-        struct packed_value v = list_cursor_value(&c);
-        reply_packed(call->reply, &v);
-        if (!left) break;
-        list_cursor_next(&c);
-    }
-    list_cursor_close(&c);
+    size_t count = (size_t)(end - start + 1);
+    reply_array(call->reply, count);
+    list_walk(&l, (size_t)start, count, reply_element, call->reply);
 }
 
 struct position_search {

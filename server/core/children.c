@@ -158,10 +158,10 @@ void children_kill(struct children *c)
     kill(c->pid, SIGUSR1);
 }
 
-void children_reap(struct children *c)
+static void reap(struct children *c, int wait_options)
 {
     int status;
-    if (c->job.purpose == CHILD_NONE || waitpid(c->pid, &status, WNOHANG) != c->pid) return;
+    if (c->job.purpose == CHILD_NONE || waitpid(c->pid, &status, wait_options) != c->pid) return;
     if (c->watch) loop_watch_stop(c->watch);
     if (c->pidfd >= 0) close(c->pidfd);
     c->watch = NULL;
@@ -172,6 +172,17 @@ void children_reap(struct children *c)
     c->job.purpose = CHILD_NONE;
     int signal = c->dismissed ? SIGUSR1 : WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     job.ended(job.arg, WIFEXITED(status) && WEXITSTATUS(status) == 0, signal);
+}
+
+void children_reap(struct children *c)
+{
+    reap(c, WNOHANG);
+}
+
+void children_end(struct children *c)
+{
+    children_kill(c);
+    reap(c, 0);
 }
 
 const struct child_progress *children_progress(const struct children *c)

@@ -36,6 +36,7 @@ static void protocol_error(struct client *c, const char *error)
 {
     log_verbose("Protocol error (%s) from client id %llu", error, (unsigned long long)c->session.id);
     reply_errorf(&c->session.reply, "ERR %s", error);
+    c->session.errors_counted = c->session.reply.errors;
     stats_count_error(c->core->stats, "ERR");
     client_close_after_reply(c);
 }
@@ -98,6 +99,7 @@ static size_t process(struct client *c, const uint8_t *input, size_t len)
     size_t at = 0;
     bool batched = !all->batch_busy;
     c->running = true;
+    c->processing_len = len;
     all->batch_busy = true;
     while (at < len && status == RESP_COMPLETE && client_may_run(c)) {
         if (!batched) {
@@ -110,6 +112,7 @@ static size_t process(struct client *c, const uint8_t *input, size_t len)
     }
     if (batched) all->batch_busy = false;
     c->running = false;
+    c->processing_len = 0;
     if (status == RESP_ERROR && client_may_run(c)) protocol_error(c, c->request.error);
     if (at < len && !client_may_run(c)) { /* stopped early: what was read ahead is read again later */
         resp_request_free(&c->request);

@@ -71,7 +71,7 @@ void client_describe(struct client *c, struct outq *out)
     add_number(out, " psub=", (long long)s->patterns.count);
     add_number(out, " ssub=", (long long)s->shard_channels.count);
     add_number(out, " multi=", s->transaction ? (long long)transaction_length(s) : -1);
-    add_number(out, " qbuf=", (long long)c->query_len);
+    add_number(out, " qbuf=", (long long)(c->query_len + c->processing_len));
     add_number(out, " qbuf-free=", (long long)(c->query_capacity - c->query_len));
     add_number(out, " argv-mem=", (long long)(c->request.capacity * sizeof(struct bytes)));
     add_number(out, " multi-mem=", 0);

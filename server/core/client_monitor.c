@@ -28,14 +28,14 @@ void client_stop_monitor(struct client *c)
 /* As Redis prints arguments: quoted, with \n \r \t \a \b, \" and \\ and \xHH for what is not printable. */
 static void add_quoted(struct outq *line, struct bytes text)
 {
-    static const char hex[] = "0123456789abcdef";
+    static const char hex[] = "0123456789abcdef", specials[] = "\n\r\t\a\b\\\"", letters[] = "nrtab\\\"";
     outq_append(line, "\"", 1);
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.ptr[i];
-        const char *named = c ? strchr("\nn\rr\tt\aa\bb\\\\\"\"", c) : NULL;
+        const char *special = c ? strchr(specials, c) : NULL;
         char escaped[4] = {'\\', 'x', hex[c >> 4], hex[c & 15]};
-        if (named) {
-            escaped[1] = named[1];
+        if (special) {
+            escaped[1] = letters[special - specials];
             outq_append(line, escaped, 2);
         } else if (c < 32 || c > 126) {
             outq_append(line, escaped, 4);

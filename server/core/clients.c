@@ -62,7 +62,7 @@ static void turn_away(int fd, const char *text)
 
 static bool protected_from(struct core *core, const struct address *peer)
 {
-    return core->settings->net.protected_mode && !core->settings->net.requirepass && !address_is_loopback(peer);
+    return core->settings->net.protected_mode && !core->settings->net.requirepass.len && !address_is_loopback(peer);
 }
 
 static const char denied_text[] =

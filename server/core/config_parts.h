@@ -19,7 +19,16 @@
 
 #define CONFIG_MESSAGE_MAX 256
 
-enum directive_kind { KIND_BOOL, KIND_INTEGER, KIND_MEMORY, KIND_OCTAL, KIND_ENUM, KIND_STRING, KIND_SPECIAL };
+enum directive_kind {
+    KIND_BOOL,
+    KIND_INTEGER,
+    KIND_MEMORY,
+    KIND_OCTAL,
+    KIND_ENUM,
+    KIND_STRING,
+    KIND_SECRET,
+    KIND_SPECIAL
+};
 
 enum directive_flag {
     DIR_IMMUTABLE = 1 << 0,     /* not by CONFIG SET */
@@ -27,7 +36,7 @@ enum directive_flag {
     DIR_NOT_LOADING = 1 << 2,   /* not while a dataset is being loaded */
     DIR_HIDDEN = 1 << 3,        /* CONFIG GET shows it by its exact name only */
     DIR_WORDS = 1 << 4,         /* any number of arguments; one that holds blanks is several */
-    DIR_EMPTY_IS_NULL = 1 << 5, /* KIND_STRING: "" is no value */
+    DIR_EMPTY_IS_NULL = 1 << 5, /* KIND_STRING: "" is no value (of KIND_SECRET it never is one) */
     DIR_NO_EFFECT = 1 << 6,     /* Redis knows it, we do not honour it: accepted, kept and shown */
 };
 

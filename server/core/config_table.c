@@ -38,6 +38,10 @@
     {                                                                                                                  \
         ROW(name, alias, KIND_STRING, flags, initial), FIELD(member), .refusal = refusal_                              \
     }
+#define SECRET(name, alias, flags, member)                                                                             \
+    {                                                                                                                  \
+        ROW(name, alias, KIND_SECRET, flags, ""), FIELD(member)                                                        \
+    }
 #define SPECIAL(name, alias, flags, initial, grammar_, member)                                                         \
     {                                                                                                                  \
         ROW(name, alias, KIND_SPECIAL, flags, initial), FIELD(member), .grammar = &grammar_                            \
@@ -170,7 +174,7 @@ const struct directive config_directives[] = {
     INT("tcp-keepalive", NULL, 0, "300", 0, INT_MAX, net.tcp_keepalive_s),
     INT("maxclients", NULL, 0, "10000", 1, UINT_MAX, net.max_clients),
     BOOL("protected-mode", NULL, 0, "yes", net.protected_mode),
-    STRING("requirepass", NULL, NUL, "", NULL, net.requirepass),
+    SECRET("requirepass", NULL, 0, net.requirepass),
     MEMORY("proto-max-bulk-len", NULL, 0, "536870912", 1024 * 1024, LMAX, net.max_bulk_bytes, NULL),
     MEMORY("client-query-buffer-limit", NULL, 0, "1073741824", 1024 * 1024, LMAX, net.query_buffer_limit_bytes, NULL),
     SPECIAL("client-output-buffer-limit", NULL, DIR_WORDS,
@@ -248,7 +252,7 @@ const struct directive config_directives[] = {
 
     /* replication */
     SPECIAL("replicaof", "slaveof", FIX | DIR_WORDS, "", replicaof_grammar, repl.master_host),
-    STRING("masterauth", NULL, NUL, "", NULL, repl.master_auth),
+    SECRET("masterauth", NULL, 0, repl.master_auth),
     STRING("masteruser", NULL, NUL, "", NULL, repl.master_user),
     BOOL("replica-serve-stale-data", "slave-serve-stale-data", 0, "yes", repl.serve_stale_data),
     BOOL("replica-read-only", "slave-read-only", 0, "yes", repl.read_only),

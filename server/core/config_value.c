@@ -136,6 +136,15 @@ static bool parse_string(struct config *c, const struct directive *d, struct byt
     return true;
 }
 
+/* Any bytes, zeros included. The old secret does not stay behind in freed memory. */
+static void parse_secret(struct bytes *place, struct bytes value)
+{
+    if (place->ptr) explicit_bzero((void *)place->ptr, place->len);
+    mem_free((void *)place->ptr);
+    *place = (struct bytes){0};
+    if (value.len) *place = bytes_make(memcpy(mem_alloc(value.len), value.ptr, value.len), value.len);
+}
+
 static bool parse_words(struct config *c, const struct directive *d, uint32_t argc, const struct bytes *argv,
                         char *message)
 {
@@ -163,6 +172,7 @@ static bool parse_one(struct config *c, const struct directive *d, struct bytes 
     case KIND_OCTAL: return parse_octal(c, d, value, message);
     case KIND_ENUM: return parse_enum(c, d, value, message);
     case KIND_STRING: return parse_string(c, d, value, message);
+    case KIND_SECRET: parse_secret(directive_place(c, d), value); return true;
     case KIND_SPECIAL: break;
     }
     return d->grammar->parse(c, d, 1, &value, message);
@@ -197,6 +207,7 @@ void directive_format(const struct config *c, const struct directive *d, struct 
     case KIND_STRING:
         if (*(char *const *)place) config_text_add(out, bytes_from_text(*(char *const *)place));
         return;
+    case KIND_SECRET: config_text_add(out, *(const struct bytes *)place); return;
     case KIND_SPECIAL: d->grammar->format(c, d, out); return;
     }
 }

@@ -66,7 +66,7 @@ void dispatch_chain_start(void)
     chained_ticks = clock_ticks();
 }
 
-static void count_call(struct call *call, uint64_t started, uint32_t errors_before)
+static void count_call(struct call *call, uint64_t started)
 {
     chained_ticks = clock_ticks();
     uint64_t ticks = chained_ticks - started;
@@ -74,7 +74,8 @@ static void count_call(struct call *call, uint64_t started, uint32_t errors_befo
     e->calls++;
     e->ticks += ticks;
     call->core->stats->commands_processed++;
-    if (unlikely(call->reply->errors != errors_before)) {
+    if (unlikely(call->reply->errors != call->session->errors_counted)) {
+        call->session->errors_counted = call->reply->errors;
         e->failed++;
         stats_count_error(call->core->stats, call->reply->error_prefix);
     }
@@ -97,7 +98,6 @@ void dispatch_run(struct core *core, struct session *session, const struct dispa
         .first_key_index = request->first_key_index,
         .from_master = session->kind == SESSION_MASTER,
     };
-    uint32_t errors = session->reply.errors;
     bool waited = session->blocked != NULL; /* and was counted when it began to */
     session->running_command = request->command;
     uint64_t started = chained_ticks;
@@ -110,7 +110,7 @@ void dispatch_run(struct core *core, struct session *session, const struct dispa
         session->written_offset = replication_history(core->replication)->offset;
     }
     if (unlikely(waited)) request->command->calls--;
-    count_call(&call, started, errors);
+    count_call(&call, started);
 }
 
 /* --- the gate --- */
@@ -120,6 +120,7 @@ static void refuse(struct core *core, struct session *s, struct command_entry *e
     if (s->transaction) transaction_spoil(s);
     if (e) e->rejected++;
     reply_error(&s->reply, error);
+    s->errors_counted = s->reply.errors;
     stats_count_error(core->stats, s->reply.error_prefix);
 }
 

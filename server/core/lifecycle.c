@@ -36,7 +36,7 @@ static int save_before_end(struct core *core, int flags)
         (flags & SHUTDOWN_SAVE) || (core->settings->server.save_point_count > 0 && !(flags & SHUTDOWN_NOSAVE));
     if (children_running(core->children) != CHILD_NONE) {
         log_warning("There is a child saving an .rdb. Killing it!");
-        children_kill(core->children);
+        children_end(core->children);
     }
     if (!wanted) return 0;
     log_notice("Saving the final RDB snapshot before exiting.");

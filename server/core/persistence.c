@@ -13,6 +13,7 @@
 #include "server/net/loop.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ struct persistence {
     uint64_t changes_at_fork;
     int64_t last_try_s;
     int64_t bgsave_started_s;
+    pid_t bgsave_pid;
     int64_t last_loading_turn_us;
 };
 
@@ -126,11 +128,18 @@ static int save_in_child(void *arg)
     return 0;
 }
 
+static void remove_temporary_file(struct core *core, pid_t child)
+{
+    char path[PATH_MAX];
+    if (rdb_temporary_path(core->settings->rdb.filename, child, path) == 0) unlink(path);
+}
+
 static void save_ended(void *arg, bool good, int signal)
 {
     struct core *core = arg;
     struct persistence *p = core->persistence;
     p->state.last_bgsave_duration_s = clock_wall_ms() / 1000 - p->bgsave_started_s;
+    if (!good) remove_temporary_file(core, p->bgsave_pid);
     if (good) {
         log_notice("Background saving terminated with success");
         note_saved(core, p->changes_at_fork);
@@ -158,7 +167,8 @@ int persistence_save_in_background(struct core *core)
         }
         return -1;
     }
-    log_notice("Background saving started by pid %ld", (long)children_pid(core->children));
+    p->bgsave_pid = children_pid(core->children);
+    log_notice("Background saving started by pid %ld", (long)p->bgsave_pid);
     p->state.bgsave_scheduled = false;
     return 0;
 }

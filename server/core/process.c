@@ -1,6 +1,7 @@
 /* The server process and its surroundings. A signal handler only rings an eventfd: the loop does the rest. */
 #include "server/core/process.h"
 
+#include "rdb/snapshot.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/random.h"
@@ -81,11 +82,15 @@ void process_raise_descriptor_limit(unsigned *max_clients)
 
 static volatile sig_atomic_t ended_by;
 static int signal_bell = -1;
+static char unfinished_snapshot[PATH_MAX]; /* what a SAVE at the end may be writing */
 
 static void end_asked(int signal)
 {
     int saved = errno;
-    if (ended_by == SIGINT && signal == SIGINT) _exit(1); /* a second Ctrl-C means: now */
+    if (ended_by == SIGINT && signal == SIGINT) { /* a second Ctrl-C means: now */
+        unlink(unfinished_snapshot);
+        _exit(1);
+    }
     ended_by = signal;
     uint64_t one = 1;
     ssize_t ignored = write(signal_bell, &one, sizeof one);
@@ -108,6 +113,7 @@ static void signal_arrived(void *arg, int events)
 
 void process_catch_signals(struct core *core)
 {
+    if (rdb_temporary_path(core->settings->rdb.filename, getpid(), unfinished_snapshot)) unfinished_snapshot[0] = 0;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -150,6 +150,12 @@ static void pause_writes(void *context, bool paused)
         clients_unpause(core->clients, "failover");
 }
 
+static bool writes_paused(void *context)
+{
+    struct core *core = context;
+    return clients_paused(core->clients, loop_wall_ms(core->loop)) != PAUSE_NONE;
+}
+
 struct replication_host replication_host_of(struct core *core)
 {
     return (struct replication_host){
@@ -162,6 +168,7 @@ struct replication_host replication_host_of(struct core *core)
         .propagate = propagate,
         .replica_gone = replica_gone,
         .acks_moved = acks_moved,
+        .writes_paused = writes_paused,
         .pause_writes = pause_writes,
         .apply = apply,
         .apply_reset = apply_reset,

@@ -18,7 +18,7 @@ void session_init(struct session *s, struct core *core, enum session_kind kind, 
     s->reply.out = out;
     s->reply.protocol = 2;
     s->reply.muted = kind != SESSION_CLIENT && kind != SESSION_SCRIPT;
-    s->authenticated = kind != SESSION_CLIENT || !core->settings->net.requirepass;
+    s->authenticated = kind != SESSION_CLIENT || !core->settings->net.requirepass.len;
     s->user = BYTES("default");
     list_init(&s->watched);
 }
@@ -58,5 +58,5 @@ void session_reset(struct core *core, struct session *s)
     s->reply.protocol = 2;
     s->reply.muted = s->reply_off = s->reply_skip = s->reply_skip_next = false;
     s->no_evict = s->no_touch = s->readonly = false;
-    s->authenticated = !core->settings->net.requirepass;
+    s->authenticated = !core->settings->net.requirepass.len;
 }

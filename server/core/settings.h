@@ -49,7 +49,7 @@ struct net_settings {
     int tcp_backlog, timeout_s, tcp_keepalive_s;
     unsigned max_clients;
     bool protected_mode;
-    char *requirepass; /* NULL: none */
+    struct bytes requirepass; /* any bytes; empty: none */
     uint64_t max_bulk_bytes, query_buffer_limit_bytes;
     struct output_limit {
         uint64_t hard_bytes, soft_bytes;

@@ -34,7 +34,8 @@ void stats_count_latency(struct command_entry *e, uint64_t ticks);
 double stats_latency_percentile_us(const uint64_t histogram[LATENCY_SLOTS], double percentile);
 
 void stats_count_error(struct stats *s, const char *prefix);
-void stats_note_sent(struct stats *s, uint64_t loop_total_bytes); /* the loop counts for ever; we since the last reset */
+void stats_note_sent(struct stats *s,
+                     uint64_t loop_total_bytes); /* the loop counts for ever; we since the last reset */
 void stats_sample(struct stats_rate *rate, uint64_t value, int64_t now_us);
 double stats_rate_per_s(const struct stats_rate *rate);
 void stats_reset(struct stats *s); /* CONFIG RESETSTAT */

@@ -53,7 +53,7 @@ void list_prepare_growth(struct list_value *l, const struct bytes *texts, size_t
         become_quicklist(l);
 }
 
-/* A limit in elements is not also one in bytes here; going the other way it is. */
+/* As in Redis, a limit in elements is then not one in bytes as well, though it is when a list grows. */
 static void become_listpack_within(struct list_value *l, size_t parts)
 {
     int limit = data_settings->list_max_listpack_size;
@@ -136,6 +136,15 @@ bool list_cursor_prev(struct list_cursor *c)
     return c->element != NULL;
 }
 
+void list_walk(const struct list_value *l, size_t index, size_t count,
+               void (*visit)(void *context, struct packed_value value), void *context)
+{
+    if (!is_packed(l))
+        quicklist_walk(l->object, index, count, visit, context);
+    else if (count)
+        listpack_walk(listpack_seek(l->object, (int64_t)index), count, visit, context);
+}
+
 /* The same address in a listpack that is ours to change. */
 static uint8_t *own_element(const struct list_cursor *c)
 {
@@ -193,17 +202,17 @@ static size_t object_free_effort(const void *object, enum value_encoding encodin
     return encoding == ENCODING_LISTPACK ? 1 : quicklist_nodes(object);
 }
 
+static void mix_element(void *digest, struct packed_value value)
+{
+    char scratch[I64_TEXT_MAX];
+    digest_mix(digest, packed_text(&value, scratch));
+}
+
 /* Content: each element's text is mixed in turn, for their order matters. */
 static void object_digest(const void *object, enum value_encoding encoding, uint8_t digest[DIGEST_BYTES])
 {
     struct list_value l = {encoding, (void *)(uintptr_t)object};
-    struct list_cursor c;
-    char scratch[I64_TEXT_MAX];
-    for (bool on = list_seek(&l, 0, &c); on; on = list_cursor_next(&c)) {
-        struct packed_value v = list_cursor_value(&c);
-        digest_mix(digest, packed_text(&v, scratch));
-    }
-    list_cursor_close(&c);
+    list_walk(&l, 0, list_length(&l), mix_element, digest);
 }
 
 void list_register(void)

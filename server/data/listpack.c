@@ -237,6 +237,19 @@ uint8_t *listpack_find(const uint8_t *lp, const uint8_t *from, struct packed_val
     return NULL;
 }
 
+size_t listpack_walk(const uint8_t *element, size_t most, void (*visit)(void *context, struct packed_value value),
+                     void *context)
+{
+    size_t count = 0;
+    for (const uint8_t *p = element; count < most && *p != LISTPACK_END; count++) {
+        struct packed_value value;
+        size_t body = read_body(p, &value);
+        visit(context, value);
+        p += body + back_bytes(body);
+    }
+    return count;
+}
+
 /* --- writing an element --- */
 
 struct form {
@@ -253,7 +266,7 @@ static struct form integer_form(int64_t v)
         f.head[0] = (uint8_t)v;
         f.head_len = 1;
     } else if (v >= -4096 && v <= 4095) {
-        f.head[0] = (uint8_t)(HEAD_INT13 | (v >> 8 & 31));
+        f.head[0] = (uint8_t)(HEAD_INT13 | ((uint64_t)v >> 8 & 31));
         f.head[1] = (uint8_t)v;
         f.head_len = 2;
     } else if (v >= INT16_MIN && v <= INT16_MAX) {

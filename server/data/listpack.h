@@ -58,6 +58,9 @@ uint8_t *listpack_seek(const uint8_t *lp, int64_t index); /* from 0, or from -1 
 struct packed_value listpack_get(const uint8_t *element);
 /* The same and the address behind the element, where LISTPACK_END stands when it was the last: for fast walks. */
 const uint8_t *listpack_read(const uint8_t *element, struct packed_value *out);
+/* Shows up to `most` elements to visit, this one first; returns how many there were. */
+size_t listpack_walk(const uint8_t *element, size_t most, void (*visit)(void *context, struct packed_value value),
+                     void *context);
 /* The first element from `from` (may be NULL: none) on that equals value, looking at one and passing over `skip`
  * others, and so on. skip 1: only fields of field-value pairs. */
 uint8_t *listpack_find(const uint8_t *lp, const uint8_t *from, struct packed_value value, unsigned skip);

@@ -56,6 +56,10 @@ struct packed_value quicklist_cursor_value(const struct quicklist_cursor *c); /*
 bool quicklist_cursor_next(struct quicklist_cursor *c);                       /* false: that was the last */
 bool quicklist_cursor_prev(struct quicklist_cursor *c);
 
+/* Shows `count` elements from index on, all of which there are, to visit. Faster than a cursor. */
+void quicklist_walk(struct quicklist *ql, size_t index, size_t count,
+                    void (*visit)(void *context, struct packed_value value), void *context);
+
 /* Each of these ends the cursor, but for deleting: then it stands on the next element towards the tail, or with
  * `backwards` towards the head. False: there is none. */
 void quicklist_cursor_insert(struct quicklist_cursor *c, bool before, struct packed_value value);

@@ -83,6 +83,21 @@ bool quicklist_cursor_prev(struct quicklist_cursor *c)
     return true;
 }
 
+void quicklist_walk(struct quicklist *ql, size_t index, size_t count,
+                    void (*visit)(void *context, struct packed_value value), void *context)
+{
+    struct quicklist_cursor c;
+    for (bool on = quicklist_seek(ql, (int64_t)index, &c); on && count; on = enter(&c, c.node->next, LIST_HEAD)) {
+        if (c.element) {
+            count -= listpack_walk(c.element, count, visit, context);
+        } else {
+            visit(context, quicklist_cursor_value(&c));
+            count--;
+        }
+    }
+    quicklist_cursor_close(&c);
+}
+
 /* --- changing --- */
 
 /* The node's own bytes are about to be changed: unpacks them in their place. Returns the element there. */
