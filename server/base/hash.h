@@ -2,17 +2,11 @@
 #ifndef SLIPSTREAM_BASE_HASH_H
 #define SLIPSTREAM_BASE_HASH_H
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "server/base/bytes.h"
 
 extern uint64_t hash_seed; /* set once at start-up, in hash.c; children and the link inherit or do not need it */
 void hash_init(void);
 
-static inline uint64_t hash_bytes(struct bytes b)
-{
-    return XXH3_64bits_withSeed(b.ptr, b.len, hash_seed);
-}
+uint64_t hash_bytes(struct bytes b);
 
 #endif

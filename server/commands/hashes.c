@@ -41,7 +41,7 @@ static void keep_hash(struct call *call, const struct open_hash *o)
     if (!o->record)
         database_set_object(call->db, call->argv[1], call_key_hash(call, 1), TYPE_HASH, o->hash.encoding,
                             o->hash.object, false);
-    else if (o->hash.object != record_object(o->record))
+    else if (o->hash.object != record_object(o->record) || o->hash.encoding != record_encoding(o->record))
         database_replace_object(call->db, o->record, o->hash.encoding, o->hash.object);
 }
 

@@ -101,14 +101,13 @@ void dispatch_run(struct core *core, struct session *session, const struct dispa
     bool waited = session->blocked != NULL; /* and was counted when it began to */
     session->running_command = request->command;
     uint64_t started = chained_ticks;
+    const uint64_t *offset = &replication_history(core->replication)->offset, offset_before = *offset;
     propagate_begin(core->propagation);
     request->command->row->run(&call);
     propagate_effects(&call);
     propagate_end(core->propagation);
-    if (call.changes) {
-        persistence_changed(core, call.changes);
-        session->written_offset = replication_history(core->replication)->offset;
-    }
+    if (*offset != offset_before) session->written_offset = *offset;
+    if (call.changes) persistence_changed(core, call.changes);
     if (unlikely(waited)) request->command->calls--;
     count_call(&call, started);
 }
