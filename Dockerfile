@@ -1,22 +1,33 @@
-# syntax=docker/dockerfile:1
-FROM debian:bookworm-slim AS build
-COPY tools/deps.sh /src/tools/deps.sh
+# The image: what the official redis image is to its users, with this server inside. `docker build .` and `make image` both
+# read this file; the latter brings its own Debian root as BASE, so that it needs no registry.
+ARG BASE=debian:bookworm-slim
+
+FROM ${BASE} AS build
 WORKDIR /src
+COPY tools/deps.sh tools/
 RUN tools/deps.sh build
 COPY . .
-RUN make -j"$(nproc)" BUILD=/build all && make BUILD=/build DESTDIR=/image install
+# A container's port is published on purpose, so protected mode is off unless asked for, as in the official image.
+RUN make -j"$(nproc)" BUILD=/build PROTECTED_MODE=no all \
+    && make BUILD=/build PROTECTED_MODE=no DESTDIR=/image install
 
-FROM debian:bookworm-slim
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends libjemalloc2 liblz4-1 liblzf1 libmd0 liburing2 redis-tools \
+FROM ${BASE}
+# The user comes first: packages of Debian's Redis would otherwise create it, under another number.
+RUN groupadd --system --gid 999 redis \
+    && useradd --system --uid 999 --gid redis --home-dir /data --no-create-home redis \
+    && apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        gosu \
+        libjemalloc2 liblz4-1 liblzf1 libmd0 liburing2 \
+        redis-sentinel \
+        redis-tools \
+        tzdata \
     && rm -rf /var/lib/apt/lists/* \
-    && groupadd --system --gid 999 redis \
-    && useradd --system --uid 999 --gid redis --home-dir /data redis \
     && install -d -o redis -g redis /data
 COPY --from=build /image /
-USER redis
-WORKDIR /data
+COPY docker-entrypoint.sh /usr/local/bin/
 VOLUME /data
+WORKDIR /data
 EXPOSE 6379
-# protected-mode guards servers that listen on the outside by oversight; a container's port is published on purpose.
-CMD ["redis-server", "--protected-mode", "no"]
+ENTRYPOINT ["docker-entrypoint.sh"]
+CMD ["redis-server"]

@@ -7,13 +7,19 @@ CFLAGS   ?= -O2 -g
 LDFLAGS  ?=
 SANITIZE ?=# address or undefined
 PREFIX   ?= /usr/local
+PROTECTED_MODE ?=# yes or no: the default of that directive; the container image says no
 V        ?=# V=1 shows whole command lines
 PEERS    := build/peers
+IMAGE    := build/slipstream.tar
 JOBS     ?= $(shell nproc)
 
 WARN       := -Wall -Wextra -Werror
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. $(WARN) -fno-omit-frame-pointer $(CFLAGS)
 LIBS       := -luring -llz4 -llzf -ljemalloc -lmd -lpthread -lm
+
+ifneq ($(PROTECTED_MODE),)
+ALL_CFLAGS += -DPROTECTED_MODE='"$(PROTECTED_MODE)"'
+endif
 
 ifeq ($(SANITIZE),address)
 ALL_CFLAGS += -fsanitize=address -fno-sanitize-recover=all
@@ -106,6 +112,16 @@ bench:
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench peers
 	@SLIPSTREAM_SERVER=$(BUILD)/redis-server SLIPSTREAM_PEERS=$(PEERS) $(BUILD)/bench --rounds $(ROUNDS) $(WHAT)
 
+# The image that the Dockerfile describes, as an OCI archive; needs root on a Debian.
+image:
+	@tools/deps.sh image
+	@tools/image.sh $(IMAGE)
+
+# The manifests of k8s-yaml: checked against the schemas, then run in containers of the image.
+test-kubernetes: image
+	@tools/deps.sh kubernetes
+	@IMAGE=$(IMAGE) TEST="$(TEST)" tests/kubernetes/test.sh
+
 debug:
 	@$(MAKE) --no-print-directory BUILD=build/debug CFLAGS="-Og -g3" all
 asan:
@@ -125,5 +141,5 @@ clean:
 	rm -rf build
 
 -include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(BENCH) $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
-.PHONY: all tests deps peers run demo test bench debug asan ubsan lint install clean
+.PHONY: all tests deps peers run demo test bench image test-kubernetes debug asan ubsan lint install clean
 .SECONDARY:

@@ -51,7 +51,7 @@ struct loading {
     size_t longest_bytes;
 };
 
-static struct loading *start(struct rdb_builder *builder, uint64_t pieces, struct hash hash)
+static void start(struct rdb_builder *builder, uint64_t pieces, struct hash hash)
 {
     struct loading *l = mem_alloc(sizeof *l);
     l->hash = hash;
@@ -60,7 +60,6 @@ static struct loading *start(struct rdb_builder *builder, uint64_t pieces, struc
     distinct_init(&l->seen);
     builder->remaining = pieces;
     builder->object = l;
-    return l;
 }
 
 /* False: the field has come before. */

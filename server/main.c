@@ -33,6 +33,7 @@
 #include "server/core/version.h"
 #include "server/data/hash.h"
 #include "server/data/list.h"
+#include "server/data/set.h"
 #include "server/data/settings.h"
 
 #include <errno.h>
@@ -42,10 +43,11 @@
 #include <unistd.h>
 
 static const struct command *const families[] = {
-    strings_commands, lists_commands,       lists_blocking_commands, hashes_commands, keys_commands,
-    expire_commands,  scan_commands,        connection_commands,     client_commands, pubsub_commands,
-    config_commands,  info_commands,        transaction_commands,    server_commands, debug_commands,
-    command_commands, replication_commands,
+    strings_commands,     lists_commands,       lists_blocking_commands, hashes_commands, sets_commands,
+    set_algebra_commands, bitmaps_commands,     keys_commands,           dump_commands,   expire_commands,
+    scan_commands,        connection_commands,  client_commands,         pubsub_commands, config_commands,
+    info_commands,        transaction_commands, server_commands,         debug_commands,  command_commands,
+    replication_commands,
 };
 
 static struct command_table *all_commands(void)
@@ -58,6 +60,7 @@ static struct command_table *all_commands(void)
 static void register_types(void)
 {
     list_register();
+    set_register();
     hash_register();
 }
 

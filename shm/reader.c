@@ -189,6 +189,11 @@ int reader_bell(const struct reader *r)
     return r->link_bell;
 }
 
+bool reader_acks_are_watched(const struct reader *r)
+{
+    return atomic_load_explicit(&r->control->ack_watch, memory_order_relaxed) != 0;
+}
+
 bool reader_arm_bell(struct reader *r)
 {
     if (r->bell_armed) return false;

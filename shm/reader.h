@@ -38,6 +38,7 @@ uint64_t reader_spool_bytes(const struct reader *r, int spool);
 
 /* --- sleeping --- */
 int reader_bell(const struct reader *r); /* eventfd, readable: there is work; then reader_answer_bell() and look */
+bool reader_acks_are_watched(const struct reader *r); /* somebody waits for an offset to be acknowledged */
 /* The bell will ring at the next news. True: only from now on, so look for work once more. */
 bool reader_arm_bell(struct reader *r);
 void reader_answer_bell(struct reader *r);

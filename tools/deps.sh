@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that the named groups need and that are not there yet. Quick when nothing is missing.
-# usage: tools/deps.sh build|test|lint ...
+# usage: tools/deps.sh build|test|lint|image|kubernetes ...
 set -eu
 
 build="gcc libc6-dev make liburing-dev liblz4-dev liblzf-dev libjemalloc-dev libxxhash-dev libmd-dev"
@@ -8,6 +8,10 @@ build="gcc libc6-dev make liburing-dev liblz4-dev liblzf-dev libjemalloc-dev lib
 test="libcriterion-dev libhiredis-dev
       libatomic1 libjemalloc2 liblzf1 libssl3 libstdc++6 libsystemd0"
 lint="clang-format cppcheck"
+image="mmdebstrap buildah"
+kubernetes="podman runc iproute2 python3 python3-yaml"
+# Node.js from elsewhere does as well, and Debian's npm would pull Debian's Node.js in.
+command -v npm >/dev/null || kubernetes="$kubernetes nodejs npm"
 
 wanted=
 for group in "$@"; do
@@ -15,6 +19,8 @@ for group in "$@"; do
     build) wanted="$wanted $build" ;;
     test) wanted="$wanted $test" ;;
     lint) wanted="$wanted $lint" ;;
+    image) wanted="$wanted $image" ;;
+    kubernetes) wanted="$wanted $kubernetes" ;;
     *) echo "tools/deps.sh: unknown group '$group'" >&2; exit 2 ;;
     esac
 done

@@ -178,8 +178,10 @@ static void note_progress(struct peer *p)
 
 static bool nothing_now(struct peer *p)
 {
+    struct reader *reader = p->link->reader;
     flush_packed(p);
-    return reader_arm_bell(p->link->reader);
+    if (p->link->pacing && !reader_acks_are_watched(reader)) return false; /* the next beat looks again */
+    return reader_arm_bell(reader);
 }
 
 static bool give_up(struct peer *p, const char *reason)

@@ -8,6 +8,10 @@
 #include <limits.h>
 #include <string.h>
 
+#ifndef PROTECTED_MODE
+#define PROTECTED_MODE "yes" /* the container image is built with "no": see the Makefile */
+#endif
+
 #define FIELD(member) .offset = offsetof(struct settings, member), .width = sizeof(((struct settings *)0)->member)
 #define ROW(name_, alias_, kind_, flags_, initial_)                                                                    \
     .name = name_, .alias = alias_, .kind = kind_, .flags = flags_, .initial = initial_
@@ -173,7 +177,7 @@ const struct directive config_directives[] = {
     INT("timeout", NULL, 0, "0", 0, INT_MAX, net.timeout_s),
     INT("tcp-keepalive", NULL, 0, "300", 0, INT_MAX, net.tcp_keepalive_s),
     INT("maxclients", NULL, 0, "10000", 1, UINT_MAX, net.max_clients),
-    BOOL("protected-mode", NULL, 0, "yes", net.protected_mode),
+    BOOL("protected-mode", NULL, 0, PROTECTED_MODE, net.protected_mode),
     SECRET("requirepass", NULL, 0, net.requirepass),
     MEMORY("proto-max-bulk-len", NULL, 0, "536870912", 1024 * 1024, LMAX, net.max_bulk_bytes, NULL),
     MEMORY("client-query-buffer-limit", NULL, 0, "1073741824", 1024 * 1024, LMAX, net.query_buffer_limit_bytes, NULL),

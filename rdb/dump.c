@@ -1,0 +1,102 @@
+/* Values to and from payloads, through the same rows as a file's. */
+#include "rdb/dump.h"
+
+#include <endian.h>
+
+#include "rdb/format.h"
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/base/crc64.h"
+
+#define VERSION_BYTES 2
+#define FOOTER_BYTES  (VERSION_BYTES + RDB_CHECKSUM_BYTES)
+
+/* --- save --- */
+
+static int append(void *context, const uint8_t *data, size_t len)
+{
+    struct rdb_payload *p = context;
+    size_t needed = p->len + len;
+    if (!p->data || mem_size(p->data) < needed) p->data = mem_realloc(p->data, p->len ? 2 * needed : needed);
+    memcpy(p->data + p->len, data, len);
+    p->len = needed;
+    return 0;
+}
+
+static unsigned version_of(uint8_t type_byte)
+{
+    if (type_byte < RDB_TYPE_HASH_LISTPACK) return RDB_VERSION_WRITTEN;
+    if (type_byte < RDB_TYPE_SET_LISTPACK) return 10;
+    return type_byte < RDB_TYPE_HASH_METADATA_PRE_GA ? 11 : 12;
+}
+
+struct rdb_payload rdb_dump(const struct record *r, bool compress)
+{
+    struct rdb_payload payload = {0};
+    struct rdb_encoder out;
+    const struct rdb_type_saver *saver = rdb_type_saver(record_type(r));
+    CHECK(saver);
+    uint8_t type_byte = saver->type_byte(r);
+    unsigned version = version_of(type_byte);
+
+    rdb_encoder_init(&out, compress, true, append, &payload);
+    rdb_put_u8(&out, type_byte);
+    saver->save(&out, r);
+    rdb_put_u8(&out, (uint8_t)version);
+    rdb_put_u8(&out, (uint8_t)(version >> 8));
+    rdb_put_checksum(&out);
+    rdb_encoder_free(&out);
+    return payload;
+}
+
+/* --- load --- */
+
+bool rdb_payload_intact(struct bytes payload)
+{
+    if (payload.len < FOOTER_BYTES) return false;
+    const uint8_t *footer = payload.ptr + payload.len - FOOTER_BYTES;
+    if ((unsigned)(footer[0] | footer[1] << 8) > RDB_VERSION_MOST) return false;
+    uint64_t checksum;
+    memcpy(&checksum, footer + VERSION_BYTES, sizeof checksum);
+    return le64toh(checksum) == crc64(0, payload.ptr, payload.len - RDB_CHECKSUM_BYTES);
+}
+
+static bool read_elements(struct rdb_restored *out)
+{
+    struct rdb_builder *builder = &out->builder;
+    for (; builder->remaining > 0; builder->remaining--)
+        if (!builder->loader->element(&out->in, builder)) return false;
+    return out->in.at == out->in.end;
+}
+
+bool rdb_restore(struct bytes payload, struct rdb_restored *out)
+{
+    *out = (struct rdb_restored){
+        .in = {.window = payload.ptr, .at = payload.ptr, .end = payload.ptr + payload.len - FOOTER_BYTES},
+    };
+    uint8_t type_byte;
+    if (!rdb_read_u8(&out->in, &type_byte)) return false;
+    const struct rdb_type_loader *loader = rdb_type_loader(type_byte);
+    if (!loader) return false;
+    if (!loader->begin(&out->in, &out->builder)) {
+        rdb_arena_release(&out->in);
+        return false;
+    }
+    out->builder.loader = loader;
+    if (read_elements(out)) return true;
+    rdb_restored_drop(out);
+    return false;
+}
+
+struct record *rdb_restored_store(struct rdb_restored *restored, struct database *db, struct bytes key, uint64_t hash)
+{
+    struct record *r = restored->builder.loader->finish(&restored->builder, db, key, hash);
+    rdb_arena_release(&restored->in);
+    return r;
+}
+
+void rdb_restored_drop(struct rdb_restored *restored)
+{
+    if (restored->builder.loader->abort) restored->builder.loader->abort(&restored->builder);
+    rdb_arena_release(&restored->in);
+}

@@ -1,0 +1,33 @@
+/* One value by itself: the payload that DUMP answers with, RESTORE takes and MIGRATE sends. Server process.
+ *
+ *   type(1) value version(2) checksum(8)      little-endian; the checksum is the CRC-64 of everything before it
+ *
+ * Type and value are as in a file (rdb/format.h); the version is the lowest that has the type. */
+#ifndef SLIPSTREAM_RDB_DUMP_H
+#define SLIPSTREAM_RDB_DUMP_H
+
+#include "rdb/type.h"
+
+struct rdb_payload {
+    uint8_t *data; /* mem; the caller frees it */
+    size_t len;
+};
+
+struct rdb_payload rdb_dump(const struct record *r, bool compress);
+
+/* A version that we know and the right checksum. */
+bool rdb_payload_intact(struct bytes payload);
+
+/* A value read from a payload and not yet stored; slices of the payload may be in it. */
+struct rdb_restored {
+    struct rdb_cursor in;
+    struct rdb_builder builder;
+};
+
+/* Reads an intact payload, checking the value in depth. false: it is broken, and there is nothing to give back. */
+bool rdb_restore(struct bytes payload, struct rdb_restored *out);
+/* One of the two ends it: the value is stored under key, or dropped. */
+struct record *rdb_restored_store(struct rdb_restored *restored, struct database *db, struct bytes key, uint64_t hash);
+void rdb_restored_drop(struct rdb_restored *restored);
+
+#endif

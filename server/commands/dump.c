@@ -1,0 +1,143 @@
+/* DUMP and RESTORE: a value as bytes, to be stored under any key of any server. */
+#include "rdb/dump.h"
+#include "server/base/alloc.h"
+#include "server/commands/tables.h"
+#include "server/core/call.h"
+#include "server/core/core.h"
+#include "server/core/session.h"
+#include "server/core/settings.h"
+
+static void dump_command(struct call *call)
+{
+    struct record *r = call_find_read(call, 1);
+    if (!r) return reply_null(call->reply);
+    struct rdb_payload payload = rdb_dump(r, call->core->settings->rdb.compress);
+    reply_bulk(call->reply, bytes_make(payload.data, payload.len));
+    mem_free(payload.data);
+}
+
+struct restore_options {
+    bool replace, absolute;
+    int64_t expiry_ms; /* 0: none; from now, unless absolute */
+    int64_t idle_s;    /* -1: not given */
+    int64_t frequency; /* -1: not given */
+};
+
+static bool read_options(struct call *call, struct restore_options *o)
+{
+    *o = (struct restore_options){.idle_s = -1, .frequency = -1};
+    for (uint32_t i = 4; i < call->argc; i++) {
+        bool valued = i + 1 < call->argc;
+        if (call_arg_is(call, i, "replace")) {
+            o->replace = true;
+        } else if (call_arg_is(call, i, "absttl")) {
+            o->absolute = true;
+        } else if (call_arg_is(call, i, "idletime") && valued && o->frequency < 0) {
+            if (!call_arg_i64(call, ++i, &o->idle_s, NULL)) return false;
+            if (o->idle_s < 0) {
+                reply_error(call->reply, "ERR Invalid IDLETIME value, must be >= 0");
+                return false;
+            }
+        } else if (call_arg_is(call, i, "freq") && valued && o->idle_s < 0) {
+            if (!call_arg_i64(call, ++i, &o->frequency, NULL)) return false;
+            if (o->frequency < 0 || o->frequency > 255) {
+                reply_error(call->reply, "ERR Invalid FREQ value, must be >= 0 and <= 255");
+                return false;
+            }
+        } else {
+            call_syntax_error(call);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_ttl(struct call *call, struct restore_options *o)
+{
+    if (!call_arg_i64(call, 2, &o->expiry_ms, NULL)) return false;
+    if (o->expiry_ms >= 0) return true;
+    reply_error(call->reply, "ERR Invalid TTL value, must be >= 0");
+    return false;
+}
+
+/* Reads the payload without touching anything. false: answered. */
+static bool read_payload(struct call *call, struct rdb_restored *restored)
+{
+    if (!rdb_payload_intact(call->argv[3])) {
+        reply_error(call->reply, "ERR DUMP payload version or checksum are wrong");
+        return false;
+    }
+    if (rdb_restore(call->argv[3], restored)) return true;
+    reply_error(call->reply, "ERR Bad data format");
+    return false;
+}
+
+/* The key that is in the way goes; an expiry that has passed already leaves it at that. */
+static void store_nothing(struct call *call, bool deleted)
+{
+    struct bytes argv[2] = {BYTES("DEL"), call->argv[1]};
+    if (!deleted) return;
+    call_key_modified(call, call->db, call->argv[1]);
+    call_event(call, NOTIFY_GENERIC, "del", call->db, call->argv[1]);
+    call_rewrite(call, call->db, 2, argv);
+    call_changed(call, 1);
+}
+
+/* A relative expiry becomes an absolute one: a replica must not count from its own now. */
+static void rewrite_absolute(struct call *call, int64_t expiry_ms)
+{
+    char text[I64_TEXT_MAX];
+    struct bytes *argv = mem_alloc((call->argc + 1) * sizeof *argv);
+    memcpy(argv, call->argv, call->argc * sizeof *argv);
+    argv[2] = bytes_make(text, format_i64(text, expiry_ms));
+    argv[call->argc] = BYTES("ABSTTL");
+    call_rewrite(call, call->db, call->argc + 1, argv);
+    mem_free(argv);
+}
+
+static void store(struct call *call, const struct restore_options *o, struct rdb_restored *restored)
+{
+    struct bytes key = call->argv[1];
+    uint64_t hash = call_key_hash(call, 1);
+    int64_t expiry_ms = o->expiry_ms;
+    if (expiry_ms && !o->absolute && __builtin_add_overflow(expiry_ms, call->now_ms, &expiry_ms)) expiry_ms = INT64_MAX;
+    bool deleted = o->replace && call_find_write(call, 1) &&
+                   database_delete(call->db, key, hash, call->core->settings->keyspace.lazyfree_lazy_server_del);
+    bool may_expire = !call->from_master && call->session->kind != SESSION_LOADER;
+    if (expiry_ms && expiry_ms <= call->now_ms && may_expire) {
+        rdb_restored_drop(restored);
+        return store_nothing(call, deleted);
+    }
+    struct record *r = rdb_restored_store(restored, call->db, key, hash);
+    if (expiry_ms) r = database_set_expiry(call->db, r, expiry_ms);
+    if (o->idle_s >= 0 || o->frequency >= 0) database_set_access(call->db, r, o->idle_s, (int)o->frequency);
+    if (expiry_ms && !o->absolute) rewrite_absolute(call, expiry_ms);
+    call_key_modified(call, call->db, key);
+    call_event(call, NOTIFY_GENERIC, "restore", call->db, key);
+    call_changed(call, 1);
+}
+
+static void restore_command(struct call *call)
+{
+    struct restore_options o;
+    struct rdb_restored restored;
+    if (!read_options(call, &o)) return;
+    if (!o.replace && call_find_write(call, 1))
+        return reply_error(call->reply, "BUSYKEY Target key name already exists.");
+    if (!read_ttl(call, &o) || !read_payload(call, &restored)) return;
+    store(call, &o, &restored);
+    reply_ok(call->reply);
+}
+
+const struct command dump_commands[] = {
+    {"dump", dump_command, 2, CMD_READONLY, CAT_KEYSPACE, KEY_AT_1(KEY_RO | KEY_ACCESS),
+     .summary = "Returns a value as bytes that RESTORE takes.", .since = "2.6.0", .group = "generic",
+     .complexity = "O(N) with the value's size"},
+    {"restore", restore_command, -4, CMD_WRITE | CMD_DENYOOM, CAT_KEYSPACE | CAT_DANGEROUS,
+     KEY_AT_1(KEY_OW | KEY_UPDATE), .summary = "Stores a value from the bytes that DUMP returned.", .since = "2.6.0",
+     .group = "generic", .complexity = "O(N) with the value's size"},
+    {"restore-asking", restore_command, -4, CMD_WRITE | CMD_DENYOOM | CMD_ASKING, CAT_KEYSPACE | CAT_DANGEROUS,
+     KEY_AT_1(KEY_OW | KEY_UPDATE), .summary = "RESTORE, as the nodes of a cluster send it.", .since = "3.0.0",
+     .group = "server", .complexity = "O(N) with the value's size"},
+    {.name = NULL},
+};

@@ -1,0 +1,332 @@
+/* Sets combined: intersection, union, difference, to the client or to a key. Server process.
+ *
+ * Intersections and most differences are walks over one set that ask the others, so they stream. A union, and a
+ * difference whose first set is far larger than the others, need a set of their own first. */
+#include "server/base/alloc.h"
+#include "server/commands/packed_reply.h"
+#include "server/commands/set_key.h"
+#include "server/commands/tables.h"
+
+#include <stdlib.h>
+
+#define OPERANDS_INLINE 8
+
+/* The sets that exist, in the order of their keys. */
+struct operands {
+    uint32_t count, missing;
+    bool first_missing;
+    struct set *sets;
+    struct set room[OPERANDS_INLINE];
+};
+
+static void operands_free(struct operands *o)
+{
+    if (o->sets != o->room) mem_free(o->sets);
+}
+
+/* False: one of the keys holds another type, answered. */
+static bool operands_read(struct operands *o, struct call *call, uint32_t first, uint32_t count)
+{
+    o->count = o->missing = 0;
+    o->sets = count <= OPERANDS_INLINE ? o->room : mem_alloc(count * sizeof *o->sets);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct record *r = call_find_read(call, first + i);
+        if (call_wrong_type(call, r, TYPE_SET)) {
+            operands_free(o);
+            return false;
+        }
+        if (i == 0) o->first_missing = !r;
+        if (r)
+            o->sets[o->count++] = set_at(r);
+        else
+            o->missing++;
+    }
+    return true;
+}
+
+static int smaller_first(const void *a, const void *b)
+{
+    size_t left = set_count(a), right = set_count(b);
+    return left < right ? -1 : left > right;
+}
+
+static int larger_first(const void *a, const void *b)
+{
+    return smaller_first(b, a);
+}
+
+/* --- walks over the first set --- */
+
+static bool next_common(struct set_walk *w, const struct operands *o, struct packed_value *out)
+{
+    while (set_walk_next(w, out)) {
+        uint32_t i = 1;
+        while (i < o->count && set_contains(&o->sets[i], out)) i++;
+        if (i == o->count) return true;
+    }
+    return false;
+}
+
+static bool next_different(struct set_walk *w, const struct operands *o, struct packed_value *out)
+{
+    while (set_walk_next(w, out)) {
+        uint32_t i = 1;
+        while (i < o->count && !set_contains(&o->sets[i], out)) i++;
+        if (i == o->count) return true;
+    }
+    return false;
+}
+
+typedef bool next_member(struct set_walk *w, const struct operands *o, struct packed_value *out);
+
+static void stream_to_reply(struct call *call, const struct operands *o, next_member *next)
+{
+    struct reply_deferred d;
+    struct set_walk w;
+    struct packed_value member;
+    size_t count = 0;
+    reply_deferred_begin(call->reply, &d);
+    for (set_walk_start(&w, &o->sets[0]); next(&w, o, &member); count++) reply_packed(call->reply, &member);
+    reply_deferred_set(call->reply, &d, count);
+}
+
+static void reply_whole(struct call *call, const struct set *s)
+{
+    struct set_walk w;
+    struct packed_value member;
+    reply_set(call->reply, set_count(s));
+    set_walk_start(&w, s);
+    while (set_walk_next(&w, &member)) reply_packed(call->reply, &member);
+}
+
+/* What a walk finds, as a set. False: nothing. */
+static bool stream_to_set(const struct operands *o, next_member *next, struct set *result)
+{
+    struct set_walk w;
+    struct packed_value member;
+    bool any = false;
+    for (set_walk_start(&w, &o->sets[0]); next(&w, o, &member); any = true) {
+        if (!any) *result = set_new(&member, 1);
+        set_add_new(result, &member);
+    }
+    return any;
+}
+
+/* Stores a walk's members or answers with them. argv[1] is the key to store them under. */
+static void stream(struct call *call, const struct operands *o, next_member *next, const char *store_event)
+{
+    struct set result;
+    if (!store_event) return stream_to_reply(call, o, next);
+    bool any = stream_to_set(o, next, &result);
+    size_t count = any ? set_count(&result) : 0;
+    set_key_replace(call, 1, any ? &result : NULL, store_event);
+    reply_integer(call->reply, (int64_t)count);
+}
+
+static void whole(struct call *call, struct set *result, const char *store_event)
+{
+    if (store_event) {
+        size_t count = set_count(result);
+        set_key_replace(call, 1, result, store_event);
+        reply_integer(call->reply, (int64_t)count);
+    } else {
+        reply_whole(call, result);
+        set_free(result);
+    }
+}
+
+static void nothing(struct call *call, const char *store_event)
+{
+    if (!store_event) return reply_set(call->reply, 0);
+    set_key_replace(call, 1, NULL, store_event);
+    reply_integer(call->reply, 0);
+}
+
+/* --- intersection --- */
+
+static void intersect(struct call *call, uint32_t first, const char *store_event)
+{
+    struct operands o;
+    if (!operands_read(&o, call, first, call->argc - first)) return;
+    if (o.missing) {
+        nothing(call, store_event);
+    } else {
+        qsort(o.sets, o.count, sizeof *o.sets, smaller_first);
+        stream(call, &o, next_common, store_event);
+    }
+    operands_free(&o);
+}
+
+static void sinter_command(struct call *call)
+{
+    intersect(call, 1, NULL);
+}
+
+static void sinterstore_command(struct call *call)
+{
+    intersect(call, 2, "sinterstore");
+}
+
+/* numkeys key... [LIMIT limit]; the number of keys, 0: answered. */
+static uint32_t read_card_arguments(struct call *call, uint64_t *limit)
+{
+    int64_t keys, most;
+    if (!call_arg_range(call, 1, 1, INT64_MAX, &keys, "ERR numkeys should be greater than 0")) return 0;
+    if (keys > (int64_t)call->argc - 2) {
+        reply_error(call->reply, "ERR Number of keys can't be greater than number of args");
+        return 0;
+    }
+    *limit = 0;
+    for (uint32_t i = 2 + (uint32_t)keys; i < call->argc; i += 2) {
+        if (!call_arg_is(call, i, "limit") || i + 1 == call->argc) return call_syntax_error(call), 0;
+        if (!call_arg_range(call, i + 1, 0, INT64_MAX, &most, "ERR LIMIT can't be negative")) return 0;
+        *limit = (uint64_t)most;
+    }
+    return (uint32_t)keys;
+}
+
+static void sintercard_command(struct call *call)
+{
+    struct operands o;
+    struct set_walk w;
+    struct packed_value member;
+    uint64_t limit, count = 0;
+    uint32_t keys = read_card_arguments(call, &limit);
+    if (!keys || !operands_read(&o, call, 2, keys)) return;
+    if (!o.missing) {
+        qsort(o.sets, o.count, sizeof *o.sets, smaller_first);
+        set_walk_start(&w, &o.sets[0]);
+        while ((!limit || count < limit) && next_common(&w, &o, &member)) count++;
+    }
+    operands_free(&o);
+    reply_integer(call->reply, (int64_t)count);
+}
+
+/* --- union --- */
+
+static void unite(struct call *call, uint32_t first, const char *store_event)
+{
+    struct operands o;
+    struct set result;
+    bool any = false;
+    if (!operands_read(&o, call, first, call->argc - first)) return;
+    if (o.count == 0) {
+        nothing(call, store_event);
+    } else if (o.count == 1 && !store_event) {
+        reply_whole(call, &o.sets[0]);
+    } else {
+        for (uint32_t i = 0; i < o.count; i++) {
+            struct set_walk w;
+            struct packed_value member;
+            for (set_walk_start(&w, &o.sets[i]); set_walk_next(&w, &member); any = true) {
+                if (!any) result = set_new(&member, 1);
+                set_add(&result, &member);
+            }
+        }
+        whole(call, &result, store_event);
+    }
+    operands_free(&o);
+}
+
+static void sunion_command(struct call *call)
+{
+    unite(call, 1, NULL);
+}
+
+static void sunionstore_command(struct call *call)
+{
+    unite(call, 2, "sunionstore");
+}
+
+/* --- difference --- */
+
+/* Asking every other set about each member of the first costs their product; removing all others' members from a copy
+ * costs their sum, but twice as much for each. */
+static bool better_by_removing(const struct operands *o)
+{
+    size_t asking = set_count(&o->sets[0]) * (o->count - 1), removing = 0;
+    for (uint32_t i = 0; i < o->count; i++) removing += set_count(&o->sets[i]);
+    return asking / 2 > removing;
+}
+
+static struct set remove_others(const struct operands *o)
+{
+    struct set_walk w;
+    struct packed_value member;
+    struct set result = {o->sets[0].encoding, value_ops(TYPE_SET)->copy(o->sets[0].object, o->sets[0].encoding)};
+    for (uint32_t i = 1; i < o->count && set_count(&result) > 0; i++) {
+        set_walk_start(&w, &o->sets[i]);
+        while (set_walk_next(&w, &member)) set_remove(&result, &member);
+    }
+    return result;
+}
+
+static void subtract(struct call *call, uint32_t first, const char *store_event)
+{
+    struct operands o;
+    if (!operands_read(&o, call, first, call->argc - first)) return;
+    if (o.first_missing) {
+        nothing(call, store_event);
+    } else if (better_by_removing(&o)) {
+        struct set result = remove_others(&o);
+        whole(call, &result, store_event);
+    } else {
+        qsort(o.sets + 1, o.count - 1, sizeof *o.sets, larger_first); /* the likeliest to know a member first */
+        stream(call, &o, next_different, store_event);
+    }
+    operands_free(&o);
+}
+
+static void sdiff_command(struct call *call)
+{
+    subtract(call, 1, NULL);
+}
+
+static void sdiffstore_command(struct call *call)
+{
+    subtract(call, 2, "sdiffstore");
+}
+
+#define SOURCES                                                                                                        \
+    {                                                                                                                  \
+        {                                                                                                              \
+            .flags = KEY_RO | KEY_ACCESS, .index = 1, .last = -1, .step = 1                                            \
+        }                                                                                                              \
+    }
+#define DESTINATION_AND_SOURCES(flags_)                                                                                \
+    {                                                                                                                  \
+        {.flags = (flags_), .index = 1, .step = 1},                                                                    \
+        {                                                                                                              \
+            .flags = KEY_RO | KEY_ACCESS, .index = 2, .last = -1, .step = 1                                            \
+        }                                                                                                              \
+    }
+
+const struct command set_algebra_commands[] = {
+    {"sinter", sinter_command, -2, CMD_READONLY, CAT_SET, SOURCES, .summary = "Returns what all the sets have.",
+     .since = "1.0.0", .group = "set", .complexity = "O(N*M) with N members in the smallest of M sets"},
+    {"sintercard",
+     sintercard_command,
+     -3,
+     CMD_READONLY | CMD_MOVABLE_KEYS,
+     CAT_SET,
+     {{.flags = KEY_RO | KEY_ACCESS, .index = 1, .find = FIND_KEYNUM, .first_key = 1, .step = 1}},
+     .summary = "Counts what all the sets have, up to a limit.",
+     .since = "7.0.0",
+     .group = "set",
+     .complexity = "O(N*M) with N members in the smallest of M sets"},
+    {"sinterstore", sinterstore_command, -3, CMD_WRITE | CMD_DENYOOM, CAT_SET,
+     DESTINATION_AND_SOURCES(KEY_RW | KEY_UPDATE), .summary = "Stores what all the sets have.", .since = "1.0.0",
+     .group = "set", .complexity = "O(N*M) with N members in the smallest of M sets"},
+    {"sunion", sunion_command, -2, CMD_READONLY, CAT_SET, SOURCES, .summary = "Returns what any of the sets has.",
+     .since = "1.0.0", .group = "set", .complexity = "O(N) with N members in all sets"},
+    {"sunionstore", sunionstore_command, -3, CMD_WRITE | CMD_DENYOOM, CAT_SET,
+     DESTINATION_AND_SOURCES(KEY_OW | KEY_UPDATE), .summary = "Stores what any of the sets has.", .since = "1.0.0",
+     .group = "set", .complexity = "O(N) with N members in all sets"},
+    {"sdiff", sdiff_command, -2, CMD_READONLY, CAT_SET, SOURCES,
+     .summary = "Returns what the first set has and the others have not.", .since = "1.0.0", .group = "set",
+     .complexity = "O(N) with N members in all sets"},
+    {"sdiffstore", sdiffstore_command, -3, CMD_WRITE | CMD_DENYOOM, CAT_SET,
+     DESTINATION_AND_SOURCES(KEY_OW | KEY_UPDATE), .summary = "Stores what the first set has and the others have not.",
+     .since = "1.0.0", .group = "set", .complexity = "O(N) with N members in all sets"},
+    {.name = NULL},
+};

@@ -1,0 +1,50 @@
+/* Opening and saving the set at a key. Server process. */
+#include "server/commands/set_key.h"
+
+bool set_key_open(struct set_key *k, struct call *call, uint32_t arg)
+{
+    *k = (struct set_key){.call = call, .key = call->argv[arg], .hash = call_key_hash(call, arg)};
+    struct record *r = call_find_write(call, arg);
+    if (call_wrong_type(call, r, TYPE_SET)) return false;
+    k->record = r;
+    if (r) k->set = set_at(r);
+    return true;
+}
+
+static void delete_key(struct call *call, struct bytes key, uint64_t hash)
+{
+    database_delete(call->db, key, hash, false);
+    call_event(call, NOTIFY_GENERIC, "del", call->db, key);
+}
+
+void set_key_save(struct set_key *k, const char *event)
+{
+    struct database *db = k->call->db;
+    if (!k->record)
+        k->record = database_set_object(db, k->key, k->hash, TYPE_SET, k->set.encoding, k->set.object, false);
+    else if (k->set.object != record_object(k->record) || k->set.encoding != record_encoding(k->record))
+        k->record = database_replace_object(db, k->record, k->set.encoding, k->set.object);
+    call_key_modified(k->call, db, k->key);
+    call_event(k->call, NOTIFY_SET, event, db, k->key);
+    if (set_count(&k->set) > 0) return;
+    delete_key(k->call, k->key, k->hash);
+    k->record = NULL;
+}
+
+void set_key_replace(struct call *call, uint32_t arg, struct set *result, const char *event)
+{
+    struct bytes key = call->argv[arg];
+    uint64_t hash = call_key_hash(call, arg);
+    if (result && set_count(result) > 0) {
+        database_set_object(call->db, key, hash, TYPE_SET, result->encoding, result->object, false);
+        call_key_modified(call, call->db, key);
+        call_event(call, NOTIFY_SET, event, call->db, key);
+        call_changed(call, 1);
+        return;
+    }
+    if (result) set_free(result);
+    if (!call_find(call, call->db, key, LOOKUP_WRITE)) return;
+    call_key_modified(call, call->db, key);
+    delete_key(call, key, hash);
+    call_changed(call, 1);
+}
