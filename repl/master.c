@@ -197,7 +197,8 @@ static void follow_settings(struct replication *r)
     }
 }
 
-/* Replicas judge the link by what they hear. A pause (of a client, a fail-over, a shutdown) wants the offset to stand still. */
+/* Replicas judge the link by what they hear. A pause (of a client, a fail-over, a shutdown) wants the offset to stand
+ * still. */
 static void ping_replicas(struct replication *r, int64_t now_ms)
 {
     struct master_side *m = r->master;

@@ -57,7 +57,7 @@ struct replica_side {
 };
 
 /* --- replica.c --- */
-int64_t replica_now_ms(const struct replica_side *s); /* monotonic */
+int64_t replica_now_ms(const struct replica_side *s);           /* monotonic */
 enum log_level replica_log_level(const struct replica_side *s); /* of an attempt: many in a second are told quietly */
 void replica_step(struct replica_side *s, const struct replica_event *event);
 void replica_failed(struct replica_side *s, const char *format, ...) __attribute__((format(printf, 2, 3)));

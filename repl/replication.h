@@ -28,7 +28,7 @@ struct replication_host {
                       const struct bytes *argv);       /* PING, REPLCONF GETACK: through the funnel */
     void (*replica_gone)(void *context, void *client); /* a client that had become a replica is gone: free it */
     void (*acks_moved)(void *context);                 /* WAIT may be satisfied */
-    bool (*writes_paused)(void *context); /* then the stream must not move: no PING, no GETACK */
+    bool (*writes_paused)(void *context);              /* then the stream must not move: no PING, no GETACK */
     void (*pause_writes)(void *context, bool paused);  /* while a fail-over waits for its target */
     /* --- the replica's side --- */
     /* Runs the complete requests in data as the master's; returns the bytes that count as applied: whole requests, of a

@@ -1,8 +1,8 @@
 /* The heap of every process: jemalloc, counted.
  *
- * Why counted: INFO memory and `maxmemory` ask at any moment how much is in use. The count is kept per thread and summed
- * when asked, so that allocating costs no locked instruction. Running out of memory ends the process (CHECK), as in Redis;
- * where a client chose the size, mem_try_alloc lets the caller answer with an error instead. */
+ * Why counted: INFO memory and `maxmemory` ask at any moment how much is in use. The count is kept per thread and
+ * summed when asked, so that allocating costs no locked instruction. Running out of memory ends the process (CHECK), as
+ * in Redis; where a client chose the size, mem_try_alloc lets the caller answer with an error instead. */
 #ifndef SLIPSTREAM_BASE_ALLOC_H
 #define SLIPSTREAM_BASE_ALLOC_H
 
@@ -15,18 +15,18 @@ void *mem_try_alloc(size_t size); /* NULL when there is not enough */
 void mem_free(void *ptr);         /* NULL is fine */
 char *mem_strdup(const char *text);
 
-size_t mem_size(const void *ptr);      /* bytes really usable behind ptr: capacity for those who grow */
-size_t mem_used(void);                 /* bytes in use by this process, all threads */
-size_t mem_peak(void);                 /* highest mem_used() seen by mem_note_peak() */
-void mem_note_peak(void);              /* cron calls this */
-void mem_reset_peak(void);             /* the peak becomes mem_used() (CONFIG RESETSTAT does not do this; MEMORY does) */
-void mem_account(ptrdiff_t delta);     /* memory that a part maps itself (the record store) joins the count here */
+size_t mem_size(const void *ptr);  /* bytes really usable behind ptr: capacity for those who grow */
+size_t mem_used(void);             /* bytes in use by this process, all threads */
+size_t mem_peak(void);             /* highest mem_used() seen by mem_note_peak() */
+void mem_note_peak(void);          /* cron calls this */
+void mem_reset_peak(void);         /* the peak becomes mem_used() (CONFIG RESETSTAT does not do this; MEMORY does) */
+void mem_account(ptrdiff_t delta); /* memory that a part maps itself (the record store) joins the count here */
 
 struct mem_allocator_info {
     size_t allocated, active, resident; /* bytes, jemalloc's own words */
 };
 void mem_allocator_info(struct mem_allocator_info *out);
-size_t mem_resident(void); /* RSS of this process in bytes, from /proc/self/statm */
+size_t mem_resident(void);            /* RSS of this process in bytes, from /proc/self/statm */
 const char *mem_allocator_name(void); /* "jemalloc-5.3.0" */
 
 #endif

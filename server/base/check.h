@@ -1,4 +1,5 @@
-/* CHECK: our own invariants, always on. Never used for bytes from disk, a client or a peer: those are errors, not faults.
+/* CHECK: our own invariants, always on. Never used for bytes from disk, a client or a peer: those are errors, not
+ * faults.
  *
  * A failed CHECK logs the expression, place and backtrace in Redis's bug-report wording and aborts. */
 #ifndef SLIPSTREAM_BASE_CHECK_H

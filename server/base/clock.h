@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-void clock_init(void);            /* once per process, before the first clock_ticks() */
-int64_t clock_wall_us(void);      /* since the epoch */
+void clock_init(void);       /* once per process, before the first clock_ticks() */
+int64_t clock_wall_us(void); /* since the epoch */
 int64_t clock_wall_ms(void);
 int64_t clock_monotonic_us(void);
 int64_t clock_monotonic_ms(void);

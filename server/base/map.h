@@ -1,7 +1,7 @@
 /* A small open-addressing map from byte strings to pointers: channels, watched keys, names. Not the keyspace.
  *
- * The map copies its keys and owns the copies; values are the caller's. Iterating while inserting is not allowed; removing
- * the current entry is. Single thread. */
+ * The map copies its keys and owns the copies; values are the caller's. Iterating while inserting is not allowed;
+ * removing the current entry is. Single thread. */
 #ifndef SLIPSTREAM_BASE_MAP_H
 #define SLIPSTREAM_BASE_MAP_H
 
@@ -17,14 +17,14 @@ struct map {
     struct map_entry *slots; /* NULL until the first insert */
     size_t capacity;         /* a power of two, or 0 */
     size_t count;
-    size_t used;             /* count plus removed slots */
+    size_t used; /* count plus removed slots */
 };
 
-void map_init(struct map *m); /* all zero is an empty map too */
-void map_clear(struct map *m); /* frees keys and slots, not values */
-void *map_get(const struct map *m, struct bytes key);   /* NULL when absent */
-void **map_slot(struct map *m, struct bytes key);       /* value's place, inserted as NULL when absent */
-void *map_remove(struct map *m, struct bytes key);      /* the value, or NULL */
+void map_init(struct map *m);                         /* all zero is an empty map too */
+void map_clear(struct map *m);                        /* frees keys and slots, not values */
+void *map_get(const struct map *m, struct bytes key); /* NULL when absent */
+void **map_slot(struct map *m, struct bytes key);     /* value's place, inserted as NULL when absent */
+void *map_remove(struct map *m, struct bytes key);    /* the value, or NULL */
 
 /* for (struct map_entry *e = map_next(m, NULL); e; e = map_next(m, e)) */
 struct map_entry *map_next(const struct map *m, struct map_entry *previous);

@@ -1,8 +1,9 @@
 /* An output queue: bytes waiting to leave, in a chain of chunks. Replies are written straight into it.
  *
- * Invariants: `cursor` points into the tail chunk and `limit` at its end (both NULL when there is no chunk); bytes before
- * `cursor` are final, so a chunk may be in flight to the kernel while more is appended behind; the bytes of a chunk never
- * move. Only outq_consume() gives chunks back, from the head. Chunks of the common size are recycled (per thread). */
+ * Invariants: `cursor` points into the tail chunk and `limit` at its end (both NULL when there is no chunk); bytes
+ * before `cursor` are final, so a chunk may be in flight to the kernel while more is appended behind; the bytes of a
+ * chunk never move. Only outq_consume() gives chunks back, from the head. Chunks of the common size are recycled (per
+ * thread). */
 #ifndef SLIPSTREAM_BASE_OUTQ_H
 #define SLIPSTREAM_BASE_OUTQ_H
 
@@ -47,9 +48,9 @@ static inline bool outq_empty(const struct outq *q)
     return !q->head || (q->head == q->tail && q->cursor == q->head->data + q->head->consumed);
 }
 
-struct bytes outq_front(const struct outq *q);       /* first contiguous run of unconsumed bytes; len 0 when empty */
-void outq_consume(struct outq *q, size_t n);         /* n bytes, possibly over several chunks, have left */
-void outq_move(struct outq *to, struct outq *from);  /* appends from's bytes behind to's; from is empty afterwards */
-void outq_clear(struct outq *q);                     /* drops everything */
+struct bytes outq_front(const struct outq *q);      /* first contiguous run of unconsumed bytes; len 0 when empty */
+void outq_consume(struct outq *q, size_t n);        /* n bytes, possibly over several chunks, have left */
+void outq_move(struct outq *to, struct outq *from); /* appends from's bytes behind to's; from is empty afterwards */
+void outq_clear(struct outq *q);                    /* drops everything */
 
 #endif

@@ -14,6 +14,7 @@ uint64_t random_u64(struct random_state *r);
 uint64_t random_below(struct random_state *r, uint64_t bound); /* uniform in [0, bound); bound > 0 */
 
 void random_from_kernel(void *out, size_t len);
-void random_hex(char *out, size_t digits); /* `digits` lowercase hex characters, no zero at the end: run ids, replication ids */
+void random_hex(char *out,
+                size_t digits); /* `digits` lowercase hex characters, no zero at the end: run ids, replication ids */
 
 #endif

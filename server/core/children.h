@@ -26,7 +26,7 @@ enum child_purpose children_running(const struct children *c);
 pid_t children_pid(const struct children *c);
 int64_t children_started_ms(const struct children *c);
 void children_kill(struct children *c); /* SIGUSR1; `ended` follows with signal SIGUSR1 */
-void children_end(struct children *c); /* kills and waits until it is gone and `ended` was called: at shutdown */
+void children_end(struct children *c);  /* kills and waits until it is gone and `ended` was called: at shutdown */
 void children_reap(struct children *c); /* SIGCHLD arrived (or cron) */
 
 /* Progress the child shares with the server (INFO current_save_keys_processed, current_cow_size). Written by the child.

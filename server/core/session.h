@@ -37,7 +37,7 @@ struct session {
     bool watch_broken;                             /* a watched key was touched: EXEC answers null */
     struct map channels, patterns, shard_channels; /* core/pubsub.c */
     struct blocked *blocked;                       /* waiting (WAIT, BLPOP, pause), else NULL; core/blocking.c */
-    uint32_t errors_counted;         /* of reply.errors: EXEC must not count its commands' errors again */
+    uint32_t errors_counted;                       /* of reply.errors: EXEC must not count its commands' errors again */
     bool in_exec;                                  /* EXEC runs its list: nothing may block */
     uint64_t written_offset; /* replication offset behind this session's last write: what WAIT waits for */
     struct command_entry *running_command; /* the last one that ran: CLIENT LIST's cmd */

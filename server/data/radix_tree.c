@@ -443,8 +443,7 @@ static bool seek_at_least(struct radix_cursor *c, struct bytes key)
         const struct radix_node *n = top(c)->node;
         size_t shared = common_len(key, passed_over(n));
         if (shared == key.len) return down_to_least(c);
-        if (shared < n->prefix_len)
-            return key.ptr[shared] < prefix(n)[shared] ? down_to_least(c) : leave_forwards(c);
+        if (shared < n->prefix_len) return key.ptr[shared] < prefix(n)[shared] ? down_to_least(c) : leave_forwards(c);
         key = from(key, shared);
         uint32_t i = child_position(n, key.ptr[0]);
         if (i == n->child_count) return leave_forwards(c);

@@ -18,7 +18,7 @@ struct radix_tree {
     size_t bytes;            /* of all nodes */
 };
 
-void radix_tree_init(struct radix_tree *t); /* all zero is the same */
+void radix_tree_init(struct radix_tree *t);                                   /* all zero is the same */
 void radix_tree_clear(struct radix_tree *t, void (*free_value)(void *value)); /* free_value may be NULL */
 
 void *radix_tree_find(const struct radix_tree *t, struct bytes key); /* NULL: no such key */

@@ -235,7 +235,7 @@ bool stream_cursor_next(struct stream_cursor *c)
     while (c->listpack) {
         while (c->backwards ? step_backwards(c) : step_forwards(c)) {
             read_entry(c);
-            bool below = stream_id_compare(c->id, c->start) < 0, above = stream_id_compare(c->id, c->end) > 0;
+            bool below = stream_id_compare(c->id, c->start)<0, above = stream_id_compare(c->id, c->end)> 0;
             if (c->backwards ? below : above) {
                 c->listpack = NULL;
                 return false;
@@ -294,8 +294,7 @@ int64_t stream_count_up_to(const struct stream *s, struct stream_id id)
     int to_last = stream_id_compare(id, s->last_id);
     if (to_last == 0 || (!length && to_last < 0)) return added;
     if (to_last > 0) return -1;
-    bool only_trimmed =
-        stream_id_is_zero(s->max_deleted_id) || stream_id_compare(s->max_deleted_id, s->first_id) < 0;
+    bool only_trimmed = stream_id_is_zero(s->max_deleted_id) || stream_id_compare(s->max_deleted_id, s->first_id) < 0;
     int to_first = stream_id_compare(id, s->first_id);
     if (!only_trimmed || to_first > 0) return -1;
     return added - length + (to_first == 0);
@@ -426,8 +425,8 @@ enum expected {
 struct node_check {
     enum expected next;
     struct stream_id node_id, id, last_id;
-    int64_t alive, deleted;     /* as said */
-    int64_t seen[2];            /* alive, deleted: as counted */
+    int64_t alive, deleted; /* as said */
+    int64_t seen[2];        /* alive, deleted: as counted */
     uint64_t master_count, most_fields, left, elements;
     int64_t flags;
 };

@@ -1,8 +1,8 @@
 /* The stream type: entries by ascending id, each a list of fields and values, and consumer groups (stream_group.h).
  *
- * Entries lie in listpacks, up to stream-node-max-bytes or stream-node-max-entries in each, and those in a radix tree by
- * the id of their first entry, the master. The listpacks are in Redis's documented format, so that files and DUMP carry
- * them as they are:
+ * Entries lie in listpacks, up to stream-node-max-bytes or stream-node-max-entries in each, and those in a radix tree
+ * by the id of their first entry, the master. The listpacks are in Redis's documented format, so that files and DUMP
+ * carry them as they are:
  *
  *   node      count deleted master-field-count master-field* 0 entry*
  *   entry     flags ms-difference seq-difference (field-count (field value)* | value*) element-count
@@ -18,9 +18,9 @@
 #include "server/data/stream_id.h"
 
 struct stream {
-    struct radix_tree nodes; /* id -> listpack */
-    uint64_t length;         /* entries alive */
-    uint64_t entries_added;  /* ever */
+    struct radix_tree nodes;                            /* id -> listpack */
+    uint64_t length;                                    /* entries alive */
+    uint64_t entries_added;                             /* ever */
     struct stream_id last_id, first_id, max_deleted_id; /* first_id: of the first alive, 0-0 without any */
     struct radix_tree groups;                           /* name -> struct stream_group */
     uint8_t *tail; /* the last node's listpack and id, where entries are added; NULL: no node */

@@ -10,14 +10,14 @@
 
 struct stream_group {
     struct stream_id last_id;
-    int64_t entries_read; /* of all that were ever added; STREAM_ENTRIES_READ_UNKNOWN */
+    int64_t entries_read;        /* of all that were ever added; STREAM_ENTRIES_READ_UNKNOWN */
     struct radix_tree pending;   /* id -> struct stream_pending */
     struct radix_tree consumers; /* name -> struct stream_consumer */
 };
 
 struct stream_consumer {
-    int64_t seen_ms;   /* last tried to read or claim */
-    int64_t active_ms; /* last got something; -1: never */
+    int64_t seen_ms;           /* last tried to read or claim */
+    int64_t active_ms;         /* last got something; -1: never */
     struct radix_tree pending; /* id -> struct stream_pending */
     size_t name_len;
     uint8_t name[];

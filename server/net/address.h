@@ -13,8 +13,8 @@ struct address {
     socklen_t len; /* 0: none */
 };
 
-int address_parse(struct address *out, const char *ip, int port); /* numeric v4 or v6; 0 or -1 */
-int address_unix(struct address *out, const char *path);          /* 0, or -1 when the path is too long */
+int address_parse(struct address *out, const char *ip, int port);          /* numeric v4 or v6; 0 or -1 */
+int address_unix(struct address *out, const char *path);                   /* 0, or -1 when the path is too long */
 void address_ip_text(const struct address *a, char out[ADDRESS_TEXT_MAX]); /* "127.0.0.1", "::1", "/path", "?" */
 int address_port(const struct address *a);                                 /* 0 for Unix sockets */
 /* Redis's form in CLIENT LIST: "127.0.0.1:1234", "[::1]:1234", "/tmp/s:0". */

@@ -1,12 +1,12 @@
 /* One stream connection on the loop: TCP or Unix, accepted or opened by us.
  *
- * Life: conn_open (a connected descriptor) or conn_connect -> data and output flow -> conn_close, conn_close_after_flush
- * or conn_detach. The owner learns the end by exactly one `closed` callback when the peer or an error ends it; after a
- * conn_close of its own it hears nothing more.
+ * Life: conn_open (a connected descriptor) or conn_connect -> data and output flow -> conn_close,
+ * conn_close_after_flush or conn_detach. The owner learns the end by exactly one `closed` callback when the peer or an
+ * error ends it; after a conn_close of its own it hears nothing more.
  *
- * Input: `data` is handed every run of bytes as it arrives, in the engine's own buffer, valid for the call only: parse in
- * place, keep the rest by copying. Output: write into conn_output(), then conn_flush(): the engine sends at the end of the
- * turn, all connections in one submission. */
+ * Input: `data` is handed every run of bytes as it arrives, in the engine's own buffer, valid for the call only: parse
+ * in place, keep the rest by copying. Output: write into conn_output(), then conn_flush(): the engine sends at the end
+ * of the turn, all connections in one submission. */
 #ifndef SLIPSTREAM_NET_CONN_H
 #define SLIPSTREAM_NET_CONN_H
 
@@ -18,13 +18,14 @@ struct conn;
 
 struct conn_events {
     void (*data)(struct conn *conn, const uint8_t *data, size_t len);
-    void (*closed)(struct conn *conn, int error);   /* error 0: the peer closed; else an errno. conn is gone on return */
-    void (*connected)(struct conn *conn, int error); /* conn_connect only; on error, `closed` does not follow and conn is
-                                                        gone on return */
-    void (*drained)(struct conn *conn);             /* may be NULL: all output, also a conn_send_in_place, has left */
+    void (*closed)(struct conn *conn, int error); /* error 0: the peer closed; else an errno. conn is gone on return */
+    void (*connected)(struct conn *conn, int error); /* conn_connect only; on error, `closed` does not follow and conn
+                                                        is gone on return */
+    void (*drained)(struct conn *conn);              /* may be NULL: all output, also a conn_send_in_place, has left */
 };
 
-struct conn *conn_open(struct loop *loop, int fd, const struct conn_events *events, void *owner); /* owns fd, starts reading */
+struct conn *conn_open(struct loop *loop, int fd, const struct conn_events *events,
+                       void *owner); /* owns fd, starts reading */
 /* Non-blocking connect; source may be NULL (bind-source-addr). `connected` always comes later, never inside the call.
  * NULL when no socket could be made (errno). */
 struct conn *conn_connect(struct loop *loop, const struct address *to, const struct address *source,
@@ -36,19 +37,20 @@ int conn_fd(const struct conn *conn);
 struct loop *conn_loop(const struct conn *conn);
 
 struct outq *conn_output(struct conn *conn);
-void conn_flush(struct conn *conn); /* cheap, may be called after every reply */
+void conn_flush(struct conn *conn);          /* cheap, may be called after every reply */
 size_t conn_unsent(const struct conn *conn); /* bytes in conn_output() and in flight */
 
 /* Sends len bytes straight from memory the caller guarantees to stay unchanged until `drained` (the backlog ring). Goes
- * out behind everything in conn_output(). One at a time: CHECKs that none is under way. The bytes may be sent in pieces;
- * conn_in_place_left() tells how many are still needed. */
+ * out behind everything in conn_output(). One at a time: CHECKs that none is under way. The bytes may be sent in
+ * pieces; conn_in_place_left() tells how many are still needed. */
 void conn_send_in_place(struct conn *conn, const void *data, size_t len);
 size_t conn_in_place_left(const struct conn *conn);
 
 void conn_close(struct conn *conn);             /* now; output not yet handed to the kernel is dropped */
 void conn_close_after_flush(struct conn *conn); /* reads no more; closes when the output has left or fails */
 /* Takes the descriptor back: reading stops, output is flushed, then `detached(arg, fd, rest, len)` is called with the
- * descriptor (the callee owns it) and input that had already arrived; conn is gone. fd is -1 when the connection died. */
+ * descriptor (the callee owns it) and input that had already arrived; conn is gone. fd is -1 when the connection died.
+ */
 void conn_detach(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg);
 
 /* Socket options; best effort, errors are ignored as Redis does. */
