@@ -5,28 +5,39 @@
 #include "rdb/type_hash.h"
 #include "rdb/type_list.h"
 #include "rdb/type_set.h"
+#include "rdb/type_stream.h"
 #include "rdb/type_string.h"
+#include "rdb/type_zset.h"
 
 static const struct rdb_type_loader *const loaders[RDB_TYPES] = {
     [RDB_TYPE_STRING] = &rdb_string_loader,
     [RDB_TYPE_LIST] = &rdb_list_loader,
     [RDB_TYPE_SET] = &rdb_set_loader,
+    [RDB_TYPE_ZSET] = &rdb_zset_loader,
     [RDB_TYPE_HASH] = &rdb_hash_loader,
+    [RDB_TYPE_ZSET_2] = &rdb_zset_2_loader,
     [RDB_TYPE_HASH_ZIPMAP] = &rdb_hash_zipmap_loader,
     [RDB_TYPE_LIST_ZIPLIST] = &rdb_list_ziplist_loader,
     [RDB_TYPE_SET_INTSET] = &rdb_set_intset_loader,
+    [RDB_TYPE_ZSET_ZIPLIST] = &rdb_zset_ziplist_loader,
     [RDB_TYPE_HASH_ZIPLIST] = &rdb_hash_ziplist_loader,
     [RDB_TYPE_LIST_QUICKLIST] = &rdb_list_quicklist_loader,
     [RDB_TYPE_HASH_LISTPACK] = &rdb_hash_listpack_loader,
+    [RDB_TYPE_ZSET_LISTPACK] = &rdb_zset_listpack_loader,
     [RDB_TYPE_LIST_QUICKLIST_2] = &rdb_list_quicklist_2_loader,
     [RDB_TYPE_SET_LISTPACK] = &rdb_set_listpack_loader,
+    [RDB_TYPE_STREAM_LISTPACKS] = &rdb_stream_loader,
+    [RDB_TYPE_STREAM_LISTPACKS_2] = &rdb_stream_2_loader,
+    [RDB_TYPE_STREAM_LISTPACKS_3] = &rdb_stream_3_loader,
 };
 
 static const struct rdb_type_saver *const savers[VALUE_TYPES] = {
     [TYPE_STRING] = &rdb_string_saver,
     [TYPE_LIST] = &rdb_list_saver,
     [TYPE_SET] = &rdb_set_saver,
+    [TYPE_ZSET] = &rdb_zset_saver,
     [TYPE_HASH] = &rdb_hash_saver,
+    [TYPE_STREAM] = &rdb_stream_saver,
 };
 
 static const char *const names[RDB_TYPES] = {

@@ -35,6 +35,7 @@
 #include "server/data/list.h"
 #include "server/data/set.h"
 #include "server/data/settings.h"
+#include "server/data/stream.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -43,11 +44,13 @@
 #include <unistd.h>
 
 static const struct command *const families[] = {
-    strings_commands,     lists_commands,       lists_blocking_commands, hashes_commands, sets_commands,
-    set_algebra_commands, bitmaps_commands,     keys_commands,           dump_commands,   expire_commands,
-    scan_commands,        connection_commands,  client_commands,         pubsub_commands, config_commands,
-    info_commands,        transaction_commands, server_commands,         debug_commands,  command_commands,
-    replication_commands,
+    strings_commands,      lists_commands,        lists_blocking_commands, hashes_commands,
+    sets_commands,         set_algebra_commands,  bitmaps_commands,        hyperloglogs_commands,
+    streams_commands,      streams_read_commands, streams_groups_commands, streams_claim_commands,
+    streams_info_commands, keys_commands,         dump_commands,           sort_commands,
+    expire_commands,       scan_commands,         connection_commands,     client_commands,
+    pubsub_commands,       config_commands,       info_commands,           transaction_commands,
+    server_commands,       debug_commands,        command_commands,        replication_commands,
 };
 
 static struct command_table *all_commands(void)
@@ -62,6 +65,7 @@ static void register_types(void)
     list_register();
     set_register();
     hash_register();
+    stream_register();
 }
 
 static void usage(FILE *out)

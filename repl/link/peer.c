@@ -96,12 +96,12 @@ static void end(struct peer *p, const char *reason, bool close_connection)
     leave_spool(p);
     reader_peer_let_go(link->reader, slot);
     link->peers[slot] = NULL;
+    tell(link, MESSAGE_GONE, slot, reason); /* the reason may be the request's own text */
     lz4_encoder_free(p->encoder);
     resp_request_free(&p->request);
     mem_free(p->input);
     mem_free(p->piece_buffer);
     mem_free(p);
-    tell(link, MESSAGE_GONE, slot, reason);
 }
 
 void peer_close(struct peer *p, const char *reason)

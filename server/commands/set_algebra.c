@@ -1,7 +1,7 @@
 /* Sets combined: intersection, union, difference, to the client or to a key. Server process.
  *
- * Intersections and most differences are walks over one set that ask the others, so they stream. A union, and a
- * difference whose first set is far larger than the others, need a set of their own first. */
+ * Intersections and differences are walks over one set that ask the others, so they stream; only a union needs a set of
+ * its own first. */
 #include "server/base/alloc.h"
 #include "server/commands/packed_reply.h"
 #include "server/commands/set_key.h"
@@ -90,15 +90,6 @@ static void stream_to_reply(struct call *call, const struct operands *o, next_me
     reply_deferred_set(call->reply, &d, count);
 }
 
-static void reply_whole(struct call *call, const struct set *s)
-{
-    struct set_walk w;
-    struct packed_value member;
-    reply_set(call->reply, set_count(s));
-    set_walk_start(&w, s);
-    while (set_walk_next(&w, &member)) reply_packed(call->reply, &member);
-}
-
 /* What a walk finds, as a set. False: nothing. */
 static bool stream_to_set(const struct operands *o, next_member *next, struct set *result)
 {
@@ -121,18 +112,6 @@ static void stream(struct call *call, const struct operands *o, next_member *nex
     size_t count = any ? set_count(&result) : 0;
     set_key_replace(call, 1, any ? &result : NULL, store_event);
     reply_integer(call->reply, (int64_t)count);
-}
-
-static void whole(struct call *call, struct set *result, const char *store_event)
-{
-    if (store_event) {
-        size_t count = set_count(result);
-        set_key_replace(call, 1, result, store_event);
-        reply_integer(call->reply, (int64_t)count);
-    } else {
-        reply_whole(call, result);
-        set_free(result);
-    }
 }
 
 static void nothing(struct call *call, const char *store_event)
@@ -204,26 +183,48 @@ static void sintercard_command(struct call *call)
 
 /* --- union --- */
 
+/* All the members of these sets, of which there is one at least. */
+static struct set unite_sets(const struct set *sets, uint32_t count)
+{
+    struct set result;
+    bool any = false;
+    for (uint32_t i = 0; i < count; i++) {
+        struct set_walk w;
+        struct packed_value member;
+        for (set_walk_start(&w, &sets[i]); set_walk_next(&w, &member); any = true) {
+            if (!any) result = set_new(&member, 1);
+            set_add(&result, &member);
+        }
+    }
+    return result;
+}
+
+static void reply_members(struct call *call, const struct set *s)
+{
+    struct set_walk w;
+    struct packed_value member;
+    reply_set(call->reply, set_count(s));
+    set_walk_start(&w, s);
+    while (set_walk_next(&w, &member)) reply_packed(call->reply, &member);
+}
+
 static void unite(struct call *call, uint32_t first, const char *store_event)
 {
     struct operands o;
-    struct set result;
-    bool any = false;
     if (!operands_read(&o, call, first, call->argc - first)) return;
     if (o.count == 0) {
         nothing(call, store_event);
     } else if (o.count == 1 && !store_event) {
-        reply_whole(call, &o.sets[0]);
+        reply_members(call, &o.sets[0]);
     } else {
-        for (uint32_t i = 0; i < o.count; i++) {
-            struct set_walk w;
-            struct packed_value member;
-            for (set_walk_start(&w, &o.sets[i]); set_walk_next(&w, &member); any = true) {
-                if (!any) result = set_new(&member, 1);
-                set_add(&result, &member);
-            }
+        struct set result = unite_sets(o.sets, o.count);
+        if (store_event) {
+            reply_integer(call->reply, (int64_t)set_count(&result));
+            set_key_replace(call, 1, &result, store_event);
+        } else {
+            reply_members(call, &result);
+            set_free(&result);
         }
-        whole(call, &result, store_event);
     }
     operands_free(&o);
 }
@@ -240,25 +241,13 @@ static void sunionstore_command(struct call *call)
 
 /* --- difference --- */
 
-/* Asking every other set about each member of the first costs their product; removing all others' members from a copy
- * costs their sum, but twice as much for each. */
-static bool better_by_removing(const struct operands *o)
+/* Asking every other set about each member of the first costs their product; putting the others together first costs
+ * their sum, and more for each member. */
+static bool better_united(const struct operands *o)
 {
-    size_t asking = set_count(&o->sets[0]) * (o->count - 1), removing = 0;
-    for (uint32_t i = 0; i < o->count; i++) removing += set_count(&o->sets[i]);
-    return asking / 2 > removing;
-}
-
-static struct set remove_others(const struct operands *o)
-{
-    struct set_walk w;
-    struct packed_value member;
-    struct set result = {o->sets[0].encoding, value_ops(TYPE_SET)->copy(o->sets[0].object, o->sets[0].encoding)};
-    for (uint32_t i = 1; i < o->count && set_count(&result) > 0; i++) {
-        set_walk_start(&w, &o->sets[i]);
-        while (set_walk_next(&w, &member)) set_remove(&result, &member);
-    }
-    return result;
+    size_t asking = set_count(&o->sets[0]) * (o->count - 1), uniting = 0;
+    for (uint32_t i = 0; i < o->count; i++) uniting += set_count(&o->sets[i]);
+    return o->count > 2 && asking / 2 > uniting;
 }
 
 static void subtract(struct call *call, uint32_t first, const char *store_event)
@@ -267,9 +256,11 @@ static void subtract(struct call *call, uint32_t first, const char *store_event)
     if (!operands_read(&o, call, first, call->argc - first)) return;
     if (o.first_missing) {
         nothing(call, store_event);
-    } else if (better_by_removing(&o)) {
-        struct set result = remove_others(&o);
-        whole(call, &result, store_event);
+    } else if (better_united(&o)) {
+        o.sets[1] = unite_sets(o.sets + 1, o.count - 1);
+        o.count = 2;
+        stream(call, &o, next_different, store_event);
+        set_free(&o.sets[1]);
     } else {
         qsort(o.sets + 1, o.count - 1, sizeof *o.sets, larger_first); /* the likeliest to know a member first */
         stream(call, &o, next_different, store_event);

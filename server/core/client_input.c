@@ -175,6 +175,23 @@ void client_run_kept(struct client *c)
     if (!c->close_asap) client_wrote(c);
 }
 
+/* The key is where this client's last command had it: right nearly always, and harmless when wrong. */
+void client_announced(struct client *c, const uint8_t *data, size_t len, bool near)
+{
+    if (near) {
+        if (c->announced_hash) database_prefetch_record(c->session.db, c->announced_hash);
+        c->announced_hash = 0;
+        return;
+    }
+    const struct command_entry *e = c->session.last_command;
+    c->announced_hash = 0;
+    if (c->query || !e || !e->first_key) return;
+    struct bytes key = resp_peek_argument(data, len, (uint32_t)e->first_key);
+    if (!key.ptr) return;
+    c->announced_hash = key_hash(key);
+    database_prefetch_bucket(c->session.db, c->announced_hash);
+}
+
 void client_received(struct client *c, const uint8_t *data, size_t len)
 {
     if (c->close_asap || c->close_after_reply) return;

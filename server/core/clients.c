@@ -25,6 +25,11 @@ static void on_data(struct conn *conn, const uint8_t *data, size_t len)
     client_received(conn_owner(conn), data, len);
 }
 
+static void on_announced(struct conn *conn, const uint8_t *data, size_t len, bool near)
+{
+    client_announced(conn_owner(conn), data, len, near);
+}
+
 static void cut_off(struct client *c)
 {
     c->conn = NULL;
@@ -40,7 +45,7 @@ static void on_closed(struct conn *conn, int error)
     client_close(c);
 }
 
-static const struct conn_events client_events = {.data = on_data, .closed = on_closed};
+static const struct conn_events client_events = {.data = on_data, .announced = on_announced, .closed = on_closed};
 
 struct clients *clients_new(struct core *core)
 {

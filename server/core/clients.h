@@ -18,7 +18,8 @@ struct client {
     struct resp_request request;
     uint8_t *query; /* input kept from earlier arrivals, NULL when none */
     size_t query_len, query_capacity;
-    size_t processing_len; /* input being parsed and run right now */
+    uint64_t announced_hash; /* of the key that announced input seems to name, 0: none */
+    size_t processing_len;   /* input being parsed and run right now */
     int64_t created_ms, last_interaction_ms;
     struct address peer, local;
     bool unix_socket;

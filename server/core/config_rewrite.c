@@ -76,6 +76,11 @@ static void format_lines(const struct config *c, const struct directive *d, stru
         if (!text) return;
         config_text_quoted(out, bytes_from_text(text));
         config_text_add(out, BYTES("\n"));
+    } else if (d->kind == KIND_SECRET) {
+        struct bytes secret = *(const struct bytes *)directive_place(c, d);
+        if (!secret.len) return;
+        config_text_quoted(out, secret);
+        config_text_add(out, BYTES("\n"));
     } else if (d->kind == KIND_MEMORY) {
         config_text_size(out, *(const uint64_t *)directive_place(c, d));
         config_text_add(out, BYTES("\n"));

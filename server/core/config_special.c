@@ -37,7 +37,7 @@ static bool save_parse(struct config *c, const struct directive *d, uint32_t arg
     bool adds = argc && c->reading && c->save_given;
     int before = adds ? s->save_point_count : 0;
     if (argc % 2 || before + argc / 2 > SAVE_POINTS_MAX) return refuse(message, "Invalid save parameters");
-    struct save_point points[SAVE_POINTS_MAX];
+    struct save_point points[SAVE_POINTS_MAX] = {0};
     for (uint32_t i = 0; i < argc; i += 2) {
         int64_t seconds, changes;
         if (parse_i64(argv[i], &seconds) || parse_i64(argv[i + 1], &changes) || seconds < 1 || changes < 0)

@@ -453,7 +453,9 @@ static bool check_entry_head(struct node_check *n)
     n->next = same ? EXPECT_DATA : EXPECT_FIELD_COUNT;
     n->left = n->master_count;
     n->elements = ENTRY_HEAD_ELEMENTS + n->master_count;
-    return check_id(n) && ++n->seen[n->flags & ENTRY_DELETED] > 0;
+    if (!check_id(n)) return false;
+    n->seen[n->flags & ENTRY_DELETED]++;
+    return true;
 }
 
 static bool check_element(void *arg, struct packed_value v)

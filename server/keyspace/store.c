@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <stdio.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
@@ -22,9 +24,16 @@
 #define NO_PAGE           UINT32_MAX
 #define IDLE_PAGES_MAX    64 /* empty pages that keep their memory: 4 MiB */
 
-/* The kernel's default decides about huge pages: they may quicken look-ups, but a write during a snapshot copies one.
- */
-#define REGION_ADVICE MADV_NORMAL
+/* Look-ups all over a large region spend most of their time on address translation; huge pages take that away. What
+ * spoke against them under a forked snapshot, a copy of two megabytes for a write of one byte, is no longer so: since
+ * Linux 5.8 a shared huge page that is written to is split, and only the small page copied. */
+static int region_advice(void)
+{
+    struct utsname kernel;
+    int major = 0, minor = 0;
+    if (uname(&kernel) || sscanf(kernel.release, "%d.%d", &major, &minor) != 2) return MADV_NORMAL;
+    return major > 5 || (major == 5 && minor >= 8) ? MADV_HUGEPAGE : MADV_NORMAL;
+}
 
 struct store_page {
     uint32_t free;           /* handle of the first free block, each holding the next one's handle; 0: none */
@@ -77,7 +86,7 @@ struct store *store_new(void)
     if (lead > 0) munmap(region, lead);
     if (lead < PAGE_BYTES) munmap((void *)(aligned + size), PAGE_BYTES - lead);
     s->base = (void *)aligned;
-    madvise(s->base, size, REGION_ADVICE);
+    madvise(s->base, size, region_advice());
     s->page_limit = (uint32_t)(size / PAGE_BYTES);
     s->idle_first = s->released_first = NO_PAGE;
     for (int i = 0; i < STORE_CLASSES; i++) s->classes[i] = (struct store_class){NO_PAGE, NO_PAGE};

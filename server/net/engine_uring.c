@@ -350,13 +350,37 @@ static void dispatch(struct uring *u, uint64_t data, int result, unsigned flags)
     }
 }
 
+/* How many completions ahead input is announced. */
+#define AHEAD_FAR  4
+#define AHEAD_NEAR 2
+
+static void announce(struct uring *u, unsigned ahead, bool near)
+{
+    const struct io_uring_cq *cq = &u->ring.cq;
+    const struct io_uring_cqe *cqe = &cq->cqes[(*cq->khead + ahead) & *cq->kring_mask];
+    if ((cqe->user_data & OPERATION_MASK) != OPERATION_RECEIVE) return;
+    if (cqe->res <= 0 || !(cqe->flags & IORING_CQE_F_BUFFER)) return;
+    struct conn *conn = (void *)(uintptr_t)(cqe->user_data & ~OPERATION_MASK);
+    if (conn->state != CONN_OPEN || !conn->events->announced) return;
+    conn->events->announced(conn, uring_buffer(u, cqe->flags >> IORING_CQE_BUFFER_SHIFT), (size_t)cqe->res, near);
+}
+
+static void announce_first(struct uring *u, unsigned ready)
+{
+    for (unsigned ahead = 1; ahead < AHEAD_FAR && ahead < ready; ahead++) announce(u, ahead, false);
+    for (unsigned ahead = 1; ahead < AHEAD_NEAR && ahead < ready; ahead++) announce(u, ahead, true);
+}
+
 /* The completions that are here now. Each leaves the ring before it is handled: a turn inside a handler goes on behind.
  */
 static void deliver(struct uring *u)
 {
     struct io_uring_cq *cq = &u->ring.cq;
     unsigned mask = *cq->kring_mask;
+    announce_first(u, io_uring_cq_ready(&u->ring));
     for (unsigned left = io_uring_cq_ready(&u->ring); left > 0 && io_uring_cq_ready(&u->ring) > 0; left--) {
+        if (left > AHEAD_FAR) announce(u, AHEAD_FAR, false);
+        if (left > AHEAD_NEAR) announce(u, AHEAD_NEAR, true);
         struct io_uring_cqe cqe = cq->cqes[*cq->khead & mask];
         io_uring_cq_advance(&u->ring, 1);
         dispatch(u, cqe.user_data, cqe.res, cqe.flags);

@@ -1,0 +1,347 @@
+/* Streams. Three versions (0F, 13, 15), each with all of the one before:
+ *
+ *   stream    nodes(length) node* entries(length) last id [2: first id, greatest deleted id, added(length)]
+ *             groups(length) group*
+ *   node      id(string of 16 bytes, big-endian) listpack(string)
+ *   group     name(string) last id [2: read(length)] pending(length) (id(16 bytes) delivered(8 bytes, ms)
+ *             deliveries(length))* consumers(length) consumer*
+ *   consumer  name(string) seen(8 bytes, ms) [3: active(8 bytes, ms)] pending(length) id(16 bytes)*
+ *
+ * Other ids are two lengths, milliseconds and number. Version 1 is written when what version 2 adds is what a reader
+ * would take it for; version 3 never, since no Redis before 7.2 could read it: a consumer's last activity is then taken
+ * to be when it was last seen. A listpack is checked in depth before it joins the stream. */
+#include "rdb/type_stream.h"
+
+#include "rdb/format.h"
+#include "server/base/alloc.h"
+#include "server/data/listpack.h"
+#include "server/data/stream_group.h"
+
+/* --- save --- */
+
+static bool version_1_suffices(const struct stream *s)
+{
+    struct radix_cursor c;
+    bool same = s->entries_added == s->length && stream_id_is_zero(s->max_deleted_id);
+    radix_cursor_init(&c, &s->groups);
+    for (bool on = radix_cursor_first(&c); on && same; on = radix_cursor_next(&c)) {
+        const struct stream_group *g = c.value;
+        same = g->entries_read == stream_count_up_to(s, g->last_id);
+    }
+    radix_cursor_close(&c);
+    return same;
+}
+
+static uint8_t stream_type_byte(const struct record *r)
+{
+    return version_1_suffices(record_object(r)) ? RDB_TYPE_STREAM_LISTPACKS : RDB_TYPE_STREAM_LISTPACKS_2;
+}
+
+static void put_id(struct rdb_encoder *out, struct stream_id id)
+{
+    rdb_put_length(out, id.ms);
+    rdb_put_length(out, id.seq);
+}
+
+static void put_nodes(struct rdb_encoder *out, const struct stream *s)
+{
+    struct radix_cursor c;
+    rdb_put_length(out, s->nodes.count);
+    radix_cursor_init(&c, &s->nodes);
+    for (bool on = radix_cursor_first(&c); on; on = radix_cursor_next(&c)) {
+        rdb_put_string(out, c.key);
+        rdb_put_string(out, bytes_make(c.value, listpack_bytes(c.value)));
+    }
+    radix_cursor_close(&c);
+}
+
+/* A group's pending entries with their particulars, a consumer's by their ids alone. */
+static void put_pending(struct rdb_encoder *out, const struct radix_tree *pending, bool of_group)
+{
+    struct radix_cursor c;
+    rdb_put_length(out, pending->count);
+    radix_cursor_init(&c, pending);
+    for (bool on = radix_cursor_first(&c); on; on = radix_cursor_next(&c)) {
+        const struct stream_pending *p = c.value;
+        rdb_put_raw(out, c.key.ptr, c.key.len);
+        if (!of_group) continue;
+        rdb_put_u64(out, (uint64_t)p->delivered_ms);
+        rdb_put_length(out, p->deliveries);
+    }
+    radix_cursor_close(&c);
+}
+
+static void put_consumers(struct rdb_encoder *out, const struct stream_group *g)
+{
+    struct radix_cursor c;
+    rdb_put_length(out, g->consumers.count);
+    radix_cursor_init(&c, &g->consumers);
+    for (bool on = radix_cursor_first(&c); on; on = radix_cursor_next(&c)) {
+        const struct stream_consumer *consumer = c.value;
+        rdb_put_string(out, c.key);
+        rdb_put_u64(out, (uint64_t)consumer->seen_ms);
+        put_pending(out, &consumer->pending, false);
+    }
+    radix_cursor_close(&c);
+}
+
+static void put_groups(struct rdb_encoder *out, const struct stream *s, int version)
+{
+    struct radix_cursor c;
+    rdb_put_length(out, s->groups.count);
+    radix_cursor_init(&c, &s->groups);
+    for (bool on = radix_cursor_first(&c); on; on = radix_cursor_next(&c)) {
+        const struct stream_group *g = c.value;
+        rdb_put_string(out, c.key);
+        put_id(out, g->last_id);
+        if (version >= 2) rdb_put_length(out, (uint64_t)g->entries_read);
+        put_pending(out, &g->pending, true);
+        put_consumers(out, g);
+    }
+    radix_cursor_close(&c);
+}
+
+static void stream_save(struct rdb_encoder *out, const struct record *r)
+{
+    const struct stream *s = record_object(r);
+    int version = version_1_suffices(s) ? 1 : 2;
+    put_nodes(out, s);
+    rdb_put_length(out, s->length);
+    put_id(out, s->last_id);
+    if (version >= 2) {
+        put_id(out, s->first_id);
+        put_id(out, s->max_deleted_id);
+        rdb_put_length(out, s->entries_added);
+    }
+    put_groups(out, s, version);
+}
+
+/* --- load --- */
+
+/* What stands at the cursor. */
+enum stage { AT_NODE, AT_TOTALS, AT_GROUP, AT_PENDING, AT_CONSUMERS, AT_CONSUMER, AT_CONSUMER_PENDING, AT_END };
+
+struct loading {
+    struct stream *stream;
+    int version;
+    enum stage stage;
+    uint64_t nodes, groups, pending, consumers, consumer_pending; /* still to come */
+    struct stream_id last_entry;                                  /* of the nodes so far */
+    struct stream_group *group;
+    struct stream_consumer *consumer;
+    uint64_t owned; /* of the group's pending entries: those that have their consumer */
+};
+
+static bool read_id(struct rdb_cursor *in, struct stream_id *out)
+{
+    return rdb_read_length(in, &out->ms) && rdb_read_length(in, &out->seq);
+}
+
+static bool read_raw_id(struct rdb_cursor *in, struct stream_id *out)
+{
+    const uint8_t *key = rdb_take(in, STREAM_ID_KEY_BYTES);
+    if (key) *out = stream_id_of_key(key);
+    return key != NULL;
+}
+
+static bool read_time(struct rdb_cursor *in, int64_t *out_ms)
+{
+    uint64_t ms;
+    if (!rdb_read_u64(in, &ms)) return false;
+    *out_ms = (int64_t)ms;
+    return true;
+}
+
+/* Passes over what has nothing left to come, up to where something stands. */
+static void settle_stage(struct loading *l)
+{
+    if (l->stage == AT_NODE && !l->nodes) l->stage = AT_TOTALS;
+    if (l->stage == AT_PENDING && !l->pending) l->stage = AT_CONSUMERS;
+    if (l->stage == AT_CONSUMER_PENDING && !l->consumer_pending) l->stage = AT_CONSUMER;
+    if (l->stage == AT_CONSUMER && !l->consumers) l->stage = AT_GROUP;
+    if (l->stage == AT_GROUP && !l->groups) l->stage = AT_END;
+}
+
+static bool begin(struct rdb_cursor *in, struct rdb_builder *builder, int version)
+{
+    uint64_t nodes;
+    if (!rdb_read_length(in, &nodes)) return false;
+    struct loading *l = mem_alloc(sizeof *l);
+    *l = (struct loading){.stream = stream_new(), .version = version, .nodes = nodes};
+    settle_stage(l);
+    builder->object = l;
+    builder->remaining = 1;
+    return true;
+}
+
+static bool begin_1(struct rdb_cursor *in, struct rdb_builder *builder)
+{
+    return begin(in, builder, 1);
+}
+
+static bool begin_2(struct rdb_cursor *in, struct rdb_builder *builder)
+{
+    return begin(in, builder, 2);
+}
+
+static bool begin_3(struct rdb_cursor *in, struct rdb_builder *builder)
+{
+    return begin(in, builder, 3);
+}
+
+static bool read_node(struct rdb_cursor *in, struct loading *l)
+{
+    uint64_t offset = rdb_cursor_offset(in);
+    struct bytes key, listpack;
+    struct stream_node_facts facts;
+    if (!rdb_read_bytes(in, &key) || !rdb_read_bytes(in, &listpack)) return false;
+    if (key.len != STREAM_ID_KEY_BYTES) return rdb_bad(in, offset, "a stream's node is not named by an id");
+    struct stream_id id = stream_id_of_key(key.ptr);
+    if (l->stream->nodes.count && stream_id_compare(id, l->last_entry) <= 0)
+        return rdb_bad(in, offset, "a stream's nodes are out of order");
+    if (!stream_node_validate(listpack, id, &facts)) return rdb_bad(in, offset, "a stream's listpack is broken");
+    stream_append_node(l->stream, id, listpack_copy(listpack.ptr), facts.alive);
+    l->last_entry = facts.last_id;
+    l->nodes--;
+    return true;
+}
+
+static bool read_totals(struct rdb_cursor *in, struct loading *l)
+{
+    uint64_t offset = rdb_cursor_offset(in), length, added, groups;
+    struct stream_id last, first, max_deleted = STREAM_ID_LEAST;
+    struct stream *s = l->stream;
+    if (!rdb_read_length(in, &length) || !read_id(in, &last)) return false;
+    added = length;
+    if (l->version >= 2 && (!read_id(in, &first) || !read_id(in, &max_deleted) || !rdb_read_length(in, &added)))
+        return false;
+    if (!rdb_read_length(in, &groups)) return false;
+    if (length != s->length) return rdb_bad(in, offset, "a stream's length is not that of its nodes");
+    if (stream_id_compare(last, l->last_entry) < 0) return rdb_bad(in, offset, "a stream's last id is too low");
+    s->last_id = last;
+    s->max_deleted_id = max_deleted;
+    s->entries_added = added;
+    s->first_id = stream_edge_id(s, false);
+    l->groups = groups;
+    l->stage = AT_GROUP;
+    return true;
+}
+
+static bool read_group(struct rdb_cursor *in, struct loading *l)
+{
+    uint64_t offset = rdb_cursor_offset(in), read, pending;
+    struct bytes name;
+    struct stream_id last;
+    if (!rdb_read_bytes(in, &name) || !read_id(in, &last)) return false;
+    read = (uint64_t)stream_count_up_to(l->stream, last);
+    if (l->version >= 2 && !rdb_read_length(in, &read)) return false;
+    if (!rdb_read_length(in, &pending)) return false;
+    if ((int64_t)read < STREAM_ENTRIES_READ_UNKNOWN)
+        return rdb_bad(in, offset, "a stream's group has read a number below zero");
+    l->group = stream_group_create(l->stream, name, last, (int64_t)read);
+    if (!l->group) return rdb_bad(in, offset, "a stream has the same group twice");
+    l->pending = pending;
+    l->owned = 0;
+    l->groups--;
+    l->stage = AT_PENDING;
+    return true;
+}
+
+static bool read_pending(struct rdb_cursor *in, struct loading *l)
+{
+    uint64_t offset = rdb_cursor_offset(in), deliveries;
+    struct stream_id id;
+    int64_t delivered_ms;
+    if (!read_raw_id(in, &id) || !read_time(in, &delivered_ms) || !rdb_read_length(in, &deliveries)) return false;
+    if (stream_pending_find(l->group, id)) return rdb_bad(in, offset, "a stream's group has an entry pending twice");
+    stream_pending_add(l->group, id, NULL, delivered_ms, deliveries);
+    l->pending--;
+    return true;
+}
+
+static bool read_consumers(struct rdb_cursor *in, struct loading *l)
+{
+    if (!rdb_read_length(in, &l->consumers)) return false;
+    l->stage = AT_CONSUMER;
+    return true;
+}
+
+static bool read_consumer(struct rdb_cursor *in, struct loading *l)
+{
+    uint64_t offset = rdb_cursor_offset(in), pending;
+    struct bytes name;
+    int64_t seen_ms, active_ms;
+    if (!rdb_read_bytes(in, &name) || !read_time(in, &seen_ms)) return false;
+    active_ms = seen_ms;
+    if (l->version >= 3 && !read_time(in, &active_ms)) return false;
+    if (!rdb_read_length(in, &pending)) return false;
+    if (stream_consumer_find(l->group, name)) return rdb_bad(in, offset, "a stream's group has a consumer twice");
+    l->consumer = stream_consumer_create(l->group, name, seen_ms);
+    l->consumer->active_ms = active_ms;
+    l->consumer_pending = pending;
+    l->consumers--;
+    l->stage = AT_CONSUMER_PENDING;
+    return true;
+}
+
+static bool read_consumer_pending(struct rdb_cursor *in, struct loading *l)
+{
+    uint64_t offset = rdb_cursor_offset(in);
+    struct stream_id id;
+    if (!read_raw_id(in, &id)) return false;
+    struct stream_pending *p = stream_pending_find(l->group, id);
+    if (!p || p->consumer) return rdb_bad(in, offset, "a stream's consumer has an entry pending that is not its own");
+    stream_pending_give(p, id, l->consumer);
+    l->owned++;
+    l->consumer_pending--;
+    return true;
+}
+
+static bool read_stage(struct rdb_cursor *in, struct loading *l)
+{
+    switch (l->stage) {
+    case AT_NODE: return read_node(in, l);
+    case AT_TOTALS: return read_totals(in, l);
+    case AT_GROUP: return read_group(in, l);
+    case AT_PENDING: return read_pending(in, l);
+    case AT_CONSUMERS: return read_consumers(in, l);
+    case AT_CONSUMER: return read_consumer(in, l);
+    case AT_CONSUMER_PENDING: return read_consumer_pending(in, l);
+    case AT_END: break;
+    }
+    return true;
+}
+
+/* However long a stream is, each of its pieces is an element of its own. */
+static bool element(struct rdb_cursor *in, struct rdb_builder *builder)
+{
+    struct loading *l = builder->object;
+    uint64_t offset = rdb_cursor_offset(in);
+    if (!read_stage(in, l)) return false;
+    settle_stage(l);
+    bool group_ends = l->group && (l->stage == AT_GROUP || l->stage == AT_END);
+    if (group_ends && l->owned != l->group->pending.count)
+        return rdb_bad(in, offset, "a stream's group has an entry pending without consumer");
+    if (l->stage != AT_END) builder->remaining++;
+    return true;
+}
+
+static struct record *finish(struct rdb_builder *builder, struct database *db, struct bytes key, uint64_t hash)
+{
+    struct loading *l = builder->object;
+    struct stream *s = l->stream;
+    mem_free(l);
+    return database_set_object(db, key, hash, TYPE_STREAM, ENCODING_STREAM, s, false);
+}
+
+static void abort_loading(struct rdb_builder *builder)
+{
+    struct loading *l = builder->object;
+    stream_free(l->stream);
+    mem_free(l);
+}
+
+const struct rdb_type_loader rdb_stream_loader = {begin_1, element, finish, abort_loading};
+const struct rdb_type_loader rdb_stream_2_loader = {begin_2, element, finish, abort_loading};
+const struct rdb_type_loader rdb_stream_3_loader = {begin_3, element, finish, abort_loading};
+const struct rdb_type_saver rdb_stream_saver = {stream_type_byte, stream_save};

@@ -1,0 +1,127 @@
+/* SORT's grammar. */
+#include "server/commands/sort_options.h"
+
+#include "server/base/alloc.h"
+#include "server/data/hash.h"
+
+/* --- arguments --- */
+
+static void add_get(const struct call *call, struct sort_options *o, uint32_t arg)
+{
+    if (!o->gets) o->gets = mem_alloc(call->argc * sizeof *o->gets);
+    o->gets[o->get_count++] = arg;
+}
+
+bool sort_options_read(struct call *call, bool may_store, struct sort_options *out)
+{
+    *out = (struct sort_options){.count = -1};
+    for (uint32_t i = 2; i < call->argc; i++) {
+        uint32_t rest = call->argc - i - 1;
+        if (call_arg_is(call, i, "asc")) {
+            out->descending = false;
+        } else if (call_arg_is(call, i, "desc")) {
+            out->descending = true;
+        } else if (call_arg_is(call, i, "alpha")) {
+            out->alphabetic = true;
+        } else if (call_arg_is(call, i, "limit") && rest >= 2) {
+            if (!call_arg_i64(call, i + 1, &out->skip, NULL) || !call_arg_i64(call, i + 2, &out->count, NULL))
+                return false;
+            i += 2;
+        } else if (may_store && call_arg_is(call, i, "store") && rest >= 1) {
+            out->store = ++i;
+        } else if (call_arg_is(call, i, "by") && rest >= 1) {
+            out->by = call->argv[++i];
+            out->keeps_order = !memchr(out->by.ptr, '*', out->by.len);
+        } else if (call_arg_is(call, i, "get") && rest >= 1) {
+            add_get(call, out, ++i);
+        } else {
+            call_syntax_error(call);
+            return false;
+        }
+    }
+    return true;
+}
+
+void sort_options_release(struct sort_options *o)
+{
+    mem_free(o->gets);
+}
+
+/* Options that take arguments hide these from the search for STORE. */
+int sort_find_keys(uint32_t argc, const struct bytes *argv, int *indexes)
+{
+    int store = 0;
+    for (uint32_t i = 2; i < argc; i++) {
+        if (bytes_equal_nocase(argv[i], "limit"))
+            i += 2;
+        else if (bytes_equal_nocase(argv[i], "get") || bytes_equal_nocase(argv[i], "by"))
+            i++;
+        else if (bytes_equal_nocase(argv[i], "store") && i + 1 < argc)
+            store = (int)++i;
+    }
+    indexes[0] = 1;
+    indexes[1] = store;
+    return store ? 2 : 1;
+}
+
+/* --- patterns --- */
+
+struct pattern {
+    struct bytes before, after; /* of the key: around '*' */
+    struct bytes field;         /* behind "->"; empty: the key's own string is meant */
+};
+
+static bool split_pattern(struct bytes text, struct pattern *p)
+{
+    const uint8_t *star = text.len ? memchr(text.ptr, '*', text.len) : NULL;
+    if (!star) return false;
+    p->before = bytes_make(text.ptr, (size_t)(star - text.ptr));
+    p->after = bytes_make(star + 1, (size_t)(text.ptr + text.len - star - 1));
+    p->field = BYTES("");
+    const uint8_t *arrow = memmem(p->after.ptr, p->after.len, "->", 2);
+    if (arrow && arrow + 2 < text.ptr + text.len) {
+        p->field = bytes_make(arrow + 2, (size_t)(text.ptr + text.len - arrow - 2));
+        p->after.len = (size_t)(arrow - p->after.ptr);
+    }
+    return true;
+}
+
+static uint8_t *put(uint8_t *at, struct bytes b)
+{
+    memcpy(at, b.ptr, b.len);
+    return at + b.len;
+}
+
+#define SHORT_KEY_BYTES 256
+
+static struct record *find_named(struct call *call, const struct pattern *p, struct bytes element)
+{
+    uint8_t room[SHORT_KEY_BYTES], *key = room;
+    size_t len = p->before.len + element.len + p->after.len;
+    if (len > sizeof room) key = mem_alloc(len);
+    put(put(put(key, p->before), element), p->after);
+    struct record *r = call_find(call, call->db, bytes_make(key, len), LOOKUP_READ);
+    if (!r) call_event(call, NOTIFY_KEY_MISS, "keymiss", call->db, bytes_make(key, len));
+    if (key != room) mem_free(key);
+    return r;
+}
+
+bool sort_look_up(struct call *call, struct bytes text, struct bytes element, char scratch[I64_TEXT_MAX],
+                  struct bytes *out)
+{
+    struct pattern p;
+    *out = element;
+    if (bytes_equal_text(text, "#")) return true;
+    if (!split_pattern(text, &p)) return false;
+    const struct record *r = find_named(call, &p, element);
+    if (!r || record_type(r) != (p.field.len ? TYPE_HASH : TYPE_STRING)) return false;
+    if (!p.field.len) {
+        *out = record_string(r, scratch);
+        return true;
+    }
+    struct hash h = {record_encoding(r), record_object(r)};
+    struct packed_value value;
+    if (!hash_get(&h, p.field, &value)) return false;
+    *out = packed_text(&value, scratch);
+    return true;
+}

@@ -1,0 +1,41 @@
+#!/usr/bin/python3
+"""Runs the tests of this folder, those whose name contains TEST if that is set, and says how many passed.
+
+With TALLY=FILE the sums are added to that file, as tools/test.sh does.
+"""
+
+import os
+import sys
+import unittest
+
+
+class Verdicts(unittest.TextTestResult):
+    """Counts tests and failures of a whole class's preparation alike."""
+
+    passed = 0
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self.passed += 1
+
+
+def main():
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path.insert(0, here)
+    loader = unittest.TestLoader()
+    if os.environ.get("TEST"):
+        loader.testNamePatterns = [f"*{os.environ['TEST']}*"]
+    runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Verdicts)
+    result = runner.run(loader.discover(here))
+    failed = len(result.failures) + len(result.errors)
+    if os.environ.get("TALLY"):
+        with open(os.environ["TALLY"], "a", encoding="ascii") as tally:
+            tally.write(f"{result.passed} {failed}\n")
+    for reason in sorted({reason for _, reason in result.skipped}):
+        print(f"skipped: {reason}")
+    print(f"kubernetes: {result.passed} tests passed, {failed} failed, {len(result.skipped)} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
