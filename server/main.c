@@ -35,6 +35,7 @@
 #include "server/data/list.h"
 #include "server/data/set.h"
 #include "server/data/settings.h"
+#include "server/data/zset.h"
 #include "server/data/stream.h"
 
 #include <errno.h>
@@ -44,13 +45,18 @@
 #include <unistd.h>
 
 static const struct command *const families[] = {
-    strings_commands,      lists_commands,        lists_blocking_commands, hashes_commands,
-    sets_commands,         set_algebra_commands,  bitmaps_commands,        hyperloglogs_commands,
-    streams_commands,      streams_read_commands, streams_groups_commands, streams_claim_commands,
-    streams_info_commands, keys_commands,         dump_commands,           sort_commands,
-    expire_commands,       scan_commands,         connection_commands,     client_commands,
-    pubsub_commands,       config_commands,       info_commands,           transaction_commands,
-    server_commands,       debug_commands,        command_commands,        replication_commands,
+    strings_commands,        lists_commands,         lists_blocking_commands,
+    hashes_commands,         sets_commands,          set_algebra_commands,
+    sorted_sets_commands,    zset_range_commands,    zset_algebra_commands,
+    zset_pop_commands,       geo_commands,           bitmaps_commands,
+    hyperloglogs_commands,   streams_commands,       streams_read_commands,
+    streams_groups_commands, streams_claim_commands, streams_info_commands,
+    keys_commands,           dump_commands,          migrate_commands,
+    sort_commands,           expire_commands,        scan_commands,
+    connection_commands,     client_commands,        pubsub_commands,
+    config_commands,         info_commands,          transaction_commands,
+    server_commands,         debug_commands,         command_commands,
+    replication_commands,
 };
 
 static struct command_table *all_commands(void)
@@ -64,6 +70,7 @@ static void register_types(void)
 {
     list_register();
     set_register();
+    zset_register();
     hash_register();
     stream_register();
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that the named groups need and that are not there yet. Quick when nothing is missing.
-# usage: tools/deps.sh build|test|lint|image|kubernetes ...
+# usage: tools/deps.sh build|test|lint|image|schemas|pods ...
 set -eu
 
 build="gcc libc6-dev make liburing-dev liblz4-dev liblzf-dev libjemalloc-dev libxxhash-dev libmd-dev"
@@ -9,9 +9,10 @@ test="libcriterion-dev libhiredis-dev
       libatomic1 libjemalloc2 liblzf1 libssl3 libstdc++6 libsystemd0"
 lint="clang-format cppcheck"
 image="mmdebstrap buildah"
-kubernetes="podman runc iproute2 python3 python3-yaml"
-# Node.js from elsewhere does as well, and Debian's npm would pull Debian's Node.js in.
-command -v npm >/dev/null || kubernetes="$kubernetes nodejs npm"
+schemas="python3 python3-yaml"
+# Node.js from elsewhere does as well; Debian's npm would want Debian's Node.js.
+command -v npm >/dev/null || schemas="$schemas nodejs npm"
+pods="podman runc iproute2 python3 python3-yaml"
 
 wanted=
 for group in "$@"; do
@@ -20,7 +21,8 @@ for group in "$@"; do
     test) wanted="$wanted $test" ;;
     lint) wanted="$wanted $lint" ;;
     image) wanted="$wanted $image" ;;
-    kubernetes) wanted="$wanted $kubernetes" ;;
+    schemas) wanted="$wanted $schemas" ;;
+    pods) wanted="$wanted $pods" ;;
     *) echo "tools/deps.sh: unknown group '$group'" >&2; exit 2 ;;
     esac
 done

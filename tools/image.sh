@@ -21,7 +21,7 @@ trap 'buildah "${store[@]}" umount --all >/dev/null 2>&1 || true' EXIT
 
 if [ ! -e "$work/$suite.tar" ]; then
     echo "Making a Debian root of $suite"
-    mmdebstrap --quiet --variant=minbase --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+    mmdebstrap --quiet --format=tar --variant=minbase --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$work/$suite.tar.part"
     mv "$work/$suite.tar.part" "$work/$suite.tar"
 fi

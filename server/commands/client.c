@@ -305,7 +305,7 @@ static const struct command client_subcommands[] = {
 };
 
 const struct command client_commands[] = {
-    {"client", call_unknown_subcommand, -2, CMD_SENTINEL, CAT_CONNECTION, .subcommands = client_subcommands,
+    {"client", call_unknown_subcommand, -2, CMD_SENTINEL, 0, .subcommands = client_subcommands,
      .summary = "Looks at and steers connections.", .since = "2.4.0", .group = "connection",
      .complexity = "depends on the subcommand"},
     {.name = NULL},

@@ -292,9 +292,21 @@ static const struct command debug_subcommands[] = {
     {.name = NULL},
 };
 
+/* To clients DEBUG is one command, as in Redis: its subcommands are not in the table. */
+static void debug_command(struct call *call)
+{
+    for (const struct command *sub = debug_subcommands; sub->name; sub++) {
+        if (!call_arg_is(call, 1, sub->name)) continue;
+        bool fits = sub->arity >= 0 ? (int)call->argc == sub->arity : (int)call->argc >= -sub->arity;
+        if (!fits) break;
+        sub->run(call);
+        return;
+    }
+    call_unknown_subcommand(call);
+}
+
 const struct command debug_commands[] = {
-    {"debug", call_unknown_subcommand, -2, FLAGS, 0, .subcommands = debug_subcommands,
-     .summary = "Tests and looks inside.", .since = "1.0.0", .group = "server",
+    {"debug", debug_command, -2, FLAGS, 0, .summary = "Tests and looks inside.", .since = "1.0.0", .group = "server",
      .complexity = "depends on the subcommand"},
     {.name = NULL},
 };

@@ -160,7 +160,7 @@ static const struct command pubsub_subcommands[] = {
 };
 
 #define SUBSCRIBING (CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
-#define PUBLISHING  (CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_MAY_REPLICATE)
+#define PUBLISHING  (CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST)
 #define SHARD_CHANNELS                                                                                                 \
     {                                                                                                                  \
         {                                                                                                              \

@@ -100,12 +100,42 @@ static void add_moving(void *arg, struct packed_value value)
     add(arg, value);
 }
 
+/* What there is to gather of `total` elements: where the order stays, no more than LIMIT leaves. */
+struct span {
+    size_t first, count;
+};
+
+static struct span span_wanted(struct sorting *s, size_t total)
+{
+    struct sort_options *o = &s->options;
+    if (!o->keeps_order) return (struct span){0, total};
+    size_t first = o->skip < 0 ? 0 : (uint64_t)o->skip;
+    if (first > total) first = total;
+    size_t count = o->count < 0 || (uint64_t)o->count > total - first ? total - first : (uint64_t)o->count;
+    o->skip = 0;
+    o->count = -1;
+    return (struct span){first, count};
+}
+
+static bool is_reversed(const struct sorting *s)
+{
+    return s->options.keeps_order && s->options.descending;
+}
+
 static void gather_list(struct sorting *s, const struct record *r)
 {
     struct list_value l = {record_encoding(r), record_object(r)};
-    size_t count = list_length(&l);
-    make_room(s, count);
-    list_walk(&l, 0, count, l.encoding == ENCODING_LISTPACK ? add_still : add_moving, s);
+    size_t total = list_length(&l);
+    struct span span = span_wanted(s, total);
+    if (is_reversed(s)) span.first = total - span.first - span.count;
+    make_room(s, span.count);
+    list_walk(&l, span.first, span.count, l.encoding == ENCODING_LISTPACK ? add_still : add_moving, s);
+    if (!is_reversed(s)) return;
+    for (size_t i = 0, k = s->count; i + 1 < k--; i++) {
+        struct element swapped = s->elements[i];
+        s->elements[i] = s->elements[k];
+        s->elements[k] = swapped;
+    }
 }
 
 static void gather_set(struct sorting *s, const struct record *r)
@@ -123,11 +153,11 @@ static void gather_zset(struct sorting *s, const struct record *r)
     struct zset zset = {record_encoding(r), record_object(r)};
     struct zset_walk w;
     struct zset_entry entry;
-    size_t count = zset_count(&zset);
-    bool reverse = s->options.keeps_order && s->options.descending;
-    make_room(s, count);
-    zset_walk_start(&w, &zset, reverse ? count - 1 : 0, reverse);
-    while (zset_walk_next(&w, &entry)) add(s, entry.member);
+    size_t total = zset_count(&zset);
+    struct span span = span_wanted(s, total);
+    make_room(s, span.count);
+    zset_walk_start(&w, &zset, is_reversed(s) ? total - 1 - span.first : span.first, is_reversed(s));
+    while (s->count < span.count && zset_walk_next(&w, &entry)) add(s, entry.member);
 }
 
 static void gather(struct sorting *s, const struct record *r)

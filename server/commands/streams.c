@@ -211,7 +211,11 @@ static bool may_follow(struct call *call, const struct add_arguments *a, struct 
         return false;
     }
     if (choose_id(call, a, last, id)) return true;
-    reply_error(call->reply, "ERR The ID specified in XADD is equal or smaller than the target stream top item");
+    /* Redis's words where the numbers of one millisecond are used up */
+    if (a->wanted == ID_AUTOMATIC_SEQ && id->ms == last.ms)
+        reply_error(call->reply, "ERR Elements are too large to be stored");
+    else
+        reply_error(call->reply, "ERR The ID specified in XADD is equal or smaller than the target stream top item");
     return false;
 }
 
@@ -327,13 +331,12 @@ static bool read_setid_arguments(struct call *call, struct setid_arguments *a)
 
 static const char *setid_refusal(const struct stream *s, const struct setid_arguments *a)
 {
-    if (stream_id_compare(a->id, s->max_deleted_id) < 0)
-        return "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id";
-    if (!s->length) return NULL;
-    if (stream_id_compare(a->id, stream_edge_id(s, true)) < 0)
+    if (s->length && stream_id_compare(a->id, stream_edge_id(s, true)) < 0)
         return "ERR The ID specified in XSETID is smaller than the target stream top item";
     if (a->entries_added >= 0 && s->length > (uint64_t)a->entries_added)
         return "ERR The entries_added specified in XSETID is smaller than the target stream length";
+    if (stream_id_compare(a->id, s->max_deleted_id) < 0)
+        return "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id";
     return NULL;
 }
 

@@ -10,13 +10,24 @@ static bool open_stream(struct call *call, struct stream **s)
     return *s != NULL;
 }
 
-/* A number that may be unknown: -1. */
-static void reply_known(struct reply *r, int64_t number)
+static void reply_known(struct reply *r, bool known, int64_t number)
 {
-    if (number < 0)
-        reply_null(r);
-    else
+    if (known)
         reply_integer(r, number);
+    else
+        reply_null(r);
+}
+
+static void reply_progress(struct reply *r, const struct stream *s, const struct stream_group *g)
+{
+    int64_t lag;
+    bool known = stream_group_lag(s, g, &lag);
+    reply_bulk_text(r, "last-delivered-id");
+    reply_stream_id(r, g->last_id);
+    reply_bulk_text(r, "entries-read");
+    reply_known(r, g->entries_read != STREAM_ENTRIES_READ_UNKNOWN, g->entries_read);
+    reply_bulk_text(r, "lag");
+    reply_known(r, known, lag);
 }
 
 /* --- groups, consumers --- */
@@ -38,12 +49,7 @@ static void xinfo_groups_command(struct call *call)
         reply_integer(r, (int64_t)g->consumers.count);
         reply_bulk_text(r, "pending");
         reply_integer(r, (int64_t)g->pending.count);
-        reply_bulk_text(r, "last-delivered-id");
-        reply_stream_id(r, g->last_id);
-        reply_bulk_text(r, "entries-read");
-        reply_known(r, g->entries_read);
-        reply_bulk_text(r, "lag");
-        reply_known(r, stream_group_lag(s, g));
+        reply_progress(r, s, g);
     }
     radix_cursor_close(&c);
 }
@@ -176,12 +182,7 @@ static void reply_groups_full(struct reply *r, const struct stream *s, uint64_t 
         reply_map(r, 7);
         reply_bulk_text(r, "name");
         reply_bulk(r, c.key);
-        reply_bulk_text(r, "last-delivered-id");
-        reply_stream_id(r, g->last_id);
-        reply_bulk_text(r, "entries-read");
-        reply_known(r, g->entries_read);
-        reply_bulk_text(r, "lag");
-        reply_known(r, stream_group_lag(s, g));
+        reply_progress(r, s, g);
         reply_bulk_text(r, "pel-count");
         reply_integer(r, (int64_t)g->pending.count);
         reply_bulk_text(r, "pending");

@@ -243,12 +243,10 @@ static void reply_source(struct call *call, const struct group_read *r)
 {
     const struct source *source = r->source;
     struct stream_id start = source->after;
-    bool any = stream_id_increment(&start);
+    stream_id_increment(&start); /* behind the greatest id, as in Redis, stands the whole stream again */
     if (call->reply->protocol == 2) reply_array(call->reply, 2);
     reply_bulk(call->reply, call->argv[r->key_arg]);
-    if (!any)
-        reply_array(call->reply, 0);
-    else if (!source->group)
+    if (!source->group)
         reply_stream_range(call->reply, source->stream, start, STREAM_ID_MOST, (uint64_t)r->arguments->count, false);
     else if (source->from == READ_AFTER_ID)
         reply_history(r, start);

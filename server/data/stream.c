@@ -281,9 +281,15 @@ struct stream_id stream_edge_id(const struct stream *s, bool last)
     return id;
 }
 
+/* Nothing was ever deleted from between the entries that are there. */
+static bool only_trimmed(const struct stream *s)
+{
+    return stream_id_is_zero(s->max_deleted_id) || stream_id_compare(s->max_deleted_id, s->first_id) < 0;
+}
+
 bool stream_has_tombstones(const struct stream *s, struct stream_id from)
 {
-    if (!s->length || stream_id_is_zero(s->max_deleted_id)) return false;
+    if (!s->length || only_trimmed(s)) return false;
     return stream_id_compare(from, s->max_deleted_id) <= 0;
 }
 
@@ -294,9 +300,8 @@ int64_t stream_count_up_to(const struct stream *s, struct stream_id id)
     int to_last = stream_id_compare(id, s->last_id);
     if (to_last == 0 || (!length && to_last < 0)) return added;
     if (to_last > 0) return -1;
-    bool only_trimmed = stream_id_is_zero(s->max_deleted_id) || stream_id_compare(s->max_deleted_id, s->first_id) < 0;
     int to_first = stream_id_compare(id, s->first_id);
-    if (!only_trimmed || to_first > 0) return -1;
+    if (!only_trimmed(s) || to_first > 0) return -1;
     return added - length + (to_first == 0);
 }
 
@@ -350,7 +355,7 @@ static bool needs_trim(const struct stream *s, const struct stream_trim *trim, s
     return trim->by == STREAM_TRIM_MAXLEN ? s->length > trim->max_len : stream_id_compare(id, trim->min_id) < 0;
 }
 
-/* Removes from the first node's beginning, entry by entry. */
+/* Removes from the first node's beginning, entry by entry. A node that this empties stays until the next trim. */
 static uint64_t trim_within_node(struct stream *s, const struct stream_trim *trim)
 {
     struct stream_cursor c;
@@ -366,11 +371,9 @@ static uint64_t trim_within_node(struct stream *s, const struct stream_trim *tri
     stream_cursor_close(&c);
     if (!removed) return 0;
     struct node_counts n = counts_of(lp);
-    if ((uint64_t)n.alive == removed)
-        remove_node(s, node_id);
-    else
-        replace_node(s, node_id, lp,
-                     set_counts(lp, (struct node_counts){n.alive - (int64_t)removed, n.deleted + (int64_t)removed}));
+    n.alive -= (int64_t)removed;
+    n.deleted += (int64_t)removed;
+    replace_node(s, node_id, lp, set_counts(lp, n));
     return removed;
 }
 

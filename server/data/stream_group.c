@@ -49,13 +49,15 @@ void stream_groups_free(struct stream *s)
 
 /* --- how far a group has read --- */
 
-int64_t stream_group_lag(const struct stream *s, const struct stream_group *g)
+bool stream_group_lag(const struct stream *s, const struct stream_group *g, int64_t *out)
 {
-    if (!s->entries_added) return 0;
     int64_t read = g->entries_read;
+    *out = 0;
+    if (!s->entries_added) return true;
     if (read == STREAM_ENTRIES_READ_UNKNOWN || stream_has_tombstones(s, g->last_id))
         read = stream_count_up_to(s, g->last_id);
-    return read < 0 ? -1 : (int64_t)s->entries_added - read;
+    *out = (int64_t)s->entries_added - read;
+    return read >= 0;
 }
 
 void stream_group_advance(const struct stream *s, struct stream_group *g, struct stream_id id)

@@ -27,19 +27,15 @@ static inline bool stream_id_is_zero(struct stream_id id)
     return !id.ms && !id.seq;
 }
 
-/* To the next or the previous id; false: there is none, and it stays. */
+/* To the next or the previous id; false: there is none, and it went around to the other end. */
 static inline bool stream_id_increment(struct stream_id *id)
 {
-    if (id->seq == UINT64_MAX && id->ms == UINT64_MAX) return false;
-    if (++id->seq == 0) id->ms++;
-    return true;
+    return ++id->seq != 0 || ++id->ms != 0;
 }
 
 static inline bool stream_id_decrement(struct stream_id *id)
 {
-    if (!id->seq && !id->ms) return false;
-    if (id->seq-- == 0) id->ms--;
-    return true;
+    return id->seq-- != 0 || id->ms-- != 0;
 }
 
 /* As trees and files hold it: big-endian, so that byte order is its order. */

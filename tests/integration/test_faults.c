@@ -64,7 +64,11 @@ Test(faults, link_killed_mid_stream)
     }
     expect_same_data(p.replica, p.master);
     expect_same_data(debian, p.master);
-    expect_syncs(p.master, p.counts, 0, 2);
+    /* One that asks before the server has noticed the link's end is granted its resync by the dead link, and asks
+     * again. */
+    struct sync_counts now = sync_counts(p.master);
+    long long full = now.full - p.counts.full, partial = now.partial - p.counts.partial;
+    cr_assert(full == 0 && partial >= 2 && partial <= 4, "%lld full and %lld partial resyncs", full, partial);
 }
 
 Test(faults, link_ends_with_its_server)
