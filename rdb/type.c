@@ -32,12 +32,8 @@ static const struct rdb_type_loader *const loaders[RDB_TYPES] = {
 };
 
 static const struct rdb_type_saver *const savers[VALUE_TYPES] = {
-    [TYPE_STRING] = &rdb_string_saver,
-    [TYPE_LIST] = &rdb_list_saver,
-    [TYPE_SET] = &rdb_set_saver,
-    [TYPE_ZSET] = &rdb_zset_saver,
-    [TYPE_HASH] = &rdb_hash_saver,
-    [TYPE_STREAM] = &rdb_stream_saver,
+    [TYPE_STRING] = &rdb_string_saver, [TYPE_LIST] = &rdb_list_saver, [TYPE_SET] = &rdb_set_saver,
+    [TYPE_ZSET] = &rdb_zset_saver,     [TYPE_HASH] = &rdb_hash_saver, [TYPE_STREAM] = &rdb_stream_saver,
 };
 
 static const char *const names[RDB_TYPES] = {

@@ -217,32 +217,14 @@ static int read_replies(struct migration *m, struct target *t, char error[256])
     return result;
 }
 
-static void exchange(struct migration *m, struct outq *out, int fd)
-{
-    struct reply *reply = m->call->reply;
-    struct target t = {.fd = fd, .timeout_ms = m->timeout_ms};
-    char error[256] = "";
-    if (send_all(&t, out) != 0)
-        reply_error(reply, "IOERR error or timeout writing to target instance");
-    else if (read_replies(m, &t, error) != 0)
-        reply_error(reply, "IOERR error or timeout reading from target instance");
-    else if (error[0])
-        reply_errorf(reply, "ERR Target instance replied with error: %s", error);
-    else
-        reply_ok(reply);
-}
+enum exchanged { EXCHANGED, NOT_SENT, NOT_ANSWERED };
 
-static void migrate_found(struct migration *m, struct outq *out)
+static enum exchanged exchange(struct migration *m, const struct bytes *request, int fd, char error[256],
+                               uint32_t *answered)
 {
-    struct call *call = m->call;
-    int64_t port = 0;
-    parse_i64(call->argv[PORT_ARG], &port);
-    char *host = bytes_to_text(call->argv[HOST_ARG]);
-    int fd = blocking_socket_connect(host, (int)port);
-    mem_free(host);
-    if (fd < 0) return reply_error(call->reply, "IOERR error or timeout connecting to the client");
-    exchange(m, out, fd);
-    close(fd);
+    struct target t = {.fd = fd, .timeout_ms = m->timeout_ms};
+    if (blocking_socket_write(fd, request->ptr, request->len, m->timeout_ms) != 0) return NOT_SENT;
+    return read_replies(m, &t, error, answered) == 0 ? EXCHANGED : NOT_ANSWERED;
 }
 
 static void migrate_command(struct call *call)

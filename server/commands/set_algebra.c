@@ -106,7 +106,7 @@ static bool stream_to_set(const struct operands *o, next_member *next, struct se
 /* Stores a walk's members or answers with them. argv[1] is the key to store them under. */
 static void stream(struct call *call, const struct operands *o, next_member *next, const char *store_event)
 {
-    struct set result;
+    struct set result = {0};
     if (!store_event) return stream_to_reply(call, o, next);
     bool any = stream_to_set(o, next, &result);
     size_t count = any ? set_count(&result) : 0;
@@ -186,7 +186,7 @@ static void sintercard_command(struct call *call)
 /* All the members of these sets, of which there is one at least. */
 static struct set unite_sets(const struct set *sets, uint32_t count)
 {
-    struct set result;
+    struct set result = {0};
     bool any = false;
     for (uint32_t i = 0; i < count; i++) {
         struct set_walk w;

@@ -6,6 +6,7 @@
 #include "server/commands/set_key.h"
 #include "server/commands/tables.h"
 #include "server/core/core.h"
+#include "server/core/settings.h"
 
 /* The set at argv[1] for reading, NULL record for an absent one. False: answered. */
 static bool find_set(struct call *call, struct record **r, struct set *s)
@@ -241,12 +242,13 @@ static void pop_some(struct set_key *k, size_t count)
 static void pop_all(struct set_key *k)
 {
     struct call *call = k->call;
-    struct bytes argv[2] = {BYTES("DEL"), k->key};
+    bool lazy = call->core->settings->keyspace.lazyfree_lazy_server_del;
+    struct bytes argv[2] = {lazy ? BYTES("UNLINK") : BYTES("DEL"), k->key};
     reply_members(call->reply, &k->set);
     call_rewrite(call, call->db, 2, argv);
     call_key_modified(call, call->db, k->key);
     call_event(call, NOTIFY_SET, "spop", call->db, k->key);
-    database_delete(call->db, k->key, k->hash, false);
+    database_delete(call->db, k->key, k->hash, true);
     call_event(call, NOTIFY_GENERIC, "del", call->db, k->key);
 }
 

@@ -23,7 +23,7 @@ bool zset_key_open(struct zset_key *k, struct call *call, uint32_t arg)
 
 static void delete_key(struct call *call, struct bytes key, uint64_t hash)
 {
-    database_delete(call->db, key, hash, false);
+    database_delete(call->db, key, hash, true);
     call_event(call, NOTIFY_GENERIC, "del", call->db, key);
 }
 

@@ -95,7 +95,7 @@ static double middle(uint32_t number, double most)
 /* A score need not have been made here: what is no geohash gives some point. */
 struct geo_point geo_decode(double score)
 {
-    bool whole = score > -0x1p63 && score < 0x1p63;
+    bool whole = score > (double)INT64_MIN && score < -(double)INT64_MIN;
     uint64_t bits = whole ? (uint64_t)(int64_t)score : 0;
     return (struct geo_point){middle(gather(bits >> 1), GEO_LONGITUDE_MAX), middle(gather(bits), GEO_LATITUDE_MAX)};
 }
