@@ -39,7 +39,7 @@ struct rdb_payload rdb_dump(const struct record *r, bool compress)
     uint8_t type_byte = saver->type_byte(r);
     unsigned version = version_of(type_byte);
 
-    rdb_encoder_init(&out, compress, true, append, &payload);
+    rdb_encoder_init_small(&out, compress, true, append, &payload);
     rdb_put_u8(&out, type_byte);
     saver->save(&out, r);
     rdb_put_u8(&out, (uint8_t)version);

@@ -14,8 +14,10 @@
 /* Large enough that a sink's system call costs nothing per key, small enough to be still in the cache when the checksum
  * and the kernel's copy pass over it. */
 #define BUFFER_BYTES ((size_t)256 * 1024)
-/* Strings from here on go to the sink from where they lie. */
-#define DIRECT_BYTES ((size_t)64 * 1024)
+/* One value by itself is mostly small. */
+#define SMALL_BUFFER_BYTES ((size_t)4 * 1024)
+/* Strings as long as this part of the buffer go to the sink from where they lie. */
+#define DIRECT_SHARE 4
 /* Room that any piece of fixed size fits in. */
 #define PIECE_BYTES 32
 /* Shorter strings are not worth packing; four bytes must be gained. As in Redis. */
@@ -24,17 +26,28 @@
 /* No text of a 32-bit number is longer. */
 #define INT32_TEXT_BYTES 11
 
-void rdb_encoder_init(struct rdb_encoder *out, bool compress, bool checksum, rdb_sink sink, void *sink_context)
+static void init(struct rdb_encoder *out, size_t buffer_bytes, bool compress, bool checksum, rdb_sink sink,
+                 void *sink_context)
 {
     *out = (struct rdb_encoder){
-        .buffer = mem_alloc(BUFFER_BYTES),
+        .buffer = mem_alloc(buffer_bytes),
         .sink = sink,
         .sink_context = sink_context,
         .compress = compress,
         .checksum = checksum,
     };
     out->at = out->buffer;
-    out->end = out->buffer + BUFFER_BYTES;
+    out->end = out->buffer + buffer_bytes;
+}
+
+void rdb_encoder_init(struct rdb_encoder *out, bool compress, bool checksum, rdb_sink sink, void *sink_context)
+{
+    init(out, BUFFER_BYTES, compress, checksum, sink, sink_context);
+}
+
+void rdb_encoder_init_small(struct rdb_encoder *out, bool compress, bool checksum, rdb_sink sink, void *sink_context)
+{
+    init(out, SMALL_BUFFER_BYTES, compress, checksum, sink, sink_context);
 }
 
 void rdb_encoder_free(struct rdb_encoder *out)
@@ -61,7 +74,7 @@ void rdb_flush(struct rdb_encoder *out)
     out->at = out->buffer;
 }
 
-/* Room for n <= BUFFER_BYTES more bytes. */
+/* Room for n more bytes, which are no more than the buffer. */
 static inline uint8_t *reserve(struct rdb_encoder *out, size_t n)
 {
     if (unlikely((size_t)(out->end - out->at) < n)) rdb_flush(out);
@@ -70,7 +83,7 @@ static inline uint8_t *reserve(struct rdb_encoder *out, size_t n)
 
 void rdb_put_raw(struct rdb_encoder *out, const void *data, size_t len)
 {
-    if (unlikely(len >= DIRECT_BYTES)) {
+    if (unlikely(len >= (size_t)(out->end - out->buffer) / DIRECT_SHARE)) {
         rdb_flush(out);
         give(out, data, len);
         return;

@@ -21,6 +21,8 @@ struct rdb_encoder {
 };
 
 void rdb_encoder_init(struct rdb_encoder *out, bool compress, bool checksum, rdb_sink sink, void *sink_context);
+/* For one value instead of a file: with a small buffer. */
+void rdb_encoder_init_small(struct rdb_encoder *out, bool compress, bool checksum, rdb_sink sink, void *sink_context);
 void rdb_encoder_free(struct rdb_encoder *out); /* does not flush */
 void rdb_flush(struct rdb_encoder *out);
 

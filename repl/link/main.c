@@ -10,6 +10,7 @@
 #include "server/base/log.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,13 +169,19 @@ static struct loop *make_loop(const char *engine)
     return loop;
 }
 
+static bool has_one_processor(void)
+{
+    cpu_set_t mine;
+    return sched_getaffinity(0, sizeof(mine), &mine) == 0 && CPU_COUNT(&mine) == 1;
+}
+
 int link_main(int argc, char **argv)
 {
     if (argc < 6) return 1;
     tie_to_server((pid_t)atol(argv[2]));
     log_open(argv[5], (enum log_level)atoi(argv[4]));
     log_set_role('L');
-    struct link link = {.loop = make_loop(argv[3])};
+    struct link link = {.loop = make_loop(argv[3]), .one_processor = has_one_processor()};
     for (int i = 0; i < BACKLOG_SPOOLS_MAX; i++) spool_init(&link.spools[i], &link);
     link.channel =
         channel_open(link.loop, LINK_CHANNEL_FD,

@@ -221,12 +221,15 @@ static bool snapshot_is_lost(const struct peer *p)
     return state == SPOOL_FAILED || state == SPOOL_FREE;
 }
 
-/* With eof framing the head of a growing snapshot can leave; without it the length must be known. */
+/* With eof framing the head of a growing snapshot can leave; without it the length must be known. Where there is one
+ * processor only, the child has it until it is through: what we send meanwhile would lengthen its copy-on-write window.
+ */
 static bool snapshot_may_begin(const struct peer *p, bool complete, uint64_t bytes)
 {
     const struct spool *s = &p->link->spools[p->spool];
     if (s->is_pipe) return s->pieces > 0 || s->ended;
-    return s->fd >= 0 && (complete || (p->eof_framing && bytes > 0));
+    bool growing_will_do = p->eof_framing && bytes > 0 && !p->link->one_processor;
+    return s->fd >= 0 && (complete || growing_will_do);
 }
 
 static bool step_waiting(struct peer *p)

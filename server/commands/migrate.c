@@ -5,6 +5,7 @@
  * and DEL of just these keys is what is propagated. */
 #include "rdb/dump.h"
 #include "server/base/alloc.h"
+#include "server/commands/migrate_socket.h"
 #include "server/commands/tables.h"
 #include "server/core/call.h"
 #include "server/core/core.h"
@@ -13,7 +14,6 @@
 #include "server/resp/reader.h"
 
 #include <limits.h>
-#include <unistd.h>
 
 /* --- arguments --- */
 
@@ -217,14 +217,36 @@ static int read_replies(struct migration *m, struct target *t, char error[256])
     return result;
 }
 
-enum exchanged { EXCHANGED, NOT_SENT, NOT_ANSWERED };
-
-static enum exchanged exchange(struct migration *m, const struct bytes *request, int fd, char error[256],
-                               uint32_t *answered)
+/* Returns whether the connection is good for another time. */
+static bool exchange(struct migration *m, struct outq *out, int fd)
 {
+    struct reply *reply = m->call->reply;
     struct target t = {.fd = fd, .timeout_ms = m->timeout_ms};
-    if (blocking_socket_write(fd, request->ptr, request->len, m->timeout_ms) != 0) return NOT_SENT;
-    return read_replies(m, &t, error, answered) == 0 ? EXCHANGED : NOT_ANSWERED;
+    char error[256] = "";
+    if (send_all(&t, out) != 0) {
+        reply_error(reply, "IOERR error or timeout writing to target instance");
+        return false;
+    }
+    if (read_replies(m, &t, error) != 0) {
+        reply_error(reply, "IOERR error or timeout reading from target instance");
+        return false;
+    }
+    if (error[0])
+        reply_errorf(reply, "ERR Target instance replied with error: %s", error);
+    else
+        reply_ok(reply);
+    return true;
+}
+
+static void migrate_found(struct migration *m, struct outq *out)
+{
+    struct call *call = m->call;
+    struct migrate_socket *s = migrate_socket_get(call->core, call->argv[HOST_ARG], call->argv[PORT_ARG]);
+    if (!s) return reply_error(call->reply, "IOERR error or timeout connecting to the client");
+    if (exchange(m, out, migrate_socket_fd(s)))
+        migrate_socket_keep(s);
+    else
+        migrate_socket_close(s);
 }
 
 static void migrate_command(struct call *call)

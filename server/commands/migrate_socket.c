@@ -10,6 +10,8 @@
 #include "server/net/blocking_socket.h"
 #include "server/net/loop.h"
 
+#include <errno.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define KEPT_MOST   64
@@ -64,29 +66,42 @@ static void take(struct migrate_socket *s)
 
 static struct migrate_socket *find_kept(const char *host, int64_t port)
 {
-    list_each (all_kept(), node) {
+    list_each(all_kept(), node)
+    {
         struct migrate_socket *s = list_entry(node, struct migrate_socket, node);
         if (s->port == port && strcmp(s->host, host) == 0) return s;
     }
     return NULL;
 }
 
-struct migrate_socket *migrate_socket_get(struct core *core, struct bytes host_text, struct bytes port_text, bool *kept)
+/* The other side may have closed it meanwhile; bytes that nobody asked for are no better. */
+static bool is_quiet(const struct migrate_socket *s)
+{
+    char byte;
+    return recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+/* A kept one, of the caller's from now on; NULL: none. */
+static struct migrate_socket *reuse(const char *host, int64_t port)
+{
+    struct migrate_socket *s = find_kept(host, port);
+    if (!s) return NULL;
+    take(s);
+    if (is_quiet(s)) return s;
+    migrate_socket_close(s);
+    return NULL;
+}
+
+struct migrate_socket *migrate_socket_get(struct core *core, struct bytes host_text, struct bytes port_text)
 {
     int64_t port = 0;
     parse_i64(port_text, &port);
     char *host = bytes_to_text(host_text);
-    struct migrate_socket *s = find_kept(host, port);
-    *kept = s != NULL;
-    if (s) {
-        take(s);
+    struct migrate_socket *s = reuse(host, port);
+    int fd = s ? -1 : blocking_socket_connect(host, (int)port);
+    if (s || fd < 0) {
         mem_free(host);
         return s;
-    }
-    int fd = blocking_socket_connect(host, (int)port);
-    if (fd < 0) {
-        mem_free(host);
-        return NULL;
     }
     s = mem_alloc(sizeof *s);
     *s = (struct migrate_socket){.core = core, .host = host, .port = port, .fd = fd};

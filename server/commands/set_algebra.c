@@ -57,61 +57,63 @@ static int larger_first(const void *a, const void *b)
 
 /* --- walks over the first set --- */
 
-static bool next_common(struct set_walk *w, const struct operands *o, struct packed_value *out)
+/* Members of the first set that all the others have, or none of them. */
+struct selection {
+    const struct operands *operands;
+    bool absent_in_others;
+    struct set_walk walk;
+    struct set_batch batch;
+};
+
+static void selection_start(struct selection *s, const struct operands *o, bool absent_in_others)
 {
-    while (set_walk_next(w, out)) {
-        uint32_t i = 1;
-        while (i < o->count && set_contains(&o->sets[i], out)) i++;
-        if (i == o->count) return true;
+    s->operands = o;
+    s->absent_in_others = absent_in_others;
+    set_walk_start(&s->walk, &o->sets[0]);
+}
+
+/* The next ones are in s->batch. */
+static bool selection_next(struct selection *s)
+{
+    while (set_batch_fill(&s->batch, &s->walk)) {
+        for (uint32_t i = 1; i < s->operands->count && s->batch.count > 0; i++)
+            set_batch_filter(&s->batch, &s->operands->sets[i], s->absent_in_others);
+        if (s->batch.count > 0) return true;
     }
     return false;
 }
 
-static bool next_different(struct set_walk *w, const struct operands *o, struct packed_value *out)
-{
-    while (set_walk_next(w, out)) {
-        uint32_t i = 1;
-        while (i < o->count && !set_contains(&o->sets[i], out)) i++;
-        if (i == o->count) return true;
-    }
-    return false;
-}
-
-typedef bool next_member(struct set_walk *w, const struct operands *o, struct packed_value *out);
-
-static void stream_to_reply(struct call *call, const struct operands *o, next_member *next)
+static void reply_selection(struct call *call, struct selection *s)
 {
     struct reply_deferred d;
-    struct set_walk w;
-    struct packed_value member;
     size_t count = 0;
     reply_deferred_begin(call->reply, &d);
-    for (set_walk_start(&w, &o->sets[0]); next(&w, o, &member); count++) reply_packed(call->reply, &member);
+    for (; selection_next(s); count += s->batch.count)
+        for (size_t i = 0; i < s->batch.count; i++) reply_packed(call->reply, &s->batch.members[i]);
     reply_deferred_set(call->reply, &d, count);
 }
 
-/* What a walk finds, as a set. False: nothing. */
-static bool stream_to_set(const struct operands *o, next_member *next, struct set *result)
+/* What is selected, as a set. False: nothing. */
+static bool collect_selection(struct selection *s, struct set *result)
 {
-    struct set_walk w;
-    struct packed_value member;
     bool any = false;
-    for (set_walk_start(&w, &o->sets[0]); next(&w, o, &member); any = true) {
-        if (!any) *result = set_new(&member, 1);
-        set_add_new(result, &member);
+    for (; selection_next(s); any = true) {
+        if (!any) *result = set_new(&s->batch.members[0], 1);
+        for (size_t i = 0; i < s->batch.count; i++) set_add_new(result, &s->batch.members[i]);
     }
     return any;
 }
 
-/* Stores a walk's members or answers with them. argv[1] is the key to store them under. */
-static void stream(struct call *call, const struct operands *o, next_member *next, const char *store_event)
+/* Stores the selection under argv[1] or answers with it. */
+static void stream(struct call *call, const struct operands *o, bool absent_in_others, const char *store_event)
 {
-    struct set result = {0};
-    if (!store_event) return stream_to_reply(call, o, next);
-    bool any = stream_to_set(o, next, &result);
-    size_t count = any ? set_count(&result) : 0;
+    struct selection s;
+    struct set result;
+    selection_start(&s, o, absent_in_others);
+    if (!store_event) return reply_selection(call, &s);
+    bool any = collect_selection(&s, &result);
+    reply_integer(call->reply, any ? (int64_t)set_count(&result) : 0);
     set_key_replace(call, 1, any ? &result : NULL, store_event);
-    reply_integer(call->reply, (int64_t)count);
 }
 
 static void nothing(struct call *call, const char *store_event)
@@ -131,7 +133,7 @@ static void intersect(struct call *call, uint32_t first, const char *store_event
         nothing(call, store_event);
     } else {
         qsort(o.sets, o.count, sizeof *o.sets, smaller_first);
-        stream(call, &o, next_common, store_event);
+        stream(call, &o, false, store_event);
     }
     operands_free(&o);
 }
@@ -167,18 +169,17 @@ static uint32_t read_card_arguments(struct call *call, uint64_t *limit)
 static void sintercard_command(struct call *call)
 {
     struct operands o;
-    struct set_walk w;
-    struct packed_value member;
+    struct selection s;
     uint64_t limit, count = 0;
     uint32_t keys = read_card_arguments(call, &limit);
     if (!keys || !operands_read(&o, call, 2, keys)) return;
     if (!o.missing) {
         qsort(o.sets, o.count, sizeof *o.sets, smaller_first);
-        set_walk_start(&w, &o.sets[0]);
-        while ((!limit || count < limit) && next_common(&w, &o, &member)) count++;
+        selection_start(&s, &o, false);
+        while ((!limit || count < limit) && selection_next(&s)) count += s.batch.count;
     }
     operands_free(&o);
-    reply_integer(call->reply, (int64_t)count);
+    reply_integer(call->reply, (int64_t)(limit && count > limit ? limit : count));
 }
 
 /* --- union --- */
@@ -259,11 +260,11 @@ static void subtract(struct call *call, uint32_t first, const char *store_event)
     } else if (better_united(&o)) {
         o.sets[1] = unite_sets(o.sets + 1, o.count - 1);
         o.count = 2;
-        stream(call, &o, next_different, store_event);
+        stream(call, &o, true, store_event);
         set_free(&o.sets[1]);
     } else {
         qsort(o.sets + 1, o.count - 1, sizeof *o.sets, larger_first); /* the likeliest to know a member first */
-        stream(call, &o, next_different, store_event);
+        stream(call, &o, true, store_event);
     }
     operands_free(&o);
 }

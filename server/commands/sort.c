@@ -1,7 +1,8 @@
 /* SORT and SORT_RO: the elements of a list, set or sorted set, ordered by themselves or by what other keys say of them.
  *
- * The elements are gathered first, as slices where the value keeps still and copies where it does not; then each gets
- * its weight; then numbers alone are moved about while sorting: an entry is a weight and the element's place. */
+ * The elements are gathered first, as slices where the value keeps still and copies where it does not. Then each gets a
+ * key, a number that orders nearly all pairs: its score, or the first bytes of its text. Entries of key and place are
+ * merged by keys alone, without a branch or a call; whatever has equal keys is ordered by comparing in full. */
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/commands/sort_options.h"
@@ -11,6 +12,7 @@
 #include "server/data/set.h"
 #include "server/data/zset.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -21,7 +23,7 @@ struct element {
 };
 
 struct entry {
-    double score;
+    uint64_t key;
     size_t place; /* in elements, which are in the value's own order */
 };
 
@@ -186,21 +188,47 @@ static bool parse_score(struct bytes text, double *out)
     return good;
 }
 
+/* Numbers in the same order; -0 equals 0. */
+static uint64_t key_of_score(double score)
+{
+    uint64_t bits;
+    score += 0.0;
+    memcpy(&bits, &score, sizeof bits);
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+}
+
+static uint64_t key_of_text(struct bytes text)
+{
+    uint64_t first = 0;
+    memcpy(&first, text.ptr, text.len < sizeof first ? text.len : sizeof first);
+    return be64toh(first);
+}
+
+static bool score_key(struct bytes text, uint64_t *key)
+{
+    double score;
+    bool good = parse_score(text, &score);
+    if (good) *key = key_of_score(score);
+    return good;
+}
+
 static bool weigh(struct sorting *s, size_t place)
 {
+    const struct sort_options *o = &s->options;
     struct element *e = &s->elements[place];
     struct entry *entry = &s->entries[place];
     char element_scratch[I64_TEXT_MAX], scratch[I64_TEXT_MAX];
-    *entry = (struct entry){.place = place};
-    if (s->options.keeps_order || (s->options.alphabetic && !s->options.by.ptr)) return true;
-    if (!s->options.by.ptr && !e->value.ptr) {
-        entry->score = (double)e->value.integer;
+    *entry = (struct entry){.key = o->alphabetic ? 0 : key_of_score(0), .place = place};
+    if (o->keeps_order) return true;
+    if (!o->by.ptr && !o->alphabetic && !e->value.ptr) {
+        entry->key = key_of_score((double)e->value.integer);
         return true;
     }
     struct bytes text = packed_text(&e->value, element_scratch);
-    if (s->options.by.ptr && !sort_look_up(s->call, s->options.by, text, scratch, &text)) return true;
-    if (!s->options.alphabetic) return parse_score(text, &entry->score);
-    e->weight = keep(s, text);
+    if (o->by.ptr && !sort_look_up(s->call, o->by, text, scratch, &text)) return true;
+    if (!o->alphabetic) return score_key(text, &entry->key);
+    entry->key = key_of_text(text);
+    if (o->by.ptr) e->weight = keep(s, text);
     return true;
 }
 
@@ -227,20 +255,57 @@ static int compare_weights(const struct element *a, const struct element *b)
     return bytes_compare(a->weight, b->weight);
 }
 
+/* Of entries with equal keys. */
 static int compare_entries(const void *left, const void *right, void *arg)
 {
     const struct entry *a = left, *b = right;
     const struct sorting *s = arg;
     const struct element *x = &s->elements[a->place], *y = &s->elements[b->place];
-    int order;
-    if (!s->options.alphabetic)
-        order = a->score < b->score ? -1 : a->score > b->score ? 1 : compare_elements(x, y);
-    else if (s->options.by.ptr)
-        order = compare_weights(x, y);
-    else
-        order = compare_elements(x, y);
+    bool by_weight = s->options.alphabetic && s->options.by.ptr;
+    int order = by_weight ? compare_weights(x, y) : compare_elements(x, y);
     if (order == 0) return a->place < b->place ? -1 : a->place > b->place;
     return s->options.descending ? -order : order;
+}
+
+/* Merges each two neighbouring runs of `width` entries. */
+static void merge_runs(const struct entry *from, struct entry *to, size_t count, size_t width)
+{
+    for (size_t start = 0; start < count; start += 2 * width) {
+        size_t middle = count - start < width ? count : start + width;
+        size_t end = count - middle < width ? count : middle + width;
+        const struct entry *a = from + start, *b = from + middle;
+        while (a < from + middle && b < from + end) {
+            bool second = b->key < a->key;
+            *to++ = *(second ? b : a);
+            a += !second;
+            b += second;
+        }
+        while (a < from + middle) *to++ = *a++;
+        while (b < from + end) *to++ = *b++;
+    }
+}
+
+static void sort_by_keys(struct sorting *s)
+{
+    struct entry *other = mem_alloc((s->count + 1) * sizeof *other);
+    for (size_t width = 1; width < s->count; width *= 2) {
+        merge_runs(s->entries, other, s->count, width);
+        struct entry *merged = other;
+        other = s->entries;
+        s->entries = merged;
+    }
+    mem_free(other);
+}
+
+static void sort_entries(struct sorting *s)
+{
+    if (s->options.descending)
+        for (size_t i = 0; i < s->count; i++) s->entries[i].key = ~s->entries[i].key;
+    sort_by_keys(s);
+    for (size_t first = 0, end; first < s->count; first = end) {
+        for (end = first + 1; end < s->count && s->entries[end].key == s->entries[first].key;) end++;
+        if (end - first > 1) qsort_r(s->entries + first, end - first, sizeof *s->entries, compare_entries, s);
+    }
 }
 
 static void limit(struct sorting *s)
@@ -328,7 +393,7 @@ static void sort_record(struct sorting *s, const struct record *r)
     settle_order(s, r);
     gather(s, r);
     if (!weigh_all(s)) return;
-    if (!s->options.keeps_order) qsort_r(s->entries, s->count, sizeof *s->entries, compare_entries, s);
+    if (!s->options.keeps_order) sort_entries(s);
     limit(s);
     if (s->options.store) return store_results(s);
     reply_array(s->call->reply, result_count(s));

@@ -331,7 +331,8 @@ static bool read_setid_arguments(struct call *call, struct setid_arguments *a)
 
 static const char *setid_refusal(const struct stream *s, const struct setid_arguments *a)
 {
-    if (s->length && stream_id_compare(a->id, stream_edge_id(s, true)) < 0)
+    if (!s->length) return NULL;
+    if (stream_id_compare(a->id, stream_edge_id(s, true)) < 0)
         return "ERR The ID specified in XSETID is smaller than the target stream top item";
     if (a->entries_added >= 0 && s->length > (uint64_t)a->entries_added)
         return "ERR The entries_added specified in XSETID is smaller than the target stream length";

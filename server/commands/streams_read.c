@@ -122,7 +122,10 @@ static bool read_position(struct call *call, const struct read_arguments *a, uin
         return false;
     }
     source->from = READ_AFTER_ID;
-    return stream_id_argument(call, arg, &source->after);
+    if (!stream_id_argument(call, arg, &source->after)) return false;
+    /* Nothing can be behind the greatest id: for a group it is another word for >. */
+    if (a->of_group && stream_id_compare(source->after, STREAM_ID_MOST) == 0) source->from = READ_UNDELIVERED;
+    return true;
 }
 
 static bool read_sources(struct call *call, struct read_arguments *a)
@@ -243,7 +246,7 @@ static void reply_source(struct call *call, const struct group_read *r)
 {
     const struct source *source = r->source;
     struct stream_id start = source->after;
-    stream_id_increment(&start); /* behind the greatest id, as in Redis, stands the whole stream again */
+    stream_id_increment(&start);
     if (call->reply->protocol == 2) reply_array(call->reply, 2);
     reply_bulk(call->reply, call->argv[r->key_arg]);
     if (!source->group)

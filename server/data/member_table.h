@@ -79,7 +79,9 @@ struct member *member_table_insert(struct member_table *t, uint64_t hash, struct
 /* Gives a member of the table another amount of payload. Its address may change; what fits of the payload stays. */
 struct member *member_table_resize(struct member_table *t, uint64_t hash, struct member *m, size_t payload_bytes);
 void member_table_remove(struct member_table *t, uint64_t hash, struct member *m); /* frees it */
-void member_table_prefetch(const struct member_table *t, uint64_t hash);
+/* Ahead of a look-up: first the bucket, then, once that has had time to arrive, the member. */
+void member_table_prefetch_bucket(const struct member_table *t, uint64_t hash);
+void member_table_prefetch_member(const struct member_table *t, uint64_t hash);
 
 /* Each member with the same probability; the table is not empty. */
 struct member *member_table_random(const struct member_table *t, struct random_state *random);

@@ -217,6 +217,63 @@ bool set_walk_next(struct set_walk *w, struct packed_value *out)
     return true;
 }
 
+/* --- batches --- */
+
+#define PREFETCH_FROM 2048 /* members; a smaller table is near enough */
+
+bool set_batch_fill(struct set_batch *b, struct set_walk *w)
+{
+    b->hashed = false;
+    for (b->count = 0; b->count < SET_BATCH && set_walk_next(w, &b->members[b->count]);) b->count++;
+    return b->count > 0;
+}
+
+/* Tables need the members' text. */
+static void batch_hash(struct set_batch *b)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        struct bytes text = packed_text(&b->members[i], b->scratch[i]);
+        b->members[i] = packed_string(text.ptr, text.len);
+        b->hashes[i] = member_hash(text);
+    }
+    b->hashed = true;
+}
+
+static void batch_keep(struct set_batch *b, size_t kept, size_t i)
+{
+    b->members[kept] = b->members[i];
+    if (b->hashed) b->hashes[kept] = b->hashes[i];
+}
+
+static void batch_filter_table(struct set_batch *b, const struct member_table *t, bool absent)
+{
+    size_t kept = 0;
+    if (!b->hashed) batch_hash(b);
+    if (t->count >= PREFETCH_FROM) {
+        for (size_t i = 0; i < b->count; i++) member_table_prefetch_bucket(t, b->hashes[i]);
+        for (size_t i = 0; i < b->count; i++) member_table_prefetch_member(t, b->hashes[i]);
+    }
+    for (size_t i = 0; i < b->count; i++) {
+        struct bytes text = bytes_make(b->members[i].ptr, b->members[i].len);
+        if ((member_table_find(t, b->hashes[i], text) == NULL) == absent) batch_keep(b, kept++, i);
+    }
+    b->count = kept;
+}
+
+void set_batch_filter(struct set_batch *b, const struct set *s, bool absent)
+{
+    if (s->encoding == ENCODING_HASHTABLE) {
+        batch_filter_table(b, s->object, absent);
+        return;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < b->count; i++)
+        if (set_contains(s, &b->members[i]) != absent) batch_keep(b, kept++, i);
+    b->count = kept;
+}
+
+/* --- at random, scanning --- */
+
 void set_random(const struct set *s, struct random_state *random, struct packed_value *out)
 {
     if (s->encoding == ENCODING_HASHTABLE)

@@ -48,6 +48,22 @@ struct set_walk {
 void set_walk_start(struct set_walk *w, const struct set *s);
 bool set_walk_next(struct set_walk *w, struct packed_value *out);
 
+/* Some members taken from a walk together, to be looked for in other sets: what the memory answers late is asked for
+ * ahead, and each member is hashed but once. */
+#define SET_BATCH 16
+
+struct set_batch {
+    size_t count;
+    bool hashed;
+    struct packed_value members[SET_BATCH];
+    uint64_t hashes[SET_BATCH];
+    char scratch[SET_BATCH][I64_TEXT_MAX];
+};
+
+bool set_batch_fill(struct set_batch *b, struct set_walk *w); /* false: the walk has ended */
+/* Keeps the members that s contains, or with `absent` those that it does not. */
+void set_batch_filter(struct set_batch *b, const struct set *s, bool absent);
+
 typedef void set_visit(void *arg, const struct packed_value *member);
 
 void set_random(const struct set *s, struct random_state *random, struct packed_value *out); /* of one not empty */

@@ -1,0 +1,162 @@
+/* Streams in an RDB: every version, whole, in single bytes, and damaged. */
+#include "tests/unit/test_rdb_bytes.h"
+
+#include "rdb/writer.h"
+#include "server/data/stream_group.h"
+
+static void set_up(void)
+{
+    stream_register();
+}
+
+TestSuite(rdb_stream, .init = set_up, .timeout = 60);
+
+/* Entries 1-1 and 2-0, each "f" -> "v". */
+#define NODE                                                                                                           \
+    "\x10\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1"                                                                             \
+    "\x29\x29\0\0\0\x0f\0\x02\x01\0\x01\x01\x01\x81"                                                                   \
+    "f\x02\0\x01\x02\x01\0\x01\0\x01\x81"                                                                              \
+    "v\x02\x04\x01\x02\x01\x01\x01\xdf\xff\x02\x81"                                                                    \
+    "v\x02\x04\x01\xff"
+#define ID_1_1 "\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1"
+#define TIME   "\x10\x27\0\0\0\0\0\0"
+#define STREAM_1                                                                                                       \
+    "\x0f\001k\x01" NODE "\x02\x02\x00\x01\001g\x01\x01\x01" ID_1_1 TIME "\x03\x02\001a" TIME "\x01" ID_1_1            \
+    "\001b" TIME "\x00"
+#define STREAM_2                                                                                                       \
+    "\x13\001k\x01" NODE "\x02\x05\x00\x01\x01\x04\x00\x05\x01\001g\x01\x01\x02\x01" ID_1_1 TIME "\x03\x01\001a" TIME  \
+    "\x01" ID_1_1
+#define STREAM_3                                                                                                       \
+    "\x15\001k\x01" NODE "\x02\x05\x00\x01\x01\x04\x00\x05\x01\001g\x01\x01\x02\x01" ID_1_1 TIME "\x03\x01\001a" TIME  \
+    "\x11\x27\0\0\0\0\0\0\x01" ID_1_1
+#define EMPTY "\x0f\001k\x00\x00\x07\x08\x00"
+
+static struct stream *loaded(const struct fed *fed)
+{
+    cr_assert_eq(fed->status, RDB_DONE, "%s", fed->error);
+    const struct record *r = find(fed->ks, 0, "k");
+    cr_assert(r && record_type(r) == TYPE_STREAM);
+    return record_object(r);
+}
+
+static void expect_stream(const struct fed *fed, uint64_t added, int64_t read, int64_t active_ms)
+{
+    const struct stream *s = loaded(fed);
+    const struct stream_group *g = stream_group_find(s, BYTES("g"));
+    cr_assert_eq(s->length, 2);
+    cr_assert(stream_has(s, (struct stream_id){1, 1}) && stream_has(s, (struct stream_id){2, 0}));
+    cr_assert_eq(s->entries_added, added);
+    cr_assert(g);
+    cr_assert_eq(g->entries_read, read);
+    const struct stream_consumer *a = stream_consumer_find(g, BYTES("a"));
+    const struct stream_pending *p = stream_pending_find(g, (struct stream_id){1, 1});
+    cr_assert(a && p && p->consumer == a);
+    cr_assert_eq(p->deliveries, 3);
+    cr_assert_eq(p->delivered_ms, 10000);
+    cr_assert_eq(a->active_ms, active_ms);
+}
+
+static void expect_at_every_step(const char *items, size_t len, uint64_t added, int64_t read, int64_t active_ms)
+{
+    struct rdb_bytes b = rdb_begin("REDIS0011");
+    struct rdb_read_options options = {.now_ms = NOW_MS};
+    add(&b, items, len);
+    rdb_end(&b);
+    for (size_t step = 1; step < 40; step++) {
+        struct fed fed = feed_with(b, step, &options);
+        expect_stream(&fed, added, read, active_ms);
+        feed_free(&fed);
+    }
+    free(b.data);
+}
+
+#define EXPECT(items, ...) expect_at_every_step(items, sizeof(items) - 1, __VA_ARGS__)
+
+Test(rdb_stream, every_version_is_read)
+{
+    EXPECT(STREAM_1, 2, 1, 10000);
+    EXPECT(STREAM_2, 5, 2, 10000);
+    EXPECT(STREAM_3, 5, 2, 10001);
+    struct fed fed = FEED_ITEMS(EMPTY);
+    cr_assert_eq(loaded(&fed)->length, 0);
+    cr_assert_eq(loaded(&fed)->last_id.seq, 8);
+    feed_free(&fed);
+}
+
+static void expect_refused(const char *items, size_t len, const char *reason)
+{
+    struct fed fed = feed_items(items, len);
+    cr_assert_eq(fed.status, RDB_BAD);
+    cr_assert(strstr(fed.error, reason), "%s", fed.error);
+    cr_assert_eq(database_size(keyspace_database(fed.ks, 0)), 0);
+    feed_free(&fed);
+}
+
+#define REFUSE(items, reason) expect_refused(items, sizeof(items) - 1, reason)
+
+Test(rdb_stream, what_is_broken_is_refused)
+{
+    REFUSE("\x0f\001k\x01\x03xyz\x01x", "not named by an id");
+    REFUSE("\x0f\001k\x02" NODE NODE, "out of order");
+    REFUSE("\x0f\001k\x01" NODE "\x03\x02\x00\x00", "length is not");
+    REFUSE("\x0f\001k\x01" NODE "\x02\x01\x01\x00", "last id is too low");
+    REFUSE("\x0f\001k\x00\x00\x00\x00\x02\001g\x00\x00\x00\x00\001g\x00\x00\x00\x00", "same group twice");
+    REFUSE("\x0f\001k\x00\x00\x00\x00\x01\001g\x00\x00\x00\x02\001a" TIME "\x00\001a" TIME "\x00", "consumer twice");
+    REFUSE("\x0f\001k\x00\x00\x00\x00\x01\001g\x00\x00\x00\x01\001a" TIME "\x01" ID_1_1, "not its own");
+    REFUSE("\x0f\001k\x00\x00\x00\x00\x01\001g\x00\x00\x01" ID_1_1 TIME "\x03\x00", "without consumer");
+    REFUSE("\x0f\001k\x00\x00\x00\x00\x01\001g\x00\x00\x02" ID_1_1 TIME "\x03" ID_1_1 TIME "\x03", "pending twice");
+}
+
+/* Whatever single bit is wrong: read or refused, never a step outside. */
+static void damage_each_bit(const char *items, size_t len)
+{
+    for (size_t i = 0; i < len * 8; i++) {
+        char copy[512];
+        memcpy(copy, items, len);
+        copy[i / 8] = (char)(copy[i / 8] ^ 1 << i % 8);
+        struct fed fed = feed_items(copy, len);
+        feed_free(&fed);
+    }
+}
+
+Test(rdb_stream, no_damage_does_harm)
+{
+    damage_each_bit(STREAM_1, sizeof STREAM_1 - 1);
+    damage_each_bit(STREAM_2, sizeof STREAM_2 - 1);
+    damage_each_bit(STREAM_3, sizeof STREAM_3 - 1);
+}
+
+static int collect(void *context, const uint8_t *data, size_t len)
+{
+    add(context, data, len);
+    return 0;
+}
+
+static struct rdb_bytes written(const struct fed *fed)
+{
+    struct rdb_write_options options = {.checksum = true};
+    struct rdb_aux aux = {.repl_stream_db = -1};
+    struct rdb_bytes b = {0};
+    cr_assert_eq(rdb_write_keyspace(fed->ks, &aux, &options, collect, &b), 0);
+    return b;
+}
+
+static bool has_item(struct rdb_bytes b, const char *item, size_t len)
+{
+    return memmem(b.data, b.len, item, len) != NULL;
+}
+
+Test(rdb_stream, the_lowest_version_that_suffices_is_written)
+{
+    struct fed first = FEED_ITEMS(STREAM_1), second = FEED_ITEMS(STREAM_3);
+    struct rdb_bytes one = written(&first), two = written(&second);
+    cr_assert(has_item(one, STREAM_1, sizeof STREAM_1 - 1));
+    cr_assert(has_item(two, STREAM_2, sizeof STREAM_2 - 1));
+    struct fed again = feed(two);
+    expect_stream(&again, 5, 2, 10000);
+    feed_free(&again);
+    feed_free(&first);
+    feed_free(&second);
+    free(one.data);
+    free(two.data);
+}
