@@ -1,5 +1,5 @@
-# The image: what the official redis image is to its users, with this server inside. `docker build .` and `make image` both
-# read this file; the latter brings its own Debian root as BASE, so that it needs no registry.
+# The image: what the official redis image is to its users, with this server inside. `docker build .` and `make image`
+# both read this file; the latter brings its own Debian root as BASE, so that it needs no registry.
 ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS build

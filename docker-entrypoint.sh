@@ -1,6 +1,7 @@
 #!/bin/sh
-# The image's entry point. `docker run IMAGE --port 7000` and `docker run IMAGE /etc/redis.conf` mean redis-server with these
-# arguments; a server that starts as root makes /data its user's and goes on as that user, as far as its capabilities allow.
+# The image's entry point. `docker run IMAGE --port 7000` and `docker run IMAGE /etc/redis.conf` mean redis-server with
+# these arguments; a server that starts as root makes /data its user's and goes on as that user, as far as its
+# capabilities allow.
 set -e
 
 # capable NUMBER...: does this process hold all these capabilities?

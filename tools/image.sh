@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the Dockerfile's image without a registry and without a daemon, as an OCI archive. Needs root on a Debian: the base
-# is a Debian root that mmdebstrap makes of packages, and buildah runs the build steps in a chroot.
-# Base and build layers stay in build/image, so that only what changed is built again; nothing is kept anywhere else.
+# Builds the Dockerfile's image without a registry and without a daemon, as an OCI archive. Needs root on a Debian: the
+# base is a Debian root that mmdebstrap makes of packages, and buildah runs the build steps in a chroot. Base and build
+# layers stay in build/image, so that only what changed is built again; nothing is kept anywhere else.
 # usage: tools/image.sh ARCHIVE [NAME:TAG]
 set -euo pipefail
 

@@ -30,7 +30,7 @@ static void debug_sleep(struct call *call)
 
 /* --- digests --- */
 
-static void reply_digest(struct call *call, const uint8_t digest[20], bool bulk)
+static void reply_digest(struct call *call, const uint8_t digest[20])
 {
     static const char hex[] = "0123456789abcdef";
     char text[41];
@@ -39,17 +39,14 @@ static void reply_digest(struct call *call, const uint8_t digest[20], bool bulk)
         text[2 * i + 1] = hex[digest[i] & 15];
     }
     text[40] = 0;
-    if (bulk)
-        reply_bulk(call->reply, bytes_make(text, 40));
-    else
-        reply_simple(call->reply, text);
+    reply_simple(call->reply, text);
 }
 
 static void debug_digest(struct call *call)
 {
     uint8_t digest[20];
     keyspace_digest(call->core->keyspace, digest);
-    reply_digest(call, digest, false);
+    reply_digest(call, digest);
 }
 
 static void debug_digest_value(struct call *call)
@@ -60,7 +57,7 @@ static void debug_digest_value(struct call *call)
         struct record *r =
             call_find(call, call->db, call->argv[i], LOOKUP_NO_TOUCH | LOOKUP_NO_STATS | LOOKUP_KEEP_EXPIRED);
         if (r) record_digest_value(r, digest);
-        reply_digest(call, digest, true);
+        reply_digest(call, digest);
     }
 }
 

@@ -270,9 +270,9 @@ static void spop_command(struct call *call)
 }
 
 const struct command sets_commands[] = {
-    {"sadd", sadd_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_SET, KEY_AT_1(KEY_RW | KEY_INSERT),
+    {"sadd", sadd_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_SET, KEY_AT_1(KEY_RW | KEY_INSERT), .element = 2,
      .summary = "Adds members to a set.", .since = "1.0.0", .group = "set", .complexity = "O(N) with N members"},
-    {"srem", srem_command, -3, CMD_WRITE | CMD_FAST, CAT_SET, KEY_AT_1(KEY_RW | KEY_DELETE),
+    {"srem", srem_command, -3, CMD_WRITE | CMD_FAST, CAT_SET, KEY_AT_1(KEY_RW | KEY_DELETE), .element = 2,
      .summary = "Removes members, and the set with the last of them.", .since = "1.0.0", .group = "set",
      .complexity = "O(N) with N members"},
     {"smove",
@@ -286,10 +286,10 @@ const struct command sets_commands[] = {
      .since = "1.0.0",
      .group = "set",
      .complexity = "O(1)"},
-    {"sismember", sismember_command, 3, CMD_READONLY | CMD_FAST, CAT_SET, KEY_AT_1(KEY_RO),
+    {"sismember", sismember_command, 3, CMD_READONLY | CMD_FAST, CAT_SET, KEY_AT_1(KEY_RO), .element = 2,
      .summary = "Tells whether a set has a member.", .since = "1.0.0", .group = "set", .complexity = "O(1)"},
     {"smismember", smismember_command, -3, CMD_READONLY | CMD_FAST, CAT_SET, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Tells which of several members a set has.", .since = "6.2.0", .group = "set",
+     .element = 2, .summary = "Tells which of several members a set has.", .since = "6.2.0", .group = "set",
      .complexity = "O(N) with N members"},
     {"scard", scard_command, 2, CMD_READONLY | CMD_FAST, CAT_SET, KEY_AT_1(KEY_RO), .summary = "Counts the members.",
      .since = "1.0.0", .group = "set", .complexity = "O(1)"},

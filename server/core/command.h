@@ -109,6 +109,7 @@ struct command {
         *subcommands; /* ends with a row without name; `run` then serves only an unknown subcommand's error */
     /* Finds keys where specs cannot: fills indexes (room for argc), returns how many. */
     int (*find_keys)(uint32_t argc, const struct bytes *argv, int *indexes);
+    uint8_t element; /* the argument that names an element of the first key's value, fetched ahead; 0: none */
     /* for COMMAND DOCS, our own wording */
     const char *summary, *since, *group, *complexity;
 };

@@ -26,6 +26,32 @@ static void prepare(struct request_batch *b, size_t i, struct core *core, struct
     if (p->first_key_index) database_prefetch_bucket(session->db, p->first_key_hash);
 }
 
+/* An element of a large value, a hash's field for one, is fetched ahead as keys are: what leads to it in a first pass,
+ * itself in a second. */
+static void prefetch_elements(const struct request_batch *b, const struct session *session)
+{
+    struct {
+        const struct value_ops *ops;
+        const struct record *record;
+        uint64_t hash;
+    } ahead[REQUEST_BATCH];
+    size_t count = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        const struct dispatch_request *p = &b->prepared[i];
+        uint32_t element = p->first_key_index ? p->command->row->element : 0;
+        if (!element || element >= p->argc) continue;
+        const struct record *r = database_peek(session->db, p->argv[p->first_key_index], p->first_key_hash);
+        const struct value_ops *ops = r ? value_ops(record_type(r)) : NULL;
+        if (!ops || !ops->prefetch) continue;
+        ahead[count].ops = ops;
+        ahead[count].record = r;
+        ahead[count].hash = hash_bytes(p->argv[element]);
+        ops->prefetch(record_object(r), record_encoding(r), ahead[count++].hash, false);
+    }
+    for (size_t i = 0; i < count; i++)
+        ahead[i].ops->prefetch(record_object(ahead[i].record), record_encoding(ahead[i].record), ahead[i].hash, true);
+}
+
 enum resp_status request_batch_read(struct request_batch *b, struct core *core, struct session *session,
                                     struct resp_request *partial, const struct resp_limits *limits,
                                     const uint8_t *input, size_t len)
@@ -47,5 +73,6 @@ enum resp_status request_batch_read(struct request_batch *b, struct core *core, 
     } while (b->count < REQUEST_BATCH && at < len && session->authenticated);
     for (size_t i = 1; i < b->count; i++) /* the first one's bucket has only just been asked for */
         if (b->prepared[i].first_key_index) database_prefetch_record(session->db, b->prepared[i].first_key_hash);
+    if (b->count > 1) prefetch_elements(b, session);
     return status;
 }

@@ -83,6 +83,14 @@ void member_table_remove(struct member_table *t, uint64_t hash, struct member *m
 void member_table_prefetch_bucket(const struct member_table *t, uint64_t hash);
 void member_table_prefetch_member(const struct member_table *t, uint64_t hash);
 
+static inline void member_table_prefetch(const struct member_table *t, uint64_t hash, bool itself)
+{
+    if (itself)
+        member_table_prefetch_member(t, hash);
+    else
+        member_table_prefetch_bucket(t, hash);
+}
+
 /* Each member with the same probability; the table is not empty. */
 struct member *member_table_random(const struct member_table *t, struct random_state *random);
 

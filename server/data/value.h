@@ -6,6 +6,7 @@
 #ifndef SLIPSTREAM_DATA_VALUE_H
 #define SLIPSTREAM_DATA_VALUE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,9 @@ struct value_ops {
     size_t (*free_effort)(const void *object, enum value_encoding encoding);            /* about how many allocations */
     /* Adds the value to DEBUG DIGEST: mixes into digest as data/digest.h describes. */
     void (*digest)(const void *object, enum value_encoding encoding, uint8_t digest[20]);
+    /* Fetches an element, about to be looked for, ahead: first what leads to it, then, once that has had time to
+     * arrive, itself. `hash` is hash_bytes of the element. NULL: has no such elements. */
+    void (*prefetch)(const void *object, enum value_encoding encoding, uint64_t hash, bool itself);
 };
 
 const struct value_ops *value_ops(enum value_type type);                    /* NULL for strings and types not built */

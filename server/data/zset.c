@@ -417,6 +417,15 @@ static size_t object_free_effort(const void *object, enum value_encoding encodin
     return encoding == ENCODING_LISTPACK ? 1 : ((const struct zset_tree *)object)->list.count;
 }
 
+/* What is packed lies within a few lines. */
+static void prefetch_member(const void *object, enum value_encoding encoding, uint64_t hash, bool itself)
+{
+    if (encoding == ENCODING_SKIPLIST)
+        member_table_prefetch(&((const struct zset_tree *)object)->table, hash, itself);
+    else if (!itself)
+        __builtin_prefetch(object);
+}
+
 static void digest_object(const void *object, enum value_encoding encoding, uint8_t digest[DIGEST_BYTES])
 {
     struct zset z = {encoding, (void *)(uintptr_t)object};
@@ -433,6 +442,7 @@ static void digest_object(const void *object, enum value_encoding encoding, uint
 
 void zset_register(void)
 {
-    static const struct value_ops ops = {free_object, copy_object, object_memory, object_free_effort, digest_object};
+    static const struct value_ops ops = {free_object,        copy_object,   object_memory,
+                                         object_free_effort, digest_object, prefetch_member};
     value_ops_register(TYPE_ZSET, &ops);
 }

@@ -78,6 +78,12 @@ struct record *database_find(struct database *db, struct bytes key, uint64_t has
     return r;
 }
 
+struct record *database_peek(const struct database *db, struct bytes key, uint64_t hash)
+{
+    struct table_slot slot;
+    return table_find(&db->table, hash, key, &slot);
+}
+
 /* --- the three steps --- */
 
 static struct record *insert(struct database *db, const struct record_part *key, uint64_t hash,

@@ -70,6 +70,9 @@ enum lookup_flags {
  * stream). */
 struct record *database_find(struct database *db, struct bytes key, uint64_t hash, int64_t now_ms, unsigned flags);
 
+/* The record as it is, expired or not, and without a trace: for looking ahead. */
+struct record *database_peek(const struct database *db, struct bytes key, uint64_t hash);
+
 size_t database_size(const struct database *db);
 size_t database_expiring(const struct database *db);
 int64_t database_average_ttl_ms(const struct database *db); /* estimate, kept by the active cycle */

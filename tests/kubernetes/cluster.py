@@ -1,9 +1,10 @@
-"""A stand-in for a Kubernetes cluster that runs one manifest: controllers, names, volumes, on top of machine.py and pod.py.
+"""A stand-in for a Kubernetes cluster that runs one manifest: controllers, names, volumes, on top of machine.py and
+pod.py.
 
-Pods of a StatefulSet are called name-0, name-1 and so on, start in order unless the manifest says Parallel, come back under
-the same name with another address, and find their claims' volumes again. Every pod sees, in its /etc/hosts, what DNS would tell
-it: a Service's name stands for the addresses of its pods that are ready (or of all, with publishNotReadyAddresses), and, where
-the Service is headless, pod.service for each of them.
+Pods of a StatefulSet are called name-0, name-1 and so on, start in order unless the manifest says Parallel, come back
+under the same name with another address, and find their claims' volumes again. Every pod sees, in its /etc/hosts, what
+DNS would tell it: a Service's name stands for the addresses of its pods that are ready (or of all, with
+publishNotReadyAddresses), and, where the Service is headless, pod.service for each of them.
 """
 
 import os
@@ -104,8 +105,8 @@ class Cluster:
         return pod
 
     def delete_pod(self, name, grace_s=None, back=True):
-        """What `kubectl delete pod` does; grace_s=0 is a pod that is killed. Its controller makes another unless `back` is
-        False. Returns the new pod, or None."""
+        """What `kubectl delete pod` does; grace_s=0 is a pod that is killed. Its controller makes another unless `back`
+        is False. Returns the new pod, or None."""
         with self._lock:
             pod = self.pods.pop(name)
         pod.delete(grace_s)

@@ -1,8 +1,9 @@
-"""The machine beneath the stand-in for a cluster: a container store of its own, a network of its own, and their removal.
+"""The machine beneath the stand-in for a cluster: a container store of its own, a network of its own, and their
+removal.
 
-Containers are podman's, run by runc, with storage, configuration and state below one directory. The network is a bridge in a
-namespace without any way out; each pod has a namespace of its own, tied to that bridge. Nothing is set up on the host itself,
-so removal is: end the containers, unmount, delete the namespaces and the directory.
+Containers are podman's, run by runc, with storage, configuration and state below one directory. The network is a bridge
+in a namespace without any way out; each pod has a namespace of its own, tied to that bridge. Nothing is set up on the
+host itself, so removal is: end the containers, unmount, delete the namespaces and the directory.
 """
 
 import atexit
@@ -45,7 +46,8 @@ def cannot_run_containers():
 
 
 class Machine:
-    """Use as a context, or call remove(); an exit of the program removes it too. `archive` is an OCI archive of one image."""
+    """Use as a context, or call remove(); an exit of the program removes it too. `archive` is an OCI archive of one
+    image."""
 
     def __init__(self, archive):
         sweep()
@@ -76,7 +78,8 @@ class Machine:
         return os.path.join(self.directory, *parts)
 
     def _configure(self):
-        # Raising a limit may be refused where root is not all-powerful, so containers get what this process has, or less.
+        # Raising a limit may be refused where root is not all-powerful, so containers get what this process has, or
+        # less.
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         files = 65536 if files == resource.RLIM_INFINITY else min(files, 65536)
         with open(self.path("containers.conf"), "w", encoding="ascii") as file:
@@ -111,7 +114,8 @@ class Machine:
         run(["ip", "netns", "delete", namespace])
 
     def seccomp_profile(self, name, change):
-        """Writes podman's default profile with `change` applied to it (a function of the parsed JSON). Returns its path."""
+        """Writes podman's default profile with `change` applied to it (a function of the parsed JSON). Returns its
+        path."""
         with open(DEFAULT_SECCOMP, encoding="utf-8") as file:
             profile = json.load(file)
         change(profile)

@@ -1,8 +1,8 @@
 """Reads a Kubernetes manifest into the objects that the stand-in for a cluster (cluster.py) plays.
 
 Everything a manifest may say is written down here, as one table of fields per kind of object. A field in the table is
-played, or is one that cannot matter on a single machine (marked so); any other is refused by its name, since a manifest that
-runs here with half of it overlooked would prove nothing.
+played, or is one that cannot matter on a single machine (marked so); any other is refused by its name, since a manifest
+that runs here with half of it overlooked would prove nothing.
 """
 
 import base64
@@ -195,7 +195,8 @@ class Manifest:
 
 
 def refuse_redirection(name, spec):
-    """A Service is played as a name for its pods' addresses, which is all there is to it while ports stay what they are."""
+    """A Service is played as a name for its pods' addresses, which is all there is to it while ports stay what they
+    are."""
     if spec.get("type", "ClusterIP") != "ClusterIP":
         raise Refused(f"Service/{name}.spec.type {spec['type']} is not played here")
     for port in spec.get("ports") or []:

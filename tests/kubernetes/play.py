@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Runs a Kubernetes manifest on this machine, without Kubernetes: each pod a container of podman's in a network of its own.
+"""Runs a Kubernetes manifest on this machine, without Kubernetes: each pod a container of podman's in a network of its
+own.
 
     tests/kubernetes/play.py my-manifest.yaml --image redis:6.2.6=slipstream
 
@@ -37,7 +38,8 @@ def parse_arguments():
 
 
 def map_images(arguments, machine):
-    """The right side of NAME=OURS may be any name of the one image there is; it stands in the command for the reader."""
+    """The right side of NAME=OURS may be any name of the one image there is; it stands in the command for the
+    reader."""
     ours = {machine.image, machine.image.split("/")[-1], machine.image.split("/")[-1].split(":")[0]}
     images = {}
     for each in arguments:

@@ -1,7 +1,8 @@
 """One pod as a kubelet runs it: a network namespace, volumes, and containers that are started again when they end.
 
-Told apart from a real kubelet by three things: a container that fails is started again after half a second, doubling to eight
-(there: ten seconds to five minutes); names are an /etc/hosts that is rewritten in place (there: DNS); CPU requests mean nothing.
+Told apart from a real kubelet by three things: a container that fails is started again after half a second, doubling to
+eight (there: ten seconds to five minutes); names are an /etc/hosts that is rewritten in place (there: DNS); CPU
+requests mean nothing.
 """
 
 import json
@@ -189,7 +190,8 @@ def expand(text, values):
 
 
 class Pod:
-    """A pod from its creation to its deletion: one address for life. Volumes of claims outlive it, the others do not."""
+    """A pod from its creation to its deletion: one address for life. Volumes of claims outlive it, the others do
+    not."""
 
     def __init__(self, cluster, name, labels, spec, claims):
         self.machine, self.manifest = cluster.machine, cluster.manifest

@@ -32,7 +32,8 @@ class Image(unittest.TestCase):
             self.machine.remove_pod_network(namespace)
 
     def serve(self, *arguments, options=()):
-        """Starts the image with these arguments, and returns (/proc/1/status, /proc/1/cmdline) once the server answers."""
+        """Starts the image with these arguments, and returns (/proc/1/status, /proc/1/cmdline) once the server
+        answers."""
         name = f"{self.machine.name}-image"
         namespace, _ = self.machine.add_pod_network()
         self.addCleanup(self.machine.remove_pod_network, namespace)

@@ -1,4 +1,5 @@
-"""The smallest manifest, run as a user's that says redis:6.2.6: replication between pods, and what networks do to it."""
+"""The smallest manifest, run as a user's that says redis:6.2.6: replication between pods, and what networks do to
+it."""
 
 import os
 import tempfile

@@ -5,8 +5,8 @@
 //   the same package's TypeScript types: fields that do not exist, which the schemas let pass;
 //   our own rules: what one object says of another (labels that a selector misses, a serviceName without its Service).
 //
-// One line per fault on stdout, `FILE: Kind/name: fault`; exit status 1 when there was any. The packages are looked for in
-// the current directory, where `npm ci` was run.
+// One line per fault on stdout, `FILE: Kind/name: fault`; exit status 1 when there was any. The packages are looked for
+// in the current directory, where `npm ci` was run.
 //
 // usage: validate.cjs FILE...
 "use strict";
