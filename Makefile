@@ -117,7 +117,7 @@ image:
 	@tools/deps.sh image
 	@tools/image.sh $(IMAGE)
 
-# The manifests of k8s-yaml: checked against the schemas, and run in containers of the image where there is a root to do so.
+# The manifests of k8s-yaml: checked against the schemas, and run in containers of the image where this is root.
 test-kubernetes:
 	@tools/deps.sh schemas
 	@if [ "$$(id -u)" = 0 ]; then tools/deps.sh pods && $(MAKE) --no-print-directory image; fi

@@ -21,8 +21,9 @@ trap 'buildah "${store[@]}" umount --all >/dev/null 2>&1 || true' EXIT
 
 if [ ! -e "$work/$suite.tar" ]; then
     echo "Making a Debian root of $suite"
-    mmdebstrap --quiet --format=tar --variant=minbase --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-        --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$work/$suite.tar.part"
+    mmdebstrap --quiet --format=tar --variant=minbase --dpkgopt='path-exclude=/usr/share/doc/*' \
+        --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+        "$suite" "$work/$suite.tar.part"
     mv "$work/$suite.tar.part" "$work/$suite.tar"
 fi
 if ! buildah "${store[@]}" inspect --type image "$base" >/dev/null 2>&1; then

@@ -49,8 +49,12 @@ static void unlink_command(struct call *call)
 static void exists_command(struct call *call)
 {
     int64_t found = 0;
-    for (uint32_t i = 1; i < call->argc; i++)
-        found += call_find(call, call->db, call->argv[i], LOOKUP_NO_TOUCH) != NULL;
+    for (uint32_t i = 1; i < call->argc; i++) {
+        if (call_find(call, call->db, call->argv[i], LOOKUP_NO_TOUCH))
+            found++;
+        else
+            call_event(call, NOTIFY_KEY_MISS, "keymiss", call->db, call->argv[i]);
+    }
     reply_integer(call->reply, found);
 }
 

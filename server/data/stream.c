@@ -591,6 +591,7 @@ static void object_digest(const void *object, enum value_encoding encoding, uint
 
 void stream_register(void)
 {
-    static const struct value_ops ops = {object_free, object_copy, object_memory, object_free_effort, object_digest, NULL};
+    static const struct value_ops ops = {object_free,        object_copy,   object_memory,
+                                         object_free_effort, object_digest, NULL};
     value_ops_register(TYPE_STREAM, &ops);
 }

@@ -144,7 +144,8 @@ class Cluster:
             if not waiting:
                 return
             if time.monotonic() > deadline:
-                logs = "\n".join(f"--- {name}\n{self.pods[name].log()[-2000:]}" for name in waiting if name in self.pods)
+                present = [self.pods[name] for name in waiting if name in self.pods]
+                logs = "\n".join(f"--- {pod.name}\n{pod.log()[-2000:]}" for pod in present)
                 raise RuntimeError(f"not ready after {timeout_s} s: {', '.join(waiting)}\n{logs}")
             time.sleep(0.05)
 

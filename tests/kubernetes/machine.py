@@ -104,8 +104,9 @@ class Machine:
         inside = ["ip", "-n", namespace]
         run(["ip", "netns", "add", namespace])
         run([*inside, "link", "set", "lo", "up"])
-        run(["ip", "-n", self.name, "link", "add", f"pod{number}", "type", "veth", "peer", "name", "eth0", "netns", namespace])
-        run(["ip", "-n", self.name, "link", "set", f"pod{number}", "master", "bridge", "up"])
+        outside, peer = ["ip", "-n", self.name, "link"], ["peer", "name", "eth0", "netns", namespace]
+        run([*outside, "add", f"pod{number}", "type", "veth", *peer])
+        run([*outside, "set", f"pod{number}", "master", "bridge", "up"])
         run([*inside, "address", "add", f"{address}/16", "dev", "eth0"])
         run([*inside, "link", "set", "eth0", "up"])
         return namespace, address

@@ -102,6 +102,8 @@ def main():
                 converse(cluster)
     except (Refused, RuntimeError) as fault:
         sys.exit(str(fault))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

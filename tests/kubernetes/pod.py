@@ -103,9 +103,9 @@ class Container:
         entry = ["--entrypoint", json.dumps(command)] if command else []
         image = self.pod.image_of(self.spec["image"])
         podman = self.pod.machine.podman_command(
-            "run", "--rm", "--replace", "--pull", "never", "--log-driver", "none", "--name", self.name, *self.options(), *entry,
-            image, *arguments,
-        )  # fmt: skip
+            "run", "--rm", "--replace", "--pull", "never", "--log-driver", "none", "--name", self.name,
+            *self.options(), *entry, image, *arguments,
+        )
         self.started = self.ready = False
         self.probes = {kind: Probe(self, self.spec[kind]) for kind in PROBE_KINDS if self.spec.get(kind)}
         with open(self.log_path, "ab") as log:
@@ -121,7 +121,7 @@ class Container:
         podman = self.pod.machine.podman_command("exec", self.name, *command)
         try:
             done = subprocess.run(podman, capture_output=True, text=True, timeout=timeout_s, check=False,
-                                  env=self.pod.machine.environment)  # fmt: skip
+                                  env=self.pod.machine.environment)
         except subprocess.TimeoutExpired:
             return None, ""
         return done.returncode, done.stdout + done.stderr
@@ -297,7 +297,9 @@ class Pod:
             verdicts["startupProbe"] = probe.run_when_due() if probe else True
             container.started = bool(verdicts["startupProbe"])
         else:
-            verdicts.update({kind: container.probes[kind].run_when_due() for kind in PROBE_KINDS[1:] if kind in container.probes})
+            for kind in PROBE_KINDS[1:]:
+                if kind in container.probes:
+                    verdicts[kind] = container.probes[kind].run_when_due()
             if "readinessProbe" not in container.probes:
                 verdicts["readinessProbe"] = True
         if verdicts["startupProbe"] is False or verdicts["livenessProbe"] is False:
@@ -348,5 +350,8 @@ class Pod:
                 run(["umount", volume])
 
     def __str__(self):
-        states = ", ".join(f"{c.spec['name']} {'ready' if c.ready else 'not ready'}, {c.restarts} restarts" for c in self.containers)
-        return f"{self.name:24} {self.address:16} {states}"
+        states = [
+            f"{each.spec['name']} {'ready' if each.ready else 'not ready'}, {each.restarts} restarts"
+            for each in self.containers
+        ]
+        return f"{self.name:24} {self.address:16} {'; '.join(states)}"

@@ -26,8 +26,9 @@ class Image(unittest.TestCase):
         namespace, _ = self.machine.add_pod_network()
         try:
             return self.machine.podman(
-                "run", "--rm", "--pull", "never", "--network", f"ns:/run/netns/{namespace}", *options, self.machine.image, *arguments
-            )  # fmt: skip
+                "run", "--rm", "--pull", "never", "--network", f"ns:/run/netns/{namespace}",
+                *options, self.machine.image, *arguments,
+            )
         finally:
             self.machine.remove_pod_network(namespace)
 
@@ -40,7 +41,7 @@ class Image(unittest.TestCase):
         self.machine.podman(
             "run", "--detach", "--name", name, "--pull", "never", "--network", f"ns:/run/netns/{namespace}",
             *options, self.machine.image, *arguments,
-        )  # fmt: skip
+        )
         self.addCleanup(self.machine.podman, "rm", "--force", "--volumes", "--time", "0", name)
         port = "7000" if "7000" in arguments else "6379"
         script = f"until redis-cli -p {port} ping 2>/dev/null | grep -q PONG; do sleep 0.05; done; cat /proc/1/status"

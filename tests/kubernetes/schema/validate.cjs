@@ -48,7 +48,7 @@ function check_schema(file, object, complain) {
     }
 }
 
-/** Writes every object as a typed constant into a source file that exists in memory only, and lets the compiler judge. */
+/** Writes every object as a typed constant into a source file, in memory only, and lets the compiler judge. */
 function check_types(entries, complain) {
     const sources = new Map();
     entries.forEach(({ file, object }, i) => {
@@ -97,14 +97,15 @@ function check_workload(object, named, say) {
     if (object.kind === "StatefulSet") {
         const service = named("Service", serviceName);
         if (!service) say(`its serviceName ${serviceName} is no Service of this file`);
-        else if (service.spec?.clusterIP !== "None") say(`Service ${serviceName} gives pods no names: it is not headless`);
+        else if (service.spec?.clusterIP !== "None") say(`Service ${serviceName} names no pods: it is not headless`);
         else if (!covers(labels, service.spec.selector ?? {})) say(`Service ${serviceName} selects other pods`);
     }
     check_volumes(template?.spec ?? {}, volumeClaimTemplates, named, say);
 }
 
 function check_volumes(spec, claims, named, say) {
-    const volumes = new Set([...(spec.volumes ?? []), ...claims.map((claim) => claim.metadata ?? {})].map((v) => v.name));
+    const of_claims = claims.map((claim) => claim.metadata ?? {});
+    const volumes = new Set([...(spec.volumes ?? []), ...of_claims].map((volume) => volume.name));
     for (const container of [...(spec.initContainers ?? []), ...(spec.containers ?? [])])
         for (const mount of container.volumeMounts ?? [])
             if (!volumes.has(mount.name)) say(`container ${container.name} mounts ${mount.name}, which is no volume`);
@@ -124,8 +125,8 @@ function check_references(file, objects, complain) {
         const say = (fault) => complain(file, object, fault);
         if (workload_kinds.includes(object.kind)) check_workload(object, named, say);
         const selector = object.kind === "Service" ? object.spec?.selector : object.spec?.selector?.matchLabels;
-        if (["Service", "PodDisruptionBudget"].includes(object.kind) && selector && !labels.some((l) => covers(l, selector)))
-            say("its selector finds no pod");
+        if (!["Service", "PodDisruptionBudget"].includes(object.kind) || !selector) continue;
+        if (!labels.some((each) => covers(each, selector))) say("its selector finds no pod");
     }
 }
 
