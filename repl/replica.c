@@ -22,6 +22,7 @@ static int64_t tick(void *arg)
 {
     struct replica_side *s = arg;
     s->in_timer = true;
+    s->machine_settings.timeout_ms = (int64_t)s->r->settings->timeout_s * 1000;
     replica_step(s, &(struct replica_event){.kind = EVENT_TICK});
     s->in_timer = false;
     int64_t deadline_ms = replica_machine_deadline_ms(&s->machine), delay_ms = deadline_ms - replica_now_ms(s);

@@ -14,6 +14,7 @@
 #define TELL_FIRST           3    /* attempts of an outage that are told ... */
 #define TELL_EVERY_MS        1000 /* ... and then one in so long */
 #define BEAT_MS              1000
+#define CONNECT_MOST_MS      5000 /* an address that nobody has any more: the master's name may stand for another by now */
 #define STABLE_MS            1000 /* a link that held so long was a good one */
 #define SHORT_LINKS_PATIENCE 16   /* after so many that did not, the least delay doubles */
 
@@ -326,11 +327,17 @@ static bool beats(enum replica_state state)
     return state >= REPLICA_TRANSFER;
 }
 
+static int64_t patience_ms(const struct replica_machine *m)
+{
+    int64_t timeout_ms = m->settings->timeout_ms;
+    return m->state == REPLICA_CONNECTING && timeout_ms > CONNECT_MOST_MS ? CONNECT_MOST_MS : timeout_ms;
+}
+
 int64_t replica_machine_deadline_ms(const struct replica_machine *m)
 {
     int64_t deadline = INT64_MAX;
     if (m->state == REPLICA_WAITING) return m->retry_ms;
-    if (can_time_out(m->state)) deadline = m->heard_ms + m->settings->timeout_ms;
+    if (can_time_out(m->state)) deadline = m->heard_ms + patience_ms(m);
     if (beats(m->state) && m->beat_ms < deadline) deadline = m->beat_ms;
     return deadline;
 }
@@ -341,7 +348,7 @@ static void tick(struct replica_machine *m, int64_t now_ms, struct replica_actio
         if (now_ms >= m->retry_ms) attempt(m, now_ms, out);
         return;
     }
-    if (can_time_out(m->state) && now_ms - m->heard_ms >= m->settings->timeout_ms) {
+    if (can_time_out(m->state) && now_ms - m->heard_ms >= patience_ms(m)) {
         fail(m, now_ms, timeout_reason(m->state), out);
         return;
     }

@@ -19,18 +19,15 @@ store=(--root "$PWD/$work/storage" --runroot "$PWD/$work/run")
 # Mounts that an interrupted build left behind would keep `make clean` from removing the store.
 trap 'buildah "${store[@]}" umount --all >/dev/null 2>&1 || true' EXIT
 
-if [ ! -e "$work/$suite.tar" ]; then
+if ! buildah "${store[@]}" inspect --type image "$base" >/dev/null 2>&1; then
     echo "Making a Debian root of $suite"
     mmdebstrap --quiet --format=tar --variant=minbase --dpkgopt='path-exclude=/usr/share/doc/*' \
-        --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-        "$suite" "$work/$suite.tar.part"
-    mv "$work/$suite.tar.part" "$work/$suite.tar"
-fi
-if ! buildah "${store[@]}" inspect --type image "$base" >/dev/null 2>&1; then
+        --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$work/root.tar"
     root=$(buildah "${store[@]}" from scratch)
-    buildah "${store[@]}" add --quiet "$root" "$work/$suite.tar" / >/dev/null
+    buildah "${store[@]}" add --quiet "$root" "$work/root.tar" / >/dev/null
     buildah "${store[@]}" config --cmd bash "$root"
     buildah "${store[@]}" commit --quiet --rm "$root" "$base" >/dev/null
+    rm "$work/root.tar"
 fi
 
 buildah "${store[@]}" bud --isolation chroot --pull-never --layers --format oci --build-arg BASE="$base" --tag "$name" .

@@ -87,12 +87,8 @@ class Image(unittest.TestCase):
         self.assertIn("CET", self.run_image("sh", "-c", "TZ=Europe/Berlin date --date=2024-01-01"))
 
     def test_data_becomes_the_servers(self):
-        script = "touch /data/dump.rdb && exec docker-entrypoint.sh redis-server --version && stat /data/dump.rdb"
-        self.run_image("sh", "-c", script)
-        owner = self.run_image(
-            "sh", "-c", "touch theirs; docker-entrypoint.sh redis-server --version >/dev/null; stat -c %u:%g theirs"
-        )
-        self.assertEqual(owner.strip().split(":")[0], "999")
+        script = "touch theirs; docker-entrypoint.sh redis-server --version >/dev/null; stat -c %u theirs"
+        self.assertEqual(self.run_image("sh", "-c", script).strip(), "999")
 
     def test_any_user(self):
         status, _ = self.serve(options=["--user", "1234:1234"])

@@ -1,0 +1,308 @@
+/* Hashes, sets and sorted sets from every form that RDBs have had, whole and damaged, in windows of every size. */
+#include "tests/unit/test_rdb_bytes.h"
+
+#include "rdb/format.h"
+#include "server/data/digest.h"
+#include "server/data/hash.h"
+#include "server/data/intset.h"
+#include "server/data/set.h"
+#include "server/data/zset.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static void register_types(void)
+{
+    hash_init();
+    hash_register();
+    set_register();
+    zset_register();
+}
+
+TestSuite(rdb_collections, .init = register_types);
+
+/* --- values put together --- */
+
+static void add_length(struct rdb_bytes *b, size_t len)
+{
+    uint8_t form[5] = {RDB_LENGTH_32_BITS, (uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8),
+                       (uint8_t)len};
+    add(b, form, sizeof form);
+}
+
+static void add_string(struct rdb_bytes *b, struct bytes text)
+{
+    add_length(b, text.len);
+    add(b, text.ptr, text.len);
+}
+
+/* An RDB with one value of this type under "k". */
+static struct rdb_bytes rdb_of(uint8_t type, struct rdb_bytes value)
+{
+    struct rdb_bytes b = rdb_begin("REDIS0012");
+    add(&b, &type, 1);
+    ADD(&b, "\001k");
+    add(&b, value.data, value.len);
+    rdb_end(&b);
+    free(value.data);
+    return b;
+}
+
+static struct rdb_bytes blob(const void *data, size_t len)
+{
+    struct rdb_bytes b = {0};
+    add_string(&b, bytes_make(data, len));
+    return b;
+}
+
+#define BLOB(literal) blob(literal, sizeof(literal) - 1)
+
+/* Elements as plain strings behind their number, divided by `per` (pairs are counted once). */
+static struct rdb_bytes plain(const char *const *elements, size_t per)
+{
+    struct rdb_bytes b = {0};
+    size_t count = 0;
+    while (elements[count]) count++;
+    add_length(&b, count / per);
+    for (size_t i = 0; i < count; i++) add_string(&b, bytes_from_text(elements[i]));
+    return b;
+}
+
+static struct rdb_bytes listpack_of(const char *const *elements)
+{
+    uint8_t *lp = listpack_new(0);
+    for (; *elements; elements++) lp = listpack_append(lp, packed_from(bytes_from_text(*elements)));
+    struct rdb_bytes b = blob(lp, listpack_bytes(lp));
+    listpack_free(lp);
+    return b;
+}
+
+/* Short strings and one-byte integers alone. */
+static struct rdb_bytes ziplist_of(const char *const *elements)
+{
+    struct rdb_bytes z = {0};
+    uint32_t tail = 10;
+    uint16_t count = 0;
+    size_t before = 0;
+    ADD(&z, "\0\0\0\0\0\0\0\0\0\0");
+    for (; *elements; elements++, count++) {
+        uint8_t head[2] = {(uint8_t)before, 0xfe};
+        int64_t integer;
+        size_t begin = tail = (uint32_t)z.len;
+        if (parse_i64(bytes_from_text(*elements), &integer) == 0 && integer > 12 && integer < 128) {
+            int8_t byte = (int8_t)integer;
+            add(&z, head, 2);
+            add(&z, &byte, 1);
+        } else {
+            head[1] = (uint8_t)strlen(*elements);
+            add(&z, head, 2);
+            add(&z, *elements, head[1]);
+        }
+        before = z.len - begin;
+    }
+    ADD(&z, "\xff");
+    uint32_t total = (uint32_t)z.len;
+    memcpy(z.data, &total, 4);
+    memcpy(z.data + 4, &tail, 4);
+    memcpy(z.data + 8, &count, 2);
+    struct rdb_bytes b = blob(z.data, z.len);
+    free(z.data);
+    return b;
+}
+
+/* --- checks --- */
+
+static void digest_of(struct fed *fed, uint8_t out[DIGEST_BYTES])
+{
+    const struct record *r = find(fed->ks, 0, "k");
+    cr_assert(r);
+    record_digest_value(r, out);
+}
+
+static void refused(uint8_t type, struct rdb_bytes value)
+{
+    struct rdb_bytes b = rdb_of(type, value);
+    struct fed fed = feed(b);
+    cr_assert_eq(fed.status, RDB_BAD, "type %d", type);
+    cr_assert_null(find(fed.ks, 0, "k"));
+    feed_free(&fed);
+    free(b.data);
+}
+
+/* Loads in windows of several steps; the digest and the encoding do not depend on them. */
+static void loaded(uint8_t type, struct rdb_bytes value, enum value_encoding encoding, uint8_t digest[DIGEST_BYTES])
+{
+    static const size_t steps[] = {1, 7, 64, 1 << 20};
+    struct rdb_bytes b = rdb_of(type, value);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        struct rdb_read_options options = {.now_ms = NOW_MS};
+        struct fed fed = feed_with(b, steps[i], &options);
+        cr_assert_eq(fed.status, RDB_DONE, "type %d: %s", type, fed.error);
+        cr_assert_eq(record_encoding(find(fed.ks, 0, "k")), encoding, "type %d", type);
+        digest_of(&fed, digest);
+        feed_free(&fed);
+    }
+    free(b.data);
+}
+
+/* The same value in several forms. */
+static void same(uint8_t type, struct rdb_bytes value, enum value_encoding encoding,
+                 const uint8_t expected[DIGEST_BYTES])
+{
+    uint8_t digest[DIGEST_BYTES];
+    loaded(type, value, encoding, digest);
+    cr_assert_arr_eq(digest, expected, DIGEST_BYTES, "type %d", type);
+}
+
+static const char *const pairs[] = {"a", "1", "field", "value", "17", "100", "", "empty", NULL};
+static const char *const twice[] = {"a", "1", "b", "2", "a", "3", NULL};
+static const char *const odd[] = {"a", "1", "b", NULL};
+static const char *const none[] = {NULL};
+
+/* --- hashes --- */
+
+Test(rdb_collections, hash_in_every_form)
+{
+    uint8_t digest[DIGEST_BYTES];
+    loaded(RDB_TYPE_HASH, plain(pairs, 2), ENCODING_LISTPACK, digest);
+    same(RDB_TYPE_HASH_LISTPACK, listpack_of(pairs), ENCODING_LISTPACK, digest);
+    same(RDB_TYPE_HASH_ZIPLIST, ziplist_of(pairs), ENCODING_LISTPACK, digest);
+    static const char zipmap[] = "\004\001a\001\0001\005field\005\002value..\00217\003\000100\000\005\000empty\xff";
+    same(RDB_TYPE_HASH_ZIPMAP, blob(zipmap, sizeof zipmap - 1), ENCODING_LISTPACK, digest);
+}
+
+Test(rdb_collections, damaged_hashes)
+{
+    refused(RDB_TYPE_HASH, plain(none, 2));
+    refused(RDB_TYPE_HASH, plain(twice, 2));
+    refused(RDB_TYPE_HASH_LISTPACK, listpack_of(none));
+    refused(RDB_TYPE_HASH_LISTPACK, listpack_of(twice));
+    refused(RDB_TYPE_HASH_LISTPACK, listpack_of(odd));
+    refused(RDB_TYPE_HASH_LISTPACK, BLOB("\007\0\0\0\0\0"));
+    refused(RDB_TYPE_HASH_ZIPLIST, ziplist_of(none));
+    refused(RDB_TYPE_HASH_ZIPLIST, ziplist_of(twice));
+    refused(RDB_TYPE_HASH_ZIPLIST, ziplist_of(odd));
+    refused(RDB_TYPE_HASH_ZIPMAP, BLOB("\0\xff"));
+    refused(RDB_TYPE_HASH_ZIPMAP, BLOB("\002\001a\001\0001\001a\001\0001\xff"));
+}
+
+Test(rdb_collections, large_hash)
+{
+    struct rdb_bytes b = {0};
+    uint8_t digest[DIGEST_BYTES];
+    add_length(&b, 5000);
+    for (int i = 0; i < 5000; i++) {
+        char text[32];
+        add_string(&b, bytes_make(text, (size_t)snprintf(text, sizeof text, "field:%d", i)));
+        add_string(&b, bytes_make(text, (size_t)snprintf(text, sizeof text, "%d", i * 7)));
+    }
+    struct rdb_bytes again = {0};
+    add(&again, b.data, b.len);
+    loaded(RDB_TYPE_HASH, b, ENCODING_HASHTABLE, digest);
+    again.data[4] += 1; /* one more than there are: the end of the file stands where a field should */
+    refused(RDB_TYPE_HASH, again);
+}
+
+/* --- sets --- */
+
+static const char *const members[] = {"a", "17", "member", "", "100", NULL};
+static const char *const same_member[] = {"a", "b", "a", NULL};
+static const char *const integers[] = {"1", "2", "300", "-5", NULL};
+
+static struct rdb_bytes intset_of(const int64_t *values, size_t count)
+{
+    uint8_t *is = intset_new();
+    bool added;
+    for (size_t i = 0; i < count; i++) is = intset_add(is, values[i], &added);
+    struct rdb_bytes b = blob(is, intset_bytes(is));
+    intset_free(is);
+    return b;
+}
+
+Test(rdb_collections, set_in_every_form)
+{
+    uint8_t digest[DIGEST_BYTES];
+    static const int64_t values[] = {1, 2, 300, -5};
+    loaded(RDB_TYPE_SET, plain(members, 1), ENCODING_LISTPACK, digest);
+    same(RDB_TYPE_SET_LISTPACK, listpack_of(members), ENCODING_LISTPACK, digest);
+    loaded(RDB_TYPE_SET, plain(integers, 1), ENCODING_INTSET, digest);
+    same(RDB_TYPE_SET_INTSET, intset_of(values, 4), ENCODING_INTSET, digest);
+    int64_t many[600];
+    for (int i = 0; i < 600; i++) many[i] = i * 1000;
+    loaded(RDB_TYPE_SET_INTSET, intset_of(many, 600), ENCODING_HASHTABLE, digest);
+}
+
+Test(rdb_collections, damaged_sets)
+{
+    refused(RDB_TYPE_SET, plain(none, 1));
+    refused(RDB_TYPE_SET, plain(same_member, 1));
+    refused(RDB_TYPE_SET_LISTPACK, listpack_of(none));
+    refused(RDB_TYPE_SET_LISTPACK, listpack_of(same_member));
+    refused(RDB_TYPE_SET_INTSET, intset_of(NULL, 0));
+    refused(RDB_TYPE_SET_INTSET, BLOB("\002\0\0\0\002\0\0\0\001\0\001\0")); /* twice the same */
+    refused(RDB_TYPE_SET_INTSET, BLOB("\002\0\0\0\003\0\0\0\001\0\002\0")); /* one is missing */
+}
+
+/* --- sorted sets --- */
+
+static const char *const scored[] = {"b", "-1.5", "17", "0", "a", "1", "c", "100", NULL};
+static const char *const disordered[] = {"c", "100", "b", "-1.5", "a", "1", "17", "0", NULL};
+static const char *const no_number[] = {"a", "one", NULL};
+
+static struct rdb_bytes zset_binary(const double *scores, size_t count)
+{
+    struct rdb_bytes b = {0};
+    add_length(&b, count);
+    for (size_t i = 0; i < count; i++) {
+        char text[32];
+        add_string(&b, bytes_make(text, (size_t)snprintf(text, sizeof text, "m%zu", i)));
+        add(&b, &scores[i], sizeof scores[i]);
+    }
+    return b;
+}
+
+Test(rdb_collections, zset_in_every_form)
+{
+    uint8_t digest[DIGEST_BYTES];
+    loaded(RDB_TYPE_ZSET_LISTPACK, listpack_of(scored), ENCODING_LISTPACK, digest);
+    same(RDB_TYPE_ZSET_LISTPACK, listpack_of(disordered), ENCODING_LISTPACK, digest);
+    same(RDB_TYPE_ZSET_ZIPLIST, ziplist_of(scored), ENCODING_LISTPACK, digest);
+    struct rdb_bytes text = {0};
+    ADD(&text, "\004\001b\004-1.5\00217\0010\001a\0011\001c\003100");
+    same(RDB_TYPE_ZSET, text, ENCODING_LISTPACK, digest);
+    struct rdb_bytes infinite = {0};
+    ADD(&infinite, "\003\002m0\xff\002m1\xfe\002m2\0015");
+    static const double scores[] = {-INFINITY, INFINITY, 5};
+    loaded(RDB_TYPE_ZSET, infinite, ENCODING_LISTPACK, digest);
+    same(RDB_TYPE_ZSET_2, zset_binary(scores, 3), ENCODING_LISTPACK, digest);
+}
+
+Test(rdb_collections, large_zset_in_any_order)
+{
+    static double scores[3000];
+    uint8_t digest[DIGEST_BYTES];
+    for (int shape = 0; shape < 3; shape++) {
+        for (int i = 0; i < 3000; i++) scores[i] = shape == 0 ? i : shape == 1 ? -i : i * 7919 % 3001;
+        loaded(RDB_TYPE_ZSET_2, zset_binary(scores, 3000), ENCODING_SKIPLIST, digest);
+    }
+}
+
+Test(rdb_collections, damaged_zsets)
+{
+    static const double nan_score[] = {1, NAN};
+    struct rdb_bytes text_nan = {0}, text_word = {0};
+    ADD(&text_nan, "\001\001a\xfd");
+    ADD(&text_word, "\001\001a\003one");
+    refused(RDB_TYPE_ZSET, text_nan);
+    refused(RDB_TYPE_ZSET, text_word);
+    refused(RDB_TYPE_ZSET_2, zset_binary(nan_score, 2));
+    refused(RDB_TYPE_ZSET_2, zset_binary(NULL, 0));
+    refused(RDB_TYPE_ZSET_LISTPACK, listpack_of(none));
+    refused(RDB_TYPE_ZSET_LISTPACK, listpack_of(twice));
+    refused(RDB_TYPE_ZSET_LISTPACK, listpack_of(odd));
+    refused(RDB_TYPE_ZSET_LISTPACK, listpack_of(no_number));
+    refused(RDB_TYPE_ZSET_ZIPLIST, ziplist_of(none));
+    refused(RDB_TYPE_ZSET_ZIPLIST, ziplist_of(twice));
+    refused(RDB_TYPE_ZSET_ZIPLIST, ziplist_of(odd));
+    refused(RDB_TYPE_ZSET_ZIPLIST, ziplist_of(no_number));
+}
