@@ -10,9 +10,8 @@ bound_s=240
 passed=0 failed=0 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 
-# Criterion's own parent process has been seen to wait for ever for a test that had ended (with the address sanitizer, about
-# once in some hundred programs). A program that exceeds its bound is therefore started once more; a test that hangs does so
-# again, and fails. A test that fails is never repeated.
+# Criterion's own parent process has been seen, once, to wait for ever for a test that had ended (with the address
+# sanitizer). A program that exceeds its bound is therefore started once more; a test that hangs does so again, and fails. A test that fails is never repeated.
 bounded()
 {
     timeout --kill-after=10 "$bound_s" "$@" 2>&1 | tee "$output" | grep -v '^\[====\] Running'

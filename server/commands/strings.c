@@ -105,15 +105,6 @@ static bool read_set_options(struct call *call, struct set_options *o)
     return expiry_option_resolve(call, &o->expiry);
 }
 
-/* A relative expiry becomes an absolute one: a replica must not count from its own now. */
-static void rewrite_set_with_expiry(struct call *call, int64_t expire_ms)
-{
-    char text[I64_TEXT_MAX];
-    size_t len = format_i64(text, expire_ms);
-    struct bytes argv[5] = {BYTES("SET"), call->argv[1], call->argv[2], BYTES("PXAT"), bytes_make(text, len)};
-    call_rewrite(call, call->db, 5, argv);
-}
-
 /* An expiry that has passed already: the key goes at once, and DEL is what is propagated. */
 static void set_expired_value(struct call *call)
 {
@@ -127,16 +118,21 @@ static void set_expired_value(struct call *call)
     }
 }
 
+/* A relative expiry travels as an absolute one: a replica must not count from its own now. */
 static void set_with_expiry(struct call *call, struct bytes value, int64_t expire_ms)
 {
     if (expire_ms <= call->now_ms && !call->from_master && call->session->kind != SESSION_LOADER) {
         set_expired_value(call);
         return;
     }
+    char text[I64_TEXT_MAX];
+    struct bytes argv[5] = {BYTES("SET"), call->argv[1], value, BYTES("PXAT"),
+                            bytes_make(text, format_i64(text, expire_ms))};
     struct record *r = database_set_string(call->db, call->argv[1], call_key_hash(call, 1), value, false);
     database_set_expiry(call->db, r, expire_ms);
     string_written(call, call->argv[1], "set");
     call_event(call, NOTIFY_GENERIC, "expire", call->db, call->argv[1]);
+    call_rewrite(call, call->db, 5, argv);
 }
 
 static void set_command(struct call *call)
@@ -159,9 +155,8 @@ static void set_command(struct call *call)
         if (!o.get) reply_null(call->reply);
         return;
     }
-    if (o.expiry.given && !o.expiry.persist) {
+    if (o.expiry.given) {
         set_with_expiry(call, call->argv[2], o.expiry.at_ms);
-        if (!call->rewritten) rewrite_set_with_expiry(call, o.expiry.at_ms);
     } else {
         database_set_string(call->db, call->argv[1], call_key_hash(call, 1), call->argv[2], o.keep_ttl);
         string_written(call, call->argv[1], "set");
@@ -184,14 +179,7 @@ static void set_for(struct call *call, enum expiry_unit unit)
 {
     struct expiry_option o = {.given = true, .unit = unit, .value = call->argv[2]};
     if (!expiry_option_resolve(call, &o)) return;
-    struct bytes value = call->argv[3];
-    set_with_expiry(call, value, o.at_ms);
-    if (!call->rewritten) {
-        char text[I64_TEXT_MAX];
-        size_t len = format_i64(text, o.at_ms);
-        struct bytes argv[5] = {BYTES("SET"), call->argv[1], value, BYTES("PXAT"), bytes_make(text, len)};
-        call_rewrite(call, call->db, 5, argv);
-    }
+    set_with_expiry(call, call->argv[3], o.at_ms);
     reply_ok(call->reply);
 }
 
