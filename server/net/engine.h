@@ -53,6 +53,7 @@ struct conn {
     bool send_waiting;          /* the socket was full: the engine goes on by itself when it is writable */
     bool ended;                 /* the end has been seen, `closed` is due at the next turn */
     int end_error;              /* with `ended`; for CONN_CONNECTING: the result of connecting */
+    uint32_t spoke_in;          /* io_uring: see arrivals.h */
     int send_result;            /* io_uring: bytes sent or -errno, of the send under way */
     size_t sending;             /* io_uring: bytes handed to the send under way */
     const uint8_t *in_place;    /* foreign memory being sent, or NULL */

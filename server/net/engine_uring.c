@@ -135,7 +135,10 @@ static void received(struct uring *u, struct conn *conn, int result, unsigned fl
 {
     if (flags & IORING_CQE_F_BUFFER) {
         unsigned id = flags >> IORING_CQE_BUFFER_SHIFT;
-        if (likely(result > 0)) conn_on_data(conn, uring_buffer(u, id), (size_t)result);
+        if (likely(result > 0)) {
+            arrivals_note(&u->arrivals, &conn->spoke_in);
+            conn_on_data(conn, uring_buffer(u, id), (size_t)result);
+        }
         uring_provide(u, id);
     }
     if (likely(flags & IORING_CQE_F_MORE)) return;
@@ -387,20 +390,30 @@ static void deliver(struct uring *u)
     }
 }
 
-static void enter(struct uring *u, int64_t timeout_us)
+/* Submits, and waits for so many completions; timeout_us: -1 for as long as it takes, 0 not at all. */
+static void enter(struct uring *u, unsigned completions, int64_t timeout_us)
 {
     int result;
     if (timeout_us == 0) {
         result = io_uring_submit_and_get_events(&u->ring);
     } else if (timeout_us < 0) {
-        result = io_uring_submit_and_wait(&u->ring, 1);
+        result = io_uring_submit_and_wait(&u->ring, completions);
     } else {
         struct io_uring_cqe *first;
         struct __kernel_timespec timeout = {.tv_sec = timeout_us / 1000000, .tv_nsec = timeout_us % 1000000 * 1000};
-        result = io_uring_submit_and_wait_timeout(&u->ring, &first, 1, &timeout, NULL);
+        result = io_uring_submit_and_wait_timeout(&u->ring, &first, completions, &timeout, NULL);
     }
     CHECK(result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN || result == -EBUSY);
     submit_all(u);
+}
+
+static void submit_and_wait(struct uring *u, int64_t timeout_us)
+{
+    if (u->arrivals.expected > 1 && (timeout_us < 0 || timeout_us > ARRIVALS_WAIT_US)) {
+        enter(u, u->arrivals.expected, ARRIVALS_WAIT_US);
+        if (io_uring_cq_ready(&u->ring) > 0) return;
+    }
+    enter(u, 1, timeout_us);
 }
 
 static void uring_turn(struct loop *loop, int64_t timeout_us)
@@ -409,8 +422,9 @@ static void uring_turn(struct loop *loop, int64_t timeout_us)
     conclude_sends(u);
     prepare_sends(loop);
     if (list_first(&loop->settling)) timeout_us = 0;
-    enter(u, timeout_us);
+    submit_and_wait(u, timeout_us);
     loop_refresh_time(loop);
+    arrivals_turn(&u->arrivals, loop->monotonic_us);
 
     scan(u);
     conclude_sends(u);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "server/base/list.h"
+#include "server/net/arrivals.h"
 
 /* Submissions that fit before a turn has to enter the kernel a second time. */
 #define URING_ENTRIES 1024
@@ -42,6 +43,7 @@ struct uring {
     bool starved;          /* this turn ran out of them */
     struct list sending;   /* connections whose send is submitted and not yet concluded */
     unsigned scanned;      /* completions up to here have been searched for results of sends */
+    struct arrivals arrivals;
     unsigned gathers_used;
     struct uring_gather gathers[URING_GATHERS];
 };
