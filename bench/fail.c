@@ -2,7 +2,7 @@
  * it. */
 #include "tests/harness/directory.h"
 #include "tests/harness/fail.h"
-#include "tests/harness/process.h"
+#include "tests/harness/server.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@ static char root[256];
 
 static void clean_up(void)
 {
-    process_kill_all_in(root);
+    server_sweep(root);
     directory_remove(root);
 }
 

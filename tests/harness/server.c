@@ -5,6 +5,8 @@
 #include "tests/harness/wait.h"
 
 #include <errno.h>
+#include <ftw.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,11 +16,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SERVERS_MAX    64
-#define ARGUMENTS_MAX  32
-#define STOP_BOUND_MS  60000
-#define REPLY_BOUND_S  60
-#define LOG_TAIL_BYTES 3000
+#define SERVERS_MAX       64
+#define ARGUMENTS_MAX     32
+#define STOP_BOUND_MS     60000
+#define REPLY_BOUND_S     60
+#define LOG_TAIL_BYTES    3000
+#define SWEEP_DESCRIPTORS 16
 
 static struct server *servers[SERVERS_MAX];
 static int server_count;
@@ -219,6 +222,27 @@ void server_finish_all(void)
     for (int i = 0; i < server_count; i++)
         for (size_t k = 0; k < sizeof complaints / sizeof *complaints; k++)
             if (server_log_has(servers[i], 0, complaints[k])) harness_fail("%s: %s", servers[i]->log, complaints[k]);
+}
+
+/* A region's name begins with the port (ARCHITECTURE.md), which stands at the end of the directory's name. */
+static int remove_regions(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+    int number, port;
+    char pattern[64];
+    glob_t found;
+    (void)st;
+    if (type != FTW_D || sscanf(path + where->base, "%d-ours-%d", &number, &port) != 2) return 0;
+    snprintf(pattern, sizeof pattern, "/dev/shm/slipstream-%d-*", port);
+    if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc; i++) unlink(found.gl_pathv[i]);
+    globfree(&found);
+    return 0;
+}
+
+void server_sweep(const char *path)
+{
+    process_kill_all_in(path);
+    nftw(path, remove_regions, SWEEP_DESCRIPTORS, FTW_PHYS);
 }
 
 pid_t server_link_pid(const struct server *s)

@@ -37,6 +37,9 @@ void server_freeze(struct server *s);  /* SIGSTOP, and waits until it has stoppe
 void server_thaw(struct server *s);
 /* For a suite's .fini: kill -9 to all that run, and fails the test if a sanitizer or a CHECK had something to say. */
 void server_finish_all(void);
+/* What servers whose directories stand below `path` leave behind, however they ended: kill -9 to what still runs there,
+ * and the shared memory of ours goes. The directories stay. For the runner, when a test or a benchmark is over. */
+void server_sweep(const char *path);
 /* A new connection with generous time-outs, the caller's to free; look at its err. */
 redisContext *server_connect(const struct server *s);
 

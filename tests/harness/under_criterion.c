@@ -4,7 +4,6 @@
  * time. */
 #include "tests/harness/directory.h"
 #include "tests/harness/fail.h"
-#include "tests/harness/process.h"
 #include "tests/harness/server.h"
 
 #include <criterion/criterion.h>
@@ -69,7 +68,7 @@ ReportHook(POST_TEST)(struct criterion_test_stats *stats)
     case_name(stats->test, name, sizeof name);
     snprintf(dir, sizeof dir, "%s/%s", harness_root(), name);
     if (access(dir, F_OK) < 0) return;
-    process_kill_all_in(dir);
+    server_sweep(dir);
     bool passed = stats->test_status == CR_STATUS_PASSED || stats->test_status == CR_STATUS_SKIPPED;
     if (passed) {
         directory_remove(dir);
