@@ -2,6 +2,7 @@
  * and a byte that a peer may still be sending never changes. Every byte of the stream is a function of its offset, so
  * any reader can check any byte. */
 #include "server/base/bytes.h"
+#include "server/base/clock.h"
 #include "server/base/random.h"
 #include "shm/backlog.h"
 #include "shm/control.h"
@@ -23,7 +24,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define NO_LIMIT 0
+#define NO_LIMIT      0
+#define WAIT_BOUND_MS 5000
 
 struct bench {
     char name[64];
@@ -388,14 +390,16 @@ Test(backlog, no_memory_at_all_is_an_error)
 static void *let_go_when_doomed(void *arg)
 {
     struct bench *t = arg;
-    while (reader_peer_state(t->r, 0) != PEER_DOOMED) usleep(100);
+    int64_t deadline_ms = clock_monotonic_ms() + WAIT_BOUND_MS;
+    while (reader_peer_state(t->r, 0) != PEER_DOOMED && clock_monotonic_ms() < deadline_ms) sched_yield();
     reader_peer_let_go(t->r, 0);
     return NULL;
 }
 
-Test(backlog, when_growth_fails_the_slowest_peer_goes)
+Test(backlog, when_growth_fails_the_slowest_peer_goes, .timeout = 60)
 {
     struct bench t;
+    clock_init();
     set_up(&t, 1, 100 * 1000, NO_LIMIT);
     int slot = backlog_peer_claim(t.b, 1);
     cr_assert_eq(slot, 0);
