@@ -30,12 +30,14 @@ static void sample_rates(struct core *core)
 {
     struct stats *s = core->stats;
     int64_t now_us = clock_monotonic_us();
-    stats_note_sent(s, loop_bytes_sent(core->loop));
+    stats_note_loop(s, core->loop);
     stats_sample(&s->ops, s->commands_processed, now_us);
     stats_sample(&s->input, s->net_input_bytes, now_us);
     stats_sample(&s->output, s->net_output_bytes, now_us);
     stats_sample(&s->repl_input, s->net_repl_input_bytes, now_us);
     stats_sample(&s->repl_output, s->net_repl_output_bytes, now_us);
+    stats_sample(&s->turns, s->loop_turns, now_us);
+    stats_sample(&s->awake, s->loop_awake_us, now_us);
 }
 
 static void tenth_of_second(struct core *core, int64_t now_ms)

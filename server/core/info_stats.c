@@ -133,14 +133,36 @@ static void error_fields(const struct stats *s, struct outq *out)
     count_field(out, "acl_access_denied_channel", 0);
 }
 
+static uint64_t time_in_commands_us(const struct core *core)
+{
+    uint64_t ticks = 0;
+    for (struct command_entry *e = command_table_next(core->commands, NULL); e;
+         e = command_table_next(core->commands, e)) {
+        ticks += e->ticks;
+        for (size_t i = 0; i < e->subcommand_count; i++) ticks += e->subcommands[i].ticks;
+    }
+    return clock_ticks_to_ns(ticks) / 1000;
+}
+
+static void loop_fields(const struct core *core, const struct stats *s, struct outq *out)
+{
+    double turns_per_s = stats_rate_per_s(&s->turns), awake_us_per_s = stats_rate_per_s(&s->awake);
+    count_field(out, "eventloop_cycles", s->loop_turns);
+    count_field(out, "eventloop_duration_sum", s->loop_awake_us);
+    count_field(out, "eventloop_duration_cmd_sum", time_in_commands_us(core));
+    info_field(out, "instantaneous_eventloop_cycles_per_sec:%.0f", turns_per_s);
+    info_field(out, "instantaneous_eventloop_duration_usec:%.0f", turns_per_s > 0 ? awake_us_per_s / turns_per_s : 0);
+}
+
 void info_stats(struct core *core, struct outq *out)
 {
-    stats_note_sent(core->stats, loop_bytes_sent(core->loop));
+    stats_note_loop(core->stats, core->loop);
     const struct stats *s = core->stats;
     traffic_fields(s, out);
     key_fields(keyspace_stats(core->keyspace), s, out);
     feature_fields(core, s, out);
     error_fields(s, out);
+    loop_fields(core, s, out);
 }
 
 /* --- per command --- */

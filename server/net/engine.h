@@ -106,6 +106,8 @@ struct loop {
     const struct engine *engine;
     void *engine_state;
     int64_t wall_us, monotonic_us;
+    int64_t woke_us; /* monotonic: when the last wait ended; 0: a wait is under way */
+    uint64_t awake_us;
     struct list sends;    /* conn.send_node: output to be started at the end of the turn */
     struct list settling; /* conn.settle_node: something is due at the next turn */
     struct list live[ENDPOINT_KINDS], dead;

@@ -100,6 +100,11 @@ int64_t loop_monotonic_us(const struct loop *loop)
     return loop->monotonic_us;
 }
 
+struct loop_usage loop_usage(const struct loop *loop)
+{
+    return (struct loop_usage){.turns = loop->turns, .awake_us = loop->awake_us};
+}
+
 uint64_t loop_bytes_sent(const struct loop *loop)
 {
     return loop->bytes_sent;
@@ -109,6 +114,7 @@ void loop_refresh_time(struct loop *loop)
 {
     loop->wall_us = clock_wall_us();
     loop->monotonic_us = clock_monotonic_us();
+    if (loop->woke_us == 0) loop->woke_us = loop->monotonic_us;
 }
 
 /* --- endpoints --- */
@@ -151,11 +157,14 @@ static void sweep(struct loop *loop)
 static int64_t time_to_wait(struct loop *loop, int64_t limit_us)
 {
     bool hurry = loop->no_wait || list_first(&loop->settling);
+    int64_t now_us = clock_monotonic_us();
+    loop->awake_us += (uint64_t)(now_us - loop->woke_us);
+    loop->woke_us = 0;
     loop->no_wait = false;
     if (hurry || limit_us == 0) return 0;
     int64_t due_us = timers_due_us(loop);
     if (due_us < 0) return limit_us;
-    int64_t left_us = due_us - clock_monotonic_us();
+    int64_t left_us = due_us - now_us;
     if (left_us < 0) left_us = 0;
     return limit_us >= 0 && limit_us < left_us ? limit_us : left_us;
 }

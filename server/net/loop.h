@@ -37,7 +37,12 @@ void loop_turn(struct loop *loop, int timeout_ms);
 int64_t loop_wall_ms(const struct loop *loop);
 int64_t loop_monotonic_us(const struct loop *loop);
 uint64_t loop_bytes_sent(const struct loop *loop); /* over all connections, in-place sends included */
-void loop_refresh_time(struct loop *loop);         /* after something long on the loop's own thread */
+struct loop_usage {
+    uint64_t turns;
+    uint64_t awake_us; /* in turns, from the end of the wait to the next one */
+};
+struct loop_usage loop_usage(const struct loop *loop);
+void loop_refresh_time(struct loop *loop); /* after something long on the loop's own thread */
 
 /* In a forked child: closes every descriptor the loop knows (listeners, connections, ring) without a submission,
  * a shutdown() or a write to shared ring memory. The loop must not be used afterwards. */
