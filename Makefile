@@ -15,7 +15,7 @@ JOBS     ?= $(shell nproc)
 
 WARN       := -Wall -Wextra -Werror
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. $(WARN) -fno-omit-frame-pointer $(CFLAGS)
-LIBS       := -luring -llz4 -llzf -ljemalloc -lmd -lpthread -lm
+LIBS       := -luring -llz4 -llzf -ljemalloc -lmd -lbsd -lpthread -lm
 
 ifneq ($(PROTECTED_MODE),)
 ALL_CFLAGS += -DPROTECTED_MODE='"$(PROTECTED_MODE)"'

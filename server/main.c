@@ -26,6 +26,7 @@
 #include "server/core/persistence.h"
 #include "server/core/ports.h"
 #include "server/core/process.h"
+#include "server/core/process_title.h"
 #include "server/core/pubsub.h"
 #include "server/core/replication_host.h"
 #include "server/core/stats.h"
@@ -147,10 +148,9 @@ static void workers_ready(void *arg, int events)
 }
 
 /* Every part, in order of who needs whom. */
-static int assemble(struct core *core, struct lifecycle *lifecycle)
+static int assemble(struct core *core)
 {
     struct settings *settings = core->settings;
-    core->lifecycle = lifecycle;
     core->loop = new_loop(settings);
     if (!core->loop) return -1;
     int workers = workers_start();
@@ -172,7 +172,7 @@ static int assemble(struct core *core, struct lifecycle *lifecycle)
     struct replication_host host = replication_host_of(core);
     struct replication_stats stats = replication_stats_of(core);
     core->replication = replication_new(core->loop, core->keyspace, &settings->repl, &settings->rdb,
-                                        lifecycle->executable, settings->net.port, &host, &stats);
+                                        core->lifecycle->executable, settings->net.port, &host, &stats);
     struct propagation_sink sink = replication_sink_of(core);
     propagation_add_sink(core->propagation, &sink);
     core->stats->memory_at_start = mem_used();
@@ -213,8 +213,10 @@ static int server_main(int argc, char **argv)
     static struct settings settings;
     static struct lifecycle lifecycle;
     static struct core core;
+    process_title_init(argc, argv);
     process_identify(&lifecycle, argc, argv);
     core.settings = &settings;
+    core.lifecycle = &lifecycle;
     data_settings = &settings.data;
     core.config = config_new(&settings);
     if (load_configuration(core.config, argc, argv)) return 1;
@@ -227,8 +229,9 @@ static int server_main(int argc, char **argv)
     log_open(settings.server.logfile, settings.server.loglevel);
     log_set_syslog(settings.server.syslog_enabled, settings.server.syslog_ident, settings.server.syslog_facility);
     if (settings.server.daemonize) process_daemonize();
+    process_title_set(&core, NULL);
     process_raise_descriptor_limit(&settings.net.max_clients);
-    if (assemble(&core, &lifecycle)) return 1;
+    if (assemble(&core)) return 1;
     greet(&core);
     config_warn_without_effect(core.config);
     logo_show(&core);

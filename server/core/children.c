@@ -10,6 +10,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/core/core.h"
+#include "server/core/process_title.h"
 #include "server/core/stats.h"
 #include "server/keyspace/keyspace.h"
 #include "server/net/loop.h"
@@ -84,6 +85,7 @@ _Noreturn static void run_child(struct children *c, const struct child_job *job,
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_IGN); /* Ctrl-C is for the server, which decides about its child */
     log_set_role('C');
+    process_title_set(c->core, job->purpose == CHILD_FULL_SYNC ? "redis-rdb-to-slaves" : "redis-rdb-bgsave");
     raise_oom_score();
     loop_abandon_in_child(c->core->loop);
     int code = job->body(job->arg);

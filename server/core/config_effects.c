@@ -5,6 +5,7 @@
 #include "server/core/core.h"
 #include "server/core/ports.h"
 #include "server/core/process.h"
+#include "server/core/process_title.h"
 
 #include <stdio.h>
 
@@ -39,10 +40,18 @@ static int apply_log_level(struct core *core, char error[256])
     return 0;
 }
 
+static int apply_title(struct core *core, char error[256])
+{
+    (void)error;
+    process_title_set(core, NULL);
+    return 0;
+}
+
 void config_apply_hooks(struct config *c)
 {
     config_on_change(c, "port", apply_ports);
     config_on_change(c, "bind", apply_bind);
     config_on_change(c, "maxclients", apply_max_clients);
     config_on_change(c, "loglevel", apply_log_level);
+    config_on_change(c, "proc-title-template", apply_title);
 }
