@@ -213,12 +213,26 @@ static void on_connected(struct conn *conn, int error)
 
 static const struct conn_events master_events = {.data = on_data, .closed = on_closed, .connected = on_connected};
 
+/* As Redis does it: a source that cannot be bound (gone, or of another family) does not stop replication. */
+static struct conn *connect_from_source(struct replica_side *s, const struct address *to)
+{
+    const char *ip = s->r->settings->source_ip;
+    struct address source;
+    if (ip && address_parse(&source, ip, 0) == 0) {
+        struct conn *conn = conn_connect(s->r->loop, to, &source, &master_events, s);
+        if (conn) return conn;
+        log_write(replica_log_level(s), "Cannot connect to MASTER from %s (%s), connecting from any address", ip,
+                  strerror(errno));
+    }
+    return conn_connect(s->r->loop, to, NULL, &master_events, s);
+}
+
 void replica_connect(struct replica_side *s)
 {
     const struct address *to = &s->addresses[s->address_turn++ % (unsigned)s->address_count];
     log_write(replica_log_level(s), "MASTER <-> REPLICA sync started");
     s->wire = s->r->settings->lz4 ? WIRE_UNDECIDED : WIRE_PLAIN;
-    s->conn = conn_connect(s->r->loop, to, NULL, &master_events, s);
+    s->conn = connect_from_source(s, to);
     if (!s->conn) replica_failed(s, "Unable to connect to MASTER: %s", strerror(errno));
 }
 

@@ -169,7 +169,7 @@ static void settle_backlog(struct settings *s)
 const struct directive config_directives[] = {
     /* network */
     SPECIAL("bind", NULL, DIR_WORDS, "* -::*", bind_grammar, net.bind),
-    STRING("bind-source-addr", NULL, NUL | DIR_NO_EFFECT, "", NULL, net.bind_source_addr),
+    STRING("bind-source-addr", NULL, NUL, "", NULL, repl.source_ip),
     INT("port", NULL, 0, "6379", 0, 65535, net.port),
     STRING("unixsocket", NULL, FIX | NUL, "", NULL, net.unix_socket),
     {ROW("unixsocketperm", NULL, KIND_OCTAL, FIX, "0"), FIELD(net.unix_socket_mode), .most = 0777},

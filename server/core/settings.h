@@ -43,7 +43,6 @@ struct net_settings {
     int port;
     char *bind[BIND_MAX];
     int bind_count;
-    char *bind_source_addr;
     char *unix_socket;
     unsigned unix_socket_mode;
     int tcp_backlog, timeout_s, tcp_keepalive_s;

@@ -258,6 +258,18 @@ Test(replication, password_of_the_master)
     expect_same_data(replica, master);
 }
 
+Test(replication, source_address)
+{
+    struct server *master = server_start(OURS, "%s", "");
+    struct server *replica = server_start(OURS, "bind-source-addr 127.0.0.2\nreplicaof 127.0.0.1 %d", master->port);
+    write_some_of_everything(master, "k:");
+    expect_same_data(replica, master);
+    wait_until(strncmp(info_text(master, "replication", "slave0"), "ip=127.0.0.2,", 13) == 0);
+    struct server *other = server_start(OURS, "bind-source-addr ::1\nreplicaof 127.0.0.1 %d", master->port);
+    expect_same_data(other, master);
+    server_wait_log(other, 0, "connecting from any address");
+}
+
 Test(replication, no_disk_between)
 {
     struct server *master = server_start(OURS, "repl-diskless-sync yes");
