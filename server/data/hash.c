@@ -6,9 +6,9 @@
  *   then       value */
 #include "server/data/hash.h"
 
-#include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/data/digest.h"
+#include "server/data/flat_or_table.h"
 #include "server/data/sample.h"
 #include "server/data/settings.h"
 
@@ -48,25 +48,17 @@ static struct hash_pair pair_of(const struct member *m)
 
 struct hash hash_new(void)
 {
-    return (struct hash){ENCODING_LISTPACK, listpack_new(0)};
+    return (struct hash){.encoding = ENCODING_LISTPACK, .object = listpack_new(0)};
 }
 
 struct hash hash_new_table(size_t fields)
 {
-    struct member_table *t = mem_alloc(sizeof *t);
-    member_table_init(t);
-    member_table_reserve(t, fields);
-    return (struct hash){ENCODING_HASHTABLE, t};
+    return (struct hash){.encoding = ENCODING_HASHTABLE, .object = flat_or_table_new_table(fields)};
 }
 
 void hash_free(struct hash *h)
 {
-    if (h->encoding == ENCODING_LISTPACK) {
-        listpack_free(h->object);
-    } else {
-        member_table_free(h->object);
-        mem_free(h->object);
-    }
+    if (!h->inside) flat_or_table_free(h->object, h->encoding);
 }
 
 bool hash_packed_fits(size_t fields, size_t longest_bytes, size_t total_bytes)
@@ -131,9 +123,16 @@ bool hash_get(const struct hash *h, struct bytes field, struct packed_value *val
     return m != NULL;
 }
 
+static uint8_t *own(struct hash *h, const uint8_t *place)
+{
+    return flat_object_own(h->encoding, &h->object, &h->inside, place);
+}
+
 static void packed_append(struct hash *h, const struct packed_value *field, const struct packed_value *value)
 {
-    h->object = listpack_append(listpack_append(h->object, *field), *value);
+    struct packed_value pair[] = {*field, *value};
+    own(h, NULL);
+    h->object = listpack_append_several(h->object, pair, 2);
 }
 
 bool hash_set(struct hash *h, struct bytes field, struct bytes value)
@@ -151,6 +150,7 @@ bool hash_set(struct hash *h, struct bytes field, struct bytes value)
         packed_append(h, &packed_field, &packed);
         return true;
     }
+    if (!flat_value_fits(element, packed)) element = own(h, element);
     h->object = listpack_replace(h->object, &element, packed);
     return false;
 }
@@ -158,8 +158,9 @@ bool hash_set(struct hash *h, struct bytes field, struct bytes value)
 void hash_add(struct hash *h, const struct packed_value *field, const struct packed_value *value)
 {
     if (h->encoding == ENCODING_LISTPACK) {
-        size_t longest = field->len > value->len ? field->len : value->len;
-        size_t total = listpack_bytes(h->object) + field->len + value->len;
+        size_t field_bytes = packed_string_bytes(field), value_bytes = packed_string_bytes(value);
+        size_t longest = field_bytes > value_bytes ? field_bytes : value_bytes;
+        size_t total = listpack_bytes(h->object) + field_bytes + value_bytes;
         if (hash_packed_fits(hash_length(h) + 1, longest, total)) {
             packed_append(h, field, value);
             return;
@@ -172,14 +173,10 @@ void hash_add(struct hash *h, const struct packed_value *field, const struct pac
 
 bool hash_delete(struct hash *h, struct bytes field)
 {
-    if (h->encoding == ENCODING_HASHTABLE) {
-        uint64_t hash = member_hash(field);
-        struct member *m = member_table_find(h->object, hash, field);
-        if (m) member_table_remove(h->object, hash, m);
-        return m != NULL;
-    }
+    if (h->encoding == ENCODING_HASHTABLE) return member_table_delete(h->object, field);
     uint8_t *found = listpack_find(h->object, listpack_first(h->object), packed_from(field), 1);
     if (!found) return false;
+    found = own(h, found);
     h->object = listpack_delete_run(h->object, &found, 2);
     return true;
 }
@@ -265,51 +262,19 @@ uint64_t hash_scan(const struct hash *h, uint64_t cursor, size_t count, hash_vis
 
 /* --- the row of operations --- */
 
-static void free_object(void *object, enum value_encoding encoding)
+static size_t payload_bytes(const struct member *m)
 {
-    struct hash h = {encoding, object};
-    hash_free(&h);
+    return value_room(value_read(m).len);
 }
 
 static void *copy_object(const void *object, enum value_encoding encoding)
 {
-    if (encoding == ENCODING_LISTPACK) return listpack_copy(object);
-    const struct member_table *from = object;
-    struct hash h = hash_new_table(from->count);
-    struct member_walk w;
-    const struct member *m;
-    member_walk_start(&w, from);
-    while ((m = member_walk_next(&w))) {
-        struct bytes field = member_key(m);
-        struct packed_value value = value_read(m);
-        struct member *copy = member_table_insert(h.object, member_hash(field), field, value_room(value.len));
-        value_write(member_payload(copy), bytes_make(value.ptr, value.len));
-    }
-    return h.object;
-}
-
-static size_t object_memory(const void *object, enum value_encoding encoding, size_t samples)
-{
-    return mem_size(object) + (encoding == ENCODING_LISTPACK ? 0 : member_table_memory(object, samples));
-}
-
-static size_t object_free_effort(const void *object, enum value_encoding encoding)
-{
-    return encoding == ENCODING_LISTPACK ? 1 : ((const struct member_table *)object)->count;
-}
-
-/* What is packed lies within a few lines. */
-static void prefetch_member(const void *object, enum value_encoding encoding, uint64_t hash, bool itself)
-{
-    if (encoding == ENCODING_HASHTABLE)
-        member_table_prefetch(object, hash, itself);
-    else if (!itself)
-        __builtin_prefetch(object);
+    return flat_or_table_copy(object, encoding, payload_bytes);
 }
 
 static void digest_object(const void *object, enum value_encoding encoding, uint8_t digest[DIGEST_BYTES])
 {
-    struct hash h = {encoding, (void *)(uintptr_t)object};
+    struct hash h = {.encoding = encoding, .object = (void *)(uintptr_t)object};
     struct hash_walk w;
     struct hash_pair pair;
     char scratch[I64_TEXT_MAX];
@@ -324,7 +289,7 @@ static void digest_object(const void *object, enum value_encoding encoding, uint
 
 void hash_register(void)
 {
-    static const struct value_ops ops = {free_object,        copy_object,   object_memory,
-                                         object_free_effort, digest_object, prefetch_member};
+    static const struct value_ops ops = {flat_or_table_free,        copy_object,   flat_or_table_memory,
+                                         flat_or_table_free_effort, digest_object, flat_or_table_prefetch};
     value_ops_register(TYPE_HASH, &ops);
 }

@@ -2,7 +2,8 @@
  *
  * Small ones are a listpack of fields and values in turn, in the order of their arrival; larger ones, or with a long
  * field or value, a member table whose payloads are the values. A `struct hash` is what the keyspace's record says of
- * the value: changing functions may give it another address or encoding, and the caller tells the record. */
+ * the value: changing functions may give it another address or encoding, and the caller tells the record. What stands
+ * inside the record is copied before it is changed. */
 #ifndef SLIPSTREAM_DATA_HASH_H
 #define SLIPSTREAM_DATA_HASH_H
 
@@ -13,6 +14,7 @@
 struct hash {
     enum value_encoding encoding; /* ENCODING_LISTPACK or ENCODING_HASHTABLE */
     void *object;
+    bool inside; /* the object is the record's, not ours */
 };
 
 void hash_register(void); /* its row of operations; at start-up */

@@ -39,12 +39,23 @@ size_t intset_bytes(const uint8_t *is)
     return INTSET_HEADER_BYTES + intset_count(is) * width_of(is);
 }
 
-static int64_t get(const uint8_t *is, unsigned width, size_t index)
+/* Copies of a fixed length are single instructions. */
+static inline int64_t get(const uint8_t *is, unsigned width, size_t index)
 {
-    uint64_t raw = 0;
-    memcpy(&raw, is + INTSET_HEADER_BYTES + index * width, width);
-    unsigned unused_bits = 64 - width * 8;
-    return (int64_t)(le64toh(raw) << unused_bits) >> unused_bits;
+    const uint8_t *place = is + INTSET_HEADER_BYTES + index * width;
+    if (width == sizeof(uint16_t)) {
+        uint16_t raw;
+        memcpy(&raw, place, sizeof raw);
+        return (int16_t)le16toh(raw);
+    }
+    if (width == sizeof(uint32_t)) {
+        uint32_t raw;
+        memcpy(&raw, place, sizeof raw);
+        return (int32_t)le32toh(raw);
+    }
+    uint64_t raw;
+    memcpy(&raw, place, sizeof raw);
+    return (int64_t)le64toh(raw);
 }
 
 static void set(uint8_t *is, unsigned width, size_t index, int64_t value)

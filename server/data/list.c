@@ -3,7 +3,7 @@
 
 #include "server/base/alloc.h"
 #include "server/data/digest.h"
-#include "server/data/listpack.h"
+#include "server/data/flat.h"
 #include "server/data/settings.h"
 
 static bool is_packed(const struct list_value *l)
@@ -13,7 +13,7 @@ static bool is_packed(const struct list_value *l)
 
 struct list_value list_new(void)
 {
-    return (struct list_value){ENCODING_LISTPACK, listpack_new(0)};
+    return (struct list_value){.encoding = ENCODING_LISTPACK, .object = listpack_new(0)};
 }
 
 static void object_free(void *object, enum value_encoding encoding)
@@ -26,7 +26,7 @@ static void object_free(void *object, enum value_encoding encoding)
 
 void list_free(struct list_value *l)
 {
-    object_free(l->object, l->encoding);
+    if (!l->inside) object_free(l->object, l->encoding);
     l->object = NULL;
 }
 
@@ -35,13 +35,19 @@ size_t list_length(const struct list_value *l)
     return is_packed(l) ? listpack_length(l->object) : quicklist_count(l->object);
 }
 
+static uint8_t *own(struct list_value *l, const uint8_t *place)
+{
+    return flat_object_own(l->encoding, &l->object, &l->inside, place);
+}
+
 /* --- encoding --- */
 
 static void become_quicklist(struct list_value *l)
 {
     struct quicklist *ql = quicklist_new(data_settings->list_max_listpack_size, data_settings->list_compress_depth);
+    own(l, NULL);
     quicklist_append_listpack(ql, l->object);
-    *l = (struct list_value){ENCODING_QUICKLIST, ql};
+    *l = (struct list_value){.encoding = ENCODING_QUICKLIST, .object = ql};
 }
 
 void list_prepare_growth(struct list_value *l, const struct bytes *texts, size_t count)
@@ -61,7 +67,7 @@ static void become_listpack_within(struct list_value *l, size_t parts)
     if (!lp) return;
     size_t bytes = limit < 0 ? listpack_bytes(lp) * parts : 0;
     if (quicklist_node_exceeds(limit, bytes, listpack_length(lp) * parts)) return;
-    *l = (struct list_value){ENCODING_LISTPACK, quicklist_take_listpack(l->object)};
+    *l = (struct list_value){.encoding = ENCODING_LISTPACK, .object = quicklist_take_listpack(l->object)};
 }
 
 void list_settle_shrunk(struct list_value *l)
@@ -71,7 +77,7 @@ void list_settle_shrunk(struct list_value *l)
 
 struct list_value list_from_quicklist(struct quicklist *ql)
 {
-    struct list_value l = {ENCODING_QUICKLIST, ql};
+    struct list_value l = {.encoding = ENCODING_QUICKLIST, .object = ql};
     become_listpack_within(&l, 1);
     return l;
 }
@@ -81,10 +87,12 @@ struct list_value list_from_quicklist(struct quicklist *ql)
 void list_push(struct list_value *l, enum list_end end, struct bytes text)
 {
     struct packed_value v = packed_from(text);
-    if (!is_packed(l))
+    if (!is_packed(l)) {
         quicklist_push(l->object, end, v);
-    else
-        l->object = end == LIST_HEAD ? listpack_prepend(l->object, v) : listpack_append(l->object, v);
+        return;
+    }
+    own(l, NULL);
+    l->object = end == LIST_HEAD ? listpack_prepend(l->object, v) : listpack_append(l->object, v);
 }
 
 struct packed_value list_at_end(const struct list_value *l, enum list_end end)
@@ -95,10 +103,12 @@ struct packed_value list_at_end(const struct list_value *l, enum list_end end)
 
 void list_drop(struct list_value *l, enum list_end end, size_t count)
 {
-    if (!is_packed(l))
+    if (!is_packed(l)) {
         quicklist_drop(l->object, end, count);
-    else
-        l->object = listpack_delete_range(l->object, end == LIST_HEAD ? 0 : -(int64_t)count, count);
+        return;
+    }
+    own(l, NULL);
+    l->object = listpack_delete_range(l->object, end == LIST_HEAD ? 0 : -(int64_t)count, count);
 }
 
 /* --- anywhere --- */
@@ -145,20 +155,13 @@ void list_walk(const struct list_value *l, size_t index, size_t count,
         listpack_walk(listpack_seek(l->object, (int64_t)index), count, visit, context);
 }
 
-/* The same address in a listpack that is ours to change. */
-static uint8_t *own_element(const struct list_cursor *c)
-{
-    uint8_t *lp = c->list->object;
-    return lp + (c->element - lp);
-}
-
 void list_cursor_insert(struct list_cursor *c, bool before, struct bytes text)
 {
     if (!is_packed(c->list)) {
         quicklist_cursor_insert(&c->in_quicklist, before, packed_from(text));
         return;
     }
-    uint8_t *element = own_element(c);
+    uint8_t *element = own(c->list, c->element);
     c->list->object = before ? listpack_insert_before(c->list->object, &element, packed_from(text))
                              : listpack_insert_after(c->list->object, &element, packed_from(text));
     c->element = element;
@@ -170,7 +173,7 @@ void list_cursor_replace(struct list_cursor *c, struct bytes text)
         quicklist_cursor_replace(&c->in_quicklist, packed_from(text));
         return;
     }
-    uint8_t *element = own_element(c);
+    uint8_t *element = own(c->list, c->element);
     c->list->object = listpack_replace(c->list->object, &element, packed_from(text));
     c->element = element;
 }
@@ -178,7 +181,7 @@ void list_cursor_replace(struct list_cursor *c, struct bytes text)
 bool list_cursor_delete(struct list_cursor *c, bool backwards)
 {
     if (!is_packed(c->list)) return quicklist_cursor_delete(&c->in_quicklist, backwards);
-    uint8_t *element = own_element(c), *lp = listpack_delete(c->list->object, &element);
+    uint8_t *element = own(c->list, c->element), *lp = listpack_delete(c->list->object, &element);
     if (backwards) element = element ? listpack_prev(lp, element) : listpack_last(lp);
     c->list->object = lp;
     c->element = element;
@@ -211,7 +214,7 @@ static void mix_element(void *digest, struct packed_value value)
 /* Content: each element's text is mixed in turn, for their order matters. */
 static void object_digest(const void *object, enum value_encoding encoding, uint8_t digest[DIGEST_BYTES])
 {
-    struct list_value l = {encoding, (void *)(uintptr_t)object};
+    struct list_value l = {.encoding = encoding, .object = (void *)(uintptr_t)object};
     list_walk(&l, 0, list_length(&l), mix_element, digest);
 }
 

@@ -1,8 +1,9 @@
 /* The list type: one listpack while that is within list-max-listpack-size, a quicklist beyond.
  *
  * A list is its encoding and its object, as a record holds them. Every function that changes a list may replace either;
- * the caller puts them back into the record when they differ. A list grown past the limit becomes a quicklist; one
- * shrunk to half of it, a listpack again, so that a length at the limit does not swing between the two. */
+ * the caller puts them back into the record when they differ; what stands inside the record is copied before. A list
+ * grown past the limit becomes a quicklist; one shrunk to half of it, a listpack again, so that a length at the limit
+ * does not swing between the two. */
 #ifndef SLIPSTREAM_DATA_LIST_H
 #define SLIPSTREAM_DATA_LIST_H
 
@@ -12,6 +13,7 @@
 struct list_value {
     enum value_encoding encoding; /* ENCODING_LISTPACK or ENCODING_QUICKLIST */
     void *object;
+    bool inside; /* the object is the record's, not ours */
 };
 
 void list_register(void); /* value_ops of TYPE_LIST; at start-up */

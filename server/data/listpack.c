@@ -8,7 +8,6 @@
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 
-#define HEAD_MAX         9
 #define SPARE_MOST_BYTES 128 /* spare room that is not worth giving back, besides as much as is in use */
 
 enum head {
@@ -252,79 +251,78 @@ size_t listpack_walk(const uint8_t *element, size_t most, void (*visit)(void *co
 
 /* --- writing an element --- */
 
-struct form {
-    uint8_t head[HEAD_MAX]; /* of an integer: all of it */
-    size_t head_len, body;
-};
-
-static struct form integer_form(int64_t v)
+/* Head and data of an integer, which stands in its head alone when it is small. */
+static inline size_t integer_body(int64_t v)
 {
-    struct form f = {.head_len = 9};
-    uint64_t raw = htole64((uint64_t)v);
-    memcpy(f.head + 1, &raw, sizeof raw);
-    if (v >= 0 && v <= 127) {
-        f.head[0] = (uint8_t)v;
-        f.head_len = 1;
-    } else if (v >= -4096 && v <= 4095) {
-        f.head[0] = (uint8_t)(HEAD_INT13 | ((uint64_t)v >> 8 & 31));
-        f.head[1] = (uint8_t)v;
-        f.head_len = 2;
-    } else if (v >= INT16_MIN && v <= INT16_MAX) {
-        f.head[0] = HEAD_INT16;
-        f.head_len = 3;
-    } else if (v >= -(1 << 23) && v < 1 << 23) {
-        f.head[0] = HEAD_INT24;
-        f.head_len = 4;
-    } else if (v >= INT32_MIN && v <= INT32_MAX) {
-        f.head[0] = HEAD_INT32;
-        f.head_len = 5;
-    } else {
-        f.head[0] = HEAD_INT64;
-    }
-    f.body = f.head_len;
-    return f;
+    if (v >= 0 && v <= 127) return 1;
+    if (v >= -4096 && v <= 4095) return 2;
+    if (v >= INT16_MIN && v <= INT16_MAX) return 3;
+    if (v >= -(1 << 23) && v < 1 << 23) return 4;
+    return v >= INT32_MIN && v <= INT32_MAX ? 5 : 9;
 }
 
-static struct form string_form(size_t len)
+static inline size_t string_head(size_t len)
 {
-    struct form f = {.head_len = 5};
-    if (len < 64) {
-        f.head[0] = (uint8_t)(HEAD_STRING6 | len);
-        f.head_len = 1;
-    } else if (len < 4096) {
-        f.head[0] = (uint8_t)(HEAD_STRING12 | len >> 8);
-        f.head[1] = (uint8_t)len;
-        f.head_len = 2;
-    } else {
-        uint32_t stored = htole32((uint32_t)len);
-        f.head[0] = HEAD_STRING32;
-        memcpy(f.head + 1, &stored, sizeof stored);
-    }
-    f.body = f.head_len + len;
-    return f;
+    if (likely(len < 64)) return 1;
+    return len < 4096 ? 2 : 5;
 }
 
-static struct form form_of(const struct packed_value *v)
+static inline size_t body_of(const struct packed_value *v)
 {
-    return v->ptr ? string_form(v->len) : integer_form(v->integer);
-}
-
-static void write_element(uint8_t *p, const struct form *f, const struct packed_value *v)
-{
-    memcpy(p, f->head, f->head_len);
-    if (v->ptr) memcpy(p + f->head_len, v->ptr, v->len);
-    p += f->body;
-    size_t bytes = back_bytes(f->body);
-    for (size_t i = 0; i < bytes; i++) {
-        uint8_t seven_bits = f->body >> 7 * (bytes - 1 - i) & 127;
-        p[i] = i ? seven_bits | 128 : seven_bits;
-    }
+    return v->ptr ? string_head(v->len) + v->len : integer_body(v->integer);
 }
 
 size_t listpack_element_bytes(struct packed_value value)
 {
-    struct form f = form_of(&value);
-    return f.body + back_bytes(f.body);
+    size_t body = body_of(&value);
+    return body + back_bytes(body);
+}
+
+static inline void write_integer(uint8_t *p, int64_t v, size_t body)
+{
+    uint64_t raw = htole64((uint64_t)v);
+    switch (body) {
+    case 1: p[0] = (uint8_t)v; return;
+    case 2:
+        p[0] = (uint8_t)(HEAD_INT13 | ((uint64_t)v >> 8 & 31));
+        p[1] = (uint8_t)v;
+        return;
+    case 3: p[0] = HEAD_INT16; break;
+    case 4: p[0] = HEAD_INT24; break;
+    case 5: p[0] = HEAD_INT32; break;
+    default: p[0] = HEAD_INT64;
+    }
+    memcpy(p + 1, &raw, body - 1);
+}
+
+static inline void write_string(uint8_t *p, const uint8_t *ptr, size_t len)
+{
+    size_t head = string_head(len);
+    uint32_t stored = htole32((uint32_t)len);
+    if (likely(head == 1)) {
+        p[0] = (uint8_t)(HEAD_STRING6 | len);
+    } else if (head == 2) {
+        p[0] = (uint8_t)(HEAD_STRING12 | len >> 8);
+        p[1] = (uint8_t)len;
+    } else {
+        p[0] = HEAD_STRING32;
+        memcpy(p + 1, &stored, sizeof stored);
+    }
+    memcpy(p + head, ptr, len);
+}
+
+/* Returns where the next one goes. */
+static uint8_t *write_element(uint8_t *p, const struct packed_value *v)
+{
+    size_t body = body_of(v), bytes = back_bytes(body);
+    if (v->ptr)
+        write_string(p, v->ptr, v->len);
+    else
+        write_integer(p, v->integer, body);
+    p += body;
+    *p++ = body >> 7 * (bytes - 1) & 127;
+    for (size_t i = 1; i < bytes; i++) *p++ = (uint8_t)((body >> 7 * (bytes - 1 - i) & 127) | 128);
+    return p;
 }
 
 /* --- the whole --- */
@@ -376,9 +374,8 @@ static uint8_t *splice(uint8_t *lp, size_t at, size_t removed, size_t added)
 
 static uint8_t *put(uint8_t *lp, size_t at, size_t removed, struct packed_value value)
 {
-    struct form f = form_of(&value);
-    lp = splice(lp, at, removed, f.body + back_bytes(f.body));
-    write_element(lp + at, &f, &value);
+    lp = splice(lp, at, removed, listpack_element_bytes(value));
+    write_element(lp + at, &value);
     if (!removed) add_to_count(lp, 1);
     return lp;
 }
@@ -386,6 +383,17 @@ static uint8_t *put(uint8_t *lp, size_t at, size_t removed, struct packed_value 
 uint8_t *listpack_append(uint8_t *lp, struct packed_value value)
 {
     return put(lp, listpack_bytes(lp) - 1, 0, value);
+}
+
+uint8_t *listpack_append_several(uint8_t *lp, const struct packed_value *values, size_t count)
+{
+    size_t at = listpack_bytes(lp) - 1, added = 0;
+    for (size_t i = 0; i < count; i++) added += listpack_element_bytes(values[i]);
+    lp = splice(lp, at, 0, added);
+    uint8_t *end = lp + at;
+    for (size_t i = 0; i < count; i++) end = write_element(end, &values[i]);
+    add_to_count(lp, (ptrdiff_t)count);
+    return lp;
 }
 
 uint8_t *listpack_prepend(uint8_t *lp, struct packed_value value)

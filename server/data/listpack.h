@@ -67,6 +67,7 @@ uint8_t *listpack_find(const uint8_t *lp, const uint8_t *from, struct packed_val
 
 /* --- changing --- */
 uint8_t *listpack_append(uint8_t *lp, struct packed_value value);
+uint8_t *listpack_append_several(uint8_t *lp, const struct packed_value *values, size_t count); /* at once */
 uint8_t *listpack_prepend(uint8_t *lp, struct packed_value value);
 /* *element moves to the element it named. */
 uint8_t *listpack_insert_before(uint8_t *lp, uint8_t **element, struct packed_value value);

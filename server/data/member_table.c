@@ -431,6 +431,14 @@ void member_table_remove(struct member_table *t, uint64_t hash, struct member *m
     mem_free(m);
 }
 
+bool member_table_delete(struct member_table *t, struct bytes key)
+{
+    uint64_t hash = member_hash(key);
+    struct member *m = member_table_find(t, hash, key);
+    if (m) member_table_remove(t, hash, m);
+    return m != NULL;
+}
+
 /* --- walk --- */
 
 static size_t entry_span(const struct member_table *t, size_t entry)

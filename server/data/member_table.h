@@ -79,6 +79,7 @@ struct member *member_table_insert(struct member_table *t, uint64_t hash, struct
 /* Gives a member of the table another amount of payload. Its address may change; what fits of the payload stays. */
 struct member *member_table_resize(struct member_table *t, uint64_t hash, struct member *m, size_t payload_bytes);
 void member_table_remove(struct member_table *t, uint64_t hash, struct member *m); /* frees it */
+bool member_table_delete(struct member_table *t, struct bytes key); /* finds and removes; false: there is none */
 /* Ahead of a look-up: first the bucket, then, once that has had time to arrive, the member. */
 void member_table_prefetch_bucket(const struct member_table *t, uint64_t hash);
 void member_table_prefetch_member(const struct member_table *t, uint64_t hash);

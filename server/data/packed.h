@@ -8,10 +8,13 @@
 #include "server/base/bytes.h"
 #include "server/base/number.h"
 
+/* Two words: it is passed and returned in registers. */
 struct packed_value {
     const uint8_t *ptr; /* NULL: an integer */
-    size_t len;
-    int64_t integer;
+    union {
+        size_t len; /* of a string */
+        int64_t integer;
+    };
 };
 
 static inline struct packed_value packed_integer(int64_t integer)
@@ -38,6 +41,12 @@ static inline bool packed_equal(const struct packed_value *a, const struct packe
 {
     if (!a->ptr || !b->ptr) return !a->ptr && !b->ptr && a->integer == b->integer;
     return a->len == b->len && memcmp(a->ptr, b->ptr, a->len) == 0;
+}
+
+/* 0 for an integer, whatever its digits would take. */
+static inline size_t packed_string_bytes(const struct packed_value *v)
+{
+    return v->ptr ? v->len : 0;
 }
 
 /* The element's text; an integer is formatted into scratch. */

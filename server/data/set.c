@@ -1,10 +1,8 @@
 /* Sets in their three encodings. Server process; the snapshot child walks them. */
 #include "server/data/set.h"
 
-#include "server/base/alloc.h"
 #include "server/data/digest.h"
-#include "server/data/intset.h"
-#include "server/data/listpack.h"
+#include "server/data/flat_or_table.h"
 #include "server/data/sample.h"
 #include "server/data/settings.h"
 
@@ -18,30 +16,20 @@ static struct packed_value canonical(const struct packed_value *member)
 
 struct set set_new_table(size_t members)
 {
-    struct member_table *t = mem_alloc(sizeof *t);
-    member_table_init(t);
-    member_table_reserve(t, members);
-    return (struct set){ENCODING_HASHTABLE, t};
+    return (struct set){.encoding = ENCODING_HASHTABLE, .object = flat_or_table_new_table(members)};
 }
 
 struct set set_new(const struct packed_value *first, size_t expected)
 {
     if (!canonical(first).ptr && expected <= data_settings->set_max_intset_entries)
-        return (struct set){ENCODING_INTSET, intset_new()};
-    if (set_packed_fits(expected, 0, 0)) return (struct set){ENCODING_LISTPACK, listpack_new(0)};
+        return (struct set){.encoding = ENCODING_INTSET, .object = intset_new()};
+    if (set_packed_fits(expected, 0, 0)) return (struct set){.encoding = ENCODING_LISTPACK, .object = listpack_new(0)};
     return set_new_table(expected);
 }
 
 void set_free(struct set *s)
 {
-    if (s->encoding == ENCODING_INTSET) {
-        intset_free(s->object);
-    } else if (s->encoding == ENCODING_LISTPACK) {
-        listpack_free(s->object);
-    } else {
-        member_table_free(s->object);
-        mem_free(s->object);
-    }
+    if (!s->inside) flat_or_table_free(s->object, s->encoding);
 }
 
 bool set_packed_fits(size_t members, size_t longest_bytes, size_t total_bytes)
@@ -119,13 +107,20 @@ static void open_intset(struct set *s, size_t member_bytes)
     }
     uint8_t *lp = listpack_new(total);
     for (size_t i = 0; i < count; i++) lp = listpack_append(lp, packed_integer(intset_get(s->object, i)));
-    intset_free(s->object);
-    *s = (struct set){ENCODING_LISTPACK, lp};
+    set_free(s);
+    *s = (struct set){.encoding = ENCODING_LISTPACK, .object = lp};
+}
+
+static void *own(struct set *s, const uint8_t *place)
+{
+    return flat_object_own(s->encoding, &s->object, &s->inside, place);
 }
 
 static bool add_integer(struct set *s, int64_t integer)
 {
     bool added;
+    if (s->inside && intset_contains(s->object, integer)) return false;
+    own(s, NULL);
     s->object = intset_add(s->object, integer, &added);
     if (added && intset_count(s->object) > data_settings->set_max_intset_entries) convert_to_table(s, 0);
     return added;
@@ -146,6 +141,7 @@ static bool add(struct set *s, const struct packed_value *member, bool is_new)
         !set_packed_fits(set_count(s) + 1, bytes, listpack_bytes(s->object) + bytes))
         convert_to_table(s, 1);
     if (s->encoding == ENCODING_HASHTABLE) return table_add(s->object, member, true);
+    own(s, NULL);
     s->object = listpack_append(s->object, v);
     return true;
 }
@@ -164,20 +160,18 @@ bool set_remove(struct set *s, const struct packed_value *member)
 {
     if (s->encoding == ENCODING_HASHTABLE) {
         char scratch[I64_TEXT_MAX];
-        struct bytes text = packed_text(member, scratch);
-        uint64_t hash = member_hash(text);
-        struct member *m = member_table_find(s->object, hash, text);
-        if (m) member_table_remove(s->object, hash, m);
-        return m != NULL;
+        return member_table_delete(s->object, packed_text(member, scratch));
     }
     struct packed_value v = canonical(member);
     if (s->encoding == ENCODING_INTSET) {
-        bool removed = false;
-        if (!v.ptr) s->object = intset_remove(s->object, v.integer, &removed);
+        bool removed = !v.ptr && intset_contains(s->object, v.integer);
+        if (removed) own(s, NULL);
+        if (removed) s->object = intset_remove(s->object, v.integer, &removed);
         return removed;
     }
     uint8_t *found = listpack_member(s, &v);
     if (!found) return false;
+    found = own(s, found);
     s->object = listpack_delete(s->object, &found);
     return true;
 }
@@ -327,47 +321,20 @@ uint64_t set_scan(const struct set *s, uint64_t cursor, size_t count, set_visit 
 
 /* --- the row of operations --- */
 
-static void free_object(void *object, enum value_encoding encoding)
+static size_t payload_bytes(const struct member *m)
 {
-    struct set s = {encoding, object};
-    set_free(&s);
+    (void)m;
+    return 0;
 }
 
 static void *copy_object(const void *object, enum value_encoding encoding)
 {
-    if (encoding == ENCODING_INTSET) return intset_copy(object);
-    if (encoding == ENCODING_LISTPACK) return listpack_copy(object);
-    const struct member_table *from = object;
-    struct set copy = set_new_table(from->count);
-    struct member_walk w;
-    const struct member *m;
-    member_walk_start(&w, from);
-    while ((m = member_walk_next(&w))) member_table_insert(copy.object, member_hash(member_key(m)), member_key(m), 0);
-    return copy.object;
-}
-
-static size_t object_memory(const void *object, enum value_encoding encoding, size_t samples)
-{
-    return mem_size(object) + (encoding == ENCODING_HASHTABLE ? member_table_memory(object, samples) : 0);
-}
-
-static size_t object_free_effort(const void *object, enum value_encoding encoding)
-{
-    return encoding == ENCODING_HASHTABLE ? ((const struct member_table *)object)->count : 1;
-}
-
-/* What is packed lies within a few lines. */
-static void prefetch_member(const void *object, enum value_encoding encoding, uint64_t hash, bool itself)
-{
-    if (encoding == ENCODING_HASHTABLE)
-        member_table_prefetch(object, hash, itself);
-    else if (!itself)
-        __builtin_prefetch(object);
+    return flat_or_table_copy(object, encoding, payload_bytes);
 }
 
 static void digest_object(const void *object, enum value_encoding encoding, uint8_t digest[DIGEST_BYTES])
 {
-    struct set s = {encoding, (void *)(uintptr_t)object};
+    struct set s = {.encoding = encoding, .object = (void *)(uintptr_t)object};
     struct set_walk w;
     struct packed_value member;
     char scratch[I64_TEXT_MAX];
@@ -377,7 +344,7 @@ static void digest_object(const void *object, enum value_encoding encoding, uint
 
 void set_register(void)
 {
-    static const struct value_ops ops = {free_object,        copy_object,   object_memory,
-                                         object_free_effort, digest_object, prefetch_member};
+    static const struct value_ops ops = {flat_or_table_free,        copy_object,   flat_or_table_memory,
+                                         flat_or_table_free_effort, digest_object, flat_or_table_prefetch};
     value_ops_register(TYPE_SET, &ops);
 }

@@ -2,7 +2,8 @@
  *
  * Integers alone are an intset while they are few; a few short members are a listpack, in the order of their arrival;
  * more or longer ones a member table. A `struct set` is what the keyspace's record says of the value: changing
- * functions may give it another address or encoding, and the caller tells the record.
+ * functions may give it another address or encoding, and the caller tells the record. What stands inside the record is
+ * copied before it is changed.
  *
  * Members are passed as packed values, whether as text or as the integer that a canonical text is: either names the
  * same member. Slices given out are valid until the next change. */
@@ -16,6 +17,7 @@
 struct set {
     enum value_encoding encoding; /* ENCODING_INTSET, ENCODING_LISTPACK or ENCODING_HASHTABLE */
     void *object;
+    bool inside; /* the object is the record's, not ours */
 };
 
 void set_register(void); /* its row of operations; at start-up */

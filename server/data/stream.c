@@ -1,6 +1,8 @@
 /* A stream's entries. Server process; the snapshot child reads. */
 #include "server/data/stream.h"
 
+#include <stdatomic.h>
+
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/data/digest.h"
@@ -13,8 +15,16 @@ enum entry_flag { ENTRY_DELETED = 1, ENTRY_SAME_FIELDS = 2 };
 /* Elements of an entry besides fields and values: flags and two differences; then the field count, when it has one. */
 #define ENTRY_HEAD_ELEMENTS 3
 
+static _Atomic size_t alive; /* a large one is freed by a worker */
+
+size_t stream_count_alive(void)
+{
+    return atomic_load_explicit(&alive, memory_order_relaxed);
+}
+
 struct stream *stream_new(void)
 {
+    atomic_fetch_add_explicit(&alive, 1, memory_order_relaxed);
     return mem_calloc(1, sizeof(struct stream));
 }
 
@@ -28,6 +38,7 @@ void stream_free(struct stream *s)
     radix_tree_clear(&s->nodes, free_listpack);
     stream_groups_free(s);
     mem_free(s);
+    atomic_fetch_sub_explicit(&alive, 1, memory_order_relaxed);
 }
 
 /* --- nodes --- */
@@ -134,6 +145,23 @@ static bool has_master_fields(const uint8_t *listpack, uint32_t count, const str
     return true;
 }
 
+/* Writes the entry behind the others of the tail. */
+static uint8_t *append_entry(const struct stream *s, struct stream_id id, bool same, uint32_t count,
+                             const struct bytes *fields_and_values)
+{
+    uint32_t elements = ENTRY_HEAD_ELEMENTS + (same ? count / 2 : 1 + count), n = 0;
+    struct packed_value room[32], *values = elements < 32 ? room : mem_alloc((elements + 1) * sizeof *values);
+    values[n++] = packed_integer(same ? ENTRY_SAME_FIELDS : 0);
+    values[n++] = packed_integer((int64_t)(id.ms - s->tail_id.ms));
+    values[n++] = packed_integer((int64_t)(id.seq - s->tail_id.seq));
+    if (!same) values[n++] = packed_integer(count / 2);
+    for (uint32_t i = same; i < count; i += same ? 2 : 1) values[n++] = packed_from(fields_and_values[i]);
+    values[n++] = packed_integer(elements);
+    uint8_t *lp = listpack_append_several(s->tail, values, n);
+    if (values != room) mem_free(values);
+    return lp;
+}
+
 void stream_append(struct stream *s, struct stream_id id, uint32_t count, const struct bytes *fields_and_values)
 {
     size_t bytes = 0;
@@ -143,14 +171,7 @@ void stream_append(struct stream *s, struct stream_id id, uint32_t count, const 
         start_node(s, id, count, fields_and_values);
     else
         same = has_master_fields(s->tail, count, fields_and_values);
-    uint8_t *lp = s->tail;
-    lp = listpack_append(lp, packed_integer(same ? ENTRY_SAME_FIELDS : 0));
-    lp = listpack_append(lp, packed_integer((int64_t)(id.ms - s->tail_id.ms)));
-    lp = listpack_append(lp, packed_integer((int64_t)(id.seq - s->tail_id.seq)));
-    if (!same) lp = listpack_append(lp, packed_integer(count / 2));
-    for (uint32_t i = same; i < count; i += same ? 2 : 1) lp = listpack_append(lp, packed_from(fields_and_values[i]));
-    uint32_t elements = ENTRY_HEAD_ELEMENTS + (same ? count / 2 : 1 + count);
-    lp = listpack_append(lp, packed_integer(elements));
+    uint8_t *lp = append_entry(s, id, same, count, fields_and_values);
     uint8_t *alive = listpack_first(lp);
     lp = listpack_replace(lp, &alive, packed_integer(listpack_get(alive).integer + 1));
     replace_node(s, s->tail_id, s->tail, lp);

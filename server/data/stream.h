@@ -31,6 +31,7 @@ void stream_register(void); /* value_ops of TYPE_STREAM; at start-up */
 
 struct stream *stream_new(void);
 void stream_free(struct stream *s);
+size_t stream_count_alive(void); /* in this process, whoever holds them: with none, nobody need look for one */
 
 /* --- adding --- */
 

@@ -3,7 +3,7 @@
 
 #include "server/base/alloc.h"
 #include "server/data/digest.h"
-#include "server/data/listpack.h"
+#include "server/data/flat.h"
 #include "server/data/sample.h"
 #include "server/data/settings.h"
 #include "server/data/zset_builder.h"
@@ -74,12 +74,13 @@ static struct zset_tree *tree_new(void)
 struct zset zset_new(size_t first_member_bytes)
 {
     if (zset_packed_fits(1, first_member_bytes, first_member_bytes))
-        return (struct zset){ENCODING_LISTPACK, listpack_new(0)};
-    return (struct zset){ENCODING_SKIPLIST, tree_new()};
+        return (struct zset){.encoding = ENCODING_LISTPACK, .object = listpack_new(0)};
+    return (struct zset){.encoding = ENCODING_SKIPLIST, .object = tree_new()};
 }
 
 void zset_free(struct zset *z)
 {
+    if (z->inside) return;
     if (z->encoding == ENCODING_LISTPACK) {
         listpack_free(z->object);
     } else {
@@ -120,7 +121,7 @@ static void convert_to_tree(struct zset *z)
 {
     struct zset_tree *tree = make_tree(z);
     zset_free(z);
-    *z = (struct zset){ENCODING_SKIPLIST, tree};
+    *z = (struct zset){.encoding = ENCODING_SKIPLIST, .object = tree};
 }
 
 /* --- order --- */
@@ -173,6 +174,11 @@ bool zset_score(const struct zset *z, const struct packed_value *member, double 
     return zset_find(z, packed_text(member, scratch), &place, score);
 }
 
+static uint8_t *own(struct zset *z, const uint8_t *place)
+{
+    return flat_object_own(z->encoding, &z->object, &z->inside, place);
+}
+
 /* Puts a pair where it belongs. */
 static uint8_t *packed_insert(uint8_t *lp, struct packed_value member, double score)
 {
@@ -186,7 +192,7 @@ static uint8_t *packed_insert(uint8_t *lp, struct packed_value member, double sc
         if (!stands_before(&e, &place)) break;
         at = next;
     }
-    if (*at == LISTPACK_END) return listpack_append(listpack_append(lp, member), packed);
+    if (*at == LISTPACK_END) return listpack_append_several(lp, (struct packed_value[]){member, packed}, 2);
     uint8_t *element = lp + (at - lp);
     lp = listpack_insert_before(lp, &element, packed);
     element = listpack_prev(lp, element);
@@ -207,6 +213,7 @@ void zset_add_new(struct zset *z, const struct packed_value *member, double scor
     if (z->encoding == ENCODING_LISTPACK) {
         size_t total = listpack_bytes(z->object) + text.len + DOUBLE_TEXT_MAX;
         if (zset_packed_fits(zset_count(z) + 1, text.len, total)) {
+            own(z, NULL);
             z->object = packed_insert(z->object, member->ptr ? packed_from(text) : *member, score);
             return;
         }
@@ -241,21 +248,24 @@ static bool keeps_its_place(const uint8_t *lp, const uint8_t *element, struct by
     return !stands_before(&other, &place);
 }
 
-static uint8_t *packed_move(uint8_t *lp, struct bytes member, uint8_t *element, double score)
+static void packed_move(struct zset *z, struct bytes member, uint8_t *element, double score)
 {
     char text[DOUBLE_TEXT_MAX];
-    if (keeps_its_place(lp, element, member, score)) {
-        uint8_t *at = listpack_next(lp, element);
-        return listpack_replace(lp, &at, zset_pack_score(score, text));
+    if (keeps_its_place(z->object, element, member, score)) {
+        struct packed_value packed = zset_pack_score(score, text);
+        uint8_t *at = listpack_next(z->object, element);
+        if (!flat_value_fits(at, packed)) at = own(z, at);
+        z->object = listpack_replace(z->object, &at, packed);
+    } else {
+        element = own(z, element);
+        z->object = packed_insert(listpack_delete_run(z->object, &element, 2), packed_from(member), score);
     }
-    lp = listpack_delete_run(lp, &element, 2);
-    return packed_insert(lp, packed_from(member), score);
 }
 
 void zset_move(struct zset *z, struct bytes member, const struct zset_place *found, double from, double to)
 {
     if (z->encoding == ENCODING_LISTPACK) {
-        z->object = packed_move(z->object, member, found->element, to);
+        packed_move(z, member, found->element, to);
     } else {
         skiplist_move(&tree_of(z)->list, found->member, from, to);
         member_set_score(found->member, to);
@@ -265,7 +275,7 @@ void zset_move(struct zset *z, struct bytes member, const struct zset_place *fou
 void zset_remove(struct zset *z, const struct zset_place *found, double score)
 {
     if (z->encoding == ENCODING_LISTPACK) {
-        uint8_t *element = found->element;
+        uint8_t *element = own(z, found->element);
         z->object = listpack_delete_run(z->object, &element, 2);
     } else {
         skiplist_remove(&tree_of(z)->list, score, found->member);
@@ -301,10 +311,12 @@ static void remove_from_table(void *arg, struct member *m)
 
 void zset_remove_ranks(struct zset *z, size_t rank, size_t count)
 {
-    if (z->encoding == ENCODING_LISTPACK)
-        z->object = listpack_delete_range(z->object, (int64_t)rank * 2, count * 2);
-    else
+    if (z->encoding == ENCODING_SKIPLIST) {
         skiplist_remove_ranks(&tree_of(z)->list, rank, count, remove_from_table, &tree_of(z)->table);
+        return;
+    }
+    own(z, NULL);
+    z->object = listpack_delete_range(z->object, (int64_t)rank * 2, count * 2);
 }
 
 /* --- walking --- */
@@ -395,13 +407,13 @@ uint64_t zset_scan(const struct zset *z, uint64_t cursor, size_t count, zset_vis
 
 static void free_object(void *object, enum value_encoding encoding)
 {
-    struct zset z = {encoding, object};
+    struct zset z = {.encoding = encoding, .object = object};
     zset_free(&z);
 }
 
 static void *copy_object(const void *object, enum value_encoding encoding)
 {
-    struct zset z = {encoding, (void *)(uintptr_t)object};
+    struct zset z = {.encoding = encoding, .object = (void *)(uintptr_t)object};
     return encoding == ENCODING_LISTPACK ? (void *)listpack_copy(object) : make_tree(&z);
 }
 
@@ -428,7 +440,7 @@ static void prefetch_member(const void *object, enum value_encoding encoding, ui
 
 static void digest_object(const void *object, enum value_encoding encoding, uint8_t digest[DIGEST_BYTES])
 {
-    struct zset z = {encoding, (void *)(uintptr_t)object};
+    struct zset z = {.encoding = encoding, .object = (void *)(uintptr_t)object};
     struct zset_walk w;
     struct zset_entry e;
     char scratch[I64_TEXT_MAX], score[64];

@@ -2,7 +2,8 @@
  *
  * Small ones are a listpack of members and scores in turn, in order; larger ones, or with a long member, a member table
  * whose payloads are the scores and a skiplist over the same members. A `struct zset` is what the keyspace's record
- * says of the value: changing functions may give it another address or encoding, and the caller tells the record.
+ * says of the value: changing functions may give it another address or encoding, and the caller tells the record. What
+ * stands inside the record is copied before it is changed.
  *
  * Ranges of every kind are intervals of ranks, which count from 0 (data/skiplist.h). Slices given out are valid until
  * the next change. */
@@ -16,6 +17,7 @@
 struct zset {
     enum value_encoding encoding; /* ENCODING_LISTPACK or ENCODING_SKIPLIST */
     void *object;                 /* the listpack, or a struct zset_tree */
+    bool inside;                  /* the object is the record's, not ours */
 };
 
 struct zset_tree {

@@ -104,7 +104,7 @@ static struct zset pack(struct zset_builder *b)
         lp = listpack_append(lp, zset_pack_score(b->order[i].score, text));
     }
     zset_builder_free(b);
-    return (struct zset){ENCODING_LISTPACK, listpack_shrink(lp)};
+    return (struct zset){.encoding = ENCODING_LISTPACK, .object = listpack_shrink(lp)};
 }
 
 struct zset zset_builder_finish(struct zset_builder *b)
@@ -114,5 +114,5 @@ struct zset zset_builder_finish(struct zset_builder *b)
     struct zset_tree *tree = b->tree;
     skiplist_fill(&tree->list, sorted, b->count);
     mem_free(b->order);
-    return (struct zset){ENCODING_SKIPLIST, tree};
+    return (struct zset){.encoding = ENCODING_SKIPLIST, .object = tree};
 }

@@ -6,6 +6,7 @@
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/data/flat.h"
 #include "server/keyspace/lazyfree.h"
 
 #define EMBSTR_MAX        44         /* OBJECT ENCODING: longer strings are "raw" */
@@ -65,7 +66,7 @@ struct record *database_find(struct database *db, struct bytes key, uint64_t has
     struct table_slot slot;
     struct record *r = table_find(&db->table, hash, key, &slot);
     if (r && unlikely(record_expired(r, now_ms)) && !(flags & LOOKUP_KEEP_EXPIRED)) {
-        if (!ks->replica) database_expire(db, r, hash);
+        if (!keyspace_only_hides(ks)) database_expire(db, r, hash);
         r = NULL;
     }
     if (r && !(flags & LOOKUP_NO_TOUCH)) access_touch(ks, r);
@@ -94,6 +95,8 @@ static struct record *insert(struct database *db, const struct record_part *key,
     struct record *r = store_at(db->table.store, handle);
     record_write(r, clock, key, value, expire_ms);
     table_insert(&db->table, hash, handle, expires);
+    const struct keyspace_hooks *hooks = &db->keyspace->hooks;
+    if (hooks->added) hooks->added(hooks->context, db, record_key(r));
     return r;
 }
 
@@ -196,6 +199,12 @@ struct record *database_set_string(struct database *db, struct bytes key, uint64
     int64_t integer;
     if (may_be_integer(value) && parse_i64(value, &integer) == 0)
         return database_set_integer(db, key, hash, integer, keep_expiry);
+    return database_set_text(db, key, hash, value, keep_expiry);
+}
+
+struct record *database_set_text(struct database *db, struct bytes key, uint64_t hash, struct bytes value,
+                                 bool keep_expiry)
+{
     return set_bytes(db, key, hash, value, value.len <= EMBSTR_MAX ? ENCODING_EMBSTR : ENCODING_RAW, keep_expiry);
 }
 
@@ -230,7 +239,7 @@ struct record *database_string_resize(struct database *db, struct record *r, siz
         return r;
     }
     char scratch[I64_TEXT_MAX];
-    uint8_t inside[RECORD_VALUE_INSIDE_MAX];
+    uint8_t inside[STORE_BLOCK_MAX];
     struct bytes now = record_string(r, scratch);
     size_t kept = now.len < len ? now.len : len, room = record_value_room(record_key(r));
     bool fits = len <= room;
@@ -253,16 +262,22 @@ struct record *database_set_object(struct database *db, struct bytes key, uint64
                                    enum value_encoding encoding, void *object, bool keep_expiry)
 {
     struct record_part part;
-    record_part_object(&part, type, encoding, object);
-    return set(db, key, hash, &part, keep_expiry);
+    bool inside = record_part_object(&part, type, encoding, object, record_value_room(key));
+    struct record *r = set(db, key, hash, &part, keep_expiry);
+    if (inside) mem_free(object);
+    return r;
 }
 
-struct record *database_replace_object(struct database *db, struct record *r, enum value_encoding encoding,
-                                       void *object)
+struct record *database_keep_object(struct database *db, struct record *r, struct bytes key, uint64_t hash,
+                                    enum value_type type, enum value_encoding encoding, void *object)
 {
+    if (!r) return database_set_object(db, key, hash, type, encoding, object, false);
+    if (object == record_object(r) && encoding == record_encoding(r)) return r;
     struct record_part part;
-    record_part_object(&part, record_type(r), encoding, object);
-    return rewrite(db, r, NULL, &part, record_expire_ms(r), record_access_clock(r));
+    bool inside = record_part_object(&part, type, encoding, object, record_value_room(key));
+    r = rewrite(db, r, NULL, &part, record_expire_ms(r), record_access_clock(r));
+    if (inside) mem_free(object);
+    return r;
 }
 
 struct record *database_set_expiry(struct database *db, struct record *r, int64_t expire_ms)
@@ -283,20 +298,26 @@ bool database_delete(struct database *db, struct bytes key, uint64_t hash, bool 
     return true;
 }
 
-static bool string_is_inside(const struct record *r)
+/* A value that fitted inside beside the old key may have to go outside beside a longer one. */
+static void part_inside_copy(struct record_part *p, const struct record *r, size_t room)
 {
-    return record_type(r) == TYPE_STRING && !record_is_integer(r) && !(r->flags & RECORD_VALUE_OUTSIDE);
+    char scratch[I64_TEXT_MAX];
+    if (record_type(r) == TYPE_STRING) {
+        record_part_string(p, record_string(r, scratch), record_encoding(r), room);
+        return;
+    }
+    void *object = record_object(r);
+    if (record_value_len(r) > room) object = flat_object_copy(record_encoding(r), object, 0);
+    record_part_object(p, record_type(r), record_encoding(r), object, room);
 }
 
 struct record *database_move(struct database *from, struct record *r, struct database *to, struct bytes key,
                              uint64_t hash)
 {
-    char scratch[I64_TEXT_MAX];
     struct record_part key_part, value;
     record_part_key(&key_part, key);
-    /* A string that fitted beside the old key may have to go outside beside a longer one. */
-    if (string_is_inside(r))
-        record_part_string(&value, record_string(r, scratch), record_encoding(r), record_value_room(key));
+    if (record_value_is_inside(r))
+        part_inside_copy(&value, r, record_value_room(key));
     else
         record_part_same_value(&value, r);
     struct record *moved = insert(to, &key_part, hash, &value, record_expire_ms(r), record_access_clock(r));
@@ -314,11 +335,13 @@ struct record *database_copy(struct record *r, struct database *to, struct bytes
     record_part_key(&key_part, key);
     if (record_is_integer(r)) {
         record_part_integer(&value, record_integer(r));
+    } else if (record_value_is_inside(r)) {
+        part_inside_copy(&value, r, record_value_room(key));
     } else if (record_type(r) == TYPE_STRING) {
         record_part_string(&value, record_string(r, scratch), record_encoding(r), record_value_room(key));
     } else {
         void *object = value_ops(record_type(r))->copy(record_object(r), record_encoding(r));
-        record_part_object(&value, record_type(r), record_encoding(r), object);
+        record_part_object(&value, record_type(r), record_encoding(r), object, 0);
     }
     return insert(to, &key_part, hash, &value, record_expire_ms(r), access_clock_new(to->keyspace));
 }

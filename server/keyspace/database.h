@@ -22,7 +22,7 @@ struct keyspace {
     struct keyspace_hooks hooks;
     struct keyspace_stats stats;
     struct random_state random;
-    bool replica;
+    bool replica, held;
     bool snapshot_running;
     bool active_expiry;
     uint32_t clock_s;    /* LRU: 24 bits of seconds */
@@ -30,6 +30,12 @@ struct keyspace {
     int expire_database; /* where the next active expiry cycle begins */
     struct eviction evict;
 };
+
+/* What has expired is not removed, but looks as if it were. */
+static inline bool keyspace_only_hides(const struct keyspace *ks)
+{
+    return ks->replica || ks->held;
+}
 
 /* --- access.c --- */
 bool access_is_lfu(const struct keyspace *ks);

@@ -164,6 +164,7 @@ int keyspace_evict(struct keyspace *ks, int64_t now_ms, size_t used_bytes)
 {
     const struct keyspace_settings *settings = ks->settings;
     if (settings->maxmemory_bytes == 0 || used_bytes <= settings->maxmemory_bytes) return 0;
+    if (ks->held) return 0;
     if (ks->replica && settings->replica_ignore_maxmemory) return 0;
     if (settings->maxmemory_policy == EVICT_NONE) return -1;
     keyspace_set_clock(ks, now_ms);

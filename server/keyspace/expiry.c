@@ -78,7 +78,7 @@ static void note_cycle(struct keyspace *ks, size_t sampled, size_t expired, int6
 
 size_t keyspace_expire_cycle(struct keyspace *ks, int64_t now_ms, int64_t budget_us)
 {
-    if (ks->replica || !ks->active_expiry) return 0;
+    if (keyspace_only_hides(ks) || !ks->active_expiry) return 0;
     const size_t stale_perc = STALE_PERC_BASE - (size_t)(ks->settings->active_expire_effort - 1);
     int64_t start_us = clock_monotonic_us(), spent_us = 0;
     size_t sampled = 0, expired = 0;

@@ -29,17 +29,17 @@ struct keyspace *keyspace_new(int databases, const struct keyspace_settings *set
 }
 
 /* Hands every record over to be freed, with their store. The tables are to be initialised again. */
-static void release_store(struct keyspace *ks, bool aside)
+static void release_store(struct keyspace *ks, enum lazyfree_how how)
 {
     struct table *tables = mem_alloc((size_t)ks->count * sizeof(*tables));
     for (int i = 0; i < ks->count; i++) tables[i] = ks->databases[i].table;
-    lazyfree_store(ks->store, tables, ks->count, aside);
+    lazyfree_store(ks->store, tables, ks->count, how);
     mem_free(tables);
 }
 
 static void replace_store(struct keyspace *ks, bool aside)
 {
-    release_store(ks, aside);
+    release_store(ks, aside ? FREE_ASIDE : FREE_QUICKLY);
     ks->store = store_new();
     for (int i = 0; i < ks->count; i++) {
         struct database *db = &ks->databases[i];
@@ -53,7 +53,7 @@ static void replace_store(struct keyspace *ks, bool aside)
 
 void keyspace_free(struct keyspace *ks)
 {
-    release_store(ks, false);
+    release_store(ks, FREE_HERE);
     mem_free(ks->databases);
     mem_free(ks);
 }
@@ -86,6 +86,11 @@ struct random_state *keyspace_random(struct keyspace *ks)
 void keyspace_set_replica(struct keyspace *ks, bool replica)
 {
     ks->replica = replica;
+}
+
+void keyspace_set_held(struct keyspace *ks, bool held)
+{
+    ks->held = held;
 }
 
 void keyspace_set_snapshot_running(struct keyspace *ks, bool running)
@@ -147,15 +152,41 @@ void keyspace_flush(struct keyspace *ks, bool aside)
     }
 }
 
-void keyspace_swap(struct keyspace *ks, int a, int b)
+static void swap_contents(struct database *x, struct database *y)
 {
-    struct database *x = &ks->databases[a], *y = &ks->databases[b], was = *x;
+    struct database was = *x;
     x->table = y->table;
     x->average_ttl_ms = y->average_ttl_ms;
     x->expire_position = y->expire_position;
     y->table = was.table;
     y->average_ttl_ms = was.average_ttl_ms;
     y->expire_position = was.expire_position;
+}
+
+void keyspace_swap(struct keyspace *ks, int a, int b)
+{
+    swap_contents(&ks->databases[a], &ks->databases[b]);
+}
+
+void keyspace_exchange(struct keyspace *a, struct keyspace *b)
+{
+    CHECK(a->count == b->count);
+    for (int i = 0; i < a->count; i++) swap_contents(&a->databases[i], &b->databases[i]);
+    struct store *was = a->store;
+    a->store = b->store;
+    b->store = was;
+    a->evict.candidates = b->evict.candidates = 0;
+    keyspace_set_snapshot_running(a, a->snapshot_running);
+    keyspace_set_snapshot_running(b, b->snapshot_running);
+}
+
+struct keyspace *keyspace_new_beside(const struct keyspace *ks)
+{
+    struct keyspace *beside = keyspace_new(ks->count, ks->settings, NULL);
+    beside->replica = ks->replica;
+    beside->clock_s = ks->clock_s;
+    beside->clock_min = ks->clock_min;
+    return beside;
 }
 
 /* --- memory --- */

@@ -23,6 +23,8 @@ struct keyspace_hooks {
     void *context;
     /* A key is about to be removed by time or memory pressure; `key` is valid for the call. */
     void (*removing)(void *context, struct database *db, struct bytes key, enum keyspace_removal why);
+    /* A key that was not there has come, by whatever way. */
+    void (*added)(void *context, struct database *db, struct bytes key);
 };
 
 struct keyspace_stats {
@@ -44,6 +46,8 @@ struct keyspace *database_keyspace(const struct database *db);
 /* --- modes the owner switches --- */
 /* A replica never removes an expired key by itself: it only hides it until its master's DEL arrives. */
 void keyspace_set_replica(struct keyspace *ks, bool replica);
+/* While writes are paused: what has expired is only hidden, and nothing is evicted. */
+void keyspace_set_held(struct keyspace *ks, bool held);
 /* A snapshot child shares our pages: no access-clock updates, no table splits that can wait. */
 void keyspace_set_snapshot_running(struct keyspace *ks, bool running);
 void keyspace_set_active_expiry(struct keyspace *ks, bool on); /* DEBUG SET-ACTIVE-EXPIRE */
@@ -82,6 +86,9 @@ struct record *database_random(struct database *db, int64_t now_ms, bool only_ex
  * `keep_expiry` false clears an expiry. An existing value of any type is freed (aside when large). */
 struct record *database_set_string(struct database *db, struct bytes key, uint64_t hash, struct bytes value,
                                    bool keep_expiry);
+/* No integer detection: what INCRBYFLOAT wants. */
+struct record *database_set_text(struct database *db, struct bytes key, uint64_t hash, struct bytes value,
+                                 bool keep_expiry);
 /* The value is stored as given, no integer detection: what APPEND, SETRANGE and a raw load want. */
 struct record *database_set_string_raw(struct database *db, struct bytes key, uint64_t hash, struct bytes value,
                                        bool keep_expiry);
@@ -89,9 +96,11 @@ struct record *database_set_integer(struct database *db, struct bytes key, uint6
                                     bool keep_expiry);
 struct record *database_set_object(struct database *db, struct bytes key, uint64_t hash, enum value_type type,
                                    enum value_encoding encoding, void *object, bool keep_expiry); /* takes the object */
-/* Puts a converted object in the place of the old one, which has been freed or reused by the caller; same type. */
-struct record *database_replace_object(struct database *db, struct record *r, enum value_encoding encoding,
-                                       void *object);
+/* Stores the object that a command has made of the one of r, which it has freed or reused unless that stands inside; or
+ * a new one, where the key had none: r is NULL. Does nothing when it is still the same. The object is taken, and may
+ * end inside: what there is now is record_object's. */
+struct record *database_keep_object(struct database *db, struct record *r, struct bytes key, uint64_t hash,
+                                    enum value_type type, enum value_encoding encoding, void *object);
 /* RECORD_NO_EXPIRY clears. */
 struct record *database_set_expiry(struct database *db, struct record *r, int64_t expire_ms);
 /* Makes the string raw, `len` bytes long (zero-filled when grown), with room to grow further; *data is writable until
@@ -113,6 +122,11 @@ struct record *database_copy(struct record *r, struct database *to, struct bytes
 void database_flush(struct database *db, bool aside);
 void keyspace_flush(struct keyspace *ks, bool aside);
 void keyspace_swap(struct keyspace *ks, int a, int b); /* SWAPDB: contents change places, `struct database *` stay */
+/* All contents of two keyspaces with as many databases change places; `struct database *`, modes and statistics stay.
+ */
+void keyspace_exchange(struct keyspace *a, struct keyspace *b);
+/* An empty one with the same number of databases and settings, of which nobody is told. */
+struct keyspace *keyspace_new_beside(const struct keyspace *ks);
 /* A loader announces how many keys will come. A hint: heeded for an empty database, and within bounds. */
 void database_reserve(struct database *db, size_t keys);
 

@@ -12,8 +12,12 @@
 #include "server/base/workers.h"
 #include "server/keyspace/keyspace.h"
 
-#define LARGE_EFFORT       64         /* allocations: freeing fewer is cheaper than handing them over */
-#define LARGE_STRING_BYTES (1u << 20) /* above, the allocator may give memory back to the kernel */
+/* Efforts are allocations. Freeing less than what is large is cheaper than handing it over. What is huge is handed over
+ * even when nobody has asked for that: freeing it takes so long that other clients would notice. */
+#define LARGE_EFFORT       64
+#define HUGE_EFFORT        4096
+#define LARGE_STRING_BYTES ((size_t)1 << 20) /* above, the allocator may give memory back to the kernel */
+#define HUGE_STRING_BYTES  ((size_t)32 << 20)
 
 static atomic_size_t pending, freed; /* objects: values, or the keys of a flushed dataset */
 
@@ -49,7 +53,7 @@ struct orphan record_orphan(const struct record *r)
 {
     struct orphan o = {.kind = r->kind};
     if (record_type(r) != TYPE_STRING)
-        o.memory = record_object(r);
+        o.memory = record_value_is_inside(r) ? NULL : record_object(r);
     else if (r->flags & RECORD_VALUE_OUTSIDE)
         o.memory = record_outside(record_value_field(r)).ptr;
     return o;
@@ -63,10 +67,11 @@ static void orphan_free_now(const struct orphan *o)
         value_ops(orphan_type(o))->free(o->memory, orphan_encoding(o));
 }
 
-static bool orphan_is_large(const struct orphan *o)
+static bool goes_aside(const struct orphan *o, bool asked)
 {
-    if (orphan_type(o) == TYPE_STRING) return mem_size(o->memory) >= LARGE_STRING_BYTES;
-    return value_ops(orphan_type(o))->free_effort(o->memory, orphan_encoding(o)) > LARGE_EFFORT;
+    if (orphan_type(o) == TYPE_STRING) return mem_size(o->memory) >= (asked ? LARGE_STRING_BYTES : HUGE_STRING_BYTES);
+    size_t effort = value_ops(orphan_type(o))->free_effort(o->memory, orphan_encoding(o));
+    return effort > (asked ? LARGE_EFFORT : HUGE_EFFORT);
 }
 
 struct orphan_job {
@@ -85,7 +90,7 @@ static void run_orphan_job(struct worker_job *job)
 void orphan_free(const struct orphan *o, bool aside)
 {
     if (!o->memory) return;
-    if (!aside || !orphan_is_large(o)) {
+    if (!goes_aside(o, aside)) {
         orphan_free_now(o);
         return;
     }
@@ -95,10 +100,15 @@ void orphan_free(const struct orphan *o, bool aside)
     workers_submit(WORKER_FREE, &job->job);
 }
 
+static void free_key_outside(const struct record *r)
+{
+    if (r->flags & RECORD_KEY_OUTSIDE) mem_free(record_outside(record_key_field(r)).ptr);
+}
+
 void record_free_outside(const struct record *r, bool aside)
 {
     struct orphan o = record_orphan(r);
-    if (r->flags & RECORD_KEY_OUTSIDE) mem_free(record_outside(record_key_field(r)).ptr);
+    free_key_outside(r);
     orphan_free(&o, aside);
 }
 
@@ -119,10 +129,19 @@ static int free_outside(void *arg, struct record *r)
     return 0;
 }
 
-static void free_store(struct store_job *j)
+static int free_outside_now(void *arg, struct record *r)
+{
+    (void)arg;
+    struct orphan o = record_orphan(r);
+    free_key_outside(r);
+    if (o.memory) orphan_free_now(&o);
+    return 0;
+}
+
+static void free_store(struct store_job *j, int (*free_record)(void *arg, struct record *r))
 {
     for (int i = 0; i < j->count; i++) {
-        table_walk(&j->tables[i], free_outside, NULL);
+        table_walk(&j->tables[i], free_record, NULL);
         table_drop(&j->tables[i]);
     }
     store_free(j->store);
@@ -133,18 +152,18 @@ static void run_store_job(struct worker_job *job)
 {
     struct store_job *j = (struct store_job *)job;
     size_t keys = j->keys;
-    free_store(j);
+    free_store(j, free_outside_now);
     note_freed(keys);
 }
 
-void lazyfree_store(struct store *store, const struct table *tables, int count, bool aside)
+void lazyfree_store(struct store *store, const struct table *tables, int count, enum lazyfree_how how)
 {
     struct store_job *j = mem_alloc(sizeof(*j) + (size_t)count * sizeof(*tables));
     *j = (struct store_job){.job.run = run_store_job, .store = store, .count = count};
     memcpy(j->tables, tables, (size_t)count * sizeof(*tables));
     for (int i = 0; i < count; i++) j->keys += tables[i].count;
-    if (!aside) {
-        free_store(j);
+    if (how == FREE_HERE || (how == FREE_QUICKLY && j->keys <= HUGE_EFFORT)) {
+        free_store(j, how == FREE_HERE ? free_outside_now : free_outside);
         return;
     }
     atomic_fetch_add(&pending, j->keys);

@@ -5,16 +5,18 @@
  *   offset  size      field
  *   0       3         access clock, little-endian: LRU seconds, or LFU minutes << 8 | counter
  *   3       1         type in the low four bits, encoding in the high four
- *   4       1         flags: EXPIRES 1, KEY_OUTSIDE 2, VALUE_OUTSIDE 4
+ *   4       1         flags in the low four bits: EXPIRES 1, KEY_OUTSIDE 2, VALUE_OUTSIDE 4; in the high four those of
+ *                     the length in byte 6
  *   5       1         length of a key inside (0..255)
- *   6       1         length of a string inside (0..255)
+ *   6       1         length of a string or an object inside, low eight bits of twelve
  *   7       0 or 8    with EXPIRES: Unix time in ms
  *   then    0..255    key inside
  *           or 16     with KEY_OUTSIDE: pointer and length (keys longer than 255)
- *   then    0..255    string inside
+ *   then    0..497    string inside
  *           or 8      encoding int: the integer
  *           or 16     with VALUE_OUTSIDE: pointer and length of a string; mem_size() is its capacity
- *           or 8      other types: pointer to the object
+ *           or 1..497 other types, with a length: the object's own bytes
+ *           or 8      other types, length 0: pointer to the object
  *
  * So a key of 16 bytes with a string of 16 takes 39, in a block of 40; with an integer 31, in a block of 32. The
  * encoding of a string is what OBJECT ENCODING answers and says nothing of where it lies: "raw" may be inside. */
@@ -22,10 +24,12 @@
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/data/flat.h"
 #include "server/keyspace/store.h"
 
 _Static_assert(sizeof(struct record) == 7, "the header of a record is seven bytes");
 _Static_assert(VALUE_TYPES <= 16 && VALUE_ENCODINGS <= 16, "type and encoding have four bits each");
+_Static_assert(STORE_BLOCK_MAX < 1 << 12, "a length inside has twelve bits");
 
 /* --- reading --- */
 
@@ -72,7 +76,7 @@ struct bytes record_string(const struct record *r, char scratch[I64_TEXT_MAX])
     CHECK(record_type(r) == TYPE_STRING);
     if (record_is_integer(r)) return bytes_make(scratch, format_i64(scratch, record_integer(r)));
     const uint8_t *field = record_value_field(r);
-    if (!(r->flags & RECORD_VALUE_OUTSIDE)) return bytes_make(field, r->value_len);
+    if (!(r->flags & RECORD_VALUE_OUTSIDE)) return bytes_make(field, record_value_len(r));
     struct outside o = record_outside(field);
     return bytes_make(o.ptr, o.len);
 }
@@ -83,8 +87,14 @@ size_t record_string_len(const struct record *r)
     return record_string(r, scratch).len;
 }
 
+bool record_object_inside(const struct record *r)
+{
+    return record_value_len(r) > 0;
+}
+
 void *record_object(const struct record *r)
 {
+    if (record_object_inside(r)) return record_value_field(r);
     void *object;
     memcpy(&object, record_value_field(r), sizeof(object));
     return object;
@@ -103,7 +113,7 @@ size_t record_memory(const struct record *r)
     if (r->flags & RECORD_KEY_OUTSIDE) total += mem_size(record_outside(record_key_field(r)).ptr);
     if (r->flags & RECORD_VALUE_OUTSIDE) total += mem_size(record_outside(record_value_field(r)).ptr);
     const struct value_ops *ops = value_ops(record_type(r));
-    if (ops) total += ops->memory(record_object(r), record_encoding(r), MEMORY_SAMPLES);
+    if (ops && !record_value_is_inside(r)) total += ops->memory(record_object(r), record_encoding(r), MEMORY_SAMPLES);
     return total;
 }
 
@@ -116,9 +126,7 @@ static size_t key_field_size(struct bytes key)
 
 size_t record_value_room(struct bytes key)
 {
-    size_t taken = sizeof(struct record) + sizeof(int64_t) + key_field_size(key);
-    size_t room = STORE_BLOCK_MAX - taken;
-    return room < RECORD_VALUE_INSIDE_MAX ? room : RECORD_VALUE_INSIDE_MAX;
+    return STORE_BLOCK_MAX - sizeof(struct record) - sizeof(int64_t) - key_field_size(key);
 }
 
 static void part_outside(struct record_part *p, uint8_t *memory, size_t len, uint8_t flag)
@@ -137,7 +145,7 @@ static uint8_t *copy_of(struct bytes data)
 static void part_inside(struct record_part *p, struct bytes data)
 {
     p->bytes = data.len ? data : BYTES(""); /* an empty slice may have no address, and memcpy wants one */
-    p->len = (uint8_t)data.len;
+    p->len = (uint16_t)data.len;
     p->flags = 0;
 }
 
@@ -173,13 +181,17 @@ void record_part_integer(struct record_part *p, int64_t value)
     p->kind = record_kind(TYPE_STRING, ENCODING_INT);
 }
 
-void record_part_object(struct record_part *p, enum value_type type, enum value_encoding encoding, void *object)
+bool record_part_object(struct record_part *p, enum value_type type, enum value_encoding encoding, void *object,
+                        size_t room)
 {
+    size_t flat_bytes = flat_object_bytes(encoding, object);
+    bool inside = flat_bytes > 0 && flat_bytes <= room;
     p->words.object = object;
-    p->bytes = bytes_make(&p->words.object, sizeof(object));
-    p->len = 0;
+    p->bytes = inside ? bytes_make(object, flat_bytes) : bytes_make(&p->words.object, sizeof(object));
+    p->len = inside ? (uint16_t)flat_bytes : 0;
     p->flags = 0;
     p->kind = record_kind(type, encoding);
+    return inside;
 }
 
 void record_part_same_key(struct record_part *p, const struct record *r)
@@ -193,7 +205,7 @@ void record_part_same_key(struct record_part *p, const struct record *r)
 void record_part_same_value(struct record_part *p, const struct record *r)
 {
     p->bytes = bytes_make(record_value_field(r), record_value_size(r));
-    p->len = r->value_len;
+    p->len = (uint16_t)record_value_len(r);
     p->flags = r->flags & RECORD_VALUE_OUTSIDE;
     p->kind = r->kind;
 }
@@ -211,7 +223,7 @@ void record_write(struct record *r, uint32_t clock, const struct record_part *ke
     uint8_t *p = r->body;
     record_set_access_clock(r, clock);
     r->flags = key->flags;
-    r->key_len = key->len;
+    r->key_len = (uint8_t)key->len;
     if (expire_ms != RECORD_NO_EXPIRY) {
         r->flags |= RECORD_EXPIRES;
         memcpy(p, &expire_ms, sizeof(expire_ms));
@@ -224,8 +236,9 @@ void record_write(struct record *r, uint32_t clock, const struct record_part *ke
 void record_overwrite(struct record *r, const struct record_part *value)
 {
     r->kind = value->kind;
-    r->value_len = value->len;
-    r->flags = (uint8_t)((r->flags & ~RECORD_VALUE_OUTSIDE) | value->flags);
+    r->value_len = (uint8_t)value->len;
+    r->flags = (uint8_t)((r->flags & (RECORD_EXPIRES | RECORD_KEY_OUTSIDE)) | value->flags |
+                         value->len >> 8 << RECORD_FLAG_BITS);
     memmove(record_value_field(r), value->bytes.ptr, value->bytes.len);
 }
 

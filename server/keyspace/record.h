@@ -2,9 +2,12 @@
  *
  *   byte 0..2   access clock (24 bits: LRU seconds, or LFU minutes and counter)
  *   byte 3      type (low 4 bits) and encoding (high 4 bits)
- *   byte 4      flags: has an expiry, key outside, value outside
- *   byte 5, 6   length of the key and of the string, where they are inside
+ *   byte 4      flags: has an expiry, key outside, value outside; and the high bits of byte 6
+ *   byte 5, 6   length of the key and of the value, where they are inside
  *   then        expiry (8 bytes, if there is one), key, value: bytes, integer, or pointer
+ *
+ * Short strings stand inside, and so do small objects that are one flat block (data/flat.h): a hash of ten fields is
+ * its record and nothing else. Who wants to change such an object takes a copy and gives that to the keyspace again.
  *
  * The exact table stands in record.c. A record's address changes when its expiry or value changes size: never keep a
  * `struct record *` across a mutation; every mutating function returns the new one. Fields may be unaligned: use the
@@ -31,8 +34,10 @@ int64_t record_integer(const struct record *r);
 struct bytes record_string(const struct record *r, char scratch[I64_TEXT_MAX]);
 size_t record_string_len(const struct record *r);
 void *record_object(const struct record *r); /* of every other type */
+/* The object is a part of the record: it keeps its size, and lasts no longer than the record does. */
+bool record_object_inside(const struct record *r);
 
 uint32_t record_access_clock(const struct record *r); /* 24 bits */
-size_t record_memory(const struct record *r);         /* MEMORY USAGE: record, outside key and value */
+size_t record_memory(const struct record *r);         /* MEMORY USAGE: record, key and value outside */
 
 #endif

@@ -6,12 +6,14 @@
 
 enum record_flags { RECORD_EXPIRES = 1, RECORD_KEY_OUTSIDE = 2, RECORD_VALUE_OUTSIDE = 4 };
 
+#define RECORD_FLAG_BITS 4 /* the others of that byte are the high ones of value_len */
+
 struct record {
-    uint8_t clock[3]; /* access clock, least significant byte first */
-    uint8_t kind;     /* type, encoding << 4 */
-    uint8_t flags;
+    uint8_t clock[3];  /* access clock, least significant byte first */
+    uint8_t kind;      /* type, encoding << 4 */
+    uint8_t flags;     /* and the high bits of value_len */
     uint8_t key_len;   /* of a key inside */
-    uint8_t value_len; /* of a string inside */
+    uint8_t value_len; /* of a string or an object inside, the low eight bits */
     uint8_t body[];
 };
 
@@ -30,7 +32,7 @@ struct record_part {
         int64_t integer;
         void *object;
     } words;
-    uint8_t len;   /* key_len or value_len */
+    uint16_t len;  /* of a key or value inside */
     uint8_t flags; /* RECORD_KEY_OUTSIDE or RECORD_VALUE_OUTSIDE, or 0 */
     uint8_t kind;  /* a value's */
 };
@@ -56,10 +58,22 @@ static inline uint8_t *record_value_field(const struct record *r)
     return (uint8_t *)record_key_field(r) + key_size;
 }
 
+static inline size_t record_value_len(const struct record *r)
+{
+    return (size_t)(r->flags >> RECORD_FLAG_BITS) << 8 | r->value_len;
+}
+
+/* A string's bytes, or those of an object, which are never none. */
+static inline bool record_value_is_inside(const struct record *r)
+{
+    if ((r->kind & 15) != TYPE_STRING) return record_value_len(r) > 0;
+    return r->kind != record_kind(TYPE_STRING, ENCODING_INT) && !(r->flags & RECORD_VALUE_OUTSIDE);
+}
+
 static inline size_t record_value_size(const struct record *r)
 {
-    if (r->flags & RECORD_VALUE_OUTSIDE) return sizeof(struct outside);
-    return record_type(r) == TYPE_STRING && record_encoding(r) != ENCODING_INT ? r->value_len : sizeof(int64_t);
+    if (record_value_is_inside(r)) return record_value_len(r);
+    return r->flags & RECORD_VALUE_OUTSIDE ? sizeof(struct outside) : sizeof(int64_t);
 }
 
 /* Bytes of the record in the store. */
@@ -94,9 +108,7 @@ static inline void record_set_access_clock(struct record *r, uint32_t clock)
     r->clock[2] = (uint8_t)(clock >> 16);
 }
 
-#define RECORD_VALUE_INSIDE_MAX 255 /* value_len is one byte */
-
-/* Longest string that fits inside beside this key, with or without an expiry. */
+/* Longest value that fits inside beside this key, with or without an expiry. */
 size_t record_value_room(struct bytes key);
 
 /* Parts. What is outside belongs to the part until a record is written from it, and then to the record. */
@@ -106,7 +118,10 @@ void record_part_string(struct record_part *p, struct bytes value, enum value_en
 void record_part_memory(struct record_part *p, uint8_t *memory,
                         size_t len); /* a raw string outside: takes the memory */
 void record_part_integer(struct record_part *p, int64_t value);
-void record_part_object(struct record_part *p, enum value_type type, enum value_encoding encoding, void *object);
+/* `room` as above. True: the object is flat and its bytes go inside, so that the part only points at it, whose memory
+ * stays the caller's; else the part takes it. */
+bool record_part_object(struct record_part *p, enum value_type type, enum value_encoding encoding, void *object,
+                        size_t room);
 void record_part_same_key(struct record_part *p, const struct record *r); /* the fields of r as they are: who writes */
 void record_part_same_value(struct record_part *p, const struct record *r); /* from them takes over what is outside */
 

@@ -41,7 +41,7 @@ struct record *database_random(struct database *db, int64_t now_ms, bool only_ex
         if (!handle) return NULL;
         struct record *r = store_at(db->table.store, handle);
         if (!record_expired(r, now_ms)) return r;
-        if (!ks->replica)
+        if (!keyspace_only_hides(ks))
             database_expire(db, r, key_hash(record_key(r)));
         else if (i >= RANDOM_ATTEMPTS && db->table.expiring == db->table.count)
             return r;

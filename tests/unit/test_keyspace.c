@@ -195,7 +195,7 @@ static void note_removal(void *context, struct database *db, struct bytes key, e
 Test(keyspace, a_master_removes_an_expired_key_when_it_is_met)
 {
     struct removals removals = {0};
-    struct keyspace_hooks hooks = {&removals, note_removal};
+    struct keyspace_hooks hooks = {.context = &removals, .removing = note_removal};
     struct keyspace *ks = keyspace_new(1, &settings, &hooks);
     struct database *db = keyspace_database(ks, 0);
     database_set_expiry(db, set(db, text("k"), text("v")), 1000);
@@ -381,6 +381,22 @@ Test(keyspace, large_objects_are_freed_aside)
     keyspace_free(ks);
 }
 
+Test(keyspace, huge_objects_are_freed_aside_without_being_asked_for)
+{
+    struct keyspace *ks = keyspace_new(1, &settings, NULL);
+    struct database *db = keyspace_database(ks, 0);
+    struct bytes large = text("large"), huge = text("huge");
+    database_set_object(db, large, key_hash(large), TYPE_LIST, ENCODING_QUICKLIST, thing_new(1, 1000), false);
+    database_set_object(db, huge, key_hash(huge), TYPE_LIST, ENCODING_QUICKLIST, thing_new(1, 1000000), false);
+    cr_expect(database_delete(db, large, key_hash(large), false));
+    cr_expect_eq(things_alive, 1);
+    cr_expect(database_delete(db, huge, key_hash(huge), false));
+    workers_drain(WORKER_FREE);
+    cr_expect_eq(things_alive, 0);
+    cr_expect_eq(keyspace_stats(ks)->lazyfreed, 1);
+    keyspace_free(ks);
+}
+
 static void fill(struct database *db, size_t keys)
 {
     char name[32], long_value[600];
@@ -481,7 +497,7 @@ Test(keyspace, random_keys_are_evenly_likely)
 static size_t evict_some(enum eviction_policy policy, int *old_evicted)
 {
     struct removals removals = {0};
-    struct keyspace_hooks hooks = {&removals, note_removal};
+    struct keyspace_hooks hooks = {.context = &removals, .removing = note_removal};
     settings.maxmemory_policy = policy;
     struct keyspace *ks = keyspace_new(2, &settings, &hooks);
     struct database *db = keyspace_database(ks, 1);
