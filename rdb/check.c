@@ -50,7 +50,6 @@ static int check_file(int fd, uint64_t total)
     struct rdb_read_options options = {
         .now_ms = clock_wall_ms(),
         .drop_expired = true, /* so that they are counted apart */
-        .sanitize = true,
         .verify_only = true,
         .total_bytes = total,
         .trace = print_line,

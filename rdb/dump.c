@@ -10,6 +10,8 @@
 
 #define VERSION_BYTES 2
 #define FOOTER_BYTES  (VERSION_BYTES + RDB_CHECKSUM_BYTES)
+/* Strings that have been unpacked are let go between elements beyond this. */
+#define UNPACKED_MOST_BYTES ((size_t)1024 * 1024)
 
 /* --- save --- */
 
@@ -23,13 +25,6 @@ static int append(void *context, const uint8_t *data, size_t len)
     return 0;
 }
 
-static unsigned version_of(uint8_t type_byte)
-{
-    if (type_byte < RDB_TYPE_HASH_LISTPACK) return RDB_VERSION_WRITTEN;
-    if (type_byte < RDB_TYPE_SET_LISTPACK) return 10;
-    return type_byte < RDB_TYPE_HASH_METADATA_PRE_GA ? 11 : 12;
-}
-
 struct rdb_payload rdb_dump(const struct record *r, bool compress)
 {
     struct rdb_payload payload = {0};
@@ -37,7 +32,7 @@ struct rdb_payload rdb_dump(const struct record *r, bool compress)
     const struct rdb_type_saver *saver = rdb_type_saver(record_type(r));
     CHECK(saver);
     uint8_t type_byte = saver->type_byte(r);
-    unsigned version = version_of(type_byte);
+    unsigned version = rdb_type_version(type_byte);
 
     rdb_encoder_init_small(&out, compress, true, append, &payload);
     rdb_put_u8(&out, type_byte);
@@ -64,9 +59,11 @@ bool rdb_payload_intact(struct bytes payload)
 static bool read_elements(struct rdb_restored *out)
 {
     struct rdb_builder *builder = &out->builder;
-    for (; builder->remaining > 0; builder->remaining--)
+    for (; builder->remaining > 0; builder->remaining--) {
+        if (out->in.arena_bytes > UNPACKED_MOST_BYTES) rdb_arena_clear(&out->in);
         if (!builder->loader->element(&out->in, builder)) return false;
-    return out->in.at == out->in.end;
+    }
+    return out->in.at == out->in.end && !builder->empty;
 }
 
 bool rdb_restore(struct bytes payload, struct rdb_restored *out)

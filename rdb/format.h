@@ -42,14 +42,14 @@
 #ifndef SLIPSTREAM_RDB_FORMAT_H
 #define SLIPSTREAM_RDB_FORMAT_H
 
-#define RDB_MAGIC           "REDIS"
-#define RDB_HEADER_BYTES    9
-#define RDB_CHECKSUM_BYTES  8
-#define RDB_CHECKSUM_SINCE  5 /* the version that brought it */
-#define RDB_VERSION_LEAST   1
-#define RDB_VERSION_MOST    12
-#define RDB_VERSION_WRITTEN 9       /* what any Redis since 5.0 loads */
-#define RDB_WRITER_VERSION  "7.2.4" /* aux field redis-ver: the Redis whose behaviour this is */
+#define RDB_MAGIC                 "REDIS"
+#define RDB_HEADER_BYTES          9
+#define RDB_CHECKSUM_BYTES        8
+#define RDB_CHECKSUM_SINCE        5 /* the version that brought it */
+#define RDB_VERSION_LEAST         1
+#define RDB_VERSION_MOST          12
+#define RDB_VERSION_LEAST_WRITTEN 9       /* what any Redis since 5.0 loads */
+#define RDB_WRITER_VERSION        "7.2.4" /* aux field redis-ver: the Redis whose behaviour this is */
 #define RDB_STRING_MAX_BYTES                                                                                           \
     0xffffffffu /* Redis's own limit is 512 MiB unless configured; beyond this it is damage                            \
                  */

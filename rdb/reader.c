@@ -28,6 +28,8 @@
 #define RESERVE_UNPROVEN_KEYS ((uint64_t)1024 * 1024)
 /* ... else as far as so many smallest keys would fit. */
 #define KEY_LEAST_BYTES 4
+/* The log names so many keys that are skipped. */
+#define EMPTY_KEYS_NAMED 10
 
 enum state { AT_HEADER, AT_OPCODE, AT_VALUE, IN_VALUE, IN_MODULE_AUX, AT_CHECKSUM, AT_END };
 
@@ -185,7 +187,7 @@ static bool read_key(struct rdb_reader *reader, uint8_t type)
     p->key = key;
     p->offset = unit_offset(reader);
     p->attributes = reader->attributes;
-    p->builder.loader = NULL;
+    p->builder = (struct rdb_builder){0};
     if (!reader->options.verify_only) {
         p->hash = key_hash(key);
         database_prefetch_bucket(reader->db, p->hash);
@@ -207,6 +209,15 @@ static bool begin_value(struct rdb_reader *reader)
     return true;
 }
 
+/* Some versions of Redis could save a collection without elements; like Redis, we make no key of it. */
+static void skip_empty(struct rdb_reader *reader, struct pending *p)
+{
+    char text[64];
+    if (++reader->result.keys_empty <= EMPTY_KEYS_NAMED && !reader->options.verify_only)
+        log_warning("rdbLoadObject skipping empty key: %s", printable(p->key, text));
+    drop(p);
+}
+
 static bool complete_value(struct rdb_reader *reader)
 {
     struct pending *p = &reader->batch[reader->complete];
@@ -214,6 +225,10 @@ static bool complete_value(struct rdb_reader *reader)
     reader->state = AT_OPCODE;
     reader->type = -1;
     reader->keys_fed++;
+    if (unlikely(p->builder.empty)) {
+        skip_empty(reader, p);
+        return true;
+    }
 
     int64_t expire_ms = p->attributes.expire_ms;
     if (expire_ms != RECORD_NO_EXPIRY) reader->result.keys_with_expiry++;
@@ -444,8 +459,9 @@ static bool read_checksum(struct rdb_reader *reader)
     if (!flush(reader)) return false;
     reader->state = AT_END;
     if (!reader->options.verify_only) {
-        log_notice("Done loading RDB, keys loaded: %llu, keys expired: %llu.",
-                   (unsigned long long)reader->result.keys_loaded, (unsigned long long)reader->result.keys_expired);
+        log_notice("Done loading RDB, keys loaded: %llu, keys expired: %llu, empty keys skipped: %llu.",
+                   (unsigned long long)reader->result.keys_loaded, (unsigned long long)reader->result.keys_expired,
+                   (unsigned long long)reader->result.keys_empty);
     }
     return true;
 }

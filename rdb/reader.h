@@ -17,7 +17,6 @@ enum rdb_status { RDB_MORE, RDB_DONE, RDB_BAD };
 struct rdb_read_options {
     int64_t now_ms;
     bool drop_expired; /* a master drops keys already expired; a replica keeps them for its master to delete */
-    bool sanitize;     /* check packed structures in depth */
     bool verify_only;  /* parse and check everything, insert nothing (redis-check-rdb, a dry run before a flush) */
     int key_load_delay_us;
     uint64_t total_bytes; /* of the RDB; 0: not known. Bounds what an announced number of keys may reserve */
@@ -32,6 +31,7 @@ struct rdb_read_result {
     int version;
     struct rdb_aux aux;
     uint64_t keys_loaded, keys_expired, keys_with_expiry; /* expired: dropped; with expiry: both kinds */
+    uint64_t keys_empty;                                  /* collections without elements: skipped */
     uint64_t bytes;                                       /* of the RDB itself, checksum included */
 };
 

@@ -11,7 +11,7 @@ struct rdb_settings {
     bool save_incremental_fsync;
     bool stop_writes_on_save_error;
     bool delete_sync_files; /* rdb-del-sync-files */
-    int sanitize_payload;   /* sanitize-dump-payload: 0 no, 1 yes, 2 clients */
+    int sanitize_payload;   /* sanitize-dump-payload: whatever it says, everything is checked in depth */
     int key_save_delay_us;  /* a debugging aid that upstream's tests use */
     int key_load_delay_us;  /* same; a negative value sleeps 1 us every -N keys */
     int loading_yield_keys; /* loading-process-events-interval-bytes' successor: 0 = default */

@@ -74,6 +74,13 @@ const struct rdb_type_saver *rdb_type_saver(enum value_type type)
     return type < VALUE_TYPES ? savers[type] : NULL;
 }
 
+unsigned rdb_type_version(uint8_t type_byte)
+{
+    if (type_byte < RDB_TYPE_HASH_LISTPACK) return RDB_VERSION_LEAST_WRITTEN;
+    if (type_byte < RDB_TYPE_SET_LISTPACK) return 10;
+    return type_byte < RDB_TYPE_HASH_METADATA_PRE_GA ? 11 : 12;
+}
+
 const char *rdb_type_name(uint8_t type_byte)
 {
     return type_byte < RDB_TYPES ? names[type_byte] : NULL;

@@ -18,7 +18,7 @@ struct rdb_type_loader {
     bool (*begin)(struct rdb_cursor *in, struct rdb_builder *builder);
     /* Reads one element; the reader counts `remaining` down. */
     bool (*element)(struct rdb_cursor *in, struct rdb_builder *builder);
-    /* Stores the whole value under key; the builder gives up what it holds. */
+    /* Stores the whole value, which is not empty, under key; the builder gives up what it holds. */
     struct record *(*finish)(struct rdb_builder *builder, struct database *db, struct bytes key, uint64_t hash);
     /* Instead of finish, at any moment after begin; NULL when there is nothing to free. */
     void (*abort)(struct rdb_builder *builder);
@@ -27,6 +27,7 @@ struct rdb_type_loader {
 struct rdb_builder {
     const struct rdb_type_loader *loader;
     uint64_t remaining; /* elements still to be read */
+    bool empty;         /* the collection turned out to have no elements: it is to be aborted, and no key made of it */
     union {
         struct rdb_string string;
         void *object;
@@ -40,6 +41,7 @@ struct rdb_type_saver {
 
 const struct rdb_type_loader *rdb_type_loader(uint8_t type_byte);  /* NULL: we cannot read it */
 const struct rdb_type_saver *rdb_type_saver(enum value_type type); /* NULL: we cannot write it */
+unsigned rdb_type_version(uint8_t type_byte);                      /* the lowest to be written for it */
 const char *rdb_type_name(uint8_t type_byte);                      /* redis-check-rdb's word; NULL: nobody's type */
 
 #endif

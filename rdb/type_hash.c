@@ -10,15 +10,13 @@
 #include "rdb/type_hash.h"
 
 #include "rdb/distinct.h"
+#include "rdb/elements.h"
 #include "rdb/format.h"
 #include "rdb/packed_string.h"
 #include "server/base/alloc.h"
 #include "server/data/hash.h"
 #include "server/data/ziplist.h"
 #include "server/data/zipmap.h"
-
-/* The file's word for how many fields will come is believed up to here. */
-#define RESERVE_MOST ((uint64_t)64 * 1024)
 
 /* --- save --- */
 
@@ -30,7 +28,7 @@ static uint8_t hash_type_byte(const struct record *r)
 
 static void hash_save(struct rdb_encoder *out, const struct record *r)
 {
-    struct hash h = {record_encoding(r), record_object(r)};
+    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r)};
     struct hash_walk w;
     struct hash_pair pair;
     rdb_put_length(out, hash_length(&h));
@@ -45,26 +43,23 @@ static void hash_save(struct rdb_encoder *out, const struct record *r)
 
 struct loading {
     struct hash hash;
-    struct distinct seen;      /* fields, as long as the hash is packed */
-    struct packed_value field; /* of packed forms: the one whose value comes next */
-    bool at_value;
+    struct distinct seen; /* fields, as long as the hash is packed */
     size_t longest_bytes;
 };
 
-static void start(struct rdb_builder *builder, uint64_t pieces, struct hash hash)
+static void start(struct rdb_builder *builder, struct hash hash)
 {
     struct loading *l = mem_alloc(sizeof *l);
     l->hash = hash;
-    l->at_value = false;
     l->longest_bytes = 0;
     distinct_init(&l->seen);
-    builder->remaining = pieces;
     builder->object = l;
 }
 
 /* False: the field has come before. */
-static bool add_pair(struct loading *l, const struct packed_value *field, const struct packed_value *value)
+static bool add_pair(void *arg, const struct packed_value *field, const struct packed_value *value)
 {
+    struct loading *l = arg;
     if (l->hash.encoding == ENCODING_LISTPACK) {
         if (!distinct_add(&l->seen, *field)) return false;
         hash_add(&l->hash, field, value);
@@ -76,11 +71,9 @@ static bool add_pair(struct loading *l, const struct packed_value *field, const 
 
 static bool plain_begin(struct rdb_cursor *in, struct rdb_builder *builder)
 {
-    uint64_t offset = rdb_cursor_offset(in), count;
-    if (!rdb_read_length(in, &count)) return false;
-    if (count == 0) return rdb_bad(in, offset, "a hash without fields");
-    bool packed = hash_packed_fits(count, 0, 0);
-    start(builder, count, packed ? hash_new() : hash_new_table(count < RESERVE_MOST ? count : RESERVE_MOST));
+    if (!rdb_read_count(in, builder)) return false;
+    uint64_t count = builder->remaining;
+    start(builder, hash_packed_fits(count, 0, 0) ? hash_new() : hash_new_table(rdb_believed_count(in, count)));
     return true;
 }
 
@@ -95,34 +88,18 @@ static bool plain_element(struct rdb_cursor *in, struct rdb_builder *builder)
 static bool packed_begin(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     (void)in;
-    start(builder, 1, hash_new());
+    builder->remaining = 1;
+    start(builder, hash_new());
     return true;
-}
-
-/* One element of a packed form: a field, then its value. */
-static bool add_element(void *arg, struct packed_value element)
-{
-    struct loading *l = arg;
-    l->at_value = !l->at_value;
-    if (!l->at_value) return add_pair(l, &l->field, &element);
-    l->field = element;
-    return true;
-}
-
-static bool check_end(struct rdb_cursor *in, const struct loading *l, uint64_t offset)
-{
-    if (l->at_value) return rdb_bad(in, offset, "a packed hash has a field without value");
-    return hash_length(&l->hash) > 0 || rdb_bad(in, offset, "a hash without fields");
 }
 
 static bool ziplist_element(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     struct loading *l = builder->object;
-    uint64_t offset = rdb_cursor_offset(in);
-    struct bytes ziplist;
-    if (!rdb_read_bytes(in, &ziplist)) return false;
-    if (!ziplist_walk(ziplist, add_element, l)) return rdb_bad(in, offset, "a hash's ziplist is broken");
-    return check_end(in, l, offset);
+    struct rdb_elements ziplist;
+    if (!rdb_read_pairs(in, ziplist_walk, add_pair, l, "a hash's ziplist", &ziplist)) return false;
+    builder->empty = hash_length(&l->hash) == 0;
+    return true;
 }
 
 static bool add_zipmap_pair(void *arg, struct bytes field, struct bytes value)
@@ -131,42 +108,42 @@ static bool add_zipmap_pair(void *arg, struct bytes field, struct bytes value)
     return add_pair(arg, &packed_field, &packed);
 }
 
+/* Redis takes a zipmap without fields for a broken one. */
 static bool zipmap_element(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     struct loading *l = builder->object;
     uint64_t offset = rdb_cursor_offset(in);
     struct bytes zipmap;
     if (!rdb_read_bytes(in, &zipmap)) return false;
-    if (!zipmap_walk(zipmap, add_zipmap_pair, l)) return rdb_bad(in, offset, "a hash's zipmap is broken");
-    return check_end(in, l, offset);
+    bool whole = zipmap_walk(zipmap, add_zipmap_pair, l) && hash_length(&l->hash) > 0;
+    return whole || rdb_bad(in, offset, "a hash's zipmap is broken");
 }
 
-/* Checks an element without taking it. */
-static bool check_element(void *arg, struct packed_value element)
+/* Checks a pair without taking it. */
+static bool check_pair(void *arg, const struct packed_value *field, const struct packed_value *value)
 {
     struct loading *l = arg;
-    if (element.len > l->longest_bytes) l->longest_bytes = element.len;
-    l->at_value = !l->at_value;
-    return !l->at_value || distinct_add(&l->seen, element);
+    size_t field_bytes = packed_string_bytes(field), value_bytes = packed_string_bytes(value);
+    if (field_bytes > l->longest_bytes) l->longest_bytes = field_bytes;
+    if (value_bytes > l->longest_bytes) l->longest_bytes = value_bytes;
+    return distinct_add(&l->seen, *field);
 }
 
 static bool listpack_element(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     struct loading *l = builder->object;
-    uint64_t offset = rdb_cursor_offset(in);
-    struct bytes listpack;
-    if (!rdb_read_bytes(in, &listpack)) return false;
-    if (!listpack_validate(listpack, check_element, l)) return rdb_bad(in, offset, "a hash's listpack is broken");
-    if (l->at_value) return check_end(in, l, offset);
-    if (hash_packed_fits(l->seen.count, l->longest_bytes, listpack.len)) {
-        hash_free(&l->hash);
-        l->hash = (struct hash){ENCODING_LISTPACK, listpack_copy(listpack.ptr)};
+    struct rdb_elements listpack;
+    if (!rdb_read_pairs(in, listpack_validate, check_pair, l, "a hash's listpack", &listpack)) return false;
+    size_t fields = l->seen.count;
+    builder->empty = fields == 0;
+    hash_free(&l->hash);
+    if (listpack.canonical && hash_packed_fits(fields, l->longest_bytes, listpack.packed.len)) {
+        l->hash = (struct hash){.encoding = ENCODING_LISTPACK, .object = listpack_copy(listpack.packed.ptr)};
     } else {
-        hash_free(&l->hash);
-        l->hash = hash_new_table(l->seen.count);
-        listpack_validate(listpack, add_element, l);
+        l->hash = hash_new_table(fields);
+        rdb_take_pairs_again(listpack.packed, add_pair, l);
     }
-    return check_end(in, l, offset);
+    return true;
 }
 
 static void loading_free(struct loading *l)

@@ -8,7 +8,9 @@
  * A ziplist's or listpack's elements are checked in depth before they join the list. */
 #include "rdb/type_list.h"
 
+#include "rdb/elements.h"
 #include "rdb/format.h"
+#include "rdb/packed_string.h"
 #include "server/data/list.h"
 #include "server/data/listpack.h"
 #include "server/data/settings.h"
@@ -26,15 +28,12 @@ static uint8_t list_type_byte(const struct record *r)
 
 static void put_element(void *out, struct packed_value value)
 {
-    if (value.ptr)
-        rdb_put_string(out, bytes_make(value.ptr, value.len));
-    else
-        rdb_put_integer(out, value.integer);
+    rdb_put_packed(out, &value);
 }
 
 static void list_save(struct rdb_encoder *out, const struct record *r)
 {
-    struct list_value l = {record_encoding(r), record_object(r)};
+    struct list_value l = {record_encoding(r), record_object(r), record_object_inside(r)};
     size_t length = list_length(&l);
     rdb_put_length(out, length);
     list_walk(&l, 0, length, put_element, out);
@@ -42,82 +41,74 @@ static void list_save(struct rdb_encoder *out, const struct record *r)
 
 /* --- load --- */
 
-static void start_list(struct rdb_builder *builder, uint64_t pieces)
+static void start(struct rdb_builder *builder)
 {
-    builder->remaining = pieces;
     builder->object = quicklist_new(data_settings->list_max_listpack_size, data_settings->list_compress_depth);
 }
 
 static bool counted_begin(struct rdb_cursor *in, struct rdb_builder *builder)
 {
-    uint64_t offset = rdb_cursor_offset(in), count;
-    if (!rdb_read_length(in, &count)) return false;
-    if (count == 0) return rdb_bad(in, offset, "a list without elements");
-    start_list(builder, count);
+    if (!rdb_read_count(in, builder)) return false;
+    start(builder);
     return true;
 }
 
 static bool single_begin(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     (void)in;
-    start_list(builder, 1);
+    builder->remaining = 1;
+    start(builder);
+    return true;
+}
+
+static bool push(void *quicklist, struct packed_value element)
+{
+    quicklist_push(quicklist, LIST_TAIL, element);
     return true;
 }
 
 static bool string_element(struct rdb_cursor *in, struct rdb_builder *builder)
 {
-    struct rdb_string string;
-    if (!rdb_read_string(in, &string)) return false;
-    quicklist_push(builder->object, LIST_TAIL,
-                   string.is_integer ? packed_integer(string.integer) : packed_from(string.bytes));
-    return true;
+    struct packed_value element;
+    return rdb_read_packed(in, &element) && push(builder->object, element);
 }
 
-/* Pieces may be empty, the list may not. */
-static bool check_end(struct rdb_cursor *in, const struct rdb_builder *builder, uint64_t offset)
+/* A piece may have no elements, but one of them must. */
+static bool note_piece(struct rdb_builder *builder)
 {
-    if (builder->remaining > 1 || quicklist_count(builder->object)) return true;
-    return rdb_bad(in, offset, "a list without elements");
-}
-
-static bool push_element(void *quicklist, struct packed_value value)
-{
-    quicklist_push(quicklist, LIST_TAIL, value);
+    builder->empty = builder->remaining == 1 && quicklist_count(builder->object) == 0;
     return true;
 }
 
 static bool ziplist_element(struct rdb_cursor *in, struct rdb_builder *builder)
 {
-    uint64_t offset = rdb_cursor_offset(in);
-    struct bytes ziplist;
-    if (!rdb_read_bytes(in, &ziplist)) return false;
-    if (!ziplist_walk(ziplist, push_element, builder->object)) return rdb_bad(in, offset, "a list's ziplist is broken");
-    return check_end(in, builder, offset);
+    struct rdb_elements ziplist;
+    return rdb_read_elements(in, ziplist_walk, push, builder->object, "a list's ziplist", &ziplist) &&
+           note_piece(builder);
 }
 
 /* A node that would be too large here is taken apart. */
-static bool append_node(struct quicklist *ql, struct bytes listpack)
+static bool read_listpack_node(struct rdb_cursor *in, struct quicklist *ql)
 {
-    if (!listpack_validate(listpack, NULL, NULL)) return false;
-    if (quicklist_node_exceeds(data_settings->list_max_listpack_size, listpack.len, listpack_length(listpack.ptr)))
-        return listpack_validate(listpack, push_element, ql);
-    quicklist_append_listpack(ql, listpack_copy(listpack.ptr));
+    struct rdb_elements node;
+    if (!rdb_read_elements(in, listpack_validate, NULL, NULL, "a list's listpack", &node)) return false;
+    const uint8_t *lp = node.packed.ptr;
+    if (node.canonical &&
+        !quicklist_node_exceeds(data_settings->list_max_listpack_size, node.packed.len, listpack_length(lp)))
+        quicklist_append_listpack(ql, listpack_copy(lp));
+    else
+        rdb_take_elements_again(node.packed, push, ql);
     return true;
 }
 
 static bool node_element(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     uint64_t offset = rdb_cursor_offset(in), container;
-    struct bytes node;
     if (!rdb_read_length(in, &container)) return false;
-    if (container != CONTAINER_PLAIN && container != CONTAINER_PACKED)
+    if (container == CONTAINER_PLAIN) return string_element(in, builder);
+    if (container != CONTAINER_PACKED)
         return rdb_bad(in, offset, "unknown list container %llu", (unsigned long long)container);
-    if (!rdb_read_bytes(in, &node)) return false;
-    if (container == CONTAINER_PLAIN)
-        push_element(builder->object, packed_from(node));
-    else if (!append_node(builder->object, node))
-        return rdb_bad(in, offset, "a list's listpack is broken");
-    return check_end(in, builder, offset);
+    return read_listpack_node(in, builder->object) && note_piece(builder);
 }
 
 static struct record *list_finish(struct rdb_builder *builder, struct database *db, struct bytes key, uint64_t hash)

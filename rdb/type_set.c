@@ -9,6 +9,7 @@
 #include "rdb/type_set.h"
 
 #include "rdb/distinct.h"
+#include "rdb/elements.h"
 #include "rdb/format.h"
 #include "rdb/packed_string.h"
 #include "server/base/alloc.h"
@@ -16,9 +17,6 @@
 #include "server/data/listpack.h"
 #include "server/data/set.h"
 #include "server/data/settings.h"
-
-/* The file's word for how many members will come is believed up to here. */
-#define RESERVE_MOST ((uint64_t)64 * 1024)
 
 /* --- save --- */
 
@@ -29,7 +27,7 @@ static uint8_t set_type_byte(const struct record *r)
 
 static void set_save(struct rdb_encoder *out, const struct record *r)
 {
-    struct set s = {record_encoding(r), record_object(r)};
+    struct set s = {record_encoding(r), record_object(r), record_object_inside(r)};
     struct set_walk w;
     struct packed_value member;
     if (s.encoding == ENCODING_INTSET) {
@@ -46,19 +44,17 @@ static void set_save(struct rdb_encoder *out, const struct record *r)
 struct loading {
     struct set set;
     bool begun; /* the set has been made: its encoding goes by the first member */
-    uint64_t expected;
-    size_t longest_bytes;
-    struct distinct seen; /* as long as the set is packed */
+    size_t expected, longest_bytes;
+    struct distinct seen; /* as long as the set is an intset or packed */
 };
 
-static void start(struct rdb_builder *builder, uint64_t pieces, uint64_t expected)
+static void start(struct rdb_builder *builder, size_t expected)
 {
     struct loading *l = mem_alloc(sizeof *l);
     l->begun = false;
-    l->expected = expected < RESERVE_MOST ? expected : RESERVE_MOST;
+    l->expected = expected;
     l->longest_bytes = 0;
     distinct_init(&l->seen);
-    builder->remaining = pieces;
     builder->object = l;
 }
 
@@ -68,7 +64,7 @@ static bool add_member(void *arg, struct packed_value member)
     struct loading *l = arg;
     if (!l->begun) l->set = set_new(&member, l->expected);
     l->begun = true;
-    if (l->set.encoding != ENCODING_LISTPACK) return set_add(&l->set, &member);
+    if (l->set.encoding == ENCODING_HASHTABLE) return set_add(&l->set, &member);
     if (!distinct_add(&l->seen, member)) return false;
     set_add_new(&l->set, &member);
     return true;
@@ -76,10 +72,8 @@ static bool add_member(void *arg, struct packed_value member)
 
 static bool plain_begin(struct rdb_cursor *in, struct rdb_builder *builder)
 {
-    uint64_t offset = rdb_cursor_offset(in), count;
-    if (!rdb_read_length(in, &count)) return false;
-    if (count == 0) return rdb_bad(in, offset, "a set without members");
-    start(builder, count, count);
+    if (!rdb_read_count(in, builder)) return false;
+    start(builder, rdb_believed_count(in, builder->remaining));
     return true;
 }
 
@@ -94,22 +88,24 @@ static bool plain_element(struct rdb_cursor *in, struct rdb_builder *builder)
 static bool packed_begin(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     (void)in;
-    start(builder, 1, 0);
+    builder->remaining = 1;
+    start(builder, 0);
     return true;
 }
 
+/* Redis takes an intset without members for a broken one. */
 static bool intset_element(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     struct loading *l = builder->object;
     uint64_t offset = rdb_cursor_offset(in);
     struct bytes intset;
     if (!rdb_read_bytes(in, &intset)) return false;
-    if (!intset_validate(intset)) return rdb_bad(in, offset, "a set's intset is broken");
+    if (!intset_validate(intset) || intset_count(intset.ptr) == 0)
+        return rdb_bad(in, offset, "a set's intset is broken");
     size_t count = intset_count(intset.ptr);
-    if (count == 0) return rdb_bad(in, offset, "a set without members");
     l->begun = true;
     if (count <= data_settings->set_max_intset_entries) {
-        l->set = (struct set){ENCODING_INTSET, intset_copy(intset.ptr)};
+        l->set = (struct set){.encoding = ENCODING_INTSET, .object = intset_copy(intset.ptr)};
         return true;
     }
     l->set = set_new_table(count);
@@ -124,26 +120,26 @@ static bool intset_element(struct rdb_cursor *in, struct rdb_builder *builder)
 static bool check_member(void *arg, struct packed_value member)
 {
     struct loading *l = arg;
-    if (member.len > l->longest_bytes) l->longest_bytes = member.len;
+    size_t bytes = packed_string_bytes(&member);
+    if (bytes > l->longest_bytes) l->longest_bytes = bytes;
     return distinct_add(&l->seen, member);
 }
 
 static bool listpack_element(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     struct loading *l = builder->object;
-    uint64_t offset = rdb_cursor_offset(in);
-    struct bytes listpack;
-    if (!rdb_read_bytes(in, &listpack)) return false;
-    if (!listpack_validate(listpack, check_member, l)) return rdb_bad(in, offset, "a set's listpack is broken");
+    struct rdb_elements listpack;
+    if (!rdb_read_elements(in, listpack_validate, check_member, l, "a set's listpack", &listpack)) return false;
     size_t count = l->seen.count;
-    if (count == 0) return rdb_bad(in, offset, "a set without members");
+    builder->empty = count == 0;
     l->begun = true;
-    if (set_packed_fits(count, l->longest_bytes, listpack.len)) {
-        l->set = (struct set){ENCODING_LISTPACK, listpack_copy(listpack.ptr)};
-        return true;
+    if (listpack.canonical && set_packed_fits(count, l->longest_bytes, listpack.packed.len)) {
+        l->set = (struct set){.encoding = ENCODING_LISTPACK, .object = listpack_copy(listpack.packed.ptr)};
+    } else {
+        l->set = set_new_table(count);
+        rdb_take_elements_again(listpack.packed, add_member, l);
     }
-    l->set = set_new_table(count);
-    return listpack_validate(listpack, add_member, l);
+    return true;
 }
 
 static void loading_free(struct loading *l)

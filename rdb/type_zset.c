@@ -12,6 +12,7 @@
 #include "rdb/type_zset.h"
 
 #include "rdb/distinct.h"
+#include "rdb/elements.h"
 #include "rdb/format.h"
 #include "rdb/packed_string.h"
 #include "server/base/alloc.h"
@@ -20,9 +21,6 @@
 #include "server/data/zset_builder.h"
 
 #include <math.h>
-
-/* The file's word for how many members will come is believed up to here. */
-#define RESERVE_MOST ((uint64_t)64 * 1024)
 
 enum score_text { SCORE_NAN = 253, SCORE_POSITIVE_INFINITY = 254, SCORE_NEGATIVE_INFINITY = 255 };
 
@@ -36,7 +34,7 @@ static uint8_t zset_type_byte(const struct record *r)
 
 static void zset_save(struct rdb_encoder *out, const struct record *r)
 {
-    struct zset z = {record_encoding(r), record_object(r)};
+    struct zset z = {record_encoding(r), record_object(r), record_object_inside(r)};
     struct zset_walk w;
     struct zset_entry e;
     size_t count = zset_count(&z);
@@ -56,20 +54,18 @@ struct loading {
     struct zset zset;
     struct distinct seen;
     struct zset_builder builder;
-    /* of packed forms */
-    struct packed_value member; /* the one whose score comes next */
-    bool at_score, in_order;
+    /* of a listpack's entries, while they are checked */
+    bool in_order;
     double last_score;
     struct bytes last_member;
     char last_room[I64_TEXT_MAX];
     size_t longest_bytes;
 };
 
-static void start(struct rdb_builder *builder, uint64_t pieces, uint64_t members)
+static void start(struct rdb_builder *builder, bool small, size_t members)
 {
     struct loading *l = mem_alloc(sizeof *l);
-    l->small = zset_packed_fits(members, 0, 0);
-    l->at_score = false;
+    l->small = small;
     l->in_order = true;
     l->longest_bytes = 0;
     l->last_member = (struct bytes){0};
@@ -77,8 +73,7 @@ static void start(struct rdb_builder *builder, uint64_t pieces, uint64_t members
     if (l->small)
         l->zset = zset_new(0);
     else
-        zset_builder_init(&l->builder, members < RESERVE_MOST ? members : RESERVE_MOST);
-    builder->remaining = pieces;
+        zset_builder_init(&l->builder, members);
     builder->object = l;
 }
 
@@ -93,10 +88,8 @@ static bool add_entry(struct loading *l, const struct packed_value *member, doub
 
 static bool counted_begin(struct rdb_cursor *in, struct rdb_builder *builder)
 {
-    uint64_t offset = rdb_cursor_offset(in), count;
-    if (!rdb_read_length(in, &count)) return false;
-    if (count == 0) return rdb_bad(in, offset, "a sorted set without members");
-    start(builder, count, count);
+    if (!rdb_read_count(in, builder)) return false;
+    start(builder, zset_packed_fits(builder->remaining, 0, 0), rdb_believed_count(in, builder->remaining));
     return true;
 }
 
@@ -144,60 +137,41 @@ static bool binary_element(struct rdb_cursor *in, struct rdb_builder *builder)
 static bool packed_begin(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     (void)in;
-    start(builder, 1, 1);
+    builder->remaining = 1;
+    start(builder, zset_packed_fits(1, 0, 0), 1);
     return true;
 }
 
-/* One element of a packed form: a member, then its score. */
-static bool add_element(void *arg, struct packed_value element)
+static bool add_pair(void *arg, const struct packed_value *member, const struct packed_value *packed_score)
 {
-    struct loading *l = arg;
     double score;
-    l->at_score = !l->at_score;
-    if (!l->at_score) return zset_unpack_score(&element, &score) && add_entry(l, &l->member, score);
-    l->member = element;
-    return true;
-}
-
-static bool check_end(struct rdb_cursor *in, const struct loading *l, size_t count, uint64_t offset)
-{
-    if (l->at_score) return rdb_bad(in, offset, "a packed sorted set has a member without score");
-    return count > 0 || rdb_bad(in, offset, "a sorted set without members");
+    return zset_unpack_score(packed_score, &score) && add_entry(arg, member, score);
 }
 
 static bool ziplist_element(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     struct loading *l = builder->object;
-    uint64_t offset = rdb_cursor_offset(in);
-    struct bytes ziplist;
-    if (!rdb_read_bytes(in, &ziplist)) return false;
-    if (!ziplist_walk(ziplist, add_element, l)) return rdb_bad(in, offset, "a sorted set's ziplist is broken");
-    return check_end(in, l, l->small ? zset_count(&l->zset) : l->builder.count, offset);
+    struct rdb_elements ziplist;
+    if (!rdb_read_pairs(in, ziplist_walk, add_pair, l, "a sorted set's ziplist", &ziplist)) return false;
+    builder->empty = (l->small ? zset_count(&l->zset) : l->builder.count) == 0;
+    return true;
 }
 
 /* Checks a pair without taking it, and notes whether it stands where it belongs. */
-static bool check_pair(struct loading *l, const struct packed_value *packed_score)
+static bool check_pair(void *arg, const struct packed_value *packed_member, const struct packed_value *packed_score)
 {
+    struct loading *l = arg;
     double score;
     char scratch[I64_TEXT_MAX];
-    if (!zset_unpack_score(packed_score, &score) || !distinct_add(&l->seen, l->member)) return false;
-    struct bytes member = packed_text(&l->member, scratch);
+    if (!zset_unpack_score(packed_score, &score) || !distinct_add(&l->seen, *packed_member)) return false;
+    struct bytes member = packed_text(packed_member, scratch);
     if (l->last_member.ptr &&
         (score < l->last_score || (score == l->last_score && bytes_compare(l->last_member, member) > 0)))
         l->in_order = false;
     if (member.len > l->longest_bytes) l->longest_bytes = member.len;
     l->last_score = score;
     l->last_member = member;
-    if (!l->member.ptr) l->last_member.ptr = memcpy(l->last_room, scratch, member.len);
-    return true;
-}
-
-static bool check_element(void *arg, struct packed_value element)
-{
-    struct loading *l = arg;
-    l->at_score = !l->at_score;
-    if (!l->at_score) return check_pair(l, &element);
-    l->member = element;
+    if (!packed_member->ptr) l->last_member.ptr = memcpy(l->last_room, scratch, member.len);
     return true;
 }
 
@@ -212,20 +186,19 @@ static void drop_members(struct loading *l)
 static bool listpack_element(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     struct loading *l = builder->object;
-    uint64_t offset = rdb_cursor_offset(in);
-    struct bytes listpack;
-    if (!rdb_read_bytes(in, &listpack)) return false;
-    if (!listpack_validate(listpack, check_element, l)) return rdb_bad(in, offset, "a sorted set's listpack is broken");
-    if (!check_end(in, l, l->seen.count, offset)) return false;
+    struct rdb_elements listpack;
+    if (!rdb_read_pairs(in, listpack_validate, check_pair, l, "a sorted set's listpack", &listpack)) return false;
+    size_t count = l->seen.count;
+    builder->empty = count == 0;
     drop_members(l);
-    if (l->in_order && zset_packed_fits(l->seen.count, l->longest_bytes, listpack.len)) {
-        l->small = true;
-        l->zset = (struct zset){ENCODING_LISTPACK, listpack_copy(listpack.ptr)};
-        return true;
+    l->small = listpack.canonical && l->in_order && zset_packed_fits(count, l->longest_bytes, listpack.packed.len);
+    if (l->small) {
+        l->zset = (struct zset){.encoding = ENCODING_LISTPACK, .object = listpack_copy(listpack.packed.ptr)};
+    } else {
+        zset_builder_init(&l->builder, count);
+        rdb_take_pairs_again(listpack.packed, add_pair, l);
     }
-    l->small = false;
-    zset_builder_init(&l->builder, l->seen.count);
-    return listpack_validate(listpack, add_element, l);
+    return true;
 }
 
 static void loading_free(struct loading *l)

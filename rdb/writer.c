@@ -9,6 +9,7 @@
 #include "rdb/format.h"
 #include "rdb/type.h"
 #include "server/base/check.h"
+#include "server/data/stream.h"
 
 #define KEYS_PER_PROGRESS 4096
 
@@ -34,10 +35,27 @@ static void put_aux_number(struct rdb_encoder *out, struct bytes name, int64_t v
     rdb_put_integer(out, value);
 }
 
-static void put_head(struct rdb_encoder *out, const struct rdb_aux *aux)
+static int raise_version(void *arg, struct record *r)
+{
+    unsigned *version = arg, needed = rdb_type_version(rdb_type_saver(record_type(r))->type_byte(r));
+    if (needed > *version) *version = needed;
+    return 0;
+}
+
+/* The header comes first, so the data has to be looked through for what needs a later version: but only where there are
+ * streams, since of all that is written they alone may. */
+static unsigned version_needed(struct keyspace *ks)
+{
+    unsigned version = RDB_VERSION_LEAST_WRITTEN;
+    if (stream_count_alive() == 0) return version;
+    for (int i = 0; i < keyspace_databases(ks); i++) database_walk(keyspace_database(ks, i), raise_version, &version);
+    return version;
+}
+
+static void put_head(struct rdb_encoder *out, const struct rdb_aux *aux, unsigned version)
 {
     char header[RDB_HEADER_BYTES + 1];
-    snprintf(header, sizeof header, RDB_MAGIC "%04d", RDB_VERSION_WRITTEN);
+    snprintf(header, sizeof header, RDB_MAGIC "%04u", version % 10000);
     rdb_put_raw(out, header, RDB_HEADER_BYTES);
 
     put_aux(out, BYTES("redis-ver"), BYTES(RDB_WRITER_VERSION));
@@ -106,7 +124,7 @@ int rdb_write_keyspace(struct keyspace *ks, const struct rdb_aux *aux, const str
     struct rdb_encoder *out = &save.out;
     rdb_encoder_init(out, options->compress, options->checksum, sink, sink_context);
 
-    put_head(out, aux);
+    put_head(out, aux, version_needed(ks));
     for (int i = 0; i < keyspace_databases(ks) && !out->error && !save.stopped; i++) {
         struct database *db = keyspace_database(ks, i);
         if (database_size(db) == 0) continue;

@@ -75,7 +75,7 @@ Test(dump, payloads_of_redis_load)
     cr_assert(holds(ks, 0, "s", BYTES("hello")));
     cr_assert(store(ks, "l", bytes_make(list, sizeof list - 1)));
     const struct record *r = find(ks, 0, "l");
-    struct list_value l = {record_encoding(r), record_object(r)};
+    struct list_value l = {record_encoding(r), record_object(r), record_object_inside(r)};
     cr_assert_eq(list_length(&l), 2);
     keyspace_free(ks);
 }
@@ -125,7 +125,32 @@ Test(dump, sealed_nonsense_is_refused)
     EXPECT_REFUSED("\x01\x02\x01"
                    "a");
     EXPECT_REFUSED("\x63\x01");
+    EXPECT_REFUSED("\x02\x00");
+    EXPECT_REFUSED("\x04\x00");
+    EXPECT_REFUSED("\x05\x00");
+    EXPECT_REFUSED("\x10\x07\x07\0\0\0\0\0\xff");
+    EXPECT_REFUSED("\x02\x81\0\0\1\0\0\0\0\0\1a");
     EXPECT_REFUSED("\xff");
+}
+
+/* A list of many strings, each of which LZF has packed to a few bytes. */
+Test(dump, unpacked_strings_do_not_pile_up)
+{
+    static const char zeros[1000];
+    struct keyspace *ks = new_keyspace();
+    struct list_value l = list_new();
+    for (int i = 0; i < 5000; i++) list_push(&l, LIST_TAIL, bytes_make(zeros, sizeof zeros));
+    struct bytes key = BYTES("k");
+    struct record *r =
+        database_set_object(keyspace_database(ks, 0), key, key_hash(key), TYPE_LIST, l.encoding, l.object, false);
+    struct rdb_payload p = rdb_dump(r, true);
+    struct rdb_restored restored;
+    cr_assert_lt(p.len, 200000);
+    cr_assert(rdb_restore(bytes_make(p.data, p.len), &restored));
+    cr_assert_lt(restored.in.arena_bytes, 2 * 1024 * 1024);
+    rdb_restored_drop(&restored);
+    mem_free(p.data);
+    keyspace_free(ks);
 }
 
 Test(dump, versions_from_the_future_are_refused)

@@ -2,6 +2,7 @@
 #include "tests/unit/test_rdb_bytes.h"
 
 #include "rdb/format.h"
+#include "server/base/alloc.h"
 #include "server/data/digest.h"
 #include "server/data/hash.h"
 #include "server/data/intset.h"
@@ -129,6 +130,19 @@ static void refused(uint8_t type, struct rdb_bytes value)
     free(b.data);
 }
 
+/* A collection without elements: the rest of the file is loaded, but no key is made of it. */
+static void skipped(uint8_t type, struct rdb_bytes value)
+{
+    struct rdb_bytes b = rdb_of(type, value);
+    struct fed fed = feed(b);
+    cr_assert_eq(fed.status, RDB_DONE, "type %d: %s", type, fed.error);
+    cr_assert_eq(database_size(keyspace_database(fed.ks, 0)), 0);
+    cr_assert_eq(fed.result.keys_empty, 1);
+    cr_assert_eq(fed.result.keys_loaded, 0);
+    feed_free(&fed);
+    free(b.data);
+}
+
 /* Loads in windows of several steps; the digest and the encoding do not depend on them. */
 static void loaded(uint8_t type, struct rdb_bytes value, enum value_encoding encoding, uint8_t digest[DIGEST_BYTES])
 {
@@ -159,6 +173,19 @@ static const char *const twice[] = {"a", "1", "b", "2", "a", "3", NULL};
 static const char *const odd[] = {"a", "1", "b", NULL};
 static const char *const none[] = {NULL};
 
+Test(rdb_collections, empty_ones_are_skipped)
+{
+    skipped(RDB_TYPE_HASH, plain(none, 2));
+    skipped(RDB_TYPE_HASH_LISTPACK, listpack_of(none));
+    skipped(RDB_TYPE_HASH_ZIPLIST, ziplist_of(none));
+    skipped(RDB_TYPE_SET, plain(none, 1));
+    skipped(RDB_TYPE_SET_LISTPACK, listpack_of(none));
+    skipped(RDB_TYPE_ZSET, plain(none, 2));
+    skipped(RDB_TYPE_ZSET_2, plain(none, 2));
+    skipped(RDB_TYPE_ZSET_LISTPACK, listpack_of(none));
+    skipped(RDB_TYPE_ZSET_ZIPLIST, ziplist_of(none));
+}
+
 /* --- hashes --- */
 
 Test(rdb_collections, hash_in_every_form)
@@ -173,13 +200,10 @@ Test(rdb_collections, hash_in_every_form)
 
 Test(rdb_collections, damaged_hashes)
 {
-    refused(RDB_TYPE_HASH, plain(none, 2));
     refused(RDB_TYPE_HASH, plain(twice, 2));
-    refused(RDB_TYPE_HASH_LISTPACK, listpack_of(none));
     refused(RDB_TYPE_HASH_LISTPACK, listpack_of(twice));
     refused(RDB_TYPE_HASH_LISTPACK, listpack_of(odd));
     refused(RDB_TYPE_HASH_LISTPACK, BLOB("\007\0\0\0\0\0"));
-    refused(RDB_TYPE_HASH_ZIPLIST, ziplist_of(none));
     refused(RDB_TYPE_HASH_ZIPLIST, ziplist_of(twice));
     refused(RDB_TYPE_HASH_ZIPLIST, ziplist_of(odd));
     refused(RDB_TYPE_HASH_ZIPMAP, BLOB("\0\xff"));
@@ -207,6 +231,9 @@ Test(rdb_collections, large_hash)
 
 static const char *const members[] = {"a", "17", "member", "", "100", NULL};
 static const char *const same_member[] = {"a", "b", "a", NULL};
+/* An intset turns into a listpack in between. */
+static const char *const turned[] = {"300", "a", "300", NULL};
+static const char *const turned_text[] = {"300", "", "", NULL};
 static const char *const integers[] = {"1", "2", "300", "-5", NULL};
 
 static struct rdb_bytes intset_of(const int64_t *values, size_t count)
@@ -234,9 +261,9 @@ Test(rdb_collections, set_in_every_form)
 
 Test(rdb_collections, damaged_sets)
 {
-    refused(RDB_TYPE_SET, plain(none, 1));
     refused(RDB_TYPE_SET, plain(same_member, 1));
-    refused(RDB_TYPE_SET_LISTPACK, listpack_of(none));
+    refused(RDB_TYPE_SET, plain(turned, 1));
+    refused(RDB_TYPE_SET, plain(turned_text, 1));
     refused(RDB_TYPE_SET_LISTPACK, listpack_of(same_member));
     refused(RDB_TYPE_SET_INTSET, intset_of(NULL, 0));
     refused(RDB_TYPE_SET_INTSET, BLOB("\002\0\0\0\002\0\0\0\001\0\001\0")); /* twice the same */
@@ -296,13 +323,96 @@ Test(rdb_collections, damaged_zsets)
     refused(RDB_TYPE_ZSET, text_nan);
     refused(RDB_TYPE_ZSET, text_word);
     refused(RDB_TYPE_ZSET_2, zset_binary(nan_score, 2));
-    refused(RDB_TYPE_ZSET_2, zset_binary(NULL, 0));
-    refused(RDB_TYPE_ZSET_LISTPACK, listpack_of(none));
     refused(RDB_TYPE_ZSET_LISTPACK, listpack_of(twice));
     refused(RDB_TYPE_ZSET_LISTPACK, listpack_of(odd));
     refused(RDB_TYPE_ZSET_LISTPACK, listpack_of(no_number));
-    refused(RDB_TYPE_ZSET_ZIPLIST, ziplist_of(none));
     refused(RDB_TYPE_ZSET_ZIPLIST, ziplist_of(twice));
     refused(RDB_TYPE_ZSET_ZIPLIST, ziplist_of(odd));
     refused(RDB_TYPE_ZSET_ZIPLIST, ziplist_of(no_number));
+}
+
+/* --- text that should be an integer --- */
+
+/* Integers as a listpack never holds them when it is of Redis's making or ours: as text. */
+static struct rdb_bytes listpack_of_texts(const char *const *elements)
+{
+    struct rdb_bytes lp = {0};
+    uint16_t count = 0;
+    ADD(&lp, "\0\0\0\0\0\0");
+    for (; *elements; elements++, count++) {
+        uint8_t len = (uint8_t)strlen(*elements), head = 0x80 | len, back = len + 1;
+        add(&lp, &head, 1);
+        add(&lp, *elements, len);
+        add(&lp, &back, 1);
+    }
+    ADD(&lp, "\xff");
+    uint32_t total = (uint32_t)lp.len;
+    memcpy(lp.data, &total, sizeof total);
+    memcpy(lp.data + 4, &count, sizeof count);
+    struct rdb_bytes b = blob(lp.data, lp.len);
+    free(lp.data);
+    return b;
+}
+
+Test(rdb_collections, integers_as_text_are_found)
+{
+    struct rdb_bytes b = rdb_of(RDB_TYPE_HASH_LISTPACK, listpack_of_texts(pairs));
+    struct fed fed = feed(b);
+    cr_assert_eq(fed.status, RDB_DONE, "%s", fed.error);
+    const struct record *r = find(fed.ks, 0, "k");
+    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r)};
+    struct packed_value value;
+    cr_assert(hash_get(&h, BYTES("17"), &value));
+    feed_free(&fed);
+    free(b.data);
+
+    b = rdb_of(RDB_TYPE_SET_LISTPACK, listpack_of_texts(members));
+    fed = feed(b);
+    cr_assert_eq(fed.status, RDB_DONE, "%s", fed.error);
+    r = find(fed.ks, 0, "k");
+    struct set s = {record_encoding(r), record_object(r), record_object_inside(r)};
+    struct packed_value member = packed_integer(17);
+    cr_assert(set_contains(&s, &member));
+    feed_free(&fed);
+    free(b.data);
+
+    uint8_t digest[DIGEST_BYTES];
+    loaded(RDB_TYPE_ZSET_LISTPACK, listpack_of(scored), ENCODING_LISTPACK, digest);
+    same(RDB_TYPE_ZSET_LISTPACK, listpack_of_texts(scored), ENCODING_LISTPACK, digest);
+}
+
+Test(rdb_collections, an_integer_and_its_text_are_the_same)
+{
+    refused(RDB_TYPE_SET_LISTPACK, BLOB("\x0d\0\0\0\002\0"
+                                        "\x11\x01"
+                                        "\x82"
+                                        "17\x03\xff"));
+}
+
+/* --- what a few bytes may cost --- */
+
+Test(rdb_collections, an_announced_number_is_not_believed)
+{
+    static const uint8_t types[] = {RDB_TYPE_LIST,
+                                    RDB_TYPE_SET,
+                                    RDB_TYPE_ZSET,
+                                    RDB_TYPE_HASH,
+                                    RDB_TYPE_ZSET_2,
+                                    RDB_TYPE_LIST_QUICKLIST,
+                                    RDB_TYPE_LIST_QUICKLIST_2};
+    for (size_t i = 0; i < sizeof types; i++) {
+        struct rdb_bytes b = rdb_begin("REDIS0012");
+        add(&b, &types[i], 1);
+        ADD(&b, "\001k\x81\0\0\001\0\0\0\0\0");
+        struct rdb_read_options options = {.now_ms = NOW_MS};
+        struct keyspace *ks = new_keyspace();
+        struct rdb_reader *reader = rdb_reader_new(ks, &options);
+        size_t consumed, before = mem_used();
+        cr_assert_eq(rdb_reader_feed(reader, b.data, b.len, 0, &consumed), RDB_MORE);
+        cr_assert_eq(consumed, b.len);
+        cr_assert_lt(mem_used() - before, 8192, "type %d", types[i]);
+        rdb_reader_free(reader);
+        keyspace_free(ks);
+        free(b.data);
+    }
 }

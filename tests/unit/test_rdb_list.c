@@ -28,7 +28,7 @@ static void expect_list(const struct fed *fed, const char *joined)
     cr_assert_eq(fed->status, RDB_DONE, "%s", fed->error);
     const struct record *r = find(fed->ks, 0, "k");
     cr_assert(r && record_type(r) == TYPE_LIST);
-    struct list_value l = {record_encoding(r), record_object(r)};
+    struct list_value l = {record_encoding(r), record_object(r), record_object_inside(r)};
     struct list_cursor c;
     char got[256] = "", scratch[I64_TEXT_MAX];
     for (bool on = list_seek(&l, 0, &c); on; on = list_cursor_next(&c)) {
@@ -78,12 +78,47 @@ static void expect_refused(const char *items, size_t len, const char *reason)
 
 Test(rdb_list, what_is_broken_is_refused)
 {
-    REFUSE("\x01\001k\x00", "without elements");
-    REFUSE("\x0a\001k\x0b\x0b\x00\x00\x00\x0a\x00\x00\x00\x00\x00\xff", "without elements");
-    REFUSE("\x12\001k\x01\x02\x07\x07\x00\x00\x00\x00\x00\xff", "without elements");
     REFUSE("\x0a\001k\x0b\x0b\x00\x00\x00\x0b\x00\x00\x00\x00\x00\xff", "ziplist is broken");
     REFUSE("\x12\001k\x01\x02\x09\x09\x00\x00\x00\x02\x00\x05\x01\xff", "listpack is broken");
     REFUSE("\x12\001k\x01\x03\x01x", "unknown list container 3");
+}
+
+static void expect_skipped(const char *items, size_t len)
+{
+    struct fed fed = feed_items(items, len);
+    cr_assert_eq(fed.status, RDB_DONE, "%s", fed.error);
+    cr_assert_eq(fed.result.keys_empty, 1);
+    cr_assert_eq(fed.result.keys_loaded, 1);
+    cr_assert(!find(fed.ks, 0, "k") && holds(fed.ks, 0, "other", BYTES("v")));
+    feed_free(&fed);
+}
+
+#define OTHER         "\x00\005other\001v"
+#define EMPTY_ZIPLIST "\x0b\x0b\x00\x00\x00\x0a\x00\x00\x00\x00\x00\xff"
+#define SKIP(items)   expect_skipped(items OTHER, sizeof(items OTHER) - 1)
+
+Test(rdb_list, empty_ones_are_skipped)
+{
+    SKIP("\x01\001k\x00");
+    SKIP("\x0a\001k" EMPTY_ZIPLIST);
+    SKIP("\x0e\001k\x00");
+    SKIP("\x0e\001k\x02" EMPTY_ZIPLIST EMPTY_ZIPLIST);
+    SKIP("\x12\001k\x00");
+    SKIP("\x12\001k\x01\x02\x07\x07\x00\x00\x00\x00\x00\xff");
+    EXPECT("\x0e\001k\x02\x0e\x0e\x00\x00\x00\x0a\x00\x00\x00\x01\x00\x00\001a\xff" EMPTY_ZIPLIST, "a,");
+}
+
+/* Text that should be an integer is one in our listpacks. */
+Test(rdb_list, integers_as_text)
+{
+    struct fed fed = FEED_ITEMS("\x12\001k\x01\x02\x0a\x0a\x00\x00\x00\x01\x00\x81"
+                                "5\x02\xff");
+    cr_assert_eq(fed.status, RDB_DONE, "%s", fed.error);
+    const struct record *r = find(fed.ks, 0, "k");
+    struct list_value l = {record_encoding(r), record_object(r), record_object_inside(r)};
+    struct packed_value v = list_at_end(&l, LIST_HEAD);
+    cr_assert(!v.ptr && v.integer == 5);
+    feed_free(&fed);
 }
 
 /* Whatever single byte is wrong: read or refused, never a step outside. */

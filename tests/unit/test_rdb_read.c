@@ -160,6 +160,23 @@ Test(rdb_read, idle_and_frequency_belong_to_one_key)
     feed_free(&fed);
 }
 
+Test(rdb_read, frequency_counts_where_lfu_evicts)
+{
+    static const struct keyspace_settings settings = {.maxmemory_policy = EVICT_ALLKEYS_LFU, .lfu_log_factor = 10};
+    static const char file[] = "REDIS0009\xf9\x07\x00\001a\0011\xf8\x05\x00\001b\0012\xff\0\0\0\0\0\0\0\0";
+    log_set_level(LOG_NOTHING);
+    struct keyspace *ks = keyspace_new(1, &settings, NULL);
+    keyspace_set_clock(ks, NOW_MS);
+    struct rdb_read_options options = {.now_ms = NOW_MS};
+    struct rdb_reader *reader = rdb_reader_new(ks, &options);
+    size_t consumed;
+    cr_assert_eq(rdb_reader_feed(reader, (const uint8_t *)file, sizeof file - 1, 0, &consumed), RDB_DONE);
+    cr_assert_eq(keyspace_lfu(ks, find(ks, 0, "a")), 7);
+    cr_assert_neq(keyspace_lfu(ks, find(ks, 0, "b")), 7);
+    rdb_reader_free(reader);
+    keyspace_free(ks);
+}
+
 static size_t functions_seen;
 
 static void note_function(void *context, struct bytes code)
@@ -287,6 +304,7 @@ Test(rdb_read, refusals_name_offset_and_finding)
 #define CASE(items, reason) {items, reason, sizeof(items) - 1}
         CASE("\x08\001a", "at offset 9: Invalid object type: 8"),
         CASE("\x63\001a", "at offset 9: Invalid object type: 99"),
+        CASE("\x06\001a", "at offset 9: values of type 6 (module-value) are not supported"),
         CASE("\x07\001a", "at offset 9: values of type 7 (module-value-v2) are not supported"),
         CASE("\xf6\001a", "at offset 9: Pre-release function format"),
         CASE("\xfe\xc0\x00", "at offset 10: a length was expected"),

@@ -1,7 +1,9 @@
 /* Streams in an RDB: every version, whole, in single bytes, and damaged. */
 #include "tests/unit/test_rdb_bytes.h"
 
+#include "rdb/dump.h"
 #include "rdb/writer.h"
+#include "server/base/alloc.h"
 #include "server/data/stream_group.h"
 
 static void set_up(void)
@@ -146,12 +148,32 @@ static bool has_item(struct rdb_bytes b, const char *item, size_t len)
     return memmem(b.data, b.len, item, len) != NULL;
 }
 
+/* The version at the end of the payload of the stream under "k". */
+static unsigned dumped_version(const struct fed *fed)
+{
+    struct rdb_payload p = rdb_dump(find(fed->ks, 0, "k"), true);
+    unsigned version = p.data[p.len - 10] | (unsigned)p.data[p.len - 9] << 8;
+    mem_free(p.data);
+    return version;
+}
+
+Test(rdb_stream, a_payload_says_which_version_it_needs)
+{
+    struct fed first = FEED_ITEMS(STREAM_1), second = FEED_ITEMS(STREAM_2);
+    cr_assert_eq(dumped_version(&first), 9);
+    cr_assert_eq(dumped_version(&second), 10);
+    feed_free(&first);
+    feed_free(&second);
+}
+
 Test(rdb_stream, the_lowest_version_that_suffices_is_written)
 {
     struct fed first = FEED_ITEMS(STREAM_1), second = FEED_ITEMS(STREAM_3);
     struct rdb_bytes one = written(&first), two = written(&second);
     cr_assert(has_item(one, STREAM_1, sizeof STREAM_1 - 1));
     cr_assert(has_item(two, STREAM_2, sizeof STREAM_2 - 1));
+    cr_assert_eq(memcmp(one.data, "REDIS0009", 9), 0);
+    cr_assert_eq(memcmp(two.data, "REDIS0010", 9), 0);
     struct fed again = feed(two);
     expect_stream(&again, 5, 2, 10000);
     feed_free(&again);
