@@ -5,7 +5,7 @@ endif
 BUILD    ?= build
 CFLAGS   ?= -O2 -g
 LDFLAGS  ?=
-SANITIZE ?=# address or undefined
+SANITIZE ?=# address or undefined; fuzzer: both, and what libFuzzer asks for (clang alone has it)
 PREFIX   ?= /usr/local
 PROTECTED_MODE ?=# yes or no: the default of that directive; the container image says no
 V        ?=# V=1 shows whole command lines
@@ -26,6 +26,10 @@ ALL_CFLAGS += -fsanitize=address -fno-sanitize-recover=all
 LIBS       := $(filter-out -ljemalloc,$(LIBS))# the sanitizer brings its own allocator
 else ifeq ($(SANITIZE),undefined)
 ALL_CFLAGS += -fsanitize=undefined -fno-sanitize-recover=all
+else ifeq ($(SANITIZE),fuzzer)
+# The macro is gcc's word for the address sanitizer.
+ALL_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -D__SANITIZE_ADDRESS__
+LIBS       := $(filter-out -ljemalloc,$(LIBS))
 endif
 
 SRC         := $(shell find server rdb shm repl -name '*.c' | sort)
@@ -34,6 +38,10 @@ LIBOBJ      := $(filter-out $(BUILD)/obj/server/main.o,$(OBJ))
 HARNESS     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/harness/*.c))
 UNIT        := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
 INTEGRATION := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/integration/*.c))
+FUZZ        := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+# What the fuzz targets stand on: everything up to rdb.
+FUZZ_OBJ    := $(filter $(addprefix $(BUILD)/obj/,server/base/% server/data/% server/keyspace/% rdb/%),$(OBJ)) \
+               $(BUILD)/obj/tests/fuzz/exercise.o
 BENCH       := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/*.c))
 # The harness without what ties it to Criterion.
 BENCH_HARNESS := $(filter-out %/under_criterion.o,$(HARNESS))
@@ -67,6 +75,11 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libslipstream.a
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
+
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/tests/integration: $(INTEGRATION) $(HARNESS)
 	@mkdir -p $(@D)
@@ -104,6 +117,17 @@ test:
 	@$(MAKE) --no-print-directory -j$(JOBS) tests peers
 	@BUILD=$(BUILD) UNIT="$(UNIT)" PEERS=$(PEERS) JOBS=$(JOBS) ENGINES="$(ENGINES)" TEST="$(TEST)" tools/test.sh
 
+# Each fuzz target in tests/fuzz for FUZZ_SECONDS, from inputs that our server and Debian's make.
+FUZZ_SECONDS ?= 60
+FUZZ_BUILD   := $(BUILD)/fuzz
+fuzz:
+	@tools/deps.sh build test fuzz
+	@$(MAKE) --no-print-directory -j$(JOBS) all peers
+	@$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(FUZZ_BUILD) CC=clang SANITIZE=fuzzer CFLAGS="-O1 -g" fuzz-targets
+	@tests/fuzz/seeds.sh $(FUZZ_BUILD)/seeds $(PEERS)/usr/bin/redis-cli $(BUILD)/redis-server $(PEERS)/usr/bin/redis-server
+	@BUILD=$(FUZZ_BUILD) SECONDS_EACH=$(FUZZ_SECONDS) tests/fuzz/run.sh
+fuzz-targets: $(FUZZ)
+
 # WHAT=throughput,replicas,memory,reconnect,storm,scale selects parts; ROUNDS sets their rounds.
 WHAT   ?= all
 ROUNDS ?= 5
@@ -117,10 +141,11 @@ image:
 	@tools/deps.sh image
 	@tools/image.sh $(IMAGE)
 
-# The manifests of k8s-yaml: checked against the schemas, and run in containers of the image where this is root.
+# The manifests of k8s-yaml: checked against the schemas, and run in containers of the image where this is root and may
+# make namespaces.
 test-kubernetes:
 	@tools/deps.sh schemas
-	@if [ "$$(id -u)" = 0 ]; then tools/deps.sh pods && $(MAKE) --no-print-directory image; fi
+	@if unshare --mount --net true 2>/dev/null; then tools/deps.sh pods && $(MAKE) --no-print-directory image; fi
 	@IMAGE=$(IMAGE) TEST="$(TEST)" tests/kubernetes/suite.py
 
 debug:
@@ -141,6 +166,7 @@ install: all
 clean:
 	rm -rf build
 
--include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(BENCH) $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
-.PHONY: all tests deps peers run demo test bench image test-kubernetes debug asan ubsan lint install clean
+-include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(BENCH) $(FUZZ_OBJ) \
+    $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o) $(FUZZ:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
+.PHONY: all tests deps peers run demo test fuzz fuzz-targets bench image test-kubernetes debug asan ubsan lint install clean
 .SECONDARY:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that the named groups need and that are not there yet. Quick when nothing is missing.
-# usage: tools/deps.sh build|test|lint|image|schemas|pods ...
+# usage: tools/deps.sh build|test|lint|fuzz|image|schemas|pods ...
 set -eu
 
 build="gcc libc6-dev make liburing-dev liblz4-dev liblzf-dev libjemalloc-dev libxxhash-dev libmd-dev libbsd-dev"
@@ -8,10 +8,11 @@ build="gcc libc6-dev make liburing-dev liblz4-dev liblzf-dev libjemalloc-dev lib
 test="libcriterion-dev libhiredis-dev
       libatomic1 libjemalloc2 liblzf1 libssl3 libstdc++6 libsystemd0"
 lint="clang-format cppcheck"
+fuzz="clang libclang-rt-dev"
 image="mmdebstrap buildah"
 schemas="python3 python3-yaml"
 # Node.js from elsewhere does as well; Debian's npm would want Debian's Node.js.
-command -v npm >/dev/null || schemas="$schemas nodejs npm"
+command -v npm >/dev/null || schemas="$schemas nodejs npm ca-certificates"
 pods="podman runc iproute2 python3 python3-yaml"
 
 wanted=
@@ -20,6 +21,7 @@ for group in "$@"; do
     build) wanted="$wanted $build" ;;
     test) wanted="$wanted $test" ;;
     lint) wanted="$wanted $lint" ;;
+    fuzz) wanted="$wanted $fuzz" ;;
     image) wanted="$wanted $image" ;;
     schemas) wanted="$wanted $schemas" ;;
     pods) wanted="$wanted $pods" ;;
