@@ -156,19 +156,20 @@ const struct link_events master_link_events = {
     .died = link_died,
 };
 
-static void log_limit(struct replica_handle *h, uint64_t lag, uint64_t limit, const char *which)
+static void over_limit(struct replica_handle *h, uint64_t lag, uint64_t limit, const char *which)
 {
     snprintf(h->reason, sizeof h->reason, "it was %llu bytes behind", (unsigned long long)lag);
     log_warning(
         "Client of replica %s scheduled to be closed ASAP for overcoming of output buffer limits. It is %llu bytes "
         "behind, the %s limit is %llu.",
         h->name, (unsigned long long)lag, which, (unsigned long long)limit);
+    ++*h->r->stats.output_limit_disconnections;
 }
 
 void replica_peer_doomed(void *context, int slot, uint64_t lag_bytes, uint64_t limit_bytes)
 {
     struct replica_handle *h = find_slot(context, slot);
-    if (h) log_limit(h, lag_bytes, limit_bytes, "hard");
+    if (h) over_limit(h, lag_bytes, limit_bytes, "hard");
 }
 
 /* --- the hand-over --- */
@@ -338,7 +339,7 @@ static void check_soft_limit(struct replica_handle *h, int64_t now_ms)
     }
     if (!h->soft_limit_since_ms) h->soft_limit_since_ms = now_ms;
     if (now_ms - h->soft_limit_since_ms <= (int64_t)s->output_soft_s * 1000) return;
-    log_limit(h, lag, s->output_soft_bytes, "soft");
+    over_limit(h, lag, s->output_soft_bytes, "soft");
     backlog_peer_doom(b, h->slot);
 }
 

@@ -134,6 +134,14 @@ bool replication_master_address(const struct replication *r, const char **host, 
     return r->replica->host != NULL;
 }
 
+bool replication_master_link_addresses(const struct replication *r, struct address *master, struct address *own)
+{
+    if (!replication_master_link_up(r)) return false;
+    conn_peer_address(r->replica->conn, master);
+    conn_local_address(r->replica->conn, own);
+    return true;
+}
+
 int replication_drop_master_link(struct replication *r)
 {
     if (!replication_master_link_up(r)) return 0;

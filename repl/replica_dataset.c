@@ -1,7 +1,8 @@
 /* The master's snapshot becomes our dataset. Server process of the replica.
  *
  * An empty keyspace is filled straight from the wire. Otherwise the old data serves readers until the whole snapshot is
- * here and known to be good. From the moment old data is given up until the new is complete, we have no history that
+ * here and known to be good: in a file, or with repl-diskless-load swapdb in a second keyspace, which then takes the
+ * first one's place at once. From the moment old data is given up until the new is complete, we have no history that
  * anybody could continue: our own replicas are let go, and a failure leaves an empty dataset and a full resync to come.
  */
 #include "repl/replica_side.h"
@@ -24,7 +25,10 @@ void replica_begin_transfer(struct replica_side *s, const struct replica_action 
     snprintf(s->full_id, sizeof s->full_id, "%s", full->id);
     s->full_offset = full->offset;
     if (full->id[0]) log_notice("Full resync from master: %s:%llu", full->id, (unsigned long long)full->offset);
-    s->transfer = transfer_new(r->keyspace, r->rdb_settings, loop_wall_ms(r->loop), nothing_to_lose(r));
+    bool direct = nothing_to_lose(r);
+    if (!direct && r->settings->diskless_load == DISKLESS_LOAD_SWAPDB) s->aside = keyspace_new_beside(r->keyspace);
+    s->transfer =
+        transfer_new(s->aside ? s->aside : r->keyspace, r->rdb_settings, loop_wall_ms(r->loop), direct || s->aside);
 }
 
 /* --- giving up the old, taking the new --- */
@@ -40,13 +44,35 @@ static void begin_replacing(struct replica_side *s, uint64_t total_bytes)
     keyspace_flush(r->keyspace, true);
     r->host.dataset_replaced(r->host.context);
     log_notice("MASTER <-> REPLICA sync: Loading DB in memory");
-    r->host.loading_begin(r->host.context, total_bytes);
+    r->host.loading_begin(r->host.context, total_bytes, false);
+}
+
+static void begin_beside(struct replica_side *s, uint64_t total_bytes)
+{
+    log_notice("MASTER <-> REPLICA sync: Loading DB in memory, beside the old data");
+    s->r->host.loading_begin(s->r->host.context, total_bytes, true);
+}
+
+static void drop_aside(struct replica_side *s)
+{
+    keyspace_flush(s->aside, true);
+    keyspace_free(s->aside);
+    s->aside = NULL;
+}
+
+static void take_aside(struct replica_side *s)
+{
+    log_notice("MASTER <-> REPLICA sync: Discarding old data");
+    s->r->host.dataset_replaced(s->r->host.context);
+    keyspace_exchange(s->r->keyspace, s->aside);
+    drop_aside(s);
 }
 
 static void finish_replacing(struct replica_side *s)
 {
     struct replication *r = s->r;
     const struct rdb_read_result *result = transfer_result(s->transfer);
+    if (s->aside) take_aside(s);
     s->replacing = false;
     s->can_continue = s->full_id[0] != '\0';
     s->stream_db = result->aux.repl_stream_db;
@@ -69,8 +95,11 @@ void replica_abandon_dataset(struct replica_side *s)
     struct replication *r = s->r;
     if (s->load_timer) loop_timer_cancel(s->load_timer);
     s->load_timer = NULL;
+    bool loading_beside = s->aside && transfer_progress(s->transfer).begun;
     transfer_free(s->transfer);
     s->transfer = NULL;
+    if (s->aside) drop_aside(s);
+    if (loading_beside) r->host.loading_end(r->host.context, false);
     if (!s->replacing) return;
     s->replacing = false;
     keyspace_flush(r->keyspace, true);
@@ -89,7 +118,10 @@ static void transfer_begins(struct replica_side *s)
                    where);
     else
         log_notice("MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to %s", where);
-    if (p.direct) begin_replacing(s, p.total_bytes);
+    if (s->aside)
+        begin_beside(s, p.total_bytes);
+    else if (p.direct)
+        begin_replacing(s, p.total_bytes);
 }
 
 size_t replica_receive_snapshot(struct replica_side *s, const uint8_t *data, size_t len)
@@ -101,7 +133,8 @@ size_t replica_receive_snapshot(struct replica_side *s, const uint8_t *data, siz
     case TRANSFER_COMPLETE: replica_step(s, &(struct replica_event){.kind = EVENT_TRANSFERRED}); return taken;
     case TRANSFER_BAD: replica_failed(s, "%s", transfer_error(s->transfer)); return taken;
     }
-    if (s->replacing) s->r->host.loading_progress(s->r->host.context, transfer_progress(s->transfer).loaded_bytes);
+    if (s->replacing || s->aside)
+        s->r->host.loading_progress(s->r->host.context, transfer_progress(s->transfer).loaded_bytes);
     return taken;
 }
 

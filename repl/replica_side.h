@@ -49,11 +49,13 @@ struct replica_side {
     struct loop_timer *load_timer;
     char full_id[HISTORY_ID_TEXT]; /* of the snapshot being received; "": SYNC, unknown */
     uint64_t full_offset;
-    bool replacing; /* our old data is gone, the new is not complete */
+    struct keyspace *aside; /* the new data grows here beside the old; NULL: it comes into the keyspace itself */
+    bool replacing;         /* our old data is gone, the new is not complete */
 
     bool can_continue; /* dataset and history belong together: PSYNC may ask to continue */
     int stream_db;     /* selected in the stream where we would continue; -1: none yet */
     bool streaming, applying, ack_wanted;
+    bool held_back; /* writes are paused: the stream waits in `input` */
 };
 
 /* --- replica.c --- */

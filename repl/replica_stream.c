@@ -48,6 +48,8 @@ static size_t apply_and_relay(struct replica_side *s, const uint8_t *data, size_
 
 void replica_apply(struct replica_side *s, const uint8_t *data, size_t len)
 {
+    s->held_back = s->r->host.writes_paused(s->r->host.context);
+    if (s->held_back) return inbox_append(&s->input, data, len);
     if (s->input.len) {
         inbox_append(&s->input, data, len);
         size_t applied = apply_and_relay(s, s->input.data, s->input.len);
@@ -61,6 +63,22 @@ void replica_apply(struct replica_side *s, const uint8_t *data, size_t len)
     if (s->ack_wanted) replica_ack(s);
 }
 
+static void apply_waiting(struct replica_side *s)
+{
+    struct inbox waiting = s->input;
+    s->input = (struct inbox){0};
+    if (waiting.len) replica_apply(s, waiting.data, waiting.len);
+    inbox_clear(&waiting);
+}
+
+void replica_side_before_sleep(struct replication *r)
+{
+    struct replica_side *s = r->replica;
+    if (!s->held_back || r->host.writes_paused(r->host.context)) return;
+    s->held_back = false;
+    if (s->streaming) apply_waiting(s);
+}
+
 void replica_begin_stream(struct replica_side *s)
 {
     struct replication *r = s->r;
@@ -70,9 +88,6 @@ void replica_begin_stream(struct replica_side *s)
     s->streaming = true;
     bool alive = replica_resume_reading(s);
     replica_ack(s);
-    struct inbox waiting = s->input; /* came while the snapshot was loaded */
-    s->input = (struct inbox){0};
-    if (waiting.len) replica_apply(s, waiting.data, waiting.len);
-    inbox_clear(&waiting);
+    apply_waiting(s); /* what came while the snapshot was loaded */
     if (!alive && s->life == life) replica_failed(s, "Connection with master lost.");
 }

@@ -40,6 +40,7 @@ void replication_cron(struct replication *r, int64_t now_ms)
 
 void replication_before_sleep(struct replication *r)
 {
+    replica_side_before_sleep(r);
     master_side_before_sleep(r);
 }
 

@@ -38,7 +38,8 @@ struct replication_host {
     void (*apply_reset)(void *context,
                         int db);     /* a new stream: forget a half-read transaction, select db (-1: none yet, 0) */
     int (*stream_db)(void *context); /* database the stream has selected, for a cached master's return */
-    void (*loading_begin)(void *context, uint64_t total_bytes);
+    /* beside: the old data stays and goes on answering until the new is complete. */
+    void (*loading_begin)(void *context, uint64_t total_bytes, bool beside);
     void (*loading_progress)(void *context, uint64_t loaded_bytes);
     void (*loading_end)(void *context, bool good);
     void (*dataset_replaced)(void *context); /* the keyspace was flushed or swapped: WATCH, tracking, blocked keys */
@@ -50,6 +51,7 @@ struct replication_host {
 struct replication_stats {
     /* fields of core/stats.h */
     uint64_t *sync_full, *sync_partial_ok, *sync_partial_err, *net_input_bytes, *net_output_bytes;
+    uint64_t *output_limit_disconnections;
 };
 
 struct replication *replication_new(struct loop *loop, struct keyspace *ks, struct repl_settings *settings,
@@ -118,9 +120,11 @@ replication_failover_state(const struct replication *r); /* "no-failover", "wait
 void replication_start(struct replication *r);
 void replication_follow(struct replication *r, const char *host, int port); /* starts over with another master */
 void replication_stop_following(struct replication *r);                     /* REPLICAOF NO ONE: promoted */
-/* CLIENT KILL TYPE master: closes the link, which comes back by itself. How many there were: 0 or 1. */
+/* CLIENT KILL: closes the link, which comes back by itself. How many there were: 0 or 1. */
 int replication_drop_master_link(struct replication *r);
 bool replication_master_link_up(const struct replication *r);
+/* Of the link's two ends; false: there is none. */
+bool replication_master_link_addresses(const struct replication *r, struct address *master, struct address *own);
 const char *
 replication_role_state(const struct replication *r); /* ROLE: "connect", "connecting", "sync", "connected" */
 uint64_t replication_applied_offset(const struct replication *r);

@@ -12,7 +12,7 @@ enum diskless_load { DISKLESS_LOAD_DISABLED, DISKLESS_LOAD_ON_EMPTY_DB, DISKLESS
 struct repl_settings {
     char *master_host; /* replicaof; NULL: a master */
     int master_port;
-    char *source_ip; /* bind-source-addr; NULL: the kernel chooses */
+    char *source_ip;          /* bind-source-addr; NULL: the kernel chooses */
     struct bytes master_auth; /* any bytes; empty: none */
     char *master_user;        /* NULL: none */
     bool serve_stale_data, read_only, disable_tcp_nodelay;

@@ -40,7 +40,6 @@ struct transfer *transfer_new(struct keyspace *ks, const struct rdb_settings *se
     t->file = -1;
     t->options = (struct rdb_read_options){
         .now_ms = now_ms,
-        .sanitize = settings->sanitize_payload == 1,
         .key_load_delay_us = settings->key_load_delay_us,
     };
     return t;
@@ -233,6 +232,7 @@ struct transfer_progress transfer_progress(const struct transfer *t)
 {
     return (struct transfer_progress){
         .direct = t->direct,
+        .begun = t->phase != PHASE_HEADER,
         .total_known = !t->by_mark,
         .total_bytes = t->total,
         .received_bytes = t->received,

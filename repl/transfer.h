@@ -1,6 +1,6 @@
 /* One snapshot on its way in: its framing, its parsing, and the file it waits in.
  *
- * Direct: keys go into the keyspace as they arrive; for a keyspace that has nothing to lose. Otherwise the bytes go to
+ * Direct: keys go into the keyspace as they arrive; for one that has nothing to lose. Otherwise the bytes go to
  * a nameless file and are checked (structure, checksum) on the way, so that the old data is given up only for a
  * snapshot that is known to be good; then the file is loaded slice by slice. */
 #ifndef SLIPSTREAM_REPL_TRANSFER_H
@@ -29,8 +29,8 @@ const char *transfer_error(const struct transfer *t);
 const struct rdb_read_result *transfer_result(const struct transfer *t);
 
 struct transfer_progress {
-    bool direct, total_known;
-    uint64_t total_bytes; /* of the snapshot; 0 while not known */
+    bool direct, begun, total_known; /* begun: the header is known */
+    uint64_t total_bytes;            /* of the snapshot; 0 while not known */
     uint64_t received_bytes, loaded_bytes;
 };
 struct transfer_progress transfer_progress(const struct transfer *t);

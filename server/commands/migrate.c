@@ -32,6 +32,12 @@ enum { HOST_ARG = 1, PORT_ARG, KEY_ARG, DATABASE_ARG, TIMEOUT_ARG, OPTIONS_ARG }
 
 #define DEFAULT_TIMEOUT_MS 1000
 
+static struct bytes read_secret(struct migration *m, uint32_t arg)
+{
+    call_secret_arg(m->call, arg);
+    return m->call->argv[arg];
+}
+
 static bool read_options(struct migration *m)
 {
     struct call *call = m->call;
@@ -44,10 +50,10 @@ static bool read_options(struct migration *m)
         } else if (call_arg_is(call, i, "replace")) {
             m->replace = true;
         } else if (call_arg_is(call, i, "auth") && rest >= 1) {
-            m->password = call->argv[++i];
+            m->password = read_secret(m, ++i);
         } else if (call_arg_is(call, i, "auth2") && rest >= 2) {
-            m->user = call->argv[++i];
-            m->password = call->argv[++i];
+            m->user = read_secret(m, ++i);
+            m->password = read_secret(m, ++i);
         } else if (call_arg_is(call, i, "keys")) {
             if (call->argv[KEY_ARG].len) {
                 reply_error(call->reply, "ERR When using MIGRATE KEYS option, the key argument must be set to the "
@@ -77,21 +83,22 @@ static bool read_numbers(struct migration *m)
 }
 
 /* Of the keys' arguments when they are many, else of the one. -1: both are given. */
-static int migrate_find_keys(uint32_t argc, const struct bytes *argv, int *indexes)
+static int migrate_find_keys(uint32_t argc, const struct bytes *argv, struct found_key *keys)
 {
+    const uint16_t flags = KEY_RW | KEY_ACCESS | KEY_DELETE;
     int found = 0;
     for (uint32_t i = OPTIONS_ARG; i < argc; i++) {
         if (bytes_equal_nocase(argv[i], "auth")) {
             i++;
         } else if (bytes_equal_nocase(argv[i], "auth2")) {
             i += 2;
-        } else if (bytes_equal_nocase(argv[i], "keys")) {
+        } else if (bytes_equal_nocase(argv[i], "keys") && i + 1 < argc) {
             if (argv[KEY_ARG].len) return -1;
-            while (++i < argc) indexes[found++] = (int)i;
+            while (++i < argc) keys[found++] = (struct found_key){(int)i, flags};
             return found;
         }
     }
-    indexes[0] = KEY_ARG;
+    keys[0] = (struct found_key){KEY_ARG, flags};
     return 1;
 }
 
@@ -241,7 +248,8 @@ static bool exchange(struct migration *m, struct outq *out, int fd)
 static void migrate_found(struct migration *m, struct outq *out)
 {
     struct call *call = m->call;
-    struct migrate_socket *s = migrate_socket_get(call->core, call->argv[HOST_ARG], call->argv[PORT_ARG]);
+    struct migrate_socket *s =
+        migrate_socket_get(call->core->migrate_sockets, call->argv[HOST_ARG], call->argv[PORT_ARG], m->timeout_ms);
     if (!s) return reply_error(call->reply, "IOERR error or timeout connecting to the client");
     if (exchange(m, out, migrate_socket_fd(s)))
         migrate_socket_keep(s);
@@ -264,22 +272,9 @@ static void migrate_command(struct call *call)
 }
 
 const struct command migrate_commands[] = {
-    {"migrate",
-     migrate_command,
-     -6,
-     CMD_WRITE | CMD_MOVABLE_KEYS,
-     CAT_KEYSPACE | CAT_DANGEROUS,
-     {{.flags = KEY_RW | KEY_ACCESS | KEY_DELETE, .index = 3, .step = 1},
-      {.flags = KEY_RW | KEY_ACCESS | KEY_DELETE | KEY_INCOMPLETE,
-       .begin = BEGIN_KEYWORD,
-       .keyword = "KEYS",
-       .index = -2,
-       .last = -1,
-       .step = 1}},
-     .find_keys = migrate_find_keys,
-     .summary = "Moves keys to another server.",
-     .since = "2.6.0",
-     .group = "generic",
-     .complexity = "O(N) with the values' size"},
+    {"migrate", migrate_command, -6, CMD_WRITE | CMD_MOVABLE_KEYS, CAT_KEYSPACE | CAT_DANGEROUS,
+     KEYS(KEY_AT(3, KEY_RW | KEY_ACCESS | KEY_DELETE),
+          KEYS_AFTER("KEYS", -2, -1, 0, KEY_RW | KEY_ACCESS | KEY_DELETE | KEY_INCOMPLETE)),
+     .find_keys = migrate_find_keys, .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {.name = NULL},
 };

@@ -1,5 +1,4 @@
-/* Each kept connection has a timer, so that one that is not needed any more goes by itself. The server has one such
- * set, which no other part asks for: it stands here. */
+/* Each kept connection has a timer, so that one that is not needed any more goes by itself. Server process. */
 #include "server/commands/migrate_socket.h"
 
 #include "server/base/alloc.h"
@@ -17,30 +16,36 @@
 #define KEPT_MOST   64
 #define KEPT_FOR_MS 10000
 
-struct migrate_socket {
-    struct list_node node; /* among the kept ones, unless it is in use; longest unused first */
+struct migrate_sockets {
     struct core *core;
+    struct list kept; /* struct migrate_socket.node, longest unused first */
+};
+
+struct migrate_socket {
+    struct migrate_sockets *all;
+    struct list_node node;    /* in all->kept, unless it is in use */
     struct loop_timer *timer; /* of a kept one */
     char *host;
     int64_t port;
     int fd;
 };
 
-static struct list kept_sockets;
-
-static struct list *all_kept(void)
+struct migrate_sockets *migrate_sockets_new(struct core *core)
 {
-    if (!kept_sockets.head.next) list_init(&kept_sockets);
-    return &kept_sockets;
+    struct migrate_sockets *all = mem_calloc(1, sizeof *all);
+    all->core = core;
+    list_init(&all->kept);
+    return all;
 }
 
 static void set_kept(struct migrate_socket *s, bool kept)
 {
+    struct list *list = &s->all->kept;
     if (kept)
-        list_push_back(all_kept(), &s->node);
+        list_push_back(list, &s->node);
     else
-        list_remove(all_kept(), &s->node);
-    s->core->stats->migrate_cached_sockets = all_kept()->count;
+        list_remove(list, &s->node);
+    s->all->core->stats->migrate_cached_sockets = list->count;
 }
 
 void migrate_socket_close(struct migrate_socket *s)
@@ -64,9 +69,9 @@ static void take(struct migrate_socket *s)
     loop_timer_cancel(s->timer);
 }
 
-static struct migrate_socket *find_kept(const char *host, int64_t port)
+static struct migrate_socket *find_kept(struct migrate_sockets *all, const char *host, int64_t port)
 {
-    list_each(all_kept(), node)
+    list_each(&all->kept, node)
     {
         struct migrate_socket *s = list_entry(node, struct migrate_socket, node);
         if (s->port == port && strcmp(s->host, host) == 0) return s;
@@ -82,9 +87,9 @@ static bool is_quiet(const struct migrate_socket *s)
 }
 
 /* A kept one, of the caller's from now on; NULL: none. */
-static struct migrate_socket *reuse(const char *host, int64_t port)
+static struct migrate_socket *reuse(struct migrate_sockets *all, const char *host, int64_t port)
 {
-    struct migrate_socket *s = find_kept(host, port);
+    struct migrate_socket *s = find_kept(all, host, port);
     if (!s) return NULL;
     take(s);
     if (is_quiet(s)) return s;
@@ -92,19 +97,20 @@ static struct migrate_socket *reuse(const char *host, int64_t port)
     return NULL;
 }
 
-struct migrate_socket *migrate_socket_get(struct core *core, struct bytes host_text, struct bytes port_text)
+struct migrate_socket *migrate_socket_get(struct migrate_sockets *all, struct bytes host_text, struct bytes port_text,
+                                          int timeout_ms)
 {
     int64_t port = 0;
     parse_i64(port_text, &port);
     char *host = bytes_to_text(host_text);
-    struct migrate_socket *s = reuse(host, port);
-    int fd = s ? -1 : blocking_socket_connect(host, (int)port);
+    struct migrate_socket *s = reuse(all, host, port);
+    int fd = s ? -1 : blocking_socket_connect(host, (int)port, timeout_ms);
     if (s || fd < 0) {
         mem_free(host);
         return s;
     }
     s = mem_alloc(sizeof *s);
-    *s = (struct migrate_socket){.core = core, .host = host, .port = port, .fd = fd};
+    *s = (struct migrate_socket){.all = all, .host = host, .port = port, .fd = fd};
     return s;
 }
 
@@ -115,11 +121,12 @@ int migrate_socket_fd(const struct migrate_socket *s)
 
 void migrate_socket_keep(struct migrate_socket *s)
 {
-    if (all_kept()->count == KEPT_MOST) {
-        struct migrate_socket *oldest = list_entry(list_first(all_kept()), struct migrate_socket, node);
+    struct list *kept = &s->all->kept;
+    if (kept->count == KEPT_MOST) {
+        struct migrate_socket *oldest = list_entry(list_first(kept), struct migrate_socket, node);
         take(oldest);
         migrate_socket_close(oldest);
     }
     set_kept(s, true);
-    s->timer = loop_timer_start(s->core->loop, KEPT_FOR_MS, unused_too_long, s);
+    s->timer = loop_timer_start(s->all->core->loop, KEPT_FOR_MS, unused_too_long, s);
 }

@@ -5,10 +5,15 @@
 #include "server/base/bytes.h"
 
 struct core;
+struct migrate_sockets; /* those that are kept */
 struct migrate_socket;
 
-/* A kept connection, or a new one. NULL: there is no such host. One of the two below ends its use. */
-struct migrate_socket *migrate_socket_get(struct core *core, struct bytes host, struct bytes port);
+struct migrate_sockets *migrate_sockets_new(struct core *core);
+
+/* A kept connection, or a new one. NULL: there is no such host, or its name is not known within timeout_ms. One of the
+ * two below ends its use. */
+struct migrate_socket *migrate_socket_get(struct migrate_sockets *all, struct bytes host, struct bytes port,
+                                          int timeout_ms);
 int migrate_socket_fd(const struct migrate_socket *s);
 void migrate_socket_keep(struct migrate_socket *s);  /* all replies have been read: it may serve again */
 void migrate_socket_close(struct migrate_socket *s); /* it failed */

@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* host: a numeric address, or a name, for which the system's resolver takes the time it takes. The descriptor, or -1:
- * no such host. Whether the connection came about shows at the first write. */
-int blocking_socket_connect(const char *host, int port);
+/* host: a numeric address, or a name, which is looked up for timeout_ms at most; on the loop's thread, for a worker
+ * reports to it. The descriptor, or -1: no such host. Whether the connection came about shows at the first write. */
+int blocking_socket_connect(const char *host, int port, int timeout_ms);
 /* All of data. 0, or -1 with errno; ETIMEDOUT: nothing moved for timeout_ms. */
 int blocking_socket_write(int fd, const void *data, size_t len, int timeout_ms);
 /* What there is, up to len bytes. Their number, or -1 with errno, also when the other side has closed. */

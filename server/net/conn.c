@@ -1,8 +1,8 @@
 /* The life of a connection, the same whatever engine moves its bytes; in every process that runs a loop.
  *
  * Two rules hold it together. The end of input does not overtake output: a client that sends its commands and shuts its
- * side down still gets its replies, because `closed` waits one turn when there is something left to send. And nobody is
- * called in the middle of his own data callback: input that a turn inside it brings in is held until it returns. */
+ * side down still gets its replies, because `closed` waits until nothing is left to send. And nobody is called in the
+ * middle of his own data callback: input that a turn inside it brings in is held until it returns. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -195,6 +195,7 @@ void conn_on_data(struct conn *conn, const uint8_t *data, size_t len)
     conn->events->data(conn, data, len);
     conn->delivering = false;
     if (unlikely(conn->aside != NULL)) deliver_held(conn);
+    if (unlikely(conn->endpoint.loop->flushed_bytes >= SEND_EARLY_BYTES)) loop_send_early(conn->endpoint.loop);
 }
 
 void conn_fail_later(struct conn *conn, int error)
@@ -242,7 +243,12 @@ void conn_settle(struct conn *conn)
 {
     switch ((enum conn_state)conn->state) {
     case CONN_CONNECTING: conn_on_connected(conn, conn->end_error); break;
-    case CONN_OPEN: end(conn, conn->end_error); break;
+    case CONN_OPEN:
+        if (conn->end_error == 0 && conn_has_unsent(conn))
+            conn_flush(conn); /* conn_on_sent() will bring us here again */
+        else
+            end(conn, conn->end_error);
+        break;
     case CONN_CLOSING:
         if (conn->end_error) retire(conn);
         break;
@@ -268,6 +274,7 @@ void conn_flush(struct conn *conn)
     if (list_contains(&conn->send_node) || conn->send_waiting) return;
     if (unlikely(conn->state == CONN_CONNECTING || conn->state == CONN_CLOSED)) return;
     list_push_back(&conn->endpoint.loop->sends, &conn->send_node);
+    conn->endpoint.loop->flushed_bytes += outq_pending(&conn->output);
 }
 
 size_t conn_unsent(const struct conn *conn)
@@ -336,7 +343,10 @@ void conn_on_sent(struct conn *conn, size_t n)
     consume(conn, n);
     if (conn_has_unsent(conn)) return;
     if (likely(conn->state == CONN_OPEN)) {
-        if (conn->events->drained) conn->events->drained(conn);
+        if (unlikely(conn->ended))
+            settle_next_turn(conn);
+        else if (conn->events->drained)
+            conn->events->drained(conn);
     } else if (conn->state == CONN_CLOSING) {
         close_gracefully(conn);
     } else {

@@ -51,7 +51,7 @@ struct conn {
     bool reading;               /* the engine may still deliver input */
     bool delivering;            /* inside its own data callback */
     bool send_waiting;          /* the socket was full: the engine goes on by itself when it is writable */
-    bool ended;                 /* the end has been seen, `closed` is due at the next turn */
+    bool ended;                 /* the end has been seen: `closed` is due when nothing is left to send */
     int end_error;              /* with `ended`; for CONN_CONNECTING: the result of connecting */
     uint32_t spoke_in;          /* io_uring: see arrivals.h */
     int send_result;            /* io_uring: bytes sent or -errno, of the send under way */
@@ -102,6 +102,10 @@ struct engine {
 
 extern const struct engine engine_uring, engine_epoll;
 
+/* Output of one turn that gathers before its sends are started: more would leave the second-level cache before the
+ * kernel gets to copying it. */
+#define SEND_EARLY_BYTES ((size_t)192 * 1024)
+
 struct loop {
     const struct engine *engine;
     void *engine_state;
@@ -118,12 +122,14 @@ struct loop {
     void *before_sleep_arg;
     uint64_t turns;
     uint64_t bytes_sent;
-    unsigned depth; /* turns inside turns */
+    size_t flushed_bytes; /* of output in `sends`, as much as there was when it was flushed */
+    unsigned depth;       /* turns inside turns */
     bool stopping;
     bool no_wait;
 };
 
 /* --- loop.c --- */
+void loop_send_early(struct loop *loop); /* starts the sends of the turn so far; between two deliveries */
 void endpoint_init(struct endpoint *endpoint, struct loop *loop, enum endpoint_kind kind, int fd);
 void endpoint_retire(struct endpoint *endpoint); /* gone: released, closed and freed as soon as nothing is in flight */
 void watch_on_ready(struct loop_watch *watch, int events);

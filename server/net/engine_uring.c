@@ -177,7 +177,7 @@ static struct io_uring_sqe *take_send_entry(struct uring *u)
 
 static void send_now(struct uring *u, struct conn *conn)
 {
-    bool awaited = conn->events->drained || conn->state != CONN_OPEN;
+    bool awaited = conn->events->drained || conn->state != CONN_OPEN || conn->ended;
     struct io_uring_sqe *sqe = take_send_entry(u);
     prepare_send(u, sqe, conn, URING_SEND_NOW_FLAGS);
     if (!awaited) io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);

@@ -184,11 +184,19 @@ static void turn(struct loop *loop, int64_t limit_us)
 {
     loop->depth++;
     loop->turns++;
+    loop->flushed_bytes = 0;
     loop->engine->turn(loop, time_to_wait(loop, limit_us));
     settle(loop);
     timers_run(loop);
     if (loop->before_sleep) loop->before_sleep(loop->before_sleep_arg);
     loop->depth--;
+}
+
+void loop_send_early(struct loop *loop)
+{
+    if (loop->before_sleep) loop->before_sleep(loop->before_sleep_arg);
+    loop->flushed_bytes = 0;
+    loop->engine->send(loop);
 }
 
 /* The sends of one turn leave with the wait of the next, in one system call; the last turn has no next. */

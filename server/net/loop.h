@@ -5,7 +5,8 @@
  *
  * A turn: wait (until something happens or the next timer is due) -> read the time once -> deliver what arrived ->
  * due timers -> before_sleep hook (the owner's last words: replies of unblocked clients, publishing the backlog ...) ->
- * start the sends of every connection that has output. Callbacks may open and close connections freely; a closed
+ * start the sends of every connection that has output. When much output has gathered earlier, the hook and the sends
+ * have their turn between two deliveries as well. Callbacks may open and close connections freely; a closed
  * connection's memory lives until nothing in flight refers to it. */
 #ifndef SLIPSTREAM_NET_LOOP_H
 #define SLIPSTREAM_NET_LOOP_H
@@ -62,7 +63,7 @@ struct loop_watch *loop_watch_start(struct loop *loop, int fd, int events, void 
 void loop_watch_set(struct loop_watch *watch, int events);
 void loop_watch_stop(struct loop_watch *watch); /* does not close fd; safe inside its own callback */
 
-/* Called once per turn, before the sends are started. One hook; the owner fans out. */
+/* Called before sends are started, at least once per turn. One hook; the owner fans out. */
 void loop_set_before_sleep(struct loop *loop, void (*hook)(void *arg), void *arg);
 /* Makes the current turn not wait: there is work left for the next. */
 void loop_do_not_wait(struct loop *loop);

@@ -294,6 +294,66 @@ Test(replication, no_disk_between)
     expect_syncs(master, counts, 2, 0);
 }
 
+Test(replication, swapped_in_data_replaces_the_old_only_when_complete)
+{
+    struct server *master = server_start(OURS, "rdbcompression no\nrepl-lz4 no");
+    struct server *replica = server_start(OURS, "repl-diskless-load swapdb\nkey-load-delay 2000");
+    fill(master, "new:", 1000, 20000);
+    expect_ok(replica, "SET old 1");
+    struct proxy *proxy = proxy_start(master->port);
+    follow_port(replica, proxy_port(proxy));
+    wait_until(info_is(replica, "persistence", "async_loading", "1"));
+    cr_assert(info_is(replica, "persistence", "loading", "0"));
+    expect_string(replica, "1", "GET old");
+    expect_integer(replica, 1, "DBSIZE");
+    expect_error(replica, "LOADING", "BGSAVE");
+    proxy_cut(proxy);
+    wait_until(info_is(replica, "persistence", "async_loading", "0"));
+    expect_string(replica, "1", "GET old");
+    expect_integer(replica, 1, "DBSIZE");
+    expect_ok(replica, "CONFIG SET key-load-delay 0");
+    proxy_heal(proxy);
+    expect_same_data(replica, master);
+    expect_nil(replica, "GET old");
+    expect_ok(master, "SET later 1");
+    expect_same_data(replica, master);
+}
+
+Test(replication, a_paused_replica_holds_its_masters_stream)
+{
+    struct server *master = server_start(OURS, "repl-ping-replica-period 3600");
+    struct server *replica = server_start(OURS, "%s", "");
+    follow(replica, master);
+    expect_ok(master, "SET k 1");
+    wait_in_step(replica, master);
+    long long applied = info_number(replica, "replication", "slave_repl_offset");
+    expect_ok(replica, "CLIENT PAUSE 100000 WRITE");
+    expect_ok(master, "SET k 2");
+    long long written = info_number(master, "replication", "master_repl_offset");
+    wait_until(info_number(replica, "replication", "slave_read_repl_offset") == written);
+    cr_assert_eq(info_number(replica, "replication", "slave_repl_offset"), applied);
+    expect_string(replica, "1", "GET k");
+    expect_ok(replica, "CLIENT UNPAUSE");
+    wait_until(info_number(replica, "replication", "slave_repl_offset") == written);
+    expect_string(replica, "2", "GET k");
+}
+
+Test(replication, the_link_to_the_master_can_be_killed_by_its_address)
+{
+    struct server *master = server_start(OURS, "%s", ""), *replica = server_start(OURS, "%s", "");
+    follow(replica, master);
+    expect_ok(master, "SET k 1");
+    wait_in_step(replica, master);
+    struct sync_counts counts = sync_counts(master);
+    expect_error(replica, "ERR No such client", "CLIENT KILL 127.0.0.1:1");
+    expect_ok(replica, "CLIENT KILL 127.0.0.1:%d", master->port);
+    expect_same_data(replica, master);
+    expect_syncs(master, counts, 0, 1);
+    expect_integer(replica, 1, "CLIENT KILL TYPE master");
+    expect_same_data(replica, master);
+    expect_syncs(master, counts, 0, 2);
+}
+
 Test(replication, stale_data_can_be_refused)
 {
     struct server *master = server_start(OURS, "%s", ""), *replica = server_start(OURS, "%s", "");

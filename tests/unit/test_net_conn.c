@@ -80,6 +80,38 @@ ENGINE_TEST(data_comes_before_the_end_and_replies_still_leave)
     turn_until(hung_up(peer));
 }
 
+ENGINE_TEST(a_peer_that_has_finished_its_side_gets_more_than_a_socket_holds)
+{
+    struct side side = {0};
+    int peer = open_pair(&side, &quiet_events);
+    size_t len = 8u << 20, at = 0;
+    uint8_t *all = pattern(len);
+    write_out(side.conn, all, len);
+    shutdown(peer, SHUT_WR);
+    for (int i = 0; i < 5; i++) loop_turn(loop, 0);
+    cr_assert_eq(side.closed_calls, 0, "the end overtook the output");
+    bool ended = false;
+    turn_until((at = read_pattern(peer, at, SIZE_MAX, &ended), ended));
+    cr_assert_eq(at, len);
+    cr_assert_eq(side.closed_calls, 1);
+    cr_assert_eq(side.error, 0);
+    free(all);
+}
+
+ENGINE_TEST(a_peer_that_finishes_its_side_and_vanishes_ends_the_connection)
+{
+    struct side side = {0};
+    int peer = open_pair(&side, &quiet_events);
+    size_t len = 8u << 20;
+    uint8_t *all = pattern(len);
+    write_out(side.conn, all, len);
+    shutdown(peer, SHUT_WR);
+    for (int i = 0; i < 5; i++) loop_turn(loop, 0);
+    close(peer);
+    turn_until(side.closed_calls == 1);
+    free(all);
+}
+
 ENGINE_TEST(a_vanished_peer_ends_the_connection_once)
 {
     struct side side = {0};
