@@ -11,6 +11,8 @@
 #include "server/base/log.h"
 #include "server/base/random.h"
 #include "server/base/workers.h"
+#include "server/commands/docs/docs.h"
+#include "server/commands/migrate_socket.h"
 #include "server/commands/tables.h"
 #include "server/core/block_keys.h"
 #include "server/core/blocking.h"
@@ -60,10 +62,17 @@ static const struct command *const families[] = {
     replication_commands,
 };
 
+static const struct command_docs *const documents[] = {
+    &string_docs,     &list_docs,   &hash_docs,         &set_docs,    &sorted_set_docs,
+    &geo_docs,        &bitmap_docs, &hyperloglog_docs,  &stream_docs, &generic_docs,
+    &connection_docs, &pubsub_docs, &transactions_docs, &server_docs,
+};
+
 static struct command_table *all_commands(void)
 {
     struct command_table *t = command_table_new();
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) command_table_add(t, families[i]);
+    command_table_describe(t, documents, sizeof documents / sizeof *documents);
     return t;
 }
 
@@ -159,12 +168,12 @@ static int assemble(struct core *core)
     struct keyspace_hooks hooks = keyspace_hooks_of(core);
     core->keyspace = keyspace_new(settings->server.databases, &settings->keyspace, &hooks);
     core->stats = mem_calloc(1, sizeof *core->stats);
-    core->commands = all_commands();
     core->propagation = propagation_new();
     core->pubsub = pubsub_new();
     core->watches = watches_new();
     core->blocking = blocking_new();
     core->block_keys = block_keys_new();
+    core->migrate_sockets = migrate_sockets_new(core);
     core->children = children_new(core);
     core->clients = clients_new(core);
     core->persistence = persistence_new(core);
@@ -198,9 +207,9 @@ static int serve(struct core *core)
     struct settings *settings = core->settings;
     if (ports_open(core)) return 1;
     log_warning("Server initialized");
+    cron_start(core); /* clients come and go while the data is loaded, too */
     if (persistence_load_at_start(core)) return 1;
     replication_start(core->replication);
-    cron_start(core);
     if (settings->net.port) log_notice("Ready to accept connections tcp");
     if (settings->net.unix_socket && *settings->net.unix_socket) log_notice("Ready to accept connections unix");
     loop_run(core->loop);
@@ -218,7 +227,9 @@ static int server_main(int argc, char **argv)
     core.settings = &settings;
     core.lifecycle = &lifecycle;
     data_settings = &settings.data;
+    core.commands = all_commands();
     core.config = config_new(&settings);
+    config_rename_in(core.config, core.commands);
     if (load_configuration(core.config, argc, argv)) return 1;
     if (config_file(core.config)) process_note_config_file(&lifecycle, config_file(core.config));
     if (settings.server.dir && chdir(settings.server.dir)) {

@@ -2,7 +2,7 @@
  *
  * A star is tried with the shortest text first; on a mismatch only the last star is widened by one byte and matching
  * goes on from there. Going back to an earlier star could not find anything new, so no recursion and no exponential
- * time. */
+ * time. An empty text is matched by an empty pattern alone. */
 #include "server/base/glob.h"
 
 static uint8_t fold(uint8_t c, bool ignore_case)
@@ -65,6 +65,6 @@ bool glob_match(struct bytes pattern, struct bytes text, bool ignore_case)
             return false;
         }
     }
-    while (p < p_end && *p == '*') p++;
+    while (text.len && p < p_end && *p == '*') p++;
     return p == p_end;
 }

@@ -123,19 +123,54 @@ static size_t format_special(char *out, long double value)
     return strlen(text);
 }
 
+/* A finite number: digits, the first of which stands for so many powers of ten, the last one not being 0. */
+struct decimal {
+    char digits[20];
+    int count, exponent;
+};
+
+/* The fewest digits that read back as the same double. */
+static void shortest_decimal(double value, struct decimal *out)
+{
+    char text[32];
+    int least = isnormal(value) ? 15 : 1; /* so many always survive the way back; 17 always suffice */
+    for (int digits = least; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*e", digits - 1, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    out->count = 0;
+    const char *at = text;
+    for (; *at != 'e'; at++)
+        if (isdigit((unsigned char)*at)) out->digits[out->count++] = *at;
+    out->exponent = atoi(at + 1);
+    while (out->count > 1 && out->digits[out->count - 1] == '0') out->count--;
+}
+
+/* Without an exponent where that takes few zeros, as Redis 7.2 decides it. */
+static size_t write_decimal(char *out, const struct decimal *d)
+{
+    int last_place = d->exponent - (d->count - 1), whole = d->exponent + 1;
+    if (last_place >= 0 && last_place <= 7)
+        return (size_t)sprintf(out, "%.*s%.*s", d->count, d->digits, last_place, "0000000");
+    if (last_place < 0 && (last_place > -7 || abs(d->exponent) < 4)) {
+        if (whole <= 0) return (size_t)sprintf(out, "0.%.*s%.*s", -whole, "0000000", d->count, d->digits);
+        return (size_t)sprintf(out, "%.*s.%.*s", whole, d->digits, d->count - whole, d->digits + whole);
+    }
+    const char *point = d->count > 1 ? "." : "";
+    return (size_t)sprintf(out, "%c%s%.*se%+d", d->digits[0], point, d->count - 1, d->digits + 1, d->exponent);
+}
+
 size_t format_double(char out[DOUBLE_TEXT_MAX], double value)
 {
     size_t special = format_special(out, value);
     if (special) return special;
-    if (fabs(value) < 1e17 && value == (double)(int64_t)value && !(value == 0 && signbit(value))) {
-        return format_i64(out, (int64_t)value);
-    }
-    int len = 0;
-    for (int digits = 15; digits <= 17; digits++) { /* 15 always survive the way back, 17 always suffice */
-        len = snprintf(out, DOUBLE_TEXT_MAX, "%.*g", digits, value);
-        if (strtod(out, NULL) == value) break;
-    }
-    return (size_t)len;
+    bool negative = signbit(value);
+    if (value == 0) return strlen(strcpy(out, negative ? "-0" : "0"));
+    if (fabs(value) <= 0x1p62 && value == (double)(int64_t)value) return format_i64(out, (int64_t)value);
+    struct decimal decimal;
+    shortest_decimal(fabs(value), &decimal);
+    if (negative) *out = '-';
+    return negative + write_decimal(out + negative, &decimal);
 }
 
 size_t format_long_double(char *out, long double value)

@@ -20,7 +20,8 @@ size_t format_u64(char out[I64_TEXT_MAX], uint64_t value);
 int parse_double(struct bytes text, double *out);
 int parse_long_double(struct bytes text, long double *out);
 
-/* The shortest text that reads back as the same double ("%.17g" trimmed): 0.1 is "0.1", 3 is "3", inf is "inf". */
+/* Redis 7.2's form, the fewest digits that read back as the same double: 0.1 is "0.1", 3 is "3", 1e20 is "1e+20", inf
+ * is "inf". */
 size_t format_double(char out[DOUBLE_TEXT_MAX], double value);
 /* INCRBYFLOAT's form: "%.17Lf" with trailing zeros removed. `out` has at least LONG_DOUBLE_TEXT_MAX bytes. */
 #define LONG_DOUBLE_TEXT_MAX (5 * 1024)

@@ -17,5 +17,6 @@ void bit_key_written(struct call *call, struct bytes key, const char *event, uin
 /* BITFIELD and BITFIELD_RO; their rows stand with the others in bitmaps.c. */
 void bitfield_command(struct call *call);
 void bitfield_ro_command(struct call *call);
+int bitfield_find_keys(uint32_t argc, const struct bytes *argv, struct found_key *keys);
 
 #endif

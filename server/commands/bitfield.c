@@ -211,3 +211,18 @@ void bitfield_ro_command(struct call *call)
 {
     bitfield(call, false);
 }
+
+/* It only reads unless something else than GET, or OVERFLOW without what it is for, stands there. */
+int bitfield_find_keys(uint32_t argc, const struct bytes *argv, struct found_key *keys)
+{
+    keys[0] = (struct found_key){1, KEY_RO | KEY_ACCESS};
+    for (uint32_t i = 2; i < argc; i++) {
+        if (bytes_equal_nocase(argv[i], "get") && i + 2 < argc)
+            i += 2;
+        else if (bytes_equal_nocase(argv[i], "overflow") && i + 1 < argc)
+            i++;
+        else
+            keys[0].flags = KEY_RW | KEY_ACCESS | KEY_UPDATE;
+    }
+    return 1;
+}

@@ -93,7 +93,6 @@ static bool read_unit(struct call *call, uint32_t arg, struct range_arguments *a
 static bool resolve_range(const struct range_arguments *a, size_t len, struct bit_range *out)
 {
     int64_t start = a->start, end = a->end, units = (int64_t)(a->bits ? 8 * len : len);
-    if (start < 0 && end < 0 && start > end) return false;
     if (start < 0) start = start + units < 0 ? 0 : start + units;
     if (end < 0) end = end + units < 0 ? 0 : end + units;
     if (end >= units) end = units - 1;
@@ -116,7 +115,10 @@ static void bitcount_command(struct call *call)
         return;
     if (call->argc > 4 && !read_unit(call, 4, &given)) return;
     struct bytes text = record_string(r, scratch);
-    bool found = resolve_range(&given, text.len, &range);
+    /* Two negative ends in the wrong order are no range, even where both come to stand at the first bit. BITPOS does
+     * not know that. */
+    bool crossed = given.start < 0 && given.end < 0 && given.start > given.end;
+    bool found = !crossed && resolve_range(&given, text.len, &range);
     reply_integer(call->reply, found ? (int64_t)bitmap_count_range(text, range) : 0);
 }
 
@@ -209,42 +211,16 @@ static void bitop_command(struct call *call)
 }
 
 const struct command bitmaps_commands[] = {
-    {"setbit", setbit_command, 4, CMD_WRITE | CMD_DENYOOM, CAT_BITMAP, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE),
-     .summary = "Sets or clears a bit of a string.", .since = "2.2.0", .group = "bitmap", .complexity = "O(1)"},
-    {"getbit", getbit_command, 3, CMD_READONLY | CMD_FAST, CAT_BITMAP, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns a bit of a string.", .since = "2.2.0", .group = "bitmap", .complexity = "O(1)"},
-    {"bitcount", bitcount_command, -2, CMD_READONLY, CAT_BITMAP, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Counts the bits that are set.", .since = "2.6.0", .group = "bitmap",
-     .complexity = "O(N) with N bytes"},
-    {"bitpos", bitpos_command, -3, CMD_READONLY, CAT_BITMAP, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Finds the first bit that is set, or clear.", .since = "2.8.7", .group = "bitmap",
-     .complexity = "O(N) with N bytes"},
-    {"bitop",
-     bitop_command,
-     -4,
-     CMD_WRITE | CMD_DENYOOM,
-     CAT_BITMAP,
-     {{.flags = KEY_OW | KEY_UPDATE, .index = 2, .step = 1},
-      {.flags = KEY_RO | KEY_ACCESS, .index = 3, .last = -1, .step = 1}},
-     .summary = "Combines strings bit by bit and stores the result.",
-     .since = "2.6.0",
-     .group = "bitmap",
-     .complexity = "O(N) with N bytes of all strings"},
-    {"bitfield",
-     bitfield_command,
-     -2,
-     CMD_WRITE | CMD_DENYOOM,
-     CAT_BITMAP,
-     {{.flags = KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE,
-       .index = 1,
-       .step = 1,
-       .notes = "This command allows both access and modification of the key"}},
-     .summary = "Reads and changes numbers of any width inside a string.",
-     .since = "3.2.0",
-     .group = "bitmap",
-     .complexity = "O(1) per number"},
-    {"bitfield_ro", bitfield_ro_command, -2, CMD_READONLY | CMD_FAST, CAT_BITMAP, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Reads numbers of any width inside a string.", .since = "6.0.0", .group = "bitmap",
-     .complexity = "O(1) per number"},
+    {"setbit", setbit_command, 4, CMD_WRITE | CMD_DENYOOM, CAT_BITMAP, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE)},
+    {"getbit", getbit_command, 3, CMD_READONLY | CMD_FAST, CAT_BITMAP, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"bitcount", bitcount_command, -2, CMD_READONLY, CAT_BITMAP, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"bitpos", bitpos_command, -3, CMD_READONLY, CAT_BITMAP, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"bitop", bitop_command, -4, CMD_WRITE | CMD_DENYOOM, CAT_BITMAP,
+     KEYS(KEY_AT(2, KEY_OW | KEY_UPDATE), KEY_RANGE(3, -1, 1, KEY_RO | KEY_ACCESS))},
+    {"bitfield", bitfield_command, -2, CMD_WRITE | CMD_DENYOOM, CAT_BITMAP,
+     KEYS(KEY_AT_NOTED(1, KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE,
+                       "This command allows both access and modification of the key")),
+     .find_keys = bitfield_find_keys},
+    {"bitfield_ro", bitfield_ro_command, -2, CMD_READONLY | CMD_FAST, CAT_BITMAP, KEY_AT_1(KEY_RO | KEY_ACCESS)},
     {.name = NULL},
 };

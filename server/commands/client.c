@@ -87,7 +87,7 @@ static void client_list(struct call *call)
         filter.id_count = call->argc - 3;
         for (uint32_t i = 3; i < call->argc; i++) {
             int64_t id;
-            if (!call_arg_range(call, i, 1, INT64_MAX, &id, "ERR Invalid client ID")) return;
+            if (!call_arg_i64(call, i, &id, "ERR Invalid client ID")) return;
         }
     } else if (call->argc != 2) {
         return call_syntax_error(call);
@@ -96,6 +96,16 @@ static void client_list(struct call *call)
 }
 
 /* --- CLIENT KILL --- */
+
+/* The link to our master is no client of ours, but it has a type and addresses as if it were one. */
+static bool means_master_link(const struct core *core, const struct client_filter *filter)
+{
+    struct address master, own;
+    if (filter->class_ >= 0 && filter->class_ != CLIENT_MASTER) return false;
+    if (filter->ids || filter->user.ptr || filter->max_age_s) return false;
+    return replication_master_link_addresses(core->replication, &master, &own) &&
+           client_filter_matches_addresses(filter, &master, &own);
+}
 
 static size_t kill_matching(struct call *call, const struct client_filter *filter)
 {
@@ -112,7 +122,7 @@ static size_t kill_matching(struct call *call, const struct client_filter *filte
         else
             client_close(c);
     }
-    if (filter->class_ == CLIENT_MASTER) killed += replication_drop_master_link(call->core->replication);
+    if (means_master_link(call->core, filter)) killed += replication_drop_master_link(call->core->replication);
     return killed;
 }
 
@@ -137,6 +147,7 @@ static void client_pause(struct call *call)
 {
     int64_t timeout_ms;
     enum pause_kind kind = PAUSE_ALL;
+    if (call->argc > 4) return call_unknown_subcommand(call);
     if (call->argc == 4) {
         if (call_arg_is(call, 3, "write"))
             kind = PAUSE_WRITE;
@@ -201,6 +212,7 @@ static void client_no_touch(struct call *call)
 static void client_unblock(struct call *call)
 {
     int64_t id;
+    if (call->argc > 4) return call_unknown_subcommand(call);
     bool with_error = call->argc == 4 && call_arg_is(call, 3, "error");
     if (call->argc == 4 && !with_error && !call_arg_is(call, 3, "timeout"))
         return reply_error(call->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
@@ -279,34 +291,27 @@ static void client_help(struct call *call)
 
 #define SELF  (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SENTINEL)
 #define ADMIN (CMD_ADMIN | SELF)
-#define ROW(name_, run_, arity_, flags_, summary_, since_)                                                             \
-    {                                                                                                                  \
-        name_, run_, arity_, flags_, CAT_CONNECTION, .summary = summary_, .since = since_, .group = "connection",      \
-                                                     .complexity = "O(1)"                                              \
-    }
 
 static const struct command client_subcommands[] = {
-    ROW("getname", client_getname, 2, SELF, "Returns the connection's name.", "2.6.9"),
-    ROW("getredir", client_getredir, 2, SELF, "Returns where invalidations go.", "6.0.0"),
-    ROW("help", client_help, 2, CMD_LOADING | CMD_STALE | CMD_SENTINEL, "Lists the subcommands.", "5.0.0"),
-    ROW("id", client_id, 2, SELF, "Returns the connection's id.", "5.0.0"),
-    ROW("info", client_info, 2, SELF, "Describes the connection.", "6.2.0"),
-    ROW("kill", client_kill, -3, ADMIN, "Closes connections.", "2.4.0"),
-    ROW("list", client_list, -2, ADMIN, "Describes connections.", "2.4.0"),
-    ROW("no-evict", client_no_evict, 3, ADMIN, "Protects the connection from eviction.", "7.0.0"),
-    ROW("no-touch", client_no_touch, 3, SELF, "Keeps the connection's reads from counting as use.", "7.2.0"),
-    ROW("pause", client_pause, -3, ADMIN, "Holds clients back for some time.", "3.0.0"),
-    ROW("reply", client_reply, 3, SELF, "Switches the connection's replies.", "3.2.0"),
-    ROW("setinfo", client_setinfo, 4, SELF, "Tells the client library's name or version.", "7.2.0"),
-    ROW("setname", client_setname, 3, SELF, "Names the connection.", "2.6.9"),
-    ROW("unblock", client_unblock, -3, ADMIN, "Ends another client's waiting.", "5.0.0"),
-    ROW("unpause", client_unpause, 2, ADMIN, "Ends CLIENT PAUSE.", "6.2.0"),
+    {"getname", client_getname, 2, SELF, CAT_CONNECTION},
+    {"getredir", client_getredir, 2, SELF, CAT_CONNECTION},
+    {"help", client_help, 2, CMD_LOADING | CMD_STALE | CMD_SENTINEL, CAT_CONNECTION},
+    {"id", client_id, 2, SELF, CAT_CONNECTION},
+    {"info", client_info, 2, SELF, CAT_CONNECTION, .tips = TIP_NONDETERMINISTIC_OUTPUT},
+    {"kill", client_kill, -3, ADMIN, CAT_CONNECTION},
+    {"list", client_list, -2, ADMIN, CAT_CONNECTION, .tips = TIP_NONDETERMINISTIC_OUTPUT},
+    {"no-evict", client_no_evict, 3, ADMIN, CAT_CONNECTION},
+    {"no-touch", client_no_touch, 3, SELF, CAT_CONNECTION},
+    {"pause", client_pause, -3, ADMIN, CAT_CONNECTION},
+    {"reply", client_reply, 3, SELF, CAT_CONNECTION},
+    {"setinfo", client_setinfo, 4, SELF, CAT_CONNECTION, .tips = TIP_REQUEST_ALL_NODES | TIP_RESPONSE_ALL_SUCCEEDED},
+    {"setname", client_setname, 3, SELF, CAT_CONNECTION, .tips = TIP_REQUEST_ALL_NODES | TIP_RESPONSE_ALL_SUCCEEDED},
+    {"unblock", client_unblock, -3, ADMIN, CAT_CONNECTION},
+    {"unpause", client_unpause, 2, ADMIN, CAT_CONNECTION},
     {.name = NULL},
 };
 
 const struct command client_commands[] = {
-    {"client", call_unknown_subcommand, -2, CMD_SENTINEL, 0, .subcommands = client_subcommands,
-     .summary = "Looks at and steers connections.", .since = "2.4.0", .group = "connection",
-     .complexity = "depends on the subcommand"},
+    {"client", call_unknown_subcommand, -2, CMD_SENTINEL, 0, .subcommands = client_subcommands},
     {.name = NULL},
 };

@@ -82,16 +82,22 @@ static bool id_listed(const struct client_filter *f, uint64_t wanted)
     return false;
 }
 
-bool client_filter_matches(const struct client_filter *f, const struct client *c)
+bool client_filter_matches_addresses(const struct client_filter *f, const struct address *peer,
+                                     const struct address *local)
 {
     char text[ADDRESS_TEXT_MAX];
+    address_text(peer, text);
+    if (f->address.ptr && !bytes_equal_text(f->address, text)) return false;
+    address_text(local, text);
+    return !f->local.ptr || bytes_equal_text(f->local, text);
+}
+
+bool client_filter_matches(const struct client_filter *f, const struct client *c)
+{
     if (c == f->skip) return false;
     if (f->class_ >= 0 && client_class(c) != (enum client_class)f->class_) return false;
     if (f->ids && !id_listed(f, c->session.id)) return false;
     if (f->user.ptr && !bytes_equal(f->user, c->session.user)) return false;
     if (f->max_age_s && loop_wall_ms(c->core->loop) - c->created_ms <= f->max_age_s * 1000) return false;
-    address_text(c->unix_socket ? &c->local : &c->peer, text);
-    if (f->address.ptr && !bytes_equal_text(f->address, text)) return false;
-    address_text(&c->local, text);
-    return !f->local.ptr || bytes_equal_text(f->local, text);
+    return client_filter_matches_addresses(f, c->unix_socket ? &c->local : &c->peer, &c->local);
 }

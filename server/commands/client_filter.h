@@ -19,5 +19,8 @@ struct client_filter {
 bool client_filter_read(struct call *call, uint32_t first, struct client_filter *f);
 bool client_filter_take_type(struct call *call, uint32_t arg, struct client_filter *f);
 bool client_filter_matches(const struct client_filter *f, const struct client *c);
+/* As far as the filter is about addresses. */
+bool client_filter_matches_addresses(const struct client_filter *f, const struct address *peer,
+                                     const struct address *local);
 
 #endif

@@ -3,7 +3,13 @@
 
 #include "server/base/glob.h"
 
-#define DEFAULT_COUNT 10
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_COUNT   10
+#define CURSOR_TEXT_MAX 32
 
 static bool read_options(struct collection_scan *s)
 {
@@ -25,13 +31,23 @@ static bool read_options(struct collection_scan *s)
     return true;
 }
 
+bool scan_cursor_argument(struct call *call, uint32_t arg, uint64_t *cursor)
+{
+    char text[CURSOR_TEXT_MAX] = "", *end = text;
+    struct bytes given = call->argv[arg];
+    bool fits = given.len < sizeof text;
+    if (fits) memcpy(text, given.ptr, given.len);
+    errno = 0;
+    *cursor = strtoull(text, &end, 10);
+    if (fits && !errno && !isspace((unsigned char)text[0]) && end == text + given.len) return true;
+    reply_error(call->reply, "ERR invalid cursor");
+    return false;
+}
+
 struct record *collection_scan_begin(struct collection_scan *s, struct call *call, enum value_type type)
 {
     *s = (struct collection_scan){.call = call, .count = DEFAULT_COUNT, .everything = true};
-    if (parse_u64(call->argv[2], &s->cursor)) {
-        reply_error(call->reply, "ERR invalid cursor");
-        return NULL;
-    }
+    if (!scan_cursor_argument(call, 2, &s->cursor)) return NULL;
     struct record *r = call_find_read(call, 1);
     if (!r) {
         reply_array(call->reply, 2);

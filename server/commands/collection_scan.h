@@ -15,6 +15,9 @@ struct collection_scan {
     struct reply_deferred list;
 };
 
+/* The cursor of any SCAN. As lenient as Redis is: nothing at all is 0, and a negative one wraps around. False:
+ * answered. */
+bool scan_cursor_argument(struct call *call, uint32_t arg, uint64_t *cursor);
 /* The collection at argv[1], with the list of the reply begun; NULL: answered. */
 struct record *collection_scan_begin(struct collection_scan *s, struct call *call, enum value_type type);
 bool collection_scan_matches(const struct collection_scan *s, const struct packed_value *element);

@@ -1,6 +1,7 @@
 /* COMMAND: the command table, told to clients. */
 #include "server/base/alloc.h"
 #include "server/base/glob.h"
+#include "server/commands/command_docs.h"
 #include "server/commands/tables.h"
 #include "server/core/call.h"
 #include "server/core/command_table.h"
@@ -27,7 +28,6 @@ static const struct named_bit flag_names[] = {{CMD_WRITE, "write"},
                                               {CMD_ASKING, "asking"},
                                               {CMD_FAST, "fast"},
                                               {CMD_NO_AUTH, "no_auth"},
-                                              {CMD_MAY_REPLICATE, "may_replicate"},
                                               {CMD_NO_MANDATORY_KEYS, "no_mandatory_keys"},
                                               {CMD_NO_ASYNC_LOADING, "no_async_loading"},
                                               {CMD_NO_MULTI, "no_multi"},
@@ -70,6 +70,27 @@ static const struct named_bit key_flag_names[] = {{KEY_RW, "RW"},
                                                   {KEY_INCOMPLETE, "incomplete"},
                                                   {KEY_VARIABLE, "variable_flags"},
                                                   {0, NULL}};
+
+static const struct named_bit tip_names[] = {{TIP_NONDETERMINISTIC_OUTPUT, "nondeterministic_output"},
+                                             {TIP_NONDETERMINISTIC_OUTPUT_ORDER, "nondeterministic_output_order"},
+                                             {TIP_REQUEST_ALL_NODES, "request_policy:all_nodes"},
+                                             {TIP_REQUEST_ALL_SHARDS, "request_policy:all_shards"},
+                                             {TIP_REQUEST_MULTI_SHARD, "request_policy:multi_shard"},
+                                             {TIP_REQUEST_SPECIAL, "request_policy:special"},
+                                             {TIP_RESPONSE_ONE_SUCCEEDED, "response_policy:one_succeeded"},
+                                             {TIP_RESPONSE_ALL_SUCCEEDED, "response_policy:all_succeeded"},
+                                             {TIP_RESPONSE_AGG_LOGICAL_AND, "response_policy:agg_logical_and"},
+                                             {TIP_RESPONSE_AGG_MIN, "response_policy:agg_min"},
+                                             {TIP_RESPONSE_AGG_SUM, "response_policy:agg_sum"},
+                                             {TIP_RESPONSE_SPECIAL, "response_policy:special"},
+                                             {0, NULL}};
+
+static void reply_tips(struct reply *r, uint32_t tips)
+{
+    reply_set(r, (size_t)__builtin_popcount(tips));
+    for (const struct named_bit *n = tip_names; n->name; n++)
+        if (tips & n->bit) reply_bulk_text(r, n->name);
+}
 
 static void reply_names(struct reply *r, uint32_t bits, const struct named_bit *names)
 {
@@ -169,20 +190,10 @@ static void reply_info(struct reply *r, const struct command_entry *e)
     reply_integer(r, e->last_key);
     reply_integer(r, e->key_step);
     reply_names(r, e->categories, category_names);
-    reply_array(r, 0);
+    reply_tips(r, e->row->tips);
     reply_key_specs(r, e->row);
     reply_set(r, e->subcommand_count);
     for (size_t i = 0; i < e->subcommand_count; i++) reply_info(r, &e->subcommands[i]);
-}
-
-static struct command_entry *named(const struct call *call, uint32_t arg)
-{
-    struct bytes name = call->argv[arg];
-    const uint8_t *bar = memchr(name.ptr, '|', name.len);
-    if (!bar) return command_table_find(call->core->commands, name);
-    size_t outer = (size_t)(bar - name.ptr);
-    struct command_entry *e = command_table_find(call->core->commands, bytes_make(name.ptr, outer));
-    return e ? command_table_find_sub(e, bytes_make(bar + 1, name.len - outer - 1)) : NULL;
 }
 
 static void all_entries(struct call *call)
@@ -198,11 +209,11 @@ static void command_info(struct call *call)
     if (call->argc == 2) return all_entries(call);
     reply_array(call->reply, call->argc - 2);
     for (uint32_t i = 2; i < call->argc; i++) {
-        struct command_entry *e = named(call, i);
+        struct command_entry *e = command_table_find_full(call->core->commands, call->argv[i]);
         if (e)
             reply_info(call->reply, e);
         else
-            reply_null_array(call->reply);
+            reply_null(call->reply);
     }
 }
 
@@ -214,48 +225,6 @@ static void command_command(struct call *call)
 static void command_count(struct call *call)
 {
     reply_integer(call->reply, (int64_t)command_table_count(call->core->commands));
-}
-
-/* --- COMMAND DOCS --- */
-
-static void reply_docs(struct reply *r, const struct command_entry *e)
-{
-    const struct command *row = e->row;
-    reply_bulk_text(r, e->full_name);
-    reply_map(r, 4 + (e->subcommand_count > 0));
-    reply_bulk_text(r, "summary");
-    reply_bulk_text(r, row->summary ? row->summary : "");
-    reply_bulk_text(r, "since");
-    reply_bulk_text(r, row->since ? row->since : "");
-    reply_bulk_text(r, "group");
-    reply_bulk_text(r, row->group ? row->group : "");
-    reply_bulk_text(r, "complexity");
-    reply_bulk_text(r, row->complexity ? row->complexity : "");
-    if (!e->subcommand_count) return;
-    reply_bulk_text(r, "subcommands");
-    reply_map(r, e->subcommand_count);
-    for (size_t i = 0; i < e->subcommand_count; i++) reply_docs(r, &e->subcommands[i]);
-}
-
-static void command_docs(struct call *call)
-{
-    const struct command_table *t = call->core->commands;
-    if (call->argc == 2) {
-        reply_map(call->reply, command_table_count(t));
-        for (struct command_entry *e = command_table_next(t, NULL); e; e = command_table_next(t, e))
-            reply_docs(call->reply, e);
-        return;
-    }
-    struct reply_deferred d;
-    size_t found = 0;
-    reply_deferred_begin(call->reply, &d);
-    for (uint32_t i = 2; i < call->argc; i++) {
-        struct command_entry *e = named(call, i);
-        if (!e) continue;
-        reply_docs(call->reply, e);
-        found++;
-    }
-    reply_deferred_map(call->reply, &d, found);
 }
 
 /* --- COMMAND LIST --- */
@@ -296,8 +265,7 @@ static size_t list_entry_if(struct call *call, const struct list_filter *f, cons
                   (f->kind == LIST_PATTERN && glob_match(f->pattern, bytes_from_text(e->full_name), true));
     size_t count = wanted;
     if (wanted) reply_bulk_text(call->reply, e->full_name);
-    if (f->kind != LIST_ALL)
-        for (size_t i = 0; i < e->subcommand_count; i++) count += list_entry_if(call, f, &e->subcommands[i]);
+    for (size_t i = 0; i < e->subcommand_count; i++) count += list_entry_if(call, f, &e->subcommands[i]);
     return count;
 }
 
@@ -316,75 +284,56 @@ static void command_list(struct call *call)
 
 /* --- COMMAND GETKEYS --- */
 
-/* NULL: answered. *count keys at the positions in the returned array (mem_free it). */
-static int *keys_of_argument(struct call *call, const struct command_entry **entry, int *count)
+/* The keys of the command in the arguments (mem_free them), and their number. NULL: answered. */
+static struct found_key *keys_of_argument(struct call *call, int *count)
 {
     uint32_t argc = call->argc - 2;
     const struct bytes *argv = call->argv + 2;
-    const struct command_entry *e = *entry = dispatch_resolve(call->core, argc, argv);
-    if (!e) {
-        reply_error(call->reply, "ERR Invalid command specified");
+    const struct command_entry *e = dispatch_resolve(call->core, argc, argv);
+    const char *error = NULL;
+    if (!e || (e->subcommand_count && argc > 1))
+        error = "ERR Invalid command specified";
+    else if (!command_takes_keys(e->row))
+        error = "ERR The command has no key arguments";
+    else if (e->row->arity > 0 ? (int)argc != e->row->arity : (int)argc < -e->row->arity)
+        error = "ERR Invalid number of arguments specified for command";
+    if (error) {
+        reply_error(call->reply, error);
         return NULL;
     }
-    if (!e->row->keys[0].flags && !e->row->find_keys) {
-        reply_error(call->reply, "ERR The command has no key arguments");
-        return NULL;
-    }
-    if (e->row->arity > 0 ? (int)argc != e->row->arity : (int)argc < -e->row->arity) {
-        reply_error(call->reply, "ERR Invalid number of arguments specified for command");
-        return NULL;
-    }
-    int *indexes = mem_alloc(argc * sizeof *indexes);
-    *count = command_find_keys(e, argc, argv, indexes);
-    if (*count > 0) return indexes;
-    mem_free(indexes);
-    reply_error(call->reply,
-                *count < 0 ? "ERR Invalid arguments specified for command" : "ERR The command has no key arguments");
+    struct found_key *keys = mem_alloc(argc * sizeof *keys);
+    *count = command_find_keys(e, argc, argv, keys);
+    if (*count > 0) return keys;
+    mem_free(keys);
+    if (e->row->flags & CMD_NO_MANDATORY_KEYS)
+        reply_array(call->reply, 0);
+    else
+        reply_error(call->reply, "ERR Invalid arguments specified for command");
     return NULL;
 }
 
 static void command_getkeys(struct call *call)
 {
-    const struct command_entry *e;
-    int count, *indexes = keys_of_argument(call, &e, &count);
-    if (!indexes) return;
+    int count;
+    struct found_key *keys = keys_of_argument(call, &count);
+    if (!keys) return;
     reply_array(call->reply, (size_t)count);
-    for (int i = 0; i < count; i++) reply_bulk(call->reply, call->argv[2 + indexes[i]]);
-    mem_free(indexes);
-}
-
-/* The flags of the spec that a position belongs to: specs are asked one by one. */
-static uint32_t flags_of_key(const struct command_entry *e, uint32_t argc, const struct bytes *argv, int position)
-{
-    int *indexes = mem_alloc(argc * sizeof *indexes);
-    uint32_t flags = e->row->keys[0].flags;
-    for (int s = 0; s < count_specs(e->row); s++) {
-        struct command one = *e->row;
-        struct command_entry alone = *e;
-        memset(one.keys, 0, sizeof one.keys);
-        one.keys[0] = e->row->keys[s];
-        one.find_keys = NULL;
-        alone.row = &one;
-        int count = command_find_keys(&alone, argc, argv, indexes);
-        for (int i = 0; i < count; i++)
-            if (indexes[i] == position) flags = one.keys[0].flags;
-    }
-    mem_free(indexes);
-    return flags;
+    for (int i = 0; i < count; i++) reply_bulk(call->reply, call->argv[2 + keys[i].index]);
+    mem_free(keys);
 }
 
 static void command_getkeysandflags(struct call *call)
 {
-    const struct command_entry *e;
-    int count, *indexes = keys_of_argument(call, &e, &count);
-    if (!indexes) return;
+    int count;
+    struct found_key *keys = keys_of_argument(call, &count);
+    if (!keys) return;
     reply_array(call->reply, (size_t)count);
     for (int i = 0; i < count; i++) {
         reply_array(call->reply, 2);
-        reply_bulk(call->reply, call->argv[2 + indexes[i]]);
-        reply_names(call->reply, flags_of_key(e, call->argc - 2, call->argv + 2, indexes[i]), key_flag_names);
+        reply_bulk(call->reply, call->argv[2 + keys[i].index]);
+        reply_names(call->reply, keys[i].flags, key_flag_names);
     }
-    mem_free(indexes);
+    mem_free(keys);
 }
 
 static void command_help(struct call *call)
@@ -412,26 +361,20 @@ static void command_help(struct call *call)
 }
 
 #define FLAGS (CMD_LOADING | CMD_STALE | CMD_SENTINEL)
-#define ROW(name_, run_, arity_, summary_, since_)                                                                     \
-    {                                                                                                                  \
-        name_, run_, arity_, FLAGS, CAT_CONNECTION, .summary = summary_, .since = since_, .group = "server",           \
-                                                    .complexity = "O(N) with N commands"                               \
-    }
 
 static const struct command command_subcommands[] = {
-    ROW("count", command_count, 2, "Counts the commands.", "2.8.13"),
-    ROW("docs", command_docs, -2, "Describes commands for people.", "7.0.0"),
-    ROW("getkeys", command_getkeys, -3, "Finds the keys in a command.", "2.8.13"),
-    ROW("getkeysandflags", command_getkeysandflags, -3, "Finds the keys in a command and how they are used.", "7.0.0"),
-    ROW("help", command_help, 2, "Lists the subcommands.", "5.0.0"),
-    ROW("info", command_info, -2, "Describes commands for programs.", "2.8.13"),
-    ROW("list", command_list, -2, "Lists the commands' names.", "7.0.0"),
+    {"count", command_count, 2, FLAGS, CAT_CONNECTION},
+    {"docs", command_docs, -2, FLAGS, CAT_CONNECTION, .tips = TIP_NONDETERMINISTIC_OUTPUT_ORDER},
+    {"getkeys", command_getkeys, -3, FLAGS, CAT_CONNECTION},
+    {"getkeysandflags", command_getkeysandflags, -3, FLAGS, CAT_CONNECTION},
+    {"help", command_help, 2, FLAGS, CAT_CONNECTION},
+    {"info", command_info, -2, FLAGS, CAT_CONNECTION, .tips = TIP_NONDETERMINISTIC_OUTPUT_ORDER},
+    {"list", command_list, -2, FLAGS, CAT_CONNECTION, .tips = TIP_NONDETERMINISTIC_OUTPUT_ORDER},
     {.name = NULL},
 };
 
 const struct command command_commands[] = {
     {"command", command_command, -1, FLAGS, CAT_CONNECTION, .subcommands = command_subcommands,
-     .summary = "Tells about all commands.", .since = "2.8.13", .group = "server",
-     .complexity = "O(N) with N commands"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT_ORDER},
     {.name = NULL},
 };

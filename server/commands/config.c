@@ -88,22 +88,15 @@ static void config_help_command(struct call *call)
 #define ADMIN (CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
 
 static const struct command config_subcommands[] = {
-    {"get", config_get_command, -3, ADMIN, 0, .summary = "Returns directives and their values.", .since = "2.0.0",
-     .group = "server", .complexity = "O(N) with N directives"},
-    {"set", config_set_command, -4, ADMIN, 0, .summary = "Changes directives, all or none.", .since = "2.0.0",
-     .group = "server", .complexity = "O(N) with N directives given"},
-    {"resetstat", config_resetstat_command, 2, ADMIN, 0, .summary = "Sets the counters of INFO back to zero.",
-     .since = "2.0.0", .group = "server", .complexity = "O(1)"},
-    {"rewrite", config_rewrite_command, 2, ADMIN, 0, .summary = "Writes the configuration to its file.",
-     .since = "2.8.0", .group = "server", .complexity = "O(N) with N lines in the file"},
-    {"help", config_help_command, 2, CMD_LOADING | CMD_STALE, 0, .summary = "Lists the subcommands.", .since = "5.0.0",
-     .group = "server", .complexity = "O(1)"},
+    {"get", config_get_command, -3, ADMIN, 0},
+    {"set", config_set_command, -4, ADMIN, 0, .tips = TIP_REQUEST_ALL_NODES | TIP_RESPONSE_ALL_SUCCEEDED},
+    {"resetstat", config_resetstat_command, 2, ADMIN, 0, .tips = TIP_REQUEST_ALL_NODES | TIP_RESPONSE_ALL_SUCCEEDED},
+    {"rewrite", config_rewrite_command, 2, ADMIN, 0, .tips = TIP_REQUEST_ALL_NODES | TIP_RESPONSE_ALL_SUCCEEDED},
+    {"help", config_help_command, 2, CMD_LOADING | CMD_STALE, 0},
     {.name = NULL},
 };
 
 const struct command config_commands[] = {
-    {"config", call_unknown_subcommand, -2, 0, 0, .subcommands = config_subcommands,
-     .summary = "Reads and changes the configuration.", .since = "2.0.0", .group = "server",
-     .complexity = "depends on the subcommand"},
+    {"config", call_unknown_subcommand, -2, 0, 0, .subcommands = config_subcommands},
     {.name = NULL},
 };

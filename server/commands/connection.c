@@ -35,7 +35,7 @@ static void echo_command(struct call *call)
 static void select_command(struct call *call)
 {
     int64_t index;
-    if (!call_arg_i64(call, 1, &index, NULL)) return;
+    if (!call_arg_range(call, 1, INT32_MIN, INT32_MAX, &index, NULL)) return;
     if (index < 0 || index >= keyspace_databases(call->core->keyspace))
         return reply_error(call->reply, "ERR DB index is out of range");
     call->session->db = keyspace_database(call->core->keyspace, (int)index);
@@ -84,6 +84,7 @@ static bool authenticate(struct call *call, struct bytes user, struct bytes pass
 static void auth_command(struct call *call)
 {
     if (call->argc > 3) return call_syntax_error(call);
+    for (uint32_t i = 1; i < call->argc; i++) call_secret_arg(call, i);
     if (call->argc == 2 && !call->core->settings->net.requirepass.len)
         return reply_error(
             call->reply,
@@ -144,6 +145,8 @@ static void hello_command(struct call *call)
     for (uint32_t i = 2; i < call->argc; i++) {
         uint32_t more = call->argc - 1 - i;
         if (call_arg_is(call, i, "auth") && more >= 2) {
+            call_secret_arg(call, i + 1);
+            call_secret_arg(call, i + 2);
             if (!authenticate(call, call->argv[i + 1], call->argv[i + 2])) return;
             i += 2;
         } else if (call_arg_is(call, i, "setname") && more >= 1) {
@@ -168,21 +171,12 @@ static void hello_command(struct call *call)
 #define ALWAYS (CMD_LOADING | CMD_STALE | CMD_FAST)
 
 const struct command connection_commands[] = {
-    {"ping", ping_command, -1, CMD_FAST, CAT_CONNECTION, .summary = "Answers PONG.", .since = "1.0.0",
-     .group = "connection", .complexity = "O(1)"},
-    {"echo", echo_command, 2, ALWAYS, CAT_CONNECTION, .summary = "Returns its argument.", .since = "1.0.0",
-     .group = "connection", .complexity = "O(1)"},
-    {"select", select_command, 2, ALWAYS, CAT_CONNECTION, .summary = "Changes the database.", .since = "1.0.0",
-     .group = "connection", .complexity = "O(1)"},
-    {"auth", auth_command, -2, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_SENTINEL | CMD_ALLOW_BUSY, CAT_CONNECTION,
-     .summary = "Authenticates the connection.", .since = "1.0.0", .group = "connection", .complexity = "O(1)"},
-    {"hello", hello_command, -1, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_SENTINEL | CMD_ALLOW_BUSY, CAT_CONNECTION,
-     .summary = "Greets the server and chooses the protocol version.", .since = "6.0.0", .group = "connection",
-     .complexity = "O(1)"},
-    {"quit", quit_command, -1, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_ALLOW_BUSY, CAT_CONNECTION,
-     .summary = "Closes the connection.", .since = "1.0.0", .group = "connection", .complexity = "O(1)"},
-    {"reset", reset_command, 1, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_ALLOW_BUSY, CAT_CONNECTION,
-     .summary = "Puts the connection back to its first state.", .since = "6.2.0", .group = "connection",
-     .complexity = "O(1)"},
+    {"ping", ping_command, -1, CMD_FAST, CAT_CONNECTION, .tips = TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_ALL_SUCCEEDED},
+    {"echo", echo_command, 2, ALWAYS, CAT_CONNECTION},
+    {"select", select_command, 2, ALWAYS, CAT_CONNECTION},
+    {"auth", auth_command, -2, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_SENTINEL | CMD_ALLOW_BUSY, CAT_CONNECTION},
+    {"hello", hello_command, -1, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_SENTINEL | CMD_ALLOW_BUSY, CAT_CONNECTION},
+    {"quit", quit_command, -1, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_ALLOW_BUSY, CAT_CONNECTION},
+    {"reset", reset_command, 1, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_ALLOW_BUSY, CAT_CONNECTION},
     {.name = NULL},
 };

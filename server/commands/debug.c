@@ -6,6 +6,7 @@
 #include "server/commands/tables.h"
 #include "server/core/call.h"
 #include "server/core/clients.h"
+#include "server/core/config.h"
 #include "server/core/core.h"
 #include "server/core/persistence.h"
 #include "server/core/settings.h"
@@ -79,7 +80,7 @@ static void debug_reload(struct call *call)
     if (save && persistence_save_now(core))
         return reply_error(call->reply, "ERR Error saving the dataset, check the log");
     if (flush) {
-        watch_database_touched(core->watches, core->keyspace, -1, NULL);
+        watch_database_touched(core->watches, core->keyspace, -1, NULL, call->now_ms);
         keyspace_flush(core->keyspace, false);
     }
     if (persistence_load_file(core, core->settings->rdb.filename, &missing))
@@ -210,6 +211,10 @@ static void debug_protocol(struct call *call)
             reply_integer(r, i);
             reply_boolean(r, i == 1);
         }
+    } else if (call_arg_is(call, 2, "attrib")) {
+        static const char popularity[] = "|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n";
+        if (r->protocol == 3) reply_raw(r, BYTES(popularity)); /* of no use to any command, and ignored by clients */
+        reply_bulk_text(r, "Some real reply following the attribute");
     } else if (call_arg_is(call, 2, "push")) {
         reply_push(r, 2);
         reply_bulk_text(r, "server-cpu-usage");
@@ -224,14 +229,25 @@ static void debug_protocol(struct call *call)
         reply_boolean(r, false);
     else
         reply_error(
-            r, "ERR Wrong protocol type name. Please use one of the following: string|integer|double|null|array|set|"
-               "map|attrib|push|verbatim|bignum|true|false");
+            r, "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|"
+               "set|map|attrib|push|verbatim|true|false");
+}
+
+static void debug_config_rewrite(struct call *call)
+{
+    char error[512];
+    if (config_rewrite(call->core->config, true, error) == 0)
+        reply_ok(call->reply);
+    else
+        reply_error(call->reply, error);
 }
 
 static void debug_help(struct call *call)
 {
     static const char *const lines[] = {"CHANGE-REPL-ID",
                                         "    Change the replication IDs of the instance.",
+                                        "CONFIG-REWRITE-FORCE-ALL",
+                                        "    Like CONFIG REWRITE but writes all configuration options.",
                                         "DIGEST",
                                         "    Output a hex signature representing the current DB content.",
                                         "DIGEST-VALUE <key> [<key> ...]",
@@ -264,46 +280,45 @@ static void debug_help(struct call *call)
 }
 
 #define FLAGS (CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_PROTECTED)
-#define ROW(name_, run_, arity_, summary_)                                                                             \
-    {                                                                                                                  \
-        name_, run_, arity_, FLAGS, 0, .summary = summary_, .since = "1.0.0", .group = "server", .complexity = "O(N)"  \
-    }
-
-static const struct command debug_subcommands[] = {
-    ROW("change-repl-id", debug_change_repl_id, 2, "Starts a new replication history."),
-    ROW("digest", debug_digest, 2, "Returns a digest of the dataset."),
-    ROW("digest-value", debug_digest_value, -2, "Returns digests of values."),
-    ROW("error", debug_error, 3, "Answers with an error."),
-    ROW("help", debug_help, 2, "Lists the subcommands."),
-    ROW("jmap", debug_jmap, -2, "Accepted, without effect."),
-    ROW("log", debug_log, 3, "Writes to the log."),
-    ROW("object", debug_object, -3, "Shows how a value is kept."),
-    ROW("populate", debug_populate, -3, "Creates many keys."),
-    ROW("protocol", debug_protocol, 3, "Answers with a value of a type."),
-    ROW("quicklist-packed-threshold", debug_accepted, 3, "Accepted, without effect."),
-    ROW("reload", debug_reload, -2, "Saves and loads the dataset."),
-    ROW("segfault", debug_segfault, 2, "Ends the server abnormally."),
-    ROW("set-active-expire", debug_set_active_expire, 3, "Switches the active expiry cycle."),
-    ROW("sleep", debug_sleep, 3, "Does nothing for some time."),
-    ROW("stringmatch-len", debug_stringmatch_len, 4, "Tries a pattern on a long text."),
-    {.name = NULL},
-};
 
 /* To clients DEBUG is one command, as in Redis: its subcommands are not in the table. */
+static const struct {
+    const char *name;
+    void (*run)(struct call *call);
+    int arity; /* as a row's */
+} debug_subcommands[] = {
+    {"change-repl-id", debug_change_repl_id, 2},
+    {"config-rewrite-force-all", debug_config_rewrite, 2},
+    {"digest", debug_digest, 2},
+    {"digest-value", debug_digest_value, -2},
+    {"error", debug_error, 3},
+    {"help", debug_help, 2},
+    {"jmap", debug_jmap, -2},
+    {"log", debug_log, 3},
+    {"object", debug_object, -3},
+    {"populate", debug_populate, -3},
+    {"protocol", debug_protocol, 3},
+    {"quicklist-packed-threshold", debug_accepted, 3},
+    {"reload", debug_reload, -2},
+    {"segfault", debug_segfault, 2},
+    {"set-active-expire", debug_set_active_expire, 3},
+    {"sleep", debug_sleep, 3},
+    {"stringmatch-len", debug_stringmatch_len, 4},
+};
+
 static void debug_command(struct call *call)
 {
-    for (const struct command *sub = debug_subcommands; sub->name; sub++) {
-        if (!call_arg_is(call, 1, sub->name)) continue;
-        bool fits = sub->arity >= 0 ? (int)call->argc == sub->arity : (int)call->argc >= -sub->arity;
-        if (!fits) break;
-        sub->run(call);
+    for (size_t i = 0; i < sizeof debug_subcommands / sizeof *debug_subcommands; i++) {
+        int arity = debug_subcommands[i].arity, argc = (int)call->argc;
+        if (!call_arg_is(call, 1, debug_subcommands[i].name)) continue;
+        if (arity >= 0 ? argc != arity : argc < -arity) break;
+        debug_subcommands[i].run(call);
         return;
     }
     call_unknown_subcommand(call);
 }
 
 const struct command debug_commands[] = {
-    {"debug", debug_command, -2, FLAGS, 0, .summary = "Tests and looks inside.", .since = "1.0.0", .group = "server",
-     .complexity = "depends on the subcommand"},
+    {"debug", debug_command, -2, FLAGS, 0},
     {.name = NULL},
 };

@@ -131,13 +131,10 @@ static void restore_command(struct call *call)
 
 const struct command dump_commands[] = {
     {"dump", dump_command, 2, CMD_READONLY, CAT_KEYSPACE, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns a value as bytes that RESTORE takes.", .since = "2.6.0", .group = "generic",
-     .complexity = "O(N) with the value's size"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {"restore", restore_command, -4, CMD_WRITE | CMD_DENYOOM, CAT_KEYSPACE | CAT_DANGEROUS,
-     KEY_AT_1(KEY_OW | KEY_UPDATE), .summary = "Stores a value from the bytes that DUMP returned.", .since = "2.6.0",
-     .group = "generic", .complexity = "O(N) with the value's size"},
+     KEY_AT_1(KEY_OW | KEY_UPDATE)},
     {"restore-asking", restore_command, -4, CMD_WRITE | CMD_DENYOOM | CMD_ASKING, CAT_KEYSPACE | CAT_DANGEROUS,
-     KEY_AT_1(KEY_OW | KEY_UPDATE), .summary = "RESTORE, as the nodes of a cluster send it.", .since = "3.0.0",
-     .group = "server", .complexity = "O(N) with the value's size"},
+     KEY_AT_1(KEY_OW | KEY_UPDATE)},
     {.name = NULL},
 };

@@ -114,7 +114,7 @@ static void reply_ttl(struct call *call, bool absolute, bool seconds)
     int64_t t = record_expire_ms(r);
     if (t == RECORD_NO_EXPIRY) return reply_integer(call->reply, TTL_NO_EXPIRY);
     if (!absolute) t = t > call->now_ms ? t - call->now_ms : 0;
-    reply_integer(call->reply, seconds ? (t + 500) / 1000 : t);
+    reply_integer(call->reply, seconds ? (int64_t)(((uint64_t)t + 500) / 1000) : t);
 }
 
 static void ttl_command(struct call *call)
@@ -149,28 +149,16 @@ static void persist_command(struct call *call)
 }
 
 const struct command expire_commands[] = {
-    {"expire", expire_command, -3, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RW | KEY_UPDATE),
-     .summary = "Sets a key's time to live in seconds.", .since = "1.0.0", .group = "generic", .complexity = "O(1)"},
-    {"pexpire", pexpire_command, -3, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RW | KEY_UPDATE),
-     .summary = "Sets a key's time to live in milliseconds.", .since = "2.6.0", .group = "generic",
-     .complexity = "O(1)"},
-    {"expireat", expireat_command, -3, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RW | KEY_UPDATE),
-     .summary = "Sets when a key expires, in Unix seconds.", .since = "1.2.0", .group = "generic",
-     .complexity = "O(1)"},
-    {"pexpireat", pexpireat_command, -3, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RW | KEY_UPDATE),
-     .summary = "Sets when a key expires, in Unix milliseconds.", .since = "2.6.0", .group = "generic",
-     .complexity = "O(1)"},
+    {"expire", expire_command, -3, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RW | KEY_UPDATE)},
+    {"pexpire", pexpire_command, -3, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RW | KEY_UPDATE)},
+    {"expireat", expireat_command, -3, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RW | KEY_UPDATE)},
+    {"pexpireat", pexpireat_command, -3, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RW | KEY_UPDATE)},
     {"ttl", ttl_command, 2, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns the seconds a key has left.", .since = "1.0.0", .group = "generic", .complexity = "O(1)"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {"pttl", pttl_command, 2, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns the milliseconds a key has left.", .since = "2.6.0", .group = "generic", .complexity = "O(1)"},
-    {"expiretime", expiretime_command, 2, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns when a key expires, in Unix seconds.", .since = "7.0.0", .group = "generic",
-     .complexity = "O(1)"},
-    {"pexpiretime", pexpiretime_command, 2, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns when a key expires, in Unix milliseconds.", .since = "7.0.0", .group = "generic",
-     .complexity = "O(1)"},
-    {"persist", persist_command, 2, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RW | KEY_UPDATE),
-     .summary = "Removes a key's expiry.", .since = "2.2.0", .group = "generic", .complexity = "O(1)"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT},
+    {"expiretime", expiretime_command, 2, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"pexpiretime", pexpiretime_command, 2, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"persist", persist_command, 2, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RW | KEY_UPDATE)},
     {.name = NULL},
 };

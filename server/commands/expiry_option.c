@@ -7,13 +7,13 @@
 bool expiry_option_take(struct call *call, uint32_t *i, struct expiry_option *o)
 {
     static const char *const words[] = {"ex", "px", "exat", "pxat"};
-    if (o->given) return false;
-    if (o->may_persist && call_arg_is(call, *i, "persist")) {
+    if (o->may_persist && (!o->given || o->persist) && call_arg_is(call, *i, "persist")) {
         o->given = o->persist = true;
         return true;
     }
     for (int unit = EXPIRY_EX; unit <= EXPIRY_PXAT; unit++) {
-        if (!call_arg_is(call, *i, words[unit]) || *i + 1 >= call->argc) continue;
+        bool allowed = !o->given || (!o->persist && o->unit == (enum expiry_unit)unit);
+        if (!allowed || !call_arg_is(call, *i, words[unit]) || *i + 1 >= call->argc) continue;
         o->given = true;
         o->unit = (enum expiry_unit)unit;
         o->value = call->argv[++*i];

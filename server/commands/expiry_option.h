@@ -16,8 +16,9 @@ struct expiry_option {
     int64_t at_ms; /* after expiry_option_resolve: wall clock */
 };
 
-/* If argument *i is one of these options (and the first such), takes it with its value, moving *i to the last argument
- * taken. false: it is something else, a second one, or lacks its value: a syntax error for the caller to answer. */
+/* If argument *i is one of these options (and no other one was there before), takes it with its value, moving *i to the
+ * last argument taken; the last of several counts. false: it is something else, contradicts the one before, or lacks
+ * its value: a syntax error for the caller to answer. */
 bool expiry_option_take(struct call *call, uint32_t *i, struct expiry_option *o);
 
 /* Reads the value and makes it absolute. false: answered with the error. */

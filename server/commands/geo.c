@@ -1,9 +1,8 @@
 /* Positions in a sorted set: added, read back, measured. Searching stands in geo_search.c. */
 #include "server/base/alloc.h"
-#include "server/base/check.h"
 #include "server/commands/geo_search.h"
 #include "server/commands/tables.h"
-#include "server/core/command_table.h"
+#include "server/commands/zset_key.h"
 #include "server/core/core.h"
 
 #include <stdio.h>
@@ -73,11 +72,9 @@ static bool read_positions(struct call *call, uint32_t first, char (*scores)[I64
 static void run_zadd(struct call *call, uint32_t argc, const struct bytes *argv)
 {
     struct call zadd = *call;
-    const struct command_entry *entry = command_table_find(call->core->commands, BYTES("zadd"));
-    CHECK(entry);
     zadd.argc = argc;
     zadd.argv = argv;
-    entry->row->run(&zadd);
+    zadd_command(&zadd);
     call->changes = zadd.changes;
     call->rewritten = zadd.rewritten;
     if (call->changes && !call->rewritten) call_rewrite(call, call->db, argc, argv);
@@ -115,7 +112,7 @@ static bool open_zset(struct call *call, struct zset *out, bool *found)
     struct record *r = call_find_read(call, 1);
     if (call_wrong_type(call, r, TYPE_ZSET)) return false;
     *found = r != NULL;
-    if (r) *out = (struct zset){record_encoding(r), record_object(r)};
+    if (r) *out = (struct zset){record_encoding(r), record_object(r), record_object_inside(r)};
     return true;
 }
 
@@ -176,52 +173,22 @@ static void geopos_command(struct call *call)
     }
 }
 
-#define KEYS_OF_RADIUS(from)                                                                                           \
-    {                                                                                                                  \
-        {.flags = KEY_RO | KEY_ACCESS, .index = 1, .step = 1},                                                         \
-            {.flags = KEY_OW | KEY_UPDATE, .begin = BEGIN_KEYWORD, .keyword = "STORE", .index = (from), .step = 1},    \
-        {                                                                                                              \
-            .flags = KEY_OW | KEY_UPDATE, .begin = BEGIN_KEYWORD, .keyword = "STOREDIST", .index = (from), .step = 1   \
-        }                                                                                                              \
-    }
-
-#define SEARCH_COMPLEXITY "O(N+log(M)) with N members around the area that is searched and M of them inside it"
+#define KEYS_OF_RADIUS(from_)                                                                                          \
+    KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS), KEYS_AFTER("STORE", from_, 0, 0, KEY_OW | KEY_UPDATE),                        \
+         KEYS_AFTER("STOREDIST", from_, 0, 0, KEY_OW | KEY_UPDATE))
 
 const struct command geo_commands[] = {
-    {"geoadd", geoadd_command, -5, CMD_WRITE | CMD_DENYOOM, CAT_GEO, KEY_AT_1(KEY_RW | KEY_UPDATE),
-     .summary = "Adds members with their positions to a sorted set.", .since = "3.2.0", .group = "geo",
-     .complexity = "O(log(N)) per member with N members in the set"},
-    {"geodist", geodist_command, -4, CMD_READONLY, CAT_GEO, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns the distance between two members.", .since = "3.2.0", .group = "geo", .complexity = "O(1)"},
-    {"geohash", geohash_command, -2, CMD_READONLY, CAT_GEO, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns members' positions as geohash strings.", .since = "3.2.0", .group = "geo",
-     .complexity = "O(1) per member"},
-    {"geopos", geopos_command, -2, CMD_READONLY, CAT_GEO, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns members' longitudes and latitudes.", .since = "3.2.0", .group = "geo",
-     .complexity = "O(1) per member"},
-    {"georadius", georadius_command, -6, CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS, CAT_GEO, KEYS_OF_RADIUS(6),
-     .summary = "Finds members within a distance of a position; GEOSEARCH is newer.", .since = "3.2.0", .group = "geo",
-     .complexity = SEARCH_COMPLEXITY},
-    {"georadius_ro", georadius_ro_command, -6, CMD_READONLY, CAT_GEO, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "GEORADIUS without storing.", .since = "3.2.10", .group = "geo", .complexity = SEARCH_COMPLEXITY},
+    {"geoadd", geoadd_command, -5, CMD_WRITE | CMD_DENYOOM, CAT_GEO, KEY_AT_1(KEY_RW | KEY_UPDATE)},
+    {"geodist", geodist_command, -4, CMD_READONLY, CAT_GEO, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"geohash", geohash_command, -2, CMD_READONLY, CAT_GEO, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"geopos", geopos_command, -2, CMD_READONLY, CAT_GEO, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"georadius", georadius_command, -6, CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS, CAT_GEO, KEYS_OF_RADIUS(6)},
+    {"georadius_ro", georadius_ro_command, -6, CMD_READONLY, CAT_GEO, KEY_AT_1(KEY_RO | KEY_ACCESS)},
     {"georadiusbymember", georadiusbymember_command, -5, CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS, CAT_GEO,
-     KEYS_OF_RADIUS(5), .summary = "Finds members within a distance of a member; GEOSEARCH is newer.", .since = "3.2.0",
-     .group = "geo", .complexity = SEARCH_COMPLEXITY},
-    {"georadiusbymember_ro", georadiusbymember_ro_command, -5, CMD_READONLY, CAT_GEO, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "GEORADIUSBYMEMBER without storing.", .since = "3.2.10", .group = "geo",
-     .complexity = SEARCH_COMPLEXITY},
-    {"geosearch", geosearch_command, -7, CMD_READONLY, CAT_GEO, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Finds members inside a circle or a box.", .since = "6.2.0", .group = "geo",
-     .complexity = SEARCH_COMPLEXITY},
-    {"geosearchstore",
-     geosearchstore_command,
-     -8,
-     CMD_WRITE | CMD_DENYOOM,
-     CAT_GEO,
-     {{.flags = KEY_OW | KEY_UPDATE, .index = 1, .step = 1}, {.flags = KEY_RO | KEY_ACCESS, .index = 2, .step = 1}},
-     .summary = "Stores the members inside a circle or a box as another sorted set.",
-     .since = "6.2.0",
-     .group = "geo",
-     .complexity = SEARCH_COMPLEXITY},
+     KEYS_OF_RADIUS(5)},
+    {"georadiusbymember_ro", georadiusbymember_ro_command, -5, CMD_READONLY, CAT_GEO, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"geosearch", geosearch_command, -7, CMD_READONLY, CAT_GEO, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"geosearchstore", geosearchstore_command, -8, CMD_WRITE | CMD_DENYOOM, CAT_GEO,
+     KEYS(KEY_AT(1, KEY_OW | KEY_UPDATE), KEY_AT(2, KEY_RO | KEY_ACCESS))},
     {.name = NULL},
 };

@@ -103,8 +103,9 @@ static enum taken take_word(struct search *s, uint32_t i)
     return TAKEN;
 }
 
+/* An option may be repeated, and the last one counts; but not two ways to say the same thing. */
 struct search_given {
-    bool centre, shape;
+    bool member, point, circle, box;
 };
 
 /* GEOSEARCH's own, with their arguments; *i moves to the last one. */
@@ -114,20 +115,20 @@ static enum taken take_search_option(struct search *s, uint32_t *i, const struct
     struct call *call = s->call;
     uint32_t at = *i, rest = call->argc - at - 1;
     bool good;
-    if (call_arg_is(call, at, "frommember") && rest >= 1 && !given->centre) {
-        given->centre = true;
+    if (call_arg_is(call, at, "frommember") && rest >= 1 && !given->point) {
+        given->member = true;
         *i += 1;
         good = centre_member(s, at + 1, zset);
-    } else if (call_arg_is(call, at, "fromlonlat") && rest >= 2 && !given->centre) {
-        given->centre = true;
+    } else if (call_arg_is(call, at, "fromlonlat") && rest >= 2 && !given->member) {
+        given->point = true;
         *i += 2;
         good = geo_point_argument(call, at + 1, &s->shape.centre);
-    } else if (call_arg_is(call, at, "byradius") && rest >= 2 && !given->shape) {
-        given->shape = true;
+    } else if (call_arg_is(call, at, "byradius") && rest >= 2 && !given->box) {
+        given->circle = true;
         *i += 2;
         good = circle_arguments(s, at + 1);
-    } else if (call_arg_is(call, at, "bybox") && rest >= 3 && !given->shape) {
-        given->shape = true;
+    } else if (call_arg_is(call, at, "bybox") && rest >= 3 && !given->circle) {
+        given->box = true;
         *i += 3;
         good = box_arguments(s, at + 1);
     } else if (call_arg_is(call, at, "storedist") && kind & STORES) {
@@ -169,10 +170,10 @@ static bool check_options(const struct search *s, unsigned kind, struct search_g
     if (s->store && (s->with_distance || s->with_hash || s->with_point))
         reply_errorf(reply, "ERR %s is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
                      kind & STORES ? "GEOSEARCHSTORE" : "STORE option in GEORADIUS");
-    else if (kind & SEARCH && !given.centre)
+    else if (kind & SEARCH && !given.member && !given.point)
         reply_errorf(reply, "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for %.*s", (int)name.len,
                      (const char *)name.ptr);
-    else if (kind & SEARCH && !given.shape)
+    else if (kind & SEARCH && !given.circle && !given.box)
         reply_errorf(reply, "ERR exactly one of BYRADIUS and BYBOX can be specified for %.*s", (int)name.len,
                      (const char *)name.ptr);
     else if (s->any && !s->count)
@@ -185,7 +186,7 @@ static bool check_options(const struct search *s, unsigned kind, struct search_g
 /* zset NULL: there is no such key. false: answered. */
 static bool read_search(struct search *s, unsigned kind, const struct zset *zset)
 {
-    struct search_given given = {false, false};
+    struct search_given given = {0};
     uint32_t at = s->source + 1;
     if (kind & BY_POINT) {
         if (!geo_point_argument(s->call, at, &s->shape.centre) || !circle_arguments(s, at + 2)) return false;
@@ -330,7 +331,7 @@ static void search(struct call *call, unsigned kind)
     struct record *r = call_find_read(call, s.source);
     if (call_wrong_type(call, r, TYPE_ZSET)) return;
     struct zset zset;
-    if (r) zset = (struct zset){record_encoding(r), record_object(r)};
+    if (r) zset = (struct zset){record_encoding(r), record_object(r), record_object_inside(r)};
     if (read_search(&s, kind, r ? &zset : NULL)) search_in(&s, r ? &zset : NULL, kind);
 }
 

@@ -11,7 +11,7 @@
 
 static struct hash hash_at(const struct record *r)
 {
-    return (struct hash){record_encoding(r), record_object(r)};
+    return (struct hash){record_encoding(r), record_object(r), record_object_inside(r)};
 }
 
 /* The hash at argv[1] for reading, NULL record for an absent one. False: answered. */
@@ -36,13 +36,11 @@ static void open_hash(struct open_hash *o, struct record *r)
     *o = (struct open_hash){r, r ? hash_at(r) : hash_new()};
 }
 
-static void keep_hash(struct call *call, const struct open_hash *o)
+static void keep_hash(struct call *call, struct open_hash *o)
 {
-    if (!o->record)
-        database_set_object(call->db, call->argv[1], call_key_hash(call, 1), TYPE_HASH, o->hash.encoding,
-                            o->hash.object, false);
-    else if (o->hash.object != record_object(o->record) || o->hash.encoding != record_encoding(o->record))
-        database_replace_object(call->db, o->record, o->hash.encoding, o->hash.object);
+    o->record = database_keep_object(call->db, o->record, call->argv[1], call_key_hash(call, 1), TYPE_HASH,
+                                     o->hash.encoding, o->hash.object);
+    o->hash = hash_at(o->record);
 }
 
 static void hash_written(struct call *call, const char *event, uint64_t changes)
@@ -332,46 +330,30 @@ static void hscan_command(struct call *call)
 
 const struct command hashes_commands[] = {
     {"hset", hset_command, -4, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RW | KEY_UPDATE),
-     .element = 2, .summary = "Sets fields of a hash.", .since = "2.0.0", .group = "hash",
-     .complexity = "O(N) with N fields"},
+     .element = 2},
     {"hsetnx", hsetnx_command, 4, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RW | KEY_INSERT),
-     .element = 2, .summary = "Sets a field of a hash if it is absent.", .since = "2.0.0", .group = "hash",
-     .complexity = "O(1)"},
+     .element = 2},
     {"hmset", hmset_command, -4, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RW | KEY_UPDATE),
-     .element = 2, .summary = "Sets fields of a hash; HSET's old form.", .since = "2.0.0", .group = "hash",
-     .complexity = "O(N) with N fields"},
-    {"hget", hget_command, 3, CMD_READONLY | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RO | KEY_ACCESS), .element = 2,
-     .summary = "Returns the value of a field.", .since = "2.0.0", .group = "hash", .complexity = "O(1)"},
-    {"hmget", hmget_command, -3, CMD_READONLY | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RO | KEY_ACCESS), .element = 2,
-     .summary = "Returns the values of several fields.", .since = "2.0.0", .group = "hash",
-     .complexity = "O(N) with N fields"},
-    {"hdel", hdel_command, -3, CMD_WRITE | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RW | KEY_DELETE), .element = 2,
-     .summary = "Removes fields, and the hash with the last of them.", .since = "2.0.0", .group = "hash",
-     .complexity = "O(N) with N fields"},
-    {"hlen", hlen_command, 2, CMD_READONLY | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RO), .summary = "Counts the fields.",
-     .since = "2.0.0", .group = "hash", .complexity = "O(1)"},
-    {"hstrlen", hstrlen_command, 3, CMD_READONLY | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RO), .element = 2,
-     .summary = "Returns the length of a field's value.", .since = "3.2.0", .group = "hash", .complexity = "O(1)"},
+     .element = 2},
+    {"hget", hget_command, 3, CMD_READONLY | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RO | KEY_ACCESS), .element = 2},
+    {"hmget", hmget_command, -3, CMD_READONLY | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RO | KEY_ACCESS), .element = 2},
+    {"hdel", hdel_command, -3, CMD_WRITE | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RW | KEY_DELETE), .element = 2},
+    {"hlen", hlen_command, 2, CMD_READONLY | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RO)},
+    {"hstrlen", hstrlen_command, 3, CMD_READONLY | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RO), .element = 2},
     {"hincrby", hincrby_command, 4, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_HASH,
-     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .element = 2, .summary = "Adds to the integer in a field.",
-     .since = "2.0.0", .group = "hash", .complexity = "O(1)"},
+     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .element = 2},
     {"hincrbyfloat", hincrbyfloat_command, 4, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_HASH,
-     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .element = 2, .summary = "Adds to the decimal number in a field.",
-     .since = "2.6.0", .group = "hash", .complexity = "O(1)"},
-    {"hkeys", hkeys_command, 2, CMD_READONLY, CAT_HASH, KEY_AT_1(KEY_RO | KEY_ACCESS), .summary = "Lists the fields.",
-     .since = "2.0.0", .group = "hash", .complexity = "O(N) with N fields"},
-    {"hvals", hvals_command, 2, CMD_READONLY, CAT_HASH, KEY_AT_1(KEY_RO | KEY_ACCESS), .summary = "Lists the values.",
-     .since = "2.0.0", .group = "hash", .complexity = "O(N) with N fields"},
+     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .element = 2},
+    {"hkeys", hkeys_command, 2, CMD_READONLY, CAT_HASH, KEY_AT_1(KEY_RO | KEY_ACCESS),
+     .tips = TIP_NONDETERMINISTIC_OUTPUT_ORDER},
+    {"hvals", hvals_command, 2, CMD_READONLY, CAT_HASH, KEY_AT_1(KEY_RO | KEY_ACCESS),
+     .tips = TIP_NONDETERMINISTIC_OUTPUT_ORDER},
     {"hgetall", hgetall_command, 2, CMD_READONLY, CAT_HASH, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns all fields and their values.", .since = "2.0.0", .group = "hash",
-     .complexity = "O(N) with N fields"},
-    {"hexists", hexists_command, 3, CMD_READONLY | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RO), .element = 2,
-     .summary = "Tells whether a field exists.", .since = "2.0.0", .group = "hash", .complexity = "O(1)"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT_ORDER},
+    {"hexists", hexists_command, 3, CMD_READONLY | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RO), .element = 2},
     {"hrandfield", hrandfield_command, -2, CMD_READONLY, CAT_HASH, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns fields drawn at random.", .since = "6.2.0", .group = "hash",
-     .complexity = "O(N) with N fields returned"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {"hscan", hscan_command, -3, CMD_READONLY, CAT_HASH, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Walks over fields and values, a few at a time.", .since = "2.8.0", .group = "hash",
-     .complexity = "O(1) a call, O(N) for a whole walk"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {.name = NULL},
 };

@@ -32,7 +32,6 @@ static void info_command(struct call *call)
 
 const struct command info_commands[] = {
     {"info", info_command, -1, CMD_LOADING | CMD_STALE | CMD_SENTINEL, CAT_DANGEROUS,
-     .summary = "Describes the server and what it has counted.", .since = "1.0.0", .group = "server",
-     .complexity = "O(1)"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT | TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_SPECIAL},
     {.name = NULL},
 };

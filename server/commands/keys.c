@@ -146,10 +146,10 @@ static void renamenx_command(struct call *call)
 }
 
 /* NULL: answered. */
-static struct database *database_argument(struct call *call, uint32_t arg, const char *not_a_number)
+static struct database *database_argument(struct call *call, uint32_t arg)
 {
     int64_t index;
-    if (!call_arg_i64(call, arg, &index, not_a_number)) return NULL;
+    if (!call_arg_range(call, arg, INT32_MIN, INT32_MAX, &index, NULL)) return NULL;
     if (index >= 0 && index < keyspace_databases(call->core->keyspace))
         return keyspace_database(call->core->keyspace, (int)index);
     reply_error(call->reply, "ERR DB index is out of range");
@@ -158,7 +158,7 @@ static struct database *database_argument(struct call *call, uint32_t arg, const
 
 static void move_command(struct call *call)
 {
-    struct database *to = database_argument(call, 2, "ERR value is not an integer or out of range");
+    struct database *to = database_argument(call, 2);
     if (!to) return;
     if (to == call->db) return reply_error(call->reply, "ERR source and destination objects are the same");
     struct bytes key = call->argv[1];
@@ -181,7 +181,7 @@ static void copy_command(struct call *call)
         if (call_arg_is(call, i, "replace"))
             replace = true;
         else if (call_arg_is(call, i, "db") && i + 1 < call->argc)
-            to = database_argument(call, ++i, NULL);
+            to = database_argument(call, ++i);
         else
             return call_syntax_error(call);
         if (!to) return;
@@ -217,7 +217,7 @@ static void flushdb_command(struct call *call)
     bool aside;
     if (!read_flush_mode(call, &aside)) return;
     size_t removed = database_size(call->db);
-    watch_database_touched(call->core->watches, call->core->keyspace, database_index(call->db), NULL);
+    watch_database_touched(call->core->watches, call->core->keyspace, database_index(call->db), NULL, call->now_ms);
     block_keys_database_touched(call->core->block_keys, database_index(call->db));
     database_flush(call->db, aside);
     call_changed(call, removed ? removed : 1); /* even an empty one: a replica may hold what we do not */
@@ -231,7 +231,7 @@ static void flushall_command(struct call *call)
     size_t removed = 0;
     struct keyspace *ks = call->core->keyspace;
     for (int i = 0; i < keyspace_databases(ks); i++) removed += database_size(keyspace_database(ks, i));
-    watch_database_touched(call->core->watches, ks, -1, NULL);
+    watch_database_touched(call->core->watches, ks, -1, NULL, call->now_ms);
     block_keys_database_touched(call->core->block_keys, -1);
     keyspace_flush(ks, aside);
     if (children_running(call->core->children) == CHILD_SAVE) children_kill(call->core->children);
@@ -245,15 +245,15 @@ static void swapdb_command(struct call *call)
 {
     struct keyspace *ks = call->core->keyspace;
     int64_t a, b;
-    if (!call_arg_i64(call, 1, &a, "ERR invalid first DB index") ||
-        !call_arg_i64(call, 2, &b, "ERR invalid second DB index"))
+    if (!call_arg_range(call, 1, INT32_MIN, INT32_MAX, &a, "ERR invalid first DB index") ||
+        !call_arg_range(call, 2, INT32_MIN, INT32_MAX, &b, "ERR invalid second DB index"))
         return;
     if (a < 0 || b < 0 || a >= keyspace_databases(ks) || b >= keyspace_databases(ks))
         return reply_error(call->reply, "ERR DB index is out of range");
     if (a != b) {
         struct watches *w = call->core->watches;
-        watch_database_touched(w, ks, (int)a, keyspace_database(ks, (int)b));
-        watch_database_touched(w, ks, (int)b, keyspace_database(ks, (int)a));
+        watch_database_touched(w, ks, (int)a, keyspace_database(ks, (int)b), call->now_ms);
+        watch_database_touched(w, ks, (int)b, keyspace_database(ks, (int)a), call->now_ms);
         keyspace_swap(ks, (int)a, (int)b);
         block_keys_database_touched(call->core->block_keys, (int)a);
         block_keys_database_touched(call->core->block_keys, (int)b);
@@ -277,13 +277,21 @@ static void object_encoding(struct call *call)
     if (r) reply_bulk_text(call->reply, value_encoding_name(record_encoding(r)));
 }
 
+static bool evicts_by_use(const struct call *call)
+{
+    enum eviction_policy p = call->core->settings->keyspace.maxmemory_policy;
+    return p == EVICT_ALLKEYS_LRU || p == EVICT_VOLATILE_LRU || p == EVICT_ALLKEYS_LFU || p == EVICT_VOLATILE_LFU;
+}
+
 static void object_refcount(struct call *call)
 {
     struct record *r = object_of(call);
     if (!r) return;
-    /* Redis shares small integers among all keys and answers "very many" for them; ours cost no object at all. */
+    /* Redis shares small integers among all keys and answers "very many" for them, unless each needs its own time of
+     * use; ours cost no object at all. */
     bool small = record_is_integer(r) && record_integer(r) >= 0 && record_integer(r) < 10000;
-    reply_integer(call->reply, small ? INT32_MAX : 1);
+    bool shared = small && !(call->core->settings->keyspace.maxmemory_bytes && evicts_by_use(call));
+    reply_integer(call->reply, shared ? INT32_MAX : 1);
 }
 
 static bool counts_frequency(const struct call *call)
@@ -335,101 +343,46 @@ static void object_help(struct call *call)
     call_help(call, lines);
 }
 
-#define OBJECT_KEY                                                                                                     \
-    {                                                                                                                  \
-        {                                                                                                              \
-            .flags = KEY_RO, .index = 2, .step = 1                                                                     \
-        }                                                                                                              \
-    }
-
 static const struct command object_subcommands[] = {
-    {"encoding", object_encoding, 3, CMD_READONLY, CAT_KEYSPACE, OBJECT_KEY,
-     .summary = "Returns how a value is kept in memory.", .since = "2.2.3", .group = "generic", .complexity = "O(1)"},
-    {"freq", object_freq, 3, CMD_READONLY, CAT_KEYSPACE, OBJECT_KEY,
-     .summary = "Returns the logarithmic access counter of a key.", .since = "4.0.0", .group = "generic",
-     .complexity = "O(1)"},
-    {"help", object_help, 2, CMD_LOADING | CMD_STALE, CAT_KEYSPACE, .summary = "Lists the subcommands.",
-     .since = "6.2.0", .group = "generic", .complexity = "O(1)"},
-    {"idletime", object_idletime, 3, CMD_READONLY, CAT_KEYSPACE, OBJECT_KEY,
-     .summary = "Returns the seconds since a key was last used.", .since = "2.2.3", .group = "generic",
-     .complexity = "O(1)"},
-    {"refcount", object_refcount, 3, CMD_READONLY, CAT_KEYSPACE, OBJECT_KEY,
-     .summary = "Returns the number of references to a value.", .since = "2.2.3", .group = "generic",
-     .complexity = "O(1)"},
+    {"encoding", object_encoding, 3, CMD_READONLY, CAT_KEYSPACE, KEYS(KEY_AT(2, KEY_RO)),
+     .tips = TIP_NONDETERMINISTIC_OUTPUT},
+    {"freq", object_freq, 3, CMD_READONLY, CAT_KEYSPACE, KEYS(KEY_AT(2, KEY_RO)), .tips = TIP_NONDETERMINISTIC_OUTPUT},
+    {"help", object_help, 2, CMD_LOADING | CMD_STALE, CAT_KEYSPACE},
+    {"idletime", object_idletime, 3, CMD_READONLY, CAT_KEYSPACE, KEYS(KEY_AT(2, KEY_RO)),
+     .tips = TIP_NONDETERMINISTIC_OUTPUT},
+    {"refcount", object_refcount, 3, CMD_READONLY, CAT_KEYSPACE, KEYS(KEY_AT(2, KEY_RO)),
+     .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {.name = NULL},
 };
 
-#define ALL_KEYS(flags_)                                                                                               \
-    {                                                                                                                  \
-        {                                                                                                              \
-            .flags = (flags_), .index = 1, .last = -1, .step = 1                                                       \
-        }                                                                                                              \
-    }
-
 const struct command keys_commands[] = {
-    {"del", del_command, -2, CMD_WRITE, CAT_KEYSPACE, ALL_KEYS(KEY_RM | KEY_DELETE), .summary = "Deletes keys.",
-     .since = "1.0.0", .group = "generic", .complexity = "O(N) with N keys"},
-    {"unlink", unlink_command, -2, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, ALL_KEYS(KEY_RM | KEY_DELETE),
-     .summary = "Deletes keys, freeing large values aside.", .since = "4.0.0", .group = "generic",
-     .complexity = "O(1) per key"},
-    {"exists", exists_command, -2, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, ALL_KEYS(KEY_RO),
-     .summary = "Counts which of the keys exist.", .since = "1.0.0", .group = "generic",
-     .complexity = "O(N) with N keys"},
-    {"touch", touch_command, -2, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, ALL_KEYS(KEY_RO),
-     .summary = "Marks keys as just used and counts them.", .since = "3.2.1", .group = "generic",
-     .complexity = "O(N) with N keys"},
-    {"type", type_command, 2, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RO),
-     .summary = "Returns the type of a value.", .since = "1.0.0", .group = "generic", .complexity = "O(1)"},
-    {"dbsize", dbsize_command, 1, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, .summary = "Returns the number of keys.",
-     .since = "1.0.0", .group = "server", .complexity = "O(1)"},
+    {"del", del_command, -2, CMD_WRITE, CAT_KEYSPACE, KEYS(KEY_RANGE(1, -1, 1, KEY_RM | KEY_DELETE)),
+     .tips = TIP_REQUEST_MULTI_SHARD | TIP_RESPONSE_AGG_SUM},
+    {"unlink", unlink_command, -2, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, KEYS(KEY_RANGE(1, -1, 1, KEY_RM | KEY_DELETE)),
+     .tips = TIP_REQUEST_MULTI_SHARD | TIP_RESPONSE_AGG_SUM},
+    {"exists", exists_command, -2, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, KEYS(KEY_RANGE(1, -1, 1, KEY_RO)),
+     .tips = TIP_REQUEST_MULTI_SHARD | TIP_RESPONSE_AGG_SUM},
+    {"touch", touch_command, -2, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, KEYS(KEY_RANGE(1, -1, 1, KEY_RO)),
+     .tips = TIP_REQUEST_MULTI_SHARD | TIP_RESPONSE_AGG_SUM},
+    {"type", type_command, 2, CMD_READONLY | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RO)},
+    {"dbsize", dbsize_command, 1, CMD_READONLY | CMD_FAST, CAT_KEYSPACE,
+     .tips = TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_AGG_SUM},
     {"randomkey", randomkey_command, 1, CMD_READONLY | CMD_TOUCHES_ARBITRARY_KEYS, CAT_KEYSPACE,
-     .summary = "Returns a random key.", .since = "1.0.0", .group = "generic", .complexity = "O(1)"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT | TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_SPECIAL},
     {"keys", keys_command, 2, CMD_READONLY, CAT_KEYSPACE | CAT_DANGEROUS,
-     .summary = "Returns all keys that match a pattern.", .since = "1.0.0", .group = "generic",
-     .complexity = "O(N) with N keys in the database"},
-    {"rename",
-     rename_command,
-     3,
-     CMD_WRITE,
-     CAT_KEYSPACE,
-     {{.flags = KEY_RW | KEY_ACCESS | KEY_DELETE, .index = 1, .step = 1},
-      {.flags = KEY_OW | KEY_UPDATE, .index = 2, .step = 1}},
-     .summary = "Gives a value another key, replacing what was there.",
-     .since = "1.0.0",
-     .group = "generic",
-     .complexity = "O(1)"},
-    {"renamenx",
-     renamenx_command,
-     3,
-     CMD_WRITE | CMD_FAST,
-     CAT_KEYSPACE,
-     {{.flags = KEY_RW | KEY_ACCESS | KEY_DELETE, .index = 1, .step = 1},
-      {.flags = KEY_OW | KEY_INSERT, .index = 2, .step = 1}},
-     .summary = "Gives a value another key if that is free.",
-     .since = "1.0.0",
-     .group = "generic",
-     .complexity = "O(1)"},
-    {"move", move_command, 3, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE),
-     .summary = "Moves a key to another database.", .since = "1.0.0", .group = "generic", .complexity = "O(1)"},
-    {"copy",
-     copy_command,
-     -3,
-     CMD_WRITE | CMD_DENYOOM,
-     CAT_KEYSPACE,
-     {{.flags = KEY_RO | KEY_ACCESS, .index = 1, .step = 1}, {.flags = KEY_OW | KEY_UPDATE, .index = 2, .step = 1}},
-     .summary = "Copies a value to another key.",
-     .since = "6.2.0",
-     .group = "generic",
-     .complexity = "O(N) with N elements"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT_ORDER | TIP_REQUEST_ALL_SHARDS},
+    {"rename", rename_command, 3, CMD_WRITE, CAT_KEYSPACE,
+     KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE), KEY_AT(2, KEY_OW | KEY_UPDATE))},
+    {"renamenx", renamenx_command, 3, CMD_WRITE | CMD_FAST, CAT_KEYSPACE,
+     KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE), KEY_AT(2, KEY_OW | KEY_INSERT))},
+    {"move", move_command, 3, CMD_WRITE | CMD_FAST, CAT_KEYSPACE, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE)},
+    {"copy", copy_command, -3, CMD_WRITE | CMD_DENYOOM, CAT_KEYSPACE,
+     KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS), KEY_AT(2, KEY_OW | KEY_UPDATE))},
     {"flushdb", flushdb_command, -1, CMD_WRITE, CAT_KEYSPACE | CAT_DANGEROUS,
-     .summary = "Removes all keys of the database.", .since = "1.0.0", .group = "server",
-     .complexity = "O(N) with N keys"},
+     .tips = TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_ALL_SUCCEEDED},
     {"flushall", flushall_command, -1, CMD_WRITE, CAT_KEYSPACE | CAT_DANGEROUS,
-     .summary = "Removes all keys of all databases.", .since = "1.0.0", .group = "server",
-     .complexity = "O(N) with N keys"},
-    {"swapdb", swapdb_command, 3, CMD_WRITE | CMD_FAST, CAT_KEYSPACE | CAT_DANGEROUS,
-     .summary = "Lets two databases change places.", .since = "4.0.0", .group = "server", .complexity = "O(1)"},
-    {"object", call_unknown_subcommand, -2, 0, 0, .subcommands = object_subcommands, .summary = "Looks inside a value.",
-     .since = "2.2.3", .group = "generic", .complexity = "depends on the subcommand"},
+     .tips = TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_ALL_SUCCEEDED},
+    {"swapdb", swapdb_command, 3, CMD_WRITE | CMD_FAST, CAT_KEYSPACE | CAT_DANGEROUS},
+    {"object", call_unknown_subcommand, -2, 0, 0, .subcommands = object_subcommands},
     {.name = NULL},
 };

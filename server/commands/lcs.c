@@ -122,7 +122,6 @@ void lcs_command(struct call *call)
 {
     struct lcs_options o;
     char scratch_a[I64_TEXT_MAX], scratch_b[I64_TEXT_MAX];
-    if (!read_options(call, &o)) return;
     struct record *a = call_find_read(call, 1);
     struct bytes text_a = a && record_type(a) == TYPE_STRING ? record_string(a, scratch_a) : BYTES("");
     bool wrong = a && record_type(a) != TYPE_STRING;
@@ -130,6 +129,7 @@ void lcs_command(struct call *call)
     struct record *b = call_find_read(call, 2);
     if (wrong || (b && record_type(b) != TYPE_STRING))
         return reply_error(call->reply, "ERR The specified keys must contain string values");
+    if (!read_options(call, &o)) return;
     struct lcs l = {text_a, b ? record_string(b, scratch_b) : BYTES(""), NULL};
     size_t cells;
     bool too_big = __builtin_mul_overflow(l.a.len + 1, l.b.len + 1, &cells) || cells > SIZE_MAX / sizeof *l.lengths ||

@@ -10,7 +10,7 @@ bool list_key_open(struct list_key *k, struct call *call, uint32_t arg)
     struct record *r = call_find_write(call, arg);
     if (call_wrong_type(call, r, TYPE_LIST)) return false;
     k->record = r;
-    if (r) k->list = k->stored = (struct list_value){record_encoding(r), record_object(r)};
+    if (r) k->list = list_at(r);
     return true;
 }
 
@@ -21,12 +21,9 @@ void list_key_create(struct list_key *k)
 
 void list_key_keep(struct list_key *k)
 {
-    struct database *db = k->call->db;
-    if (!k->record)
-        k->record = database_set_object(db, k->key, k->hash, TYPE_LIST, k->list.encoding, k->list.object, false);
-    else if (k->list.object != k->stored.object || k->list.encoding != k->stored.encoding)
-        k->record = database_replace_object(db, k->record, k->list.encoding, k->list.object);
-    k->stored = k->list;
+    k->record =
+        database_keep_object(k->call->db, k->record, k->key, k->hash, TYPE_LIST, k->list.encoding, k->list.object);
+    k->list = list_at(k->record);
 }
 
 void list_key_save(struct list_key *k, const char *event)

@@ -9,10 +9,14 @@ struct list_key {
     struct call *call;
     struct bytes key;
     uint64_t hash;
-    struct record *record;    /* NULL: no such key, or not stored yet */
-    struct list_value list;   /* as it is now */
-    struct list_value stored; /* as the record has it */
+    struct record *record;  /* NULL: no such key, or not stored yet */
+    struct list_value list; /* as it is now; meaningless without a record, until one is put here */
 };
+
+static inline struct list_value list_at(const struct record *r)
+{
+    return (struct list_value){record_encoding(r), record_object(r), record_object_inside(r)};
+}
 
 /* Opens the list at argv[arg]; k->record NULL: there is none. false: another type, answered. */
 bool list_key_open(struct list_key *k, struct call *call, uint32_t arg);

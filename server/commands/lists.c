@@ -11,7 +11,7 @@ static bool read_list(struct call *call, struct list_value *out)
     struct record *r = call_find_read(call, 1);
     *out = (struct list_value){0};
     if (call_wrong_type(call, r, TYPE_LIST)) return false;
-    if (r) *out = (struct list_value){record_encoding(r), record_object(r)};
+    if (r) *out = list_at(r);
     return true;
 }
 
@@ -326,70 +326,26 @@ static void ltrim_command(struct call *call)
 
 /* --- the table --- */
 
-#define MOVE_KEYS                                                                                                      \
-    {                                                                                                                  \
-        {.flags = KEY_RW | KEY_ACCESS | KEY_DELETE, .index = 1, .step = 1},                                            \
-        {                                                                                                              \
-            .flags = KEY_RW | KEY_INSERT, .index = 2, .step = 1                                                        \
-        }                                                                                                              \
-    }
+#define MOVE_KEYS KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE), KEY_AT(2, KEY_RW | KEY_INSERT))
 
 const struct command lists_commands[] = {
-    {"lpush", lpush_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT),
-     .summary = "Adds elements at a list's head.", .since = "1.0.0", .group = "list",
-     .complexity = "O(N) with N elements added"},
-    {"rpush", rpush_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT),
-     .summary = "Adds elements at a list's tail.", .since = "1.0.0", .group = "list",
-     .complexity = "O(N) with N elements added"},
-    {"lpushx", lpushx_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT),
-     .summary = "Adds elements at a list's head if the list exists.", .since = "2.2.0", .group = "list",
-     .complexity = "O(N) with N elements added"},
-    {"rpushx", rpushx_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT),
-     .summary = "Adds elements at a list's tail if the list exists.", .since = "2.2.0", .group = "list",
-     .complexity = "O(N) with N elements added"},
-    {"lpop", lpop_command, -2, CMD_WRITE | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_DELETE),
-     .summary = "Takes elements from a list's head.", .since = "1.0.0", .group = "list",
-     .complexity = "O(N) with N elements taken"},
-    {"rpop", rpop_command, -2, CMD_WRITE | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_DELETE),
-     .summary = "Takes elements from a list's tail.", .since = "1.0.0", .group = "list",
-     .complexity = "O(N) with N elements taken"},
-    {"lmpop",
-     lmpop_command,
-     -4,
-     CMD_WRITE | CMD_MOVABLE_KEYS,
-     CAT_LIST,
-     {{.flags = KEY_RW | KEY_ACCESS | KEY_DELETE, .index = 1, .find = FIND_KEYNUM, .first_key = 1, .step = 1}},
-     .summary = "Takes elements from the first list that has any.",
-     .since = "7.0.0",
-     .group = "list",
-     .complexity = "O(N+M) with N keys and M elements taken"},
-    {"llen", llen_command, 2, CMD_READONLY | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RO),
-     .summary = "Returns a list's length.", .since = "1.0.0", .group = "list", .complexity = "O(1)"},
-    {"lindex", lindex_command, 3, CMD_READONLY, CAT_LIST, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns the element at an index of a list.", .since = "1.0.0", .group = "list",
-     .complexity = "O(N) with N elements up to it from the nearer end"},
-    {"lset", lset_command, 4, CMD_WRITE | CMD_DENYOOM, CAT_LIST, KEY_AT_1(KEY_RW | KEY_UPDATE),
-     .summary = "Replaces the element at an index of a list.", .since = "1.0.0", .group = "list",
-     .complexity = "O(N) with N elements up to it from the nearer end"},
-    {"linsert", linsert_command, 5, CMD_WRITE | CMD_DENYOOM, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT),
-     .summary = "Adds an element before or after another.", .since = "2.2.0", .group = "list",
-     .complexity = "O(N) with N elements up to the other"},
-    {"lrange", lrange_command, 4, CMD_READONLY, CAT_LIST, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns a range of a list.", .since = "1.0.0", .group = "list",
-     .complexity = "O(S+N) with S elements before the range and N in it"},
-    {"ltrim", ltrim_command, 4, CMD_WRITE, CAT_LIST, KEY_AT_1(KEY_RW | KEY_DELETE),
-     .summary = "Keeps only a range of a list.", .since = "1.0.0", .group = "list",
-     .complexity = "O(N) with N elements removed"},
-    {"lrem", lrem_command, 4, CMD_WRITE, CAT_LIST, KEY_AT_1(KEY_RW | KEY_DELETE),
-     .summary = "Removes elements by value.", .since = "1.0.0", .group = "list", .complexity = "O(N) with N elements"},
-    {"lpos", lpos_command, -3, CMD_READONLY, CAT_LIST, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns where elements of a value are.", .since = "6.0.6", .group = "list",
-     .complexity = "O(N) with N elements compared"},
-    {"lmove", lmove_command, 5, CMD_WRITE | CMD_DENYOOM, CAT_LIST, MOVE_KEYS,
-     .summary = "Moves an element from an end of one list to an end of another.", .since = "6.2.0", .group = "list",
-     .complexity = "O(1)"},
-    {"rpoplpush", rpoplpush_command, 3, CMD_WRITE | CMD_DENYOOM, CAT_LIST, MOVE_KEYS,
-     .summary = "Moves an element from one list's tail to another's head.", .since = "1.2.0", .group = "list",
-     .complexity = "O(1)"},
+    {"lpush", lpush_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT)},
+    {"rpush", rpush_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT)},
+    {"lpushx", lpushx_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT)},
+    {"rpushx", rpushx_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT)},
+    {"lpop", lpop_command, -2, CMD_WRITE | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_DELETE)},
+    {"rpop", rpop_command, -2, CMD_WRITE | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_DELETE)},
+    {"lmpop", lmpop_command, -4, CMD_WRITE | CMD_MOVABLE_KEYS, CAT_LIST,
+     KEYS(KEYS_COUNTED_AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE))},
+    {"llen", llen_command, 2, CMD_READONLY | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RO)},
+    {"lindex", lindex_command, 3, CMD_READONLY, CAT_LIST, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"lset", lset_command, 4, CMD_WRITE | CMD_DENYOOM, CAT_LIST, KEY_AT_1(KEY_RW | KEY_UPDATE)},
+    {"linsert", linsert_command, 5, CMD_WRITE | CMD_DENYOOM, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT)},
+    {"lrange", lrange_command, 4, CMD_READONLY, CAT_LIST, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"ltrim", ltrim_command, 4, CMD_WRITE, CAT_LIST, KEY_AT_1(KEY_RW | KEY_DELETE)},
+    {"lrem", lrem_command, 4, CMD_WRITE, CAT_LIST, KEY_AT_1(KEY_RW | KEY_DELETE)},
+    {"lpos", lpos_command, -3, CMD_READONLY, CAT_LIST, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"lmove", lmove_command, 5, CMD_WRITE | CMD_DENYOOM, CAT_LIST, MOVE_KEYS},
+    {"rpoplpush", rpoplpush_command, 3, CMD_WRITE | CMD_DENYOOM, CAT_LIST, MOVE_KEYS},
     {.name = NULL},
 };

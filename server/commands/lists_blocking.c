@@ -82,43 +82,15 @@ static void blmpop_command(struct call *call)
     wait_for_lists(call, pop.first_key, pop.key_count, timeout_ms, reply_null_array);
 }
 
-#define POP_KEYS                                                                                                       \
-    {                                                                                                                  \
-        {                                                                                                              \
-            .flags = KEY_RW | KEY_ACCESS | KEY_DELETE, .index = 1, .last = -2, .step = 1                               \
-        }                                                                                                              \
-    }
-
-#define MOVE_KEYS                                                                                                      \
-    {                                                                                                                  \
-        {.flags = KEY_RW | KEY_ACCESS | KEY_DELETE, .index = 1, .step = 1},                                            \
-        {                                                                                                              \
-            .flags = KEY_RW | KEY_INSERT, .index = 2, .step = 1                                                        \
-        }                                                                                                              \
-    }
+#define POP_KEYS  KEYS(KEY_RANGE(1, -2, 1, KEY_RW | KEY_ACCESS | KEY_DELETE))
+#define MOVE_KEYS KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE), KEY_AT(2, KEY_RW | KEY_INSERT))
 
 const struct command lists_blocking_commands[] = {
-    {"blpop", blpop_command, -3, CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING, CAT_LIST, POP_KEYS,
-     .summary = "Takes an element from a list's head, waiting for one.", .since = "2.0.0", .group = "list",
-     .complexity = "O(N) with N keys"},
-    {"brpop", brpop_command, -3, CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING, CAT_LIST, POP_KEYS,
-     .summary = "Takes an element from a list's tail, waiting for one.", .since = "2.0.0", .group = "list",
-     .complexity = "O(N) with N keys"},
-    {"blmove", blmove_command, 6, CMD_WRITE | CMD_DENYOOM | CMD_NOSCRIPT | CMD_BLOCKING, CAT_LIST, MOVE_KEYS,
-     .summary = "Moves an element from one list to another, waiting for one.", .since = "6.2.0", .group = "list",
-     .complexity = "O(1)"},
-    {"brpoplpush", brpoplpush_command, 4, CMD_WRITE | CMD_DENYOOM | CMD_NOSCRIPT | CMD_BLOCKING, CAT_LIST, MOVE_KEYS,
-     .summary = "Moves an element from one list's tail to another's head, waiting for one.", .since = "2.2.0",
-     .group = "list", .complexity = "O(1)"},
-    {"blmpop",
-     blmpop_command,
-     -5,
-     CMD_WRITE | CMD_BLOCKING | CMD_MOVABLE_KEYS,
-     CAT_LIST,
-     {{.flags = KEY_RW | KEY_ACCESS | KEY_DELETE, .index = 2, .find = FIND_KEYNUM, .first_key = 1, .step = 1}},
-     .summary = "Takes elements from the first list that has any, waiting for one.",
-     .since = "7.0.0",
-     .group = "list",
-     .complexity = "O(N+M) with N keys and M elements taken"},
+    {"blpop", blpop_command, -3, CMD_WRITE | CMD_BLOCKING, CAT_LIST, POP_KEYS},
+    {"brpop", brpop_command, -3, CMD_WRITE | CMD_BLOCKING, CAT_LIST, POP_KEYS},
+    {"blmove", blmove_command, 6, CMD_WRITE | CMD_DENYOOM | CMD_BLOCKING, CAT_LIST, MOVE_KEYS},
+    {"brpoplpush", brpoplpush_command, 4, CMD_WRITE | CMD_DENYOOM | CMD_BLOCKING, CAT_LIST, MOVE_KEYS},
+    {"blmpop", blmpop_command, -5, CMD_WRITE | CMD_BLOCKING | CMD_MOVABLE_KEYS, CAT_LIST,
+     KEYS(KEYS_COUNTED_AT(2, KEY_RW | KEY_ACCESS | KEY_DELETE))},
     {.name = NULL},
 };

@@ -6,13 +6,6 @@
 #include "server/core/pubsub.h"
 #include "server/core/session.h"
 
-static bool refused_here(struct call *call, const char *what)
-{
-    if (!call->session->in_exec || call->session->reply.protocol == 3) return false;
-    reply_errorf(call->reply, "ERR %s isn't allowed in a DENY BLOCKING client", what);
-    return true;
-}
-
 static void subscribe_all(struct call *call, enum pubsub_kind kind)
 {
     for (uint32_t i = 1; i < call->argc; i++) pubsub_subscribe(call->core->pubsub, call->session, kind, call->argv[i]);
@@ -27,17 +20,17 @@ static void unsubscribe_some(struct call *call, enum pubsub_kind kind)
 
 static void subscribe_command(struct call *call)
 {
-    if (!refused_here(call, "SUBSCRIBE")) subscribe_all(call, PUBSUB_CHANNEL);
+    subscribe_all(call, PUBSUB_CHANNEL);
 }
 
 static void psubscribe_command(struct call *call)
 {
-    if (!refused_here(call, "PSUBSCRIBE")) subscribe_all(call, PUBSUB_PATTERN);
+    subscribe_all(call, PUBSUB_PATTERN);
 }
 
 static void ssubscribe_command(struct call *call)
 {
-    if (!refused_here(call, "SSUBSCRIBE")) subscribe_all(call, PUBSUB_SHARD);
+    subscribe_all(call, PUBSUB_SHARD);
 }
 
 static void unsubscribe_command(struct call *call)
@@ -80,6 +73,7 @@ static void list_names(struct call *call, enum pubsub_kind kind)
     struct reply_deferred d;
     size_t count = 0;
     const struct map *names = pubsub_names(call->core->pubsub, kind);
+    if (call->argc > 3) return call_unknown_subcommand(call);
     reply_deferred_begin(call->reply, &d);
     for (struct map_entry *e = map_next(names, NULL); e; e = map_next(names, e)) {
         if (call->argc > 2 && !glob_match(call->argv[2], e->key, false)) continue;
@@ -91,7 +85,7 @@ static void list_names(struct call *call, enum pubsub_kind kind)
 
 static void count_subscribers(struct call *call, enum pubsub_kind kind)
 {
-    reply_map(call->reply, call->argc - 2);
+    reply_array(call->reply, ((size_t)call->argc - 2) * 2);
     for (uint32_t i = 2; i < call->argc; i++) {
         reply_bulk(call->reply, call->argv[i]);
         reply_integer(call->reply, (int64_t)pubsub_subscribers(call->core->pubsub, kind, call->argv[i]));
@@ -144,58 +138,28 @@ static void pubsub_help(struct call *call)
 #define LOOKING (CMD_PUBSUB | CMD_LOADING | CMD_STALE)
 
 static const struct command pubsub_subcommands[] = {
-    {"channels", pubsub_channels, -2, LOOKING, 0, .summary = "Lists the channels with subscribers.", .since = "2.8.0",
-     .group = "pubsub", .complexity = "O(N) with N channels"},
-    {"help", pubsub_help, 2, CMD_LOADING | CMD_STALE, 0, .summary = "Lists the subcommands.", .since = "6.2.0",
-     .group = "pubsub", .complexity = "O(1)"},
-    {"numpat", pubsub_numpat, 2, LOOKING, 0, .summary = "Counts the patterns subscribed to.", .since = "2.8.0",
-     .group = "pubsub", .complexity = "O(1)"},
-    {"numsub", pubsub_numsub, -2, LOOKING, 0, .summary = "Counts the subscribers of channels.", .since = "2.8.0",
-     .group = "pubsub", .complexity = "O(N) with N channels asked for"},
-    {"shardchannels", pubsub_shardchannels, -2, LOOKING, 0, .summary = "Lists the shard channels with subscribers.",
-     .since = "7.0.0", .group = "pubsub", .complexity = "O(N) with N channels"},
-    {"shardnumsub", pubsub_shardnumsub, -2, LOOKING, 0, .summary = "Counts the subscribers of shard channels.",
-     .since = "7.0.0", .group = "pubsub", .complexity = "O(N) with N channels asked for"},
+    {"channels", pubsub_channels, -2, LOOKING, 0},
+    {"help", pubsub_help, 2, CMD_LOADING | CMD_STALE, 0},
+    {"numpat", pubsub_numpat, 2, LOOKING, 0},
+    {"numsub", pubsub_numsub, -2, LOOKING, 0},
+    {"shardchannels", pubsub_shardchannels, -2, LOOKING, 0},
+    {"shardnumsub", pubsub_shardnumsub, -2, LOOKING, 0},
     {.name = NULL},
 };
 
-#define SUBSCRIBING (CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
-#define PUBLISHING  (CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST)
-#define SHARD_CHANNELS                                                                                                 \
-    {                                                                                                                  \
-        {                                                                                                              \
-            .flags = KEY_NOT_KEY, .index = 1, .last = -1, .step = 1                                                    \
-        }                                                                                                              \
-    }
+#define SUBSCRIBING    (CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
+#define PUBLISHING     (CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_MAY_REPLICATE)
+#define SHARD_CHANNELS KEYS(KEY_RANGE(1, -1, 1, KEY_NOT_KEY))
 
 const struct command pubsub_commands[] = {
-    {"subscribe", subscribe_command, -2, SUBSCRIBING, 0, .summary = "Listens to channels.", .since = "2.0.0",
-     .group = "pubsub", .complexity = "O(N) with N channels"},
-    {"psubscribe", psubscribe_command, -2, SUBSCRIBING, 0, .summary = "Listens to channels by pattern.",
-     .since = "2.0.0", .group = "pubsub", .complexity = "O(N) with N patterns"},
-    {"ssubscribe", ssubscribe_command, -2, SUBSCRIBING, 0, SHARD_CHANNELS, .summary = "Listens to shard channels.",
-     .since = "7.0.0", .group = "pubsub", .complexity = "O(N) with N channels"},
-    {"unsubscribe", unsubscribe_command, -1, SUBSCRIBING, 0, .summary = "Stops listening to channels.",
-     .since = "2.0.0", .group = "pubsub", .complexity = "O(N) with N channels"},
-    {"punsubscribe", punsubscribe_command, -1, SUBSCRIBING, 0, .summary = "Stops listening by pattern.",
-     .since = "2.0.0", .group = "pubsub", .complexity = "O(N) with N patterns"},
-    {"sunsubscribe", sunsubscribe_command, -1, SUBSCRIBING, 0, SHARD_CHANNELS,
-     .summary = "Stops listening to shard channels.", .since = "7.0.0", .group = "pubsub",
-     .complexity = "O(N) with N channels"},
-    {"publish", publish_command, 3, PUBLISHING, 0, .summary = "Sends a message to a channel.", .since = "2.0.0",
-     .group = "pubsub", .complexity = "O(N+M) with N subscribers and M patterns"},
-    {"spublish",
-     spublish_command,
-     3,
-     PUBLISHING,
-     0,
-     {{.flags = KEY_NOT_KEY, .index = 1, .step = 1}},
-     .summary = "Sends a message to a shard channel.",
-     .since = "7.0.0",
-     .group = "pubsub",
-     .complexity = "O(N) with N subscribers"},
-    {"pubsub", call_unknown_subcommand, -2, 0, 0, .subcommands = pubsub_subcommands,
-     .summary = "Tells about channels and their subscribers.", .since = "2.8.0", .group = "pubsub",
-     .complexity = "depends on the subcommand"},
+    {"subscribe", subscribe_command, -2, SUBSCRIBING, 0},
+    {"psubscribe", psubscribe_command, -2, SUBSCRIBING, 0},
+    {"ssubscribe", ssubscribe_command, -2, SUBSCRIBING, 0, SHARD_CHANNELS},
+    {"unsubscribe", unsubscribe_command, -1, SUBSCRIBING, 0},
+    {"punsubscribe", punsubscribe_command, -1, SUBSCRIBING, 0},
+    {"sunsubscribe", sunsubscribe_command, -1, SUBSCRIBING, 0, SHARD_CHANNELS},
+    {"publish", publish_command, 3, PUBLISHING, 0},
+    {"spublish", spublish_command, 3, PUBLISHING, 0, KEYS(KEY_AT(1, KEY_NOT_KEY))},
+    {"pubsub", call_unknown_subcommand, -2, 0, 0, .subcommands = pubsub_subcommands},
     {.name = NULL},
 };

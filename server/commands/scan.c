@@ -1,13 +1,13 @@
 /* SCAN over a database. The cursor is the keyspace's: a position in hash order, see keyspace.h. */
 #include "server/base/glob.h"
-#include "server/base/number.h"
+#include "server/commands/collection_scan.h"
 #include "server/commands/tables.h"
 #include "server/core/call.h"
 
 struct scan_filter {
     struct call *call;
-    struct bytes pattern; /* empty: everything */
-    struct bytes type;    /* empty: any */
+    struct bytes pattern, type;
+    bool any_name, any_type;
     size_t found;
 };
 
@@ -16,8 +16,8 @@ static void visit(void *arg, struct record *r)
     struct scan_filter *f = arg;
     int64_t expire_ms = record_expire_ms(r);
     if (expire_ms != RECORD_NO_EXPIRY && expire_ms <= f->call->now_ms) return;
-    if (f->type.len && !bytes_equal_nocase(f->type, value_type_name(record_type(r)))) return;
-    if (f->pattern.len && !glob_match(f->pattern, record_key(r), false)) return;
+    if (!f->any_type && !bytes_equal_nocase(f->type, value_type_name(record_type(r)))) return;
+    if (!f->any_name && !glob_match(f->pattern, record_key(r), false)) return;
     reply_bulk(f->call->reply, record_key(r));
     f->found++;
 }
@@ -30,9 +30,11 @@ static bool read_options(struct call *call, struct scan_filter *f, int64_t *coun
             if (!call_arg_i64(call, i + 1, count, NULL)) return false;
             if (*count < 1) return call_syntax_error(call), false;
         } else if (has_value && call_arg_is(call, i, "match")) {
-            f->pattern = bytes_equal_text(call->argv[i + 1], "*") ? (struct bytes){0} : call->argv[i + 1];
+            f->pattern = call->argv[i + 1];
+            f->any_name = bytes_equal_text(f->pattern, "*");
         } else if (has_value && call_arg_is(call, i, "type")) {
             f->type = call->argv[i + 1];
+            f->any_type = false;
         } else {
             return call_syntax_error(call), false;
         }
@@ -42,10 +44,10 @@ static bool read_options(struct call *call, struct scan_filter *f, int64_t *coun
 
 static void scan_command(struct call *call)
 {
-    struct scan_filter f = {.call = call};
+    struct scan_filter f = {.call = call, .any_name = true, .any_type = true};
     uint64_t cursor;
     int64_t count = 10;
-    if (parse_u64(call->argv[1], &cursor)) return reply_error(call->reply, "ERR invalid cursor");
+    if (!scan_cursor_argument(call, 1, &cursor)) return;
     if (!read_options(call, &f, &count)) return;
     struct reply_deferred keys;
     char text[I64_TEXT_MAX];
@@ -60,7 +62,6 @@ static void scan_command(struct call *call)
 
 const struct command scan_commands[] = {
     {"scan", scan_command, -2, CMD_READONLY | CMD_TOUCHES_ARBITRARY_KEYS, CAT_KEYSPACE,
-     .summary = "Walks over the keys, a few at a time.", .since = "2.8.0", .group = "generic",
-     .complexity = "O(1) a call, O(N) for a whole walk"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT | TIP_REQUEST_SPECIAL | TIP_RESPONSE_SPECIAL},
     {.name = NULL},
 };

@@ -107,6 +107,8 @@ static void lolwut_command(struct call *call)
 {
     char art[2048];
     size_t n = 0;
+    int64_t version;
+    if (call->argc > 2 && call_arg_is(call, 1, "version") && !call_arg_i64(call, 2, &version, NULL)) return;
     for (int row = 0; row < 9; row++) {
         int spread = row < 4 ? 4 - row : row - 4;
         for (int column = 0; column < 66; column++) {
@@ -121,22 +123,14 @@ static void lolwut_command(struct call *call)
 }
 
 const struct command server_commands[] = {
-    {"save", save_command, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI, 0,
-     .summary = "Saves the dataset to disk, at once.", .since = "1.0.0", .group = "server",
-     .complexity = "O(N) with N keys"},
-    {"bgsave", bgsave_command, -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING, 0,
-     .summary = "Saves the dataset to disk, aside.", .since = "1.0.0", .group = "server", .complexity = "O(1)"},
+    {"save", save_command, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI, 0},
+    {"bgsave", bgsave_command, -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING, 0},
     {"lastsave", lastsave_command, 1, CMD_LOADING | CMD_STALE | CMD_FAST, CAT_ADMIN | CAT_DANGEROUS,
-     .summary = "Returns when the dataset was last saved.", .since = "1.0.0", .group = "server", .complexity = "O(1)"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {"shutdown", shutdown_command, -1,
-     CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI | CMD_SENTINEL | CMD_ALLOW_BUSY, 0,
-     .summary = "Saves and stops the server.", .since = "1.0.0", .group = "server",
-     .complexity = "O(N) with N keys when saving"},
-    {"time", time_command, 1, CMD_LOADING | CMD_STALE | CMD_FAST, 0, .summary = "Returns the server's time.",
-     .since = "2.6.0", .group = "server", .complexity = "O(1)"},
-    {"monitor", monitor_command, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, 0,
-     .summary = "Shows every command as it is run.", .since = "1.0.0", .group = "server", .complexity = "O(1)"},
-    {"lolwut", lolwut_command, -1, CMD_READONLY | CMD_FAST, 0, .summary = "Draws something.", .since = "5.0.0",
-     .group = "server", .complexity = "O(1)"},
+     CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI | CMD_SENTINEL | CMD_ALLOW_BUSY, 0},
+    {"time", time_command, 1, CMD_LOADING | CMD_STALE | CMD_FAST, 0, .tips = TIP_NONDETERMINISTIC_OUTPUT},
+    {"monitor", monitor_command, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, 0},
+    {"lolwut", lolwut_command, -1, CMD_READONLY | CMD_FAST, 0},
     {.name = NULL},
 };

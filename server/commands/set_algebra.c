@@ -279,46 +279,20 @@ static void sdiffstore_command(struct call *call)
     subtract(call, 2, "sdiffstore");
 }
 
-#define SOURCES                                                                                                        \
-    {                                                                                                                  \
-        {                                                                                                              \
-            .flags = KEY_RO | KEY_ACCESS, .index = 1, .last = -1, .step = 1                                            \
-        }                                                                                                              \
-    }
-#define DESTINATION_AND_SOURCES(flags_)                                                                                \
-    {                                                                                                                  \
-        {.flags = (flags_), .index = 1, .step = 1},                                                                    \
-        {                                                                                                              \
-            .flags = KEY_RO | KEY_ACCESS, .index = 2, .last = -1, .step = 1                                            \
-        }                                                                                                              \
-    }
+#define SOURCES                         KEYS(KEY_RANGE(1, -1, 1, KEY_RO | KEY_ACCESS))
+#define DESTINATION_AND_SOURCES(flags_) KEYS(KEY_AT(1, flags_), KEY_RANGE(2, -1, 1, KEY_RO | KEY_ACCESS))
 
 const struct command set_algebra_commands[] = {
-    {"sinter", sinter_command, -2, CMD_READONLY, CAT_SET, SOURCES, .summary = "Returns what all the sets have.",
-     .since = "1.0.0", .group = "set", .complexity = "O(N*M) with N members in the smallest of M sets"},
-    {"sintercard",
-     sintercard_command,
-     -3,
-     CMD_READONLY | CMD_MOVABLE_KEYS,
-     CAT_SET,
-     {{.flags = KEY_RO | KEY_ACCESS, .index = 1, .find = FIND_KEYNUM, .first_key = 1, .step = 1}},
-     .summary = "Counts what all the sets have, up to a limit.",
-     .since = "7.0.0",
-     .group = "set",
-     .complexity = "O(N*M) with N members in the smallest of M sets"},
+    {"sinter", sinter_command, -2, CMD_READONLY, CAT_SET, SOURCES, .tips = TIP_NONDETERMINISTIC_OUTPUT_ORDER},
+    {"sintercard", sintercard_command, -3, CMD_READONLY | CMD_MOVABLE_KEYS, CAT_SET,
+     KEYS(KEYS_COUNTED_AT(1, KEY_RO | KEY_ACCESS))},
     {"sinterstore", sinterstore_command, -3, CMD_WRITE | CMD_DENYOOM, CAT_SET,
-     DESTINATION_AND_SOURCES(KEY_RW | KEY_UPDATE), .summary = "Stores what all the sets have.", .since = "1.0.0",
-     .group = "set", .complexity = "O(N*M) with N members in the smallest of M sets"},
-    {"sunion", sunion_command, -2, CMD_READONLY, CAT_SET, SOURCES, .summary = "Returns what any of the sets has.",
-     .since = "1.0.0", .group = "set", .complexity = "O(N) with N members in all sets"},
+     DESTINATION_AND_SOURCES(KEY_RW | KEY_UPDATE)},
+    {"sunion", sunion_command, -2, CMD_READONLY, CAT_SET, SOURCES, .tips = TIP_NONDETERMINISTIC_OUTPUT_ORDER},
     {"sunionstore", sunionstore_command, -3, CMD_WRITE | CMD_DENYOOM, CAT_SET,
-     DESTINATION_AND_SOURCES(KEY_OW | KEY_UPDATE), .summary = "Stores what any of the sets has.", .since = "1.0.0",
-     .group = "set", .complexity = "O(N) with N members in all sets"},
-    {"sdiff", sdiff_command, -2, CMD_READONLY, CAT_SET, SOURCES,
-     .summary = "Returns what the first set has and the others have not.", .since = "1.0.0", .group = "set",
-     .complexity = "O(N) with N members in all sets"},
+     DESTINATION_AND_SOURCES(KEY_OW | KEY_UPDATE)},
+    {"sdiff", sdiff_command, -2, CMD_READONLY, CAT_SET, SOURCES, .tips = TIP_NONDETERMINISTIC_OUTPUT_ORDER},
     {"sdiffstore", sdiffstore_command, -3, CMD_WRITE | CMD_DENYOOM, CAT_SET,
-     DESTINATION_AND_SOURCES(KEY_OW | KEY_UPDATE), .summary = "Stores what the first set has and the others have not.",
-     .since = "1.0.0", .group = "set", .complexity = "O(N) with N members in all sets"},
+     DESTINATION_AND_SOURCES(KEY_OW | KEY_UPDATE)},
     {.name = NULL},
 };

@@ -20,10 +20,8 @@ static void delete_key(struct call *call, struct bytes key, uint64_t hash)
 void set_key_save(struct set_key *k, const char *event)
 {
     struct database *db = k->call->db;
-    if (!k->record)
-        k->record = database_set_object(db, k->key, k->hash, TYPE_SET, k->set.encoding, k->set.object, false);
-    else if (k->set.object != record_object(k->record) || k->set.encoding != record_encoding(k->record))
-        k->record = database_replace_object(db, k->record, k->set.encoding, k->set.object);
+    k->record = database_keep_object(db, k->record, k->key, k->hash, TYPE_SET, k->set.encoding, k->set.object);
+    k->set = set_at(k->record);
     call_key_modified(k->call, db, k->key);
     call_event(k->call, NOTIFY_SET, event, db, k->key);
     if (set_count(&k->set) > 0) return;

@@ -15,7 +15,7 @@ struct set_key {
 
 static inline struct set set_at(const struct record *r)
 {
-    return (struct set){record_encoding(r), record_object(r)};
+    return (struct set){record_encoding(r), record_object(r), record_object_inside(r)};
 }
 
 /* Opens the set at argv[arg]; k->record NULL: there is none. False: another type, answered. */

@@ -126,7 +126,7 @@ static bool is_reversed(const struct sorting *s)
 
 static void gather_list(struct sorting *s, const struct record *r)
 {
-    struct list_value l = {record_encoding(r), record_object(r)};
+    struct list_value l = {record_encoding(r), record_object(r), record_object_inside(r)};
     size_t total = list_length(&l);
     struct span span = span_wanted(s, total);
     if (is_reversed(s)) span.first = total - span.first - span.count;
@@ -142,7 +142,7 @@ static void gather_list(struct sorting *s, const struct record *r)
 
 static void gather_set(struct sorting *s, const struct record *r)
 {
-    struct set set = {record_encoding(r), record_object(r)};
+    struct set set = {record_encoding(r), record_object(r), record_object_inside(r)};
     struct set_walk w;
     struct packed_value value;
     make_room(s, set_count(&set));
@@ -152,7 +152,7 @@ static void gather_set(struct sorting *s, const struct record *r)
 
 static void gather_zset(struct sorting *s, const struct record *r)
 {
-    struct zset zset = {record_encoding(r), record_object(r)};
+    struct zset zset = {record_encoding(r), record_object(r), record_object_inside(r)};
     struct zset_walk w;
     struct zset_entry entry;
     size_t total = zset_count(&zset);
@@ -204,9 +204,12 @@ static uint64_t key_of_text(struct bytes text)
     return be64toh(first);
 }
 
+/* A number ends where a C string would: Redis does not see what stands behind a zero byte. */
 static bool score_key(struct bytes text, uint64_t *key)
 {
     double score;
+    const uint8_t *zero = text.len ? memchr(text.ptr, 0, text.len) : NULL;
+    if (zero) text.len = (size_t)(zero - text.ptr);
     bool good = parse_score(text, &score);
     if (good) *key = key_of_score(score);
     return good;
@@ -429,39 +432,18 @@ static void sort_ro_command(struct call *call)
 }
 
 #define KEYS_OF_PATTERNS                                                                                               \
-    {                                                                                                                  \
-        .flags = KEY_RO | KEY_ACCESS, .begin = BEGIN_UNKNOWN, .find = FIND_UNKNOWN,                                    \
-        .notes = "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the "      \
-                 "content of the key we sort"                                                                          \
-    }
+    KEYS_UNKNOWN(KEY_RO | KEY_ACCESS, "For the optional BY/GET keyword. It is marked 'unknown' because the key names " \
+                                      "derive from the content of the key we sort")
+#define KEY_OF_STORE                                                                                                   \
+    KEYS_UNKNOWN(KEY_OW | KEY_UPDATE,                                                                                  \
+                 "For the optional STORE keyword. It is marked 'unknown' because the keyword can "                     \
+                 "appear anywhere in the argument array")
 
 const struct command sort_commands[] = {
-    {"sort",
-     sort_command,
-     -2,
-     CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
+    {"sort", sort_command, -2, CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
      CAT_SET | CAT_SORTEDSET | CAT_LIST | CAT_DANGEROUS,
-     {{.flags = KEY_RO | KEY_ACCESS, .index = 1, .step = 1},
-      KEYS_OF_PATTERNS,
-      {.flags = KEY_OW | KEY_UPDATE,
-       .begin = BEGIN_UNKNOWN,
-       .find = FIND_UNKNOWN,
-       .notes = "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the "
-                "argument array"}},
-     .find_keys = sort_find_keys,
-     .summary = "Returns or stores the elements of a list, set or sorted set in order.",
-     .since = "1.0.0",
-     .group = "generic",
-     .complexity = "O(N+M*log(M)) with N elements, of which M are sorted"},
-    {"sort_ro",
-     sort_ro_command,
-     -2,
-     CMD_READONLY | CMD_MOVABLE_KEYS,
-     CAT_SET | CAT_SORTEDSET | CAT_LIST | CAT_DANGEROUS,
-     {{.flags = KEY_RO | KEY_ACCESS, .index = 1, .step = 1}, KEYS_OF_PATTERNS},
-     .summary = "Returns the elements of a list, set or sorted set in order.",
-     .since = "7.0.0",
-     .group = "generic",
-     .complexity = "O(N+M*log(M)) with N elements, of which M are sorted"},
+     KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS), KEYS_OF_PATTERNS, KEY_OF_STORE), .find_keys = sort_find_keys},
+    {"sort_ro", sort_ro_command, -2, CMD_READONLY | CMD_MOVABLE_KEYS,
+     CAT_SET | CAT_SORTEDSET | CAT_LIST | CAT_DANGEROUS, KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS), KEYS_OF_PATTERNS)},
     {.name = NULL},
 };

@@ -48,7 +48,7 @@ void sort_options_release(struct sort_options *o)
 }
 
 /* Options that take arguments hide these from the search for STORE. */
-int sort_find_keys(uint32_t argc, const struct bytes *argv, int *indexes)
+int sort_find_keys(uint32_t argc, const struct bytes *argv, struct found_key *keys)
 {
     int store = 0;
     for (uint32_t i = 2; i < argc; i++) {
@@ -59,9 +59,10 @@ int sort_find_keys(uint32_t argc, const struct bytes *argv, int *indexes)
         else if (bytes_equal_nocase(argv[i], "store") && i + 1 < argc)
             store = (int)++i;
     }
-    indexes[0] = 1;
-    indexes[1] = store;
-    return store ? 2 : 1;
+    keys[0] = (struct found_key){1, KEY_RO | KEY_ACCESS};
+    if (!store) return 1;
+    keys[1] = (struct found_key){store, KEY_OW | KEY_UPDATE};
+    return 2;
 }
 
 /* --- patterns --- */
@@ -119,7 +120,7 @@ bool sort_look_up(struct call *call, struct bytes text, struct bytes element, ch
         *out = record_string(r, scratch);
         return true;
     }
-    struct hash h = {record_encoding(r), record_object(r)};
+    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r)};
     struct packed_value value;
     if (!hash_get(&h, p.field, &value)) return false;
     *out = packed_text(&value, scratch);

@@ -23,6 +23,6 @@ void sort_options_release(struct sort_options *o);
 bool sort_look_up(struct call *call, struct bytes pattern, struct bytes element, char scratch[I64_TEXT_MAX],
                   struct bytes *out);
 
-int sort_find_keys(uint32_t argc, const struct bytes *argv, int *indexes);
+int sort_find_keys(uint32_t argc, const struct bytes *argv, struct found_key *keys);
 
 #endif

@@ -126,7 +126,7 @@ static void zadd(struct call *call, uint32_t first, const struct zadd_options *o
     if (scores != room) mem_free(scores);
 }
 
-static void zadd_command(struct call *call)
+void zadd_command(struct call *call)
 {
     struct zadd_options o = {0};
     uint32_t first = read_zadd_options(call, &o);
@@ -302,32 +302,20 @@ static void zscan_command(struct call *call)
 
 const struct command sorted_sets_commands[] = {
     {"zadd", zadd_command, -4, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RW | KEY_UPDATE),
-     .element = 3, .summary = "Adds members to a sorted set, or changes their scores.", .since = "1.2.0",
-     .group = "sorted-set", .complexity = "O(log(N)) per member"},
+     .element = 3},
     {"zincrby", zincrby_command, 4, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_SORTEDSET,
-     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .element = 3, .summary = "Adds to a member's score.", .since = "1.2.0",
-     .group = "sorted-set", .complexity = "O(log(N))"},
-    {"zrem", zrem_command, -3, CMD_WRITE | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RW | KEY_DELETE), .element = 2,
-     .summary = "Removes members, and the sorted set with the last of them.", .since = "1.2.0", .group = "sorted-set",
-     .complexity = "O(log(N)) per member"},
-    {"zcard", zcard_command, 2, CMD_READONLY | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RO),
-     .summary = "Counts the members.", .since = "1.2.0", .group = "sorted-set", .complexity = "O(1)"},
-    {"zscore", zscore_command, 3, CMD_READONLY | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RO | KEY_ACCESS), .element = 2,
-     .summary = "Returns a member's score.", .since = "1.2.0", .group = "sorted-set", .complexity = "O(1)"},
+     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .element = 3},
+    {"zrem", zrem_command, -3, CMD_WRITE | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RW | KEY_DELETE), .element = 2},
+    {"zcard", zcard_command, 2, CMD_READONLY | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RO)},
+    {"zscore", zscore_command, 3, CMD_READONLY | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RO | KEY_ACCESS), .element = 2},
     {"zmscore", zmscore_command, -3, CMD_READONLY | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .element = 2, .summary = "Returns the scores of several members.", .since = "6.2.0", .group = "sorted-set",
-     .complexity = "O(N) with N members"},
-    {"zrank", zrank_command, -3, CMD_READONLY | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RO | KEY_ACCESS), .element = 2,
-     .summary = "Returns a member's place by ascending score.", .since = "2.0.0", .group = "sorted-set",
-     .complexity = "O(log(N))"},
+     .element = 2},
+    {"zrank", zrank_command, -3, CMD_READONLY | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RO | KEY_ACCESS), .element = 2},
     {"zrevrank", zrevrank_command, -3, CMD_READONLY | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .element = 2, .summary = "Returns a member's place by descending score.", .since = "2.0.0", .group = "sorted-set",
-     .complexity = "O(log(N))"},
+     .element = 2},
     {"zrandmember", zrandmember_command, -2, CMD_READONLY, CAT_SORTEDSET, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns members drawn at random.", .since = "6.2.0", .group = "sorted-set",
-     .complexity = "O(N) with N members returned"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {"zscan", zscan_command, -3, CMD_READONLY, CAT_SORTEDSET, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Walks over members and scores, a few at a time.", .since = "2.8.0", .group = "sorted-set",
-     .complexity = "O(1) a call, O(N) for a whole walk"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {.name = NULL},
 };

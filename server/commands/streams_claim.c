@@ -249,10 +249,8 @@ static void xautoclaim_command(struct call *call)
 
 const struct command streams_claim_commands[] = {
     {"xclaim", xclaim_command, -6, CMD_WRITE | CMD_FAST, CAT_STREAM, KEY_AT_1(KEY_RW | KEY_UPDATE),
-     .summary = "Gives pending entries to another consumer.", .since = "5.0.0", .group = "stream",
-     .complexity = "O(N log M) with N ids and M entries pending"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {"xautoclaim", xautoclaim_command, -6, CMD_WRITE | CMD_FAST, CAT_STREAM, KEY_AT_1(KEY_RW | KEY_DELETE),
-     .summary = "Gives entries that have been pending for long to another consumer.", .since = "6.2.0",
-     .group = "stream", .complexity = "O(N) with N entries looked at"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {.name = NULL},
 };

@@ -230,7 +230,7 @@ static bool read_pending_query(struct call *call, struct pending_query *q)
 {
     uint32_t start = 3;
     *q = (struct pending_query){0};
-    if (call->argc < 6) return call_syntax_error(call), false;
+    if (call->argc < 6 || call->argc > 9) return call_syntax_error(call), false;
     if (call_arg_is(call, 3, "idle")) {
         if (!call_arg_i64(call, 4, &q->least_idle_ms, NULL)) return false;
         if (call->argc < 8) return call_syntax_error(call), false;
@@ -285,40 +285,21 @@ static void xpending_command(struct call *call)
 
 /* --- rows --- */
 
-#define KEY_AT_2(flags_)                                                                                               \
-    {                                                                                                                  \
-        {                                                                                                              \
-            .flags = (flags_), .index = 2, .step = 1                                                                   \
-        }                                                                                                              \
-    }
-
 static const struct command xgroup_subcommands[] = {
-    {"create", xgroup_create_command, -5, CMD_WRITE | CMD_DENYOOM, CAT_STREAM, KEY_AT_2(KEY_RW | KEY_INSERT),
-     .summary = "Makes a consumer group.", .since = "5.0.0", .group = "stream", .complexity = "O(1)"},
+    {"create", xgroup_create_command, -5, CMD_WRITE | CMD_DENYOOM, CAT_STREAM, KEYS(KEY_AT(2, KEY_RW | KEY_INSERT))},
     {"createconsumer", xgroup_createconsumer_command, 5, CMD_WRITE | CMD_DENYOOM, CAT_STREAM,
-     KEY_AT_2(KEY_RW | KEY_INSERT), .summary = "Makes a consumer in a group.", .since = "6.2.0", .group = "stream",
-     .complexity = "O(1)"},
-    {"delconsumer", xgroup_delconsumer_command, 5, CMD_WRITE, CAT_STREAM, KEY_AT_2(KEY_RW | KEY_DELETE),
-     .summary = "Removes a consumer and what it has pending from a group.", .since = "5.0.0", .group = "stream",
-     .complexity = "O(N) with N entries pending"},
-    {"destroy", xgroup_destroy_command, 4, CMD_WRITE, CAT_STREAM, KEY_AT_2(KEY_RW | KEY_DELETE),
-     .summary = "Removes a consumer group.", .since = "5.0.0", .group = "stream",
-     .complexity = "O(N) with N entries pending"},
-    {"help", xgroup_help_command, 2, CMD_LOADING | CMD_STALE, CAT_STREAM, .summary = "Lists the subcommands.",
-     .since = "5.0.0", .group = "stream", .complexity = "O(1)"},
-    {"setid", xgroup_setid_command, -5, CMD_WRITE, CAT_STREAM, KEY_AT_2(KEY_RW | KEY_UPDATE),
-     .summary = "Sets how far a consumer group has read.", .since = "5.0.0", .group = "stream", .complexity = "O(1)"},
+     KEYS(KEY_AT(2, KEY_RW | KEY_INSERT))},
+    {"delconsumer", xgroup_delconsumer_command, 5, CMD_WRITE, CAT_STREAM, KEYS(KEY_AT(2, KEY_RW | KEY_DELETE))},
+    {"destroy", xgroup_destroy_command, 4, CMD_WRITE, CAT_STREAM, KEYS(KEY_AT(2, KEY_RW | KEY_DELETE))},
+    {"help", xgroup_help_command, 2, CMD_LOADING | CMD_STALE, CAT_STREAM},
+    {"setid", xgroup_setid_command, -5, CMD_WRITE, CAT_STREAM, KEYS(KEY_AT(2, KEY_RW | KEY_UPDATE))},
     {.name = NULL},
 };
 
 const struct command streams_groups_commands[] = {
-    {"xgroup", call_unknown_subcommand, -2, 0, 0, .subcommands = xgroup_subcommands,
-     .summary = "Manages consumer groups.", .since = "5.0.0", .group = "stream", .complexity = "by subcommand"},
-    {"xack", xack_command, -4, CMD_WRITE | CMD_FAST, CAT_STREAM, KEY_AT_1(KEY_RW | KEY_UPDATE),
-     .summary = "Takes entries off what a group has pending.", .since = "5.0.0", .group = "stream",
-     .complexity = "O(N) with N ids"},
+    {"xgroup", call_unknown_subcommand, -2, 0, 0, .subcommands = xgroup_subcommands},
+    {"xack", xack_command, -4, CMD_WRITE | CMD_FAST, CAT_STREAM, KEY_AT_1(KEY_RW | KEY_UPDATE)},
     {"xpending", xpending_command, -3, CMD_READONLY, CAT_STREAM, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns what a group has delivered and nobody has acknowledged.", .since = "5.0.0", .group = "stream",
-     .complexity = "O(N) with N entries returned"},
+     .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {.name = NULL},
 };

@@ -228,30 +228,16 @@ static void xinfo_help_command(struct call *call)
     call_help(call, lines);
 }
 
-#define KEY_AT_2                                                                                                       \
-    {                                                                                                                  \
-        {                                                                                                              \
-            .flags = KEY_RO | KEY_ACCESS, .index = 2, .step = 1                                                        \
-        }                                                                                                              \
-    }
-
 static const struct command xinfo_subcommands[] = {
-    {"consumers", xinfo_consumers_command, 4, CMD_READONLY, CAT_STREAM, KEY_AT_2,
-     .summary = "Returns what is known of a group's consumers.", .since = "5.0.0", .group = "stream",
-     .complexity = "O(N) with N consumers"},
-    {"groups", xinfo_groups_command, 3, CMD_READONLY, CAT_STREAM, KEY_AT_2,
-     .summary = "Returns what is known of a stream's consumer groups.", .since = "5.0.0", .group = "stream",
-     .complexity = "O(N) with N groups"},
-    {"help", xinfo_help_command, 2, CMD_LOADING | CMD_STALE, CAT_STREAM, .summary = "Lists the subcommands.",
-     .since = "5.0.0", .group = "stream", .complexity = "O(1)"},
-    {"stream", xinfo_stream_command, -3, CMD_READONLY, CAT_STREAM, KEY_AT_2,
-     .summary = "Returns what is known of a stream.", .since = "5.0.0", .group = "stream",
-     .complexity = "O(N) with N nodes of entries"},
+    {"consumers", xinfo_consumers_command, 4, CMD_READONLY, CAT_STREAM, KEYS(KEY_AT(2, KEY_RO | KEY_ACCESS)),
+     .tips = TIP_NONDETERMINISTIC_OUTPUT},
+    {"groups", xinfo_groups_command, 3, CMD_READONLY, CAT_STREAM, KEYS(KEY_AT(2, KEY_RO | KEY_ACCESS))},
+    {"help", xinfo_help_command, 2, CMD_LOADING | CMD_STALE, CAT_STREAM},
+    {"stream", xinfo_stream_command, -3, CMD_READONLY, CAT_STREAM, KEYS(KEY_AT(2, KEY_RO | KEY_ACCESS))},
     {.name = NULL},
 };
 
 const struct command streams_info_commands[] = {
-    {"xinfo", call_unknown_subcommand, -2, 0, 0, .subcommands = xinfo_subcommands,
-     .summary = "Shows streams from the inside.", .since = "5.0.0", .group = "stream", .complexity = "by subcommand"},
+    {"xinfo", call_unknown_subcommand, -2, 0, 0, .subcommands = xinfo_subcommands},
     {.name = NULL},
 };

@@ -330,21 +330,11 @@ static void xreadgroup_command(struct call *call)
     read_streams(call, true);
 }
 
-#define KEYS_BEHIND_STREAMS(from_)                                                                                     \
-    {                                                                                                                  \
-        {                                                                                                              \
-            .flags = KEY_RO | KEY_ACCESS, .begin = BEGIN_KEYWORD, .keyword = "STREAMS", .index = (from_), .last = -1,  \
-            .step = 1, .limit = 2                                                                                      \
-        }                                                                                                              \
-    }
+#define KEYS_BEHIND_STREAMS(from_) KEYS(KEYS_AFTER("STREAMS", from_, -1, 2, KEY_RO | KEY_ACCESS))
 
 const struct command streams_read_commands[] = {
-    {"xread", xread_command, -4, CMD_READONLY | CMD_BLOCKING | CMD_MOVABLE_KEYS, CAT_STREAM, KEYS_BEHIND_STREAMS(1),
-     .summary = "Returns the entries of several streams behind given ids, waiting for them when asked to.",
-     .since = "5.0.0", .group = "stream", .complexity = "O(N) with N entries returned"},
+    {"xread", xread_command, -4, CMD_READONLY | CMD_BLOCKING | CMD_MOVABLE_KEYS, CAT_STREAM, KEYS_BEHIND_STREAMS(1)},
     {"xreadgroup", xreadgroup_command, -7, CMD_WRITE | CMD_BLOCKING | CMD_MOVABLE_KEYS, CAT_STREAM,
-     KEYS_BEHIND_STREAMS(4),
-     .summary = "Returns entries of several streams to one consumer of a group, waiting for them when asked to.",
-     .since = "5.0.0", .group = "stream", .complexity = "O(N) with N entries returned"},
+     KEYS_BEHIND_STREAMS(4)},
     {.name = NULL},
 };

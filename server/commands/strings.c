@@ -146,7 +146,10 @@ static void set_command(struct call *call)
     struct set_options o = {0};
     if (!read_set_options(call, &o)) return;
     struct record *r = NULL;
-    if (o.get || o.if_absent || o.if_present) r = o.get ? call_find_read(call, 1) : call_find_write(call, 1);
+    if (o.get)
+        r = call_find_read(call, 1);
+    else if (o.if_absent || o.if_present || o.keep_ttl)
+        r = call_find_write(call, 1);
     if (o.get) {
         if (call_wrong_type(call, r, TYPE_STRING)) return;
         reply_string(call, r);
@@ -240,10 +243,7 @@ static void getex_command(struct call *call)
     for (uint32_t i = 2; i < call->argc; i++)
         if (!expiry_option_take(call, &i, &o)) return call_syntax_error(call);
     struct record *r = call_find_read(call, 1);
-    if (!r) {
-        if (expiry_option_resolve(call, &o)) reply_null(call->reply);
-        return;
-    }
+    if (!r) return reply_null(call->reply);
     if (call_wrong_type(call, r, TYPE_STRING) || !expiry_option_resolve(call, &o)) return;
     reply_string(call, r);
     if (o.persist && record_expire_ms(r) != RECORD_NO_EXPIRY) {
@@ -395,114 +395,56 @@ static void incrbyfloat_command(struct call *call)
     value += by;
     if (isnan(value) || isinf(value)) return reply_error(call->reply, "ERR increment would produce NaN or Infinity");
     struct bytes sum = bytes_make(text, format_long_double(text, value));
-    database_set_string(call->db, call->argv[1], call_key_hash(call, 1), sum, true);
+    database_set_text(call->db, call->argv[1], call_key_hash(call, 1), sum, true);
     string_written(call, call->argv[1], "incrbyfloat");
     reply_bulk(call->reply, sum);
     struct bytes argv[4] = {BYTES("SET"), call->argv[1], sum, BYTES("KEEPTTL")};
     call_rewrite(call, call->db, 4, argv);
 }
 
-#define KEYS_EVERY_2(flags_)                                                                                           \
-    {                                                                                                                  \
-        {                                                                                                              \
-            .flags = (flags_), .index = 1, .last = -1, .step = 2                                                       \
-        }                                                                                                              \
-    }
+/* Only GET looks at what was there. */
+static int set_find_keys(uint32_t argc, const struct bytes *argv, struct found_key *keys)
+{
+    keys[0] = (struct found_key){1, KEY_OW | KEY_UPDATE};
+    for (uint32_t i = 3; i < argc; i++)
+        if (bytes_equal_nocase(argv[i], "get")) keys[0].flags = KEY_RW | KEY_ACCESS | KEY_UPDATE;
+    return 1;
+}
 
 const struct command strings_commands[] = {
-    {"get", get_command, 2, CMD_READONLY | CMD_FAST, CAT_STRING, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns the string at a key.", .since = "1.0.0", .group = "string", .complexity = "O(1)"},
-    {"set",
-     set_command,
-     -3,
-     CMD_WRITE | CMD_DENYOOM,
-     CAT_STRING,
-     {{.flags = KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE,
-       .index = 1,
-       .step = 1,
-       .notes = "RW and ACCESS due to the optional `GET` argument"}},
-     .summary = "Stores a string, whatever the key held before.",
-     .since = "1.0.0",
-     .group = "string",
-     .complexity = "O(1)"},
-    {"setnx", setnx_command, 3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING, KEY_AT_1(KEY_OW | KEY_INSERT),
-     .summary = "Stores a string if the key is absent.", .since = "1.0.0", .group = "string", .complexity = "O(1)"},
-    {"setex", setex_command, 4, CMD_WRITE | CMD_DENYOOM, CAT_STRING, KEY_AT_1(KEY_OW | KEY_UPDATE),
-     .summary = "Stores a string for so many seconds.", .since = "2.0.0", .group = "string", .complexity = "O(1)"},
-    {"psetex", psetex_command, 4, CMD_WRITE | CMD_DENYOOM, CAT_STRING, KEY_AT_1(KEY_OW | KEY_UPDATE),
-     .summary = "Stores a string for so many milliseconds.", .since = "2.6.0", .group = "string", .complexity = "O(1)"},
+    {"get", get_command, 2, CMD_READONLY | CMD_FAST, CAT_STRING, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"set", set_command, -3, CMD_WRITE | CMD_DENYOOM, CAT_STRING,
+     KEYS(KEY_AT_NOTED(1, KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE,
+                       "RW and ACCESS due to the optional `GET` argument")),
+     .find_keys = set_find_keys},
+    {"setnx", setnx_command, 3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING, KEY_AT_1(KEY_OW | KEY_INSERT)},
+    {"setex", setex_command, 4, CMD_WRITE | CMD_DENYOOM, CAT_STRING, KEY_AT_1(KEY_OW | KEY_UPDATE)},
+    {"psetex", psetex_command, 4, CMD_WRITE | CMD_DENYOOM, CAT_STRING, KEY_AT_1(KEY_OW | KEY_UPDATE)},
     {"getset", getset_command, 3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING,
-     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .summary = "Stores a string and returns the one before.",
-     .since = "1.0.0", .group = "string", .complexity = "O(1)"},
-    {"getdel", getdel_command, 2, CMD_WRITE | CMD_FAST, CAT_STRING, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_DELETE),
-     .summary = "Returns the string at a key and deletes the key.", .since = "6.2.0", .group = "string",
-     .complexity = "O(1)"},
-    {"getex",
-     getex_command,
-     -2,
-     CMD_WRITE | CMD_FAST,
-     CAT_STRING,
-     {{.flags = KEY_RW | KEY_ACCESS | KEY_UPDATE,
-       .index = 1,
-       .step = 1,
-       .notes = "RW and UPDATE because it changes the TTL"}},
-     .summary = "Returns the string at a key and sets or clears its expiry.",
-     .since = "6.2.0",
-     .group = "string",
-     .complexity = "O(1)"},
-    {"strlen", strlen_command, 2, CMD_READONLY | CMD_FAST, CAT_STRING, KEY_AT_1(KEY_RO),
-     .summary = "Returns a string's length in bytes.", .since = "2.2.0", .group = "string", .complexity = "O(1)"},
-    {"mget",
-     mget_command,
-     -2,
-     CMD_READONLY | CMD_FAST,
-     CAT_STRING,
-     {{.flags = KEY_RO | KEY_ACCESS, .index = 1, .last = -1, .step = 1}},
-     .summary = "Returns the strings at several keys.",
-     .since = "1.0.0",
-     .group = "string",
-     .complexity = "O(N) with N keys"},
-    {"mset", mset_command, -3, CMD_WRITE | CMD_DENYOOM, CAT_STRING, KEYS_EVERY_2(KEY_OW | KEY_UPDATE),
-     .summary = "Stores several strings at once.", .since = "1.0.1", .group = "string",
-     .complexity = "O(N) with N keys"},
-    {"msetnx", msetnx_command, -3, CMD_WRITE | CMD_DENYOOM, CAT_STRING, KEYS_EVERY_2(KEY_OW | KEY_INSERT),
-     .summary = "Stores several strings if none of the keys exists.", .since = "1.0.1", .group = "string",
-     .complexity = "O(N) with N keys"},
-    {"append", append_command, 3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING, KEY_AT_1(KEY_RW | KEY_INSERT),
-     .summary = "Adds bytes at a string's end.", .since = "2.0.0", .group = "string", .complexity = "O(1) amortized"},
-    {"getrange", getrange_command, 4, CMD_READONLY, CAT_STRING, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns a part of a string.", .since = "2.4.0", .group = "string",
-     .complexity = "O(N) with N bytes returned"},
-    {"substr", getrange_command, 4, CMD_READONLY, CAT_STRING, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Returns a part of a string; GETRANGE's old name.", .since = "1.0.0", .group = "string",
-     .complexity = "O(N) with N bytes returned"},
-    {"setrange", setrange_command, 4, CMD_WRITE | CMD_DENYOOM, CAT_STRING, KEY_AT_1(KEY_RW | KEY_UPDATE),
-     .summary = "Overwrites a part of a string.", .since = "2.2.0", .group = "string",
-     .complexity = "O(N) with N bytes written"},
+     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE)},
+    {"getdel", getdel_command, 2, CMD_WRITE | CMD_FAST, CAT_STRING, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_DELETE)},
+    {"getex", getex_command, -2, CMD_WRITE | CMD_FAST, CAT_STRING,
+     KEYS(KEY_AT_NOTED(1, KEY_RW | KEY_ACCESS | KEY_UPDATE, "RW and UPDATE because it changes the TTL"))},
+    {"strlen", strlen_command, 2, CMD_READONLY | CMD_FAST, CAT_STRING, KEY_AT_1(KEY_RO)},
+    {"mget", mget_command, -2, CMD_READONLY | CMD_FAST, CAT_STRING, KEYS(KEY_RANGE(1, -1, 1, KEY_RO | KEY_ACCESS)),
+     .tips = TIP_REQUEST_MULTI_SHARD},
+    {"mset", mset_command, -3, CMD_WRITE | CMD_DENYOOM, CAT_STRING, KEYS(KEY_RANGE(1, -1, 2, KEY_OW | KEY_UPDATE)),
+     .tips = TIP_REQUEST_MULTI_SHARD | TIP_RESPONSE_ALL_SUCCEEDED},
+    {"msetnx", msetnx_command, -3, CMD_WRITE | CMD_DENYOOM, CAT_STRING, KEYS(KEY_RANGE(1, -1, 2, KEY_OW | KEY_INSERT))},
+    {"append", append_command, 3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING, KEY_AT_1(KEY_RW | KEY_INSERT)},
+    {"getrange", getrange_command, 4, CMD_READONLY, CAT_STRING, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"substr", getrange_command, 4, CMD_READONLY, CAT_STRING, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"setrange", setrange_command, 4, CMD_WRITE | CMD_DENYOOM, CAT_STRING, KEY_AT_1(KEY_RW | KEY_UPDATE)},
     {"incr", incr_command, 2, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING,
-     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .summary = "Adds 1 to the integer at a key.", .since = "1.0.0",
-     .group = "string", .complexity = "O(1)"},
+     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE)},
     {"decr", decr_command, 2, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING,
-     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .summary = "Takes 1 from the integer at a key.", .since = "1.0.0",
-     .group = "string", .complexity = "O(1)"},
+     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE)},
     {"incrby", incrby_command, 3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING,
-     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .summary = "Adds to the integer at a key.", .since = "1.0.0",
-     .group = "string", .complexity = "O(1)"},
+     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE)},
     {"decrby", decrby_command, 3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING,
-     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .summary = "Takes from the integer at a key.", .since = "1.0.0",
-     .group = "string", .complexity = "O(1)"},
+     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE)},
     {"incrbyfloat", incrbyfloat_command, 3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STRING,
-     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE), .summary = "Adds to the decimal number at a key.", .since = "2.6.0",
-     .group = "string", .complexity = "O(1)"},
-    {"lcs",
-     lcs_command,
-     -3,
-     CMD_READONLY,
-     CAT_STRING,
-     {{.flags = KEY_RO | KEY_ACCESS, .index = 1, .last = 1, .step = 1}},
-     .summary = "Returns the longest common subsequence of two strings.",
-     .since = "7.0.0",
-     .group = "string",
-     .complexity = "O(N*M) with the strings' lengths"},
+     KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_UPDATE)},
+    {"lcs", lcs_command, -3, CMD_READONLY, CAT_STRING, KEYS(KEY_RANGE(1, 1, 1, KEY_RO | KEY_ACCESS))},
     {.name = NULL},
 };

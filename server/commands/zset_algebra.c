@@ -331,39 +331,19 @@ static void zdiffstore_command(struct call *call)
     algebra(call, 2, (struct algebra){.operation = DIFFERENCE, .store_event = "zdiffstore"});
 }
 
-#define COUNTED_SOURCES(index_)                                                                                        \
-    {                                                                                                                  \
-        .flags = KEY_RO | KEY_ACCESS, .index = (index_), .find = FIND_KEYNUM, .first_key = 1, .step = 1                \
-    }
-#define READS                                                                                                          \
-    CMD_READONLY | CMD_MOVABLE_KEYS, CAT_SORTEDSET,                                                                    \
-    {                                                                                                                  \
-        COUNTED_SOURCES(1)                                                                                             \
-    }
-#define STORES                                                                                                         \
-    CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS, CAT_SORTEDSET,                                                         \
-    {                                                                                                                  \
-        {.flags = KEY_OW | KEY_UPDATE, .index = 1, .step = 1}, COUNTED_SOURCES(2)                                      \
-    }
+#define SOURCES                 KEYS(KEYS_COUNTED_AT(1, KEY_RO | KEY_ACCESS))
+#define DESTINATION_AND_SOURCES KEYS(KEY_AT(1, KEY_OW | KEY_UPDATE), KEYS_COUNTED_AT(2, KEY_RO | KEY_ACCESS))
 
 const struct command zset_algebra_commands[] = {
-    {"zunion", zunion_command, -3, READS, .summary = "Returns what any of the sorted sets has.", .since = "6.2.0",
-     .group = "sorted-set", .complexity = "O(N)+O(M*log(M)) with N members in all and M in the result"},
-    {"zunionstore", zunionstore_command, -4, STORES, .summary = "Stores what any of the sorted sets has.",
-     .since = "2.0.0", .group = "sorted-set",
-     .complexity = "O(N)+O(M*log(M)) with N members in all and M in the result"},
-    {"zinter", zinter_command, -3, READS, .summary = "Returns what all the sorted sets have.", .since = "6.2.0",
-     .group = "sorted-set", .complexity = "O(N*K)+O(M*log(M)) with N members in the smallest of K and M in the result"},
-    {"zinterstore", zinterstore_command, -4, STORES, .summary = "Stores what all the sorted sets have.",
-     .since = "2.0.0", .group = "sorted-set",
-     .complexity = "O(N*K)+O(M*log(M)) with N members in the smallest of K and M in the result"},
-    {"zintercard", zintercard_command, -3, READS, .summary = "Counts what all the sorted sets have, up to a limit.",
-     .since = "7.0.0", .group = "sorted-set", .complexity = "O(N*K) with N members in the smallest of K"},
-    {"zdiff", zdiff_command, -3, READS, .summary = "Returns what the first sorted set has and the others have not.",
-     .since = "6.2.0", .group = "sorted-set",
-     .complexity = "O(N*K)+O(M*log(M)) with N members in the first of K and M in the result"},
-    {"zdiffstore", zdiffstore_command, -4, STORES,
-     .summary = "Stores what the first sorted set has and the others have not.", .since = "6.2.0",
-     .group = "sorted-set", .complexity = "O(N*K)+O(M*log(M)) with N members in the first of K and M in the result"},
+    {"zunion", zunion_command, -3, CMD_READONLY | CMD_MOVABLE_KEYS, CAT_SORTEDSET, SOURCES},
+    {"zunionstore", zunionstore_command, -4, CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS, CAT_SORTEDSET,
+     DESTINATION_AND_SOURCES},
+    {"zinter", zinter_command, -3, CMD_READONLY | CMD_MOVABLE_KEYS, CAT_SORTEDSET, SOURCES},
+    {"zinterstore", zinterstore_command, -4, CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS, CAT_SORTEDSET,
+     DESTINATION_AND_SOURCES},
+    {"zintercard", zintercard_command, -3, CMD_READONLY | CMD_MOVABLE_KEYS, CAT_SORTEDSET, SOURCES},
+    {"zdiff", zdiff_command, -3, CMD_READONLY | CMD_MOVABLE_KEYS, CAT_SORTEDSET, SOURCES},
+    {"zdiffstore", zdiffstore_command, -4, CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS, CAT_SORTEDSET,
+     DESTINATION_AND_SOURCES},
     {.name = NULL},
 };

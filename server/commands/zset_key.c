@@ -30,10 +30,8 @@ static void delete_key(struct call *call, struct bytes key, uint64_t hash)
 void zset_key_save(struct zset_key *k, const char *event)
 {
     struct database *db = k->call->db;
-    if (!k->record)
-        k->record = database_set_object(db, k->key, k->hash, TYPE_ZSET, k->zset.encoding, k->zset.object, false);
-    else if (k->zset.object != record_object(k->record) || k->zset.encoding != record_encoding(k->record))
-        k->record = database_replace_object(db, k->record, k->zset.encoding, k->zset.object);
+    k->record = database_keep_object(db, k->record, k->key, k->hash, TYPE_ZSET, k->zset.encoding, k->zset.object);
+    k->zset = zset_at(k->record);
     call_key_modified(k->call, db, k->key);
     call_event(k->call, NOTIFY_ZSET, event, db, k->key);
     if (zset_count(&k->zset) > 0) return;

@@ -15,7 +15,7 @@ struct zset_key {
 
 static inline struct zset zset_at(const struct record *r)
 {
-    return (struct zset){record_encoding(r), record_object(r)};
+    return (struct zset){record_encoding(r), record_object(r), record_object_inside(r)};
 }
 
 /* The sorted set at argv[arg] for reading, NULL record for an absent one. False: another type, answered. */
@@ -27,6 +27,8 @@ bool zset_key_open(struct zset_key *k, struct call *call, uint32_t arg);
 void zset_key_save(struct zset_key *k, const char *event);
 /* Replaces whatever argv[arg] holds by `result`, which is taken, with `event`; by nothing when result is NULL. */
 void zset_key_replace(struct call *call, uint32_t arg, const struct zset *result, const char *event);
+
+void zadd_command(struct call *call); /* GEOADD is a ZADD with other arguments */
 
 /* The header of a list of so many entries, and an entry. RESP3 keeps member and score together, RESP2 has them in one
  * flat list. */

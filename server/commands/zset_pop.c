@@ -99,9 +99,10 @@ static bool read_multi_pop(struct call *call, uint32_t at, struct multi_pop *out
     uint32_t where = at + 1 + (uint32_t)keys;
     bool lowest = call_arg_is(call, where, "min");
     if (!lowest && !call_arg_is(call, where, "max")) return call_syntax_error(call), false;
-    if (where + 1 < call->argc) {
-        if (where + 3 != call->argc || !call_arg_is(call, where + 1, "count")) return call_syntax_error(call), false;
-        if (!call_arg_range(call, where + 2, 1, INT64_MAX, &count, "ERR count should be greater than 0")) return false;
+    for (uint32_t i = where + 1; i < call->argc; i += 2) {
+        bool first = i == where + 1 && i + 1 < call->argc && call_arg_is(call, i, "count");
+        if (!first) return call_syntax_error(call), false;
+        if (!call_arg_range(call, i + 1, 1, INT64_MAX, &count, "ERR count should be greater than 0")) return false;
     }
     *out = (struct multi_pop){at + 1, (uint32_t)keys, lowest ? LOWEST : HIGHEST, (size_t)count};
     return true;
@@ -177,43 +178,19 @@ static void bzmpop_command(struct call *call)
 {
     struct multi_pop p;
     int64_t timeout_ms;
-    if (!block_timeout_seconds(call, 1, &timeout_ms) || !read_multi_pop(call, 2, &p)) return;
+    if (!read_multi_pop(call, 2, &p) || !block_timeout_seconds(call, 1, &timeout_ms)) return;
     if (!run_multi_pop(call, &p)) wait_for_zsets(call, p.first_key, p.key_count, timeout_ms);
 }
 
-#define POP_KEYS                                                                                                       \
-    {                                                                                                                  \
-        {                                                                                                              \
-            .flags = KEY_RW | KEY_ACCESS | KEY_DELETE, .index = 1, .last = -2, .step = 1                               \
-        }                                                                                                              \
-    }
-
-#define COUNTED_KEYS(index_)                                                                                           \
-    {                                                                                                                  \
-        {                                                                                                              \
-            .flags = KEY_RW | KEY_ACCESS | KEY_DELETE, .index = (index_), .find = FIND_KEYNUM, .first_key = 1,         \
-            .step = 1                                                                                                  \
-        }                                                                                                              \
-    }
+#define POP_KEYS             KEYS(KEY_RANGE(1, -2, 1, KEY_RW | KEY_ACCESS | KEY_DELETE))
+#define COUNTED_KEYS(index_) KEYS(KEYS_COUNTED_AT(index_, KEY_RW | KEY_ACCESS | KEY_DELETE))
 
 const struct command zset_pop_commands[] = {
-    {"zpopmin", zpopmin_command, -2, CMD_WRITE | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_DELETE),
-     .summary = "Removes the members with the lowest scores and returns them.", .since = "5.0.0", .group = "sorted-set",
-     .complexity = "O(log(N)*M) with M members taken"},
-    {"zpopmax", zpopmax_command, -2, CMD_WRITE | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_DELETE),
-     .summary = "Removes the members with the highest scores and returns them.", .since = "5.0.0",
-     .group = "sorted-set", .complexity = "O(log(N)*M) with M members taken"},
-    {"zmpop", zmpop_command, -4, CMD_WRITE | CMD_MOVABLE_KEYS, CAT_SORTEDSET, COUNTED_KEYS(1),
-     .summary = "Takes members from the first sorted set that has any.", .since = "7.0.0", .group = "sorted-set",
-     .complexity = "O(K) + O(M*log(N)) with K keys and M members taken"},
-    {"bzpopmin", bzpopmin_command, -3, CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING | CMD_FAST, CAT_SORTEDSET, POP_KEYS,
-     .summary = "Takes the member with the lowest score, waiting for one.", .since = "5.0.0", .group = "sorted-set",
-     .complexity = "O(log(N))"},
-    {"bzpopmax", bzpopmax_command, -3, CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING | CMD_FAST, CAT_SORTEDSET, POP_KEYS,
-     .summary = "Takes the member with the highest score, waiting for one.", .since = "5.0.0", .group = "sorted-set",
-     .complexity = "O(log(N))"},
-    {"bzmpop", bzmpop_command, -5, CMD_WRITE | CMD_BLOCKING | CMD_MOVABLE_KEYS, CAT_SORTEDSET, COUNTED_KEYS(2),
-     .summary = "Takes members from the first sorted set that has any, waiting for one.", .since = "7.0.0",
-     .group = "sorted-set", .complexity = "O(K) + O(M*log(N)) with K keys and M members taken"},
+    {"zpopmin", zpopmin_command, -2, CMD_WRITE | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_DELETE)},
+    {"zpopmax", zpopmax_command, -2, CMD_WRITE | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_DELETE)},
+    {"zmpop", zmpop_command, -4, CMD_WRITE | CMD_MOVABLE_KEYS, CAT_SORTEDSET, COUNTED_KEYS(1)},
+    {"bzpopmin", bzpopmin_command, -3, CMD_WRITE | CMD_BLOCKING | CMD_FAST, CAT_SORTEDSET, POP_KEYS},
+    {"bzpopmax", bzpopmax_command, -3, CMD_WRITE | CMD_BLOCKING | CMD_FAST, CAT_SORTEDSET, POP_KEYS},
+    {"bzmpop", bzmpop_command, -5, CMD_WRITE | CMD_BLOCKING | CMD_MOVABLE_KEYS, CAT_SORTEDSET, COUNTED_KEYS(2)},
     {.name = NULL},
 };

@@ -28,7 +28,7 @@ static bool read_option(struct call *call, uint32_t *i, const struct range_gramm
     } else if (left >= 2 && call_arg_is(call, *i, "limit")) {
         if (!call_arg_i64(call, *i + 1, &o->offset, NULL) || !call_arg_i64(call, *i + 2, &o->limit, NULL)) return false;
         *i += 2;
-    } else if (g->any_direction && call_arg_is(call, *i, "rev")) {
+    } else if (g->any_direction && !o->reverse && call_arg_is(call, *i, "rev")) {
         o->reverse = true;
     } else if (g->any_kind && !*kind_given && call_arg_is(call, *i, "bylex")) {
         o->kind = RANGE_BY_LEX;
@@ -207,43 +207,20 @@ static void zremrangebylex_command(struct call *call)
 
 #define READS   CMD_READONLY, CAT_SORTEDSET, KEY_AT_1(KEY_RO | KEY_ACCESS)
 #define REMOVES CMD_WRITE, CAT_SORTEDSET, KEY_AT_1(KEY_RW | KEY_DELETE)
-#define RANGE_COST                                                                                                     \
-    .group = "sorted-set", .complexity = "O(log(N)+M) with N members in the sorted set and M in the range"
 
 const struct command zset_range_commands[] = {
-    {"zrange", zrange_command, -4, READS, .summary = "Returns a range of members by rank, score or bytes.",
-     .since = "1.2.0", RANGE_COST},
-    {"zrevrange", zrevrange_command, -4, READS, .summary = "Returns a range of members by rank, highest score first.",
-     .since = "1.2.0", RANGE_COST},
-    {"zrangebyscore", zrangebyscore_command, -4, READS, .summary = "Returns the members with scores in a range.",
-     .since = "1.0.5", RANGE_COST},
-    {"zrevrangebyscore", zrevrangebyscore_command, -4, READS,
-     .summary = "Returns the members with scores in a range, highest first.", .since = "2.2.0", RANGE_COST},
-    {"zrangebylex", zrangebylex_command, -4, READS,
-     .summary = "Returns a range of members by their bytes, all scores being equal.", .since = "2.8.9", RANGE_COST},
-    {"zrevrangebylex", zrevrangebylex_command, -4, READS,
-     .summary = "Returns a range of members by their bytes, backwards, all scores being equal.", .since = "2.8.9",
-     RANGE_COST},
-    {"zrangestore",
-     zrangestore_command,
-     -5,
-     CMD_WRITE | CMD_DENYOOM,
-     CAT_SORTEDSET,
-     {{.flags = KEY_OW | KEY_UPDATE, .index = 1, .step = 1}, {.flags = KEY_RO | KEY_ACCESS, .index = 2, .step = 1}},
-     .summary = "Stores a range of members.",
-     .since = "6.2.0",
-     RANGE_COST},
-    {"zcount", zcount_command, 4, CMD_READONLY | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Counts the members with scores in a range.", .since = "2.0.0", .group = "sorted-set",
-     .complexity = "O(log(N))"},
-    {"zlexcount", zlexcount_command, 4, CMD_READONLY | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RO | KEY_ACCESS),
-     .summary = "Counts a range of members by their bytes, all scores being equal.", .since = "2.8.9",
-     .group = "sorted-set", .complexity = "O(log(N))"},
-    {"zremrangebyrank", zremrangebyrank_command, 4, REMOVES, .summary = "Removes a range of members by rank.",
-     .since = "2.0.0", RANGE_COST},
-    {"zremrangebyscore", zremrangebyscore_command, 4, REMOVES, .summary = "Removes the members with scores in a range.",
-     .since = "1.2.0", RANGE_COST},
-    {"zremrangebylex", zremrangebylex_command, 4, REMOVES,
-     .summary = "Removes a range of members by their bytes, all scores being equal.", .since = "2.8.9", RANGE_COST},
+    {"zrange", zrange_command, -4, READS},
+    {"zrevrange", zrevrange_command, -4, READS},
+    {"zrangebyscore", zrangebyscore_command, -4, READS},
+    {"zrevrangebyscore", zrevrangebyscore_command, -4, READS},
+    {"zrangebylex", zrangebylex_command, -4, READS},
+    {"zrevrangebylex", zrevrangebylex_command, -4, READS},
+    {"zrangestore", zrangestore_command, -5, CMD_WRITE | CMD_DENYOOM, CAT_SORTEDSET,
+     KEYS(KEY_AT(1, KEY_OW | KEY_UPDATE), KEY_AT(2, KEY_RO | KEY_ACCESS))},
+    {"zcount", zcount_command, 4, CMD_READONLY | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"zlexcount", zlexcount_command, 4, CMD_READONLY | CMD_FAST, CAT_SORTEDSET, KEY_AT_1(KEY_RO | KEY_ACCESS)},
+    {"zremrangebyrank", zremrangebyrank_command, 4, REMOVES},
+    {"zremrangebyscore", zremrangebyscore_command, 4, REMOVES},
+    {"zremrangebylex", zremrangebylex_command, 4, REMOVES},
     {.name = NULL},
 };

@@ -210,9 +210,12 @@ static bool accept_timeout(struct call *call, int64_t timeout_ms)
 
 bool block_timeout_seconds(struct call *call, uint32_t arg, int64_t *timeout_ms)
 {
-    double seconds;
-    if (!call_arg_double(call, arg, &seconds, "ERR timeout is not a float or out of range")) return false;
-    double ms = ceil(seconds * 1000);
+    long double seconds; /* what is too large for a double is out of range, not "not a float" */
+    if (parse_long_double(call->argv[arg], &seconds)) {
+        reply_error(call->reply, "ERR timeout is not a float or out of range");
+        return false;
+    }
+    long double ms = ceill(seconds * 1000);
     if (ms >= 0x1p63) {
         reply_error(call->reply, "ERR timeout is out of range");
         return false;

@@ -88,7 +88,7 @@ void blocking_interrupt_all(struct blocking *b, enum blocked_kind kind, const ch
 
 size_t blocking_count(const struct blocking *b)
 {
-    return b->all.count - b->count_by_kind[BLOCKED_PAUSE];
+    return b->all.count;
 }
 
 size_t blocking_count_kind(const struct blocking *b, enum blocked_kind kind)

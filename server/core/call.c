@@ -78,6 +78,11 @@ bool call_arg_is(const struct call *call, uint32_t arg, const char *word)
     return bytes_equal_nocase(call->argv[arg], word);
 }
 
+void call_secret_arg(struct call *call, uint32_t arg)
+{
+    call->secrets |= UINT64_C(1) << (arg < 63 ? arg : 63);
+}
+
 void call_syntax_error(struct call *call)
 {
     reply_error(call->reply, "ERR syntax error");

@@ -32,6 +32,7 @@ struct call {
     uint64_t changes; /* written by call_changed() */
     bool rewritten;   /* propagation already said by the handler */
     bool from_master; /* the master's stream: expired keys are kept for its DEL */
+    uint64_t secrets; /* written by call_secret_arg(): bit i is argument i, the last one all from there on */
 };
 
 /* The hash of argv[i], free when dispatch has computed it for prefetching. */
@@ -53,6 +54,7 @@ bool call_arg_i64(struct call *call, uint32_t arg, int64_t *out, const char *err
 bool call_arg_range(struct call *call, uint32_t arg, int64_t least, int64_t most, int64_t *out, const char *error);
 bool call_arg_double(struct call *call, uint32_t arg, double *out, const char *error);
 bool call_arg_is(const struct call *call, uint32_t arg, const char *word); /* case-insensitive */
+void call_secret_arg(struct call *call, uint32_t arg);                     /* MONITOR shows it as (redacted) */
 void call_syntax_error(struct call *call);
 void call_help(struct call *call, const char *const *lines); /* NULL-terminated; X HELP */
 void call_unknown_subcommand(struct call *call);

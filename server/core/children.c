@@ -76,6 +76,13 @@ static uint64_t private_dirty_bytes(void)
     return kib * 1024;
 }
 
+static void measure_cow(struct child_progress *p)
+{
+    p->cow_bytes = private_dirty_bytes();
+    if (p->cow_bytes > p->cow_peak_bytes) p->cow_peak_bytes = p->cow_bytes;
+    p->cow_measured_us = clock_monotonic_us();
+}
+
 _Noreturn static void run_child(struct children *c, const struct child_job *job, pid_t server)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -89,14 +96,24 @@ _Noreturn static void run_child(struct children *c, const struct child_job *job,
     raise_oom_score();
     loop_abandon_in_child(c->core->loop);
     int code = job->body(job->arg);
-    c->progress->cow_bytes = private_dirty_bytes();
+    measure_cow(c->progress);
     if (code == 0) log_notice("Fork CoW for RDB: current %llu MB", (unsigned long long)(c->progress->cow_bytes >> 20));
     _exit(code);
+}
+
+/* The kernel counts pages for it: at most once a second, and for no more than a hundredth of the child's time. */
+static void report_cow(struct child_progress *p)
+{
+    int64_t now_us = clock_monotonic_us(), pause_us = 100 * p->cow_cost_us;
+    if (now_us - p->cow_measured_us < (pause_us > 1000000 ? pause_us : 1000000)) return;
+    measure_cow(p);
+    p->cow_cost_us = p->cow_measured_us - now_us;
 }
 
 void child_report_keys(struct children *c, uint64_t keys_done)
 {
     c->progress->keys_done = keys_done;
+    report_cow(c->progress);
 }
 
 /* --- in the server --- */

@@ -33,6 +33,7 @@ void children_reap(struct children *c); /* SIGCHLD arrived (or cron) */
  */
 struct child_progress {
     uint64_t keys_done, keys_total, cow_bytes, cow_peak_bytes;
+    int64_t cow_measured_us, cow_cost_us; /* when (monotonic; 0: not yet), and how long that took */
 };
 const struct child_progress *children_progress(const struct children *c);
 void child_report_keys(struct children *c, uint64_t keys_done); /* in the child */

@@ -46,7 +46,13 @@ static void add_quoted(struct outq *line, struct bytes text)
     outq_append(line, "\"", 1);
 }
 
-static void describe_call(struct session *from, uint32_t argc, const struct bytes *argv, struct outq *line)
+static bool is_secret(uint64_t secrets, uint32_t arg)
+{
+    return secrets >> (arg < 63 ? arg : 63) & 1;
+}
+
+static void describe_call(struct session *from, uint32_t argc, const struct bytes *argv, uint64_t secrets,
+                          struct outq *line)
 {
     char peer[ADDRESS_TEXT_MAX] = "lua", head[ADDRESS_TEXT_MAX + 64];
     int64_t now_us = clock_wall_us();
@@ -57,15 +63,16 @@ static void describe_call(struct session *from, uint32_t argc, const struct byte
     outq_append(line, head, (size_t)len);
     for (uint32_t i = 0; i < argc; i++) {
         outq_append(line, " ", 1);
-        add_quoted(line, argv[i]);
+        add_quoted(line, is_secret(secrets, i) ? BYTES("(redacted)") : argv[i]);
     }
     outq_append(line, "\r\n", 2);
 }
 
-void clients_feed_monitors(struct core *core, struct session *from, uint32_t argc, const struct bytes *argv)
+void clients_feed_monitors(struct core *core, struct session *from, uint32_t argc, const struct bytes *argv,
+                           uint64_t secrets)
 {
     struct outq line = {0};
-    describe_call(from, argc, argv, &line);
+    describe_call(from, argc, argv, secrets, &line);
     list_each(&core->clients->all, node)
     {
         struct client *c = list_entry(node, struct client, node);

@@ -12,6 +12,7 @@ static void strictest(struct clients *c)
     c->paused = PAUSE_NONE;
     for (int i = 0; i < PAUSES_MAX; i++)
         if (c->pauses[i].kind > c->paused) c->paused = c->pauses[i].kind;
+    keyspace_set_held(c->core->keyspace, c->paused != PAUSE_NONE);
 }
 
 static void release_one(void *arg, struct blocked *blocked)

@@ -60,7 +60,9 @@ void clients_cron(struct clients *c, int64_t now_ms); /* timeouts, buffers, a sl
 bool clients_have_monitors(const struct clients *c);
 void client_become_monitor(struct client *c);
 void client_stop_monitor(struct client *c);
-void clients_feed_monitors(struct core *core, struct session *from, uint32_t argc, const struct bytes *argv);
+/* secrets: as struct call's. */
+void clients_feed_monitors(struct core *core, struct session *from, uint32_t argc, const struct bytes *argv,
+                           uint64_t secrets);
 size_t clients_output_memory(const struct clients *c, uint64_t *biggest_input, uint64_t *biggest_output);
 
 /* CLIENT PAUSE */

@@ -7,6 +7,9 @@
 
 #include "server/base/bytes.h"
 
+/* A row of a table says what its command has, and leaves out the rest. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 struct call;
 
 /* Names as COMMAND INFO prints them, in its order. */
@@ -37,6 +40,9 @@ enum command_flag {
     CMD_NO_ASYNC_LOADING = 1 << 23,
     CMD_TOUCHES_ARBITRARY_KEYS = 1 << 24,
 };
+
+/* Flags that give leave where a command without them is refused. */
+#define CMD_LEAVES (CMD_LOADING | CMD_STALE | CMD_NO_AUTH)
 
 /* Categories that do not follow from flags (write, read, admin, dangerous, fast, slow, pubsub, blocking do). */
 enum command_category {
@@ -90,13 +96,46 @@ struct key_spec {
 
 #define KEY_SPECS_MAX 3
 
-/* One key: index 1, as most commands have it. */
-#define KEY_AT_1(flags_)                                                                                               \
-    {                                                                                                                  \
-        {                                                                                                              \
-            .flags = (flags_), .index = 1, .step = 1                                                                   \
-        }                                                                                                              \
-    }
+/* A row's keys as one word: KEYS() of up to KEY_SPECS_MAX specs, most of which are a single key or a range of them. */
+/* clang-format off */
+#define KEYS(...)                               {__VA_ARGS__}
+#define KEY_RANGE(index_, last_, step_, flags_) {.flags = (flags_), .index = (index_), .last = (last_), .step = (step_)}
+#define KEY_AT(index_, flags_)                  KEY_RANGE(index_, 0, 1, flags_)
+#define KEY_AT_NOTED(index_, flags_, notes_)    {.flags = (flags_), .index = (index_), .step = 1, .notes = (notes_)}
+/* Behind a keyword that is looked for from that index on; `limit_` 2: only the first half of what follows are keys. */
+#define KEYS_AFTER(keyword_, from_, last_, limit_, flags_) \
+    {.flags = (flags_), .begin = BEGIN_KEYWORD, .keyword = (keyword_), .index = (from_), .last = (last_), .step = 1, \
+     .limit = (limit_)}
+/* The number of keys at this index, then the keys. */
+#define KEYS_COUNTED_AT(index_, flags_) \
+    {.flags = (flags_), .index = (index_), .find = FIND_KEYNUM, .first_key = 1, .step = 1}
+/* Anywhere: the row's find_keys knows, if anything does. */
+#define KEYS_UNKNOWN(flags_, notes_) \
+    {.flags = (flags_), .begin = BEGIN_UNKNOWN, .find = FIND_UNKNOWN, .notes = (notes_)}
+/* clang-format on */
+#define KEY_AT_1(flags_) KEYS(KEY_AT(1, flags_)) /* as most commands have it */
+
+/* Hints to a proxy in front of many servers: how a reply varies, where to send the request, how to join the replies. */
+enum command_tip {
+    TIP_NONDETERMINISTIC_OUTPUT = 1 << 0,
+    TIP_NONDETERMINISTIC_OUTPUT_ORDER = 1 << 1,
+    TIP_REQUEST_ALL_NODES = 1 << 2,
+    TIP_REQUEST_ALL_SHARDS = 1 << 3,
+    TIP_REQUEST_MULTI_SHARD = 1 << 4,
+    TIP_REQUEST_SPECIAL = 1 << 5,
+    TIP_RESPONSE_ONE_SUCCEEDED = 1 << 6,
+    TIP_RESPONSE_ALL_SUCCEEDED = 1 << 7,
+    TIP_RESPONSE_AGG_LOGICAL_AND = 1 << 8,
+    TIP_RESPONSE_AGG_MIN = 1 << 9,
+    TIP_RESPONSE_AGG_SUM = 1 << 10,
+    TIP_RESPONSE_SPECIAL = 1 << 11,
+};
+
+/* A key in a request. */
+struct found_key {
+    int index;
+    uint16_t flags; /* enum key_flag: what the request does with it */
+};
 
 struct command {
     const char *name; /* lowercase; a subcommand's is the second word alone */
@@ -107,11 +146,25 @@ struct command {
     struct key_spec keys[KEY_SPECS_MAX];
     const struct command
         *subcommands; /* ends with a row without name; `run` then serves only an unknown subcommand's error */
-    /* Finds keys where specs cannot: fills indexes (room for argc), returns how many. */
-    int (*find_keys)(uint32_t argc, const struct bytes *argv, int *indexes);
+    /* Finds keys where specs cannot, or how this request uses them: as command_find_keys(). */
+    int (*find_keys)(uint32_t argc, const struct bytes *argv, struct found_key *keys);
     uint8_t element; /* the argument that names an element of the first key's value, fetched ahead; 0: none */
-    /* for COMMAND DOCS, our own wording */
-    const char *summary, *since, *group, *complexity;
+    uint32_t tips;   /* enum command_tip */
+};
+
+/* What COMMAND DOCS tells of one command or subcommand, in our own wording. */
+struct command_doc {
+    const char *name; /* in full: "client|kill" */
+    const char *since, *summary, *complexity;
+    const char *arguments;                      /* as server/commands/docs/arguments.h reads them; NULL: none */
+    const char *history;                        /* lines of a version and what came with it; NULL: none */
+    const char *deprecated_since, *replaced_by; /* NULL: not deprecated */
+    bool internal;                              /* for servers to use among themselves */
+};
+
+struct command_docs {
+    const char *group;
+    const struct command_doc *docs; /* ends with one without name */
 };
 
 #endif

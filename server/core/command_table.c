@@ -1,7 +1,7 @@
 /* The command table of the server process: rows from server/commands/ under their names, found in one probe.
  *
- * Filled once at start, read-only afterwards but for the counters. Open addressing over the lowercase name: the table
- * never shrinks or removes, so a miss ends at the first empty slot. */
+ * Filled once at start, read-only afterwards but for the counters. Open addressing over the lowercase name: nothing is
+ * ever taken out of a slot (a renaming fills them anew), so a miss ends at the first empty one. */
 #include "server/core/command_table.h"
 
 #include "server/base/alloc.h"
@@ -52,6 +52,7 @@ static void derive_key_range(struct command_entry *e)
 static void entry_init(struct command_entry *e, const struct command *row, struct command_entry *container)
 {
     e->row = row;
+    e->name = row->name;
     e->container = container;
     e->categories = categories_of(row);
     if (container) {
@@ -78,6 +79,13 @@ struct command_table *command_table_new(void)
     return mem_calloc(1, sizeof(struct command_table));
 }
 
+static void take_slot(struct command_table *t, struct command_entry *e)
+{
+    uint32_t i = hash_name(bytes_from_text(e->name)) & (SLOTS - 1);
+    while (t->slots[i]) i = (i + 1) & (SLOTS - 1);
+    t->slots[i] = e;
+}
+
 void command_table_add(struct command_table *t, const struct command *rows)
 {
     for (const struct command *row = rows; row->name; row++) {
@@ -85,9 +93,7 @@ void command_table_add(struct command_table *t, const struct command *rows)
         CHECK(t->count < SLOTS / 2);
         struct command_entry *e = mem_calloc(1, sizeof *e);
         entry_init(e, row, NULL);
-        uint32_t i = hash_name(bytes_from_text(row->name)) & (SLOTS - 1);
-        while (t->slots[i]) i = (i + 1) & (SLOTS - 1);
-        t->slots[i] = e;
+        take_slot(t, e);
         t->ordered = mem_realloc(t->ordered, (t->count + 1) * sizeof *t->ordered);
         t->ordered[t->count++] = e;
     }
@@ -96,8 +102,30 @@ void command_table_add(struct command_table *t, const struct command *rows)
 struct command_entry *command_table_find(const struct command_table *t, struct bytes name)
 {
     for (uint32_t i = hash_name(name) & (SLOTS - 1); t->slots[i]; i = (i + 1) & (SLOTS - 1))
-        if (bytes_equal_nocase(name, t->slots[i]->row->name)) return t->slots[i];
+        if (bytes_equal_nocase(name, t->slots[i]->name)) return t->slots[i];
     return NULL;
+}
+
+static void forget(struct command_table *t, const struct command_entry *e)
+{
+    size_t at = 0;
+    while (t->ordered[at] != e) at++;
+    t->count--;
+    memmove(t->ordered + at, t->ordered + at + 1, (t->count - at) * sizeof *t->ordered);
+}
+
+enum command_rename command_table_rename(struct command_table *t, struct bytes from, struct bytes to)
+{
+    struct command_entry *e = command_table_find(t, from);
+    if (!e) return COMMAND_RENAME_UNKNOWN;
+    if (to.len && command_table_find(t, to)) return COMMAND_RENAME_TAKEN;
+    if (to.len)
+        e->name = bytes_to_text(to);
+    else
+        forget(t, e);
+    memset(t->slots, 0, sizeof t->slots);
+    for (size_t i = 0; i < t->count; i++) take_slot(t, t->ordered[i]);
+    return COMMAND_RENAMED;
 }
 
 struct command_entry *command_table_find_sub(const struct command_entry *container, struct bytes name)
@@ -105,6 +133,34 @@ struct command_entry *command_table_find_sub(const struct command_entry *contain
     for (size_t i = 0; i < container->subcommand_count; i++)
         if (bytes_equal_nocase(name, container->subcommands[i].row->name)) return &container->subcommands[i];
     return NULL;
+}
+
+struct command_entry *command_table_find_full(const struct command_table *t, struct bytes name)
+{
+    const uint8_t *bar = memchr(name.ptr, '|', name.len);
+    if (!bar) return command_table_find(t, name);
+    size_t outer = (size_t)(bar - name.ptr);
+    struct command_entry *container = command_table_find(t, bytes_make(name.ptr, outer));
+    return container ? command_table_find_sub(container, bytes_make(bar + 1, name.len - outer - 1)) : NULL;
+}
+
+static bool is_described(const struct command_entry *e)
+{
+    for (size_t i = 0; i < e->subcommand_count; i++)
+        if (!is_described(&e->subcommands[i])) return false;
+    return e->doc;
+}
+
+void command_table_describe(struct command_table *t, const struct command_docs *const *groups, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (const struct command_doc *doc = groups[i]->docs; doc->name; doc++) {
+            struct command_entry *e = command_table_find_full(t, bytes_from_text(doc->name));
+            CHECK(e && !e->doc);
+            e->doc = doc;
+            e->group = groups[i]->group;
+        }
+    for (size_t i = 0; i < t->count; i++) CHECK(is_described(t->ordered[i]));
 }
 
 size_t command_table_count(const struct command_table *t)
@@ -145,7 +201,7 @@ static int spec_begin(const struct key_spec *spec, uint32_t argc, const struct b
     return 0;
 }
 
-static int spec_find(const struct key_spec *spec, uint32_t argc, const struct bytes *argv, int *out)
+static int spec_find(const struct key_spec *spec, uint32_t argc, const struct bytes *argv, struct found_key *out)
 {
     int first = spec_begin(spec, argc, argv), last, found = 0;
     if (!first) return 0;
@@ -153,7 +209,7 @@ static int spec_find(const struct key_spec *spec, uint32_t argc, const struct by
     if (spec->find == FIND_KEYNUM) {
         int64_t count;
         int at = first + spec->keynum_index;
-        if (at >= (int)argc || parse_i64(argv[at], &count) || count < 0 || count > argc) return -1;
+        if (at >= (int)argc || parse_i64(argv[at], &count) || count < 1 || count > argc) return -1;
         first += spec->first_key;
         last = first + ((int)count - 1) * step;
     } else if (spec->find == FIND_RANGE) {
@@ -168,18 +224,26 @@ static int spec_find(const struct key_spec *spec, uint32_t argc, const struct by
     }
     for (int i = first; i <= last; i += step) {
         if (i >= (int)argc) return -1;
-        out[found++] = i;
+        out[found++] = (struct found_key){i, spec->flags};
     }
     return found;
 }
 
-int command_find_keys(const struct command_entry *e, uint32_t argc, const struct bytes *argv, int *indexes)
+bool command_takes_keys(const struct command *row)
 {
-    if (e->row->find_keys) return e->row->find_keys(argc, argv, indexes);
+    if (row->find_keys) return true;
+    for (int s = 0; s < KEY_SPECS_MAX && row->keys[s].flags; s++)
+        if (!(row->keys[s].flags & KEY_NOT_KEY)) return true;
+    return false;
+}
+
+int command_find_keys(const struct command_entry *e, uint32_t argc, const struct bytes *argv, struct found_key *keys)
+{
+    if (e->row->find_keys) return e->row->find_keys(argc, argv, keys);
     int total = 0;
     for (int s = 0; s < KEY_SPECS_MAX && e->row->keys[s].flags; s++) {
         if (e->row->keys[s].flags & KEY_NOT_KEY) continue;
-        int found = spec_find(&e->row->keys[s], argc, argv, indexes + total);
+        int found = spec_find(&e->row->keys[s], argc, argv, keys + total);
         if (found < 0) return -1;
         total += found;
     }

@@ -30,6 +30,11 @@ static void set_initial(struct config *c, const struct directive *d)
     CHECK(directive_parse(c, d, 1, &value, message));
 }
 
+void config_rename_in(struct config *c, struct command_table *commands)
+{
+    c->commands = commands;
+}
+
 struct config *config_new(struct settings *settings)
 {
     struct config *c = mem_calloc(1, sizeof *c);
@@ -67,13 +72,16 @@ void config_on_change(struct config *c, const char *name, int (*apply)(struct co
 
 /* --- CONFIG GET --- */
 
-static bool asked_for(const struct directive *d, const char *name, uint32_t patterns, const struct bytes *pattern)
+/* The name as it was asked for, a whole one in the caller's spelling; empty: it was not. */
+static struct bytes asked_for(const struct directive *d, const char *name, uint32_t patterns,
+                              const struct bytes *pattern)
 {
     for (uint32_t i = 0; i < patterns; i++) {
-        if (bytes_equal_nocase(pattern[i], name)) return true;
-        if (!(d->flags & DIR_HIDDEN) && glob_match(pattern[i], bytes_from_text(name), true)) return true;
+        if (bytes_equal_nocase(pattern[i], name)) return pattern[i];
+        if (!(d->flags & DIR_HIDDEN) && glob_match(pattern[i], bytes_from_text(name), true))
+            return bytes_from_text(name);
     }
-    return false;
+    return (struct bytes){0};
 }
 
 void config_get(const struct config *c, uint32_t patterns, const struct bytes *pattern,
@@ -85,9 +93,10 @@ void config_get(const struct config *c, uint32_t patterns, const struct bytes *p
         const char *names[] = {d->name, d->alias};
         config_text_clear(&value);
         for (int n = 0; n < 2; n++) {
-            if (!names[n] || !asked_for(d, names[n], patterns, pattern)) continue;
+            struct bytes name = names[n] ? asked_for(d, names[n], patterns, pattern) : (struct bytes){0};
+            if (!name.len) continue;
             if (!value.len) directive_format(c, d, &value);
-            sink->pair(sink->context, bytes_from_text(names[n]), config_text_bytes(&value));
+            sink->pair(sink->context, name, config_text_bytes(&value));
         }
     }
     config_text_free(&value);
@@ -129,7 +138,8 @@ static bool may_set(const struct core *core, const struct change *changes, uint3
     else if ((d->flags & DIR_PROTECTED) && !protected_too)
         why = "can't set protected config";
     for (uint32_t i = 0; i < at && !why; i++) {
-        if (changes[i].directive == d) why = "duplicate parameter";
+        bool same_name = bytes_equal_nocase(changes[i].name, d->name) == bytes_equal_nocase(change->name, d->name);
+        if (changes[i].directive == d && same_name) why = "duplicate parameter";
     }
     if (why) {
         failed(error, change->name, why);

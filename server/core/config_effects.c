@@ -3,6 +3,7 @@
 #include "server/core/clients.h"
 #include "server/core/config.h"
 #include "server/core/core.h"
+#include "server/core/memory_limit.h"
 #include "server/core/ports.h"
 #include "server/core/process.h"
 #include "server/core/process_title.h"
@@ -47,11 +48,19 @@ static int apply_title(struct core *core, char error[256])
     return 0;
 }
 
+static int apply_max_memory(struct core *core, char error[256])
+{
+    (void)error;
+    memory_limit_changed(core);
+    return 0;
+}
+
 void config_apply_hooks(struct config *c)
 {
     config_on_change(c, "port", apply_ports);
     config_on_change(c, "bind", apply_bind);
     config_on_change(c, "maxclients", apply_max_clients);
     config_on_change(c, "loglevel", apply_log_level);
+    config_on_change(c, "maxmemory", apply_max_memory);
     config_on_change(c, "proc-title-template", apply_title);
 }

@@ -5,8 +5,10 @@
 #include "server/core/config_parts.h"
 
 #include "server/base/alloc.h"
+#include "server/base/check.h"
 #include "server/base/file.h"
 #include "server/base/log.h"
+#include "server/core/command_table.h"
 #include "server/core/version.h"
 
 #include <ctype.h>
@@ -65,6 +67,17 @@ static enum line_result bad(char message[CONFIG_MESSAGE_MAX], const char *text)
     return LINE_BAD;
 }
 
+static enum line_result rename_command(struct config *c, struct bytes from, struct bytes to, char *message)
+{
+    CHECK(c->commands);
+    switch (command_table_rename(c->commands, from, to)) {
+    case COMMAND_RENAMED: return LINE_FINE;
+    case COMMAND_RENAME_UNKNOWN: return bad(message, "No such command in rename-command");
+    case COMMAND_RENAME_TAKEN: return bad(message, "Target command name already exists");
+    }
+    return LINE_BAD;
+}
+
 /* Lines that are no directives with a value. LINE_BAD without a message: not one of these either. */
 static enum line_result read_statement(struct config *c, const struct config_words *w, int depth, char *message)
 {
@@ -82,10 +95,8 @@ static enum line_result read_statement(struct config *c, const struct config_wor
         c->ignores_users = true;
         return LINE_FINE;
     }
-    if (bytes_equal_nocase(name, "rename-command") && w->count == 3) {
-        c->ignores_renames = true;
-        return LINE_FINE;
-    }
+    if (bytes_equal_nocase(name, "rename-command") && w->count == 3)
+        return rename_command(c, w->word[1], w->word[2], message);
     /* Gone from Redis since lists are made of listpacks, and ignored by it ever since. */
     bool old_list =
         bytes_equal_nocase(name, "list-max-ziplist-entries") || bytes_equal_nocase(name, "list-max-ziplist-value");
@@ -257,6 +268,5 @@ void config_warn_without_effect(const struct config *c)
     }
     if (harmless.len) log_notice("Directives that have no effect here and are at their default: %s", harmless.ptr);
     if (c->ignores_users) log_warning("Directive 'user' is accepted but has no effect here");
-    if (c->ignores_renames) log_warning("Directive 'rename-command' is accepted but has no effect here");
     config_text_free(&harmless);
 }

@@ -88,7 +88,8 @@ struct config {
     bool wants_stdin;                                  /* standard input is read behind the file */
     bool reading;                                      /* a file is being read: `save` lines add up */
     bool save_given;                                   /* ... and the first replaced the default */
-    bool ignores_users, ignores_renames;
+    struct command_table *commands;                    /* what rename-command acts on */
+    bool ignores_users;
 };
 
 static inline size_t directive_row(const struct directive *d)

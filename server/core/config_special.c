@@ -284,7 +284,8 @@ static void notify_format(const struct config *c, const struct directive *d, str
     if (all) config_text_add(out, BYTES("A"));
     for (size_t i = 0; i < NOTIFY_LETTERS; i++) {
         const struct notify_letter *l = &notify_letters[i];
-        if ((classes & l->class_) && !(all && (l->class_ & NOTIFY_ALL))) config_text_printf(out, "%c", l->letter);
+        if ((classes & l->class_) && !(all && (l->class_ & (NOTIFY_ALL | NOTIFY_NEW))))
+            config_text_printf(out, "%c", l->letter);
     }
 }
 

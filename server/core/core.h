@@ -7,19 +7,20 @@ struct core {
     struct settings *settings; /* core/settings.h */
     struct config *config;     /* core/config.h: names, texts, file */
     struct keyspace *keyspace;
-    struct command_table *commands;      /* core/command_table.h */
-    struct propagation *propagation;     /* core/propagate.h */
-    struct clients *clients;             /* core/clients.h */
-    struct pubsub *pubsub;               /* core/pubsub.h */
-    struct watches *watches;             /* core/transaction.h */
-    struct blocking *blocking;           /* core/blocking.h */
-    struct block_keys *block_keys;       /* core/block_keys.h */
-    struct stats *stats;                 /* core/stats.h */
-    struct children *children;           /* core/children.h: snapshot child and its bookkeeping */
-    struct persistence *persistence;     /* core/persistence.h: save points, last save, loading state */
-    struct replication *replication;     /* repl/replication.h: role, history, both sides */
-    struct master_stream *master_stream; /* core/master_stream.h: applies what our master sends */
-    struct lifecycle *lifecycle;         /* core/lifecycle.h: shutdown, run id, start time, paths */
+    struct command_table *commands;          /* core/command_table.h */
+    struct propagation *propagation;         /* core/propagate.h */
+    struct clients *clients;                 /* core/clients.h */
+    struct pubsub *pubsub;                   /* core/pubsub.h */
+    struct watches *watches;                 /* core/transaction.h */
+    struct blocking *blocking;               /* core/blocking.h */
+    struct block_keys *block_keys;           /* core/block_keys.h */
+    struct stats *stats;                     /* core/stats.h */
+    struct children *children;               /* core/children.h: snapshot child and its bookkeeping */
+    struct persistence *persistence;         /* core/persistence.h: save points, last save, loading state */
+    struct replication *replication;         /* repl/replication.h: role, history, both sides */
+    struct master_stream *master_stream;     /* core/master_stream.h: applies what our master sends */
+    struct lifecycle *lifecycle;             /* core/lifecycle.h: shutdown, run id, start time, paths */
+    struct migrate_sockets *migrate_sockets; /* commands/migrate_socket.h: connections that MIGRATE keeps */
 };
 
 #endif

@@ -34,7 +34,7 @@ void dispatch_prepare(struct core *core, struct session *session, struct dispatc
 {
     /* Clients repeat themselves: the last command is the likeliest one, and its name is compared in one go. */
     struct command_entry *e = session->last_command;
-    if (!e || e->subcommand_count || e->container || !bytes_equal_nocase(request->argv[0], e->row->name))
+    if (!e || e->subcommand_count || e->container || !bytes_equal_nocase(request->argv[0], e->name))
         e = dispatch_resolve(core, request->argc, request->argv);
     request->command = session->last_command = e;
     request->first_key_index = 0;
@@ -82,6 +82,15 @@ static void count_call(struct call *call, uint64_t started)
     if (call->core->settings->server.latency_tracking) stats_count_latency(e, ticks);
 }
 
+/* After the command: what it says about its arguments is known, EXEC stands behind its commands, and RESET finds its
+ * client no longer watching. */
+static void show_monitors(const struct call *call)
+{
+    if (call->command->row->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)) return;
+    clients_feed_monitors(call->core, call->session, call->argc, call->argv, call->secrets);
+    dispatch_chain_start();
+}
+
 void dispatch_run(struct core *core, struct session *session, const struct dispatch_request *request, int64_t now_ms)
 {
     struct call call = {
@@ -110,15 +119,35 @@ void dispatch_run(struct core *core, struct session *session, const struct dispa
     if (call.changes) persistence_changed(core, call.changes);
     if (unlikely(waited)) request->command->calls--;
     count_call(&call, started);
+    if (unlikely(clients_have_monitors(core->clients)) && !waited) show_monitors(&call);
 }
 
 /* --- the gate --- */
 
-static void refuse(struct core *core, struct session *s, struct command_entry *e, const char *error)
+static bool is_exec(const struct command_entry *e)
 {
-    if (s->transaction) transaction_spoil(s);
+    return strcmp(e->row->name, "exec") == 0;
+}
+
+/* An EXEC that may not run takes its transaction with it. */
+static void abort_transaction(struct core *core, struct session *s, const struct dispatch_request *r, const char *error)
+{
+    const char *reason = strncmp(error, "ERR ", 4) == 0 ? error + 4 : error;
+    reply_errorf(&s->reply, "EXECABORT Transaction discarded because of: %s", reason);
+    if (s->transaction) transaction_discard(core->watches, s);
+    if (clients_have_monitors(core->clients)) clients_feed_monitors(core, s, r->argc, r->argv, 0);
+}
+
+static void refuse(struct core *core, struct session *s, const struct dispatch_request *r, const char *error)
+{
+    struct command_entry *e = r->command;
     if (e) e->rejected++;
-    reply_error(&s->reply, error);
+    if (e && is_exec(e)) {
+        abort_transaction(core, s, r, error);
+    } else {
+        if (s->transaction) transaction_spoil(s);
+        reply_error(&s->reply, error);
+    }
     s->errors_counted = s->reply.errors;
     stats_count_error(core->stats, s->reply.error_prefix);
 }
@@ -151,7 +180,7 @@ static void refuse_unknown(struct core *core, struct session *s, const struct di
     int name = (int)(r->argv[0].len < 128 ? r->argv[0].len : 128);
     snprintf(error, sizeof error, "ERR unknown command '%.*s', with args beginning with: %s", name,
              (const char *)r->argv[0].ptr, args);
-    refuse(core, s, NULL, error);
+    refuse(core, s, r, error);
 }
 
 static bool arity_fits(const struct command_entry *e, uint32_t argc)
@@ -170,17 +199,19 @@ static bool refuse_malformed(struct core *core, struct session *s, const struct 
                  (int)(r->argv[1].len < 128 ? r->argv[1].len : 128), (const char *)r->argv[1].ptr, e->row->name);
         for (char *c = strstr(error, "Try ") + 4; *c && *c != ' '; c++)
             if (*c >= 'a' && *c <= 'z') *c = (char)(*c - 32);
-        return refuse(core, s, e, error), true;
+        return refuse(core, s, r, error), true;
     }
     if (arity_fits(e, r->argc)) return false;
     snprintf(error, sizeof error, "ERR wrong number of arguments for '%s' command", e->full_name);
-    return refuse(core, s, e, error), true;
+    return refuse(core, s, r, error), true;
 }
 
 static uint32_t effective_flags(const struct session *s, const struct command_entry *e)
 {
-    bool exec = s->transaction && strcmp(e->row->name, "exec") == 0;
-    return unlikely(exec) ? e->row->flags | transaction_flags(s) : e->row->flags;
+    uint32_t own = e->row->flags;
+    if (likely(!s->transaction) || !is_exec(e)) return own;
+    uint32_t queued = transaction_flags(s);
+    return ((own | queued) & ~(uint32_t)CMD_LEAVES) | (own & queued & CMD_LEAVES);
 }
 
 /* What protects the data: memory, disk, replicas, role. Only for commands that write. NULL: go on. */
@@ -227,6 +258,11 @@ static const char *protection_refusal(struct core *core, const struct session *s
            "server.";
 }
 
+static bool refused_while_loading(struct core *core, uint32_t flags)
+{
+    return persistence_state(core)->async_loading ? flags & CMD_NO_ASYNC_LOADING : !(flags & CMD_LOADING);
+}
+
 static const char *state_refusal(struct core *core, const struct session *s, const struct command_entry *e,
                                  uint32_t flags, char room[256])
 {
@@ -241,7 +277,7 @@ static const char *state_refusal(struct core *core, const struct session *s, con
     if (unlikely(replication_is_replica(core->replication)) && !core->settings->repl.serve_stale_data &&
         !(flags & CMD_STALE) && !replication_master_link_up(core->replication))
         return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
-    if (unlikely(persistence_state(core)->loading) && !(flags & CMD_LOADING))
+    if (unlikely(persistence_state(core)->loading) && refused_while_loading(core, flags))
         return "LOADING Redis is loading the dataset in memory";
     return NULL;
 }
@@ -251,6 +287,13 @@ static bool runs_inside_multi(const struct command_entry *e)
 {
     static const char *const names[] = {"exec", "discard", "multi", "watch", "quit", "reset", NULL};
     return is_one_of(e, names);
+}
+
+/* Without bound, as long as a transaction is not brought to its end. */
+static bool queueing_takes_memory(const struct session *s, const struct command_entry *e)
+{
+    static const char *const names[] = {"exec", "discard", "quit", "reset", NULL};
+    return s->transaction && !is_one_of(e, names);
 }
 
 static bool held_by_pause(struct core *core, struct session *s, const struct command_entry *e, uint32_t flags)
@@ -270,24 +313,23 @@ void dispatch_request(struct core *core, struct session *s, const struct dispatc
     if (unlikely(!e || e->subcommand_count || !arity_fits(e, r->argc)) && refuse_malformed(core, s, r)) return;
     uint32_t flags = effective_flags(s, e);
     if (unlikely(!s->authenticated) && !(flags & CMD_NO_AUTH))
-        return refuse(core, s, e, "NOAUTH Authentication required.");
-    if (unlikely(flags & CMD_PROTECTED) && (error = protection_refusal(core, s))) return refuse(core, s, e, error);
-    if (unlikely(core->settings->keyspace.maxmemory_bytes) && (error = memory_limit_refusal(core, flags)))
-        return refuse(core, s, e, error);
-    if ((flags & CMD_WRITE) && (error = write_refusal(core, s))) return refuse(core, s, e, error);
-    if ((error = state_refusal(core, s, e, flags, room))) return refuse(core, s, e, error);
+        return refuse(core, s, r, "NOAUTH Authentication required.");
+    if (unlikely(flags & CMD_PROTECTED) && (error = protection_refusal(core, s))) return refuse(core, s, r, error);
+    if (unlikely(core->settings->keyspace.maxmemory_bytes) &&
+        (error = memory_limit_refusal(core, (flags & CMD_DENYOOM) || queueing_takes_memory(s, e))))
+        return refuse(core, s, r, error);
+    if ((flags & CMD_WRITE) && (error = write_refusal(core, s))) return refuse(core, s, r, error);
+    if ((error = state_refusal(core, s, e, flags, room))) return refuse(core, s, r, error);
     if (unlikely(held_by_pause(core, s, e, flags))) {
         clients_hold(core->clients, s->client);
         return;
     }
     if (unlikely(s->transaction) && !runs_inside_multi(e)) {
-        if (flags & CMD_NO_MULTI) return refuse(core, s, e, "ERR Command not allowed inside a transaction");
+        if (flags & CMD_NO_MULTI) return refuse(core, s, r, "ERR Command not allowed inside a transaction");
         transaction_queue(s, e, r->argc, r->argv);
         reply_simple(&s->reply, "QUEUED");
         return;
     }
-    if (unlikely(clients_have_monitors(core->clients)) && !(flags & (CMD_SKIP_MONITOR | CMD_ADMIN)))
-        clients_feed_monitors(core, s, r->argc, r->argv);
     dispatch_run(core, s, r, loop_wall_ms(core->loop));
     if (unlikely(block_keys_pending(core->block_keys)) && s->kind != SESSION_SCRIPT) block_keys_serve(core);
 }

@@ -18,7 +18,9 @@ static void child_fields(const struct core *core, struct outq *out)
     const struct child_progress *p = running ? children_progress(core->children) : &none;
     count_field(out, "current_cow_peak", p->cow_peak_bytes);
     count_field(out, "current_cow_size", p->cow_bytes);
-    count_field(out, "current_cow_size_age", 0);
+    int64_t measured_us = p->cow_measured_us;
+    count_field(out, "current_cow_size_age",
+                measured_us ? (uint64_t)(clock_monotonic_us() - measured_us) / 1000000 : 0);
     info_field(out, "current_fork_perc:%.2f", p->keys_total ? (double)p->keys_done * 100 / (double)p->keys_total : 0.0);
     count_field(out, "current_save_keys_processed", p->keys_done);
     count_field(out, "current_save_keys_total", p->keys_total);
@@ -26,7 +28,8 @@ static void child_fields(const struct core *core, struct outq *out)
 
 static void save_fields(const struct core *core, const struct persistence_state *s, struct outq *out)
 {
-    bool saving = children_running(core->children) == CHILD_SAVE;
+    enum child_purpose purpose = children_running(core->children);
+    bool saving = purpose == CHILD_SAVE || purpose == CHILD_FULL_SYNC; /* Redis calls both so */
     int64_t saving_s = saving ? (clock_wall_ms() - children_started_ms(core->children)) / 1000 : -1;
     count_field(out, "rdb_changes_since_last_save", s->changes_since_save);
     info_field(out, "rdb_bgsave_in_progress:%d", saving);

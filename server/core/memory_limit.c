@@ -14,15 +14,32 @@ size_t memory_limit_counted(const struct core *core)
     return mem_used();
 }
 
-const char *memory_limit_refusal(struct core *core, uint32_t flags)
+/* As keyspace_evict. */
+static int make_room(struct core *core)
 {
     const struct keyspace_settings *ks = &core->settings->keyspace;
     size_t used = memory_limit_counted(core);
-    if (used <= ks->maxmemory_bytes) return NULL;
-    if (replication_is_replica(core->replication) && ks->replica_ignore_maxmemory) return NULL;
+    if (used <= ks->maxmemory_bytes) return 0;
+    if (replication_is_replica(core->replication) && ks->replica_ignore_maxmemory) return 0;
     propagate_begin(core->propagation);
     int result = keyspace_evict(core->keyspace, loop_wall_ms(core->loop), used);
     propagate_end(core->propagation);
-    if (result >= 0 || !(flags & CMD_DENYOOM)) return NULL;
+    return result;
+}
+
+const char *memory_limit_refusal(struct core *core, bool takes_memory)
+{
+    if (make_room(core) >= 0 || !takes_memory) return NULL;
     return "OOM command not allowed when used memory > 'maxmemory'.";
+}
+
+/* Other work comes in between, as often as one call's time is over. */
+static int64_t make_more_room(void *arg)
+{
+    return make_room(arg) == 1 ? 0 : LOOP_TIMER_DONE;
+}
+
+void memory_limit_changed(struct core *core)
+{
+    if (core->settings->keyspace.maxmemory_bytes) loop_timer_start(core->loop, 0, make_more_room, core);
 }

@@ -219,7 +219,7 @@ void loading_progress(struct core *core, uint64_t loaded_bytes)
 void loading_end(struct core *core, bool good)
 {
     (void)good;
-    core->persistence->state.loading = false;
+    core->persistence->state.loading = core->persistence->state.async_loading = false;
 }
 
 static int turn_while_loading(void *context, uint64_t loaded, uint64_t total)
@@ -236,7 +236,6 @@ int persistence_load_file(struct core *core, const char *path, bool *missing)
     struct rdb_read_options options = {
         .now_ms = clock_wall_ms(),
         .drop_expired = !core->settings->repl.master_host,
-        .sanitize = settings->sanitize_payload == 1,
         .key_load_delay_us = settings->key_load_delay_us,
     };
     struct rdb_read_result result;

@@ -21,7 +21,7 @@ struct rdb_aux persistence_aux(const struct core *core);
 
 /* read by INFO and commands */
 struct persistence_state {
-    bool loading, async_loading;
+    bool loading, async_loading; /* async: too, beside the data that clients see */
     int64_t loading_start_s;
     uint64_t loading_total_bytes, loading_loaded_bytes, loading_rdb_used_mem;
     uint64_t changes_since_save;

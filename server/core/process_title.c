@@ -2,6 +2,7 @@
  * variables are those of redis.conf's own comment in Redis 7. */
 #include "server/core/process_title.h"
 
+#include "server/base/alloc.h"
 #include "server/core/core.h"
 #include "server/core/lifecycle.h"
 #include "server/core/settings.h"
@@ -16,6 +17,7 @@
 void process_title_init(int argc, char **argv)
 {
     setproctitle_init(argc, argv, environ);
+    argv[0] = mem_strdup(argv[0]); /* titles are written over the old one, and begin with it */
 }
 
 static void listen_address(const struct settings *settings, char out[TITLE_ROOM])

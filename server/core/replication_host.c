@@ -92,9 +92,11 @@ static int stream_db(void *context)
                                                      : propagation_db(core->propagation);
 }
 
-static void begin_loading(void *context, uint64_t total_bytes)
+static void begin_loading(void *context, uint64_t total_bytes, bool beside)
 {
-    loading_begin(context, total_bytes);
+    struct core *core = context;
+    loading_begin(core, total_bytes);
+    persistence_state(core)->async_loading = beside;
 }
 
 static void progress_loading(void *context, uint64_t loaded_bytes)
@@ -111,7 +113,7 @@ static void end_loading(void *context, bool good)
 static void dataset_replaced(void *context)
 {
     struct core *core = context;
-    watch_database_touched(core->watches, core->keyspace, -1, NULL);
+    watch_database_touched(core->watches, core->keyspace, -1, NULL, loop_wall_ms(core->loop));
 }
 
 static const char unblocked_text[] =
@@ -191,6 +193,7 @@ struct replication_stats replication_stats_of(struct core *core)
         .sync_partial_err = &s->sync_partial_err,
         .net_input_bytes = &s->net_repl_input_bytes,
         .net_output_bytes = &s->net_repl_output_bytes,
+        .output_limit_disconnections = &s->client_output_buffer_limit_disconnections,
     };
 }
 
@@ -213,7 +216,14 @@ struct propagation_sink replication_sink_of(struct core *core)
     return (struct propagation_sink){.context = core, .wanted = backlog_wanted, .feed = backlog_feed};
 }
 
-/* --- keys that go by themselves --- */
+/* --- keys that come, and that go by themselves --- */
+
+static void key_added(void *context, struct database *db, struct bytes key)
+{
+    struct core *core = context;
+    const struct persistence_state *state = persistence_state(core);
+    if (!state->loading || state->async_loading) notify_key_event(core, NOTIFY_NEW, "new", database_index(db), key);
+}
 
 static void key_removing(void *context, struct database *db, struct bytes key, enum keyspace_removal why)
 {
@@ -223,15 +233,17 @@ static void key_removing(void *context, struct database *db, struct bytes key, e
     struct bytes argv[2] = {lazy ? BYTES("UNLINK") : BYTES("DEL"), key};
     int index = database_index(db);
     propagate_command(core->propagation, index, 2, argv);
-    watch_key_touched(core->watches, index, key);
     if (block_keys_any(core->block_keys)) block_keys_touched(core->block_keys, index, key);
-    if (why == KEY_EXPIRED)
+    if (why == KEY_EXPIRED) {
+        watch_key_expired(core->watches, index, key);
         notify_key_event(core, NOTIFY_EXPIRED, "expired", index, key);
-    else
+    } else {
+        watch_key_touched(core->watches, index, key);
         notify_key_event(core, NOTIFY_EVICTED, "evicted", index, key);
+    }
 }
 
 struct keyspace_hooks keyspace_hooks_of(struct core *core)
 {
-    return (struct keyspace_hooks){.context = core, .removing = key_removing};
+    return (struct keyspace_hooks){.context = core, .removing = key_removing, .added = key_added};
 }

@@ -19,7 +19,7 @@ struct queued {
 struct transaction {
     struct queued *queue;
     size_t length, capacity;
-    uint32_t flags; /* union over the queue */
+    uint32_t flags, common_flags; /* of any, and of all in the queue */
     bool spoiled;
 };
 
@@ -114,42 +114,61 @@ void watch_forget_all(struct watches *w, struct session *s)
     s->watch_broken = false;
 }
 
-static void touch_list(struct watched_list *list)
+static struct watched_list *find_list(struct watches *w, int db, struct bytes key)
 {
-    list_each(&list->sessions, node)
-    {
-        struct watched_key *k = list_entry(node, struct watched_key, by_key);
-        if (k->was_expired)
-            k->was_expired = false; /* the expired key's own removal; what comes after counts */
-        else
-            k->session->watch_broken = true;
-    }
-}
-
-void watch_key_touched(struct watches *w, int db, struct bytes key)
-{
-    if (__builtin_expect(!w->keys.count, 1)) return;
+    if (__builtin_expect(!w->keys.count, 1)) return NULL;
     uint8_t room[256], *name = room;
     if (key.len + NAME_DB_BYTES > sizeof room) name = mem_alloc(key.len + NAME_DB_BYTES);
     memcpy(name, &db, NAME_DB_BYTES);
     memcpy(name + NAME_DB_BYTES, key.ptr, key.len);
     struct watched_list *list = map_get(&w->keys, bytes_make(name, key.len + NAME_DB_BYTES));
-    if (list) touch_list(list);
     if (name != room) mem_free(name);
+    return list;
 }
 
-void watch_database_touched(struct watches *w, struct keyspace *ks, int db, struct database *replaced_by)
+void watch_key_touched(struct watches *w, int db, struct bytes key)
+{
+    struct watched_list *list = find_list(w, db, key);
+    if (!list) return;
+    list_each(&list->sessions, node) list_entry(node, struct watched_key, by_key)->session->watch_broken = true;
+}
+
+/* Who saw the key only after it had run out misses nothing. */
+static void key_gone(struct watched_key *k)
+{
+    if (k->was_expired)
+        k->was_expired = false; /* what comes after counts */
+    else
+        k->session->watch_broken = true;
+}
+
+void watch_key_expired(struct watches *w, int db, struct bytes key)
+{
+    struct watched_list *list = find_list(w, db, key);
+    if (!list) return;
+    list_each(&list->sessions, node) key_gone(list_entry(node, struct watched_key, by_key));
+}
+
+void watch_database_touched(struct watches *w, struct keyspace *ks, int db, struct database *replaced_by,
+                            int64_t now_ms)
 {
     for (struct map_entry *e = map_next(&w->keys, NULL); e; e = map_next(&w->keys, e)) {
         int index;
         memcpy(&index, e->key.ptr, NAME_DB_BYTES);
         if (db >= 0 && index != db) continue;
         struct bytes key = bytes_make(e->key.ptr + NAME_DB_BYTES, e->key.len - NAME_DB_BYTES);
-        unsigned raw = LOOKUP_NO_TOUCH | LOOKUP_NO_STATS | LOOKUP_KEEP_EXPIRED;
         uint64_t hash = key_hash(key);
-        if (database_find(keyspace_database(ks, index), key, hash, 0, raw) ||
-            (replaced_by && database_find(replaced_by, key, hash, 0, raw)))
-            touch_list(e->value);
+        bool comes = replaced_by && database_peek(replaced_by, key, hash);
+        if (!comes && !database_peek(keyspace_database(ks, index), key, hash)) continue;
+        struct watched_list *list = e->value;
+        list_each(&list->sessions, node)
+        {
+            struct watched_key *k = list_entry(node, struct watched_key, by_key);
+            if (!comes)
+                key_gone(k);
+            else if (!k->was_expired || !logically_expired(replaced_by, key, now_ms))
+                k->session->watch_broken = true;
+        }
     }
 }
 
@@ -175,6 +194,7 @@ size_t watches_sessions(const struct watches *w)
 void transaction_begin(struct session *s)
 {
     s->transaction = mem_calloc(1, sizeof *s->transaction);
+    s->transaction->common_flags = UINT32_MAX;
 }
 
 void transaction_queue(struct session *s, struct command_entry *command, uint32_t argc, const struct bytes *argv)
@@ -196,6 +216,7 @@ void transaction_queue(struct session *s, struct command_entry *command, uint32_
         at += argv[i].len;
     }
     t->flags |= command->row->flags;
+    t->common_flags &= command->row->flags;
 }
 
 void transaction_spoil(struct session *s)
@@ -220,7 +241,8 @@ void transaction_discard(struct watches *w, struct session *s)
 
 uint32_t transaction_flags(const struct session *s)
 {
-    return s->transaction->flags;
+    const struct transaction *t = s->transaction;
+    return (t->flags & ~(uint32_t)CMD_LEAVES) | (t->common_flags & CMD_LEAVES);
 }
 
 size_t transaction_length(const struct session *s)

@@ -2,6 +2,7 @@
  * make one reservation and write their bytes into it. */
 #include "server/resp/writer.h"
 
+#include <endian.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "server/base/number.h"
 
 #define HEADER_MAX_BYTES (1 + I64_TEXT_MAX + 2) /* type byte, number, CR LF */
+#define LINE_END         ((uint64_t)'\r' | (uint64_t)'\n' << 8)
 #define LARGE_BULK_BYTES 2048 /* a larger value is appended in pieces, so that no chunk's rest is wasted */
 #define FORMAT_BYTES     512  /* formatted text that needs no heap */
 
@@ -25,26 +27,45 @@ static inline uint8_t *put_line_end(uint8_t *at)
     return put(at, "\r\n", 2);
 }
 
-/* `<type><number>\r\n`, at most HEADER_MAX_BYTES. */
+/* `<type><number>\r\n`, at most HEADER_MAX_BYTES, all of which may be written to. */
 static inline uint8_t *put_header(uint8_t *at, char type, int64_t number)
 {
     *at++ = (uint8_t)type;
-    if (likely(number >= 0 && number < 10)) {
-        *at++ = (uint8_t)('0' + number);
-    } else if (number >= 0 && number < 100) {
-        *at++ = (uint8_t)('0' + number / 10);
-        *at++ = (uint8_t)('0' + number % 10);
-    } else {
-        at += format_i64((char *)at, number);
+    if (likely((uint64_t)number < 100)) {
+        uint64_t tens = (uint64_t)number / 10, text = (uint64_t)('0' + number % 10) | LINE_END << 8;
+        if (tens) text = text << 8 | (tens + '0');
+        text = htole64(text);
+        memcpy(at, &text, sizeof text);
+        return at + (tens ? 4 : 3);
     }
+    at += format_i64((char *)at, number);
     return put_line_end(at);
+}
+
+/* As put(), without a call for what is short. */
+static inline uint8_t *put_short(uint8_t *at, const uint8_t *data, size_t len)
+{
+    if (len > 32) return put(at, data, len);
+    if (len >= 16) {
+        memcpy(at, data, 16);
+        memcpy(at + len - 16, data + len - 16, 16);
+    } else if (len >= 8) {
+        memcpy(at, data, 8);
+        memcpy(at + len - 8, data + len - 8, 8);
+    } else if (len >= 4) {
+        memcpy(at, data, 4);
+        memcpy(at + len - 4, data + len - 4, 4);
+    } else if (len) {
+        at[0] = data[0];
+        at[len / 2] = data[len / 2];
+        at[len - 1] = data[len - 1];
+    }
+    return at + len;
 }
 
 static inline uint8_t *put_bulk(uint8_t *at, struct bytes value)
 {
-    at = put_header(at, '$', (int64_t)value.len);
-    if (value.len) at = put(at, value.ptr, value.len);
-    return put_line_end(at);
+    return put_line_end(put_short(put_header(at, '$', (int64_t)value.len), value.ptr, value.len));
 }
 
 static void write_header(struct outq *out, char type, int64_t number)

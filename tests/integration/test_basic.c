@@ -58,6 +58,25 @@ Test(basic, bad_value_stops_the_start)
     free(r.output);
 }
 
+Test(basic, renamed_commands)
+{
+    struct server *s = server_start(OURS, "rename-command FLUSHALL \"\"\nrename-command get fetch");
+    expect_ok(s, "SET k v");
+    expect_string(s, "v", "Fetch k");
+    expect_error(s, "ERR unknown command 'get'", "get k");
+    expect_error(s, "ERR unknown command 'FLUSHALL'", "FLUSHALL");
+    expect_error(s, "ERR wrong number of arguments for 'get' command", "FETCH");
+    static const char *const wrong[][2] = {{"nothing", "No such command in rename-command"},
+                                           {"set", "Target command name already exists"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const char *argv[] = {server_program(OURS, "redis-server"), "--rename-command", wrong[i][0], "get", NULL};
+        struct process_result r = process_run(argv, NULL);
+        cr_assert_eq(r.exit_code, 1);
+        cr_assert(strstr(r.output, wrong[i][1]), "%s", r.output);
+        free(r.output);
+    }
+}
+
 Test(basic, missing_file_stops_the_start)
 {
     const char *argv[] = {server_program(OURS, "redis-server"), "/no/such/redis.conf", NULL};

@@ -182,6 +182,7 @@ Test(faults, replica_past_the_output_limit_is_dropped)
     fill(p.master, "key:", 2000, 20000);
     wait_until(info_number(p.master, "replication", "connected_slaves") == 0);
     cr_assert_gt(server_log_end(p.master), mark, "dropping a replica deserves a log line");
+    cr_assert_eq(info_number(p.master, "stats", "client_output_buffer_limit_disconnections"), 1);
     server_thaw(p.replica);
     expect_same_data(p.replica, p.master);
     expect_syncs(p.master, p.counts, 1, 0);

@@ -1,5 +1,6 @@
 /* The RDB file: to a real Redis and back, through a stop, and against damage. */
 #include "tests/harness/client.h"
+#include "tests/harness/raw.h"
 #include "tests/harness/wait.h"
 
 #include <criterion/criterion.h>
@@ -192,6 +193,21 @@ Test(persistence, loading_is_answered)
     wait_until(info_number(s, "persistence", "loading_loaded_bytes") > before);
     wait_until(info_is(s, "persistence", "loading", "0"));
     expect_integer(s, 3000, "DBSIZE");
+}
+
+Test(persistence, who_leaves_during_loading_is_let_go)
+{
+    struct server *s = server_start(OURS, "%s", "");
+    fill(s, "key:", 3000, 10);
+    expect_ok(s, "SAVE");
+    server_add_config(s, "key-load-delay 1000\nloading-process-events-interval-bytes 1024");
+    server_restart(s);
+    int fds[5];
+    for (int i = 0; i < 5; i++) fds[i] = raw_connect(s);
+    wait_until(info_number(s, "clients", "connected_clients") == 6);
+    for (int i = 0; i < 5; i++) close(fds[i]);
+    wait_until(info_number(s, "clients", "connected_clients") == 1);
+    cr_assert_eq(info_number(s, "persistence", "loading"), 1);
 }
 
 static char *bytes_of(const char *path, size_t *len)

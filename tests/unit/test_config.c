@@ -419,8 +419,8 @@ Test(config, a_refused_effect_rolls_all_back)
 
 Test(config, event_classes_are_shown_in_order)
 {
-    static const char *const cases[][2] = {{"KEA", "AKE"},     {"Ex", "xE"}, {"g$lshzxetdK", "AK"},
-                                           {"AKEmn", "AnKEm"}, {"", ""},     {"mm", "m"}};
+    static const char *const cases[][2] = {{"KEA", "AKE"},    {"Ex", "xE"}, {"g$lshzxetdK", "AK"},
+                                           {"AKEmn", "AKEm"}, {"", ""},     {"mm", "m"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cr_expect(SET("notify-keyspace-events", cases[i][0]));
         expect("notify-keyspace-events", cases[i][1]);

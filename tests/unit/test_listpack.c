@@ -150,6 +150,11 @@ Test(listpack, every_change_agrees_with_a_model)
             if (m.count == 0 || kind == 0) {
                 lp = listpack_prepend(lp, packed_from(text));
                 model_insert(&m, 0, text);
+            } else if (kind == 1) {
+                struct packed_value pair[] = {packed_from(text), packed_from(BYTES("-70000"))};
+                lp = listpack_append_several(lp, pair, 2);
+                model_insert(&m, m.count, text);
+                model_insert(&m, m.count, BYTES("-70000"));
             } else if (kind < 4) {
                 lp = listpack_append(lp, packed_from(text));
                 model_insert(&m, m.count, text);

@@ -1,4 +1,5 @@
-/* What server/net does without a loop: descriptor passing, addresses, and how much input a wait may gather. */
+/* What server/net does without a loop: descriptor passing, addresses, connections that are waited for, and how much
+ * input a wait may gather. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,8 +10,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "server/base/clock.h"
+#include "server/base/workers.h"
 #include "server/net/address.h"
 #include "server/net/arrivals.h"
+#include "server/net/blocking_socket.h"
 #include "server/net/fdpass.h"
 
 Test(net_fdpass, passes_messages_with_descriptors)
@@ -138,4 +142,65 @@ Test(net_arrivals, forgets_after_a_pause)
     now_us += 2 * ARRIVALS_WINDOW_US;
     arrivals_turn(&a, now_us);
     cr_assert_eq(a.expected, 1, "what came was long ago");
+}
+
+/* --- connections that are waited for --- */
+
+static int listen_on_loopback(int *port)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(any);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&any, len), 0);
+    cr_assert_eq(listen(fd, 4), 0);
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&any, &len), 0);
+    *port = ntohs(any.sin_port);
+    return fd;
+}
+
+Test(net_blocking, connects_by_address_and_by_name)
+{
+    static const char *const hosts[] = {"127.0.0.1", "localhost"};
+    int port, listener = listen_on_loopback(&port);
+    cr_assert_geq(workers_start(), 0);
+    for (size_t i = 0; i < 2; i++) {
+        char byte;
+        int fd = blocking_socket_connect(hosts[i], port, 5000), peer;
+        cr_assert_geq(fd, 0, "%s", hosts[i]);
+        cr_assert_eq(blocking_socket_write(fd, "x", 1, 5000), 0);
+        cr_assert_geq(peer = accept(listener, NULL, NULL), 0);
+        cr_assert_eq(read(peer, &byte, 1), 1);
+        cr_assert_eq(blocking_socket_read(fd, &byte, 1, 10), -1);
+        cr_assert_eq(errno, ETIMEDOUT);
+        close(peer);
+        close(fd);
+    }
+    cr_assert_eq(blocking_socket_connect("no-such-host.invalid", port, 5000), -1);
+    close(listener);
+}
+
+struct slow_job {
+    struct worker_job job;
+    int go_on; /* readable when it may end */
+};
+
+static void wait_to_go_on(struct worker_job *job)
+{
+    char byte;
+    cr_assert_eq(read(((struct slow_job *)job)->go_on, &byte, 1), 1);
+}
+
+Test(net_blocking, a_slow_resolver_is_waited_for_no_longer_than_asked, .timeout = 30)
+{
+    int ends[2];
+    cr_assert_geq(workers_start(), 0);
+    cr_assert_eq(pipe(ends), 0);
+    struct slow_job slow = {.job.run = wait_to_go_on, .go_on = ends[0]};
+    workers_submit(WORKER_RESOLVE, &slow.job);
+    int64_t started_ms = clock_monotonic_ms();
+    cr_assert_eq(blocking_socket_connect("localhost", 1, 50), -1);
+    cr_assert_geq(clock_monotonic_ms() - started_ms, 50);
+    cr_assert_eq(write(ends[1], "x", 1), 1);
+    workers_drain(WORKER_RESOLVE);
+    workers_collect();
 }

@@ -1,0 +1,66 @@
+/* What COMMAND DOCS tells of the commands on the server itself. */
+#include "server/commands/docs/docs.h"
+
+static const struct command_doc docs[] = {
+    {"bgsave", "1.0.0", "Saves the dataset to disk, aside.", "O(1)", "[SCHEDULE@3.2.2]", .history = "3.2.2 SCHEDULE."},
+    {"command", "2.8.13", "Tells about all commands.", "O(N) with N commands"},
+    {"command|count", "2.8.13", "Counts the commands.", "O(1)"},
+    {"command|docs", "7.0.0", "Describes commands for people.", "O(N) with N commands told about", "[command-name...]"},
+    {"command|getkeys", "2.8.13", "Finds the keys in a command.", "O(N) with N arguments", "command [arg...]"},
+    {"command|getkeysandflags", "7.0.0", "Finds the keys in a command and how they are used.", "O(N) with N arguments",
+     "command [arg...]"},
+    {"command|help", "5.0.0", "Lists the subcommands.", "O(1)"},
+    {"command|info", "2.8.13", "Describes commands for programs.", "O(N) with N commands told about",
+     "[command-name...]", .history = "7.0.0 Without a name it tells about all commands."},
+    {"command|list", "7.0.0", "Lists the commands' names.", "O(N) with N commands",
+     "[FILTERBY filterby<MODULE module-name|ACLCAT category|PATTERN pattern(pattern)>]"},
+    {"config", "2.0.0", "Reads and changes the configuration.", "depends on the subcommand"},
+    {"config|get", "2.0.0", "Returns directives and their values.", "O(N) with N directives", "parameter...",
+     .history = "7.0.0 Several patterns in one call."},
+    {"config|help", "5.0.0", "Lists the subcommands.", "O(1)"},
+    {"config|resetstat", "2.0.0", "Sets the counters of INFO back to zero.", "O(1)"},
+    {"config|rewrite", "2.8.0", "Writes the configuration to its file.", "O(N) with N lines in the file"},
+    {"config|set", "2.0.0", "Changes directives, all or none.", "O(N) with N directives given",
+     "data{parameter value}...", .history = "7.0.0 Several directives in one call, set together or not at all."},
+    {"dbsize", "1.0.0", "Returns the number of keys.", "O(1)"},
+    {"debug", "1.0.0", "Tests and looks inside.", "depends on the subcommand", .internal = true},
+    {"failover", "6.2.0", "Changes roles with a replica that is in sync, without losing a write.", "O(1)",
+     "[TO target{host port(integer) [FORCE]}] [ABORT] [TIMEOUT milliseconds(integer)]"},
+    {"flushall", "1.0.0", "Empties every database.", "O(N) with N keys", "[flush-type<ASYNC@4.0.0|SYNC@6.2.0>]",
+     .history = "4.0.0 ASYNC.\n"
+                "6.2.0 SYNC."},
+    {"flushdb", "1.0.0", "Empties the selected database.", "O(N) with N keys", "[flush-type<ASYNC@4.0.0|SYNC@6.2.0>]",
+     .history = "4.0.0 ASYNC.\n"
+                "6.2.0 SYNC."},
+    {"info", "1.0.0", "Describes the server and what it has counted.", "O(1)", "[section...]",
+     .history = "7.0.0 Several sections in one call."},
+    {"lastsave", "1.0.0", "Returns when the dataset was last saved.", "O(1)"},
+    {"lolwut", "5.0.0", "Draws something.", "O(1)", "[VERSION version(integer)]"},
+    {"monitor", "1.0.0", "Shows every command as it is run.", "O(1)"},
+    {"psync", "2.8.0", "Turns this connection into a replication stream, continued where possible.",
+     "O(1) to continue; else O(N) with N keys", "replicationid offset(integer)"},
+    {"replconf", "3.0.0", "Tells a master about its replica, and how far that is.", "O(1)", .internal = true},
+    {"replicaof", "5.0.0", "Makes this server a replica of another, or a master.", "O(1)",
+     "args<host-port{host port(integer)}|no-one{no=NO ONE}>"},
+    {"restore-asking", "3.0.0", "RESTORE, as the nodes of a cluster send it.", "O(N) with the value's size",
+     "key ttl(integer) serialized-value [REPLACE@3.0.0] [ABSTTL@5.0.0] [IDLETIME seconds(integer)@5.0.0] "
+     "[FREQ frequency(integer)@5.0.0]",
+     .history = "3.0.0 REPLACE.\n"
+                "5.0.0 ABSTTL.\n"
+                "5.0.0 IDLETIME and FREQ.",
+     .internal = true},
+    {"role", "2.8.12", "Tells whether this server is a master or a replica, and how far it is.", "O(1)"},
+    {"save", "1.0.0", "Saves the dataset to disk, at once.", "O(N) with N keys"},
+    {"shutdown", "1.0.0", "Saves and stops the server.", "O(N) with N keys when saving",
+     "[save-selector<NOSAVE|SAVE>] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]", .history = "7.0.0 NOW, FORCE and ABORT."},
+    {"slaveof", "1.0.0", "The older name of REPLICAOF.", "O(1)",
+     "args<host-port{host port(integer)}|no-one{no=NO ONE}>", .deprecated_since = "5.0.0", .replaced_by = "REPLICAOF"},
+    {"swapdb", "4.0.0", "Lets two databases change places.",
+     "O(N) with N clients that watch or wait for keys of the two", "index1(integer) index2(integer)"},
+    {"sync", "1.0.0", "Turns this connection into a replication stream that begins with a snapshot.",
+     "O(N) with N keys"},
+    {"time", "2.6.0", "Tells the time by the clock of the server.", "O(1)"},
+    {.name = NULL},
+};
+
+const struct command_docs server_docs = {"server", docs};
