@@ -70,15 +70,16 @@ static void put_head(struct rdb_encoder *out, const struct rdb_aux *aux, unsigne
     put_aux_number(out, BYTES("aof-base"), aux->aof_base);
 }
 
+/* Redis, too, writes of a key's last use only what the policy goes by. */
 static void put_access(struct save *save, const struct record *r)
 {
-    switch (save->options->access) {
-    case RDB_ACCESS_NONE: break;
-    case RDB_ACCESS_IDLE:
+    switch (keyspace_access_kind(save->ks)) {
+    case ACCESS_NONE: break;
+    case ACCESS_IDLE:
         rdb_put_u8(&save->out, RDB_OPCODE_IDLE);
         rdb_put_length(&save->out, (uint64_t)keyspace_idle_s(save->ks, r));
         break;
-    case RDB_ACCESS_FREQUENCY:
+    case ACCESS_FREQUENCY:
         rdb_put_u8(&save->out, RDB_OPCODE_FREQUENCY);
         rdb_put_u8(&save->out, (uint8_t)keyspace_lfu(save->ks, r));
         break;

@@ -21,13 +21,9 @@ struct rdb_aux {
     bool aof_base;
 };
 
-/* What is written of a key's last use: Redis writes it under an LRU or LFU maxmemory-policy only. */
-enum rdb_access { RDB_ACCESS_NONE, RDB_ACCESS_IDLE, RDB_ACCESS_FREQUENCY };
-
 struct rdb_write_options {
     bool compress, checksum;
     bool incremental_fsync; /* files: start writing back every few MiB instead of all at the end */
-    enum rdb_access access;
     int key_save_delay_us;
     /* Called now and then (each few thousand keys) with keys written so far: progress, and stopping. Non-zero stops. */
     int (*progress)(void *context, uint64_t keys, uint64_t bytes);

@@ -70,13 +70,6 @@ struct rdb_aux persistence_aux(const struct core *core)
     return aux;
 }
 
-static enum rdb_access access_worth_saving(enum eviction_policy policy)
-{
-    if (policy == EVICT_ALLKEYS_LRU || policy == EVICT_VOLATILE_LRU) return RDB_ACCESS_IDLE;
-    if (policy == EVICT_ALLKEYS_LFU || policy == EVICT_VOLATILE_LFU) return RDB_ACCESS_FREQUENCY;
-    return RDB_ACCESS_NONE;
-}
-
 static struct rdb_write_options write_options(const struct core *core)
 {
     return (struct rdb_write_options){
@@ -84,7 +77,6 @@ static struct rdb_write_options write_options(const struct core *core)
         .checksum = core->settings->rdb.checksum,
         .key_save_delay_us = core->settings->rdb.key_save_delay_us,
         .incremental_fsync = core->settings->rdb.save_incremental_fsync,
-        .access = access_worth_saving(core->settings->keyspace.maxmemory_policy),
     };
 }
 

@@ -18,6 +18,13 @@ bool access_is_lfu(const struct keyspace *ks)
     return policy == EVICT_VOLATILE_LFU || policy == EVICT_ALLKEYS_LFU;
 }
 
+enum access_kind keyspace_access_kind(const struct keyspace *ks)
+{
+    enum eviction_policy policy = ks->settings->maxmemory_policy;
+    if (access_is_lfu(ks)) return ACCESS_FREQUENCY;
+    return policy == EVICT_VOLATILE_LRU || policy == EVICT_ALLKEYS_LRU ? ACCESS_IDLE : ACCESS_NONE;
+}
+
 void keyspace_set_clock(struct keyspace *ks, int64_t now_ms)
 {
     ks->clock_s = (uint32_t)(now_ms / 1000) & CLOCK_MASK;

@@ -156,6 +156,9 @@ struct keyspace_memory {
 void keyspace_memory(const struct keyspace *ks, struct keyspace_memory *out);
 
 /* OBJECT FREQ / IDLETIME */
+/* What eviction goes by under the present maxmemory-policy. */
+enum access_kind { ACCESS_NONE, ACCESS_IDLE, ACCESS_FREQUENCY };
+enum access_kind keyspace_access_kind(const struct keyspace *ks);
 int64_t keyspace_idle_s(const struct keyspace *ks, const struct record *r);
 int keyspace_lfu(const struct keyspace *ks, const struct record *r);
 

@@ -185,16 +185,27 @@ Test(rdb_write, what_is_saved_is_loaded)
     keyspace_free(ks);
 }
 
-Test(rdb_write, access_is_written_on_demand)
+Test(rdb_write, what_eviction_goes_by_is_written)
 {
-    struct keyspace *ks = new_keyspace();
+    static struct keyspace_settings settings = {
+        .active_expire_effort = 1, .maxmemory_samples = 5, .lfu_log_factor = 10};
+    static const struct keyspace_hooks hooks;
+    static const struct {
+        enum eviction_policy policy;
+        size_t more_bytes;
+    } cases[] = {{EVICT_NONE, 0},
+                 {EVICT_VOLATILE_TTL, 0},
+                 {EVICT_ALLKEYS_LRU, 2},
+                 {EVICT_VOLATILE_LRU, 2},
+                 {EVICT_ALLKEYS_LFU, 2}};
+    struct keyspace *ks = keyspace_new(1, &settings, &hooks);
     set(ks, 0, BYTES("k"), BYTES("v"), RECORD_NO_EXPIRY);
     size_t len = 0;
-    for (enum rdb_access access = RDB_ACCESS_NONE; access <= RDB_ACCESS_FREQUENCY; access++) {
-        struct rdb_write_options options = {.checksum = true, .access = access};
-        struct rdb_bytes b = save(ks, &no_aux, &options);
-        if (access == RDB_ACCESS_NONE) len = b.len;
-        cr_assert_eq(b.len, access == RDB_ACCESS_NONE ? len : len + 2);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        settings.maxmemory_policy = cases[i].policy;
+        struct rdb_bytes b = save(ks, &no_aux, &plain);
+        if (i == 0) len = b.len;
+        cr_assert_eq(b.len, len + cases[i].more_bytes, "policy %d", (int)cases[i].policy);
         struct fed fed = feed(b);
         cr_assert_eq(fed.status, RDB_DONE);
         feed_free(&fed);
