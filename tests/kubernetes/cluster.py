@@ -7,16 +7,18 @@ DNS would tell it: a Service's name stands for the addresses of its pods that ar
 publishNotReadyAddresses), and, where the Service is headless, pod.service for each of them.
 """
 
+import atexit
 import os
 import threading
 import time
 
-from manifest import Manifest, Refused
+from manifest import Manifest, Refused, pod_template
 from pod import Pod
 
 
 class Cluster:
-    """Use as a context. `images` maps a manifest's image names to those that the machine has."""
+    """Use as a context; an exit of the program ends its pods too. `images` maps a manifest's image names to those that
+    the machine has."""
 
     def __init__(self, machine, path, images=None):
         self.machine = machine
@@ -25,10 +27,12 @@ class Cluster:
         self.pods = {}
         self.faults = []
         self._lock = threading.RLock()
+        self._ending = False
         self._claims = machine.path("claims", str(time.monotonic_ns()))
         self._recipes = {}
         for workload in self.manifest.workloads:
-            for container in self._pod_template(workload)["spec"]["containers"]:
+            spec = pod_template(workload)["spec"]
+            for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
                 self.image_of(container["image"])
             self._plan(workload)
 
@@ -41,6 +45,9 @@ class Cluster:
         return self
 
     def __exit__(self, *_):
+        atexit.unregister(self.__exit__)
+        with self._lock:
+            self._ending = True
         for name in list(self.pods):
             self.delete_pod(name, grace_s=0, back=False)
 
@@ -49,13 +56,9 @@ class Cluster:
             raise Refused(f"image {name} is not on this machine; --image {name}=... says which one to take")
         return self.images[name]
 
-    @staticmethod
-    def _pod_template(workload):
-        return workload if workload["kind"] == "Pod" else workload["spec"]["template"]
-
     def _plan(self, workload):
         """Notes, for each pod of a workload, how it is made."""
-        template, name, spec = self._pod_template(workload), workload["metadata"]["name"], workload["spec"]
+        template, name, spec = pod_template(workload), workload["metadata"]["name"], workload["spec"]
         claims = [claim["metadata"]["name"] for claim in spec.get("volumeClaimTemplates") or []]
         count = 1 if workload["kind"] == "Pod" else spec.get("replicas", 1)
         for i in range(count):
@@ -68,13 +71,16 @@ class Cluster:
 
     def start(self):
         """Starts every pod; one that waits for the one before it in its set is started as soon as that is ready."""
+        # Runs before the machine's own removal, which finds nobody then who would start a container again.
+        atexit.register(self.__exit__)
         threads = {}
         for name, (_, _, _, ordered) in self._recipes.items():
             if ordered is None:
                 self.create_pod(name)
             else:
                 threads.setdefault(ordered, []).append(name)
-        starters = [threading.Thread(target=self._start_in_order, args=(names,)) for names in threads.values()]
+        start_in_order = self._start_in_order
+        starters = [threading.Thread(target=start_in_order, args=(each,), daemon=True) for each in threads.values()]
         for thread in starters:
             thread.start()
         for thread in starters:
@@ -98,6 +104,8 @@ class Cluster:
     def create_pod(self, name):
         labels, spec, claims, _ = self._recipes[name]
         with self._lock:
+            if self._ending:
+                raise RuntimeError("the cluster ends")
             pod = Pod(self, name, labels, spec, claims)
             self.pods[name] = pod
         self.announce()
@@ -121,7 +129,7 @@ class Cluster:
     def announce(self):
         """Tells every pod the present names and addresses."""
         with self._lock:
-            names = []
+            names, namespace = [], self.manifest.namespace
             for service, spec in self.manifest.services.items():
                 selector = spec.get("selector") or {}
                 for pod in self.pods.values():
@@ -130,8 +138,8 @@ class Cluster:
                     if not pod.ready and not spec.get("publishNotReadyAddresses"):
                         continue
                     if spec.get("clusterIP") == "None":
-                        names.append((pod.address, aliases(f"{pod.name}.{service}")))
-                    names.append((pod.address, aliases(service)))
+                        names.append((pod.address, aliases(f"{pod.name}.{service}", namespace)))
+                    names.append((pod.address, aliases(service, namespace)))
             for pod in self.pods.values():
                 pod.write_hosts([*names, (pod.address, pod.name)])
 
@@ -150,6 +158,7 @@ class Cluster:
             time.sleep(0.05)
 
 
-def aliases(name):
+def aliases(name, namespace):
     """A name as DNS would take it inside a pod: short, and with the suffixes that its search list adds."""
-    return f"{name} {name}.default {name}.default.svc {name}.default.svc.cluster.local"
+    suffixes = ("", f".{namespace}", f".{namespace}.svc", f".{namespace}.svc.cluster.local")
+    return " ".join(name + suffix for suffix in suffixes)

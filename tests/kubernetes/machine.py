@@ -2,12 +2,13 @@
 removal.
 
 Containers are podman's, run by runc, with storage, configuration and state below one directory. The network is a bridge
-in a namespace without any way out; each pod has a namespace of its own, tied to that bridge. Nothing is set up on the
-host itself, so removal is: end the containers, unmount, delete the namespaces and the directory.
+in a namespace without any way out; each pod has a namespace of its own, tied to that bridge. Removal is: end the
+containers, unmount, delete the namespaces, the control groups and the directory.
 """
 
 import atexit
 import fcntl
+import glob
 import json
 import os
 import resource
@@ -58,8 +59,11 @@ class Machine:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         atexit.register(self.remove)
         # A termination becomes an ordinary exit, which runs the line above.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        for each in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, lambda *_: sys.exit(1))
         self._configure()
+        # What every `podman run` is told: to take an image that is there, and where its control group belongs.
+        self.run_options = ["--pull", "never", "--cgroup-parent", f"/{self.name}"]
         self._pods_made = 0
         run(["ip", "netns", "add", self.name])
         run(["ip", "-n", self.name, "link", "add", "bridge", "type", "bridge"])
@@ -85,9 +89,12 @@ class Machine:
         with open(self.path("containers.conf"), "w", encoding="ascii") as file:
             file.write(
                 f'[containers]\ndefault_ulimits = ["nofile={files}:{files}", "nproc=4096:4096"]\n'
-                '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\nruntime = "runc"\n'
+                '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\nlock_type = "file"\nruntime = "runc"\n'
             )
-        self.environment = {**os.environ, "CONTAINERS_CONF": self.path("containers.conf")}
+        os.mkdir(self.path("unpacked"))
+        self.environment = {
+            **os.environ, "CONTAINERS_CONF": self.path("containers.conf"), "TMPDIR": self.path("unpacked")
+        }
 
     def podman_command(self, *arguments):
         store = ["--root", self.path("store"), "--runroot", self.path("run"), "--tmpdir", self.path("tmp")]
@@ -151,6 +158,9 @@ def remove_leavings(directory, name):
         mounts = [line.split()[1] for line in file]
     for mount in sorted((m for m in mounts if m.startswith(f"{directory}/")), reverse=True):
         quietly(["umount", "--lazy", mount])
+    for group in glob.glob(f"/sys/fs/cgroup/{name}") + glob.glob(f"/sys/fs/cgroup/*/{name}"):
+        for path, _, _ in os.walk(group, topdown=False):
+            quietly(["rmdir", path])
     shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -18,7 +18,7 @@ class Refused(Exception):
 ANY = object()  # played, whatever the value
 MOOT = object()  # means nothing on a single machine that runs one manifest
 
-METADATA = {"name": ANY, "labels": ANY, "annotations": MOOT, "namespace": MOOT}
+METADATA = {"name": ANY, "labels": ANY, "annotations": MOOT, "namespace": ANY, "creationTimestamp": MOOT}
 SELECTOR = {"matchLabels": ANY}
 KEY_ITEMS = [{"key": ANY, "path": ANY}]
 KEY_REFERENCE = {"name": ANY, "key": ANY}
@@ -39,6 +39,7 @@ CONTAINER = {
     "command": ANY,
     "args": ANY,
     "workingDir": ANY,
+    "envFrom": [{"prefix": ANY, "configMapRef": {"name": ANY}, "secretRef": {"name": ANY}}],
     "env": [
         {
             "name": ANY,
@@ -52,7 +53,7 @@ CONTAINER = {
     ],
     "ports": [{"name": ANY, "containerPort": ANY, "protocol": MOOT}],
     "volumeMounts": [{"name": ANY, "mountPath": ANY, "subPath": ANY, "readOnly": ANY}],
-    "resources": {"requests": MOOT, "limits": {"memory": ANY, "cpu": ANY}},
+    "resources": {"requests": MOOT, "limits": {"memory": ANY, "cpu": ANY, "ephemeral-storage": MOOT}},
     "startupProbe": PROBE,
     "livenessProbe": PROBE,
     "readinessProbe": PROBE,
@@ -100,10 +101,11 @@ POD_SPEC = {
 }
 TEMPLATE = {"metadata": METADATA, "spec": POD_SPEC}
 CLAIM_SPEC = {"accessModes": MOOT, "resources": MOOT, "storageClassName": MOOT, "volumeMode": MOOT}
-OBJECT = {"apiVersion": ANY, "kind": ANY, "metadata": METADATA}
+OBJECT = {"apiVersion": ANY, "kind": ANY, "metadata": METADATA, "status": MOOT}
+FIELD_PATHS = ("metadata.name", "metadata.namespace", "status.podIP")
 KINDS = {
-    "ConfigMap": {**OBJECT, "data": ANY},
-    "Secret": {**OBJECT, "data": ANY, "stringData": ANY, "type": MOOT},
+    "ConfigMap": {**OBJECT, "data": ANY, "immutable": MOOT},
+    "Secret": {**OBJECT, "data": ANY, "stringData": ANY, "type": MOOT, "immutable": MOOT},
     "Service": {
         **OBJECT,
         "spec": {
@@ -162,47 +164,108 @@ def refuse_unknown(where, value, known):
 
 
 class Manifest:
-    """The objects of one file: `workloads` in the file's order, the others by name."""
+    """The objects of one file: `workloads` in the file's order, the others by name. All are of one namespace."""
 
     def __init__(self, path):
         self.workloads = []
         self.services = {}
-        self.config_maps = {}
-        self.secrets = {}
+        self.namespace = None
+        self._holders = {"ConfigMap": {}, "Secret": {}}
         with open(path, encoding="utf-8") as file:
-            for each in yaml.safe_load_all(file):
-                if each is not None:
-                    self._take(each)
+            try:
+                documents = list(yaml.safe_load_all(file))
+            except yaml.YAMLError as fault:
+                raise Refused(f"{path} is no YAML: {fault}") from fault
+        for each in documents:
+            if each is not None:
+                self._take(each)
         if not self.workloads:
             raise Refused(f"{path} holds nothing that runs")
+        self.namespace = self.namespace or "default"
+        for each in self.workloads:
+            self._check_pods(f"{each['kind']}/{each['metadata']['name']}", pod_template(each)["spec"])
+        for name, spec in self.services.items():
+            self._check_ports(f"Service/{name}", spec)
 
     def _take(self, each):
-        kind, name = each.get("kind"), each.get("metadata", {}).get("name")
+        if not isinstance(each, dict):
+            raise Refused(f"{each!r} is no object")
+        kind, name = each.get("kind"), (each.get("metadata") or {}).get("name")
+        if kind == "List":
+            for item in each.get("items") or []:
+                self._take(item)
+            return
         if kind not in KINDS:
             raise Refused(f"kind {kind} is not played here")
+        if not name:
+            raise Refused(f"a {kind} without a name")
         refuse_unknown(f"{kind}/{name}", each, KINDS[kind])
+        self._take_namespace(name if kind == "Namespace" else each["metadata"].get("namespace"))
         if kind in ("StatefulSet", "Deployment", "Pod"):
             self.workloads.append(each)
         elif kind == "Service":
-            refuse_redirection(name, each["spec"])
-            self.services[name] = each["spec"]
-        elif kind == "ConfigMap":
-            self.config_maps[name] = {key: text.encode() for key, text in (each.get("data") or {}).items()}
-        elif kind == "Secret":
-            entries = {key: base64.b64decode(text) for key, text in (each.get("data") or {}).items()}
+            self.services[name] = each.get("spec") or {}
+        elif kind in self._holders:
+            entries = {key: str(text).encode() for key, text in (each.get("data") or {}).items()}
+            if kind == "Secret":
+                entries = {key: base64.b64decode(text) for key, text in entries.items()}
             entries.update({key: text.encode() for key, text in (each.get("stringData") or {}).items()})
-            self.secrets[name] = entries
+            self._holders[kind][name] = entries
+
+    def _take_namespace(self, name):
+        if name and self.namespace not in (None, name):
+            raise Refused(f"objects of several namespaces, {self.namespace} and {name}, are not played here")
+        self.namespace = name or self.namespace
+
+    def entries(self, kind, name):
+        """All that a ConfigMap or Secret holds, as bytes by key. `kind` may be any field that refers to one."""
+        kind = "ConfigMap" if kind.startswith("configMap") else "Secret"
+        if name not in self._holders[kind]:
+            raise Refused(f"{kind} {name} is not in the manifest")
+        return self._holders[kind][name]
+
+    def entry(self, kind, name, key):
+        entries = self.entries(kind, name)
+        if key not in entries:
+            raise Refused(f"{name} has no {key}")
+        return entries[key]
+
+    def _check_pods(self, where, spec):
+        """Refuses what the table of fields lets pass and a pod could not be made of."""
+        for volume in spec.get("volumes") or []:
+            if len(volume) != 2:
+                raise Refused(f"{where}: volume {volume['name']} is of no kind that is played here")
+        for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
+            here = f"{where}: container {container['name']}"
+            security = {**(spec.get("securityContext") or {}), **(container.get("securityContext") or {})}
+            if security.get("runAsNonRoot") and not security.get("runAsUser"):
+                raise Refused(f"{here}: runAsNonRoot without a runAsUser is not played here")
+            for each in container.get("env") or []:
+                field = (each.get("valueFrom") or {}).get("fieldRef")
+                if field and field["fieldPath"] not in FIELD_PATHS:
+                    raise Refused(f"{here}: fieldPath {field['fieldPath']} is not played here")
+
+    def _check_ports(self, where, spec):
+        """A Service is played as a name for its pods' addresses, which is all there is to it while ports stay what they
+        are."""
+        if spec.get("type", "ClusterIP") != "ClusterIP":
+            raise Refused(f"{where}.spec.type {spec['type']} is not played here")
+        for port in spec.get("ports") or []:
+            target = port.get("targetPort", port["port"])
+            if any(number != port["port"] for number in self._numbers(target)):
+                raise Refused(f"{where}: a targetPort that differs from its port is not played here")
+
+    def _numbers(self, port):
+        """What a port of containers, given by number or name, is by number."""
+        if isinstance(port, int):
+            return [port]
+        containers = [each for workload in self.workloads for each in pod_template(workload)["spec"]["containers"]]
+        ports = [each for container in containers for each in container.get("ports") or []]
+        return [each["containerPort"] for each in ports if each.get("name") == port]
 
 
-def refuse_redirection(name, spec):
-    """A Service is played as a name for its pods' addresses, which is all there is to it while ports stay what they
-    are."""
-    if spec.get("type", "ClusterIP") != "ClusterIP":
-        raise Refused(f"Service/{name}.spec.type {spec['type']} is not played here")
-    for port in spec.get("ports") or []:
-        target = port.get("targetPort", port["port"])
-        if isinstance(target, int) and target != port["port"]:
-            raise Refused(f"Service/{name}: a targetPort that differs from its port is not played here")
+def pod_template(workload):
+    return workload if workload["kind"] == "Pod" else workload["spec"]["template"]
 
 
 def quantity_bytes(text):

@@ -1,21 +1,25 @@
 """One pod as a kubelet runs it: a network namespace, volumes, and containers that are started again when they end.
 
-Told apart from a real kubelet by three things: a container that fails is started again after half a second, doubling to
-eight (there: ten seconds to five minutes); names are an /etc/hosts that is rewritten in place (there: DNS); CPU
-requests mean nothing.
+Told apart from a real kubelet by four things: a container that fails is started again after half a second, doubling to
+eight (there: ten seconds to five minutes); names are an /etc/hosts that is rewritten in place (there: DNS); a probe has
+some more time; CPU requests mean nothing.
 """
 
 import json
 import os
 import re
+import stat
 import subprocess
 import threading
 import time
 
 from machine import DEFAULT_SECCOMP, run
-from manifest import Refused, quantity_bytes, quantity_cores
+from manifest import FIELD_PATHS, Refused, quantity_bytes, quantity_cores
 
 HOSTS_BYTES = 4096  # of one page, so that a reader never sees half of a rewrite
+KILL_S = 60
+# What entering a container may take here, with many pods on few processors; a probe's own time comes on top.
+ENTER_S = 5
 
 
 class Container:
@@ -42,8 +46,8 @@ class Container:
         for name, value in self.environment().items():
             options += ["--env", f"{name}={value}"]
         for mount in spec.get("volumeMounts") or []:
-            source = os.path.join(pod.volumes[mount["name"]], mount.get("subPath", ""))
-            options += ["--volume", f"{source}:{mount['mountPath']}{':ro' if mount.get('readOnly') else ''}"]
+            source, read_only = pod.mount_source(mount), ":ro" if mount.get("readOnly") else ""
+            options += ["--volume", f"{source}:{mount['mountPath']}{read_only}"]
         if "workingDir" in spec:
             options += ["--workdir", spec["workingDir"]]
         limits = (spec.get("resources") or {}).get("limits") or {}
@@ -56,8 +60,6 @@ class Container:
     def security_options(self, security):
         options = []
         user, group = security.get("runAsUser"), security.get("runAsGroup")
-        if security.get("runAsNonRoot") and not user:
-            raise Refused(f"{self.name}: runAsNonRoot without a runAsUser is not played here")
         if user is not None:
             options += ["--user", f"{user}:{group if group is not None else 0}"]
         if security.get("fsGroup") is not None:
@@ -77,23 +79,21 @@ class Container:
         return options + ["--security-opt", f"seccomp={profile}"]
 
     def environment(self):
-        values = {}
-        fields = {"metadata.name": self.pod.name, "metadata.namespace": "default", "status.podIP": self.pod.address}
+        pod, values = self.pod, {}
+        fields = dict(zip(FIELD_PATHS, (pod.name, pod.manifest.namespace, pod.address)))
+        for each in self.spec.get("envFrom") or []:
+            for kind in ("configMapRef", "secretRef"):
+                for key, value in pod.manifest.entries(kind, each[kind]["name"]).items() if kind in each else ():
+                    values[each.get("prefix", "") + key] = value.decode()
         for each in self.spec.get("env") or []:
             source = each.get("valueFrom") or {}
-            if "fieldRef" in source:
-                path = source["fieldRef"]["fieldPath"]
-                if path not in fields:
-                    raise Refused(f"{self.name}: fieldPath {path} is not played here")
-                values[each["name"]] = fields[path]
-            elif "configMapKeyRef" in source:
-                reference = source["configMapKeyRef"]
-                values[each["name"]] = self.pod.manifest.config_maps[reference["name"]][reference["key"]].decode()
-            elif "secretKeyRef" in source:
-                reference = source["secretKeyRef"]
-                values[each["name"]] = self.pod.manifest.secrets[reference["name"]][reference["key"]].decode()
-            else:
+            if not source:
                 values[each["name"]] = expand(str(each.get("value", "")), values)
+            for kind, reference in source.items():
+                if kind == "fieldRef":
+                    values[each["name"]] = fields[reference["fieldPath"]]
+                else:
+                    values[each["name"]] = pod.manifest.entry(kind, reference["name"], reference["key"]).decode()
         return values
 
     def start(self):
@@ -103,8 +103,8 @@ class Container:
         entry = ["--entrypoint", json.dumps(command)] if command else []
         image = self.pod.image_of(self.spec["image"])
         podman = self.pod.machine.podman_command(
-            "run", "--rm", "--replace", "--pull", "never", "--log-driver", "none", "--name", self.name,
-            *self.options(), *entry, image, *arguments,
+            "run", "--rm", "--replace", "--log-driver", "none", "--name", self.name,
+            *self.pod.machine.run_options, *self.options(), *entry, image, *arguments,
         )
         self.started = self.ready = False
         self.probes = {kind: Probe(self, self.spec[kind]) for kind in PROBE_KINDS if self.spec.get(kind)}
@@ -133,17 +133,23 @@ class Container:
         hook = ((self.spec.get("lifecycle") or {}).get("preStop") or {}).get("exec")
         if hook and grace_s:
             self.execute(hook["command"], timeout_s=grace_s)
-        for each, patience_s in (("TERM", grace_s), ("KILL", 30)):
-            if not patience_s:
-                continue
-            try:
-                self.pod.machine.podman("kill", "--signal", each, self.name)
-                self.process.wait(patience_s)
-                return
-            except (RuntimeError, subprocess.TimeoutExpired):
-                continue
-        if self.running():
-            raise RuntimeError(f"{self.name} does not end")
+        if grace_s and self._ends_by("TERM", grace_s):
+            return
+        # One that is just being made has nothing to kill yet: hence again and again.
+        deadline = time.monotonic() + KILL_S
+        while not self._ends_by("KILL", 1):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.name} does not end")
+
+    def _ends_by(self, signal, patience_s):
+        """Sends a signal to the container, if there is one. Did it end within so many seconds?"""
+        command = self.pod.machine.podman_command("kill", "--signal", signal, self.name)
+        subprocess.run(command, capture_output=True, check=False, env=self.pod.machine.environment)
+        try:
+            self.process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
 
 PROBE_KINDS = ("startupProbe", "livenessProbe", "readinessProbe")
@@ -172,7 +178,7 @@ class Probe:
         return None
 
     def _ask(self):
-        timeout_s = self.spec.get("timeoutSeconds", 1)
+        timeout_s = self.spec.get("timeoutSeconds", 1) + ENTER_S
         if "exec" in self.spec:
             return self.container.execute(self.spec["exec"]["command"], timeout_s)[0] == 0
         port = self.spec["tcpSocket"]["port"]
@@ -203,9 +209,9 @@ class Pod:
         self.hosts_path = os.path.join(self.directory, "hosts")
         with open(self.hosts_path, "w", encoding="ascii") as file:
             file.write("\n" * HOSTS_BYTES)
+        self.group = spec.get("securityContext", {}).get("fsGroup")
         self.volumes = {volume["name"]: self._volume(volume) for volume in spec.get("volumes") or []}
-        self.volumes.update({claim: cluster.claim_directory(f"{claim}-{name}") for claim in claims})
-        self._own_volumes(claims)
+        self.volumes.update({claim: self._claim(f"{claim}-{name}") for claim in claims})
         self.init_containers = [Container(self, each) for each in spec.get("initContainers") or []]
         self.containers = [Container(self, each) for each in spec["containers"]]
         self._stopping = threading.Event()
@@ -223,7 +229,7 @@ class Pod:
         name = volume["name"]
         directory = os.path.join(self.directory, "volumes", name)
         if "persistentVolumeClaim" in volume:
-            return self.cluster.claim_directory(volume["persistentVolumeClaim"]["claimName"])
+            return self._claim(volume["persistentVolumeClaim"]["claimName"])
         os.makedirs(directory)
         if "emptyDir" in volume:
             empty = volume["emptyDir"] or {}
@@ -232,30 +238,40 @@ class Pod:
                 run(["mount", "-t", "tmpfs", "-o", f"mode=1777{size}", "tmpfs", directory])
             os.chmod(directory, 0o1777)
             return directory
-        if "configMap" in volume:
-            source, entries = volume["configMap"], self.manifest.config_maps.get(volume["configMap"]["name"])
-        elif "secret" in volume:
-            source, entries = volume["secret"], self.manifest.secrets.get(volume["secret"]["secretName"])
-        else:
-            raise Refused(f"volume {name} of {self.name} is of no kind that is played here")
-        if entries is None:
-            raise Refused(f"volume {name} of {self.name}: what it refers to is not in the manifest")
-        items = source.get("items") or [{"key": key, "path": key} for key in entries]
+        kind = "configMap" if "configMap" in volume else "secret"
+        source = volume[kind]
+        holder = source["name" if kind == "configMap" else "secretName"]
+        items = source.get("items") or [{"key": key, "path": key} for key in self.manifest.entries(kind, holder)]
         for item in items:
             path = os.path.join(directory, item["path"])
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as file:
-                file.write(entries[item["key"]])
+                file.write(self.manifest.entry(kind, holder, item["key"]))
             os.chmod(path, source.get("defaultMode", 0o644))
+            if self.group is not None:
+                os.chown(path, -1, self.group)
+                os.chmod(path, os.stat(path).st_mode | 0o440)
         return directory
 
-    def _own_volumes(self, claims):
-        group = self.spec.get("securityContext", {}).get("fsGroup")
-        if group is None:
-            return
-        for claim in claims:
-            os.chown(self.volumes[claim], -1, group)
-            os.chmod(self.volumes[claim], 0o2775)
+    def _claim(self, name):
+        directory = self.cluster.claim_directory(name)
+        if self.group is not None:
+            os.chown(directory, -1, self.group)
+            os.chmod(directory, 0o2775)
+        return directory
+
+    def mount_source(self, mount):
+        """What a volumeMount mounts. Folders on the way to its subPath are made, with the volume's own mode."""
+        if mount["name"] not in self.volumes:
+            raise Refused(f"{self.name} mounts {mount['name']}, which is no volume")
+        path = self.volumes[mount["name"]]
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        for part in mount.get("subPath", "").split("/"):
+            path = os.path.join(path, part)
+            if not os.path.exists(path):
+                os.mkdir(path)
+                os.chmod(path, mode)
+        return path
 
     def write_hosts(self, names):
         """Says who is where: (address, names) pairs, for every container of this pod."""

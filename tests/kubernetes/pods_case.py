@@ -21,6 +21,19 @@ def shared_machine():
     return _machines[0]
 
 
+def changed(manifest, *replacements):
+    """A copy of one of our manifests with pieces of text replaced, (old, new) each, wherever they stand: its path."""
+    with open(os.path.join(MANIFESTS, manifest), encoding="utf-8") as ours:
+        text = ours.read()
+    for old, new in replacements:
+        assert old in text, f"{manifest} has no {old!r}"
+        text = text.replace(old, new)
+    path = shared_machine().path(f"changed-{manifest}")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
 def eventually(what, condition, timeout_s=30):
     """Waits until condition() is true, and returns its value."""
     deadline = time.monotonic() + timeout_s
@@ -37,7 +50,7 @@ def eventually(what, condition, timeout_s=30):
 class PodsCase(unittest.TestCase):
     """A class of tests around one running manifest: all of them find every pod ready, and no other state to rely on."""
 
-    manifest = None  # a file of k8s-yaml
+    manifest = None  # a file of k8s-yaml, where manifest_path() does not name another
     cluster = None
 
     @classmethod

@@ -34,7 +34,7 @@ def main():
     for reason in sorted({reason for _, reason in result.skipped}):
         print(f"skipped: {reason}")
     print(f"kubernetes: {result.passed} tests passed, {failed} failed, {len(result.skipped)} skipped")
-    return 1 if failed else 0
+    return 1 if failed or not result.testsRun + len(result.skipped) else 0
 
 
 if __name__ == "__main__":

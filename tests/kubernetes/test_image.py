@@ -26,20 +26,20 @@ class Image(unittest.TestCase):
         namespace, _ = self.machine.add_pod_network()
         try:
             return self.machine.podman(
-                "run", "--rm", "--pull", "never", "--network", f"ns:/run/netns/{namespace}",
-                *options, self.machine.image, *arguments,
+                "run", "--rm", *self.machine.run_options, "--network", f"ns:/run/netns/{namespace}", *options,
+                self.machine.image, *arguments,
             )
         finally:
             self.machine.remove_pod_network(namespace)
 
     def serve(self, *arguments, options=()):
-        """Starts the image with these arguments, and returns (/proc/1/status, /proc/1/cmdline) once the server
-        answers."""
-        name = f"{self.machine.name}-image"
+        """Starts the image with these arguments. Returns (the fields of /proc/1/status, the container's name) once the
+        server answers."""
         namespace, _ = self.machine.add_pod_network()
         self.addCleanup(self.machine.remove_pod_network, namespace)
+        name = f"{namespace}-image"
         self.machine.podman(
-            "run", "--detach", "--name", name, "--pull", "never", "--network", f"ns:/run/netns/{namespace}",
+            "run", "--detach", "--name", name, *self.machine.run_options, "--network", f"ns:/run/netns/{namespace}",
             *options, self.machine.image, *arguments,
         )
         self.addCleanup(self.machine.podman, "rm", "--force", "--volumes", "--time", "0", name)
@@ -83,8 +83,22 @@ class Image(unittest.TestCase):
         self.assertIn("redis-benchmark", self.run_image("redis-benchmark", "--version"))
         self.assertIn("slipstream", self.run_image("redis-server", "--version"))
         self.assertEqual(self.run_image("bash", "-c", "echo $((6 * 7))").strip(), "42")
+        self.assertEqual(self.run_image("gosu", "redis", "id", "-u").strip(), "999")
         self.assertIn("redis-sentinel", self.run_image("sh", "-c", "command -v redis-sentinel"))
         self.assertIn("CET", self.run_image("sh", "-c", "TZ=Europe/Berlin date --date=2024-01-01"))
+
+    def test_umask_that_somebody_chose_stays(self):
+        status, _ = self.serve(options=["--umask", "0027"])
+        self.assertEqual(status["Umask"], ["0027"])
+
+    def test_snapshot_is_the_servers_own_and_the_checker_reads_it(self):
+        _, name = self.serve()
+        script = "redis-cli set key value; redis-cli save; stat -c '%u %a' dump.rdb; redis-check-rdb dump.rdb"
+        said = self.machine.podman("exec", name, "sh", "-c", script)
+        self.assertIn("999 600", said)
+        self.assertIn("RDB looks OK", said)
+        checker = self.machine.podman("exec", name, "sh", "-c", "readlink -f $(command -v redis-check-rdb)").strip()
+        self.assertEqual(checker, "/usr/local/bin/redis-server")
 
     def test_data_becomes_the_servers(self):
         script = "touch theirs; docker-entrypoint.sh redis-server --version >/dev/null; stat -c %u theirs"
@@ -103,7 +117,7 @@ class Image(unittest.TestCase):
         status, _ = self.serve(options=["--cap-drop=all", "--read-only"])
         self.assertEqual(status["Uid"][0], "0")
         self.assertEqual(int(status["CapEff"][0], 16), 0)
-        status, _ = self.serve("redis-server", options=["--cap-drop=all", "--user", "redis", "--replace"])
+        status, _ = self.serve("redis-server", options=["--cap-drop=all", "--user", "redis"])
         self.assertEqual(status["Uid"][0], "999")
 
     def event_loop(self, profile):

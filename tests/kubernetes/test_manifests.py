@@ -120,9 +120,20 @@ class WhatIsPlayed(unittest.TestCase):
             with self.assertRaisesRegex(Refused, complaint):
                 Manifest(path)
 
+    def assert_container_refused(self, field, complaint):
+        self.assert_refused("          ports:\n", f"          {field}\n          ports:\n", complaint)
+
     def test_unknown_field_is_named(self):
         self.assert_refused("      containers:", "      hostNetwork: true\n      containers:",
                             r"StatefulSet/redis-master.spec.template.spec.hostNetwork is not played here")
+
+    def test_unknown_field_of_a_container_is_named(self):
+        self.assert_container_refused("securityContext: {privileged: true}", "securityContext.privileged")
+        self.assert_container_refused("livenessProbe: {httpGet: {port: 80}}", "livenessProbe.httpGet")
+        self.assert_container_refused("lifecycle: {postStart: {exec: {command: [id]}}}", "lifecycle.postStart")
+        self.assert_container_refused("securityContext: {runAsNonRoot: true}", "runAsNonRoot without a runAsUser")
+        node = "env: [{name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]"
+        self.assert_container_refused(node, "fieldPath spec.nodeName")
 
     def test_unknown_kind_is_named(self):
         self.assert_refused("kind: Service\n", "kind: Ingress\n", "kind Ingress is not played here")
@@ -131,3 +142,22 @@ class WhatIsPlayed(unittest.TestCase):
         volume = "          configMap:\n            name: redis-config\n"
         host_path = "          hostPath:\n            path: /\n"
         self.assert_refused(volume, host_path, r"volumes\[0\].hostPath is not played here")
+
+    def test_unknown_kind_of_service_is_named(self):
+        self.assert_refused("clusterIP: None", "type: NodePort", "Service/redis-master.spec.type NodePort")
+
+    def test_port_that_is_redirected_is_refused(self):
+        port = "      port: 6379\n"
+        self.assert_refused(port, f"{port}      targetPort: 7000\n", "Service/redis-master: a targetPort")
+        # By name, it depends on what the containers call their ports.
+        with Changed("cascade.yaml", port, "      port: 7000\n      targetPort: redis\n") as path:
+            with self.assertRaisesRegex(Refused, "Service/redis-master: a targetPort"):
+                Manifest(path)
+
+    def test_several_namespaces_are_refused(self):
+        two = "kind: ServiceAccount\nmetadata:\n  name: {0}\n  namespace: {0}\n---\n"
+        self.assert_refused("apiVersion: v1\n", two.format("shop") + two.format("yard") + "apiVersion: v1\n",
+                            "several namespaces, shop and yard")
+
+    def test_text_that_is_no_yaml_is_refused(self):
+        self.assert_refused("kind: ConfigMap", "kind: [ConfigMap", "is no YAML")

@@ -1,10 +1,7 @@
 """The smallest manifest, run as a user's that says redis:6.2.6: replication between pods, and what networks do to
 it."""
 
-import os
-import tempfile
-
-from pods_case import MANIFESTS, PodsCase, eventually, shared_machine
+from pods_case import PodsCase, changed, eventually, shared_machine
 
 MASTER, REPLICA = "redis-master-0", "redis-slave-0"
 
@@ -13,12 +10,7 @@ class OneMasterOneReplica(PodsCase):
     @classmethod
     def manifest_path(cls):
         """Ours with the image that people have there today: what then maps the name is the tool's --image."""
-        with open(os.path.join(MANIFESTS, "one-master-one-replica.yaml"), encoding="utf-8") as ours:
-            text = ours.read().replace("slipstream:latest", "redis:6.2.6")
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as theirs:
-            theirs.write(text)
-        cls.addClassCleanup(os.unlink, theirs.name)
-        return theirs.name
+        return changed("one-master-one-replica.yaml", ("slipstream:latest", "redis:6.2.6"))
 
     @classmethod
     def images(cls):

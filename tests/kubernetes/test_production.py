@@ -1,6 +1,6 @@
 """The manifest for production: volumes, a confined server, probes, and a pod that takes its data along."""
 
-from pods_case import PodsCase, eventually
+from pods_case import PodsCase, changed, eventually
 
 
 class Production(PodsCase):
@@ -61,3 +61,30 @@ class Production(PodsCase):
         eventually("another start", lambda: container.restarts > restarts)
         self.cluster.wait_ready()
         self.wait_linked("redis-2")
+
+
+class Loading(PodsCase):
+    """One pod of the same manifest, with a server that takes its time over every key it loads."""
+
+    KEYS, DELAY_US = 300, 20000
+
+    @classmethod
+    def manifest_path(cls):
+        slow = f"  redis.conf: |\n    key-load-delay {cls.DELAY_US}\n"
+        return changed("production.yaml", ("replicas: 3", "replicas: 1"), ("  redis.conf: |\n", slow))
+
+    def passes(self, pod, probe):
+        """Would the probe pass now? Asked directly, since the stand-in for a kubelet asks at its own times."""
+        return pod.execute(pod.spec["containers"][0][probe]["exec"]["command"])[0] == 0
+
+    def test_pod_that_loads_is_alive_and_not_ready(self):
+        fill = f"i=0; while [ $i -lt {self.KEYS} ]; do echo set key:$i value; i=$((i + 1)); done | redis-cli >/dev/null"
+        self.assertEqual(self.cluster.pods["redis-0"].execute(["sh", "-c", fill])[0], 0)
+        pod = self.cluster.delete_pod("redis-0")
+        eventually("the load", lambda: self.info("redis-0", "persistence").get("loading") == "1")
+        verdicts = {probe: self.passes(pod, probe) for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+        self.assertEqual(self.info("redis-0", "persistence")["loading"], "1", "loaded before the probes were through")
+        self.assertEqual(verdicts, {"startupProbe": True, "livenessProbe": True, "readinessProbe": False})
+        self.cluster.wait_ready()
+        self.assertEqual(self.cli("redis-0", "dbsize"), str(self.KEYS))
+        self.assertEqual(pod.containers[0].restarts, 0)

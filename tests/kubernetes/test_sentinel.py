@@ -14,6 +14,12 @@ class SentinelFailover(PodsCase):
         reply = self.cli(sentinel, "-p", "26379", "--raw", "sentinel", "get-master-addr-by-name", "main").splitlines()
         return reply[0].split(".")[0] if len(reply) == 2 and reply[1] == "6379" else None
 
+    def client(self, *arguments):
+        """What a client is answered that knows the Sentinels alone: it asks one, and goes where that one says."""
+        said = self.cli("sentinel-2", "-h", "sentinel", "-p", "26379", "--raw", "sentinel", "get-master-addr-by-name",
+                        "main").splitlines()
+        return self.cli("sentinel-2", "-h", said[0], "-p", said[1], *arguments)
+
     def known(self, sentinel):
         reply = self.cli(sentinel, "-p", "26379", "--raw", "sentinel", "master", "main").splitlines()
         fields = dict(zip(reply[::2], reply[1::2]))
@@ -28,7 +34,8 @@ class SentinelFailover(PodsCase):
         old = self.ask("sentinel-0")
         others = [server for server in SERVERS if server != old]
         self.wait_linked(*others)
-        self.cli(old, "set", "foo", "bar")
+        self.assertEqual(self.client("set", "foo", "bar"), "OK")
+        self.assertEqual(self.cli(old, "get", "foo"), "bar")
         for server in others:
             self.wait_value(server, "foo", "bar")
 
@@ -39,7 +46,8 @@ class SentinelFailover(PodsCase):
             eventually(f"{sentinel} to agree", lambda name=sentinel: self.ask(name) == new)
         eventually("the promotion", lambda: self.info(new)["role"] == "master")
         self.assertEqual(self.cli(new, "get", "foo"), "bar")
-        self.assertEqual(self.cli(new, "set", "after", "failover"), "OK")
+        self.assertEqual(self.client("set", "after", "failover"), "OK")
+        self.assertEqual(self.cli(new, "get", "after"), "failover")
         (third,) = set(others) - {new}
         self.wait_value(third, "after", "failover", 60)
 
