@@ -49,6 +49,13 @@ void persistence_changed(struct core *core, uint64_t changes)
     core->persistence->state.changes_since_save += changes;
 }
 
+void persistence_dataset_received(struct core *core)
+{
+    for (int i = 0; i < keyspace_databases(core->keyspace); i++)
+        persistence_changed(core, database_size(keyspace_database(core->keyspace, i)));
+    persistence_state(core)->received_s = clock_wall_ms() / 1000;
+}
+
 bool persistence_write_refused(const struct core *core)
 {
     const struct persistence_state *s = &core->persistence->state;
@@ -175,9 +182,11 @@ void persistence_cron(struct core *core, int64_t now_ms)
         persistence_save_in_background(core);
         return;
     }
+    /* A dataset just received is not saved at once: our own replicas are about to ask for a child. */
+    int64_t since_s = p->state.last_save_s > p->state.received_s ? p->state.last_save_s : p->state.received_s;
     for (int i = 0; i < server->save_point_count; i++) {
         const struct save_point *point = &server->save_points[i];
-        if (p->state.changes_since_save < point->changes || now_s - p->state.last_save_s <= point->seconds) continue;
+        if (p->state.changes_since_save < point->changes || now_s - since_s <= point->seconds) continue;
         if (!p->state.last_bgsave_ok && now_s - p->last_try_s < RETRY_AFTER_FAILURE_S) continue;
         log_notice("%llu changes in %lld seconds. Saving...", (unsigned long long)point->changes,
                    (long long)point->seconds);

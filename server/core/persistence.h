@@ -16,6 +16,8 @@ int persistence_save_now(struct core *core);           /* SAVE: 0 or -1 */
 int persistence_save_in_background(struct core *core); /* 0, or -1 with errno */
 void persistence_cron(struct core *core, int64_t now_ms);
 void persistence_changed(struct core *core, uint64_t changes);
+/* The dataset came from elsewhere (a full sync): every key of it is a change that our file does not have. */
+void persistence_dataset_received(struct core *core);
 bool persistence_write_refused(const struct core *core); /* stop-writes-on-bgsave-error applies */
 struct rdb_aux persistence_aux(const struct core *core);
 
@@ -26,6 +28,7 @@ struct persistence_state {
     uint64_t loading_total_bytes, loading_loaded_bytes, loading_rdb_used_mem;
     uint64_t changes_since_save;
     int64_t last_save_s, last_bgsave_duration_s; /* -1: none yet */
+    int64_t received_s;                          /* when persistence_dataset_received() was last called; 0: never */
     bool last_bgsave_ok;
     bool bgsave_scheduled;
     uint64_t rdb_saves, last_load_keys_expired, last_load_keys_loaded;

@@ -108,6 +108,7 @@ static void progress_loading(void *context, uint64_t loaded_bytes)
 static void end_loading(void *context, bool good)
 {
     loading_end(context, good);
+    if (good) persistence_dataset_received(context);
 }
 
 static void dataset_replaced(void *context)

@@ -162,6 +162,21 @@ Test(persistence, save_points)
     wait_until(info_number(s, "persistence", "rdb_changes_since_last_save") == 0);
 }
 
+Test(persistence, what_a_full_sync_brought_is_saved)
+{
+    struct server *master = server_start(OURS, "%s", "");
+    fill(master, "key:", 10, 10);
+    struct server *replica = server_start(OURS, "save 1 10\nreplicaof 127.0.0.1 %d", master->port);
+    char file[512];
+    server_path(replica, "dump.rdb", file);
+    wait_until(access(file, F_OK) == 0);
+    wait_until(info_number(replica, "persistence", "rdb_changes_since_last_save") == 0);
+    server_kill(replica);
+    server_kill(master);
+    server_launch(replica);
+    expect_integer(replica, 10, "DBSIZE");
+}
+
 Test(persistence, failing_saves_stop_writes)
 {
     struct server *s = server_start(OURS, "save 3600 1");
