@@ -173,6 +173,7 @@ static void change_fields(struct call *call, const struct field *fields, size_t 
         else if (change_field(call, &fields[i], data, &changed))
             changes += changed || grown;
     }
+    if (!changes) changes = grown; /* the replicas' strings have to grow as well, though every operation failed */
     if (changes) bit_key_written(call, call->argv[1], "setbit", changes);
 }
 
