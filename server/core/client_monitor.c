@@ -1,10 +1,13 @@
 /* MONITOR: every command, as it is run, to those who watch. Server process. */
 #include "server/core/clients_parts.h"
 
+#include "repl/replication.h"
 #include "server/base/clock.h"
 #include "server/core/core.h"
 
 #include <stdio.h>
+
+#define CALLER_TEXT_MAX 320 /* a host name and a port */
 
 bool clients_have_monitors(const struct clients *c)
 {
@@ -51,15 +54,31 @@ static bool is_secret(uint64_t secrets, uint32_t arg)
     return secrets >> (arg < 63 ? arg : 63) & 1;
 }
 
-static void describe_call(struct session *from, uint32_t argc, const struct bytes *argv, uint64_t secrets,
-                          struct outq *line)
+/* A client by its address, our master by the one we follow it at. */
+static void describe_caller(const struct core *core, const struct session *from, char out[CALLER_TEXT_MAX])
 {
-    char peer[ADDRESS_TEXT_MAX] = "lua", head[ADDRESS_TEXT_MAX + 64];
+    char address[ADDRESS_TEXT_MAX];
+    const struct client *c = from->client;
+    const char *host;
+    int port;
+    if (c) {
+        address_text(c->unix_socket ? &c->local : &c->peer, address);
+        snprintf(out, CALLER_TEXT_MAX, "%s%s", c->unix_socket ? "unix:" : "", address);
+    } else if (from->kind == SESSION_MASTER && replication_master_address(core->replication, &host, &port)) {
+        snprintf(out, CALLER_TEXT_MAX, "%s:%d", host, port);
+    } else {
+        snprintf(out, CALLER_TEXT_MAX, "lua");
+    }
+}
+
+static void describe_call(const struct core *core, const struct session *from, uint32_t argc, const struct bytes *argv,
+                          uint64_t secrets, struct outq *line)
+{
+    char caller[CALLER_TEXT_MAX], head[CALLER_TEXT_MAX + 64];
     int64_t now_us = clock_wall_us();
-    if (from->client) address_text(from->client->unix_socket ? &from->client->local : &from->client->peer, peer);
-    int len = snprintf(head, sizeof head, "+%lld.%06lld [%d %s%s]", (long long)(now_us / 1000000),
-                       (long long)(now_us % 1000000), database_index(from->db),
-                       from->client && from->client->unix_socket ? "unix:" : "", peer);
+    describe_caller(core, from, caller);
+    int len = snprintf(head, sizeof head, "+%lld.%06lld [%d %s]", (long long)(now_us / 1000000),
+                       (long long)(now_us % 1000000), database_index(from->db), caller);
     outq_append(line, head, (size_t)len);
     for (uint32_t i = 0; i < argc; i++) {
         outq_append(line, " ", 1);
@@ -72,7 +91,7 @@ void clients_feed_monitors(struct core *core, struct session *from, uint32_t arg
                            uint64_t secrets)
 {
     struct outq line = {0};
-    describe_call(from, argc, argv, secrets, &line);
+    describe_call(core, from, argc, argv, secrets, &line);
     list_each(&core->clients->all, node)
     {
         struct client *c = list_entry(node, struct client, node);
