@@ -27,6 +27,7 @@
 #include "server/core/master_stream.h"
 #include "server/core/persistence.h"
 #include "server/core/ports.h"
+#include "server/core/oom_score.h"
 #include "server/core/process.h"
 #include "server/core/process_title.h"
 #include "server/core/pubsub.h"
@@ -248,6 +249,7 @@ static int server_main(int argc, char **argv)
     logo_show(&core);
     process_catch_signals(&core);
     config_apply_hooks(core.config);
+    if (oom_score_apply(&core)) log_warning("Unable to write oom_score_adj: %s", strerror(errno));
     if (settings.server.daemonize || settings.server.pidfile)
         process_write_pidfile(&lifecycle, settings.server.pidfile);
     return serve(&core);

@@ -10,13 +10,13 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/core/core.h"
+#include "server/core/oom_score.h"
 #include "server/core/process_title.h"
 #include "server/core/stats.h"
 #include "server/keyspace/keyspace.h"
 #include "server/net/loop.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,15 +56,6 @@ static void not_needed(int signal)
     _exit(255);
 }
 
-static void raise_oom_score(void)
-{
-    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (fd < 0) return;
-    ssize_t ignored = write(fd, "800", 3); /* refused in some containers: then the kernel's own judgement stays */
-    (void)ignored;
-    close(fd);
-}
-
 static uint64_t private_dirty_bytes(void)
 {
     FILE *f = fopen("/proc/self/smaps_rollup", "re");
@@ -93,7 +84,7 @@ _Noreturn static void run_child(struct children *c, const struct child_job *job,
     signal(SIGINT, SIG_IGN); /* Ctrl-C is for the server, which decides about its child */
     log_set_role('C');
     process_title_set(c->core, job->purpose == CHILD_FULL_SYNC ? "redis-rdb-to-slaves" : "redis-rdb-bgsave");
-    raise_oom_score();
+    oom_score_apply_in_child(c->core);
     loop_abandon_in_child(c->core->loop);
     int code = job->body(job->arg);
     measure_cow(c->progress);

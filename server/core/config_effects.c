@@ -4,10 +4,12 @@
 #include "server/core/config.h"
 #include "server/core/core.h"
 #include "server/core/memory_limit.h"
+#include "server/core/oom_score.h"
 #include "server/core/ports.h"
 #include "server/core/process.h"
 #include "server/core/process_title.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 static int apply_ports(struct core *core, char error[256])
@@ -41,6 +43,14 @@ static int apply_log_level(struct core *core, char error[256])
     return 0;
 }
 
+static int apply_oom_score(struct core *core, char error[256])
+{
+    if (oom_score_apply(core) == 0) return 0;
+    snprintf(error, 256, "Failed to apply new oom_score_adj configuration, check server logs.");
+    log_warning("Unable to write oom_score_adj: %s", strerror(errno));
+    return -1;
+}
+
 static int apply_title(struct core *core, char error[256])
 {
     (void)error;
@@ -62,5 +72,7 @@ void config_apply_hooks(struct config *c)
     config_on_change(c, "maxclients", apply_max_clients);
     config_on_change(c, "loglevel", apply_log_level);
     config_on_change(c, "maxmemory", apply_max_memory);
+    config_on_change(c, "oom-score-adj", apply_oom_score);
+    config_on_change(c, "oom-score-adj-values", apply_oom_score);
     config_on_change(c, "proc-title-template", apply_title);
 }

@@ -406,21 +406,21 @@ const struct directive_grammar client_memory_grammar = {client_memory_parse, cli
 static bool oom_score_parse(struct config *c, const struct directive *d, uint32_t argc, const struct bytes *argv,
                             char message[CONFIG_MESSAGE_MAX])
 {
-    int64_t scores[3];
-    if (argc != 3) return refuse(message, "wrong number of arguments");
-    for (int i = 0; i < 3; i++) {
+    int64_t scores[OOM_SCORE_CLASSES];
+    int *values = directive_place(c, d);
+    if (argc != OOM_SCORE_CLASSES) return refuse(message, "wrong number of arguments");
+    for (int i = 0; i < OOM_SCORE_CLASSES; i++) {
         if (parse_i64(argv[i], &scores[i]) || scores[i] < -2000 || scores[i] > 2000)
             return refuse(message, "Invalid oom-score-adj-values, elements must be between -2000 and 2000.");
     }
-    char text[64];
-    snprintf(text, sizeof text, "%d %d %d", (int)scores[0], (int)scores[1], (int)scores[2]);
-    directive_replace_text(directive_place(c, d), bytes_from_text(text), false);
+    for (int i = 0; i < OOM_SCORE_CLASSES; i++) values[i] = (int)scores[i];
     return true;
 }
 
 static void oom_score_format(const struct config *c, const struct directive *d, struct config_text *out)
 {
-    config_text_printf(out, "%s", *(char *const *)directive_place(c, d));
+    const int *values = directive_place(c, d);
+    config_text_printf(out, "%d %d %d", values[OOM_SCORE_MASTER], values[OOM_SCORE_REPLICA], values[OOM_SCORE_CHILD]);
 }
 
 const struct directive_grammar oom_score_grammar = {oom_score_parse, oom_score_format, NULL};

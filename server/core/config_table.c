@@ -100,7 +100,11 @@ static const struct enum_name syslog_facilities[] = {
     {"local4", 5}, {"local5", 6}, {"local6", 7}, {"local7", 8}, {0}};
 static const struct enum_name append_fsyncs[] = {{"everysec", 1}, {"always", 2}, {"no", 0}, {0}};
 static const struct enum_name channel_defaults[] = {{"allchannels", 1}, {"resetchannels", 0}, {0}};
-static const struct enum_name oom_score_modes[] = {{"no", 0}, {"yes", 1}, {"relative", 2}, {"absolute", 3}, {0}};
+static const struct enum_name oom_score_modes[] = {{"no", OOM_SCORE_NO},
+                                                   {"yes", OOM_SCORE_YES},
+                                                   {"relative", OOM_SCORE_RELATIVE},
+                                                   {"absolute", OOM_SCORE_ABSOLUTE},
+                                                   {0}};
 static const struct enum_name supervisors[] = {{"upstart", 1}, {"systemd", 2}, {"auto", 3}, {"no", 0}, {0}};
 static const struct enum_name tls_auth_modes[] = {{"no", 0}, {"yes", 1}, {"optional", 2}, {0}};
 static const struct enum_name endpoint_types[] = {{"ip", 0}, {"hostname", 1}, {"unknown-endpoint", 2}, {0}};
@@ -203,6 +207,8 @@ const struct directive config_directives[] = {
     INT("shutdown-timeout", NULL, 0, "10", 0, INT_MAX, server.shutdown_timeout_s),
     SPECIAL("shutdown-on-sigint", NULL, DIR_WORDS, "default", shutdown_grammar, server.shutdown_on_sigint),
     SPECIAL("shutdown-on-sigterm", NULL, DIR_WORDS, "default", shutdown_grammar, server.shutdown_on_sigterm),
+    ENUM("oom-score-adj", NULL, 0, "no", oom_score_modes, server.oom_score_mode),
+    SPECIAL("oom-score-adj-values", NULL, DIR_WORDS, "0 200 800", oom_score_grammar, server.oom_scores),
     ENUM("enable-protected-configs", NULL, FIX, "local", yes_no_local, server.enable_protected_configs),
     ENUM("enable-debug-command", NULL, FIX, "local", yes_no_local, server.enable_debug_command),
     BOOL("latency-tracking", NULL, 0, "yes", server.latency_tracking),
@@ -313,9 +319,6 @@ const struct directive config_directives[] = {
     BOOL_0("io-threads-do-reads", NULL, FIX, "no"),
     INT_0("socket-mark-id", NULL, FIX, "0", 0, UINT_MAX),
     ENUM_0("supervised", NULL, FIX, "no", supervisors),
-    ENUM_0("oom-score-adj", NULL, 0, "no", oom_score_modes),
-    {ROW("oom-score-adj-values", NULL, KIND_SPECIAL, DIR_NO_EFFECT | DIR_WORDS, "0 200 800"),
-     .grammar = &oom_score_grammar},
     BOOL_0("disable-thp", NULL, FIX, "yes"),
     BOOL_0("jemalloc-bg-thread", NULL, 0, "yes"),
     BOOL_0("crash-log-enabled", NULL, 0, "yes"),

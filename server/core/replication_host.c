@@ -11,6 +11,7 @@
 #include "server/core/core.h"
 #include "server/core/master_stream.h"
 #include "server/core/notify.h"
+#include "server/core/oom_score.h"
 #include "server/core/persistence.h"
 #include "server/core/settings.h"
 #include "server/core/stats.h"
@@ -127,6 +128,7 @@ static void role_changed(void *context, bool replica)
     const char *host = NULL;
     int port = 0;
     keyspace_set_replica(core->keyspace, replica);
+    oom_score_apply(core);
     replication_master_address(core->replication, &host, &port);
     config_note_replicaof(core->config, host, port); /* CONFIG REWRITE writes down whom we follow now */
     if (replica) {

@@ -6,6 +6,7 @@
 #include "rdb/settings.h"
 #include "repl/settings.h"
 #include "server/base/log.h"
+#include "server/core/oom_score.h"
 #include "server/data/settings.h"
 #include "server/keyspace/settings.h"
 
@@ -35,6 +36,8 @@ struct server_settings {
     int latency_percentile_count;
     char *event_loop;        /* "auto", "io_uring", "epoll": ours */
     uint32_t notify_classes; /* notify-keyspace-events */
+    enum oom_score_mode oom_score_mode;
+    int oom_scores[OOM_SCORE_CLASSES];
     char *proc_title_template;
     bool set_proc_title;
 };

@@ -77,6 +77,34 @@ Test(basic, renamed_commands)
     }
 }
 
+static int oom_score_of(pid_t pid)
+{
+    char path[64];
+    int score;
+    snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)pid);
+    FILE *file = fopen(path, "r");
+    cr_assert(file && fscanf(file, "%d", &score) == 1, "%s", path);
+    fclose(file);
+    return score;
+}
+
+/* Only upwards: nobody but root may lower it. */
+Test(basic, oom_score_follows_the_role)
+{
+    struct server *s = server_start(OURS, "oom-score-adj-values 10 20 30");
+    int at_start = oom_score_of(s->pid);
+    expect_ok(s, "CONFIG SET oom-score-adj yes");
+    cr_assert_eq(oom_score_of(s->pid), at_start + 10);
+    expect_ok(s, "REPLICAOF 127.0.0.1 1");
+    cr_assert_eq(oom_score_of(s->pid), at_start + 20);
+    expect_ok(s, "CONFIG SET rdb-key-save-delay 1000000");
+    expect_ok(s, "CONFIG SET replica-read-only no");
+    expect_ok(s, "SET k v");
+    expect_status(s, "Background saving started", "BGSAVE");
+    pid_t child = server_snapshot_pid(s);
+    wait_until(oom_score_of(child) == at_start + 30);
+}
+
 Test(basic, missing_file_stops_the_start)
 {
     const char *argv[] = {server_program(OURS, "redis-server"), "/no/such/redis.conf", NULL};
