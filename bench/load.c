@@ -1,7 +1,9 @@
 #include "bench/load.h"
 
+#include "tests/harness/client.h"
 #include "tests/harness/fail.h"
 #include "tests/harness/raw.h"
+#include "tests/harness/wait.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -12,6 +14,7 @@
 
 #define ARGUMENTS_MAX 32
 #define BATCH         5000
+#define BOUND_MS      120000 /* for a load */
 
 static int usable(int cpu)
 {
@@ -60,6 +63,26 @@ double run_redis_benchmark(const struct server *s, long requests, const char *ar
     return rate;
 }
 
+double cpu_us_per_request(const struct server *s, long requests, const char *arguments)
+{
+    int64_t before_us = process_tree_cpu_us(s->pid);
+    run_redis_benchmark(s, requests, arguments);
+    return (double)(process_tree_cpu_us(s->pid) - before_us) / (double)requests;
+}
+
+void fill_each(struct server *s, long first, long end, const char *format)
+{
+    for (long at = first; at < end;) {
+        long batch = end - at < BATCH ? end - at : BATCH;
+        for (long i = 0; i < batch; i++, at++) redisAppendCommand(connection(s), format, at, at);
+        for (long i = 0; i < batch; i++) {
+            redisReply *r = receive(s);
+            if (r->type == REDIS_REPLY_ERROR) harness_fail("%s: %s", format, r->str);
+            freeReplyObject(r);
+        }
+    }
+}
+
 void fill_keys(const struct server *s, long first, long end, int value_bytes)
 {
     char *batch = malloc(BATCH * (64 + (size_t)value_bytes)), *value = malloc(value_bytes + 1), replies[65536];
@@ -81,4 +104,25 @@ void fill_keys(const struct server *s, long first, long end, int value_bytes)
     close(fd);
     free(batch);
     free(value);
+}
+
+static double seconds_since(int64_t start_us)
+{
+    return (double)(clock_us() - start_us) / 1e6;
+}
+
+double save_seconds(struct server *s)
+{
+    int64_t start_us = clock_us();
+    expect_ok(s, "SAVE");
+    return seconds_since(start_us);
+}
+
+double load_seconds(struct server *s)
+{
+    server_kill(s);
+    int64_t start_us = clock_us();
+    server_launch(s);
+    wait_until_within(BOUND_MS, info_is(s, "persistence", "loading", "0"));
+    return seconds_since(start_us);
 }

@@ -15,18 +15,13 @@ struct figures {
     struct samples save_s, load_s, sync_s;
 };
 
-static double seconds_since(int64_t start_us)
-{
-    return (double)(clock_us() - start_us) / 1e6;
-}
-
 static void measure_sync(enum server_kind kind, struct server *master, struct samples *sync_s)
 {
     struct server *replica = start_on(LOAD_CPU, kind, "");
     int64_t start_us = clock_us();
     follow(replica, master);
     wait_until_within(BOUND_MS, link_is_up(replica));
-    samples_add(sync_s, seconds_since(start_us));
+    samples_add(sync_s, (double)(clock_us() - start_us) / 1e6);
     if (command_integer(replica, "DBSIZE") != KEYS) harness_fail("the replica is not complete");
     server_kill(replica);
 }
@@ -37,18 +32,8 @@ static void measure(enum server_kind kind, int rounds, struct figures *f)
     uint64_t empty = process_rss_bytes(s->pid);
     fill_keys(s, 0, KEYS, VALUE_BYTES);
     f->bytes_per_key = (double)(process_rss_bytes(s->pid) - empty) / KEYS;
-    for (int round = 0; round < rounds; round++) {
-        int64_t start_us = clock_us();
-        expect_ok(s, "SAVE");
-        samples_add(&f->save_s, seconds_since(start_us));
-    }
-    for (int round = 0; round < rounds; round++) {
-        server_kill(s);
-        int64_t start_us = clock_us();
-        server_launch(s);
-        wait_until_within(BOUND_MS, info_is(s, "persistence", "loading", "0"));
-        samples_add(&f->load_s, seconds_since(start_us));
-    }
+    for (int round = 0; round < rounds; round++) samples_add(&f->save_s, save_seconds(s));
+    for (int round = 0; round < rounds; round++) samples_add(&f->load_s, load_seconds(s));
     for (int round = 0; round < rounds; round++) measure_sync(kind, s, &f->sync_s);
     server_kill(s);
 }

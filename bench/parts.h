@@ -13,5 +13,10 @@ void bench_memory(int rounds);     /* bytes per key, save, load, full sync */
 void bench_reconnect(int rounds);  /* healed link to caught up */
 void bench_storm(int rounds);      /* four replicas join under writes */
 void bench_scale(int rounds);      /* a GET among few and among many keys */
+void bench_types(int rounds);      /* CPU per request of commands on one element */
+void bench_replies(int rounds);    /* CPU per request of commands with large replies */
+void bench_elements(int rounds);   /* bytes per element, and per small value */
+void bench_dataset(int rounds);    /* save and load of values of every type */
+void bench_pause(int rounds);      /* what other clients notice when a huge value goes */
 
 #endif

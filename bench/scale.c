@@ -15,11 +15,7 @@ static double cpu_us_per_get(struct server *s, long keys, int rounds)
     struct samples cpu_us = {0};
     char arguments[128];
     snprintf(arguments, sizeof arguments, "-t get -c 50 -P 64 -r %ld", keys);
-    for (int round = 0; round < rounds; round++) {
-        int64_t before = process_tree_cpu_us(s->pid);
-        run_redis_benchmark(s, REQUESTS, arguments);
-        samples_add(&cpu_us, (double)(process_tree_cpu_us(s->pid) - before) / REQUESTS);
-    }
+    for (int round = 0; round < rounds; round++) samples_add(&cpu_us, cpu_us_per_request(s, REQUESTS, arguments));
     return samples_median(&cpu_us);
 }
 

@@ -1,0 +1,89 @@
+/* How long another client has to wait while a set of ten million members goes: by DEL, and with all else by FLUSHALL.
+ * The servers may use any processor, for what frees memory aside needs one. */
+#include "bench/load.h"
+#include "bench/parts.h"
+#include "bench/report.h"
+#include "tests/harness/client.h"
+#include "tests/harness/raw.h"
+#include "tests/harness/wait.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define MEMBERS      10000000L
+#define MEMBERS_EACH 1000 /* by one SADD */
+#define MEMBER_ROOM  24
+#define BETWEEN_US   100
+#define BOUND_MS     120000
+#define AT_MOST_MS   5.0
+
+struct watch {
+    struct server *server;
+    atomic_bool stopping;
+    double longest_ms;
+};
+
+static void *probe(void *arg)
+{
+    struct watch *w = arg;
+    int fd = raw_connect(w->server);
+    while (!w->stopping) {
+        int64_t start_us = clock_us();
+        raw_send_text(fd, "GET x\r\n");
+        raw_expect(fd, "$-1\r\n");
+        double ms = (double)(clock_us() - start_us) / 1000;
+        if (ms > w->longest_ms) w->longest_ms = ms;
+        sleep_us(BETWEEN_US);
+    }
+    close(fd);
+    return NULL;
+}
+
+static void fill_set(const struct server *s)
+{
+    char line[MEMBERS_EACH * MEMBER_ROOM], expected[32];
+    int fd = raw_connect(s);
+    snprintf(expected, sizeof expected, ":%d\r\n", MEMBERS_EACH);
+    for (long i = 0; i < MEMBERS;) {
+        size_t len = (size_t)sprintf(line, "SADD set");
+        for (int k = 0; k < MEMBERS_EACH; k++) len += (size_t)sprintf(line + len, " member:%08ld", i++);
+        len += (size_t)sprintf(line + len, "\r\n");
+        raw_send(fd, line, len);
+        raw_expect(fd, expected);
+    }
+    close(fd);
+}
+
+static double longest_pause_ms(struct server *s, const char *command_line)
+{
+    struct watch w = {.server = s};
+    pthread_t thread;
+    fill_set(s);
+    pthread_create(&thread, NULL, probe, &w);
+    freeReplyObject(command(s, command_line));
+    wait_until_within(BOUND_MS, info_is(s, "memory", "lazyfree_pending_objects", "0"));
+    w.stopping = true;
+    pthread_join(thread, NULL);
+    return w.longest_ms;
+}
+
+static void measure(enum server_kind kind, double *del_ms, double *flush_ms)
+{
+    struct server *s = start_on(0, kind, "");
+    *del_ms = longest_pause_ms(s, "DEL set");
+    *flush_ms = longest_pause_ms(s, "FLUSHALL");
+    server_kill(s);
+}
+
+void bench_pause(int rounds)
+{
+    (void)rounds; /* the longest of some thousand probes */
+    double ours[2], redis[2];
+    measure(OURS, &ours[0], &ours[1]);
+    measure(DEBIAN, &redis[0], &redis[1]);
+    report_title("pause: the longest wait of another client while a set of %ld members goes", MEMBERS);
+    report_bound("DEL", "ms", ours[0], redis[0], AT_MOST_MS);
+    report_bound("FLUSHALL", "ms", ours[1], redis[1], AT_MOST_MS);
+}
