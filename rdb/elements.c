@@ -36,6 +36,7 @@ static bool visit(void *arg, struct packed_value element)
 {
     struct walk *w = arg;
     if (element.ptr) {
+        if (!listpack_string_is_shortest(&element)) w->canonical = false;
         element = packed_from(bytes_make(element.ptr, element.len));
         if (!element.ptr) w->canonical = false;
     }
@@ -68,6 +69,21 @@ bool rdb_read_pairs(struct rdb_cursor *in, rdb_walk *walk, rdb_take_pair *take, 
                     struct rdb_elements *out)
 {
     return read_walked(in, walk, (struct walk){.take_pair = take, .context = context}, what, out);
+}
+
+static bool append_element(void *listpack, struct packed_value element)
+{
+    uint8_t **lp = listpack;
+    *lp = listpack_append(*lp, element);
+    return true;
+}
+
+uint8_t *rdb_listpack_of(const struct rdb_elements *elements)
+{
+    if (elements->canonical) return listpack_copy(elements->packed.ptr);
+    uint8_t *lp = listpack_new(elements->packed.len);
+    rdb_take_elements_again(elements->packed, append_element, &lp);
+    return lp;
 }
 
 void rdb_take_elements_again(struct bytes listpack, rdb_take_element *take, void *context)

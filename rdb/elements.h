@@ -1,9 +1,9 @@
 /* What the collections' files share in reading: how many pieces will come, and strings that are a whole ziplist or
  * listpack of elements or of pairs. Server process and redis-check-rdb.
  *
- * Elements are given on as a listpack of ours would hold them: text that is a canonical integer as that integer. A
- * listpack from elsewhere may hold such text as text, where nobody who looks for the integer would find it: it is good,
- * but may not be taken as it is. */
+ * Elements are given on as a listpack of ours would hold them: text that is a canonical integer as that integer, other
+ * text behind the shortest head. A listpack from elsewhere may hold them otherwise, where nobody who looks for them
+ * would find them: it is good, but is not taken as it is. */
 #ifndef SLIPSTREAM_RDB_ELEMENTS_H
 #define SLIPSTREAM_RDB_ELEMENTS_H
 
@@ -25,7 +25,7 @@ typedef bool rdb_take_pair(void *context, const struct packed_value *first, cons
 
 struct rdb_elements {
     struct bytes packed; /* into the window or the arena */
-    bool canonical;      /* a listpack may be taken as it is */
+    bool canonical;      /* a listpack that stands there as one of ours would */
 };
 
 /* Reads a string and checks it in depth, giving each element or pair to `take` (of elements it may be NULL). False: cut
@@ -34,6 +34,8 @@ bool rdb_read_elements(struct rdb_cursor *in, rdb_walk *walk, rdb_take_element *
                        struct rdb_elements *out);
 bool rdb_read_pairs(struct rdb_cursor *in, rdb_walk *walk, rdb_take_pair *take, void *context, const char *what,
                     struct rdb_elements *out);
+/* A listpack of ours with the elements of one that has been found good; the caller's. */
+uint8_t *rdb_listpack_of(const struct rdb_elements *elements);
 /* A listpack that has been found good, once more. */
 void rdb_take_elements_again(struct bytes listpack, rdb_take_element *take, void *context);
 void rdb_take_pairs_again(struct bytes listpack, rdb_take_pair *take, void *context);

@@ -137,8 +137,8 @@ static bool listpack_element(struct rdb_cursor *in, struct rdb_builder *builder)
     size_t fields = l->seen.count;
     builder->empty = fields == 0;
     hash_free(&l->hash);
-    if (listpack.canonical && hash_packed_fits(fields, l->longest_bytes, listpack.packed.len)) {
-        l->hash = (struct hash){.encoding = ENCODING_LISTPACK, .object = listpack_copy(listpack.packed.ptr)};
+    if (hash_packed_fits(fields, l->longest_bytes, listpack.packed.len)) {
+        l->hash = (struct hash){.encoding = ENCODING_LISTPACK, .object = rdb_listpack_of(&listpack)};
     } else {
         l->hash = hash_new_table(fields);
         rdb_take_pairs_again(listpack.packed, add_pair, l);

@@ -92,10 +92,9 @@ static bool read_listpack_node(struct rdb_cursor *in, struct quicklist *ql)
 {
     struct rdb_elements node;
     if (!rdb_read_elements(in, listpack_validate, NULL, NULL, "a list's listpack", &node)) return false;
-    const uint8_t *lp = node.packed.ptr;
-    if (node.canonical &&
-        !quicklist_node_exceeds(data_settings->list_max_listpack_size, node.packed.len, listpack_length(lp)))
-        quicklist_append_listpack(ql, listpack_copy(lp));
+    size_t count = listpack_length(node.packed.ptr);
+    if (!quicklist_node_exceeds(data_settings->list_max_listpack_size, node.packed.len, count))
+        quicklist_append_listpack(ql, rdb_listpack_of(&node));
     else
         rdb_take_elements_again(node.packed, push, ql);
     return true;

@@ -133,8 +133,8 @@ static bool listpack_element(struct rdb_cursor *in, struct rdb_builder *builder)
     size_t count = l->seen.count;
     builder->empty = count == 0;
     l->begun = true;
-    if (listpack.canonical && set_packed_fits(count, l->longest_bytes, listpack.packed.len)) {
-        l->set = (struct set){.encoding = ENCODING_LISTPACK, .object = listpack_copy(listpack.packed.ptr)};
+    if (set_packed_fits(count, l->longest_bytes, listpack.packed.len)) {
+        l->set = (struct set){.encoding = ENCODING_LISTPACK, .object = rdb_listpack_of(&listpack)};
     } else {
         l->set = set_new_table(count);
         rdb_take_elements_again(listpack.packed, add_member, l);

@@ -191,9 +191,9 @@ static bool listpack_element(struct rdb_cursor *in, struct rdb_builder *builder)
     size_t count = l->seen.count;
     builder->empty = count == 0;
     drop_members(l);
-    l->small = listpack.canonical && l->in_order && zset_packed_fits(count, l->longest_bytes, listpack.packed.len);
+    l->small = l->in_order && zset_packed_fits(count, l->longest_bytes, listpack.packed.len);
     if (l->small) {
-        l->zset = (struct zset){.encoding = ENCODING_LISTPACK, .object = listpack_copy(listpack.packed.ptr)};
+        l->zset = (struct zset){.encoding = ENCODING_LISTPACK, .object = rdb_listpack_of(&listpack)};
     } else {
         zset_builder_init(&l->builder, count);
         rdb_take_pairs_again(listpack.packed, add_pair, l);

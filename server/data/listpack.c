@@ -222,10 +222,43 @@ size_t listpack_length(const uint8_t *lp)
     return count;
 }
 
+/* The last eight bytes of a text as one word, or all of a shorter one. The word may begin up to seven bytes before the
+ * text: in a listpack a header and the element's head stand there. */
+static inline uint64_t tail_word(const uint8_t *text, size_t len)
+{
+    uint64_t word;
+    memcpy(&word, text + len - sizeof word, sizeof word);
+    return len >= sizeof word ? word : le64toh(word) >> 8 * (sizeof word - len);
+}
+
+/* A string that stands behind a head of one byte. Names that are alike are alike at their beginning mostly, so it is
+ * the end that is compared first. */
+static const uint8_t *find_short(const uint8_t *from, const uint8_t *text, size_t len, unsigned skip)
+{
+    uint8_t room[sizeof(uint64_t) + 64] = {0};
+    uint8_t head = (uint8_t)(HEAD_STRING6 | len);
+    memcpy(room + sizeof(uint64_t), text, len);
+    uint64_t tail = tail_word(room + sizeof(uint64_t), len);
+    size_t rest = len > sizeof tail ? len - sizeof tail : 0;
+    for (const uint8_t *p = from; *p != LISTPACK_END;) {
+        if (*p == head && tail_word(p + 1, len) == tail && (!rest || memcmp(p + 1, text, rest) == 0)) return p;
+        p += element_bytes_at(p);
+        for (unsigned i = 0; i < skip && *p != LISTPACK_END; i++) p += element_bytes_at(p);
+    }
+    return NULL;
+}
+
+bool listpack_string_is_shortest(const struct packed_value *string)
+{
+    if (string->len < 64) return string->ptr[-1] == (HEAD_STRING6 | string->len);
+    return true;
+}
+
 uint8_t *listpack_find(const uint8_t *lp, const uint8_t *from, struct packed_value value, unsigned skip)
 {
     (void)lp;
     if (!from) return NULL;
+    if (value.ptr && value.len > 0 && value.len < 64) return writable(find_short(from, value.ptr, value.len, skip));
     for (const uint8_t *p = from; *p != LISTPACK_END;) {
         struct packed_value one;
         const uint8_t *next = listpack_read(p, &one);

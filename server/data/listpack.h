@@ -61,6 +61,9 @@ const uint8_t *listpack_read(const uint8_t *element, struct packed_value *out);
 /* Shows up to `most` elements to visit, this one first; returns how many there were. */
 size_t listpack_walk(const uint8_t *element, size_t most, void (*visit)(void *context, struct packed_value value),
                      void *context);
+/* A string element (of a listpack) has the shortest head it could have, as every element that is written here. Others
+ * are good as well, but listpack_find() does not see them. */
+bool listpack_string_is_shortest(const struct packed_value *string);
 /* The first element from `from` (may be NULL: none) on that equals value, looking at one and passing over `skip`
  * others, and so on. skip 1: only fields of field-value pairs. */
 uint8_t *listpack_find(const uint8_t *lp, const uint8_t *from, struct packed_value value, unsigned skip);

@@ -265,6 +265,9 @@ Test(rdb_collections, damaged_sets)
     refused(RDB_TYPE_SET, plain(turned, 1));
     refused(RDB_TYPE_SET, plain(turned_text, 1));
     refused(RDB_TYPE_SET_LISTPACK, listpack_of(same_member));
+    refused(RDB_TYPE_SET_LISTPACK, BLOB("\x12\0\0\0\2\0\x83" /* one text behind heads of two kinds */
+                                        "abc\x04\xe0\x03"
+                                        "abc\x05\xff"));
     refused(RDB_TYPE_SET_INTSET, intset_of(NULL, 0));
     refused(RDB_TYPE_SET_INTSET, BLOB("\002\0\0\0\002\0\0\0\001\0\001\0")); /* twice the same */
     refused(RDB_TYPE_SET_INTSET, BLOB("\002\0\0\0\003\0\0\0\001\0\002\0")); /* one is missing */

@@ -150,6 +150,9 @@ static const struct form {
     FORM("set: listpack", "a,1,,",
          "\x14\x0e\x0e\x00\x00\x00\x03\x00\x81"
          "a\x02\x01\x01\x80\x01\xff"),
+    FORM("set: listpack, a longer head than needed", "abc,",
+         "\x14\x0d\x0d\x00\x00\x00\x01\x00\xe0\x03"
+         "abc\x05\xff"),
     FORM("sorted set: scores as text", "a=-inf,b=-1.5,7=17,d=inf,",
          "\x03\x04\x01"
          "a\xff\x01"
