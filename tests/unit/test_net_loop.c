@@ -347,6 +347,51 @@ ENGINE_TEST(runs_until_stopped_and_sends_the_last_words)
     cr_assert_eq(recv(peer, text, sizeof(text), 0), 4);
 }
 
+/* --- much output in one turn --- */
+
+#define PLENTY ((size_t)1 << 20)
+
+static struct talker {
+    struct side side;
+    int peer;
+} talkers[2];
+static uint8_t *plenty;
+static int hooks, sent_early;
+
+static void count_hooks(void *arg)
+{
+    (void)arg;
+    hooks++;
+}
+
+static void talk(struct side *side)
+{
+    struct pollfd other = {.fd = talkers[side == &talkers[0].side].peer, .events = POLLIN};
+    if (poll(&other, 1, 0) == 1) sent_early += hooks; /* the hook has come first */
+    write_out(side->conn, plenty, PLENTY);
+}
+
+ENGINE_TEST(much_output_leaves_before_the_turn_ends)
+{
+    plenty = pattern(PLENTY);
+    for (int i = 0; i < 2; i++) {
+        talkers[i].side.on_data = talk;
+        talkers[i].peer = open_pair(&talkers[i].side, &quiet_events);
+    }
+    loop_turn(loop, 0);
+    loop_set_before_sleep(loop, count_hooks, NULL);
+    for (int i = 0; i < 2; i++) cr_assert_eq(send(talkers[i].peer, "!", 1, 0), 1);
+    loop_turn(loop, 100);
+    cr_assert_eq(talkers[0].side.data_calls + talkers[1].side.data_calls, 2);
+    cr_assert_eq(sent_early, 1);
+    bool ended = false;
+    for (int i = 0; i < 2; i++) {
+        size_t at = 0;
+        turn_until((at = read_pattern(talkers[i].peer, at, SIZE_MAX, &ended)) == PLENTY);
+    }
+    free(plenty);
+}
+
 ENGINE_TEST(an_abandoning_child_disturbs_nothing)
 {
     struct address at;
