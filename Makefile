@@ -42,9 +42,10 @@ FUZZ        := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/
 # What the fuzz targets stand on: everything up to rdb.
 FUZZ_OBJ    := $(filter $(addprefix $(BUILD)/obj/,server/base/% server/data/% server/keyspace/% rdb/%),$(OBJ)) \
                $(BUILD)/obj/tests/fuzz/exercise.o
+DIFFERENTIAL := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/differential/*.c))
 BENCH       := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/*.c))
 # The harness without what ties it to Criterion.
-BENCH_HARNESS := $(filter-out %/under_criterion.o,$(HARNESS))
+PLAIN_HARNESS := $(filter-out %/under_criterion.o,$(HARNESS))
 
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
@@ -86,11 +87,16 @@ $(BUILD)/tests/integration: $(INTEGRATION) $(HARNESS)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion -lhiredis -lpthread -lm
 
-$(BUILD)/bench: $(BENCH) $(BENCH_HARNESS)
+$(BUILD)/tests/differential: $(DIFFERENTIAL) $(PLAIN_HARNESS)
+	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lpthread -lm
 
-tests: all $(UNIT) $(BUILD)/tests/integration
+$(BUILD)/bench: $(BENCH) $(PLAIN_HARNESS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lpthread -lm
+
+tests: all $(UNIT) $(BUILD)/tests/integration $(BUILD)/tests/differential
 
 deps:
 	@tools/deps.sh build test lint
@@ -112,10 +118,13 @@ demo:
 # TEST=suite/name narrows the integration tests, ENGINES names the event loops they run on.
 ENGINES ?= auto epoll
 TEST    ?=
+# How many commands the differential test generates; the slow sanitizers get fewer.
+COMMANDS ?= $(if $(SANITIZE),20000,160000)
 test:
 	@tools/deps.sh build test
 	@$(MAKE) --no-print-directory -j$(JOBS) tests peers
-	@BUILD=$(BUILD) UNIT="$(UNIT)" PEERS=$(PEERS) JOBS=$(JOBS) ENGINES="$(ENGINES)" TEST="$(TEST)" tools/test.sh
+	@BUILD=$(BUILD) UNIT="$(UNIT)" PEERS=$(PEERS) JOBS=$(JOBS) ENGINES="$(ENGINES)" TEST="$(TEST)" COMMANDS=$(COMMANDS) \
+		tools/test.sh
 
 # Each fuzz target in tests/fuzz for FUZZ_SECONDS, from inputs that our server and Debian's make.
 FUZZ_SECONDS ?= 60
@@ -166,7 +175,7 @@ install: all
 clean:
 	rm -rf build
 
--include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(BENCH) $(FUZZ_OBJ) \
+-include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(BENCH) $(FUZZ_OBJ) \
     $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o) $(FUZZ:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
 .PHONY: all tests deps peers run demo test fuzz fuzz-targets bench image test-kubernetes debug asan ubsan lint install clean
 .SECONDARY:

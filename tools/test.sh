@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every unit test, then the integration tests once per event loop, and adds up the results.
-# From `make test`, which sets BUILD, UNIT (the programs), PEERS, JOBS, ENGINES and TEST. With TALLY=FILE the sums are added to that file too.
+# Runs every unit test, the differential test, then the integration tests once per event loop, and adds up the results.
+# From `make test`, which sets BUILD, UNIT (the programs), PEERS, JOBS, ENGINES, TEST and COMMANDS. With TALLY=FILE the sums are added to that file too.
 set -uo pipefail
 
 export SLIPSTREAM_SERVER=$BUILD/redis-server SLIPSTREAM_PEERS=$PEERS
@@ -45,6 +45,9 @@ if [ -z "${TEST:-}" ]; then
         echo "== unit: $(basename "$program")"
         run "$program" "$program" --jobs "$JOBS"
     done
+    bound_s=900
+    echo "== differential"
+    run differential "$BUILD/tests/differential" --commands "$COMMANDS"
 fi
 bound_s=900
 for engine in $ENGINES; do

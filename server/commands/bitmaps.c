@@ -113,12 +113,12 @@ static void bitcount_command(struct call *call)
     if (call->argc == 3 || call->argc > 5) return call_syntax_error(call);
     if (call->argc > 3 && (!call_arg_i64(call, 2, &given.start, NULL) || !call_arg_i64(call, 3, &given.end, NULL)))
         return;
-    if (call->argc > 4 && !read_unit(call, 4, &given)) return;
-    struct bytes text = record_string(r, scratch);
     /* Two negative ends in the wrong order are no range, even where both come to stand at the first bit. BITPOS does
      * not know that. */
-    bool crossed = given.start < 0 && given.end < 0 && given.start > given.end;
-    bool found = !crossed && resolve_range(&given, text.len, &range);
+    if (given.start < 0 && given.end < 0 && given.start > given.end) return reply_integer(call->reply, 0);
+    if (call->argc > 4 && !read_unit(call, 4, &given)) return;
+    struct bytes text = record_string(r, scratch);
+    bool found = resolve_range(&given, text.len, &range);
     reply_integer(call->reply, found ? (int64_t)bitmap_count_range(text, range) : 0);
 }
 

@@ -63,7 +63,7 @@ static bool take_trim_option(struct call *call, uint32_t *i, struct trim_argumen
 static bool settle_trim(struct call *call, struct trim_arguments *t)
 {
     enum session_kind kind = call->session->kind;
-    if (t->limited && t->trim.by == STREAM_TRIM_NONE) {
+    if (t->trim.limit && t->trim.by == STREAM_TRIM_NONE) {
         reply_error(call->reply, "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy");
         return false;
     }
@@ -91,8 +91,8 @@ static void rewrite_trim(const struct trim_arguments *t, const struct stream *s,
     argv[t->approximate_arg] = BYTES("=");
     if (t->trim.by == STREAM_TRIM_MAXLEN)
         argv[t->threshold_arg] = bytes_make(room->room, format_u64(room->room, s->length));
-    else
-        argv[t->threshold_arg] = stream_id_text(room, s->first_id);
+    else /* nothing left: whatever the replica has is below the greatest id */
+        argv[t->threshold_arg] = stream_id_text(room, s->length ? s->first_id : STREAM_ID_MOST);
 }
 
 static void propagate_rewritten(struct call *call, const struct trim_arguments *t, const struct stream *s,
@@ -116,6 +116,8 @@ static void xtrim_command(struct call *call)
         if (!take_trim_option(call, &i, &t, &taken)) return;
         if (!taken) return call_syntax_error(call);
     }
+    if (t.trim.by == STREAM_TRIM_NONE && !t.trim.limit)
+        return reply_error(call->reply, "ERR syntax error, XTRIM must be called with a trimming strategy");
     if (!settle_trim(call, &t) || !stream_write(call, 1, &s)) return;
     uint64_t removed = s ? stream_trim(s, &t.trim) : 0;
     reply_integer(call->reply, (int64_t)removed);

@@ -28,6 +28,7 @@ static void take_consumer(struct claim *c)
 {
     bool created;
     c->consumer = stream_consumer_get(c->call, 1, c->group, c->call->argv[3], &created);
+    if (created) stream_propagate_consumer(c->call, 1, 2, c->call->argv[3]);
     c->consumer->seen_ms = c->call->now_ms;
 }
 

@@ -51,6 +51,14 @@ static bool read_group_options(struct call *call, struct group_options *o)
     return true;
 }
 
+/* No option stands twice, unless another is left out. Looked at last. */
+static bool few_arguments(struct call *call, uint32_t most)
+{
+    if (call->argc <= most) return true;
+    call_unknown_subcommand(call);
+    return false;
+}
+
 static void group_event(struct call *call, const char *event)
 {
     call_event(call, NOTIFY_STREAM, event, call->db, call->argv[2]);
@@ -63,7 +71,7 @@ static void xgroup_create_command(struct call *call)
     struct stream *s;
     struct stream_id id;
     if (!read_group_options(call, &o) || !stream_write(call, 2, &s)) return;
-    if (!o.make_stream && !key_must_exist(call, s)) return;
+    if ((!o.make_stream && !key_must_exist(call, s)) || !few_arguments(call, 8)) return;
     if (bytes_equal(call->argv[4], BYTES("$")))
         id = s ? s->last_id : STREAM_ID_LEAST;
     else if (!stream_id_argument(call, 4, &id))
@@ -84,7 +92,7 @@ static void xgroup_setid_command(struct call *call)
     struct stream *s;
     struct stream_group *g;
     struct stream_id id;
-    if (!read_group_options(call, &o) || !open_group(call, &s, &g)) return;
+    if (!read_group_options(call, &o) || !open_group(call, &s, &g) || !few_arguments(call, 7)) return;
     if (bytes_equal(call->argv[4], BYTES("$")))
         id = s->last_id;
     else if (!stream_bound_argument(call, 4, &id))

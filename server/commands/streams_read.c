@@ -225,7 +225,7 @@ static struct stream_consumer *get_consumer(struct call *call, const struct read
     bool created;
     struct bytes name = call->argv[a->group_arg + 1];
     struct stream_consumer *c = stream_consumer_get(call, key_arg, source->group, name, &created);
-    if (created && a->no_ack) stream_propagate_consumer(call, key_arg, a->group_arg, name);
+    if (created) stream_propagate_consumer(call, key_arg, a->group_arg, name);
     c->seen_ms = call->now_ms;
     return c;
 }

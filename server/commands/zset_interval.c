@@ -12,7 +12,8 @@ static bool read_score_end(struct bytes text, bool is_high, struct zset_end *out
     while (skipped < text.len && isspace(text.ptr[skipped])) skipped++;
     struct bytes number = bytes_make(text.ptr + skipped, text.len - skipped);
     double score = 0;
-    if (number.len && parse_double(number, &score)) return false;
+    bool blank = !number.len && skipped > excluded;
+    if (blank || (number.len && parse_double(number, &score))) return false;
     *out = (struct zset_end){.bound = {.order = SKIPLIST_BY_SCORE, .after = is_high != excluded, .score = score}};
     return true;
 }
