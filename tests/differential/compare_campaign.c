@@ -29,7 +29,7 @@ void campaign_compare(struct pair *p, const struct grammar *g, const struct camp
     int failures = 0, failures_of[2] = {0}, round = 0;
     for (; commands < o->commands && failures < o->failures_max; round++) {
         struct script s = round_generate(&generator, o->seed, round, true);
-        commands += s.count;
+        commands += round_commands(&s);
         c.resp = 2 + round % 2;
         if (!disagrees(&c, &s)) {
             script_free(&s);

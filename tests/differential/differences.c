@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,7 +86,7 @@ static bool read_double(const struct reply *r, double *out)
 static void adopt_doubles(const struct reply *ours, struct reply *theirs)
 {
     double mine, peers;
-    if (read_double(ours, &mine) && read_double(theirs, &peers) && mine == peers) {
+    if (read_double(ours, &mine) && read_double(theirs, &peers) && mine == peers && signbit(mine) == signbit(peers)) {
         theirs->text = ours->text;
         theirs->len = ours->len;
     }

@@ -86,7 +86,7 @@ void campaign_replicate(enum server_kind master, enum server_kind replica, struc
     int failures = 0, round = 0;
     for (; commands < o->commands && failures < o->failures_max; round++) {
         struct script s = round_generate(&generator, o->seed, round, false);
-        commands += s.count;
+        commands += round_commands(&s);
         if (!diverges(&f, &s)) {
             script_free(&s);
             continue;

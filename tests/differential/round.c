@@ -3,6 +3,7 @@
 #include "tests/differential/shrink.h"
 
 #define SHRINK_BOUND_MS 60000
+#define AUDITOR         'z'
 #define SHOWN_STEPS     25
 #define WITHOUT_GROUPS  2
 
@@ -34,6 +35,13 @@ struct script round_generate(struct generator *g, uint64_t seed, int number, boo
         if (audited) round_append_audit(&s, true);
     }
     return s;
+}
+
+int round_commands(const struct script *s)
+{
+    int commands = 0;
+    for (int i = 0; i < s->count; i++) commands += s->at[i].kind != STEP_READ && s->at[i].client != AUDITOR;
+    return commands;
 }
 
 void round_report(struct script s, const char *title, bool (*fails)(void *context, const struct script *s),

@@ -15,6 +15,9 @@ struct script round_generate(struct generator *g, uint64_t seed, int number, boo
  * not tell its replicas everything). */
 void round_append_audit(struct script *s, bool groups);
 
+/* How many of its steps send a generated command. */
+int round_commands(const struct script *s);
+
 /* Shrinks a failed script and prints it as a case; why() is asked for the explanation of the last failure. Takes over
  * the script. */
 void round_report(struct script s, const char *title, bool (*fails)(void *context, const struct script *s),
