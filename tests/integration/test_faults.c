@@ -234,10 +234,10 @@ Test(faults, full_sync_cut_in_the_middle_starts_over)
     struct proxy *proxy = proxy_start(master->port);
     static const uint64_t places[] = {1, 100, 5000, 1000000, 3000000};
     for (int i = 0; i < 5; i++) {
+        uint64_t before = proxy_bytes_to_caller(proxy);
+        proxy_heal(proxy);
         proxy_cut_after(proxy, places[i]);
         if (i == 0) follow_port(replica, proxy_port(proxy));
-        uint64_t before = proxy_bytes_to_caller(proxy);
-        if (i > 0) proxy_heal(proxy), proxy_cut_after(proxy, places[i]);
         wait_until(proxy_bytes_to_caller(proxy) - before >= places[i]);
         cr_assert(!link_is_up(replica));
     }
