@@ -35,7 +35,7 @@ endif
 SRC         := $(shell find server rdb shm repl -name '*.c' | sort)
 OBJ         := $(SRC:%.c=$(BUILD)/obj/%.o)
 LIBOBJ      := $(filter-out $(BUILD)/obj/server/main.o,$(OBJ))
-HARNESS     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/harness/*.c))
+HARNESS     := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/standalone.c,$(wildcard tests/harness/*.c)))
 UNIT        := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
 INTEGRATION := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/integration/*.c))
 FUZZ        := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -44,8 +44,8 @@ FUZZ_OBJ    := $(filter $(addprefix $(BUILD)/obj/,server/base/% server/data/% se
                $(BUILD)/obj/tests/fuzz/exercise.o
 DIFFERENTIAL := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/differential/*.c))
 BENCH       := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/*.c))
-# The harness without what ties it to Criterion.
-PLAIN_HARNESS := $(filter-out %/under_criterion.o,$(HARNESS))
+# The harness without Criterion.
+PLAIN_HARNESS := $(patsubst %/under_criterion.o,%/standalone.o,$(HARNESS))
 
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
