@@ -18,7 +18,8 @@
 
 #define RESERVE_BYTES     (32ull << 30) /* all that a 32-bit handle reaches */
 #define RESERVE_MIN_BYTES (64ull << 20)
-#define GRANT_BYTES       (4ull << 20)
+#define HUGE_PAGE_BYTES   (2ull << 20)
+#define GRANT_BYTES       (2 * HUGE_PAGE_BYTES)
 #define PAGE_BYTES        (64u << 10)
 #define PAGE_GRANULES     (PAGE_BYTES / STORE_GRANULE)
 #define NO_PAGE           UINT32_MAX
@@ -73,18 +74,19 @@ struct store *store_new(void)
     size_t size = RESERVE_BYTES;
     void *region = MAP_FAILED;
     for (; size >= RESERVE_MIN_BYTES; size /= 2) {
-        /* One page more than needed, so that the base can be aligned to a page of ours. */
-        region = mmap(NULL, size + PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        /* More than needed, so that no grant ends inside a huge page: what is touched of such a page before the rest of
+         * it is opened stays in small ones. */
+        region = mmap(NULL, size + HUGE_PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (region != MAP_FAILED) break;
     }
     if (region == MAP_FAILED) {
         log_warning("Can't reserve address space for the keyspace: %s", strerror(errno));
         CHECK(region != MAP_FAILED);
     }
-    uintptr_t aligned = ((uintptr_t)region + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    uintptr_t aligned = ((uintptr_t)region + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
     size_t lead = aligned - (uintptr_t)region;
     if (lead > 0) munmap(region, lead);
-    if (lead < PAGE_BYTES) munmap((void *)(aligned + size), PAGE_BYTES - lead);
+    if (lead < HUGE_PAGE_BYTES) munmap((void *)(aligned + size), HUGE_PAGE_BYTES - lead);
     s->base = (void *)aligned;
     madvise(s->base, size, region_advice());
     s->page_limit = (uint32_t)(size / PAGE_BYTES);
