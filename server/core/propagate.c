@@ -37,17 +37,19 @@ void propagation_add_sink(struct propagation *p, const struct propagation_sink *
     p->sinks[p->sink_count++] = *sink;
 }
 
-static bool anyone_listens(const struct propagation *p)
+/* The sinks that want what leaves now: a bit each. */
+static unsigned listeners(const struct propagation *p)
 {
+    unsigned set = 0;
     for (int i = 0; i < p->sink_count; i++)
-        if (p->sinks[i].wanted(p->sinks[i].context)) return true;
-    return false;
+        if (p->sinks[i].wanted(p->sinks[i].context)) set |= 1u << i;
+    return set;
 }
 
-static void feed(struct propagation *p, struct bytes unit)
+static void feed(struct propagation *p, unsigned to, struct bytes unit)
 {
     for (int i = 0; i < p->sink_count; i++)
-        if (p->sinks[i].wanted(p->sinks[i].context)) p->sinks[i].feed(p->sinks[i].context, unit);
+        if (to & 1u << i) p->sinks[i].feed(p->sinks[i].context, unit);
 }
 
 static size_t select_command(struct propagation *p, int db, char out[64])
@@ -92,7 +94,7 @@ static uint8_t *take_gathered(struct propagation *p, uint8_t *at, size_t len)
     return at;
 }
 
-static void feed_gathered(struct propagation *p)
+static void feed_gathered(struct propagation *p, unsigned to)
 {
     static const char multi[] = "*1\r\n$5\r\nMULTI\r\n", exec[] = "*1\r\n$4\r\nEXEC\r\n";
     bool wrap = p->commands > 1;
@@ -101,21 +103,28 @@ static void feed_gathered(struct propagation *p)
     if (wrap) at = (uint8_t *)memcpy(at, multi, sizeof multi - 1) + sizeof multi - 1;
     at = take_gathered(p, at, body - p->lead_bytes);
     if (wrap) at = (uint8_t *)memcpy(at, exec, sizeof exec - 1) + sizeof exec - 1;
-    feed(p, bytes_make(unit, (size_t)(at - unit)));
+    feed(p, to, bytes_make(unit, (size_t)(at - unit)));
     mem_free(unit);
+}
+
+static void feed_single(struct propagation *p, unsigned to)
+{
+    char text[64];
+    size_t len = select_command(p, p->single_db, text);
+    if (len) feed(p, to, bytes_make(text, len));
+    feed(p, to, p->single);
 }
 
 static void flush_unit(struct propagation *p)
 {
-    if (p->single.len) {
-        char text[64];
-        size_t len = select_command(p, p->single_db, text);
-        if (len) feed(p, bytes_make(text, len));
-        feed(p, p->single);
-        p->single = (struct bytes){0};
-    } else if (p->commands) {
-        feed_gathered(p);
-    }
+    unsigned to = listeners(p);
+    if (to && p->single.len)
+        feed_single(p, to);
+    else if (to)
+        feed_gathered(p, to);
+    else
+        outq_clear(&p->gathered);
+    p->single = (struct bytes){0};
     p->commands = 0;
 }
 
@@ -127,21 +136,21 @@ void propagate_end(struct propagation *p)
 
 void propagate_raw(struct propagation *p, int db, struct bytes request)
 {
-    if (!anyone_listens(p)) return;
-    gather_single(p);
-    if (p->commands++ == 0) {
+    if (p->commands == 0) { /* whether anyone listens is asked when the unit leaves */
         p->single = request;
         p->single_db = db;
-    } else {
+    } else if (listeners(p)) {
+        gather_single(p);
         gather_select(p, db);
         outq_append(&p->gathered, request.ptr, request.len);
     }
+    p->commands++;
     if (!p->depth) flush_unit(p);
 }
 
 void propagate_command(struct propagation *p, int db, uint32_t argc, const struct bytes *argv)
 {
-    if (!anyone_listens(p)) return;
+    if (!listeners(p)) return;
     gather_single(p);
     gather_select(p, db);
     resp_write_request(&p->gathered, argc, argv);
