@@ -16,7 +16,7 @@ static void ping_command(struct call *call)
 {
     const struct session *s = call->session;
     if (call->argc > 2) return reply_error(call->reply, "ERR wrong number of arguments for 'ping' command");
-    if (s->reply.protocol == 2 && session_subscriptions(s) + s->shard_channels.count) {
+    if (s->reply.protocol == 2 && s->subscriptions) {
         reply_array(call->reply, 2);
         reply_bulk_text(call->reply, "pong");
         reply_bulk(call->reply, call->argc == 2 ? call->argv[1] : BYTES(""));

@@ -2,6 +2,7 @@
 #include "server/core/clients_parts.h"
 
 #include "server/core/core.h"
+#include "server/core/pubsub.h"
 #include "server/core/transaction.h"
 
 #include <stdio.h>
@@ -12,7 +13,7 @@ static void flag_letters(const struct client *c, char out[16])
     size_t n = 0;
     if (c->monitor) out[n++] = 'O';
     if (c->replica) out[n++] = 'S';
-    if (session_subscriptions(s) + s->shard_channels.count) out[n++] = 'P';
+    if (s->subscriptions) out[n++] = 'P';
     if (s->transaction) out[n++] = 'x';
     if (s->blocked) out[n++] = 'b';
     if (s->watch_broken) out[n++] = 'd';
@@ -67,9 +68,9 @@ void client_describe(struct client *c, struct outq *out)
     bool writing = c->conn && conn_unsent(c->conn) > 0;
     add_identity(c, out, loop_wall_ms(c->core->loop));
     add_number(out, " db=", database_index(s->db));
-    add_number(out, " sub=", (long long)s->channels.count);
-    add_number(out, " psub=", (long long)s->patterns.count);
-    add_number(out, " ssub=", (long long)s->shard_channels.count);
+    add_number(out, " sub=", (long long)pubsub_session_count(s, PUBSUB_CHANNEL));
+    add_number(out, " psub=", (long long)pubsub_session_count(s, PUBSUB_PATTERN));
+    add_number(out, " ssub=", (long long)pubsub_session_count(s, PUBSUB_SHARD));
     add_number(out, " multi=", s->transaction ? (long long)transaction_length(s) : -1);
     add_number(out, " qbuf=", (long long)(c->query_len + c->processing_len));
     add_number(out, " qbuf-free=", (long long)(c->query_capacity - c->query_len));

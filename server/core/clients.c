@@ -150,7 +150,7 @@ struct list *clients_all(struct clients *c)
 enum client_class client_class(const struct client *c)
 {
     if (c->replica) return CLIENT_REPLICA;
-    return session_subscriptions(&c->session) + c->session.shard_channels.count ? CLIENT_PUBSUB : CLIENT_NORMAL;
+    return c->session.subscriptions ? CLIENT_PUBSUB : CLIENT_NORMAL;
 }
 
 size_t clients_count_class(const struct clients *c, enum client_class class_)

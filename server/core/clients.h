@@ -10,33 +10,37 @@ struct clients;
 
 enum client_class { CLIENT_NORMAL, CLIENT_REPLICA, CLIENT_PUBSUB, CLIENT_MASTER, CLIENT_CLASSES };
 
+/* As in the session, what every request looks at stands close together, around the session's beginning. */
 struct client {
-    struct session session;
     struct core *core;
-    struct conn *conn;     /* NULL once the link process has the socket (a replica) */
-    struct list_node node; /* in clients, by age */
-    struct resp_request request;
-    uint8_t *query; /* input kept from earlier arrivals, NULL when none */
+    struct conn *conn; /* NULL once the link process has the socket (a replica) */
+    uint8_t *query;    /* input kept from earlier arrivals, NULL when none */
     size_t query_len, query_capacity;
-    uint64_t announced_hash; /* of the key that announced input seems to name, 0: none */
     size_t processing_len;   /* input being parsed and run right now */
-    int64_t created_ms, last_interaction_ms;
-    struct address peer, local;
+    uint64_t announced_hash; /* of the key that announced input seems to name, 0: none */
+    int64_t last_interaction_ms;
+    uint64_t net_in;
     bool unix_socket;
     bool close_asap; /* dead: freed before the loop sleeps */
     bool close_after_reply;
-    bool handed_over;            /* a replica: the link process has the socket */
-    bool running;                /* inside its own command: freeing waits */
-    bool woken;                  /* in clients' list of those with kept requests to run */
-    struct list_node pending;    /* in that list, or in the list of the dead */
+    bool handed_over; /* a replica: the link process has the socket */
+    bool running;     /* inside its own command: freeing waits */
+    bool woken;       /* in clients' list of those with kept requests to run */
+    bool monitor;
+    struct resp_request request;
+    struct session session;
+
+    uint64_t query_peak;
+    uint64_t net_out;
+    int64_t created_ms;
+    struct address peer, local;
+    struct list_node node;       /* in clients, by age */
+    struct list_node pending;    /* in the list of the woken, or in that of the dead */
     struct outq nowhere;         /* takes replies once there is no connection */
     int64_t soft_limit_since_ms; /* output buffer above its soft limit since, 0: not */
-    uint64_t net_in, net_out;
-    uint64_t query_peak;
     /* replica handshake (REPLCONF before PSYNC); owned by commands/replication.c */
     struct replica_hello *hello;
     void *replica; /* repl/master.c's handle once this client has become a replica, else NULL */
-    bool monitor;
 };
 
 struct clients *clients_new(struct core *core);

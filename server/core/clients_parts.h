@@ -3,6 +3,7 @@
 #ifndef SLIPSTREAM_CORE_CLIENTS_PARTS_H
 #define SLIPSTREAM_CORE_CLIENTS_PARTS_H
 
+#include "server/base/map.h"
 #include "server/core/clients.h"
 #include "server/core/request_batch.h"
 

@@ -266,8 +266,7 @@ static bool refused_while_loading(struct core *core, uint32_t flags)
 static const char *state_refusal(struct core *core, const struct session *s, const struct command_entry *e,
                                  uint32_t flags, char room[256])
 {
-    if (unlikely(s->reply.protocol == 2 && session_subscriptions(s) + s->shard_channels.count > 0) &&
-        !allowed_while_subscribed(e)) {
+    if (unlikely(s->subscriptions && s->reply.protocol == 2) && !allowed_while_subscribed(e)) {
         snprintf(room, 256,
                  "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
                  "this context",

@@ -9,7 +9,12 @@
 #include "server/core/clients.h"
 
 struct pubsub {
-    struct map names[3]; /* enum pubsub_kind: name -> struct topic */
+    struct map names[PUBSUB_KINDS]; /* name -> struct topic */
+};
+
+/* A session's own; there is one only while it holds a name. */
+struct subscriptions {
+    struct map names[PUBSUB_KINDS]; /* name -> struct subscription */
 };
 
 struct topic {
@@ -27,15 +32,32 @@ struct pubsub *pubsub_new(void)
     return mem_calloc(1, sizeof(struct pubsub));
 }
 
+size_t pubsub_session_count(const struct session *s, enum pubsub_kind kind)
+{
+    return s->subscriptions ? s->subscriptions->names[kind].count : 0;
+}
+
 static struct map *session_names(struct session *s, enum pubsub_kind kind)
 {
-    return kind == PUBSUB_CHANNEL ? &s->channels : kind == PUBSUB_PATTERN ? &s->patterns : &s->shard_channels;
+    if (!s->subscriptions) s->subscriptions = mem_calloc(1, sizeof *s->subscriptions);
+    return &s->subscriptions->names[kind];
+}
+
+static void forget_if_none(struct session *s)
+{
+    for (int kind = 0; kind < PUBSUB_KINDS; kind++)
+        if (pubsub_session_count(s, kind)) return;
+    for (int kind = 0; kind < PUBSUB_KINDS; kind++) map_clear(&s->subscriptions->names[kind]);
+    mem_free(s->subscriptions);
+    s->subscriptions = NULL;
 }
 
 /* SUBSCRIBE counts channels and patterns together; SSUBSCRIBE counts its own. */
 static int64_t subscription_count(const struct session *s, enum pubsub_kind kind)
 {
-    return (int64_t)(kind == PUBSUB_SHARD ? s->shard_channels.count : session_subscriptions(s));
+    return (int64_t)(kind == PUBSUB_SHARD
+                         ? pubsub_session_count(s, PUBSUB_SHARD)
+                         : pubsub_session_count(s, PUBSUB_CHANNEL) + pubsub_session_count(s, PUBSUB_PATTERN));
 }
 
 static void announce(struct session *s, enum pubsub_kind kind, const char *const words[3], struct bytes name, bool null)
@@ -71,11 +93,12 @@ static const char *const unsubscribe_words[] = {"unsubscribe", "punsubscribe", "
 
 static bool leave(struct pubsub *p, struct session *s, enum pubsub_kind kind, struct bytes name)
 {
-    struct subscription *mine = map_remove(session_names(s, kind), name);
+    struct subscription *mine = s->subscriptions ? map_remove(session_names(s, kind), name) : NULL;
     if (!mine) return false;
     list_remove(&mine->topic->subscriptions, &mine->node);
     if (!mine->topic->subscriptions.count) mem_free(map_remove(&p->names[kind], name));
     mem_free(mine);
+    forget_if_none(s);
     return true;
 }
 
@@ -87,10 +110,9 @@ void pubsub_unsubscribe(struct pubsub *p, struct session *s, enum pubsub_kind ki
 
 void pubsub_unsubscribe_all(struct pubsub *p, struct session *s, enum pubsub_kind kind, bool announced)
 {
-    struct map *mine = session_names(s, kind);
-    bool any = mine->count > 0;
-    while (mine->count) {
-        struct bytes name = map_next(mine, NULL)->key;
+    bool any = pubsub_session_count(s, kind) > 0;
+    while (pubsub_session_count(s, kind)) {
+        struct bytes name = map_next(session_names(s, kind), NULL)->key;
         name.ptr = memcpy(mem_alloc(name.len + 1), name.ptr, name.len); /* the map's copy dies with the entry */
         leave(p, s, kind, name);
         if (announced) announce(s, kind, unsubscribe_words, name, false);

@@ -45,9 +45,6 @@ void session_release(struct core *core, struct session *s)
     forget_text(&s->name);
     forget_text(&s->lib_name);
     forget_text(&s->lib_ver);
-    map_clear(&s->channels);
-    map_clear(&s->patterns);
-    map_clear(&s->shard_channels);
 }
 
 void session_reset(struct core *core, struct session *s)

@@ -5,6 +5,7 @@
 #include "server/core/transaction.h"
 
 #include "server/base/alloc.h"
+#include "server/base/map.h"
 #include "server/core/command_table.h"
 #include "server/core/core.h"
 #include "server/core/dispatch.h"

@@ -16,6 +16,10 @@
 
 struct conn;
 
+/* An owner's first bytes are fetched into the cache shortly before his input is handed over, where the engine knows it
+ * ahead: what every input needs belongs there. */
+#define CONN_OWNER_HOT_BYTES 320
+
 struct conn_events {
     void (*data)(struct conn *conn, const uint8_t *data, size_t len);
     /* May be NULL. The same bytes will come by `data` in this turn, after some other connections': time to ask the

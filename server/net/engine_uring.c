@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "server/base/check.h"
+#include "server/base/prefetch.h"
 #include "server/net/engine.h"
 #include "server/net/uring.h"
 
@@ -353,23 +354,51 @@ static void dispatch(struct uring *u, uint64_t data, int result, unsigned flags)
     }
 }
 
-/* How many completions ahead input is announced. */
-#define AHEAD_FAR  4
-#define AHEAD_NEAR 2
+/* How many completions ahead the connection is fetched, its owner is, and the input is announced to him. */
+#define AHEAD_CONN  8
+#define AHEAD_OWNER 6
+#define AHEAD_FAR   4
+#define AHEAD_NEAR  2
 
-static void announce(struct uring *u, unsigned ahead, bool near)
+static const struct io_uring_cqe *input_ahead(const struct uring *u, unsigned ahead)
 {
     const struct io_uring_cq *cq = &u->ring.cq;
     const struct io_uring_cqe *cqe = &cq->cqes[(*cq->khead + ahead) & *cq->kring_mask];
-    if ((cqe->user_data & OPERATION_MASK) != OPERATION_RECEIVE) return;
-    if (cqe->res <= 0 || !(cqe->flags & IORING_CQE_F_BUFFER)) return;
-    struct conn *conn = (void *)(uintptr_t)(cqe->user_data & ~OPERATION_MASK);
+    bool input = (cqe->user_data & OPERATION_MASK) == OPERATION_RECEIVE && cqe->res > 0 &&
+                 (cqe->flags & IORING_CQE_F_BUFFER) != 0;
+    return input ? cqe : NULL;
+}
+
+static struct conn *conn_of(const struct io_uring_cqe *cqe)
+{
+    return (void *)(uintptr_t)(cqe->user_data & ~OPERATION_MASK);
+}
+
+static void prefetch_conn(struct uring *u, unsigned ahead)
+{
+    const struct io_uring_cqe *cqe = input_ahead(u, ahead);
+    if (cqe) prefetch_bytes(conn_of(cqe), sizeof(struct conn));
+}
+
+static void prefetch_owner(struct uring *u, unsigned ahead)
+{
+    const struct io_uring_cqe *cqe = input_ahead(u, ahead);
+    if (cqe && conn_of(cqe)->owner) prefetch_bytes(conn_of(cqe)->owner, CONN_OWNER_HOT_BYTES);
+}
+
+static void announce(struct uring *u, unsigned ahead, bool near)
+{
+    const struct io_uring_cqe *cqe = input_ahead(u, ahead);
+    if (!cqe) return;
+    struct conn *conn = conn_of(cqe);
     if (conn->state != CONN_OPEN || !conn->events->announced) return;
     conn->events->announced(conn, uring_buffer(u, cqe->flags >> IORING_CQE_BUFFER_SHIFT), (size_t)cqe->res, near);
 }
 
 static void announce_first(struct uring *u, unsigned ready)
 {
+    for (unsigned ahead = 0; ahead < AHEAD_CONN && ahead < ready; ahead++) prefetch_conn(u, ahead);
+    for (unsigned ahead = 0; ahead < AHEAD_OWNER && ahead < ready; ahead++) prefetch_owner(u, ahead);
     for (unsigned ahead = 1; ahead < AHEAD_FAR && ahead < ready; ahead++) announce(u, ahead, false);
     for (unsigned ahead = 1; ahead < AHEAD_NEAR && ahead < ready; ahead++) announce(u, ahead, true);
 }
@@ -382,6 +411,8 @@ static void deliver(struct uring *u)
     unsigned mask = *cq->kring_mask;
     announce_first(u, io_uring_cq_ready(&u->ring));
     for (unsigned left = io_uring_cq_ready(&u->ring); left > 0 && io_uring_cq_ready(&u->ring) > 0; left--) {
+        if (left > AHEAD_CONN) prefetch_conn(u, AHEAD_CONN);
+        if (left > AHEAD_OWNER) prefetch_owner(u, AHEAD_OWNER);
         if (left > AHEAD_FAR) announce(u, AHEAD_FAR, false);
         if (left > AHEAD_NEAR) announce(u, AHEAD_NEAR, true);
         struct io_uring_cqe cqe = cq->cqes[*cq->khead & mask];

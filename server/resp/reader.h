@@ -23,9 +23,7 @@ struct resp_request {
     uint32_t argc;
     struct bytes *argv; /* owned by the reader; valid until the next resp_request_read on it; slices of the input */
     struct bytes raw;   /* the request's own bytes; empty for an inline request */
-    /* of RESP_ERROR */
-    char error[64]; /* "Protocol error: ..." without '-' and line end; held here, so that a reader may be moved */
-    size_t wanted;  /* of RESP_NEED_MORE: total request bytes needed at least, 0 when unknown: growth hint for large
+    size_t wanted;      /* of RESP_NEED_MORE: total request bytes needed at least, 0 when unknown: growth hint for large
                        bulks */
     /* private */
     uint32_t capacity;    /* of argv */
@@ -34,6 +32,8 @@ struct resp_request {
     uint32_t multibulk;   /* arguments announced; 0: the header is next */
     size_t scanned;       /* bytes of this request already understood */
     uint8_t *inline_args; /* unescaped inline arguments */
+    /* of RESP_ERROR, and last, where it is in nobody's way */
+    char error[64]; /* "Protocol error: ..." without '-' and line end; held here, so that a reader may be moved */
 };
 
 void resp_request_init(struct resp_request *r);
