@@ -362,7 +362,7 @@ static void xsetid_command(struct call *call)
 const struct command streams_commands[] = {
     {"xadd", xadd_command, -5, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_STREAM,
      KEYS(KEY_AT_NOTED(1, KEY_RW | KEY_UPDATE, "UPDATE instead of INSERT because of the optional trimming feature")),
-     .tips = TIP_NONDETERMINISTIC_OUTPUT},
+     .element = 2, .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {"xlen", xlen_command, 2, CMD_READONLY | CMD_FAST, CAT_STREAM, KEY_AT_1(KEY_RO)},
     {"xrange", xrange_command, -4, CMD_READONLY, CAT_STREAM, KEY_AT_1(KEY_RO | KEY_ACCESS)},
     {"xrevrange", xrevrange_command, -4, CMD_READONLY, CAT_STREAM, KEY_AT_1(KEY_RO | KEY_ACCESS)},

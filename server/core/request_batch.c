@@ -26,8 +26,8 @@ static void prepare(struct request_batch *b, size_t i, struct core *core, struct
     if (p->first_key_index) database_prefetch_bucket(session->db, p->first_key_hash);
 }
 
-/* An element of a large value, a hash's field for one, is fetched ahead as keys are: what leads to it in a first pass,
- * itself in a second. */
+/* What a command touches inside its key's value, a hash's field for one, is fetched ahead as keys are: step by step,
+ * and each step for all of them. */
 static void prefetch_elements(const struct request_batch *b, const struct session *session)
 {
     struct {
@@ -45,11 +45,17 @@ static void prefetch_elements(const struct request_batch *b, const struct sessio
         if (!ops || !ops->prefetch) continue;
         ahead[count].ops = ops;
         ahead[count].record = r;
-        ahead[count].hash = hash_bytes(p->argv[element]);
-        ops->prefetch(record_object(r), record_encoding(r), ahead[count++].hash, false);
+        ahead[count++].hash = hash_bytes(p->argv[element]);
     }
-    for (size_t i = 0; i < count; i++)
-        ahead[i].ops->prefetch(record_object(ahead[i].record), record_encoding(ahead[i].record), ahead[i].hash, true);
+    for (unsigned step = 0; count; step++) {
+        size_t before = count;
+        count = 0;
+        for (size_t i = 0; i < before; i++) {
+            const struct record *r = ahead[i].record;
+            if (ahead[i].ops->prefetch(record_object(r), record_encoding(r), ahead[i].hash, step))
+                ahead[count++] = ahead[i];
+        }
+    }
 }
 
 enum resp_status request_batch_read(struct request_batch *b, struct core *core, struct session *session,

@@ -42,11 +42,9 @@ size_t flat_or_table_free_effort(const void *object, enum value_encoding encodin
     return encoding == ENCODING_HASHTABLE ? ((const struct member_table *)object)->count : 1;
 }
 
-/* What is flat lies within a few lines. */
-void flat_or_table_prefetch(const void *object, enum value_encoding encoding, uint64_t hash, bool itself)
+bool flat_or_table_prefetch(const void *object, enum value_encoding encoding, uint64_t hash, unsigned step)
 {
-    if (encoding == ENCODING_HASHTABLE)
-        member_table_prefetch(object, hash, itself);
-    else if (!itself)
-        __builtin_prefetch(object);
+    if (encoding == ENCODING_HASHTABLE) return member_table_prefetch(object, hash, step);
+    flat_object_prefetch(object);
+    return false;
 }

@@ -13,6 +13,6 @@ void *flat_or_table_copy(const void *object, enum value_encoding encoding,
                          size_t (*payload_bytes)(const struct member *m));
 size_t flat_or_table_memory(const void *object, enum value_encoding encoding, size_t samples);
 size_t flat_or_table_free_effort(const void *object, enum value_encoding encoding);
-void flat_or_table_prefetch(const void *object, enum value_encoding encoding, uint64_t hash, bool itself);
+bool flat_or_table_prefetch(const void *object, enum value_encoding encoding, uint64_t hash, unsigned step);
 
 #endif

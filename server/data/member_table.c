@@ -211,16 +211,20 @@ struct member *member_table_find(const struct member_table *t, uint64_t hash, st
     return NULL;
 }
 
-void member_table_prefetch_bucket(const struct member_table *t, uint64_t hash)
+static void prefetch_member(const struct member_bucket *b, uint64_t hash)
 {
-    __builtin_prefetch(table_bucket(t, hash));
-}
-
-void member_table_prefetch_member(const struct member_table *t, uint64_t hash)
-{
-    const struct member_bucket *b = table_bucket(t, hash);
     for (unsigned match = bucket_match(b, hash_tag(hash)); match; match &= match - 1)
         __builtin_prefetch(slot_address(b, (unsigned)__builtin_ctz(match)));
+}
+
+bool member_table_prefetch(const struct member_table *t, uint64_t hash, unsigned step)
+{
+    const struct member_bucket *b = table_bucket(t, hash);
+    if (step == 0)
+        __builtin_prefetch(b);
+    else
+        prefetch_member(b, hash);
+    return step == 0;
 }
 
 /* Where a member stands that is known to be there. */

@@ -80,17 +80,8 @@ struct member *member_table_insert(struct member_table *t, uint64_t hash, struct
 struct member *member_table_resize(struct member_table *t, uint64_t hash, struct member *m, size_t payload_bytes);
 void member_table_remove(struct member_table *t, uint64_t hash, struct member *m); /* frees it */
 bool member_table_delete(struct member_table *t, struct bytes key); /* finds and removes; false: there is none */
-/* Ahead of a look-up: first the bucket, then, once that has had time to arrive, the member. */
-void member_table_prefetch_bucket(const struct member_table *t, uint64_t hash);
-void member_table_prefetch_member(const struct member_table *t, uint64_t hash);
-
-static inline void member_table_prefetch(const struct member_table *t, uint64_t hash, bool itself)
-{
-    if (itself)
-        member_table_prefetch_member(t, hash);
-    else
-        member_table_prefetch_bucket(t, hash);
-}
+/* Ahead of a look-up, as value_ops.prefetch: the bucket, then the member. */
+bool member_table_prefetch(const struct member_table *t, uint64_t hash, unsigned step);
 
 /* Each member with the same probability; the table is not empty. */
 struct member *member_table_random(const struct member_table *t, struct random_state *random);

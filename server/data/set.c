@@ -244,8 +244,8 @@ static void batch_filter_table(struct set_batch *b, const struct member_table *t
     size_t kept = 0;
     if (!b->hashed) batch_hash(b);
     if (t->count >= PREFETCH_FROM) {
-        for (size_t i = 0; i < b->count; i++) member_table_prefetch_bucket(t, b->hashes[i]);
-        for (size_t i = 0; i < b->count; i++) member_table_prefetch_member(t, b->hashes[i]);
+        for (size_t i = 0; i < b->count; i++) member_table_prefetch(t, b->hashes[i], 0);
+        for (size_t i = 0; i < b->count; i++) member_table_prefetch(t, b->hashes[i], 1);
     }
     for (size_t i = 0; i < b->count; i++) {
         struct bytes text = bytes_make(b->members[i].ptr, b->members[i].len);

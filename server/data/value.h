@@ -36,9 +36,10 @@ struct value_ops {
     size_t (*free_effort)(const void *object, enum value_encoding encoding);            /* about how many allocations */
     /* Adds the value to DEBUG DIGEST: mixes into digest as data/digest.h describes. */
     void (*digest)(const void *object, enum value_encoding encoding, uint8_t digest[20]);
-    /* Fetches an element, about to be looked for, ahead: first what leads to it, then, once that has had time to
-     * arrive, itself. `hash` is hash_bytes of the element. NULL: has no such elements. */
-    void (*prefetch)(const void *object, enum value_encoding encoding, uint64_t hash, bool itself);
+    /* Fetches what a command on one element is about to touch: in step 0 what leads to it, in each further step what
+     * that leads to, once it has had time to arrive. false: this was the last step. `hash` is hash_bytes of the
+     * element. NULL: nothing can be known ahead. */
+    bool (*prefetch)(const void *object, enum value_encoding encoding, uint64_t hash, unsigned step);
 };
 
 const struct value_ops *value_ops(enum value_type type);                    /* NULL for strings and types not built */

@@ -429,13 +429,12 @@ static size_t object_free_effort(const void *object, enum value_encoding encodin
     return encoding == ENCODING_LISTPACK ? 1 : ((const struct zset_tree *)object)->list.count;
 }
 
-/* What is packed lies within a few lines. */
-static void prefetch_member(const void *object, enum value_encoding encoding, uint64_t hash, bool itself)
+static bool prefetch_member(const void *object, enum value_encoding encoding, uint64_t hash, unsigned step)
 {
     if (encoding == ENCODING_SKIPLIST)
-        member_table_prefetch(&((const struct zset_tree *)object)->table, hash, itself);
-    else if (!itself)
-        __builtin_prefetch(object);
+        return member_table_prefetch(&((const struct zset_tree *)object)->table, hash, step);
+    flat_object_prefetch(object);
+    return false;
 }
 
 static void digest_object(const void *object, enum value_encoding encoding, uint8_t digest[DIGEST_BYTES])
