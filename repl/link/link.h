@@ -3,6 +3,7 @@
 #define SLIPSTREAM_REPL_LINK_LINK_H
 
 #include "repl/link/channel.h"
+#include "repl/link/packing.h"
 #include "repl/link/spool.h"
 #include "shm/reader.h"
 
@@ -19,6 +20,7 @@ struct link {
     int timeout_s, ping_period_s; /* 0: never */
     struct peer *peers[BACKLOG_PEERS_MAX];
     struct spool spools[BACKLOG_SPOOLS_MAX];
+    struct packing packing; /* the stream for all LZ4 peers */
 };
 
 #endif

@@ -144,6 +144,7 @@ static void take_down(struct link *link)
     for (int i = 0; i < BACKLOG_SPOOLS_MAX; i++) spool_close(&link->spools[i]);
     if (link->bell) loop_watch_stop(link->bell);
     if (link->reader) reader_detach(link->reader);
+    packing_free(&link->packing);
     loop_free(link->loop);
 }
 

@@ -1,8 +1,9 @@
 /* One replica, as the link serves it. Runs in the link process.
  *
  * A plain peer has at most one piece under way, sent from where it lies: the snapshot's piece buffer, then the ring
- * itself. An LZ4 peer's bytes are packed into its connection's output, a bounded amount ahead of the socket. Nothing
- * here waits for a peer: each goes on when its own output has left (`drained`) or when the bell tells of something new.
+ * itself. An LZ4 peer's bytes are packed into its connection's output, a bounded amount ahead of the socket: the
+ * snapshot by an encoder of its own, the stream once for all (packing.h). Nothing here waits for a peer: each goes on
+ * when its own output has left (`drained`) or when the bell tells of something new.
  */
 #include "repl/link/peer.h"
 
@@ -20,7 +21,6 @@
 #include <sys/socket.h>
 
 #define STREAM_PIECE_BYTES (256 * 1024) /* of the ring in one send: what it pins stays small */
-#define PACK_PIECE_BYTES   (64 * 1024)
 #define PACKED_AHEAD_BYTES (256 * 1024) /* an LZ4 peer's output beyond the socket's own buffer */
 #define MARK_BYTES         40
 #define DELIVERED_GRACE_S  20 /* for a peer that wanted the snapshot only to close by itself */
@@ -289,16 +289,27 @@ static bool step_pipe(struct peer *p)
     return complete ? finish_snapshot(p) : nothing_now(p);
 }
 
+/* The peer is done with a packed piece of the ring at once. */
+static void send_packed(struct peer *p, struct bytes run)
+{
+    size_t before = conn_unsent(p->conn);
+    const struct packed_piece *piece = packing_piece(&p->link->packing, p->offset, run);
+    lz4_encoder_adopt(p->encoder, bytes_make(piece->blocks, piece->len), conn_output(p->conn));
+    p->handed_bytes += conn_unsent(p->conn) - before;
+    conn_flush(p->conn);
+    p->offset += piece->run_bytes;
+    reader_peer_moved(p->link->reader, p->slot, p->offset);
+}
+
 static bool step_stream(struct peer *p)
 {
-    size_t room = p->encoder ? PACK_PIECE_BYTES : STREAM_PIECE_BYTES;
+    size_t room = p->encoder ? PACKING_PIECE_BYTES : STREAM_PIECE_BYTES;
     struct bytes run = reader_next_run(p->link->reader, p->slot, p->offset, room);
     if (run.len == 0) return nothing_now(p);
-    send_run(p, run);
     if (p->encoder) {
-        p->offset += run.len;
-        reader_peer_moved(p->link->reader, p->slot, p->offset);
+        send_packed(p, run);
     } else {
+        send_run(p, run);
         p->stream_in_flight = run.len;
     }
     return true;
@@ -443,6 +454,7 @@ void peer_open(struct link *link, const struct message *m, struct bytes body, in
                        .spool = -1,
                        .offset = m->peer.from};
     link->peers[p->slot] = p;
+    packing_forget(&link->packing); /* a history that began anew has let all earlier peers go */
     p->progress_us = p->heard_us = p->ping_us = now_us(p);
     p->conn = conn_open(link->loop, fd, &events, p);
     conn_set_nodelay(p->conn, m->peer.nodelay);

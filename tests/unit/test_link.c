@@ -617,6 +617,25 @@ ENGINES(one_that_stops_reading_holds_nobody_and_is_dropped_at_the_limit)
     tear_down(&rig);
 }
 
+/* Some take all at once and some now and then: places and pieces differ, and every one still gets the one stream. */
+ENGINES(peers_at_different_places_share_what_is_packed)
+{
+    enum { COUNT = 4 };
+    struct rig rig;
+    struct replica r[COUNT];
+    set_up(&rig, engine, 0);
+    for (int i = 0; i < COUNT; i++) attach(&rig, &r[i], &(struct link_peer){.from = 1, .lz4 = true});
+    for (int round = 0; round < 100; round++) {
+        write_stream(&rig, 1 + (size_t)round * 997 % 20000);
+        int reading = 1 + round % COUNT;
+        for (int i = 0; i < reading; i++) UNTIL(&rig, r, reading, r[i].len == backlog_end(rig.backlog) - 1);
+    }
+    for (int i = 0; i < COUNT; i++) UNTIL(&rig, r, COUNT, r[i].len == backlog_end(rig.backlog) - 1);
+    for (int i = 0; i < COUNT; i++) cr_assert(is_stream(&r[i], 0, 1));
+    for (int i = 0; i < COUNT; i++) hang_up(&r[i]);
+    tear_down(&rig);
+}
+
 ENGINES(every_slot_can_be_taken)
 {
     struct rig rig;

@@ -73,6 +73,60 @@ Test(lz4_stream, any_pieces_make_the_same_bytes)
     free((void *)(uintptr_t)all.ptr);
 }
 
+Test(lz4_stream, blocks_packed_once_may_be_adopted_by_any_frame)
+{
+    enum {
+        BEFORE = 70 * 1000,
+        SHARED = 150 * 1000,
+        BEHIND = 1000,
+        ROUNDS = 5,
+        TOTAL = BEFORE + (SHARED + BEHIND) * ROUNDS
+    };
+    uint8_t *blocks = malloc(lz4_blocks_bound(SHARED)), *out = malloc(TOTAL + 1);
+    struct bytes all = sample(TOTAL, (uint64_t)getpid());
+    for (int follower = 0; follower < 2; follower++) {
+        size_t at = follower * (size_t)BEFORE; /* the second one's frame begins with what it adopts */
+        struct bytes whole = bytes_make(all.ptr + at, all.len - at);
+        struct lz4_encoder *e = lz4_encoder_new();
+        struct lz4_decoder *d = lz4_decoder_new();
+        struct outq q = {0};
+        lz4_encoder_pack(e, bytes_make(all.ptr + at, BEFORE - at), &q); /* held back, in part */
+        at = BEFORE;
+        for (int round = 0; round < ROUNDS; round++) {
+            size_t len = lz4_pack_blocks(bytes_make(all.ptr + at, SHARED), blocks);
+            cr_assert_leq(len, lz4_blocks_bound(SHARED));
+            lz4_encoder_adopt(e, bytes_make(blocks, len), &q);
+            at += SHARED;
+            lz4_encoder_pack(e, bytes_make(all.ptr + at, BEHIND), &q); /* repeats what the encoder has not seen */
+            lz4_encoder_flush(e, &q);
+            at += BEHIND;
+        }
+        cr_assert_lt(outq_pending(&q), whole.len * 3 / 4);
+        cr_assert_eq(unpack_all(d, &q, out, 5000, 3000), whole.len);
+        cr_assert_eq(memcmp(out, whole.ptr, whole.len), 0);
+        outq_clear(&q);
+        lz4_encoder_free(e);
+        lz4_decoder_free(d);
+    }
+    free(out);
+    free(blocks);
+    free((void *)(uintptr_t)all.ptr);
+}
+
+Test(lz4_stream, blocks_of_noise_are_hardly_longer_than_it)
+{
+    uint8_t noise[100], blocks[120];
+    struct random_state random;
+    random_seed(&random, 1);
+    for (size_t i = 0; i < sizeof noise; i++) noise[i] = (uint8_t)random_u64(&random);
+    for (size_t len = 1; len <= sizeof noise; len++) {
+        size_t packed = lz4_pack_blocks(bytes_make(noise, len), blocks);
+        cr_assert_leq(packed, lz4_blocks_bound(len));
+        cr_assert_eq(packed, len + 4);
+    }
+    cr_assert_eq(lz4_pack_blocks(bytes_make(noise, 0), blocks), 0);
+}
+
 Test(lz4_stream, a_flush_with_nothing_held_back_writes_nothing)
 {
     struct lz4_encoder *e = lz4_encoder_new();
