@@ -190,9 +190,7 @@ static void store_combined(struct call *call, enum bitmap_operation operation, c
         mem_free(combined);
         bit_key_written(call, key, "set", 1);
     } else if (call_find_write(call, 2)) {
-        database_delete(call->db, key, call_key_hash(call, 2), false);
-        call_key_modified(call, call->db, key);
-        call_event(call, NOTIFY_GENERIC, "del", call->db, key);
+        call_delete_key(call, key, call_key_hash(call, 2), false);
         call_changed(call, 1);
     }
     reply_integer(call->reply, (int64_t)len);

@@ -283,9 +283,7 @@ static void delete_destination(const struct search *s)
 {
     struct call *call = s->call;
     if (!call_find_write(call, s->store)) return;
-    database_delete(call->db, call->argv[s->store], call_key_hash(call, s->store), false);
-    call_key_modified(call, call->db, call->argv[s->store]);
-    call_event(call, NOTIFY_GENERIC, "del", call->db, call->argv[s->store]);
+    call_delete_key(call, call->argv[s->store], call_key_hash(call, s->store), false);
     call_changed(call, 1);
 }
 

@@ -112,10 +112,7 @@ static void hdel_command(struct call *call)
         removed += hash_delete(&o.hash, call->argv[i]);
     keep_hash(call, &o);
     if (removed) hash_written(call, "hdel", removed);
-    if (hash_length(&o.hash) == 0) {
-        database_delete(call->db, call->argv[1], call_key_hash(call, 1), false);
-        call_event(call, NOTIFY_GENERIC, "del", call->db, call->argv[1]);
-    }
+    if (hash_length(&o.hash) == 0) call_delete_key(call, call->argv[1], call_key_hash(call, 1), false);
     reply_integer(call->reply, (int64_t)removed);
 }
 

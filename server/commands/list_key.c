@@ -29,12 +29,10 @@ void list_key_keep(struct list_key *k)
 void list_key_save(struct list_key *k, const char *event)
 {
     struct call *call = k->call;
-    bool emptied = list_length(&k->list) == 0;
     list_key_keep(k);
-    if (emptied) database_delete(call->db, k->key, k->hash, false);
     call_key_modified(call, call->db, k->key);
     call_event(call, NOTIFY_LIST, event, call->db, k->key);
-    if (emptied) call_event(call, NOTIFY_GENERIC, "del", call->db, k->key);
+    if (list_length(&k->list) == 0) call_delete_key(call, k->key, k->hash, false);
 }
 
 /* --- ends --- */

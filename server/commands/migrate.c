@@ -191,9 +191,7 @@ static int read_reply(struct target *t, char error[256], bool *refused)
 static bool delete_moved(struct call *call, uint32_t arg)
 {
     struct bytes key = call->argv[arg];
-    if (!database_delete(call->db, key, call_key_hash(call, arg), false)) return false;
-    call_key_modified(call, call->db, key);
-    call_event(call, NOTIFY_GENERIC, "del", call->db, key);
+    if (!call_delete_key(call, key, call_key_hash(call, arg), false)) return false;
     call_changed(call, 1);
     return true;
 }

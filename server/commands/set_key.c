@@ -11,12 +11,6 @@ bool set_key_open(struct set_key *k, struct call *call, uint32_t arg)
     return true;
 }
 
-static void delete_key(struct call *call, struct bytes key, uint64_t hash)
-{
-    database_delete(call->db, key, hash, true);
-    call_event(call, NOTIFY_GENERIC, "del", call->db, key);
-}
-
 void set_key_save(struct set_key *k, const char *event)
 {
     struct database *db = k->call->db;
@@ -25,7 +19,7 @@ void set_key_save(struct set_key *k, const char *event)
     call_key_modified(k->call, db, k->key);
     call_event(k->call, NOTIFY_SET, event, db, k->key);
     if (set_count(&k->set) > 0) return;
-    delete_key(k->call, k->key, k->hash);
+    call_delete_key(k->call, k->key, k->hash, true);
     k->record = NULL;
 }
 
@@ -42,7 +36,6 @@ void set_key_replace(struct call *call, uint32_t arg, struct set *result, const 
     }
     if (result) set_free(result);
     if (!call_find(call, call->db, key, LOOKUP_WRITE)) return;
-    call_key_modified(call, call->db, key);
-    delete_key(call, key, hash);
+    call_delete_key(call, key, hash, true);
     call_changed(call, 1);
 }

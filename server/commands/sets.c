@@ -248,8 +248,7 @@ static void pop_all(struct set_key *k)
     call_rewrite(call, call->db, 2, argv);
     call_key_modified(call, call->db, k->key);
     call_event(call, NOTIFY_SET, "spop", call->db, k->key);
-    database_delete(call->db, k->key, k->hash, true);
-    call_event(call, NOTIFY_GENERIC, "del", call->db, k->key);
+    call_delete_key(call, k->key, k->hash, true);
 }
 
 static void spop_command(struct call *call)

@@ -370,9 +370,7 @@ static void store_results(struct sorting *s)
         call_event(call, NOTIFY_LIST, "sortstore", call->db, key);
         call_changed(call, count);
     } else if (call_find_write(call, s->options.store)) {
-        database_delete(call->db, key, hash, false);
-        call_key_modified(call, call->db, key);
-        call_event(call, NOTIFY_GENERIC, "del", call->db, key);
+        call_delete_key(call, key, hash, false);
         call_changed(call, 1);
     }
     reply_integer(call->reply, (int64_t)count);

@@ -21,12 +21,6 @@ bool zset_key_open(struct zset_key *k, struct call *call, uint32_t arg)
     return true;
 }
 
-static void delete_key(struct call *call, struct bytes key, uint64_t hash)
-{
-    database_delete(call->db, key, hash, true);
-    call_event(call, NOTIFY_GENERIC, "del", call->db, key);
-}
-
 void zset_key_save(struct zset_key *k, const char *event)
 {
     struct database *db = k->call->db;
@@ -35,7 +29,7 @@ void zset_key_save(struct zset_key *k, const char *event)
     call_key_modified(k->call, db, k->key);
     call_event(k->call, NOTIFY_ZSET, event, db, k->key);
     if (zset_count(&k->zset) > 0) return;
-    delete_key(k->call, k->key, k->hash);
+    call_delete_key(k->call, k->key, k->hash, true);
     k->record = NULL;
 }
 
@@ -49,8 +43,7 @@ void zset_key_replace(struct call *call, uint32_t arg, const struct zset *result
         call_event(call, NOTIFY_ZSET, event, call->db, key);
         call_changed(call, 1);
     } else if (call_find(call, call->db, key, LOOKUP_WRITE)) {
-        call_key_modified(call, call->db, key);
-        delete_key(call, key, hash);
+        call_delete_key(call, key, hash, true);
         call_changed(call, 1);
     }
 }

@@ -133,6 +133,14 @@ void call_event(struct call *call, enum notify_class class_, const char *event, 
     notify_key_event(call->core, class_, event, database_index(db), key);
 }
 
+bool call_delete_key(struct call *call, struct bytes key, uint64_t hash, bool aside)
+{
+    if (!database_delete(call->db, key, hash, aside)) return false;
+    call_key_modified(call, call->db, key);
+    call_event(call, NOTIFY_GENERIC, "del", call->db, key);
+    return true;
+}
+
 void call_rewrite(struct call *call, struct database *db, uint32_t argc, const struct bytes *argv)
 {
     call->rewritten = true;

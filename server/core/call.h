@@ -83,6 +83,9 @@ enum notify_class {
     NOTIFY_NEW = 1 << 14,
 };
 void call_event(struct call *call, enum notify_class class_, const char *event, struct database *db, struct bytes key);
+/* Deletes a key along with what else the command does: WATCH and a "del" event tell of it. false: there was none.
+ * aside: as database_delete. */
+bool call_delete_key(struct call *call, struct bytes key, uint64_t hash, bool aside);
 
 /* Instead of the request's own bytes, these (may be called several times: they leave together, as one transaction). */
 void call_rewrite(struct call *call, struct database *db, uint32_t argc, const struct bytes *argv);
