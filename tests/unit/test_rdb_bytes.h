@@ -123,4 +123,24 @@ static inline struct fed feed_items(const char *items, size_t len)
 
 #define FEED_ITEMS(literal) feed_items(literal, sizeof(literal) - 1)
 
+/* Whatever single bit is wrong: read or refused, never a step outside. */
+static inline void damage_each_bit(const char *items, size_t len)
+{
+    char *copy = malloc(len);
+    for (size_t i = 0; i < len * 8; i++) {
+        memcpy(copy, items, len);
+        copy[i / 8] = (char)(copy[i / 8] ^ 1 << i % 8);
+        struct fed fed = feed_items(copy, len);
+        feed_free(&fed);
+    }
+    free(copy);
+}
+
+/* For rdb_write_keyspace: context is a struct rdb_bytes. */
+static inline int collect(void *context, const uint8_t *data, size_t len)
+{
+    add(context, data, len);
+    return 0;
+}
+
 #endif

@@ -12,12 +12,6 @@
 #include "server/base/alloc.h"
 #include "server/base/file.h"
 
-static int keep(void *context, const uint8_t *data, size_t len)
-{
-    add(context, data, len);
-    return 0;
-}
-
 static void set(struct keyspace *ks, int db, struct bytes key, struct bytes value, int64_t expire_ms)
 {
     struct database *d = keyspace_database(ks, db);
@@ -31,14 +25,14 @@ static const struct rdb_write_options plain = {.compress = true, .checksum = tru
 static struct rdb_bytes save(struct keyspace *ks, const struct rdb_aux *aux, const struct rdb_write_options *options)
 {
     struct rdb_bytes b = {0};
-    cr_assert_eq(rdb_write_keyspace(ks, aux, options, keep, &b), 0);
+    cr_assert_eq(rdb_write_keyspace(ks, aux, options, collect, &b), 0);
     return b;
 }
 
 static void put_one(struct rdb_bytes *b, struct bytes string, bool compress)
 {
     struct rdb_encoder out;
-    rdb_encoder_init(&out, compress, false, keep, b);
+    rdb_encoder_init(&out, compress, false, collect, b);
     rdb_put_string(&out, string);
     rdb_flush(&out);
     rdb_encoder_free(&out);
@@ -105,7 +99,7 @@ Test(rdb_write, length_forms)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct rdb_bytes b = {0};
         struct rdb_encoder out;
-        rdb_encoder_init(&out, false, false, keep, &b);
+        rdb_encoder_init(&out, false, false, collect, &b);
         rdb_put_length(&out, cases[i].length);
         rdb_flush(&out);
         rdb_encoder_free(&out);
@@ -243,7 +237,7 @@ Test(rdb_write, failure_and_stopping)
     uint64_t keys = 0;
     struct rdb_write_options options = {.progress = stop_soon, .progress_context = &keys};
     struct rdb_bytes b = {0};
-    cr_assert_eq(rdb_write_keyspace(ks, &no_aux, &options, keep, &b), -1);
+    cr_assert_eq(rdb_write_keyspace(ks, &no_aux, &options, collect, &b), -1);
     cr_assert_eq(errno, ECANCELED);
     cr_assert_gt(keys, 0);
     cr_assert_lt(keys, 10000);
