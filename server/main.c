@@ -25,6 +25,7 @@
 #include "server/core/lifecycle.h"
 #include "server/core/logo.h"
 #include "server/core/master_stream.h"
+#include "server/core/own_keys.h"
 #include "server/core/persistence.h"
 #include "server/core/ports.h"
 #include "server/core/oom_score.h"
@@ -172,6 +173,7 @@ static int assemble(struct core *core)
     core->propagation = propagation_new();
     core->pubsub = pubsub_new();
     core->watches = watches_new();
+    core->own_keys = own_keys_new();
     core->blocking = blocking_new();
     core->block_keys = block_keys_new();
     core->migrate_sockets = migrate_sockets_new(core);

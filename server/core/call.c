@@ -2,6 +2,7 @@
  * process. */
 #include "server/core/call.h"
 
+#include "repl/replication.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/number.h"
@@ -9,8 +10,10 @@
 #include "server/core/command_table.h"
 #include "server/core/core.h"
 #include "server/core/notify.h"
+#include "server/core/own_keys.h"
 #include "server/core/propagate.h"
 #include "server/core/session.h"
+#include "server/core/settings.h"
 #include "server/core/transaction.h"
 
 #include <stdio.h>
@@ -126,6 +129,9 @@ void call_key_modified(struct call *call, struct database *db, struct bytes key)
     watch_key_touched(call->core->watches, database_index(db), key);
     if (unlikely(block_keys_any(call->core->block_keys)))
         block_keys_touched(call->core->block_keys, database_index(db), key);
+    if (unlikely(!call->core->settings->repl.read_only) && !call->from_master &&
+        replication_is_replica(call->core->replication))
+        own_keys_note(call->core->own_keys, database_index(db), key);
 }
 
 void call_event(struct call *call, enum notify_class class_, const char *event, struct database *db, struct bytes key)

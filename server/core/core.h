@@ -14,6 +14,7 @@ struct core {
     struct watches *watches;                 /* core/transaction.h */
     struct blocking *blocking;               /* core/blocking.h */
     struct block_keys *block_keys;           /* core/block_keys.h */
+    struct own_keys *own_keys;               /* core/own_keys.h: of a writable replica */
     struct stats *stats;                     /* core/stats.h */
     struct children *children;               /* core/children.h: snapshot child and its bookkeeping */
     struct persistence *persistence;         /* core/persistence.h: save points, last save, loading state */

@@ -10,6 +10,7 @@
 #include "server/core/clients.h"
 #include "server/core/core.h"
 #include "server/core/lifecycle.h"
+#include "server/core/own_keys.h"
 #include "server/core/persistence.h"
 #include "server/core/settings.h"
 #include "server/core/stats.h"
@@ -58,8 +59,10 @@ static int64_t tick(void *arg)
     core->lifecycle->cron_loops++;
     keyspace_set_clock(core->keyspace, now_ms);
     clients_cron(core->clients, now_ms);
-    if (!persistence_state(core)->loading)
+    if (!persistence_state(core)->loading) {
         keyspace_expire_cycle(core->keyspace, now_ms, period_ms * 1000 / EXPIRE_CYCLE_SHARE);
+        own_keys_expire(core, now_ms);
+    }
     if (now_ms - w->last_tenth_ms >= TENTH_MS || now_ms < w->last_tenth_ms) {
         w->last_tenth_ms = now_ms;
         tenth_of_second(core, now_ms);

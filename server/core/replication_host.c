@@ -12,6 +12,7 @@
 #include "server/core/master_stream.h"
 #include "server/core/notify.h"
 #include "server/core/oom_score.h"
+#include "server/core/own_keys.h"
 #include "server/core/persistence.h"
 #include "server/core/settings.h"
 #include "server/core/stats.h"
@@ -116,6 +117,7 @@ static void dataset_replaced(void *context)
 {
     struct core *core = context;
     watch_database_touched(core->watches, core->keyspace, -1, NULL, loop_wall_ms(core->loop));
+    own_keys_forget_all(core->own_keys);
 }
 
 static const char unblocked_text[] =

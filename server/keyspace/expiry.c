@@ -25,6 +25,15 @@ void database_expire(struct database *db, struct record *r, uint64_t hash)
     database_remove(db, r, hash, ks->settings->lazyfree_lazy_expire);
 }
 
+bool database_expire_key(struct database *db, struct bytes key, uint64_t hash, int64_t now_ms)
+{
+    struct record *r = database_find(db, key, hash, now_ms, LOOKUP_KEEP_EXPIRED | LOOKUP_NO_STATS | LOOKUP_NO_TOUCH);
+    if (!r || record_expire_ms(r) == RECORD_NO_EXPIRY) return true;
+    if (!record_expired(r, now_ms)) return false;
+    database_expire(db, r, hash);
+    return true;
+}
+
 struct batch {
     size_t sampled, expired;
     int64_t ttl_sum_ms;

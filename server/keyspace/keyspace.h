@@ -144,6 +144,9 @@ void database_walk(struct database *db, int (*visit)(void *arg, struct record *r
 /* --- time and memory --- */
 /* The active expiry cycle: removes expired keys for at most budget_us, oldest position first. Returns keys removed. */
 size_t keyspace_expire_cycle(struct keyspace *ks, int64_t now_ms, int64_t budget_us);
+/* Removes the key if its time has come, also where expired keys are only hidden. false: it still has its time; true:
+ * there is nothing (more) to wait for. */
+bool database_expire_key(struct database *db, struct bytes key, uint64_t hash, int64_t now_ms);
 /* Evicts until memory is under maxmemory or the time that maxmemory-eviction-tenacity allows is over: 0 fine, 1 more to
  * do, -1 nothing to evict (OOM). used_bytes: what counts against maxmemory. */
 int keyspace_evict(struct keyspace *ks, int64_t now_ms, size_t used_bytes);

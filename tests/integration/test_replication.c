@@ -430,6 +430,32 @@ Test(replication, expiry_reaches_replicas)
     expect_same_data(replica, master);
 }
 
+/* But what a writable replica's own clients wrote no master knows of. Debian's replica does the same. */
+static void expires_its_own(enum server_kind kind)
+{
+    struct server *master = server_start(OURS, "%s", ""), *replica = server_start(kind, "replica-read-only no");
+    expect_ok(master, "DEBUG SET-ACTIVE-EXPIRE 0");
+    follow(replica, master);
+    wait_in_step(replica, master);
+    expect_ok(replica, "SET own v");
+    expect_ok(replica, "SET own:short v PX 100");
+    expect_integer(replica, 1, "HSET own:hash f v");
+    expect_integer(replica, 1, "PEXPIRE own:hash 100");
+    expect_integer(replica, 1, "SADD own:long m");
+    expect_integer(replica, 1, "EXPIRE own:long 1000");
+    expect_ok(master, "SET theirs v PX 1");
+    wait_until(command_integer(replica, "DBSIZE") == 3); /* own, own:long, and theirs, hidden */
+    expect_integer(replica, 2, "EXISTS own own:long theirs");
+    expect_integer(replica, 3, "DBSIZE");
+    cr_assert_eq(info_number(replica, "stats", "expired_keys"), 2);
+}
+
+Test(replication, a_writable_replica_expires_what_its_clients_wrote)
+{
+    expires_its_own(OURS);
+    expires_its_own(DEBIAN);
+}
+
 Test(replication, info_and_role_tell_the_same)
 {
     struct server *master = server_start(OURS, "%s", ""), *replica = server_start(OURS, "%s", "");
