@@ -329,10 +329,14 @@ static void ltrim_command(struct call *call)
 #define MOVE_KEYS KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE), KEY_AT(2, KEY_RW | KEY_INSERT))
 
 const struct command lists_commands[] = {
-    {"lpush", lpush_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT)},
-    {"rpush", rpush_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT)},
-    {"lpushx", lpushx_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT)},
-    {"rpushx", rpushx_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT)},
+    {"lpush", lpush_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT),
+     .element = 2},
+    {"rpush", rpush_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT),
+     .element = 2},
+    {"lpushx", lpushx_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT),
+     .element = 2},
+    {"rpushx", rpushx_command, -3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_INSERT),
+     .element = 2},
     {"lpop", lpop_command, -2, CMD_WRITE | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_DELETE)},
     {"rpop", rpop_command, -2, CMD_WRITE | CMD_FAST, CAT_LIST, KEY_AT_1(KEY_RW | KEY_ACCESS | KEY_DELETE)},
     {"lmpop", lmpop_command, -4, CMD_WRITE | CMD_MOVABLE_KEYS, CAT_LIST,
