@@ -124,6 +124,13 @@ static bool has_room(const struct peer *p)
     return p->encoder ? unsent < PACKED_AHEAD_BYTES : unsent == 0;
 }
 
+/* The connection had `before` bytes to send, and now has more. */
+static void handed(struct peer *p, size_t before)
+{
+    p->handed_bytes += conn_unsent(p->conn) - before;
+    conn_flush(p->conn);
+}
+
 /* Framing and keep-alives: short, and visible to the peer without delay. */
 static void send_text(struct peer *p, struct bytes text)
 {
@@ -134,8 +141,7 @@ static void send_text(struct peer *p, struct bytes text)
     } else {
         outq_append(conn_output(p->conn), text.ptr, text.len);
     }
-    p->handed_bytes += conn_unsent(p->conn) - before;
-    conn_flush(p->conn);
+    handed(p, before);
 }
 
 /* Nothing more is at hand: what the encoder holds back becomes visible. */
@@ -144,8 +150,7 @@ static void flush_packed(struct peer *p)
     if (!p->encoder) return;
     size_t before = conn_unsent(p->conn);
     lz4_encoder_flush(p->encoder, conn_output(p->conn));
-    p->handed_bytes += conn_unsent(p->conn) - before;
-    conn_flush(p->conn);
+    handed(p, before);
 }
 
 /* A plain peer's bytes stay untouched until they have left; an LZ4 peer is done with them at once. */
@@ -156,8 +161,7 @@ static void send_run(struct peer *p, struct bytes run)
         lz4_encoder_pack(p->encoder, run, conn_output(p->conn));
     else
         conn_send_in_place(p->conn, run.ptr, run.len);
-    p->handed_bytes += conn_unsent(p->conn) - before;
-    conn_flush(p->conn);
+    handed(p, before);
 }
 
 static void note_progress(struct peer *p)
@@ -295,8 +299,7 @@ static void send_packed(struct peer *p, struct bytes run)
     size_t before = conn_unsent(p->conn);
     const struct packed_piece *piece = packing_piece(&p->link->packing, p->offset, run);
     lz4_encoder_adopt(p->encoder, bytes_make(piece->blocks, piece->len), conn_output(p->conn));
-    p->handed_bytes += conn_unsent(p->conn) - before;
-    conn_flush(p->conn);
+    handed(p, before);
     p->offset += piece->run_bytes;
     reader_peer_moved(p->link->reader, p->slot, p->offset);
 }

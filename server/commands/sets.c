@@ -246,7 +246,6 @@ static void pop_all(struct set_key *k)
     struct bytes argv[2] = {lazy ? BYTES("UNLINK") : BYTES("DEL"), k->key};
     reply_members(call->reply, &k->set);
     call_rewrite(call, call->db, 2, argv);
-    call_key_modified(call, call->db, k->key);
     call_event(call, NOTIFY_SET, "spop", call->db, k->key);
     call_delete_key(call, k->key, k->hash, true);
 }

@@ -136,15 +136,15 @@ void propagate_end(struct propagation *p)
 
 void propagate_raw(struct propagation *p, int db, struct bytes request)
 {
-    if (p->commands == 0) { /* whether anyone listens is asked when the unit leaves */
+    if (p->commands && !listeners(p)) return; /* of the first, this is asked when the unit leaves */
+    if (p->commands++ == 0) {
         p->single = request;
         p->single_db = db;
-    } else if (listeners(p)) {
+    } else {
         gather_single(p);
         gather_select(p, db);
         outq_append(&p->gathered, request.ptr, request.len);
     }
-    p->commands++;
     if (!p->depth) flush_unit(p);
 }
 

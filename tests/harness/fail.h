@@ -1,5 +1,5 @@
-/* How the harness gives up. Implemented once for Criterion (under_criterion.c) and once for the benchmark
- * (bench/fail.c), so that both can use the rest of the harness. */
+/* How the harness gives up. Implemented once for Criterion (under_criterion.c) and once for programs without
+ * it (standalone.c): the benchmark and the differential driver. */
 #ifndef HARNESS_FAIL_H
 #define HARNESS_FAIL_H
 
