@@ -12,9 +12,8 @@
 #include "server/core/clients.h"
 #include "server/core/core.h"
 #include "server/core/dispatch.h"
+#include "server/core/key_name.h"
 #include "server/net/loop.h"
-
-#define NAME_DB_BYTES sizeof(int)
 
 struct waited_key {
     struct list links; /* struct key_link.node, longest waiting first */
@@ -55,20 +54,6 @@ struct block_keys *block_keys_new(void)
 
 /* --- the queues --- */
 
-/* The map's name of a key, in `room` when it is short; forget_name() gives it back. */
-static struct bytes make_name(int db, struct bytes key, uint8_t room[256])
-{
-    uint8_t *name = key.len + NAME_DB_BYTES > 256 ? mem_alloc(key.len + NAME_DB_BYTES) : room;
-    memcpy(name, &db, NAME_DB_BYTES);
-    if (key.len) memcpy(name + NAME_DB_BYTES, key.ptr, key.len);
-    return bytes_make(name, key.len + NAME_DB_BYTES);
-}
-
-static void forget_name(struct bytes name, const uint8_t *room)
-{
-    if (name.ptr != room) mem_free((void *)(uintptr_t)name.ptr);
-}
-
 static struct bytes waited_name(const struct waited_key *k)
 {
     return bytes_make(k->name, k->name_len);
@@ -76,13 +61,13 @@ static struct bytes waited_name(const struct waited_key *k)
 
 static struct bytes plain_key(const struct waited_key *k)
 {
-    return bytes_make(k->name + NAME_DB_BYTES, k->name_len - NAME_DB_BYTES);
+    return key_name_key(waited_name(k));
 }
 
 static struct waited_key *waited_key_get(struct block_keys *b, int db, struct bytes key)
 {
-    uint8_t room[256];
-    struct bytes name = make_name(db, key, room);
+    uint8_t room[KEY_NAME_ROOM_BYTES];
+    struct bytes name = key_name_make(db, key, room);
     struct waited_key **slot = (struct waited_key **)map_slot(&b->keys, name);
     if (!*slot) {
         struct waited_key *k = *slot = mem_calloc(1, sizeof *k + name.len);
@@ -91,7 +76,7 @@ static struct waited_key *waited_key_get(struct block_keys *b, int db, struct by
         k->name_len = name.len;
         memcpy(k->name, name.ptr, name.len);
     }
-    forget_name(name, room);
+    key_name_free(name, room);
     return *slot;
 }
 
@@ -239,11 +224,11 @@ static void make_ready(struct block_keys *b, struct waited_key *k)
 
 void block_keys_touched(struct block_keys *b, int db, struct bytes key)
 {
-    uint8_t room[256];
-    struct bytes name = make_name(db, key, room);
+    uint8_t room[KEY_NAME_ROOM_BYTES];
+    struct bytes name = key_name_make(db, key, room);
     struct waited_key *k = map_get(&b->keys, name);
     if (k) make_ready(b, k);
-    forget_name(name, room);
+    key_name_free(name, room);
 }
 
 void block_keys_database_touched(struct block_keys *b, int db)

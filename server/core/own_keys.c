@@ -4,14 +4,14 @@
 #include "server/base/alloc.h"
 #include "server/base/map.h"
 #include "server/core/core.h"
+#include "server/core/key_name.h"
 #include "server/keyspace/keyspace.h"
 #include "repl/replication.h"
 
 #define SLOTS_EACH_TICK 1000
-#define NAME_DB_BYTES   4
 
 struct own_keys {
-    struct map keys; /* "db number, 4 bytes" + key; without values */
+    struct map keys; /* by key_name_make(); without values */
     size_t position; /* in the map's slots, where the next look begins */
 };
 
@@ -22,12 +22,10 @@ struct own_keys *own_keys_new(void)
 
 void own_keys_note(struct own_keys *o, int db, struct bytes key)
 {
-    int32_t number = db;
-    uint8_t room[256], *name = key.len + NAME_DB_BYTES > sizeof room ? mem_alloc(key.len + NAME_DB_BYTES) : room;
-    memcpy(name, &number, NAME_DB_BYTES);
-    memcpy(name + NAME_DB_BYTES, key.ptr, key.len);
-    map_slot(&o->keys, bytes_make(name, key.len + NAME_DB_BYTES));
-    if (name != room) mem_free(name);
+    uint8_t room[KEY_NAME_ROOM_BYTES];
+    struct bytes name = key_name_make(db, key, room);
+    map_slot(&o->keys, name);
+    key_name_free(name, room);
 }
 
 void own_keys_forget_all(struct own_keys *o)
@@ -39,10 +37,8 @@ void own_keys_forget_all(struct own_keys *o)
 /* false: it still has its time. */
 static bool settle(struct core *core, struct bytes name, int64_t now_ms)
 {
-    int32_t number;
-    memcpy(&number, name.ptr, NAME_DB_BYTES);
-    struct bytes key = bytes_make(name.ptr + NAME_DB_BYTES, name.len - NAME_DB_BYTES);
-    return database_expire_key(keyspace_database(core->keyspace, number), key, key_hash(key), now_ms);
+    struct bytes key = key_name_key(name);
+    return database_expire_key(keyspace_database(core->keyspace, key_name_db(name)), key, key_hash(key), now_ms);
 }
 
 void own_keys_expire(struct core *core, int64_t now_ms)

@@ -9,6 +9,7 @@
 #include "server/core/command_table.h"
 #include "server/core/core.h"
 #include "server/core/dispatch.h"
+#include "server/core/key_name.h"
 #include "server/core/propagate.h"
 
 struct queued {
@@ -25,7 +26,7 @@ struct transaction {
 };
 
 struct watches {
-    struct map keys; /* "db number, 4 bytes" + key -> struct watched_list */
+    struct map keys; /* by key_name_make(): struct watched_list */
     size_t sessions;
 };
 
@@ -43,8 +44,6 @@ struct watched_key {
     uint8_t name[]; /* the map's key: database number and key */
 };
 
-#define NAME_DB_BYTES 4
-
 /* --- WATCH --- */
 
 struct watches *watches_new(void)
@@ -59,7 +58,7 @@ static struct bytes watched_name(const struct watched_key *w)
 
 static struct bytes watched_plain_key(const struct watched_key *w)
 {
-    return bytes_make(w->name + NAME_DB_BYTES, w->len - NAME_DB_BYTES);
+    return key_name_key(watched_name(w));
 }
 
 static bool already_watched(struct session *s, struct bytes name)
@@ -78,11 +77,10 @@ static bool logically_expired(struct database *db, struct bytes key, int64_t now
 
 void watch_key(struct watches *w, struct session *s, struct database *db, struct bytes key, int64_t now_ms)
 {
-    struct watched_key *k = mem_alloc(sizeof *k + NAME_DB_BYTES + key.len);
+    struct watched_key *k = mem_alloc(sizeof *k + KEY_NAME_DB_BYTES + key.len);
     k->db = database_index(db);
-    k->len = NAME_DB_BYTES + key.len;
-    memcpy(k->name, &k->db, NAME_DB_BYTES);
-    memcpy(k->name + NAME_DB_BYTES, key.ptr, key.len);
+    k->len = KEY_NAME_DB_BYTES + key.len;
+    key_name_write(k->name, k->db, key);
     if (already_watched(s, watched_name(k))) {
         mem_free(k);
         return;
@@ -118,12 +116,10 @@ void watch_forget_all(struct watches *w, struct session *s)
 static struct watched_list *find_list(struct watches *w, int db, struct bytes key)
 {
     if (__builtin_expect(!w->keys.count, 1)) return NULL;
-    uint8_t room[256], *name = room;
-    if (key.len + NAME_DB_BYTES > sizeof room) name = mem_alloc(key.len + NAME_DB_BYTES);
-    memcpy(name, &db, NAME_DB_BYTES);
-    memcpy(name + NAME_DB_BYTES, key.ptr, key.len);
-    struct watched_list *list = map_get(&w->keys, bytes_make(name, key.len + NAME_DB_BYTES));
-    if (name != room) mem_free(name);
+    uint8_t room[KEY_NAME_ROOM_BYTES];
+    struct bytes name = key_name_make(db, key, room);
+    struct watched_list *list = map_get(&w->keys, name);
+    key_name_free(name, room);
     return list;
 }
 
@@ -154,10 +150,9 @@ void watch_database_touched(struct watches *w, struct keyspace *ks, int db, stru
                             int64_t now_ms)
 {
     for (struct map_entry *e = map_next(&w->keys, NULL); e; e = map_next(&w->keys, e)) {
-        int index;
-        memcpy(&index, e->key.ptr, NAME_DB_BYTES);
+        int index = key_name_db(e->key);
         if (db >= 0 && index != db) continue;
-        struct bytes key = bytes_make(e->key.ptr + NAME_DB_BYTES, e->key.len - NAME_DB_BYTES);
+        struct bytes key = key_name_key(e->key);
         uint64_t hash = key_hash(key);
         bool comes = replaced_by && database_peek(replaced_by, key, hash);
         if (!comes && !database_peek(keyspace_database(ks, index), key, hash)) continue;
