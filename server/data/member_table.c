@@ -559,7 +559,7 @@ uint64_t member_table_scan(const struct member_table *t, uint64_t cursor, size_t
 /* --- random --- */
 
 #define RANDOM_ATTEMPTS 128
-#define CHAIN_EXPECTED  16 /* entries of a bucket and its children; more of them are rare */
+#define CHAIN_EXPECTED  32 /* entries of a bucket and its children; more would make a draw unfair, and do not happen */
 
 static unsigned chain_count(const struct member_bucket *b)
 {
