@@ -23,7 +23,6 @@ static void prepare(struct request_batch *b, size_t i, struct core *core, struct
     *p = (struct dispatch_request){.argc = r->argc, .argv = r->argv, .raw = r->raw};
     if (!r->argc) return;
     dispatch_prepare(core, session, p);
-    if (p->first_key_index) database_prefetch_bucket(session->db, p->first_key_hash);
 }
 
 /* What a command touches inside its key's value, a hash's field for one, is fetched ahead as keys are: step by step,
@@ -77,6 +76,10 @@ enum resp_status request_batch_read(struct request_batch *b, struct core *core, 
         at += b->bytes[b->count++];
         /* Before AUTH one by one: the limits change with it. */
     } while (b->count < REQUEST_BATCH && at < len && session->authenticated);
+    /* Each kind in a loop of its own: a prefetch is held up by its address's translation, and only those that stand
+     * close together are translated at the same time. */
+    for (size_t i = 0; i < b->count; i++)
+        if (b->prepared[i].first_key_index) database_prefetch_bucket(session->db, b->prepared[i].first_key_hash);
     for (size_t i = 1; i < b->count; i++) /* the first one's bucket has only just been asked for */
         if (b->prepared[i].first_key_index) database_prefetch_record(session->db, b->prepared[i].first_key_hash);
     if (b->count > 1) prefetch_elements(b, session);

@@ -1,6 +1,6 @@
 /* Pipelined requests, parsed ahead so that their keys can be fetched from memory together. Server process.
  *
- * parse -> hash each first key and prefetch its bucket -> prefetch the records -> the same for the elements that
+ * parse and hash each first key -> prefetch the buckets -> prefetch the records -> the same for the elements that
  * commands name (a hash's field, a set's member), bucket and member -> the caller runs them in order. The memory's
  * latency is so paid once a batch. One batch serves all clients, another the master's stream. */
 #ifndef SLIPSTREAM_CORE_REQUEST_BATCH_H

@@ -51,8 +51,11 @@ void database_prefetch_bucket(const struct database *db, uint64_t hash)
 
 void database_prefetch_record(const struct database *db, uint64_t hash)
 {
-    const struct bucket *b = entry_bucket(table_entry(&db->table, hash), hash);
-    for (unsigned match = bucket_match(b, hash_tag(hash)); match; match &= match - 1) {
+    uintptr_t entry = table_entry(&db->table, hash);
+    const struct bucket *b = entry_bucket(entry, hash);
+    unsigned match = bucket_match(b, hash_tag(hash));
+    if (!match) __builtin_prefetch(segment_count(entry_segment(entry))); /* an insertion, perhaps */
+    for (; match; match &= match - 1) {
         const uint8_t *r = store_at(db->table.store, b->handles[__builtin_ctz(match)]);
         __builtin_prefetch(r);
         __builtin_prefetch(r + 64);

@@ -92,7 +92,7 @@ void table_insert(struct table *t, uint64_t hash, uint32_t handle, bool expiring
     struct segment *s = entry_segment(entry);
     table_place(t, entry_bucket(entry, hash), hash_tag(hash), handle, expiring);
     *segment_count(s) += 1;
-    *segment_expiring(s) += expiring;
+    if (expiring) *segment_expiring(s) += 1; /* another line: only when it must */
     t->count++;
     t->expiring += expiring;
 }
@@ -124,7 +124,7 @@ void table_remove(struct table *t, uint64_t hash, const struct table_slot *slot)
     bool expiring = slot->bucket->meta >> slot->index & 1;
     bucket_put(slot->bucket, slot->index, 0, 0, false);
     *segment_count(slot->segment) -= 1;
-    *segment_expiring(slot->segment) -= expiring;
+    if (expiring) *segment_expiring(slot->segment) -= 1;
     t->count--;
     t->expiring -= expiring;
     chain_trim(t, entry_bucket(table_entry(t, hash), hash));
