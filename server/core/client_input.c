@@ -1,9 +1,11 @@
 /* From a client's bytes to running commands, in the server process.
  *
  * Bytes are parsed where the loop received them; only what does not end a request is kept. Pipelined requests are taken
- * in batches (core/request_batch.h).
+ * in batches (core/request_batch.h). While one client's batch runs, those of the next ones whose input the loop
+ * announces are read already, and what they name is on its way from memory.
  *
- * Invariant: c->request is fresh, or holds the progress of the one request that c->query begins with. */
+ * Invariant: c->request is fresh, or holds the progress of the one request that c->query begins with, or of the one at
+ * the end of c->ahead's input. c->query and c->ahead are never there both. */
 #include "server/core/clients_parts.h"
 
 #include "server/base/alloc.h"
@@ -74,50 +76,81 @@ static size_t run_batch(struct client *c, struct request_batch *batch)
     return done;
 }
 
-/* One request at a time, for clients served in the middle of another client's command (loading). */
-static size_t run_single(struct client *c, const uint8_t *input, size_t len, enum resp_status *status)
+/* --- batches: each runs one client's input or was read from input to come --- */
+
+static struct request_batch *batch_take(struct clients *all)
+{
+    struct request_batch *b = all->free_batches;
+    if (b) {
+        all->free_batches = b->next_free;
+    } else {
+        b = mem_calloc(1, sizeof *b);
+        request_batch_init(b);
+    }
+    return b;
+}
+
+static void batch_give(struct clients *all, struct request_batch *b)
+{
+    b->next_free = all->free_batches;
+    all->free_batches = b;
+}
+
+static void forget_progress(struct client *c)
+{
+    resp_request_free(&c->request);
+    resp_request_init(&c->request);
+}
+
+static void drop_ahead(struct client *c)
+{
+    if (!c->ahead) return;
+    batch_give(c->core->clients, c->ahead);
+    c->ahead = NULL;
+    forget_progress(c);
+}
+
+static void batch_read(struct request_batch *b, struct client *c, const uint8_t *input, size_t len)
 {
     struct resp_limits limits = limits_of(c);
-    size_t consumed = 0;
-    *status = resp_request_read(&c->request, input, len, &limits, &consumed);
-    if (*status != RESP_COMPLETE) return 0;
-    struct dispatch_request p = {.argc = c->request.argc, .argv = c->request.argv, .raw = c->request.raw};
-    if (!p.argc) return consumed;
-    dispatch_prepare(c->core, &c->session, &p);
-    dispatch_chain_start();
-    dispatch_request(c->core, &c->session, &p);
-    if (held(&c->session)) return 0;
-    step_reply_skip(&c->session);
-    return consumed;
+    request_batch_read(b, c->core, &c->session, &c->request, &limits, bytes_make(input, len));
+}
+
+/* What it names is not promised: somebody may change it or close the client before the input comes. */
+void client_announced(struct client *c, const uint8_t *data, size_t len, bool near)
+{
+    if (near) {
+        if (c->ahead) request_batch_fetch_records(c->ahead, &c->session);
+        return;
+    }
+    if (c->ahead || c->query || c->running || !client_may_run(c)) return;
+    c->ahead = batch_take(c->core->clients);
+    batch_read(c->ahead, c, data, len);
 }
 
 /* Returns the bytes consumed: whole requests that ran. */
 static size_t process(struct client *c, const uint8_t *input, size_t len)
 {
     struct clients *all = c->core->clients;
-    enum resp_status status = RESP_COMPLETE;
     size_t at = 0;
-    bool batched = !all->batch_busy;
+    if (c->ahead && c->ahead->input.ptr != input) drop_ahead(c); /* more input is announced, behind this */
+    struct request_batch *batch = c->ahead;
+    c->ahead = NULL;
+    if (!batch) batch_read(batch = batch_take(all), c, input, len);
     c->running = true;
     c->processing_len = len;
-    all->batch_busy = true;
-    while (at < len && status == RESP_COMPLETE && client_may_run(c)) {
-        if (!batched) {
-            at += run_single(c, input + at, len - at, &status);
-            continue;
-        }
-        struct resp_limits limits = limits_of(c);
-        status = request_batch_read(&all->batch, c->core, &c->session, &c->request, &limits, input + at, len - at);
-        at += run_batch(c, &all->batch);
+    for (;;) {
+        request_batch_fetch_records(batch, &c->session);
+        request_batch_fetch_elements(batch, &c->session);
+        at += run_batch(c, batch);
+        if (at == len || batch->status != RESP_COMPLETE || !client_may_run(c)) break;
+        batch_read(batch, c, input + at, len - at);
     }
-    if (batched) all->batch_busy = false;
     c->running = false;
     c->processing_len = 0;
-    if (status == RESP_ERROR && client_may_run(c)) protocol_error(c, c->request.error);
-    if (at < len && !client_may_run(c)) { /* stopped early: what was read ahead is read again later */
-        resp_request_free(&c->request);
-        resp_request_init(&c->request);
-    }
+    if (batch->status == RESP_ERROR && client_may_run(c)) protocol_error(c, c->request.error);
+    batch_give(all, batch);
+    if (at < len && !client_may_run(c)) forget_progress(c); /* stopped early: what was read ahead is read again later */
     return at;
 }
 
@@ -175,23 +208,6 @@ void client_run_kept(struct client *c)
     if (!c->close_asap) client_wrote(c);
 }
 
-/* The key is where this client's last command had it: right nearly always, and harmless when wrong. */
-void client_announced(struct client *c, const uint8_t *data, size_t len, bool near)
-{
-    if (near) {
-        if (c->announced_hash) database_prefetch_record(c->session.db, c->announced_hash);
-        c->announced_hash = 0;
-        return;
-    }
-    const struct command_entry *e = c->session.last_command;
-    c->announced_hash = 0;
-    if (c->query || !e || !e->first_key) return;
-    struct bytes key = resp_peek_argument(data, len, (uint32_t)e->first_key);
-    if (!key.ptr) return;
-    c->announced_hash = key_hash(key);
-    database_prefetch_bucket(c->session.db, c->announced_hash);
-}
-
 void client_received(struct client *c, const uint8_t *data, size_t len)
 {
     if (c->close_asap || c->close_after_reply) return;
@@ -199,6 +215,7 @@ void client_received(struct client *c, const uint8_t *data, size_t len)
     c->core->stats->net_input_bytes += len;
     c->last_interaction_ms = loop_wall_ms(c->core->loop);
     if (c->query || c->running || !client_may_run(c)) {
+        drop_ahead(c);
         keep(c, data, len);
         if (!over_limit(c)) client_run_kept(c);
         return;
@@ -221,6 +238,7 @@ void client_received(struct client *c, const uint8_t *data, size_t len)
 
 void client_input_free(struct client *c)
 {
+    drop_ahead(c);
     mem_free(c->query);
     c->query = NULL;
     c->query_len = c->query_capacity = 0;

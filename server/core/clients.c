@@ -54,7 +54,6 @@ struct clients *clients_new(struct core *core)
     list_init(&c->all);
     list_init(&c->woken);
     list_init(&c->dead);
-    request_batch_init(&c->batch);
     return c;
 }
 

@@ -16,8 +16,8 @@ struct client {
     struct conn *conn; /* NULL once the link process has the socket (a replica) */
     uint8_t *query;    /* input kept from earlier arrivals, NULL when none */
     size_t query_len, query_capacity;
-    size_t processing_len;   /* input being parsed and run right now */
-    uint64_t announced_hash; /* of the key that announced input seems to name, 0: none */
+    size_t processing_len;       /* input being parsed and run right now */
+    struct request_batch *ahead; /* read from input that is announced; NULL: none is, or it is not read ahead */
     int64_t last_interaction_ms;
     uint64_t net_in;
     bool unix_socket;

@@ -25,8 +25,7 @@ struct clients {
     struct pause pauses[PAUSES_MAX];
     enum pause_kind paused; /* the strictest of pauses */
     struct list_node *cron_position;
-    bool batch_busy; /* a command of the batch runs a loop turn of its own: others parse one by one */
-    struct request_batch batch;
+    struct request_batch *free_batches; /* by next_free; a few exist, for clients whose input is announced or run */
     uint64_t biggest_input, biggest_output;
 };
 

@@ -65,18 +65,21 @@ size_t master_stream_apply(struct master_stream *m, const uint8_t *data, size_t 
         .max_multibulk = INT32_MAX,
         .max_inline_bytes = 64 * 1024,
     };
-    enum resp_status status = RESP_COMPLETE;
+    struct request_batch *batch = &m->batch;
     size_t read = m->ahead, applied = 0;
-    while (read < len && status == RESP_COMPLETE) {
-        status = request_batch_read(&m->batch, m->core, &m->session, &m->partial, &limits, data + read, len - read);
+    batch->status = RESP_COMPLETE;
+    while (read < len && batch->status == RESP_COMPLETE) {
+        request_batch_read(batch, m->core, &m->session, &m->partial, &limits, bytes_make(data + read, len - read));
+        request_batch_fetch_records(batch, &m->session);
+        request_batch_fetch_elements(batch, &m->session);
         dispatch_chain_start();
-        for (size_t i = 0; i < m->batch.count; i++) {
-            if (m->batch.prepared[i].argc) run_one(m, &m->batch.prepared[i]);
-            read += m->batch.bytes[i];
+        for (size_t i = 0; i < batch->count; i++) {
+            if (batch->prepared[i].argc) run_one(m, &batch->prepared[i]);
+            read += batch->bytes[i];
             if (!m->session.transaction) applied = read;
         }
     }
-    if (status == RESP_ERROR) {
+    if (batch->status == RESP_ERROR) {
         log_warning("Protocol error from our master: %s", m->partial.error);
         return SIZE_MAX;
     }

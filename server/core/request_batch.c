@@ -25,9 +25,42 @@ static void prepare(struct request_batch *b, size_t i, struct core *core, struct
     dispatch_prepare(core, session, p);
 }
 
+void request_batch_read(struct request_batch *b, struct core *core, struct session *session,
+                        struct resp_request *partial, const struct resp_limits *limits, struct bytes input)
+{
+    size_t at = 0;
+    b->input = input;
+    b->count = 0;
+    b->records_fetched = false;
+    swap_requests(&b->requests[0], partial);
+    do {
+        struct resp_request *r = &b->requests[b->count];
+        b->status = resp_request_read(r, input.ptr + at, input.len - at, limits, &b->bytes[b->count]);
+        if (b->status != RESP_COMPLETE) {
+            swap_requests(r, partial);
+            break;
+        }
+        prepare(b, b->count, core, session);
+        at += b->bytes[b->count++];
+        /* Before AUTH one by one: the limits change with it. */
+    } while (b->count < REQUEST_BATCH && at < input.len && session->authenticated);
+    /* Each kind in a loop of its own, as those below: a prefetch is held up by its address's translation, and only
+     * those that stand close together are translated at the same time. */
+    for (size_t i = 0; i < b->count; i++)
+        if (b->prepared[i].first_key_index) database_prefetch_bucket(session->db, b->prepared[i].first_key_hash);
+}
+
+void request_batch_fetch_records(struct request_batch *b, const struct session *session)
+{
+    if (b->records_fetched) return;
+    for (size_t i = 0; i < b->count; i++)
+        if (b->prepared[i].first_key_index) database_prefetch_record(session->db, b->prepared[i].first_key_hash);
+    b->records_fetched = true;
+}
+
 /* What a command touches inside its key's value, a hash's field for one, is fetched ahead as keys are: step by step,
  * and each step for all of them. */
-static void prefetch_elements(const struct request_batch *b, const struct session *session)
+void request_batch_fetch_elements(const struct request_batch *b, const struct session *session)
 {
     struct {
         const struct value_ops *ops;
@@ -35,6 +68,7 @@ static void prefetch_elements(const struct request_batch *b, const struct sessio
         uint64_t hash;
     } ahead[REQUEST_BATCH];
     size_t count = 0;
+    if (b->count == 1) return; /* it will look itself, and nobody else gains by it */
     for (size_t i = 0; i < b->count; i++) {
         const struct dispatch_request *p = &b->prepared[i];
         uint32_t element = p->first_key_index ? p->command->row->element : 0;
@@ -55,33 +89,4 @@ static void prefetch_elements(const struct request_batch *b, const struct sessio
                 ahead[count++] = ahead[i];
         }
     }
-}
-
-enum resp_status request_batch_read(struct request_batch *b, struct core *core, struct session *session,
-                                    struct resp_request *partial, const struct resp_limits *limits,
-                                    const uint8_t *input, size_t len)
-{
-    enum resp_status status;
-    size_t at = 0;
-    b->count = 0;
-    swap_requests(&b->requests[0], partial);
-    do {
-        struct resp_request *r = &b->requests[b->count];
-        status = resp_request_read(r, input + at, len - at, limits, &b->bytes[b->count]);
-        if (status != RESP_COMPLETE) {
-            swap_requests(r, partial);
-            break;
-        }
-        prepare(b, b->count, core, session);
-        at += b->bytes[b->count++];
-        /* Before AUTH one by one: the limits change with it. */
-    } while (b->count < REQUEST_BATCH && at < len && session->authenticated);
-    /* Each kind in a loop of its own: a prefetch is held up by its address's translation, and only those that stand
-     * close together are translated at the same time. */
-    for (size_t i = 0; i < b->count; i++)
-        if (b->prepared[i].first_key_index) database_prefetch_bucket(session->db, b->prepared[i].first_key_hash);
-    for (size_t i = 1; i < b->count; i++) /* the first one's bucket has only just been asked for */
-        if (b->prepared[i].first_key_index) database_prefetch_record(session->db, b->prepared[i].first_key_hash);
-    if (b->count > 1) prefetch_elements(b, session);
-    return status;
 }

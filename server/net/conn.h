@@ -22,9 +22,10 @@ struct conn;
 
 struct conn_events {
     void (*data)(struct conn *conn, const uint8_t *data, size_t len);
-    /* May be NULL. The same bytes will come by `data` in this turn, after some other connections': time to ask the
-     * memory for what they will need. Called twice if at all: some connections ahead, then again when it is near. Must
-     * change nothing. Only io_uring knows its input ahead. */
+    /* May be NULL. The same bytes, in the same place, will come by `data` in this turn, after some other connections':
+     * time to ask the memory for what they will need. Called twice if at all: some connections ahead, then again when
+     * it is near. Nothing that others see may change, for the connection may be closed before. Only io_uring knows its
+     * input ahead. */
     void (*announced)(struct conn *conn, const uint8_t *data, size_t len, bool near);
     void (*closed)(struct conn *conn, int error); /* error 0: the peer closed; else an errno. conn is gone on return */
     void (*connected)(struct conn *conn, int error); /* conn_connect only; on error, `closed` does not follow and conn

@@ -386,10 +386,11 @@ static void prefetch_owner(struct uring *u, unsigned ahead)
     if (cqe && conn_of(cqe)->owner) prefetch_bytes(conn_of(cqe)->owner, CONN_OWNER_HOT_BYTES);
 }
 
+/* Not what continues the input right before it: how that one ends is not known yet. */
 static void announce(struct uring *u, unsigned ahead, bool near)
 {
-    const struct io_uring_cqe *cqe = input_ahead(u, ahead);
-    if (!cqe) return;
+    const struct io_uring_cqe *cqe = input_ahead(u, ahead), *before = input_ahead(u, ahead - 1);
+    if (!cqe || (before && conn_of(before) == conn_of(cqe))) return;
     struct conn *conn = conn_of(cqe);
     if (conn->state != CONN_OPEN || !conn->events->announced) return;
     conn->events->announced(conn, uring_buffer(u, cqe->flags >> IORING_CQE_BUFFER_SHIFT), (size_t)cqe->res, near);

@@ -43,10 +43,6 @@ void resp_request_free(struct resp_request *r);
 enum resp_status resp_request_read(struct resp_request *r, const uint8_t *input, size_t len,
                                    const struct resp_limits *limits, size_t *consumed);
 
-/* The index-th argument of the request that input begins with, if it is an array that is there that far; else ptr NULL.
- * A guess made cheaply, for prefetching: nothing is kept, nothing is promised about the rest. */
-struct bytes resp_peek_argument(const uint8_t *input, size_t len, uint32_t index);
-
 /* --- replies: a pull parser over complete values, for the replica's handshake, Sentinel and scripts --- */
 enum resp_type {
     RESP_SIMPLE = '+',

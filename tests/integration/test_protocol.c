@@ -4,6 +4,7 @@
 #include "tests/harness/wait.h"
 
 #include <criterion/criterion.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,6 +198,70 @@ Test(protocol, pipelines_answer_in_order)
         if (i % 3 == 2) cr_assert_eq(atoi(r->str), i);
         freeReplyObject(r);
     }
+}
+
+/* Requests of one client, pipelined: SETs of some length, and at last an ECHO of the client's number. */
+static void send_pipeline(int fd, int number, int commands)
+{
+    static char input[64 * 1024], value[200];
+    size_t len = 0;
+    memset(value, 'x', sizeof value - 1);
+    for (int i = 0; i < commands; i++)
+        len += (size_t)sprintf(input + len, "*3\r\n$3\r\nSET\r\n$9\r\nkey:%02d:%02d\r\n$199\r\n%s\r\n", number % 100,
+                               i % 100, value);
+    len += (size_t)sprintf(input + len, "*2\r\n$4\r\nECHO\r\n$4\r\nno%02d\r\n", number % 100);
+    raw_send(fd, input, len);
+}
+
+static void expect_pipeline(int fd, int number, int commands)
+{
+    char last[32];
+    for (int i = 0; i < commands; i++) raw_expect(fd, "+OK\r\n");
+    snprintf(last, sizeof last, "$4\r\nno%02d\r\n", number % 100);
+    raw_expect(fd, last);
+}
+
+static int own_port(int fd)
+{
+    struct sockaddr_in address;
+    socklen_t len = sizeof address;
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    return ntohs(address.sin_port);
+}
+
+/* Input that waits for its turn is read ahead: it must not matter what happens to its client meanwhile. */
+Test(protocol, inputs_that_arrive_together)
+{
+    enum { CLIENTS = 20, ROUNDS = 5 };
+    struct server *s = server_start(OURS, "%s", "");
+    int fds[CLIENTS], sleeper = raw_connect(s), halves = raw_connect(s);
+    for (int i = 0; i < CLIENTS; i++) fds[i] = raw_connect(s);
+    for (int round = 0; round < ROUNDS; round++) {
+        int victim = raw_connect(s), broken = raw_connect(s);
+        char kill[64];
+        snprintf(kill, sizeof kill, "CLIENT KILL 127.0.0.1:%d\r\n", own_port(victim));
+        raw_send_text(sleeper, "DEBUG SLEEP 0.3\r\n"); /* all that follows finds the server busy */
+        raw_send_text(fds[0], kill);
+        for (int i = 1; i < CLIENTS; i++) send_pipeline(fds[i], i, i % 4 == 3 ? 200 : i);
+        send_pipeline(victim, 99, 20);
+        raw_send_text(broken, "PING\r\n*1\r\n$x\r\n");
+        raw_send_text(halves, "*2\r\n$4\r\nECHO\r\n$10\r\nhello");
+        raw_expect(sleeper, "+OK\r\n");
+        raw_send_text(halves, "world\r\n");
+        raw_expect(halves, "$10\r\nhelloworld\r\n");
+        raw_expect(fds[0], "+OK\r\n");
+        for (int i = 1; i < CLIENTS; i++) expect_pipeline(fds[i], i, i % 4 == 3 ? 200 : i);
+        size_t len;
+        char *said = raw_read_to_end(broken, &len);
+        cr_assert_str_eq(said, "+PONG\r\n-ERR Protocol error: invalid bulk length\r\n");
+        free(said);
+        free(
+            raw_read_to_end(victim, &len)); /* who came first, the killer or the victim's own input, is nobody's word */
+        close(victim), close(broken);
+    }
+    wait_until(info_number(s, "clients", "connected_clients") == CLIENTS + 3);
+    for (int i = 0; i < CLIENTS; i++) close(fds[i]);
+    close(sleeper), close(halves);
 }
 
 Test(protocol, big_values)
