@@ -1,83 +1,123 @@
-/* What a write costs the server process itself when 0, 1 and 4 replicas listen. The three masters of a kind run side
- * by side and take turns: a machine's speed drifts by more than what is sought. */
+/* What a write costs the server process itself when 0, 1 and 4 replicas listen.
+ *
+ * One master of a kind, and replicas that come and go between the turns: where a process's memory happens to lie costs
+ * it more than what is sought, and so does the machine's drift. The replicas share the load's processor, and a load that
+ * has to wait for it comes in other portions: what that alone does to a master without replicas is shown too, by loops
+ * that do nothing in the replicas' place. */
 #include "bench/load.h"
 #include "bench/parts.h"
 #include "bench/report.h"
 #include "tests/harness/client.h"
+#include "tests/harness/fail.h"
 #include "tests/harness/replication.h"
 #include "tests/harness/wait.h"
 
+#include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define REPLICAS_MAX 4
 #define WRITES       1000000
+#define WARM_UP      200000
 #define LOAD         "-t set -c 50 -P 16 -d 64 -r 1000000"
 #define BOUND_MS     120000
 
-static const int counts[] = {0, 1, REPLICAS_MAX};
-#define FAMILIES (sizeof counts / sizeof *counts)
+/* A backlog that nobody reads is gone after a second: a master without replicas is one that has none to think of. */
+#define MASTER_CONFIG "repl-backlog-ttl 1\nrepl-diskless-sync-delay 0\n"
+
+static const struct arm {
+    const char *name;
+    int replicas, loops;
+} arms[] = {
+    {"SET with no replica", 0, 0},
+    {"SET with 1 replica", 1, 0},
+    {"SET with 4 replicas", REPLICAS_MAX, 0},
+    {"SET with none, 4 idle loops in their place", 0, REPLICAS_MAX},
+};
+enum { NONE, ONE, FOUR, LOOPS, ARMS };
 
 struct family {
     struct server *master, *replicas[REPLICAS_MAX];
-    int count;
-    struct samples cpu_us; /* of the master's own process per write */
+    struct samples cpu_us[ARMS]; /* of the master's own process per write */
 };
 
-static void raise_family(struct family *f, enum server_kind kind, int count)
+static pid_t start_loop(void)
 {
-    *f = (struct family){.master = start_on(SERVER_CPU, kind, ""), .count = count};
-    for (int i = 0; i < count; i++) {
-        f->replicas[i] = start_on(LOAD_CPU, kind, "");
-        follow(f->replicas[i], f->master);
-    }
-    for (int i = 0; i < count; i++) wait_in_step(f->replicas[i], f->master);
+    pid_t pid = fork();
+    if (pid < 0) harness_fail("fork");
+    if (pid > 0) return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (volatile unsigned i = 0;; i++) continue;
 }
 
 /* Until the replicas have it all, but it is they who are asked: questions to the master would count as its work. */
-static double write_through(struct family *f)
+static double write_through(struct family *f, int replicas, long writes)
 {
     int64_t before = process_cpu_us(f->master->pid);
-    run_redis_benchmark(f->master, WRITES, LOAD);
+    run_redis_benchmark(f->master, writes, LOAD);
     int64_t end = info_number(f->master, "replication", "master_repl_offset");
-    for (int i = 0; i < f->count; i++)
+    for (int i = 0; i < replicas; i++)
         wait_until_within(BOUND_MS, info_number(f->replicas[i], "replication", "slave_repl_offset") >= end);
-    return (double)(process_cpu_us(f->master->pid) - before) / WRITES;
+    return (double)(process_cpu_us(f->master->pid) - before) / (double)writes;
 }
 
-static double to_none(const struct family families[FAMILIES], size_t i)
+static void attach(struct family *f, int replicas)
 {
-    return samples_median(&families[i].cpu_us) / samples_median(&families[0].cpu_us);
+    for (int i = 0; i < replicas; i++) follow(f->replicas[i], f->master);
+    for (int i = 0; i < replicas; i++) wait_in_step(f->replicas[i], f->master);
 }
 
-static void kill_family(struct family *f)
+static void detach(struct family *f, int replicas)
 {
-    for (int i = 0; i < f->count; i++) server_kill(f->replicas[i]);
+    for (int i = 0; i < replicas; i++) {
+        promote(f->replicas[i]);
+        expect_ok(f->replicas[i], "FLUSHALL");
+    }
+    wait_until(info_is(f->master, "replication", "repl_backlog_active", "0"));
+}
+
+static double measure_arm(struct family *f, const struct arm *arm)
+{
+    pid_t loops[REPLICAS_MAX];
+    attach(f, arm->replicas);
+    for (int i = 0; i < arm->loops; i++) loops[i] = start_loop();
+    write_through(f, arm->replicas, WARM_UP);
+    double cpu_us = write_through(f, arm->replicas, WRITES);
+    for (int i = 0; i < arm->loops; i++) {
+        kill(loops[i], SIGKILL);
+        waitpid(loops[i], NULL, 0);
+    }
+    detach(f, arm->replicas);
+    return cpu_us;
+}
+
+static void measure(struct family *f, enum server_kind kind, int rounds)
+{
+    f->master = start_on(SERVER_CPU, kind, MASTER_CONFIG);
+    for (int i = 0; i < REPLICAS_MAX; i++) f->replicas[i] = start_on(LOAD_CPU, kind, "");
+    fill_keys(f->master, 0, WRITES, 64);
+    for (int round = 0; round < rounds; round++)
+        for (int i = 0; i < ARMS; i++) samples_add(&f->cpu_us[i], measure_arm(f, &arms[i]));
+    for (int i = 0; i < REPLICAS_MAX; i++) server_kill(f->replicas[i]);
     server_kill(f->master);
 }
 
-static void measure(struct family families[FAMILIES], enum server_kind kind, int rounds)
+static double to_none(const struct family *f, int arm)
 {
-    for (size_t i = 0; i < FAMILIES; i++) {
-        raise_family(&families[i], kind, counts[i]);
-        write_through(&families[i]); /* fills */
-    }
-    for (int round = 0; round < rounds; round++)
-        for (size_t i = 0; i < FAMILIES; i++) samples_add(&families[i].cpu_us, write_through(&families[i]));
-    for (size_t i = 0; i < FAMILIES; i++) kill_family(&families[i]);
+    return samples_median(&f->cpu_us[arm]) / samples_median(&f->cpu_us[NONE]);
 }
 
 void bench_replicas(int rounds)
 {
-    static struct family families[2][FAMILIES];
-    struct family *ours = families[0], *redis = families[1];
-    measure(ours, OURS, rounds);
-    measure(redis, DEBIAN, rounds);
+    static struct family ours, redis;
+    measure(&ours, OURS, rounds);
+    measure(&redis, DEBIAN, rounds);
     report_title("replicas: CPU of the server process per SET, pipeline 16, medians of %d rounds", rounds);
-    for (size_t i = 0; i < FAMILIES; i++) {
-        char what[64];
-        snprintf(what, sizeof what, "SET with %d replica%s", counts[i], counts[i] == 1 ? "" : "s");
-        report_ratio(what, "us CPU", samples_median(&ours[i].cpu_us), samples_median(&redis[i].cpu_us), 0);
-    }
-    report_bound("1 replica / none", "", to_none(ours, 1), to_none(redis, 1), 0);
-    report_bound("4 replicas / none", "", to_none(ours, 2), to_none(redis, 2), 1.10);
+    for (int i = 0; i < ARMS; i++)
+        report_ratio(arms[i].name, "us CPU", samples_median(&ours.cpu_us[i]), samples_median(&redis.cpu_us[i]), 0);
+    report_bound("1 replica / none", "", to_none(&ours, ONE), to_none(&redis, ONE), 0);
+    report_bound("4 replicas / none", "", to_none(&ours, FOUR), to_none(&redis, FOUR), 1.10);
+    report_bound("4 idle loops / none", "", to_none(&ours, LOOPS), to_none(&redis, LOOPS), 0);
 }

@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PROCESSES_MAX 64
@@ -151,7 +152,6 @@ struct process_result process_run_within(const char *const *argv, const char *in
 struct stat_line {
     char state;
     pid_t parent;
-    uint64_t user_ticks, system_ticks;
 };
 
 static bool read_stat(pid_t pid, struct stat_line *out)
@@ -163,15 +163,9 @@ static bool read_stat(pid_t pid, struct stat_line *out)
     if (!text) return false;
     /* The name in parentheses may hold anything; the fields follow its last parenthesis. */
     char *fields = strrchr(text, ')');
-    unsigned long long user, system;
-    int got = fields ? sscanf(fields + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &out->state,
-                              &out->parent, &user, &system)
-                     : 0;
+    int got = fields ? sscanf(fields + 1, " %c %d", &out->state, &out->parent) : 0;
     free(text);
-    if (got != 4) return false;
-    out->user_ticks = user;
-    out->system_ticks = system;
-    return true;
+    return got == 2;
 }
 
 bool process_alive(pid_t pid)
@@ -242,9 +236,10 @@ pid_t process_child_without(pid_t pid, const char *word)
 
 int64_t process_cpu_us(pid_t pid)
 {
-    struct stat_line line;
-    if (!read_stat(pid, &line)) return 0;
-    return (int64_t)(line.user_ticks + line.system_ticks) * (1000000 / sysconf(_SC_CLK_TCK));
+    clockid_t clock;
+    struct timespec t;
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) != 0) return 0;
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 int64_t process_tree_cpu_us(pid_t pid)
