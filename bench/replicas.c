@@ -1,9 +1,9 @@
 /* What a write costs the server process itself when 0, 1 and 4 replicas listen.
  *
  * One master of a kind, and replicas that come and go between the turns: where a process's memory happens to lie costs
- * it more than what is sought, and so does the machine's drift. The replicas share the load's processor, and a load that
- * has to wait for it comes in other portions: what that alone does to a master without replicas is shown too, by loops
- * that do nothing in the replicas' place. */
+ * it more than what is sought, and so does the machine's drift. The replicas share the load's processor, and a load
+ * that has to wait for it comes in other portions: what that alone does to a master without replicas is shown too, by
+ * loops that do nothing in the replicas' place. */
 #include "bench/load.h"
 #include "bench/parts.h"
 #include "bench/report.h"
