@@ -10,7 +10,7 @@
 #include "server/core/dispatch.h"
 #include "server/resp/reader.h"
 
-#define REQUEST_BATCH 16
+#define REQUEST_BATCH 32
 
 struct request_batch {
     struct resp_request requests[REQUEST_BATCH];
