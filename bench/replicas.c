@@ -1,9 +1,10 @@
 /* What a write costs the server process itself when 0, 1 and 4 replicas listen.
  *
  * One master of a kind, and replicas that come and go between the turns: where a process's memory happens to lie costs
- * it more than what is sought, and so does the machine's drift. The replicas share the load's processor, and a load
- * that has to wait for it comes in other portions: what that alone does to a master without replicas is shown too, by
- * loops that do nothing in the replicas' place. */
+ * it more than what is sought, and so does the machine's drift. The replicas stand on the load's processor, and a load
+ * that has to wait for it comes in other portions, which makes each write dearer for any master, with replicas or not:
+ * so they get what the load leaves over. What is left of that effect is shown by loops that do nothing in the replicas'
+ * place. */
 #include "bench/load.h"
 #include "bench/parts.h"
 #include "bench/report.h"
@@ -15,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +25,7 @@
 #define WARM_UP      200000
 #define LOAD         "-t set -c 50 -P 16 -d 64 -r 1000000"
 #define BOUND_MS     120000
+#define PRIO_LAST    19
 
 /* A backlog that nobody reads is gone after a second: a master without replicas is one that has none to think of. */
 #define MASTER_CONFIG "repl-backlog-ttl 1\nrepl-diskless-sync-delay 0\n"
@@ -43,11 +46,17 @@ struct family {
     struct samples cpu_us[ARMS]; /* of the master's own process per write */
 };
 
+static void step_back(pid_t pid)
+{
+    if (setpriority(PRIO_PROCESS, (id_t)pid, PRIO_LAST) != 0) harness_fail("setpriority");
+}
+
 static pid_t start_loop(void)
 {
     pid_t pid = fork();
     if (pid < 0) harness_fail("fork");
     if (pid > 0) return pid;
+    step_back(0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (volatile unsigned i = 0;; i++) continue;
 }
@@ -96,7 +105,10 @@ static double measure_arm(struct family *f, const struct arm *arm)
 static void measure(struct family *f, enum server_kind kind, int rounds)
 {
     f->master = start_on(SERVER_CPU, kind, MASTER_CONFIG);
-    for (int i = 0; i < REPLICAS_MAX; i++) f->replicas[i] = start_on(LOAD_CPU, kind, "");
+    for (int i = 0; i < REPLICAS_MAX; i++) {
+        f->replicas[i] = start_on(LOAD_CPU, kind, "");
+        step_back(f->replicas[i]->pid);
+    }
     fill_keys(f->master, 0, WRITES, 64);
     for (int round = 0; round < rounds; round++)
         for (int i = 0; i < ARMS; i++) samples_add(&f->cpu_us[i], measure_arm(f, &arms[i]));
