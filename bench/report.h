@@ -3,7 +3,7 @@
 #define BENCH_REPORT_H
 
 struct samples {
-    double values[64];
+    double values[160];
     int count;
 };
 
