@@ -205,19 +205,24 @@ static void greet(const struct core *core)
             core->lifecycle->argv[0]);
 }
 
+static void run(struct core *core)
+{
+    const struct net_settings *net = &core->settings->net;
+    replication_start(core->replication);
+    if (net->port) log_notice("Ready to accept connections tcp");
+    if (net->unix_socket && *net->unix_socket) log_notice("Ready to accept connections unix");
+    loop_run(core->loop);
+}
+
 static int serve(struct core *core)
 {
-    struct settings *settings = core->settings;
     if (ports_open(core)) return 1;
     log_warning("Server initialized");
     cron_start(core); /* clients come and go while the data is loaded, too */
-    if (persistence_load_at_start(core)) return 1;
-    replication_start(core->replication);
-    if (settings->net.port) log_notice("Ready to accept connections tcp");
-    if (settings->net.unix_socket && *settings->net.unix_socket) log_notice("Ready to accept connections unix");
-    loop_run(core->loop);
+    int status = persistence_load_at_start(core);
+    if (status == 0 && !core->lifecycle->stopping) run(core);
     replication_free(core->replication);
-    return 0;
+    return status ? 1 : 0;
 }
 
 static int server_main(int argc, char **argv)
@@ -225,6 +230,7 @@ static int server_main(int argc, char **argv)
     static struct settings settings;
     static struct lifecycle lifecycle;
     static struct core core;
+    process_end_at_signals();
     process_title_init(argc, argv);
     process_identify(&lifecycle, argc, argv);
     core.settings = &settings;
@@ -259,6 +265,7 @@ static int server_main(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    process_reset_signals();
     clock_init();
     hash_init();
     register_types();

@@ -168,10 +168,22 @@ void children_kill(struct children *c)
     kill(c->pid, SIGUSR1);
 }
 
-static void reap(struct children *c, int wait_options)
+/* Its wait status; -1: it still runs. One that was reaped by somebody else has ended in a way that nobody knows, which
+ * is no good one. */
+static int status_of(pid_t pid, int wait_options)
 {
     int status;
-    if (c->job.purpose == CHILD_NONE || waitpid(c->pid, &status, wait_options) != c->pid) return;
+    pid_t got;
+    do got = waitpid(pid, &status, wait_options);
+    while (got < 0 && errno == EINTR);
+    return got == pid ? status : got == 0 ? -1 : W_EXITCODE(255, 0);
+}
+
+static void reap(struct children *c, int wait_options)
+{
+    if (c->job.purpose == CHILD_NONE) return;
+    int status = status_of(c->pid, wait_options);
+    if (status < 0) return;
     if (c->watch) loop_watch_stop(c->watch);
     if (c->pidfd >= 0) close(c->pidfd);
     c->watch = NULL;

@@ -257,6 +257,7 @@ int persistence_load_at_start(struct core *core)
 {
     bool missing = false;
     if (persistence_load_file(core, core->settings->rdb.filename, &missing) == 0 || missing) return 0;
+    if (core->lifecycle->stopping) return 0; /* a shutdown has come in between */
     log_warning("Terminating server after rdb file reading failure.");
     return -1;
 }

@@ -8,7 +8,8 @@ struct core;
 struct persistence;
 
 struct persistence *persistence_new(struct core *core);
-int persistence_load_at_start(struct core *core); /* 0 loaded or no file; -1: logged, refuse to start */
+/* 0: loaded, or no file, or asked to stop meanwhile; -1: logged, refuse to start. */
+int persistence_load_at_start(struct core *core);
 /* Loads path into the keyspace as it is (the caller flushes first), answering clients in between. -1: logged; *missing
  * when there is no such file. */
 int persistence_load_file(struct core *core, const char *path, bool *missing);

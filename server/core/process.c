@@ -81,12 +81,25 @@ void process_raise_descriptor_limit(unsigned *max_clients)
 /* --- signals --- */
 
 static volatile sig_atomic_t ended_by;
-static int signal_bell = -1;
+static int signal_bell = -1;               /* -1: there is no loop yet, and nothing that would have to be saved */
 static char unfinished_snapshot[PATH_MAX]; /* what a SAVE at the end may be writing */
+
+/* Of all dispositions, an exec hands on only that a signal is ignored; handlers there are (a sanitizer's) are ours. */
+void process_reset_signals(void)
+{
+    struct sigaction standard = {.sa_handler = SIG_DFL}, inherited;
+    sigset_t none;
+    for (int signal = 1; signal < NSIG; signal++)
+        if (sigaction(signal, NULL, &inherited) == 0 && inherited.sa_handler == SIG_IGN)
+            sigaction(signal, &standard, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
 
 static void end_asked(int signal)
 {
     int saved = errno;
+    if (signal_bell < 0) _exit(128 + signal);     /* as a shell would report it */
     if (ended_by == SIGINT && signal == SIGINT) { /* a second Ctrl-C means: now */
         unlink(unfinished_snapshot);
         _exit(1);
@@ -103,12 +116,19 @@ static void signal_arrived(void *arg, int events)
     struct core *core = arg;
     uint64_t count;
     (void)events;
-    if (read(signal_bell, &count, sizeof count) != sizeof count) return;
+    if (read(signal_bell, &count, sizeof count) != sizeof count || !ended_by) return;
     const struct server_settings *server = &core->settings->server;
     bool interrupt = ended_by == SIGINT;
     log_warning(interrupt ? "Received SIGINT scheduling shutdown..." : "Received SIGTERM scheduling shutdown...");
     lifecycle_shutdown(core, interrupt ? server->shutdown_on_sigint : server->shutdown_on_sigterm, NULL);
     ended_by = 0;
+}
+
+void process_end_at_signals(void)
+{
+    struct sigaction action = {.sa_handler = end_asked};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
 }
 
 void process_catch_signals(struct core *core)
@@ -117,11 +137,11 @@ void process_catch_signals(struct core *core)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (signal_bell < 0) return;
+    if (signal_bell < 0) {
+        log_warning("SIGTERM and SIGINT will end the server without a last save: eventfd: %s", strerror(errno));
+        return;
+    }
     loop_watch_start(core->loop, signal_bell, LOOP_READABLE, signal_arrived, core);
-    struct sigaction action = {.sa_handler = end_asked};
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
 }
 
 void process_write_pidfile(struct lifecycle *l, const char *path)

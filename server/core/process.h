@@ -4,6 +4,11 @@
 
 #include "server/core/lifecycle.h"
 
+/* What our parent ignored or blocked (nohup, a shell, a supervisor) comes to us as it comes to anyone. */
+void process_reset_signals(void);
+/* Until process_catch_signals(): SIGTERM and SIGINT end the process at once, also as PID 1, for which the kernel would
+ * ignore them. */
+void process_end_at_signals(void);
 void process_identify(struct lifecycle *l, int argc, char **argv); /* run id, executable, start time */
 void process_note_config_file(struct lifecycle *l, const char *path);
 void process_daemonize(void);                               /* before the loop and any thread exist */

@@ -67,6 +67,14 @@ static int constrain(const struct process_options *o)
     return o->dir ? chdir(o->dir) : 0;
 }
 
+static void ignore_signals(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    for (int number = 1; number < NSIG; number++) signal(number, SIG_IGN);
+}
+
 static _Noreturn void become(const struct process_options *o, pid_t parent, int input)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -83,6 +91,7 @@ static _Noreturn void become(const struct process_options *o, pid_t parent, int 
     /* Criterion's and our own descriptors are none of the child's business. */
     close_range(STDERR_FILENO + 1, ~0U, 0);
     signal(SIGPIPE, SIG_DFL);
+    if (o->signals_ignored) ignore_signals();
     execv(o->argv[0], (char *const *)(uintptr_t)o->argv);
     perror(o->argv[0]);
     _exit(127);

@@ -15,6 +15,7 @@ struct process_options {
     int cpu;                 /* number of the only processor it may use, plus one; 0: any */
     uint64_t descriptors;    /* RLIMIT_NOFILE; 0: as ours */
     uint64_t shm_bytes;      /* gives it a /dev/shm of its own, of this size; 0: as ours */
+    bool signals_ignored;    /* it starts with every signal ignored and blocked */
 };
 
 /* The child dies with the thread that called this. -1 with errno only if fork failed. */
