@@ -63,6 +63,7 @@ struct rdb_reader {
     uint64_t crc;
 
     enum state state;
+    bool head_told;
     const char *doing;
     int type; /* byte of the value being read; -1: none */
     struct attributes attributes;
@@ -234,6 +235,7 @@ static bool complete_value(struct rdb_reader *reader)
     if (expire_ms != RECORD_NO_EXPIRY) reader->result.keys_with_expiry++;
     if (options->drop_expired && expire_ms != RECORD_NO_EXPIRY && expire_ms < options->now_ms) {
         reader->result.keys_expired++;
+        if (options->expired) options->expired(options->context, (int)reader->db_index, p->key);
         drop(p);
     } else if (options->verify_only) {
         reader->result.keys_loaded++;
@@ -388,11 +390,18 @@ static bool read_module_item(struct rdb_reader *reader)
     }
 }
 
+static void tell_head(struct rdb_reader *reader)
+{
+    reader->head_told = true;
+    if (reader->options.head) reader->options.head(reader->options.context, &reader->result.aux);
+}
+
 static bool read_opcode(struct rdb_reader *reader)
 {
     reader->doing = "read-type";
     uint8_t opcode;
     if (!rdb_read_u8(&reader->in, &opcode)) return false;
+    if (unlikely(!reader->head_told && opcode != RDB_OPCODE_AUX)) tell_head(reader);
     if (likely(opcode < RDB_OPCODE_SLOT_INFO)) return read_key(reader, opcode);
     switch ((enum rdb_opcode)opcode) {
     case RDB_OPCODE_SLOT_INFO: return read_slot_info(reader);

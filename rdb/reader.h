@@ -17,7 +17,11 @@ enum rdb_status { RDB_MORE, RDB_DONE, RDB_BAD };
 struct rdb_read_options {
     int64_t now_ms;
     bool drop_expired; /* a master drops keys already expired; a replica keeps them for its master to delete */
-    bool verify_only;  /* parse and check everything, insert nothing (redis-check-rdb, a dry run before a flush) */
+    /* The aux fields are read, and no key yet. May be NULL. */
+    void (*head)(void *context, const struct rdb_aux *aux);
+    /* A key is dropped. `key` is valid for the call. May be NULL. */
+    void (*expired)(void *context, int db, struct bytes key);
+    bool verify_only; /* parse and check everything, insert nothing (redis-check-rdb, a dry run before a flush) */
     int key_load_delay_us;
     uint64_t total_bytes; /* of the RDB; 0: not known. Bounds what an announced number of keys may reserve */
     /* Every opcode that redis-check-rdb reports, in its words, and the offset behind it; may be NULL. */

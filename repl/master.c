@@ -214,7 +214,8 @@ static void expire_backlog(struct replication *r, int64_t now_ms)
 {
     struct master_side *m = r->master;
     int64_t ttl_s = r->settings->backlog_ttl_s;
-    if (!m->backlog || replication_is_replica(r) || m->replicas.count || !ttl_s || !m->alone_since_ms) return;
+    if (!m->backlog || !r->started || replication_is_replica(r) || m->replicas.count || !ttl_s || !m->alone_since_ms)
+        return;
     if (now_ms - m->alone_since_ms <= ttl_s * 1000) return;
     history_new_id(&r->history);
     close_backlog(r);

@@ -240,7 +240,10 @@ void replication_restore_history(struct replication *r, const struct rdb_aux *au
 
 void replication_start(struct replication *r)
 {
-    if (r->replica->host) begin_to_follow(r, true);
+    if (r->replica->host)
+        begin_to_follow(r, true);
+    else
+        master_side_promoted(r);
     r->started = true;
 }
 

@@ -129,7 +129,8 @@ const char *
 replication_role_state(const struct replication *r); /* ROLE: "connect", "connecting", "sync", "connected" */
 uint64_t replication_applied_offset(const struct replication *r);
 void replication_send_ack(struct replication *r); /* REPLCONF GETACK arrived in the stream */
-/* At start: the dataset came from an RDB with these aux fields, so a partial resync is possible. */
+/* At start: the dataset comes from an RDB with these aux fields, so a partial resync is possible. Told before the first
+ * key, so that what a master changes as it loads (a key that has expired meanwhile) is in the stream behind it. */
 void replication_restore_history(struct replication *r, const struct rdb_aux *aux);
 
 bool replication_master_address(const struct replication *r, const char **host, int *port); /* false: we are a master */

@@ -231,13 +231,29 @@ static int turn_while_loading(void *context, uint64_t loaded, uint64_t total)
     return core->lifecycle->stopping;
 }
 
+static void head_loaded(void *context, const struct rdb_aux *aux)
+{
+    struct core *core = context;
+    if (aux->repl_id[0]) replication_restore_history(core->replication, aux);
+}
+
+/* A master's replicas may have the key, and wait for its DEL. */
+static void expired_while_loading(void *context, int db, struct bytes key)
+{
+    struct core *core = context;
+    propagate_removal(core->propagation, db, key, core->settings->keyspace.lazyfree_lazy_expire);
+}
+
 int persistence_load_file(struct core *core, const char *path, bool *missing)
 {
     const struct rdb_settings *settings = &core->settings->rdb;
     struct rdb_read_options options = {
         .now_ms = clock_wall_ms(),
-        .drop_expired = !core->settings->repl.master_host,
+        .drop_expired = !replication_is_replica(core->replication),
+        .head = head_loaded,
+        .expired = expired_while_loading,
         .key_load_delay_us = settings->key_load_delay_us,
+        .context = core,
     };
     struct rdb_read_result result;
     int64_t started_us = clock_monotonic_us();
@@ -248,7 +264,6 @@ int persistence_load_file(struct core *core, const char *path, bool *missing)
     struct persistence_state *s = persistence_state(core);
     s->last_load_keys_loaded = result.keys_loaded;
     s->last_load_keys_expired = result.keys_expired;
-    if (result.aux.repl_id[0]) replication_restore_history(core->replication, &result.aux);
     log_notice("DB loaded from disk: %.3f seconds", (double)(clock_monotonic_us() - started_us) / 1e6);
     return 0;
 }

@@ -158,6 +158,22 @@ void propagate_command(struct propagation *p, int db, uint32_t argc, const struc
     if (!p->depth) flush_unit(p);
 }
 
+void propagate_removal(struct propagation *p, int db, struct bytes key, bool aside)
+{
+    struct bytes argv[2] = {aside ? BYTES("UNLINK") : BYTES("DEL"), key};
+    propagate_command(p, db, 2, argv);
+}
+
+bool propagation_in_unit(const struct propagation *p)
+{
+    return p->depth > 0;
+}
+
+bool propagation_owes(const struct propagation *p)
+{
+    return p->commands > 0;
+}
+
 void propagate_forget_db(struct propagation *p)
 {
     p->stream_db = -1;

@@ -28,6 +28,11 @@ void propagate_end(struct propagation *p);
 void propagate_raw(struct propagation *p, int db,
                    struct bytes request); /* one whole command in RESP, valid until propagate_end */
 void propagate_command(struct propagation *p, int db, uint32_t argc, const struct bytes *argv);
+/* A key that went by itself. aside: as UNLINK. */
+void propagate_removal(struct propagation *p, int db, struct bytes key, bool aside);
+bool propagation_in_unit(const struct propagation *p); /* between propagate_begin() and the matching end */
+/* Commands have changed the data, and are not in the stream yet. */
+bool propagation_owes(const struct propagation *p);
 void propagate_forget_db(struct propagation *p); /* the next command carries its SELECT: a snapshot starts here */
 int propagation_db(const struct propagation *p); /* database the stream has selected, -1: none */
 void propagation_set_db(struct propagation *p, int db);

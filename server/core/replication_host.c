@@ -235,9 +235,8 @@ static void key_removing(void *context, struct database *db, struct bytes key, e
     struct core *core = context;
     const struct keyspace_settings *ks = &core->settings->keyspace;
     bool lazy = why == KEY_EXPIRED ? ks->lazyfree_lazy_expire : ks->lazyfree_lazy_eviction;
-    struct bytes argv[2] = {lazy ? BYTES("UNLINK") : BYTES("DEL"), key};
     int index = database_index(db);
-    propagate_command(core->propagation, index, 2, argv);
+    propagate_removal(core->propagation, index, key, lazy);
     if (block_keys_any(core->block_keys)) block_keys_touched(core->block_keys, index, key);
     if (why == KEY_EXPIRED) {
         watch_key_expired(core->watches, index, key);

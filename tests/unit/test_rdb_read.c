@@ -148,6 +148,55 @@ Test(rdb_read, a_master_drops_what_has_expired)
     free(b.data);
 }
 
+struct told {
+    int heads, expired, expired_db;
+    int64_t offset;
+    char key[8];
+};
+
+static void note_head(void *context, const struct rdb_aux *aux)
+{
+    struct told *told = context;
+    cr_assert_eq(told->expired, 0);
+    told->heads++;
+    told->offset = aux->repl_offset;
+}
+
+static void note_expired(void *context, int db, struct bytes key)
+{
+    struct told *told = context;
+    cr_assert_eq(told->heads, 1);
+    told->expired++;
+    told->expired_db = db;
+    snprintf(told->key, sizeof told->key, "%.*s", (int)key.len, (const char *)key.ptr);
+}
+
+Test(rdb_read, the_head_is_told_before_what_is_dropped)
+{
+    static const char file[] = "REDIS0009\xfa\x0brepl-offset\xc0\x2a\xfe\x03\xfb\x02\x02"
+                               "\xfc\x01\x00\x00\x00\x00\x00\x00\x00\x00\x03old\0011"
+                               "\xfc\xff\xff\xff\xff\xff\xff\x00\x00\x00\x03new\0012\xff\0\0\0\0\0\0\0\0";
+    static const struct keyspace_settings settings;
+    log_set_level(LOG_NOTHING);
+    for (size_t piece = 1; piece < sizeof file; piece++) {
+        struct told told = {0};
+        struct rdb_read_options options = {
+            .now_ms = NOW_MS, .drop_expired = true, .head = note_head, .expired = note_expired, .context = &told};
+        struct keyspace *ks = keyspace_new(16, &settings, NULL);
+        struct rdb_reader *reader = rdb_reader_new(ks, &options);
+        enum rdb_status status = RDB_MORE;
+        for (size_t at = 0, end = 0, consumed; status == RDB_MORE && end < sizeof file - 1; at += consumed) {
+            end = end + piece < sizeof file - 1 ? end + piece : sizeof file - 1;
+            status = rdb_reader_feed(reader, (const uint8_t *)file + at, end - at, 0, &consumed);
+        }
+        cr_assert_eq(status, RDB_DONE, "%s", rdb_reader_error(reader));
+        cr_assert(told.heads == 1 && told.offset == 42, "in pieces of %zu", piece);
+        cr_assert(told.expired == 1 && told.expired_db == 3 && strcmp(told.key, "old") == 0, "in pieces of %zu", piece);
+        rdb_reader_free(reader);
+        keyspace_free(ks);
+    }
+}
+
 Test(rdb_read, idle_and_frequency_belong_to_one_key)
 {
     struct fed fed = FEED_ITEMS("\xf8\x40\x64\x00\001a\0011"
