@@ -131,14 +131,13 @@ static int open_ends(struct snapshot *s)
     return 0;
 }
 
-/* The dataset as it is now. The replica of a real Redis learns from the aux fields which database the stream has
- * selected; a master's own stream simply begins with SELECT. */
+/* The dataset as it is now. A replica learns from the aux fields which database the stream has selected; a master's own
+ * stream simply begins with SELECT. */
 static void describe_now(struct snapshot *s)
 {
     struct replication *r = s->r;
     s->offset = r->history.offset;
     s->aux = r->host.snapshot_aux(r->host.context);
-    if (replication_is_replica(r)) s->aux.repl_stream_db = r->host.stream_db(r->host.context);
 }
 
 static int fork_child(struct snapshot *s)

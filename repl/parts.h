@@ -51,7 +51,9 @@ void master_side_info(const struct replication *r, struct outq *out); /* from co
 /* --- offered by the replica's side --- */
 struct replica_side *replica_side_new(struct replication *r);
 void replica_side_free(struct replication *r);
-void replica_side_before_sleep(struct replication *r); /* goes on with a stream that a pause has held back */
+void replica_side_before_sleep(struct replication *r);       /* goes on with a stream that a pause has held back */
+bool replica_side_is_at_offset(const struct replication *r); /* the dataset is our history's, up to its offset */
+int replica_side_stream_db(const struct replication *r);     /* selected there; -1: none yet */
 void replica_side_info(const struct replication *r,
                        struct outq *out); /* INFO replication's lines of a replica, after role: */
 

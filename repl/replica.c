@@ -57,7 +57,7 @@ static void let_go(struct replica_side *s, const char *why)
     if (why[0]) log_write(s->machine.quiet ? LOG_VERBOSE : LOG_WARNING, "%s", why);
     s->life++;
     if (s->streaming) {
-        s->stream_db = s->r->host.stream_db(s->r->host.context);
+        s->stream_db = replica_side_stream_db(s->r);
         s->down_since_ms = loop_wall_ms(s->r->loop);
     }
     s->streaming = false;
@@ -160,6 +160,29 @@ const char *replication_role_state(const struct replication *r)
     return names[r->replica->machine.state];
 }
 
+bool replication_has_dataset(const struct replication *r)
+{
+    return !r->replica->without_dataset;
+}
+
+bool replication_is_applying(const struct replication *r)
+{
+    return r->replica->applying;
+}
+
+/* In the middle of a piece of the stream, the dataset is ahead of what is counted. */
+bool replica_side_is_at_offset(const struct replication *r)
+{
+    const struct replica_side *s = r->replica;
+    return (s->streaming || s->can_continue) && !s->applying;
+}
+
+int replica_side_stream_db(const struct replication *r)
+{
+    const struct replica_side *s = r->replica;
+    return s->streaming ? r->host.stream_db(r->host.context) : s->stream_db;
+}
+
 uint64_t replication_applied_offset(const struct replication *r)
 {
     return r->history.offset;
@@ -187,6 +210,7 @@ void replication_follow(struct replication *r, const char *host, int port)
 {
     struct replica_side *s = r->replica;
     bool was_master = !s->host;
+    int own_stream_db = was_master ? r->host.stream_db(r->host.context) : -1;
     set_master(s, host, port);
     if (was_master) {
         log_notice(
@@ -194,7 +218,7 @@ void replication_follow(struct replication *r, const char *host, int port)
             "able to synchronize with the new master with just a partial transfer.");
         log_set_role('S');
         s->can_continue = true;
-        s->stream_db = -1;
+        s->stream_db = own_stream_db;
         s->down_since_ms = 0;
     }
     begin_to_follow(r, was_master || !r->started);
@@ -206,6 +230,7 @@ void replication_stop_following(struct replication *r)
     if (!s->host) return;
     replica_step(s, &(struct replica_event){.kind = EVENT_STOP});
     set_master(s, NULL, 0);
+    s->without_dataset = false; /* what there is, if only nothing, is ours now */
     log_set_role('M');
     history_shift_id(&r->history);
     log_notice("Setting secondary replication ID to %s, valid up to offset: %lld. New replication ID is %s",

@@ -36,7 +36,7 @@ void replica_begin_transfer(struct replica_side *s, const struct replica_action 
 static void begin_replacing(struct replica_side *s, uint64_t total_bytes)
 {
     struct replication *r = s->r;
-    s->replacing = true;
+    s->replacing = s->without_dataset = true;
     s->can_continue = false;
     history_new_id(&r->history);
     master_side_history_replaced(r);
@@ -73,7 +73,7 @@ static void finish_replacing(struct replica_side *s)
     struct replication *r = s->r;
     const struct rdb_read_result *result = transfer_result(s->transfer);
     if (s->aside) take_aside(s);
-    s->replacing = false;
+    s->replacing = s->without_dataset = false;
     s->can_continue = s->full_id[0] != '\0';
     s->stream_db = result->aux.repl_stream_db;
     if (s->can_continue)

@@ -50,7 +50,8 @@ struct replica_side {
     char full_id[HISTORY_ID_TEXT]; /* of the snapshot being received; "": SYNC, unknown */
     uint64_t full_offset;
     struct keyspace *aside; /* the new data grows here beside the old; NULL: it comes into the keyspace itself */
-    bool replacing;         /* our old data is gone, the new is not complete */
+    bool replacing;         /* our old data is gone, the new is being loaded */
+    bool without_dataset;   /* our old data is gone, and new has not been complete since */
 
     bool can_continue; /* dataset and history belong together: PSYNC may ask to continue */
     int stream_db;     /* selected in the stream where we would continue; -1: none yet */

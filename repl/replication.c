@@ -49,6 +49,16 @@ struct history *replication_history(struct replication *r)
     return &r->history;
 }
 
+void replication_describe(const struct replication *r, struct rdb_aux *aux)
+{
+    bool replica = replication_is_replica(r);
+    if (replica ? !replica_side_is_at_offset(r) : !r->master->backlog) return;
+    int db = replica ? replica_side_stream_db(r) : r->host.stream_db(r->host.context);
+    memcpy(aux->repl_id, r->history.id, sizeof aux->repl_id);
+    aux->repl_offset = (int64_t)r->history.offset;
+    aux->repl_stream_db = db < 0 ? 0 : db; /* none is selected: what comes next brings its SELECT */
+}
+
 pid_t replication_link_pid(const struct replication *r)
 {
     return link_handle_pid(r->master->link);

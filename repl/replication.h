@@ -61,6 +61,10 @@ void replication_free(struct replication *r);                 /* ends the link, 
 void replication_cron(struct replication *r, int64_t now_ms); /* every 100 ms */
 void replication_before_sleep(struct replication *r);         /* publishes the backlog: once a turn */
 struct history *replication_history(struct replication *r);
+/* The aux fields of a snapshot taken now: the history that the dataset is of, its offset, and the database selected
+ * there. Left as they are where a stream from there on would not lead to what we are: a master without a backlog does
+ * not count its writes, and a replica may hold data that its master's history does not explain. */
+void replication_describe(const struct replication *r, struct rdb_aux *aux);
 pid_t replication_link_pid(const struct replication *r);          /* 0: no link process */
 uint64_t replication_backlog_memory(const struct replication *r); /* bytes of shared memory */
 bool replication_is_replica(const struct replication *r);
@@ -126,12 +130,15 @@ bool replication_master_link_up(const struct replication *r);
 /* Of the link's two ends; false: there is none. */
 bool replication_master_link_addresses(const struct replication *r, struct address *master, struct address *own);
 const char *
-replication_role_state(const struct replication *r); /* ROLE: "connect", "connecting", "sync", "connected" */
+replication_role_state(const struct replication *r);       /* ROLE: "connect", "connecting", "sync", "connected" */
+bool replication_is_applying(const struct replication *r); /* a piece of our master's stream, not yet counted */
 uint64_t replication_applied_offset(const struct replication *r);
 void replication_send_ack(struct replication *r); /* REPLCONF GETACK arrived in the stream */
 /* At start: the dataset comes from an RDB with these aux fields, so a partial resync is possible. Told before the first
  * key, so that what a master changes as it loads (a key that has expired meanwhile) is in the stream behind it. */
 void replication_restore_history(struct replication *r, const struct rdb_aux *aux);
+/* False: our old data was given up for our master's, which is not here yet: what is in memory is nobody's dataset. */
+bool replication_has_dataset(const struct replication *r);
 
 bool replication_master_address(const struct replication *r, const char **host, int *port); /* false: we are a master */
 

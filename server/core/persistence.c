@@ -65,15 +65,8 @@ bool persistence_write_refused(const struct core *core)
 
 struct rdb_aux persistence_aux(const struct core *core)
 {
-    const struct history *h = replication_history(core->replication);
-    struct rdb_aux aux = {
-        .repl_offset = (int64_t)h->offset,
-        .repl_stream_db = propagation_db(core->propagation),
-        .created_s = clock_wall_ms() / 1000,
-        .used_memory = mem_used(),
-    };
-    memcpy(aux.repl_id, h->id, sizeof aux.repl_id);
-    if (aux.repl_stream_db < 0) aux.repl_stream_db = 0;
+    struct rdb_aux aux = {.created_s = clock_wall_ms() / 1000, .used_memory = mem_used()};
+    if (!propagation_owes(core->propagation)) replication_describe(core->replication, &aux);
     return aux;
 }
 
