@@ -97,6 +97,8 @@ int rdb_save_file(struct keyspace *ks, const char *path, const struct rdb_aux *a
     if (write_and_close(ks, fd, aux, options) != 0) {
         error = errno;
         log_warning("Write error saving DB on disk: %s", strerror(error));
+    } else if (options->may_publish && !options->may_publish(options->progress_context)) {
+        error = ECANCELED;
     } else if (rename(temporary, path) != 0) {
         error = errno;
         log_warning("Error moving temp DB file %s on the final destination %s (in server root dir %s): %s", temporary,

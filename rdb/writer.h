@@ -27,7 +27,9 @@ struct rdb_write_options {
     int key_save_delay_us;
     /* Called now and then (each few thousand keys) with keys written so far: progress, and stopping. Non-zero stops. */
     int (*progress)(void *context, uint64_t keys, uint64_t bytes);
-    void *progress_context;
+    /* Files: asked once all is on disk, before it takes the old file's place. False: it must not, ECANCELED. */
+    bool (*may_publish)(void *context);
+    void *progress_context; /* of both; either may be NULL */
 };
 
 /* The whole keyspace. 0, or -1 with errno. */

@@ -79,8 +79,6 @@ static void shutdown_command(struct call *call)
     }
     if (call->session->in_exec && !(flags & SHUTDOWN_NOW))
         return reply_error(call->reply, "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client");
-    /* Loading: what is in memory is not the dataset, saving it would destroy the file it comes from. */
-    if (persistence_state(call->core)->loading) flags = (flags & ~SHUTDOWN_SAVE) | SHUTDOWN_NOSAVE;
     if (lifecycle_shutdown(call->core, flags, call->session))
         reply_error(call->reply, "ERR Errors trying to SHUTDOWN. Check logs.");
 }

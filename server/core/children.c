@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -105,6 +106,26 @@ void child_report_keys(struct children *c, uint64_t keys_done)
 {
     c->progress->keys_done = keys_done;
     report_cow(c->progress);
+}
+
+/* --- who decides about its work --- */
+
+enum { UNDECIDED, PUBLISHED, WITHDRAWN };
+
+static bool decide(struct children *c, int decision)
+{
+    int undecided = UNDECIDED;
+    return atomic_compare_exchange_strong(&c->progress->decision, &undecided, decision);
+}
+
+bool child_may_publish(struct children *c)
+{
+    return decide(c, PUBLISHED);
+}
+
+bool children_withdraw(struct children *c)
+{
+    return decide(c, WITHDRAWN);
 }
 
 /* --- in the server --- */

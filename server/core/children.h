@@ -27,12 +27,18 @@ pid_t children_pid(const struct children *c);
 int64_t children_started_ms(const struct children *c);
 void children_kill(struct children *c); /* SIGUSR1; `ended` follows with signal SIGUSR1 */
 void children_end(struct children *c);  /* kills and waits until it is gone and `ended` was called: at shutdown */
-void children_reap(struct children *c); /* SIGCHLD arrived (or cron) */
+void children_reap(struct children *c); /* its end may have come: seen through its pidfd, else by cron */
+
+/* What a child has written takes the place of what was there only once, and only if the server still wants it: whoever
+ * of the two says so first is right. */
+bool child_may_publish(struct children *c); /* in the child: from now on it cannot be withdrawn */
+bool children_withdraw(struct children *c); /* in the server; false: too late, it is publishing or has done so */
 
 /* Progress the child shares with the server (INFO current_save_keys_processed, current_cow_size). Written by the child.
  */
 struct child_progress {
     uint64_t keys_done, keys_total, cow_bytes, cow_peak_bytes;
+    _Atomic int decision;                 /* of whether its work is published; written by whoever comes first */
     int64_t cow_measured_us, cow_cost_us; /* when (monotonic; 0: not yet), and how long that took */
 };
 const struct child_progress *children_progress(const struct children *c);

@@ -39,6 +39,11 @@ static int save_before_end(struct core *core, int flags)
         children_end(core->children);
     }
     if (!wanted) return 0;
+    if (!persistence_may_save(core)) {
+        log_warning("Not saving before exiting: what is in memory is not a whole dataset, %s is left as it is.",
+                    core->settings->rdb.filename);
+        return 0;
+    }
     log_notice("Saving the final RDB snapshot before exiting.");
     if (persistence_save_now(core) == 0) return 0;
     log_warning("Error trying to save the DB, can't exit.");

@@ -82,6 +82,39 @@ static struct rdb_write_options write_options(const struct core *core)
 
 /* --- saving --- */
 
+static const char *reason_not_to_save(const struct core *core)
+{
+    if (core->persistence->state.loading) return "the dataset is being loaded";
+    if (!replication_has_dataset(core->replication))
+        return "our data was given up for our master's, which has not arrived yet";
+    return NULL;
+}
+
+bool persistence_may_save(const struct core *core)
+{
+    return !reason_not_to_save(core);
+}
+
+/* For who cannot know better than to ask: 0, or -1 with errno. */
+static int check_may_save(const struct core *core)
+{
+    const char *reason = reason_not_to_save(core);
+    if (!reason) return 0;
+    log_warning("%s is left as it is: %s", core->settings->rdb.filename, reason);
+    errno = EAGAIN;
+    return -1;
+}
+
+void persistence_withdraw_child(struct core *core)
+{
+    struct children *c = core->children;
+    if (children_running(c) != CHILD_SAVE) return;
+    if (children_withdraw(c))
+        children_kill(c);
+    else
+        children_end(c); /* it is about to rename: after that, whoever writes next has the last word */
+}
+
 static void note_saved(struct core *core, uint64_t changes_included)
 {
     struct persistence_state *s = persistence_state(core);
@@ -95,6 +128,8 @@ int persistence_save_now(struct core *core)
 {
     struct rdb_aux aux = persistence_aux(core);
     struct rdb_write_options options = write_options(core);
+    if (check_may_save(core)) return -1;
+    persistence_withdraw_child(core);
     if (rdb_save_file(core->keyspace, core->settings->rdb.filename, &aux, &options)) return -1;
     log_notice("DB saved on disk");
     note_saved(core, persistence_state(core)->changes_since_save);
@@ -108,12 +143,18 @@ static int report_progress(void *context, uint64_t keys, uint64_t bytes)
     return 0;
 }
 
+static bool may_publish(void *context)
+{
+    return child_may_publish(context);
+}
+
 static int save_in_child(void *arg)
 {
     struct core *core = arg;
     struct rdb_aux aux = persistence_aux(core);
     struct rdb_write_options options = write_options(core);
     options.progress = report_progress;
+    options.may_publish = may_publish;
     options.progress_context = core->children;
     if (rdb_save_file(core->keyspace, core->settings->rdb.filename, &aux, &options)) return 1;
     log_notice("DB saved on disk");
@@ -152,6 +193,7 @@ int persistence_save_in_background(struct core *core)
     struct child_job job = {.purpose = CHILD_SAVE, .body = save_in_child, .ended = save_ended, .arg = core};
     p->last_try_s = p->bgsave_started_s = clock_wall_ms() / 1000;
     p->changes_at_fork = p->state.changes_since_save;
+    if (check_may_save(core)) return -1;
     if (children_start(core->children, &job)) {
         if (errno != EBUSY) {
             log_warning("Can't save in background: fork: %s", strerror(errno));
@@ -170,7 +212,7 @@ void persistence_cron(struct core *core, int64_t now_ms)
     struct persistence *p = core->persistence;
     const struct server_settings *server = &core->settings->server;
     int64_t now_s = now_ms / 1000;
-    if (children_running(core->children) != CHILD_NONE || p->state.loading) return;
+    if (children_running(core->children) != CHILD_NONE || !persistence_may_save(core)) return;
     if (p->state.bgsave_scheduled && (p->state.last_bgsave_ok || now_s - p->last_try_s >= RETRY_AFTER_FAILURE_S)) {
         persistence_save_in_background(core);
         return;

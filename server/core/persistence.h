@@ -13,8 +13,17 @@ int persistence_load_at_start(struct core *core);
 /* Loads path into the keyspace as it is (the caller flushes first), answering clients in between. -1: logged; *missing
  * when there is no such file. */
 int persistence_load_file(struct core *core, const char *path, bool *missing);
+/* Whether what is in memory may become the file: not while it is being loaded, nor while it has been given up for a
+ * master's that is not here yet. Every writer of the file asks. */
+bool persistence_may_save(const struct core *core);
 int persistence_save_now(struct core *core);           /* SAVE: 0 or -1 */
 int persistence_save_in_background(struct core *core); /* 0, or -1 with errno */
+/* Saved as soon as all that runs now has run and is in the stream, before anyone is answered: a command's own effect
+ * has no offset yet. Best effort. */
+void persistence_save_behind_command(struct core *core);
+/* A child that saves the dataset of before does not get to replace the file any more. */
+void persistence_withdraw_child(struct core *core);
+void persistence_before_sleep(struct core *core);
 void persistence_cron(struct core *core, int64_t now_ms);
 void persistence_changed(struct core *core, uint64_t changes);
 /* The dataset came from elsewhere (a full sync): every key of it is a change that our file does not have. */

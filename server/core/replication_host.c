@@ -116,6 +116,7 @@ static void end_loading(void *context, bool good)
 static void dataset_replaced(void *context)
 {
     struct core *core = context;
+    persistence_withdraw_child(core);
     watch_database_touched(core->watches, core->keyspace, -1, NULL, loop_wall_ms(core->loop));
     own_keys_forget_all(core->own_keys);
 }
