@@ -234,9 +234,9 @@ static void flushall_command(struct call *call)
     watch_database_touched(call->core->watches, ks, -1, NULL, call->now_ms);
     block_keys_database_touched(call->core->block_keys, -1);
     keyspace_flush(ks, aside);
-    if (children_running(call->core->children) == CHILD_SAVE) children_kill(call->core->children);
-    /* An empty file must not leave the old one behind to come back at the next start. */
-    if (call->core->settings->server.save_point_count > 0 && !call->from_master) persistence_save_now(call->core);
+    persistence_withdraw_child(call->core);
+    /* The old file must not stay to come back at the next start. */
+    if (call->core->settings->server.save_point_count > 0) persistence_save_behind_command(call->core);
     call_changed(call, removed ? removed : 1);
     reply_ok(call->reply);
 }

@@ -98,6 +98,7 @@ static void before_sleep(void *arg)
     blocking_expire(core->blocking, now_ms);
     if (block_keys_pending(core->block_keys)) block_keys_serve(core); /* keys that went by themselves */
     clients_end_pauses(core->clients, now_ms);
+    persistence_before_sleep(core);
     clients_before_sleep(core->clients);
     replication_before_sleep(core->replication);
     wake_for_deadline(w);

@@ -23,6 +23,7 @@
 struct persistence {
     struct persistence_state state;
     uint64_t changes_at_fork;
+    bool save_owed; /* persistence_save_behind_command() */
     int64_t last_try_s;
     int64_t bgsave_started_s;
     pid_t bgsave_pid;
@@ -134,6 +135,19 @@ int persistence_save_now(struct core *core)
     log_notice("DB saved on disk");
     note_saved(core, persistence_state(core)->changes_since_save);
     return 0;
+}
+
+void persistence_save_behind_command(struct core *core)
+{
+    core->persistence->save_owed = true;
+}
+
+void persistence_before_sleep(struct core *core)
+{
+    struct persistence *p = core->persistence;
+    if (!p->save_owed || propagation_in_unit(core->propagation) || replication_is_applying(core->replication)) return;
+    p->save_owed = false;
+    persistence_save_now(core);
 }
 
 static int report_progress(void *context, uint64_t keys, uint64_t bytes)
