@@ -86,6 +86,7 @@ static void never(struct blocked *b)
 int lifecycle_shutdown(struct core *core, int flags, struct session *caller)
 {
     struct lifecycle *l = core->lifecycle;
+    if (l->stopping) return 0; /* a second signal of the same turn */
     if (!l->shutdown_deadline_ms) log_warning("User requested shutdown...");
     int64_t now_ms = loop_wall_ms(core->loop);
     int timeout_s = core->settings->server.shutdown_timeout_s;

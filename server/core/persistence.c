@@ -306,6 +306,7 @@ int persistence_load_file(struct core *core, const char *path, bool *missing)
     };
     struct rdb_read_result result;
     int64_t started_us = clock_monotonic_us();
+    persistence_withdraw_child(core);
     keyspace_set_clock(core->keyspace, options.now_ms); /* at start, cron has not done so yet */
     loading_begin(core, 0);
     int status = rdb_load_file(core->keyspace, path, &options, turn_while_loading, core, &result, missing);
