@@ -73,8 +73,8 @@ static void end_with(struct server *s, int signal)
 {
     kill(s->pid, signal);
     int status = process_wait(s->pid, END_BOUND_MS);
+    if (status != -1) s->pid = 0;
     cr_assert_eq(status, 0, "wait status %d", status);
-    s->pid = 0;
     if (s->client) redisFree(s->client);
     s->client = NULL;
 }
