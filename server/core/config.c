@@ -172,9 +172,11 @@ static bool parse_all(struct config *c, struct change *changes, uint32_t count, 
         char message[CONFIG_MESSAGE_MAX];
         directive_format(c, change->directive, &change->old);
         good = directive_parse(c, change->directive, 1, &change->value, message);
-        if (!good) {
-            failed(error, change->name, message);
-            restore(c, changes, i);
+        const char *loss = good ? config_missing_part(c, change->directive) : NULL;
+        if (!good || loss) {
+            failed(error, change->name, loss ? loss : message);
+            restore(c, changes, loss ? i + 1 : i);
+            good = false;
             break;
         }
         config_text_clear(&now);
@@ -204,7 +206,11 @@ static bool set_all(struct config *c, struct core *core, struct change *changes,
     if (!parse_all(c, changes, count, error)) return false;
     char message[256] = "";
     int culprit = apply_changes(c, core, changes, count, message);
-    if (culprit < 0) return true;
+    if (culprit < 0) {
+        for (uint32_t i = 0; i < count; i++)
+            if (changes[i].directive->flags & DIR_NO_EFFECT) config_say_no_effect(changes[i].directive);
+        return true;
+    }
     failed(error, changes[culprit].name, message);
     restore(c, changes, count);
     if (apply_changes(c, core, changes, (uint32_t)culprit, message) >= 0)

@@ -92,8 +92,10 @@ static enum line_result read_statement(struct config *c, const struct config_wor
         return LINE_STOP;
     }
     if (bytes_equal_nocase(name, "user") && w->count >= 2) {
-        c->ignores_users = true;
-        return LINE_FINE;
+        if (config_user_is_default(c, w->count - 1, w->word + 1)) return LINE_FINE;
+        return bad(message,
+                   "users and their rules (ACL) are not supported yet: they would be ignored. Accepted is only "
+                   "what holds anyway: user default on nopass ~* &* +@all");
     }
     if (bytes_equal_nocase(name, "rename-command") && w->count == 3)
         return rename_command(c, w->word[1], w->word[2], message);
@@ -180,8 +182,15 @@ static bool read_file(struct config *c, const char *path, struct config_text *al
     return true;
 }
 
-/* What no single line can know. */
-static bool check_whole(const struct config *c)
+static bool refuse_whole(const char *name, const char *why)
+{
+    char message[CONFIG_MESSAGE_MAX];
+    snprintf(message, sizeof message, "'%s': %s", name, why);
+    print_fatal(0, BYTES(""), message);
+    return false;
+}
+
+static bool check_log_file(const struct config *c)
 {
     const char *logfile = c->settings->server.logfile;
     if (!logfile || !*logfile) return true;
@@ -194,6 +203,19 @@ static bool check_whole(const struct config *c)
     snprintf(message, sizeof message, "Can't open the log file: %s", strerror(errno));
     print_fatal(0, BYTES(""), message);
     return false;
+}
+
+/* What no single line can know. */
+static bool check_whole(const struct config *c)
+{
+    for (size_t i = 0; i < config_directive_count; i++) {
+        const char *loss = config_missing_part(c, &config_directives[i]);
+        if (loss) return refuse_whole(config_directives[i].name, loss);
+    }
+    if (!config_user_agrees(c))
+        return refuse_whole("user", "users and their rules (ACL) are not supported yet, and the user 'default' has "
+                                    "another password than 'requirepass'");
+    return check_log_file(c);
 }
 
 void config_want_stdin(struct config *c)
@@ -255,6 +277,11 @@ void config_lines_from_arguments(int argc, char **argv, struct bytes *out)
 
 /* --- what was accepted in vain --- */
 
+void config_say_no_effect(const struct directive *d)
+{
+    log_warning("Directive '%s' is accepted but has no effect here", d->name);
+}
+
 void config_warn_without_effect(const struct config *c)
 {
     struct config_text harmless = {0};
@@ -264,9 +291,8 @@ void config_warn_without_effect(const struct config *c)
         if (directive_is_initial(c, d))
             config_text_printf(&harmless, "%s%s", harmless.len ? ", " : "", d->name);
         else
-            log_warning("Directive '%s' is accepted but has no effect here", d->name);
+            config_say_no_effect(d);
     }
     if (harmless.len) log_notice("Directives that have no effect here and are at their default: %s", harmless.ptr);
-    if (c->ignores_users) log_warning("Directive 'user' is accepted but has no effect here");
     config_text_free(&harmless);
 }

@@ -5,6 +5,8 @@
  *   config_table.c    the rows
  *   config_value.c    reading and writing a value by its row's kind
  *   config_special.c  values with a grammar of their own
+ *   config_missing.c  what is refused because the part that would honour it is not there
+ *   config_users.c    `user` lines, of which one is accepted
  *   config_file.c     the file, standard input, the command line
  *   config_rewrite.c  CONFIG REWRITE
  *   config_text.c     words, quotes, growing text
@@ -17,7 +19,10 @@
 #include "server/core/config.h"
 #include "server/core/config_text.h"
 
+#include <sha2.h>
+
 #define CONFIG_MESSAGE_MAX 256
+#define PASSWORD_HASH_MAX  SHA256_DIGEST_STRING_LENGTH /* in hexadecimal digits */
 
 enum directive_kind {
     KIND_BOOL,
@@ -79,6 +84,12 @@ union kept_value {
     char *text;
 };
 
+/* What a `user default` line said that was accepted. */
+struct config_user {
+    bool given;
+    char hash[PASSWORD_HASH_MAX]; /* of its password; "": none */
+};
+
 struct config {
     struct settings *settings;
     union kept_value *kept;                            /* by row; of those without a field */
@@ -89,7 +100,7 @@ struct config {
     bool reading;                                      /* a file is being read: `save` lines add up */
     bool save_given;                                   /* ... and the first replaced the default */
     struct command_table *commands;                    /* what rename-command acts on */
-    bool ignores_users;
+    struct config_user default_user;
 };
 
 static inline size_t directive_row(const struct directive *d)
@@ -114,7 +125,17 @@ void config_enum_refusal(const struct enum_name *names, char message[CONFIG_MESS
 extern const struct directive_grammar save_grammar, bind_grammar, output_limit_grammar, replicaof_grammar, dir_grammar,
     notify_grammar, shutdown_grammar, percentiles_grammar, client_memory_grammar, oom_score_grammar;
 
+/* --- config_missing.c --- */
+/* What is lost if the present value of `d` is accepted as if it had an effect; NULL: nothing that hurts. */
+const char *config_missing_part(const struct config *c, const struct directive *d);
+
+/* --- config_users.c --- */
+/* Whether a `user` line (the words behind "user") says only what holds without ACLs, as far as one line can tell. */
+bool config_user_is_default(struct config *c, uint32_t argc, const struct bytes *argv);
+bool config_user_agrees(const struct config *c); /* ... and with requirepass; once all lines are read */
+
 /* --- config_file.c --- */
 bool config_read_lines(struct config *c, struct bytes text, int depth); /* false: the error was printed */
+void config_say_no_effect(const struct directive *d);
 
 #endif

@@ -1,6 +1,7 @@
 /* CONFIG REWRITE: the file as it was, with the lines of changed directives replaced where they stood. Server process.
  *
- * Comments, blank lines and lines that are no directives with a value (include, user, rename-command) stay as they are.
+ * Comments, blank lines and lines that are no directives with a value (include, rename-command) stay as they are; a
+ * `user` line goes: it repeats requirepass, which may have changed since.
  * A directive's new lines take the places of its old ones; what finds no place goes to the end, behind a line that says
  * who wrote it; old places that are not needed any more are dropped. A directive at its default that the file does not
  * mention is not written at all. */
@@ -23,8 +24,9 @@
 
 struct line {
     struct bytes text;
-    const struct directive *directive; /* NULL: kept as it is */
-    char *replacement;                 /* owned; NULL for a directive's line: dropped */
+    const struct directive *directive; /* NULL: none */
+    bool ours;                         /* a directive's, or one that goes: dropped where there is no replacement */
+    char *replacement;                 /* owned */
 };
 
 struct rewriter {
@@ -34,14 +36,16 @@ struct rewriter {
     bool is_signed;
 };
 
-static const struct directive *directive_of(struct bytes line)
+static struct line classified(struct bytes text)
 {
+    struct line line = {.text = text};
     struct config_words words;
-    while (line.len && isspace(line.ptr[0])) line = bytes_make(line.ptr + 1, line.len - 1);
-    if (!line.len || line.ptr[0] == '#' || !config_split_words(line, &words)) return NULL;
-    const struct directive *d = words.count ? directive_find(words.word[0]) : NULL;
+    while (text.len && isspace(text.ptr[0])) text = bytes_make(text.ptr + 1, text.len - 1);
+    if (!text.len || text.ptr[0] == '#' || !config_split_words(text, &words)) return line;
+    line.directive = words.count ? directive_find(words.word[0]) : NULL;
+    line.ours = line.directive || (words.count && bytes_equal_nocase(words.word[0], "user"));
     config_words_free(&words);
-    return d;
+    return line;
 }
 
 static void split_file(struct rewriter *r, struct bytes file)
@@ -54,7 +58,7 @@ static void split_file(struct rewriter *r, struct bytes file)
         size_t len = end ? (size_t)(end - file.ptr) : file.len, whole = end ? len + 1 : len;
         struct bytes text = bytes_make(file.ptr, len);
         r->is_signed |= bytes_equal_text(text, SIGNATURE);
-        r->lines[r->count++] = (struct line){text, directive_of(text), NULL};
+        r->lines[r->count++] = classified(text);
         file = bytes_make(file.ptr + whole, file.len - whole);
     }
 }
@@ -114,7 +118,7 @@ static void join(const struct rewriter *r, struct config_text *out)
 {
     for (size_t i = 0; i < r->count; i++) {
         const struct line *l = &r->lines[i];
-        if (l->directive && !l->replacement) continue;
+        if (l->ours && !l->replacement) continue;
         config_text_add(out, l->replacement ? bytes_from_text(l->replacement) : l->text);
         config_text_add(out, BYTES("\n"));
     }

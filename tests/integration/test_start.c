@@ -1,0 +1,102 @@
+/* Starting: which configurations a server starts with and which it refuses, where it listens, whom it tells that it is
+ * there, which signals end it. */
+#include "tests/harness/client.h"
+#include "tests/harness/raw.h"
+#include "tests/harness/wait.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+TestSuite(start, .fini = server_finish_all, .timeout = 120);
+
+/* --- what is refused, because its loss would hurt --- */
+
+static void expect_refused(struct server *s, const char *complaint)
+{
+    cr_expect_eq(server_launch_in_vain(s), 1, "%s", complaint);
+    cr_expect(server_log_has(s, 0, "*** FATAL CONFIG FILE ERROR (Redis 7.2.4) ***"), "%s", complaint);
+    cr_expect(server_log_has(s, 0, complaint), "%s", complaint);
+}
+
+Test(start, what_would_be_open_without_its_part_is_refused)
+{
+    static const char *const refused[][2] = {
+        {"aclfile users.acl", "'aclfile': users and their rules (ACL) are not supported yet"},
+        {"user alice on >secret ~* +@all", "users and their rules (ACL) are not supported yet"},
+        {"user default off", "users and their rules (ACL) are not supported yet"},
+        {"user default on >secret ~* &* +@all", "'user': users and their rules (ACL) are not supported yet"},
+        {"requirepass secret\nuser default on nopass ~* &* +@all", "another password than 'requirepass'"},
+        {"tls-port 1", "'tls-port': TLS is not supported yet"},
+        {"tls-replication yes", "'tls-replication': TLS is not supported yet"},
+        {"cluster-enabled yes", "'cluster-enabled': cluster mode is not supported yet"},
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        expect_refused(server_prepare(OURS, "%s", refused[i][0]), refused[i][1]);
+}
+
+/* Redis writes such lines into each file that it rewrites. */
+Test(start, a_user_line_that_says_what_holds_anyway_is_fine)
+{
+    struct server *open = server_start(OURS, "user default on nopass sanitize-payload ~* &* +@all");
+    expect_status(open, "PONG", "PING");
+    struct server *closed = server_start(OURS, "%s",
+                                         "user default on "
+                                         "#2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b "
+                                         "~* &* +@all\nrequirepass secret");
+    expect_error(closed, "NOAUTH", "PING");
+    expect_ok(closed, "AUTH secret");
+    expect_ok(closed, "CONFIG SET requirepass another");
+    expect_ok(closed, "CONFIG REWRITE");
+    server_restart(closed);
+    expect_ok(closed, "AUTH another");
+}
+
+static void make_file(const struct server *s, const char *name)
+{
+    char path[512];
+    server_path(s, name, path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    cr_assert_geq(fd, 0);
+    close(fd);
+}
+
+Test(start, append_only_file_that_would_not_be_loaded_stops_the_start)
+{
+    static const char complaint[] = "'appendonly': there is an append only file, and this server can't load one yet";
+    struct server *old = server_prepare(OURS, "appendonly yes");
+    make_file(old, "appendonly.aof");
+    expect_refused(old, complaint);
+    struct server *s = server_prepare(OURS, "appenddirname files\nappendfilename writes.aof");
+    char directory[512];
+    server_path(s, "files", directory);
+    cr_assert_eq(mkdir(directory, 0755), 0);
+    make_file(s, "files/writes.aof.manifest");
+    server_launch(s);
+    expect_error(s, "ERR CONFIG SET failed (possibly related to argument 'appendonly') - there is an append only file",
+                 "CONFIG SET appendonly yes");
+    cr_assert_str_eq(config_get(s, "appendonly"), "no");
+    server_kill(s);
+    server_add_config(s, "appendonly yes");
+    expect_refused(s, complaint);
+    struct server *none = server_start(OURS, "appendonly yes");
+    cr_expect(server_log_has(none, 0, "Directive 'appendonly' is accepted but has no effect here"));
+}
+
+Test(start, setting_what_is_missing_is_refused_or_said)
+{
+    struct server *s = server_start(OURS, "%s", "");
+    expect_error(s, "ERR CONFIG SET failed (possibly related to argument 'tls-port') - TLS is not supported yet",
+                 "CONFIG SET maxclients 99 tls-port 1");
+    expect_error(s, "ERR CONFIG SET failed (possibly related to argument 'tls-replication') - TLS is not supported yet",
+                 "CONFIG SET tls-replication yes");
+    cr_assert_str_eq(config_get(s, "tls-port"), "0");
+    cr_assert_str_eq(config_get(s, "maxclients"), "10000");
+    long mark = server_log_end(s);
+    expect_ok(s, "CONFIG SET appendonly yes activedefrag yes");
+    cr_expect(server_log_has(s, mark, "Directive 'appendonly' is accepted but has no effect here"));
+    cr_expect(server_log_has(s, mark, "Directive 'activedefrag' is accepted but has no effect here"));
+}
