@@ -100,3 +100,18 @@ Test(start, setting_what_is_missing_is_refused_or_said)
     cr_expect(server_log_has(s, mark, "Directive 'appendonly' is accepted but has no effect here"));
     cr_expect(server_log_has(s, mark, "Directive 'activedefrag' is accepted but has no effect here"));
 }
+
+/* --- doors that are shut unless somebody opens them --- */
+
+Test(start, nobody_may_debug_or_move_files_unless_told)
+{
+    struct server *s = server_start(OURS, "enable-debug-command no");
+    expect_error(s, "ERR DEBUG command not allowed.", "DEBUG SLEEP 0");
+    expect_error(s, "ERR CONFIG SET failed (possibly related to argument 'dir') - can't set protected config",
+                 "CONFIG SET dir /tmp");
+    expect_error(s, "ERR CONFIG SET failed (possibly related to argument 'dbfilename') - can't set protected config",
+                 "CONFIG SET dbfilename root.rdb");
+    struct server *told = server_start(OURS, "enable-debug-command local\nenable-protected-configs local");
+    expect_ok(told, "DEBUG SLEEP 0");
+    expect_ok(told, "CONFIG SET dbfilename other.rdb");
+}

@@ -110,6 +110,9 @@ Test(config, defaults_are_those_of_redis)
     expect("latency-tracking-info-percentiles", "50 99 99.9");
     expect("slowlog-log-slower-than", "10000");
     expect("dir", scratch);
+    expect("enable-debug-command", "no");
+    expect("enable-protected-configs", "no");
+    expect("enable-module-command", "no");
     cr_expect_eq(settings.repl.output_hard_bytes, 256u << 20);
     cr_expect_eq(settings.net.requirepass.len, 0);
 }
