@@ -6,7 +6,9 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -114,4 +116,35 @@ Test(start, nobody_may_debug_or_move_files_unless_told)
     struct server *told = server_start(OURS, "enable-debug-command local\nenable-protected-configs local");
     expect_ok(told, "DEBUG SLEEP 0");
     expect_ok(told, "CONFIG SET dbfilename other.rdb");
+}
+
+/* --- signals --- */
+
+/* Whether /proc says so of a set of signals ("SigIgn", "SigCgt") of the process. */
+static bool signal_is_in(const char *set, pid_t pid, int signal)
+{
+    char path[64], line[256];
+    unsigned long long mask = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *status = fopen(path, "r");
+    cr_assert(status);
+    while (fgets(line, sizeof line, status)) {
+        if (strncmp(line, set, strlen(set)) == 0) mask = strtoull(line + strlen(set) + 1, NULL, 16);
+    }
+    fclose(status);
+    return mask >> (signal - 1) & 1;
+}
+
+Test(start, signals_mean_what_they_mean_to_debians)
+{
+    static const int ignored[] = {SIGHUP, SIGPIPE, SIGALRM}, caught[] = {SIGINT, SIGTERM};
+    struct server *ours = server_start(OURS, "%s", ""), *debians = server_start(DEBIAN, "%s", "");
+    for (int signal = 1; signal <= SIGSYS; signal++) {
+        cr_expect_eq(signal_is_in("SigIgn", ours->pid, signal), signal_is_in("SigIgn", debians->pid, signal), "%d",
+                     signal);
+    }
+    for (size_t i = 0; i < sizeof caught / sizeof *caught; i++)
+        cr_expect(signal_is_in("SigCgt", ours->pid, caught[i]), "%d", caught[i]);
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) kill(ours->pid, ignored[i]);
+    expect_status(ours, "PONG", "PING");
 }
