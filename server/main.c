@@ -33,6 +33,7 @@
 #include "server/core/process_title.h"
 #include "server/core/pubsub.h"
 #include "server/core/replication_host.h"
+#include "server/core/sentinel_exec.h"
 #include "server/core/stats.h"
 #include "server/core/transaction.h"
 #include "server/core/version.h"
@@ -92,7 +93,8 @@ static void usage(FILE *out)
     fputs("Usage: ./redis-server [/path/to/redis.conf] [options] [-]\n"
           "       ./redis-server - (read config from stdin)\n"
           "       ./redis-server -v or --version\n"
-          "       ./redis-server -h or --help\n\n"
+          "       ./redis-server -h or --help\n"
+          "       ./redis-server /path/to/sentinel.conf --sentinel (runs Debian's redis-sentinel)\n\n"
           "Examples:\n"
           "       ./redis-server (run the server with default conf)\n"
           "       echo 'maxmemory 128mb' | ./redis-server -\n"
@@ -100,24 +102,27 @@ static void usage(FILE *out)
           "       ./redis-server --port 7777\n"
           "       ./redis-server --port 7777 --replicaof 127.0.0.1 8888\n"
           "       ./redis-server /etc/myredis.conf --loglevel verbose -\n"
-          "       ./redis-server /etc/myredis.conf --loglevel verbose\n",
+          "       ./redis-server /etc/myredis.conf --loglevel verbose\n"
+          "       ./redis-server - --loglevel verbose < /etc/myredis.conf\n",
           out);
 }
 
-/* true: an option that answers and ends. */
-static bool answered_option(int argc, char **argv)
+/* A first option that answers and ends: sets the exit status. Asking for help is a failure in Redis. */
+static bool answered_option(int argc, char **argv, int *status)
 {
-    if (argc != 2) return false;
+    if (argc < 2) return false;
+    *status = strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0;
     if (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--version") == 0)
         printf("Redis server v=%s sha=00000000:0 malloc=%s bits=%d build=slipstream-%s\n", REDIS_VERSION,
                mem_allocator_name(), (int)sizeof(void *) * 8, SLIPSTREAM_VERSION);
-    else if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)
-        usage(stdout);
+    else if (*status)
+        usage(stderr);
     else
         return false;
     return true;
 }
 
+/* [FILE | -] [--option value...] [-]: a lone dash at either end is standard input. */
 static int load_configuration(struct config *config, int argc, char **argv)
 {
     const char *file = NULL;
@@ -126,7 +131,12 @@ static int load_configuration(struct config *config, int argc, char **argv)
         config_want_stdin(config);
         argc--;
     }
-    if (argc > 1 && argv[1][0] != '-') file = argv[first++];
+    if (argc > 1 && strcmp(argv[1], "-") == 0) {
+        config_want_stdin(config);
+        first++;
+    } else if (argc > 1 && argv[1][0] != '-') {
+        file = argv[first++];
+    }
     struct bytes extra;
     config_lines_from_arguments(argc - first, argv + first, &extra);
     int status = config_load(config, file, extra);
@@ -272,6 +282,11 @@ int main(int argc, char **argv)
     const char *name = basename(argv[0]);
     if (strstr(name, "redis-check-rdb")) return rdb_check_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "--link-process") == 0) return link_main(argc, argv);
-    if (answered_option(argc, argv)) return 0;
+    int status;
+    if (answered_option(argc, argv, &status)) return status;
+    if (sentinel_asked(argc, argv)) {
+        sentinel_exec(argc, argv);
+        return 1;
+    }
     return server_main(argc, argv);
 }

@@ -17,7 +17,7 @@ struct core;
 struct config *config_new(struct settings *settings); /* every setting at its default */
 /* Before config_load: the commands that `rename-command` renames. */
 void config_rename_in(struct config *c, struct command_table *commands);
-/* Loads `path` (NULL: none; "-": standard input) and then `extra`, lines that the command line's options became. -1:
+/* Loads `path` (NULL: none) and then `extra`, lines that the command line's options became. -1:
  * the error was printed to stderr in Redis's words ("*** FATAL CONFIG FILE ERROR (...) ***", line number, the line). */
 int config_load(struct config *c, const char *path, struct bytes extra);
 /* Before config_load: standard input is to be read behind the file ("redis-server file --port 7000 -"). */

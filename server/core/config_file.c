@@ -78,6 +78,17 @@ static enum line_result rename_command(struct config *c, struct bytes from, stru
     return LINE_BAD;
 }
 
+/* What Redis once honoured, or still did in 6.2, and what nobody misses since. */
+static bool is_retired(struct bytes name)
+{
+    static const char *const names[] = {"list-max-ziplist-entries", "list-max-ziplist-value", "lua-replicate-commands",
+                                        "gopher-enabled"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (bytes_equal_nocase(name, names[i])) return true;
+    }
+    return false;
+}
+
 /* Lines that are no directives with a value. LINE_BAD without a message: not one of these either. */
 static enum line_result read_statement(struct config *c, const struct config_words *w, int depth, char *message)
 {
@@ -99,10 +110,8 @@ static enum line_result read_statement(struct config *c, const struct config_wor
     }
     if (bytes_equal_nocase(name, "rename-command") && w->count == 3)
         return rename_command(c, w->word[1], w->word[2], message);
-    /* Gone from Redis since lists are made of listpacks, and ignored by it ever since. */
-    bool old_list =
-        bytes_equal_nocase(name, "list-max-ziplist-entries") || bytes_equal_nocase(name, "list-max-ziplist-value");
-    return old_list && w->count == 2 ? LINE_FINE : LINE_BAD;
+    if (bytes_equal_nocase(name, "sentinel")) return bad(message, "sentinel directive while not in sentinel mode");
+    return is_retired(name) && w->count == 2 ? LINE_FINE : LINE_BAD;
 }
 
 static enum line_result read_words(struct config *c, const struct config_words *w, int depth, char *message)
@@ -226,10 +235,6 @@ void config_want_stdin(struct config *c)
 int config_load(struct config *c, const char *path, struct bytes extra)
 {
     struct config_text all = {0};
-    if (path && strcmp(path, "-") == 0) {
-        config_want_stdin(c);
-        path = NULL;
-    }
     bool good = !path || read_file(c, path, &all);
     if (!good) log_warning("Fatal error, can't open config file '%s': %s", c->file, strerror(errno));
     if (good && c->wants_stdin) {

@@ -3,14 +3,19 @@
 #include "tests/harness/client.h"
 #include "tests/harness/raw.h"
 #include "tests/harness/wait.h"
+#include "tests/integration/known_directives.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 TestSuite(start, .fini = server_finish_all, .timeout = 120);
@@ -147,4 +152,182 @@ Test(start, signals_mean_what_they_mean_to_debians)
         cr_expect(signal_is_in("SigCgt", ours->pid, caught[i]), "%d", caught[i]);
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) kill(ours->pid, ignored[i]);
     expect_status(ours, "PONG", "PING");
+}
+
+/* --- the command line, and other people's configurations --- */
+
+Test(start, every_directive_of_6_2_and_7_2_is_known)
+{
+    struct server *s = server_start(OURS, "%s", known_directives);
+    expect_status(s, "PONG", "PING");
+    expect_error(s, "ERR unknown command", "FLUSHALL");
+    expect_refused(server_prepare(OURS, "sentinel monitor main 127.0.0.1 6379 2"),
+                   "sentinel directive while not in sentinel mode");
+}
+
+/* Runs a program in the server's place: its arguments, and what stands on its standard input. */
+static void launch_as(struct server *s, const char *const *argv, const char *input)
+{
+    struct process_options options = {.argv = argv, .dir = s->dir, .log = s->log, .input = input};
+    s->pid = process_spawn(&options);
+    cr_assert_gt(s->pid, 0);
+}
+
+Test(start, standard_input_may_come_first_or_last)
+{
+    struct server *s = server_prepare(OURS, "maxclients 100");
+    const char *program = server_program(OURS, "redis-server"), *file = s->config_file;
+    char input[256];
+    snprintf(input, sizeof input, "port %d\nbind 127.0.0.1\nmaxclients 200\nhz 20\n", s->port);
+    const struct {
+        const char *argv[8];
+        const char *maxclients, *hz;
+    } forms[] = {
+        {{program, "-"}, "200", "20"},
+        {{program, "-", "--hz", "30"}, "200", "30"},
+        {{program, "--hz", "30", "-"}, "200", "30"},
+        {{program, "-", "--maxclients", "300", "-"}, "300", "20"},
+        {{program, file, "-"}, "200", "20"},
+        {{program, file, "--hz", "30", "-"}, "200", "30"},
+    };
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        long mark = server_log_end(s);
+        launch_as(s, forms[i].argv, input);
+        server_wait_log(s, mark, "Ready to accept connections");
+        cr_expect_str_eq(config_get(s, "maxclients"), forms[i].maxclients, "form %zu", i);
+        cr_expect_str_eq(config_get(s, "hz"), forms[i].hz, "form %zu", i);
+        server_kill(s);
+    }
+    launch_as(s, (const char *const[]){program, file, "-", "--hz", "30", NULL}, input);
+    cr_expect_eq(WEXITSTATUS(process_wait(s->pid, PATIENCE_MS)), 1);
+    s->pid = 0;
+}
+
+Test(start, questions_are_answered_whatever_follows)
+{
+    const char *program = server_program(OURS, "redis-server");
+    struct process_result version = process_run((const char *const[]){program, "-v", "redis.conf", NULL}, NULL);
+    cr_expect_eq(version.exit_code, 0);
+    cr_expect(strstr(version.output, "Redis server v=7.2.4"), "%s", version.output);
+    free(version.output);
+    struct process_result help = process_run((const char *const[]){program, "--help", NULL}, NULL);
+    cr_expect_eq(help.exit_code, 1);
+    cr_expect(strstr(help.output, "Usage: ./redis-server"), "%s", help.output);
+    free(help.output);
+}
+
+/* --- as Sentinel --- */
+
+Test(start, sentinel_is_the_one_that_is_installed)
+{
+    char folder[512];
+    struct server *s = server_prepare(SENTINEL, "%s", "");
+    const char *argv[] = {server_program(OURS, "redis-server"), s->config_file, "--sentinel", NULL};
+    cr_assert_eq(setenv("PATH", "/nowhere", 1), 0);
+    launch_as(s, argv, NULL);
+    cr_expect_eq(WEXITSTATUS(process_wait(s->pid, PATIENCE_MS)), 1);
+    s->pid = 0;
+    cr_expect(server_log_has(s, 0, "install the package redis-sentinel"));
+
+    snprintf(folder, sizeof folder, "/nowhere::%s", server_program(SENTINEL, "redis-sentinel"));
+    *strrchr(folder, '/') = '\0';
+    cr_assert_eq(setenv("PATH", folder, 1), 0);
+    launch_as(s, argv, NULL);
+    server_wait_log(s, 0, "Running mode=sentinel");
+    cr_expect(info_is(s, "server", "redis_mode", "sentinel"));
+    server_stop(s);
+}
+
+/* --- who supervises --- */
+
+struct manager {
+    int fd;
+    struct sockaddr_un address;
+    socklen_t len;
+};
+
+/* A service manager's socket, "@..." being an abstract one; NOTIFY_SOCKET names it. */
+static struct manager manager_open(const char *name)
+{
+    struct manager m = {.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), .address.sun_family = AF_UNIX};
+    struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
+    cr_assert_geq(m.fd, 0);
+    cr_assert_lt(strlen(name), sizeof m.address.sun_path);
+    memcpy(m.address.sun_path, name, strlen(name));
+    if (name[0] == '@') m.address.sun_path[0] = '\0';
+    m.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
+    cr_assert_eq(bind(m.fd, (struct sockaddr *)&m.address, m.len), 0, "%s: %s", name, strerror(errno));
+    setsockopt(m.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    cr_assert_eq(setenv("NOTIFY_SOCKET", name, 1), 0);
+    return m;
+}
+
+static void expect_told(const struct manager *m, const char *state)
+{
+    char text[512];
+    ssize_t got = recv(m->fd, text, sizeof text - 1, 0);
+    cr_assert_gt(got, 0, "%s", state);
+    text[got] = '\0';
+    cr_expect_str_eq(text, state);
+}
+
+Test(start, systemd_is_told_how_the_server_is)
+{
+    char path[128];
+    struct server *master = server_start(OURS, "%s", "");
+    expect_ok(master, "SET k v");
+    snprintf(path, sizeof path, "/tmp/slipstream-notify-%d", master->port);
+    struct manager m = manager_open(path);
+    struct server *s = server_start(OURS, "supervised systemd\ndaemonize yes\nreplicaof 127.0.0.1 %d", master->port);
+    expect_told(&m, "STATUS=Redis is loading...\n");
+    expect_told(&m, "STATUS=Ready to accept connections in read-only mode. Waiting for MASTER <-> REPLICA sync\n");
+    expect_told(&m, "READY=1\n");
+    expect_told(&m, "STATUS=MASTER <-> REPLICA sync: Finished with success. Ready to accept connections in read-write "
+                    "mode.\n");
+    wait_until(info_is(s, "replication", "master_link_status", "up"));
+    expect_integer(s, 1, "CLIENT KILL TYPE master");
+    expect_told(&m,
+                "STATUS=MASTER <-> REPLICA sync: Partial Resynchronization accepted. Ready to accept connections in "
+                "read-write mode.\n");
+    expect_ok(s, "CONFIG SET save %s", "1000 1000");
+    server_stop(s);
+    expect_told(&m, "STOPPING=1\n");
+    expect_told(&m, "STATUS=Saving the final RDB snapshot\n");
+    close(m.fd);
+    unlink(path);
+}
+
+Test(start, a_manager_is_found_by_itself)
+{
+    char name[128];
+    struct server *s = server_prepare(OURS, "supervised auto");
+    snprintf(name, sizeof name, "@slipstream-notify-%d", s->port);
+    struct manager m = manager_open(name);
+    server_launch(s);
+    expect_told(&m, "STATUS=Redis is loading...\n");
+    expect_told(&m, "STATUS=Ready to accept connections\n");
+    expect_told(&m, "READY=1\n");
+    server_stop(s);
+    expect_told(&m, "STOPPING=1\n");
+    close(m.fd);
+    unsetenv("NOTIFY_SOCKET");
+    server_launch(s);
+    server_stop(s);
+    server_add_config(s, "supervised systemd");
+    server_launch(s);
+    cr_expect(server_log_has(s, 0, "systemd supervision error: NOTIFY_SOCKET not found!"));
+}
+
+/* Stops itself as its sign of readiness, and is continued. */
+Test(start, upstart_sees_the_server_stop_itself)
+{
+    int status;
+    struct server *s = server_prepare(OURS, "supervised upstart");
+    cr_assert_eq(setenv("UPSTART_JOB", "redis", 1), 0);
+    launch_as(s, (const char *const[]){server_program(OURS, "redis-server"), s->config_file, NULL}, NULL);
+    cr_assert_eq(waitpid(s->pid, &status, WUNTRACED), s->pid);
+    cr_expect(WIFSTOPPED(status));
+    cr_expect(server_log_has(s, 0, "supervised by upstart, will stop to signal readiness."));
+    kill(s->pid, SIGCONT);
+    server_wait_log(s, 0, "Ready to accept connections");
 }
