@@ -70,6 +70,7 @@ static void continue_history(struct replica_side *s, const char *new_id)
 {
     struct replication *r = s->r;
     log_notice("Successful partial resynchronization with master.");
+    r->host.synchronised(r->host.context, true);
     if (!new_id[0] || strcmp(new_id, r->history.id) == 0) return;
     log_notice("Master replication ID changed to %s", new_id);
     history_continue_as(&r->history, new_id);

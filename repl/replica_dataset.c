@@ -86,6 +86,7 @@ static void finish_replacing(struct replica_side *s)
     r->host.loading_end(r->host.context, true);
     r->host.dataset_replaced(r->host.context);
     log_notice("MASTER <-> REPLICA sync: Finished with success");
+    r->host.synchronised(r->host.context, false);
     replica_step(s, &(struct replica_event){.kind = EVENT_LOADED});
 }
 

@@ -45,6 +45,7 @@ struct replication_host {
     void (*dataset_replaced)(void *context); /* the keyspace was flushed or swapped: WATCH, tracking, blocked keys */
     void (*role_changed)(void *context,
                          bool replica); /* after the switch: blocked clients, keyspace mode, config rewrite */
+    void (*synchronised)(void *context, bool partial); /* the master's dataset is ours, or its history goes on */
     uint64_t (*memory_used)(void *context);
 };
 

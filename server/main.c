@@ -35,6 +35,7 @@
 #include "server/core/replication_host.h"
 #include "server/core/sentinel_exec.h"
 #include "server/core/stats.h"
+#include "server/core/supervisor.h"
 #include "server/core/transaction.h"
 #include "server/core/version.h"
 #include "server/data/hash.h"
@@ -221,6 +222,10 @@ static void run(struct core *core)
     replication_start(core->replication);
     if (net->port) log_notice("Ready to accept connections tcp");
     if (net->unix_socket && *net->unix_socket) log_notice("Ready to accept connections unix");
+    supervisor_tell(core->settings->repl.master_host
+                        ? "STATUS=Ready to accept connections in read-only mode. Waiting for MASTER <-> REPLICA sync\n"
+                        : "STATUS=Ready to accept connections\n");
+    supervisor_tell("READY=1\n");
     loop_run(core->loop);
 }
 
@@ -258,7 +263,8 @@ static int server_main(int argc, char **argv)
     log_set_level(settings.server.loglevel);
     log_open(settings.server.logfile, settings.server.loglevel);
     log_set_syslog(settings.server.syslog_enabled, settings.server.syslog_ident, settings.server.syslog_facility);
-    if (settings.server.daemonize) process_daemonize();
+    bool background = !supervisor_start(settings.server.supervised) && settings.server.daemonize;
+    if (background) process_daemonize();
     process_title_set(&core, NULL);
     process_raise_descriptor_limit(&settings.net.max_clients);
     if (assemble(&core)) return 1;
@@ -268,8 +274,7 @@ static int server_main(int argc, char **argv)
     process_catch_signals(&core);
     config_apply_hooks(core.config);
     if (oom_score_apply(&core)) log_warning("Unable to write oom_score_adj: %s", strerror(errno));
-    if (settings.server.daemonize || settings.server.pidfile)
-        process_write_pidfile(&lifecycle, settings.server.pidfile);
+    if (background || settings.server.pidfile) process_write_pidfile(&lifecycle, settings.server.pidfile);
     return serve(&core);
 }
 

@@ -105,7 +105,11 @@ static const struct enum_name oom_score_modes[] = {{"no", OOM_SCORE_NO},
                                                    {"relative", OOM_SCORE_RELATIVE},
                                                    {"absolute", OOM_SCORE_ABSOLUTE},
                                                    {0}};
-static const struct enum_name supervisors[] = {{"upstart", 1}, {"systemd", 2}, {"auto", 3}, {"no", 0}, {0}};
+static const struct enum_name supervisors[] = {{"upstart", SUPERVISED_UPSTART},
+                                               {"systemd", SUPERVISED_SYSTEMD},
+                                               {"auto", SUPERVISED_AUTO},
+                                               {"no", SUPERVISED_NO},
+                                               {0}};
 static const struct enum_name tls_auth_modes[] = {{"no", 0}, {"yes", 1}, {"optional", 2}, {0}};
 static const struct enum_name endpoint_types[] = {{"ip", 0}, {"hostname", 1}, {"unknown-endpoint", 2}, {0}};
 static const struct enum_name propagation_errors[] = {{"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}, {0}};
@@ -192,6 +196,7 @@ const struct directive config_directives[] = {
     /* process */
     BOOL("always-show-logo", NULL, FIX, "no", server.always_show_logo),
     BOOL("daemonize", NULL, FIX, "no", server.daemonize),
+    ENUM("supervised", NULL, FIX, "no", supervisors, server.supervised),
     STRING("pidfile", NULL, FIX | NUL, "", NULL, server.pidfile),
     ENUM("loglevel", NULL, 0, "notice", log_levels, server.loglevel),
     STRING("logfile", NULL, FIX, "", NULL, server.logfile),
@@ -318,7 +323,6 @@ const struct directive config_directives[] = {
     INT_0("io-threads", NULL, FIX, "1", 1, 128),
     BOOL_0("io-threads-do-reads", NULL, FIX, "no"),
     INT_0("socket-mark-id", NULL, FIX, "0", 0, UINT_MAX),
-    ENUM_0("supervised", NULL, FIX, "no", supervisors),
     BOOL_0("disable-thp", NULL, FIX, "yes"),
     BOOL_0("jemalloc-bg-thread", NULL, 0, "yes"),
     BOOL_0("crash-log-enabled", NULL, 0, "yes"),

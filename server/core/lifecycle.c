@@ -15,6 +15,7 @@
 #include "server/core/persistence.h"
 #include "server/core/ports.h"
 #include "server/core/settings.h"
+#include "server/core/supervisor.h"
 #include "server/net/loop.h"
 
 #include <unistd.h>
@@ -45,8 +46,10 @@ static int save_before_end(struct core *core, int flags)
         return 0;
     }
     log_notice("Saving the final RDB snapshot before exiting.");
+    supervisor_tell("STATUS=Saving the final RDB snapshot\n");
     if (persistence_save_now(core) == 0) return 0;
     log_warning("Error trying to save the DB, can't exit.");
+    supervisor_tell("STATUS=Error trying to save the DB, can't exit.\n");
     return (flags & SHUTDOWN_FORCE) ? 0 : -1;
 }
 
@@ -88,6 +91,7 @@ int lifecycle_shutdown(struct core *core, int flags, struct session *caller)
     struct lifecycle *l = core->lifecycle;
     if (l->stopping) return 0; /* a second signal of the same turn */
     if (!l->shutdown_deadline_ms) log_warning("User requested shutdown...");
+    if (!l->shutdown_deadline_ms) supervisor_tell("STOPPING=1\n");
     int64_t now_ms = loop_wall_ms(core->loop);
     int timeout_s = core->settings->server.shutdown_timeout_s;
     if ((flags & SHUTDOWN_NOW) || !timeout_s || !replicas_are_behind(core)) return finish(core, flags);

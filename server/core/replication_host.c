@@ -16,6 +16,7 @@
 #include "server/core/persistence.h"
 #include "server/core/settings.h"
 #include "server/core/stats.h"
+#include "server/core/supervisor.h"
 #include "server/core/transaction.h"
 #include "server/core/wait.h"
 
@@ -121,6 +122,15 @@ static void dataset_replaced(void *context)
     own_keys_forget_all(core->own_keys);
 }
 
+static void synchronised(void *context, bool partial)
+{
+    (void)context;
+    supervisor_tell(partial ? "STATUS=MASTER <-> REPLICA sync: Partial Resynchronization accepted. Ready to accept "
+                              "connections in read-write mode.\n"
+                            : "STATUS=MASTER <-> REPLICA sync: Finished with success. Ready to accept connections in "
+                              "read-write mode.\n");
+}
+
 static const char unblocked_text[] =
     "UNBLOCKED force unblock from blocking operation, instance state changed (master -> "
     "replica?)";
@@ -186,6 +196,7 @@ struct replication_host replication_host_of(struct core *core)
         .loading_end = end_loading,
         .dataset_replaced = dataset_replaced,
         .role_changed = role_changed,
+        .synchronised = synchronised,
         .memory_used = memory_used,
     };
 }

@@ -7,6 +7,7 @@
 #include "repl/settings.h"
 #include "server/base/log.h"
 #include "server/core/oom_score.h"
+#include "server/core/supervisor.h"
 #include "server/data/settings.h"
 #include "server/keyspace/settings.h"
 
@@ -17,6 +18,7 @@
 struct server_settings {
     int databases;
     bool daemonize;
+    enum supervision supervised;
     char *pidfile, *logfile, *dir;
     enum log_level loglevel;
     bool syslog_enabled;
