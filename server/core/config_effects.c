@@ -12,18 +12,24 @@
 #include <errno.h>
 #include <stdio.h>
 
+static int move_doors(struct core *core, char error[256], const char *failure)
+{
+    if (ports_reopen_tcp(core)) {
+        snprintf(error, 256, "%s", failure);
+        return -1;
+    }
+    process_title_set(core, NULL);
+    return 0;
+}
+
 static int apply_ports(struct core *core, char error[256])
 {
-    if (ports_reopen_tcp(core) == 0) return 0;
-    snprintf(error, 256, "Unable to listen on this port. Check server logs.");
-    return -1;
+    return move_doors(core, error, "Unable to listen on this port. Check server logs.");
 }
 
 static int apply_bind(struct core *core, char error[256])
 {
-    if (ports_reopen_tcp(core) == 0) return 0;
-    snprintf(error, 256, "Failed to bind to specified addresses.");
-    return -1;
+    return move_doors(core, error, "Failed to bind to specified addresses.");
 }
 
 static int apply_max_clients(struct core *core, char error[256])

@@ -98,3 +98,33 @@ bool address_is_loopback(const struct address *a)
     const struct in6_addr *v6 = &((const struct sockaddr_in6 *)&a->storage)->sin6_addr;
     return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET);
 }
+
+static bool same_port(const struct address *a, const struct address *b)
+{
+    return a->len && b->len && a->storage.ss_family == b->storage.ss_family && address_port(a) == address_port(b);
+}
+
+bool address_equal(const struct address *a, const struct address *b)
+{
+    if (!same_port(a, b)) return false;
+    if (a->storage.ss_family == AF_INET) {
+        const struct sockaddr_in *x = (const struct sockaddr_in *)&a->storage, *y = (const void *)&b->storage;
+        return x->sin_addr.s_addr == y->sin_addr.s_addr;
+    }
+    if (a->storage.ss_family != AF_INET6) return false;
+    const struct sockaddr_in6 *x = (const struct sockaddr_in6 *)&a->storage, *y = (const void *)&b->storage;
+    return IN6_ARE_ADDR_EQUAL(&x->sin6_addr, &y->sin6_addr) && x->sin6_scope_id == y->sin6_scope_id;
+}
+
+static bool is_every_ip(const struct address *a)
+{
+    if (a->storage.ss_family == AF_INET)
+        return ((const struct sockaddr_in *)&a->storage)->sin_addr.s_addr == htonl(INADDR_ANY);
+    return a->storage.ss_family == AF_INET6 &&
+           IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)&a->storage)->sin6_addr);
+}
+
+bool address_overlaps(const struct address *a, const struct address *b)
+{
+    return address_equal(a, b) || (same_port(a, b) && (is_every_ip(a) || is_every_ip(b)));
+}

@@ -1,4 +1,4 @@
-/* Socket addresses as people write them. Never resolves a name: that blocks; see base/workers.h. */
+/* Socket addresses as people write them. Never resolves a name: that blocks; see net/lookup.h. */
 #ifndef SLIPSTREAM_NET_ADDRESS_H
 #define SLIPSTREAM_NET_ADDRESS_H
 
@@ -20,5 +20,8 @@ int address_port(const struct address *a);                                 /* 0 
 /* Redis's form in CLIENT LIST: "127.0.0.1:1234", "[::1]:1234", "/tmp/s:0". */
 void address_text(const struct address *a, char out[ADDRESS_TEXT_MAX]);
 bool address_is_loopback(const struct address *a); /* Unix sockets count as loopback */
+/* TCP only: the same family, port and ip; and whether two sockets can't listen on both (one may be every ip). */
+bool address_equal(const struct address *a, const struct address *b);
+bool address_overlaps(const struct address *a, const struct address *b);
 
 #endif

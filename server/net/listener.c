@@ -39,25 +39,18 @@ static struct listener *listen_on(struct loop *loop, int fd, const struct addres
     return listener;
 }
 
-struct listener *listener_tcp(struct loop *loop, const char *ip, int port, int backlog,
+struct listener *listener_tcp(struct loop *loop, const struct address *address, int backlog,
                               void (*accepted)(void *arg, int fd), void *arg)
 {
-    struct address address;
-    if (strcmp(ip, "*") == 0) ip = "0.0.0.0";
-    if (strcmp(ip, "::*") == 0) ip = "::";
-    if (address_parse(&address, ip, port) != 0) {
-        errno = EINVAL;
-        return NULL;
-    }
-    int fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return NULL;
     int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (address.storage.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    if (address->storage.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 
     struct listener *listener = NULL;
-    if (bind(fd, (struct sockaddr *)&address.storage, address.len) == 0)
-        listener = listen_on(loop, fd, &address, backlog, accepted, arg);
+    if (bind(fd, (const struct sockaddr *)&address->storage, address->len) == 0)
+        listener = listen_on(loop, fd, address, backlog, accepted, arg);
     if (!listener) close_keeping_errno(fd);
     return listener;
 }

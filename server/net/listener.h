@@ -7,9 +7,8 @@
 
 struct listener;
 
-/* ip: numeric, "*" for every IPv4, "::*" for every IPv6. NULL on failure with errno; `accepted` runs on the loop's
- * thread. */
-struct listener *listener_tcp(struct loop *loop, const char *ip, int port, int backlog,
+/* NULL on failure with errno; `accepted` runs on the loop's thread. An IPv6 address takes no IPv4 connections. */
+struct listener *listener_tcp(struct loop *loop, const struct address *address, int backlog,
                               void (*accepted)(void *arg, int fd), void *arg);
 /* A stale socket file at path is removed first. mode 0: leave the umask's. */
 struct listener *listener_unix(struct loop *loop, const char *path, unsigned mode, int backlog,

@@ -5,6 +5,7 @@
 #include "tests/harness/wait.h"
 #include "tests/integration/known_directives.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -330,4 +331,84 @@ Test(start, upstart_sees_the_server_stop_itself)
     cr_expect(server_log_has(s, 0, "supervised by upstart, will stop to signal readiness."));
     kill(s->pid, SIGCONT);
     server_wait_log(s, 0, "Ready to accept connections");
+}
+
+/* --- where it listens --- */
+
+static bool is_open(const struct server *s, const char *ip)
+{
+    int fd = raw_try_connect(ip, s->port);
+    if (fd < 0) cr_expect_eq(errno, ECONNREFUSED, "%s: %s", ip, strerror(errno));
+    if (fd >= 0) close(fd);
+    return fd >= 0;
+}
+
+Test(start, bind_takes_names_and_short_forms)
+{
+    static const char *const forms[] = {"localhost", "127.1", "-localhost", "* -::*", "127.0.0.1 -192.0.2.1"};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        struct server *s = server_start(OURS, "bind %s", forms[i]);
+        cr_expect(is_open(s, "127.0.0.1"), "%s", forms[i]);
+        cr_expect_str_eq(config_get(s, "bind"), forms[i]);
+    }
+    /* Not a name that a name server would be asked for. */
+    struct server *s = server_prepare(OURS, "bind 127.0.0.1 -[::1]");
+    cr_expect_eq(server_launch_in_vain(s), 1);
+    cr_expect(server_log_has(s, 0, "Warning: Could not create server TCP listening socket [::1]:"));
+    cr_expect(server_log_has(s, 0, "Name or service not known"));
+}
+
+static void expect_doors(const struct server *s, bool first, bool second, bool third, const char *after)
+{
+    cr_expect_eq(is_open(s, "127.0.0.1"), first, "%s", after);
+    cr_expect_eq(is_open(s, "127.0.0.2"), second, "%s", after);
+    cr_expect_eq(is_open(s, "127.0.0.3"), third, "%s", after);
+}
+
+/* A listener of ours on 127.0.0.9 and the server's port. */
+static int take_address(const struct server *s)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)s->port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    cr_assert_eq(inet_pton(AF_INET, "127.0.0.9", &at.sin_addr), 1);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&at, sizeof at), 0, "%s", strerror(errno));
+    cr_assert_eq(listen(fd, 1), 0);
+    return fd;
+}
+
+Test(start, bind_moves_only_what_differs)
+{
+    char path[512], title[512], wanted[64];
+    struct server *s = server_prepare(OURS, "%s", "");
+    server_path(s, "socket", path);
+    server_add_config(s, "unixsocket %s", path);
+    s->unix_socket = path;
+    server_launch(s);
+    const struct {
+        const char *bind;
+        bool open[3];
+    } moves[] = {
+        {"127.0.0.1 127.0.0.2", {true, true, false}}, {"127.0.0.2 127.0.0.1", {true, true, false}},
+        {"127.0.0.2", {false, true, false}},          {"* -::*", {true, true, true}},
+        {"127.0.0.3 localhost", {true, false, true}}, {"", {false, false, false}},
+        {"127.0.0.2", {false, true, false}},
+    };
+    for (size_t i = 0; i < sizeof moves / sizeof *moves; i++) {
+        expect_ok(s, "CONFIG SET bind %s", moves[i].bind);
+        expect_doors(s, moves[i].open[0], moves[i].open[1], moves[i].open[2], moves[i].bind);
+    }
+    process_command_line(s->pid, title, sizeof title);
+    snprintf(wanted, sizeof wanted, "127.0.0.2:%d", s->port);
+    cr_expect(strstr(title, wanted), "%s", title);
+
+    int other = take_address(s);
+    static const char *const refused[] = {"*", "127.0.0.1 127.0.0.1", "127.0.0.3 192.0.2.1", "127.0.0.1 127.0.0.9"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        expect_error(s, "ERR CONFIG SET failed (possibly related to argument 'bind') - Failed to bind",
+                     "CONFIG SET bind %s", refused[i]);
+        expect_doors(s, false, true, false, refused[i]);
+        cr_expect_str_eq(config_get(s, "bind"), "127.0.0.2");
+    }
+    close(other);
 }
