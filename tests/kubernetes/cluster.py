@@ -1,10 +1,11 @@
-"""A stand-in for a Kubernetes cluster that runs one manifest: controllers, names, volumes, on top of machine.py and
+"""A stand-in for a Kubernetes cluster that runs one manifest, of one file or several: controllers, names, volumes, on top of machine.py and
 pod.py.
 
 Pods of a StatefulSet are called name-0, name-1 and so on, start in order unless the manifest says Parallel, come back
 under the same name with another address, and find their claims' volumes again. Every pod sees, in its /etc/hosts, what
 DNS would tell it: a Service's name stands for the addresses of its pods that are ready (or of all, with
-publishNotReadyAddresses), and, where the Service is headless, pod.service for each of them.
+publishNotReadyAddresses), and, where the Service is the one that their StatefulSet names, headless or not, pod.service
+for each of them.
 """
 
 import atexit
@@ -20,9 +21,9 @@ class Cluster:
     """Use as a context; an exit of the program ends its pods too. `images` maps a manifest's image names to those that
     the machine has."""
 
-    def __init__(self, machine, path, images=None):
+    def __init__(self, machine, *paths, images=None):
         self.machine = machine
-        self.manifest = Manifest(path)
+        self.manifest = Manifest(*paths)
         self.images = {f"{machine.image.split('/')[-1]}": machine.image, **(images or {})}
         self.pods = {}
         self.faults = []
@@ -30,6 +31,7 @@ class Cluster:
         self._ending = False
         self._claims = machine.path("claims", str(time.monotonic_ns()))
         self._recipes = {}
+        self.governing_services = {}
         for workload in self.manifest.workloads:
             spec = pod_template(workload)["spec"]
             for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
@@ -68,6 +70,7 @@ class Cluster:
                 labels["statefulset.kubernetes.io/pod-name"] = pod
             in_order = workload["kind"] == "StatefulSet" and spec.get("podManagementPolicy") != "Parallel"
             self._recipes[pod] = (labels, template["spec"], claims, name if in_order else None)
+            self.governing_services[pod] = spec.get("serviceName") if workload["kind"] == "StatefulSet" else None
 
     def start(self):
         """Starts every pod; one that waits for the one before it in its set is started as soon as that is ready."""
@@ -129,17 +132,7 @@ class Cluster:
     def announce(self):
         """Tells every pod the present names and addresses."""
         with self._lock:
-            names, namespace = [], self.manifest.namespace
-            for service, spec in self.manifest.services.items():
-                selector = spec.get("selector") or {}
-                for pod in self.pods.values():
-                    if not all(pod.labels.get(key) == value for key, value in selector.items()):
-                        continue
-                    if not pod.ready and not spec.get("publishNotReadyAddresses"):
-                        continue
-                    if spec.get("clusterIP") == "None":
-                        names.append((pod.address, aliases(f"{pod.name}.{service}", namespace)))
-                    names.append((pod.address, aliases(service, namespace)))
+            names = names_given(self.manifest, self.pods.values(), self.governing_services)
             for pod in self.pods.values():
                 pod.write_hosts([*names, (pod.address, pod.name)])
 
@@ -156,6 +149,22 @@ class Cluster:
                 logs = "\n".join(f"--- {pod.name}\n{pod.log()[-2000:]}" for pod in present)
                 raise RuntimeError(f"not ready after {timeout_s} s: {', '.join(waiting)}\n{logs}")
             time.sleep(0.05)
+
+
+def names_given(manifest, pods, governing_services):
+    """What the Services make resolvable: (address, names) pairs. `governing_services` says which one names a pod."""
+    names = []
+    for service, spec in manifest.services.items():
+        selector = spec.get("selector") or {}
+        for pod in pods:
+            if not all(pod.labels.get(key) == value for key, value in selector.items()):
+                continue
+            if not pod.ready and not spec.get("publishNotReadyAddresses"):
+                continue
+            if governing_services.get(pod.name) == service:
+                names.append((pod.address, aliases(f"{pod.name}.{service}", manifest.namespace)))
+            names.append((pod.address, aliases(service, manifest.namespace)))
+    return names
 
 
 def aliases(name, namespace):

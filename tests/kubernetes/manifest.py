@@ -164,13 +164,25 @@ def refuse_unknown(where, value, known):
 
 
 class Manifest:
-    """The objects of one file: `workloads` in the file's order, the others by name. All are of one namespace."""
+    """The objects of one file or several: `workloads` in their order, the others by name; of two of the same name the
+    later one counts. All are of one namespace."""
 
-    def __init__(self, path):
+    def __init__(self, *paths):
         self.workloads = []
         self.services = {}
         self.namespace = None
         self._holders = {"ConfigMap": {}, "Secret": {}}
+        for path in paths:
+            self._read(path)
+        if not self.workloads:
+            raise Refused(f"{', '.join(paths)}: nothing that runs")
+        self.namespace = self.namespace or "default"
+        for each in self.workloads:
+            self._check_pods(f"{each['kind']}/{each['metadata']['name']}", pod_template(each)["spec"])
+        for name, spec in self.services.items():
+            self._check_ports(f"Service/{name}", spec)
+
+    def _read(self, path):
         with open(path, encoding="utf-8") as file:
             try:
                 documents = list(yaml.safe_load_all(file))
@@ -179,13 +191,6 @@ class Manifest:
         for each in documents:
             if each is not None:
                 self._take(each)
-        if not self.workloads:
-            raise Refused(f"{path} holds nothing that runs")
-        self.namespace = self.namespace or "default"
-        for each in self.workloads:
-            self._check_pods(f"{each['kind']}/{each['metadata']['name']}", pod_template(each)["spec"])
-        for name, spec in self.services.items():
-            self._check_ports(f"Service/{name}", spec)
 
     def _take(self, each):
         if not isinstance(each, dict):
@@ -202,7 +207,8 @@ class Manifest:
         refuse_unknown(f"{kind}/{name}", each, KINDS[kind])
         self._take_namespace(name if kind == "Namespace" else each["metadata"].get("namespace"))
         if kind in ("StatefulSet", "Deployment", "Pod"):
-            self.workloads.append(each)
+            others = [other for other in self.workloads if (other["kind"], other["metadata"]["name"]) != (kind, name)]
+            self.workloads = [*others, each]
         elif kind == "Service":
             self.services[name] = each.get("spec") or {}
         elif kind in self._holders:

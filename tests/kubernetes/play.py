@@ -2,9 +2,9 @@
 """Runs a Kubernetes manifest on this machine, without Kubernetes: each pod a container of podman's in a network of its
 own.
 
-    tests/kubernetes/play.py my-manifest.yaml --image redis:6.2.6=slipstream
+    tests/kubernetes/play.py my-manifest.yaml more.yaml --image redis:6.2.6=slipstream
 
-starts what the manifest describes, with our image where it says redis:6.2.6, and then takes commands, one a line:
+starts what the files describe together, with our image where it says redis:6.2.6, and then takes commands, one a line:
 
     pods                     what runs, and where
     exec POD COMMAND...      runs a command in the pod's first container
@@ -29,7 +29,7 @@ from manifest import Refused
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("manifest", help="a YAML file, anybody's")
+    parser.add_argument("manifests", nargs="+", metavar="manifest", help="a YAML file, anybody's")
     parser.add_argument("--archive", default="build/slipstream.tar", help="the OCI archive of the image (make image)")
     parser.add_argument(
         "--image", action="append", default=[], metavar="NAME=OURS", help="takes our image where the manifest says NAME"
@@ -96,7 +96,8 @@ def main():
         sys.exit(f"This machine cannot run pods: {reason}.")
     try:
         with Machine(arguments.archive) as machine:
-            with Cluster(machine, arguments.manifest, map_images(arguments.image, machine)) as cluster:
+            images = map_images(arguments.image, machine)
+            with Cluster(machine, *arguments.manifests, images=images) as cluster:
                 cluster.wait_ready()
                 obey(cluster, "pods", [])
                 converse(cluster)

@@ -50,18 +50,18 @@ def eventually(what, condition, timeout_s=30):
 class PodsCase(unittest.TestCase):
     """A class of tests around one running manifest: all of them find every pod ready, and no other state to rely on."""
 
-    manifest = None  # a file of k8s-yaml, where manifest_path() does not name another
+    manifest = None  # a file of k8s-yaml, where manifest_paths() does not name others
     cluster = None
 
     @classmethod
     def setUpClass(cls):
-        cls.cluster = Cluster(shared_machine(), cls.manifest_path(), cls.images())
+        cls.cluster = Cluster(shared_machine(), *cls.manifest_paths(), images=cls.images())
         cls.addClassCleanup(cls.cluster.__exit__)
         cls.cluster.start()
 
     @classmethod
-    def manifest_path(cls):
-        return os.path.join(MANIFESTS, cls.manifest)
+    def manifest_paths(cls):
+        return [os.path.join(MANIFESTS, cls.manifest)]
 
     @classmethod
     def images(cls):

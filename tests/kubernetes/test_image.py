@@ -85,6 +85,9 @@ class Image(unittest.TestCase):
         self.assertEqual(self.run_image("bash", "-c", "echo $((6 * 7))").strip(), "42")
         self.assertEqual(self.run_image("gosu", "redis", "id", "-u").strip(), "999")
         self.assertIn("redis-sentinel", self.run_image("sh", "-c", "command -v redis-sentinel"))
+        for tool in ("benchmark", "check-aof", "check-rdb", "cli", "sentinel", "server"):
+            self.assertIn("/", self.run_image("sh", "-c", f"command -v /usr/local/bin/redis-{tool}"), tool)
+        self.assertIn("redis-cli", self.run_image("/usr/local/bin/redis-cli", "--version"))
         self.assertIn("CET", self.run_image("sh", "-c", "TZ=Europe/Berlin date --date=2024-01-01"))
 
     def test_umask_that_somebody_chose_stays(self):

@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+from types import SimpleNamespace
 
+from cluster import names_given
 from machine import run
 from manifest import Manifest, Refused
 
@@ -92,8 +94,9 @@ class Validation(unittest.TestCase):
     def test_service_of_another_name(self):
         self.assert_refused("serviceName: redis-slave", "serviceName: redis-slaves", "redis-slaves is no Service")
 
-    def test_service_that_gives_no_names(self):
-        self.assert_refused("  clusterIP: None\n", "", "not headless")
+    def test_service_of_other_pods(self):
+        selector = "    app: redis-master\n  ports"
+        self.assert_refused(selector, selector.replace("master", "slave"), "Service redis-master selects other pods")
 
     def test_service_that_selects_nobody(self):
         self.assert_refused("pod-name: redis-0", "pod-name: redis-7", "Service/redis-master: its selector finds no pod",
@@ -110,10 +113,49 @@ class Validation(unittest.TestCase):
         self.assert_refused("  replicas: 1\n", "  replicas: 1\n  replicas: 2\n", "unique")
 
 
+class NamesGiven(unittest.TestCase):
+    """Which names pods have: those of the Services that select them, and their own below that of their StatefulSet."""
+
+    SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {%s, selector: {app: db}}\n---\n"
+
+    def given(self, governing, *services, ready=True):
+        pod = SimpleNamespace(name="db-0", address="10.0.0.1", labels={"app": "db", "more": "x"}, ready=ready)
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write("".join(self.SERVICE % each for each in services))
+            file.write("apiVersion: v1\nkind: Pod\nmetadata: {name: db-0}\nspec: {containers: [{name: a, image: b}]}\n")
+            file.flush()
+            names = names_given(Manifest(file.name), [pod], {"db-0": governing})
+        self.assertEqual({address for address, _ in names} - {pod.address}, set())
+        return [each.split()[0] for _, each in names]
+
+    def test_governing_service_names_its_pods_headless_or_not(self):
+        self.assertEqual(self.given("db", ("db", "clusterIP: None")), ["db-0.db", "db"])
+        self.assertEqual(self.given("db", ("db", "type: ClusterIP")), ["db-0.db", "db"])
+
+    def test_another_service_names_none(self):
+        self.assertEqual(self.given("db", ("read", "clusterIP: None")), ["read"])
+        self.assertEqual(self.given(None, ("db", "clusterIP: None")), ["db"])
+
+    def test_pod_that_is_not_ready_has_names_where_they_are_published(self):
+        self.assertEqual(self.given("db", ("db", "type: ClusterIP"), ready=False), [])
+        published = ("db", "publishNotReadyAddresses: true")
+        self.assertEqual(self.given("db", published, ready=False), ["db-0.db", "db"])
+
+
 class WhatIsPlayed(unittest.TestCase):
     def test_all_of_ours(self):
         for path in MANIFESTS:
             self.assertTrue(Manifest(path).workloads)
+
+    def test_several_files_are_one_manifest(self):
+        first, second = (os.path.join(ROOT, "k8s-yaml", name) for name in ("production.yaml", "cascade.yaml"))
+        both = Manifest(first, second)
+        self.assertEqual(len(both.workloads), len(Manifest(first).workloads) + len(Manifest(second).workloads))
+        self.assertIn("redis-read", both.services)
+        self.assertIn("redis-relay", both.services)
+        with Changed("production.yaml", "replicas: 3", "replicas: 1") as path:
+            (only,) = Manifest(first, path).workloads
+        self.assertEqual(only["spec"]["replicas"], 1)
 
     def assert_refused(self, old, new, complaint):
         with Changed("one-master-one-replica.yaml", old, new) as path:

@@ -8,9 +8,9 @@ MASTER, REPLICA = "redis-master-0", "redis-slave-0"
 
 class OneMasterOneReplica(PodsCase):
     @classmethod
-    def manifest_path(cls):
+    def manifest_paths(cls):
         """Ours with the image that people have there today: what then maps the name is the tool's --image."""
-        return changed("one-master-one-replica.yaml", ("slipstream:latest", "redis:6.2.6"))
+        return [changed("one-master-one-replica.yaml", ("slipstream:latest", "redis:6.2.6"))]
 
     @classmethod
     def images(cls):
@@ -28,6 +28,11 @@ class OneMasterOneReplica(PodsCase):
         self.assertEqual(self.cli(MASTER, "set", "foo", "bar"), "OK")
         self.wait_value(REPLICA, "foo", "bar")
         self.assertIn("READONLY", self.cli(REPLICA, "set", "foo", "baz"))
+
+    def test_pods_have_names_below_the_service_of_their_set(self):
+        for name in (f"{MASTER}.redis-master", f"{REPLICA}.redis-slave", f"{REPLICA}.redis-slave.default.svc"):
+            for pod in (MASTER, REPLICA):
+                self.assertEqual(self.cli(pod, "-h", name, "ping"), "PONG")
 
     def cut_replica_off(self):
         """Takes the replica's interface down until both ends know. Returns the master's counters from before."""

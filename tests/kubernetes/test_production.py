@@ -69,9 +69,9 @@ class Loading(PodsCase):
     KEYS, DELAY_US = 300, 20000
 
     @classmethod
-    def manifest_path(cls):
+    def manifest_paths(cls):
         slow = f"  redis.conf: |\n    key-load-delay {cls.DELAY_US}\n"
-        return changed("production.yaml", ("replicas: 3", "replicas: 1"), ("  redis.conf: |\n", slow))
+        return [changed("production.yaml", ("replicas: 3", "replicas: 1"), ("  redis.conf: |\n", slow))]
 
     def passes(self, pod, probe):
         """Would the probe pass now? Asked directly, since the stand-in for a kubelet asks at its own times."""

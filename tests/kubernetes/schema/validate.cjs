@@ -97,8 +97,7 @@ function check_workload(object, named, say) {
     if (object.kind === "StatefulSet") {
         const service = named("Service", serviceName);
         if (!service) say(`its serviceName ${serviceName} is no Service of this file`);
-        else if (service.spec?.clusterIP !== "None") say(`Service ${serviceName} names no pods: it is not headless`);
-        else if (!covers(labels, service.spec.selector ?? {})) say(`Service ${serviceName} selects other pods`);
+        else if (!covers(labels, service.spec?.selector ?? {})) say(`Service ${serviceName} selects other pods`);
     }
     check_volumes(template?.spec ?? {}, volumeClaimTemplates, named, say);
 }
