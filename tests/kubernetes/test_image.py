@@ -90,6 +90,13 @@ class Image(unittest.TestCase):
         self.assertIn("redis-cli", self.run_image("/usr/local/bin/redis-cli", "--version"))
         self.assertIn("CET", self.run_image("sh", "-c", "TZ=Europe/Berlin date --date=2024-01-01"))
 
+    def test_sentinel_by_option(self):
+        """The file must be the server's to write: in /data it becomes so."""
+        start = "echo port 26379 >s.conf; docker-entrypoint.sh redis-server s.conf --sentinel >/dev/null &"
+        wait = "until redis-cli -p 26379 ping 2>/dev/null | grep -q PONG; do sleep 0.05; done"
+        said = self.run_image("timeout", "30", "sh", "-c", f"{start} {wait}; redis-cli -p 26379 info server")
+        self.assertIn("redis_mode:sentinel", said)
+
     def test_umask_that_somebody_chose_stays(self):
         status, _ = self.serve(options=["--umask", "0027"])
         self.assertEqual(status["Umask"], ["0027"])
