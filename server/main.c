@@ -162,6 +162,13 @@ static struct loop *new_loop(const struct settings *settings)
     return loop;
 }
 
+/* For tests: a record store that is full before the machine is. */
+static void bound_record_stores(void)
+{
+    const char *bytes = getenv("SLIPSTREAM_RECORD_STORE_BYTES");
+    if (bytes && *bytes) store_region_bytes = strtoull(bytes, NULL, 10);
+}
+
 static void workers_ready(void *arg, int events)
 {
     (void)arg;
@@ -178,6 +185,7 @@ static int assemble(struct core *core)
     int workers = workers_start();
     if (workers < 0) return -1;
     loop_watch_start(core->loop, workers, LOOP_READABLE, workers_ready, NULL);
+    bound_record_stores();
     struct keyspace_hooks hooks = keyspace_hooks_of(core);
     core->keyspace = keyspace_new(settings->server.databases, &settings->keyspace, &hooks);
     core->stats = mem_calloc(1, sizeof *core->stats);

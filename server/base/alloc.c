@@ -27,20 +27,20 @@
 
 #define COUNTER_SLOTS 64 /* threads alive at once; ours are a handful */
 
-struct counter {
+struct mem_counter {
     _Alignas(64) _Atomic ptrdiff_t bytes; /* written by the slot's thread alone */
     atomic_bool taken;
 };
 
-static struct counter counters[COUNTER_SLOTS];
-static _Thread_local struct counter *my_counter;
+static struct mem_counter counters[COUNTER_SLOTS];
+static _Thread_local struct mem_counter *my_counter;
 static _Atomic size_t peak;
 static pthread_key_t thread_end_key;
 static pthread_once_t thread_end_once = PTHREAD_ONCE_INIT;
 
 static void release_counter(void *slot)
 {
-    struct counter *c = slot;
+    struct mem_counter *c = slot;
     my_counter = NULL;
     atomic_store_explicit(&c->taken, false, memory_order_release);
 }
@@ -50,7 +50,7 @@ static void create_thread_end_key(void)
     CHECK(pthread_key_create(&thread_end_key, release_counter) == 0);
 }
 
-static struct counter *claim_counter(void)
+static struct mem_counter *claim_counter(void)
 {
     pthread_once(&thread_end_once, create_thread_end_key);
     for (size_t i = 0; i < COUNTER_SLOTS; i++) {
@@ -65,7 +65,7 @@ static struct counter *claim_counter(void)
 
 static inline void add_to_count(ptrdiff_t delta)
 {
-    struct counter *c = likely(my_counter != NULL) ? my_counter : claim_counter();
+    struct mem_counter *c = likely(my_counter != NULL) ? my_counter : claim_counter();
     ptrdiff_t now = atomic_load_explicit(&c->bytes, memory_order_relaxed);
     atomic_store_explicit(&c->bytes, now + delta, memory_order_relaxed);
 }
@@ -146,6 +146,16 @@ void mem_reset_peak(void)
 void mem_account(ptrdiff_t delta)
 {
     add_to_count(delta);
+}
+
+const struct mem_counter *mem_my_counter(void)
+{
+    return my_counter ? my_counter : claim_counter();
+}
+
+ptrdiff_t mem_counter_bytes(const struct mem_counter *c)
+{
+    return atomic_load_explicit(&c->bytes, memory_order_relaxed);
 }
 
 size_t mem_resident(void)

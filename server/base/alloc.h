@@ -22,6 +22,12 @@ void mem_note_peak(void);          /* cron calls this */
 void mem_reset_peak(void);         /* the peak becomes mem_used() (CONFIG RESETSTAT does not do this; MEMORY does) */
 void mem_account(ptrdiff_t delta); /* memory that a part maps itself (the record store) joins the count here */
 
+/* One thread's share of the count, for other threads to watch: it falls while that thread frees what others have
+ * allocated, below zero even, so only differences mean something. */
+struct mem_counter;
+const struct mem_counter *mem_my_counter(void); /* valid for as long as the process lives */
+ptrdiff_t mem_counter_bytes(const struct mem_counter *c);
+
 struct mem_allocator_info {
     size_t allocated, active, resident; /* bytes, jemalloc's own words */
 };

@@ -80,6 +80,11 @@ int workers_start(void)
     return fd;
 }
 
+bool workers_started(void)
+{
+    return event_fd >= 0;
+}
+
 static void hand_to_loop(struct worker_job *job)
 {
     const uint64_t one = 1;

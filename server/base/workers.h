@@ -7,6 +7,7 @@
 #ifndef SLIPSTREAM_BASE_WORKERS_H
 #define SLIPSTREAM_BASE_WORKERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum worker_kind { WORKER_FSYNC, WORKER_FREE, WORKER_RESOLVE, WORKER_KINDS };
@@ -18,6 +19,7 @@ struct worker_job {
 };
 
 int workers_start(void); /* prepares the queues; returns the event descriptor (eventfd), or -1 with errno */
+bool workers_started(void);
 void workers_submit(enum worker_kind kind, struct worker_job *job);
 void workers_collect(void); /* on the loop's thread */
 size_t workers_pending(enum worker_kind kind);

@@ -314,7 +314,7 @@ void dispatch_request(struct core *core, struct session *s, const struct dispatc
     if (unlikely(!s->authenticated) && !(flags & CMD_NO_AUTH))
         return refuse(core, s, r, "NOAUTH Authentication required.");
     if (unlikely(flags & CMD_PROTECTED) && (error = protection_refusal(core, s))) return refuse(core, s, r, error);
-    if (unlikely(core->settings->keyspace.maxmemory_bytes) &&
+    if (unlikely(core->settings->keyspace.maxmemory_bytes || keyspace_pressed()) &&
         (error = memory_limit_refusal(core, (flags & CMD_DENYOOM) || queueing_takes_memory(s, e))))
         return refuse(core, s, r, error);
     if ((flags & CMD_WRITE) && (error = write_refusal(core, s))) return refuse(core, s, r, error);

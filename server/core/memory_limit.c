@@ -6,12 +6,16 @@
 #include "server/core/core.h"
 #include "server/core/propagate.h"
 #include "server/core/settings.h"
+#include "server/keyspace/free_aside.h"
 #include "server/net/loop.h"
 
+/* What is on its way out is gone already: it must not cost a second victim. What is promised is asked first, so that an
+ * error is on the side of fewer victims. */
 size_t memory_limit_counted(const struct core *core)
 {
     (void)core; /* the backlog is shared memory and never was in mem_used() */
-    return mem_used();
+    size_t leaving = free_aside_bytes(), used = mem_used();
+    return used > leaving ? used - leaving : 0;
 }
 
 /* As keyspace_evict. */
@@ -27,10 +31,23 @@ static int make_room(struct core *core)
     return result;
 }
 
+static bool has_room_for_records(struct core *core)
+{
+    if (!keyspace_pressed()) return true;
+    propagate_begin(core->propagation);
+    int result = keyspace_relieve_stores(core->keyspace, loop_wall_ms(core->loop));
+    propagate_end(core->propagation);
+    return result >= 0;
+}
+
 const char *memory_limit_refusal(struct core *core, bool takes_memory)
 {
-    if (make_room(core) >= 0 || !takes_memory) return NULL;
-    return "OOM command not allowed when used memory > 'maxmemory'.";
+    bool limited = core->settings->keyspace.maxmemory_bytes > 0;
+    if (limited && make_room(core) < 0 && takes_memory)
+        return "OOM command not allowed when used memory > 'maxmemory'.";
+    if (!has_room_for_records(core) && takes_memory)
+        return "OOM command not allowed: a database holds as many records as it can.";
+    return NULL;
 }
 
 /* Other work comes in between, as often as one call's time is over. */

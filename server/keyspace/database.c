@@ -88,12 +88,22 @@ struct record *database_peek(const struct database *db, struct bytes key, uint64
     return table_find(&db->table, hash, key, &slot);
 }
 
+/* Longest value that goes inside beside this key. A crowded store gets no long ones any more: with their bytes on the
+ * heap, what is left of it holds many times as many keys. */
+static size_t value_room(const struct database *db, struct bytes key)
+{
+    const struct store *store = db->table.store;
+    if (unlikely(store && store->crowded)) return sizeof(struct outside);
+    return record_value_room(key);
+}
+
 /* --- the three steps --- */
 
 static struct record *insert(struct database *db, const struct record_part *key, uint64_t hash,
                              const struct record_part *value, int64_t expire_ms, uint32_t clock)
 {
     bool expires = expire_ms != RECORD_NO_EXPIRY;
+    if (unlikely(!db->table.store)) db->table.store = store_new();
     uint32_t handle = store_alloc(db->table.store, record_parts_size(key, value, expires));
     struct record *r = store_at(db->table.store, handle);
     record_write(r, clock, key, value, expire_ms);
@@ -104,8 +114,8 @@ static struct record *insert(struct database *db, const struct record_part *key,
 }
 
 /* Gives r another value or expiry and returns where it is now. What the old value owned is not freed: it may be part of
- * the new one. `slot` may be NULL. */
-static struct record *rewrite(struct database *db, struct record *r, const struct table_slot *slot,
+ * the new one. `slot`, with its hash, may be NULL. */
+static struct record *rewrite(struct database *db, struct record *r, const struct table_slot *slot, uint64_t hash,
                               const struct record_part *value, int64_t expire_ms, uint32_t clock)
 {
     struct table *t = &db->table;
@@ -122,14 +132,15 @@ static struct record *rewrite(struct database *db, struct record *r, const struc
     struct table_slot found;
     uint32_t old_handle = store_handle(t->store, r);
     if (!slot) {
-        CHECK(table_locate(t, key_hash(record_key(r)), old_handle, &found));
+        hash = key_hash(record_key(r));
+        CHECK(table_locate(t, hash, old_handle, &found));
         slot = &found;
     }
     uint32_t handle = store_alloc(t->store, size);
     struct record *moved = store_at(t->store, handle);
     record_write(moved, clock, &key, value, expire_ms);
-    table_replace(t, slot, handle, expires);
-    store_release(t->store, old_handle, old_size);
+    table_replace(t, hash, slot, handle, expires);
+    store_release(t->store, old_handle);
     return moved;
 }
 
@@ -139,10 +150,9 @@ static void forget(struct database *db, struct record *r, uint64_t hash)
     struct table *t = &db->table;
     struct table_slot slot;
     uint32_t handle = store_handle(t->store, r);
-    size_t size = record_size(r);
     CHECK(table_locate(t, hash, handle, &slot));
     table_remove(t, hash, &slot);
-    store_release(t->store, handle, size);
+    store_release(t->store, handle);
 }
 
 void database_remove(struct database *db, struct record *r, uint64_t hash, bool aside)
@@ -167,7 +177,7 @@ static struct record *set(struct database *db, struct bytes key, uint64_t hash, 
     }
     struct orphan old = record_orphan(r);
     int64_t expire_ms = keep_expiry ? record_expire_ms(r) : RECORD_NO_EXPIRY;
-    r = rewrite(db, r, &slot, value, expire_ms, access_clock_after_write(db->keyspace, r));
+    r = rewrite(db, r, &slot, hash, value, expire_ms, access_clock_after_write(db->keyspace, r));
     orphan_free(&old, true);
     return r;
 }
@@ -186,7 +196,7 @@ static struct record *set_bytes(struct database *db, struct bytes key, uint64_t 
                                 enum value_encoding encoding, bool keep_expiry)
 {
     struct record_part part;
-    record_part_string(&part, value, encoding, record_value_room(key));
+    record_part_string(&part, value, encoding, value_room(db, key));
     return set(db, key, hash, &part, keep_expiry);
 }
 
@@ -244,7 +254,7 @@ struct record *database_string_resize(struct database *db, struct record *r, siz
     char scratch[I64_TEXT_MAX];
     uint8_t inside[STORE_BLOCK_MAX];
     struct bytes now = record_string(r, scratch);
-    size_t kept = now.len < len ? now.len : len, room = record_value_room(record_key(r));
+    size_t kept = now.len < len ? now.len : len, room = value_room(db, record_key(r));
     bool fits = len <= room;
     uint8_t *content = fits ? inside : mem_alloc(roomy(len));
     memcpy(content, now.ptr, kept);
@@ -254,7 +264,7 @@ struct record *database_string_resize(struct database *db, struct record *r, siz
         record_part_string(&part, bytes_make(inside, len), ENCODING_RAW, room);
     else
         record_part_memory(&part, content, len);
-    r = rewrite(db, r, NULL, &part, record_expire_ms(r), record_access_clock(r));
+    r = rewrite(db, r, NULL, 0, &part, record_expire_ms(r), record_access_clock(r));
     *data = fits ? record_value_field(r) : content;
     return r;
 }
@@ -265,7 +275,7 @@ struct record *database_set_object(struct database *db, struct bytes key, uint64
                                    enum value_encoding encoding, void *object, bool keep_expiry)
 {
     struct record_part part;
-    bool inside = record_part_object(&part, type, encoding, object, record_value_room(key));
+    bool inside = record_part_object(&part, type, encoding, object, value_room(db, key));
     struct record *r = set(db, key, hash, &part, keep_expiry);
     if (inside) mem_free(object);
     return r;
@@ -277,8 +287,8 @@ struct record *database_keep_object(struct database *db, struct record *r, struc
     if (!r) return database_set_object(db, key, hash, type, encoding, object, false);
     if (object == record_object(r) && encoding == record_encoding(r)) return r;
     struct record_part part;
-    bool inside = record_part_object(&part, type, encoding, object, record_value_room(key));
-    r = rewrite(db, r, NULL, &part, record_expire_ms(r), record_access_clock(r));
+    bool inside = record_part_object(&part, type, encoding, object, value_room(db, key));
+    r = rewrite(db, r, NULL, 0, &part, record_expire_ms(r), record_access_clock(r));
     if (inside) mem_free(object);
     return r;
 }
@@ -287,7 +297,7 @@ struct record *database_set_expiry(struct database *db, struct record *r, int64_
 {
     struct record_part value;
     record_part_same_value(&value, r);
-    return rewrite(db, r, NULL, &value, expire_ms, record_access_clock(r));
+    return rewrite(db, r, NULL, 0, &value, expire_ms, record_access_clock(r));
 }
 
 /* --- whole records --- */
@@ -320,7 +330,7 @@ struct record *database_move(struct database *from, struct record *r, struct dat
     struct record_part key_part, value;
     record_part_key(&key_part, key);
     if (record_value_is_inside(r))
-        part_inside_copy(&value, r, record_value_room(key));
+        part_inside_copy(&value, r, value_room(to, key));
     else
         record_part_same_value(&value, r);
     struct record *moved = insert(to, &key_part, hash, &value, record_expire_ms(r), record_access_clock(r));
@@ -339,9 +349,9 @@ struct record *database_copy(struct record *r, struct database *to, struct bytes
     if (record_is_integer(r)) {
         record_part_integer(&value, record_integer(r));
     } else if (record_value_is_inside(r)) {
-        part_inside_copy(&value, r, record_value_room(key));
+        part_inside_copy(&value, r, value_room(to, key));
     } else if (record_type(r) == TYPE_STRING) {
-        record_part_string(&value, record_string(r, scratch), record_encoding(r), record_value_room(key));
+        record_part_string(&value, record_string(r, scratch), record_encoding(r), value_room(to, key));
     } else {
         void *object = value_ops(record_type(r))->copy(record_object(r), record_encoding(r));
         record_part_object(&value, record_type(r), record_encoding(r), object, 0);

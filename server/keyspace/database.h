@@ -17,7 +17,6 @@ struct database {
 struct keyspace {
     struct database *databases;
     int count;
-    struct store *store; /* of all databases: a record moves between them without being copied */
     const struct keyspace_settings *settings;
     struct keyspace_hooks hooks;
     struct keyspace_stats stats;

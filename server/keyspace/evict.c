@@ -85,9 +85,9 @@ static void pool_fill(struct keyspace *ks, struct database *db)
     size_t wanted =
         ks->settings->maxmemory_samples < SAMPLES_MAX ? (size_t)ks->settings->maxmemory_samples : SAMPLES_MAX;
     size_t n = sample(&db->table, &ks->random, only_expiring(ks->settings->maxmemory_policy), handles, wanted);
-    for (size_t i = 0; i < n; i++) __builtin_prefetch(store_at(ks->store, handles[i]));
+    for (size_t i = 0; i < n; i++) __builtin_prefetch(store_at(db->table.store, handles[i]));
     for (size_t i = 0; i < n; i++) {
-        const struct record *r = store_at(ks->store, handles[i]);
+        const struct record *r = store_at(db->table.store, handles[i]);
         struct eviction_candidate candidate = {score(ks, r), key_hash(record_key(r)), handles[i], db->index};
         pool_add(&ks->evict, &candidate);
     }
@@ -103,32 +103,34 @@ static struct record *pool_take(struct keyspace *ks, struct database **db, uint6
         *db = &ks->databases[best->database];
         *hash = best->hash;
         if (!table_locate(&(*db)->table, best->hash, best->handle, &slot)) continue;
-        struct record *r = store_at(ks->store, best->handle);
+        struct record *r = store_at((*db)->table.store, best->handle);
         if (only_expiring(ks->settings->maxmemory_policy) && record_expire_ms(r) == RECORD_NO_EXPIRY) continue;
         return r;
     }
     return NULL;
 }
 
-static struct record *choose_random(struct keyspace *ks, struct database **db, uint64_t *hash)
+static struct record *choose_random(struct keyspace *ks, struct database *only, struct database **db, uint64_t *hash)
 {
     for (int i = 0; i < ks->count; i++) {
         *db = &ks->databases[ks->evict.next_database++ % ks->count];
         ks->evict.next_database %= ks->count;
+        if (only && *db != only) continue;
         uint32_t handle = table_random(&(*db)->table, &ks->random, only_expiring(ks->settings->maxmemory_policy));
         if (!handle) continue;
-        struct record *r = store_at(ks->store, handle);
+        struct record *r = store_at((*db)->table.store, handle);
         *hash = key_hash(record_key(r));
         return r;
     }
     return NULL;
 }
 
-static struct record *choose_best(struct keyspace *ks, struct database **db, uint64_t *hash)
+static struct record *choose_best(struct keyspace *ks, struct database *only, struct database **db, uint64_t *hash)
 {
     for (;;) {
         size_t keys = 0;
         for (int i = 0; i < ks->count; i++) {
+            if (only && &ks->databases[i] != only) continue;
             size_t n = eligible(&ks->databases[i], ks->settings->maxmemory_policy);
             if (n > 0) pool_fill(ks, &ks->databases[i]);
             keys += n;
@@ -147,6 +149,12 @@ static int64_t budget_us(int tenacity)
     double us = 500;
     for (int i = 10; i < tenacity; i++) us *= 1.15;
     return (int64_t)us;
+}
+
+static struct record *choose(struct keyspace *ks, struct database *only, struct database **db, uint64_t *hash)
+{
+    return is_random(ks->settings->maxmemory_policy) ? choose_random(ks, only, db, hash)
+                                                     : choose_best(ks, only, db, hash);
 }
 
 /* Returns about how many bytes go. Not measured, for a large value is freed later, by another thread. */
@@ -173,11 +181,50 @@ int keyspace_evict(struct keyspace *ks, int64_t now_ms, size_t used_bytes)
     for (unsigned keys = 1; freed < excess; keys++) {
         struct database *db;
         uint64_t hash;
-        struct record *r =
-            is_random(settings->maxmemory_policy) ? choose_random(ks, &db, &hash) : choose_best(ks, &db, &hash);
+        struct record *r = choose(ks, NULL, &db, &hash);
         if (!r) return keyspace_lazyfree_pending() > 0 ? 1 : -1;
         freed += evict_one(db, r, hash);
         if (keys % CHECK_TIME_EVERY == 0 && clock_monotonic_us() - start_us > limit_us) return freed < excess;
     }
     return 0;
+}
+
+/* --- a record store near its end --- */
+
+/* Blocks that become free serve records of their size, so mostly it is enough that some do. Where sizes have changed so
+ * much that pages ran out all the same, more must go, until whole pages are empty. */
+static bool lacks_room(const struct store *s)
+{
+    return store_excess(s) > 0 || store_is_full(s);
+}
+
+static int relieve_store(struct database *db)
+{
+    struct keyspace *ks = db->keyspace;
+    const struct store *store = db->table.store;
+    if (!lacks_room(store)) return 0;
+    if (ks->settings->maxmemory_policy == EVICT_NONE) return -1;
+    ks->evict.candidates = 0; /* those of other databases are of no use here */
+    int64_t start_us = clock_monotonic_us(), limit_us = budget_us(ks->settings->maxmemory_eviction_tenacity);
+    for (unsigned keys = 1; lacks_room(store); keys++) {
+        struct database *chosen;
+        uint64_t hash;
+        struct record *r = choose(ks, db, &chosen, &hash);
+        if (!r) return -1;
+        evict_one(chosen, r, hash);
+        if (keys % CHECK_TIME_EVERY == 0 && clock_monotonic_us() - start_us > limit_us) return lacks_room(store);
+    }
+    return 0;
+}
+
+int keyspace_relieve_stores(struct keyspace *ks, int64_t now_ms)
+{
+    int result = 0;
+    if (ks->held || ks->replica) return 0;
+    keyspace_set_clock(ks, now_ms);
+    for (int i = 0; i < ks->count && result == 0; i++) {
+        struct database *db = &ks->databases[i];
+        if (db->table.store && db->table.store->pressed) result = relieve_store(db);
+    }
+    return result;
 }

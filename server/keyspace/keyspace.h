@@ -13,6 +13,7 @@
 #include "server/base/random.h"
 #include "server/keyspace/record.h"
 #include "server/keyspace/settings.h"
+#include "server/keyspace/store.h"
 
 struct keyspace;
 struct database;
@@ -118,7 +119,7 @@ struct record *database_move(struct database *from, struct record *r, struct dat
 /* COPY: a deep copy with its expiry; the destination must not exist. */
 struct record *database_copy(struct record *r, struct database *to, struct bytes key, uint64_t hash);
 
-/* aside: a worker frees the data. Of one database among several that hold keys, it gets the large values alone. */
+/* aside: a worker frees the data, in a time that the caller does not notice however much it is. */
 void database_flush(struct database *db, bool aside);
 void keyspace_flush(struct keyspace *ks, bool aside);
 void keyspace_swap(struct keyspace *ks, int a, int b); /* SWAPDB: contents change places, `struct database *` stay */
@@ -150,7 +151,14 @@ bool database_expire_key(struct database *db, struct bytes key, uint64_t hash, i
 /* Evicts until memory is under maxmemory or the time that maxmemory-eviction-tenacity allows is over: 0 fine, 1 more to
  * do, -1 nothing to evict (OOM). used_bytes: what counts against maxmemory. */
 int keyspace_evict(struct keyspace *ks, int64_t now_ms, size_t used_bytes);
-size_t keyspace_lazyfree_pending(void);
+/* A database's record store can hold 32 GiB. When one nears its end: the same for that store, as keyspace_evict
+ * answers; -1 is not OOM, but full. */
+static inline bool keyspace_pressed(void)
+{
+    return atomic_load_explicit(&stores_pressed, memory_order_relaxed) > 0;
+}
+int keyspace_relieve_stores(struct keyspace *ks, int64_t now_ms);
+size_t keyspace_lazyfree_pending(void); /* objects */
 
 struct keyspace_memory {
     size_t store_reserved, store_resident, store_used; /* record store: mapped, touched, in live records */

@@ -1,41 +1,19 @@
 /* Lazy free. Server process: the loop hands over, the worker thread frees.
  *
  * What is handed over is unreachable for everybody else, so no lock is needed: a large value is memory of the heap, and
- * a flushed dataset goes whole, tables and store together. The records of one database among several cannot go that
- * way, for they share their store with the others: database_flush() frees them in place, and only their large values
- * aside. */
+ * a flushed database goes whole, table and store together. */
 #include "server/keyspace/lazyfree.h"
 
-#include <stdatomic.h>
-
 #include "server/base/alloc.h"
-#include "server/base/workers.h"
-#include "server/keyspace/keyspace.h"
+#include "server/keyspace/free_aside.h"
 
 /* Efforts are allocations. Freeing less than what is large is cheaper than handing it over. What is huge is handed over
  * even when nobody has asked for that: freeing it takes so long that other clients would notice. */
 #define LARGE_EFFORT       64
 #define HUGE_EFFORT        4096
 #define LARGE_STRING_BYTES ((size_t)1 << 20) /* above, the allocator may give memory back to the kernel */
-#define HUGE_STRING_BYTES  ((size_t)32 << 20)
-
-static atomic_size_t pending, freed; /* objects: values, or the keys of a flushed dataset */
-
-size_t keyspace_lazyfree_pending(void)
-{
-    return atomic_load(&pending);
-}
-
-size_t lazyfree_take_freed(void)
-{
-    return atomic_exchange(&freed, 0);
-}
-
-static void note_freed(size_t objects)
-{
-    atomic_fetch_sub(&pending, objects);
-    atomic_fetch_add(&freed, objects);
-}
+#define MEMORY_SAMPLES     5                 /* elements measured of a large object */
+#define KEY_SAMPLES        64                /* keys measured of a database */
 
 /* --- one value --- */
 
@@ -69,22 +47,28 @@ static void orphan_free_now(const struct orphan *o)
 
 static bool goes_aside(const struct orphan *o, bool asked)
 {
-    if (orphan_type(o) == TYPE_STRING) return mem_size(o->memory) >= (asked ? LARGE_STRING_BYTES : HUGE_STRING_BYTES);
+    if (orphan_type(o) == TYPE_STRING)
+        return mem_size(o->memory) >= (asked ? LARGE_STRING_BYTES : FREE_ASIDE_HUGE_BYTES);
     size_t effort = value_ops(orphan_type(o))->free_effort(o->memory, orphan_encoding(o));
     return effort > (asked ? LARGE_EFFORT : HUGE_EFFORT);
 }
 
+static size_t orphan_bytes(const struct orphan *o)
+{
+    if (orphan_type(o) == TYPE_STRING) return mem_size(o->memory);
+    return value_ops(orphan_type(o))->memory(o->memory, orphan_encoding(o), MEMORY_SAMPLES);
+}
+
 struct orphan_job {
-    struct worker_job job; /* first: the worker hands back this address */
+    struct free_job job; /* first: the worker hands back this address */
     struct orphan orphan;
 };
 
-static void run_orphan_job(struct worker_job *job)
+static void run_orphan_job(struct free_job *job)
 {
     struct orphan_job *o = (struct orphan_job *)job;
     orphan_free_now(&o->orphan);
     mem_free(o);
-    note_freed(1);
 }
 
 void orphan_free(const struct orphan *o, bool aside)
@@ -95,37 +79,28 @@ void orphan_free(const struct orphan *o, bool aside)
         return;
     }
     struct orphan_job *job = mem_alloc(sizeof(*job));
-    *job = (struct orphan_job){.job.run = run_orphan_job, .orphan = *o};
-    atomic_fetch_add(&pending, 1);
-    workers_submit(WORKER_FREE, &job->job);
+    *job = (struct orphan_job){.job = {.run = run_orphan_job, .objects = 1, .bytes = orphan_bytes(o)}, .orphan = *o};
+    free_aside_submit(&job->job);
 }
+
+/* --- a whole database --- */
+
+struct table_job {
+    struct free_job job; /* first: the worker hands back this address */
+    struct table table;
+};
 
 static void free_key_outside(const struct record *r)
 {
     if (r->flags & RECORD_KEY_OUTSIDE) mem_free(record_outside(record_key_field(r)).ptr);
 }
 
-void record_free_outside(const struct record *r, bool aside)
-{
-    struct orphan o = record_orphan(r);
-    free_key_outside(r);
-    orphan_free(&o, aside);
-}
-
-/* --- a whole store --- */
-
-struct store_job {
-    struct worker_job job; /* first: the worker hands back this address */
-    struct store *store;
-    size_t keys;
-    int count;
-    struct table tables[];
-};
-
 static int free_outside(void *arg, struct record *r)
 {
     (void)arg;
-    record_free_outside(r, false);
+    struct orphan o = record_orphan(r);
+    free_key_outside(r);
+    orphan_free(&o, false);
     return 0;
 }
 
@@ -138,34 +113,47 @@ static int free_outside_now(void *arg, struct record *r)
     return 0;
 }
 
-static void free_store(struct store_job *j, int (*free_record)(void *arg, struct record *r))
+static void free_table(struct table *t, int (*free_record)(void *arg, struct record *r))
 {
-    for (int i = 0; i < j->count; i++) {
-        table_walk(&j->tables[i], free_record, NULL);
-        table_drop(&j->tables[i]);
-    }
-    store_free(j->store);
+    struct store *store = t->store;
+    table_walk(t, free_record, NULL);
+    table_drop(t);
+    store_free(store);
+}
+
+static void run_table_job(struct free_job *job)
+{
+    struct table_job *j = (struct table_job *)job;
+    free_table(&j->table, free_outside_now);
     mem_free(j);
 }
 
-static void run_store_job(struct worker_job *job)
+/* The store's part is known, what values own outside is estimated from some of them: too little is harmless, for the
+ * count is right again as soon as they are gone. */
+static size_t table_bytes(const struct table *t)
 {
-    struct store_job *j = (struct store_job *)job;
-    size_t keys = j->keys;
-    free_store(j, free_outside_now);
-    note_freed(keys);
+    struct random_state random;
+    size_t outside = 0;
+    random_seed(&random, t->count);
+    for (int i = 0; i < KEY_SAMPLES; i++) {
+        const struct record *r = store_at(t->store, table_random(t, &random, false));
+        outside += record_memory(r) - store_block_size(record_size(r));
+    }
+    return t->store->used + table_memory(t) - table_blocks(t) + outside / KEY_SAMPLES * t->count;
 }
 
-void lazyfree_store(struct store *store, const struct table *tables, int count, enum lazyfree_how how)
+void lazyfree_table(const struct table *t, enum lazyfree_how how)
 {
-    struct store_job *j = mem_alloc(sizeof(*j) + (size_t)count * sizeof(*tables));
-    *j = (struct store_job){.job.run = run_store_job, .store = store, .count = count};
-    memcpy(j->tables, tables, (size_t)count * sizeof(*tables));
-    for (int i = 0; i < count; i++) j->keys += tables[i].count;
-    if (how == FREE_HERE || (how == FREE_QUICKLY && j->keys <= HUGE_EFFORT)) {
-        free_store(j, how == FREE_HERE ? free_outside_now : free_outside);
+    struct table copy = *t;
+    if (!copy.store) return;
+    if (copy.count == 0 || how == FREE_HERE || (how == FREE_QUICKLY && copy.count <= HUGE_EFFORT)) {
+        free_table(&copy, how == FREE_HERE ? free_outside_now : free_outside);
         return;
     }
-    atomic_fetch_add(&pending, j->keys);
-    workers_submit(WORKER_FREE, &j->job);
+    struct table_job *j = mem_alloc(sizeof(*j));
+    *j = (struct table_job){
+        .job = {.run = run_table_job, .objects = copy.count, .bytes = table_bytes(t)},
+        .table = copy,
+    };
+    free_aside_submit(&j->job);
 }

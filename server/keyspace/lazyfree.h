@@ -13,7 +13,6 @@ struct orphan {
 struct orphan record_orphan(const struct record *r); /* the value of r; whoever frees it must drop or overwrite r */
 /* By a worker when it is large or, with aside false, only when it is huge. */
 void orphan_free(const struct orphan *o, bool aside);
-void record_free_outside(const struct record *r, bool aside); /* key and value */
 
 enum lazyfree_how {
     FREE_HERE,    /* before the function returns */
@@ -21,9 +20,8 @@ enum lazyfree_how {
     FREE_ASIDE,   /* by a worker */
 };
 
-/* Frees every record of the tables and then their store. Takes the store; copies the tables. */
-void lazyfree_store(struct store *store, const struct table *tables, int count, enum lazyfree_how how);
-
-size_t lazyfree_take_freed(void); /* objects freed aside since the last call */
+/* Frees every record of the table, and the store it has to itself. Takes both; the caller's copy is to be initialised
+ * again. */
+void lazyfree_table(const struct table *t, enum lazyfree_how how);
 
 #endif

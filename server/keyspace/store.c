@@ -16,7 +16,6 @@
 #include "server/base/check.h"
 #include "server/base/log.h"
 
-#define RESERVE_BYTES     (32ull << 30) /* all that a 32-bit handle reaches */
 #define RESERVE_MIN_BYTES (64ull << 20)
 #define HUGE_PAGE_BYTES   (2ull << 20)
 #define GRANT_BYTES       (2 * HUGE_PAGE_BYTES)
@@ -24,6 +23,12 @@
 #define PAGE_GRANULES     (PAGE_BYTES / STORE_GRANULE)
 #define NO_PAGE           UINT32_MAX
 #define IDLE_PAGES_MAX    64 /* empty pages that keep their memory: 4 MiB */
+#define BUCKET_ALIGNMENT  64 /* of blocks of this size */
+#define FIRST_PAGES       (HUGE_PAGE_BYTES / PAGE_BYTES)
+#define PRESSED_SHARE     32 /* one in so many pages left, and the store is pressed; a quarter of that: full */
+
+size_t store_region_bytes = (size_t)32 << 30; /* all that a 32-bit handle reaches */
+atomic_int stores_pressed;
 
 /* Look-ups all over a large region spend most of their time on address translation; huge pages take that away. What
  * spoke against them under a forked snapshot, a copy of two megabytes for a write of one byte, is no longer so: since
@@ -34,6 +39,14 @@ static int region_advice(void)
     int major = 0, minor = 0;
     if (uname(&kernel) || sscanf(kernel.release, "%d.%d", &major, &minor) != 2) return MADV_NORMAL;
     return major > 5 || (major == 5 && minor >= 8) ? MADV_HUGEPAGE : MADV_NORMAL;
+}
+
+/* A small database shall not cost a huge page: the first of the region becomes one when the second is begun. */
+static void advise(struct store *s, size_t size)
+{
+    int advice = region_advice();
+    madvise(s->base, size, advice);
+    if (advice == MADV_HUGEPAGE) madvise(s->base, HUGE_PAGE_BYTES, MADV_NOHUGEPAGE);
 }
 
 struct store_page {
@@ -71,9 +84,9 @@ static uint8_t *page_address(const struct store *s, uint32_t page)
 struct store *store_new(void)
 {
     struct store *s = mem_calloc(1, sizeof(*s));
-    size_t size = RESERVE_BYTES;
+    size_t size = store_region_bytes;
     void *region = MAP_FAILED;
-    for (; size >= RESERVE_MIN_BYTES; size /= 2) {
+    for (; size >= RESERVE_MIN_BYTES || size == store_region_bytes; size /= 2) {
         /* More than needed, so that no grant ends inside a huge page: what is touched of such a page before the rest of
          * it is opened stays in small ones. */
         region = mmap(NULL, size + HUGE_PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -88,7 +101,7 @@ struct store *store_new(void)
     if (lead > 0) munmap(region, lead);
     if (lead < HUGE_PAGE_BYTES) munmap((void *)(aligned + size), HUGE_PAGE_BYTES - lead);
     s->base = (void *)aligned;
-    madvise(s->base, size, region_advice());
+    advise(s, size);
     s->page_limit = (uint32_t)(size / PAGE_BYTES);
     s->idle_first = s->released_first = NO_PAGE;
     for (int i = 0; i < STORE_CLASSES; i++) s->classes[i] = (struct store_class){NO_PAGE, NO_PAGE};
@@ -98,6 +111,7 @@ struct store *store_new(void)
 void store_free(struct store *s)
 {
     mem_account(-(ptrdiff_t)s->used);
+    if (s->pressed) atomic_fetch_sub(&stores_pressed, 1);
     munmap(s->base, (size_t)s->page_limit * PAGE_BYTES);
     mem_free(s->pages);
     mem_free(s);
@@ -123,14 +137,11 @@ static void grant(struct store *s, uint32_t page)
 
 static uint32_t page_beyond(struct store *s)
 {
-    if (s->page_count == s->page_limit) {
-        log_warning("Out of memory: the keyspace's region of %zu bytes is full", (size_t)s->page_limit * PAGE_BYTES);
-        CHECK(!"record store full");
-    }
     if (s->page_count == s->page_capacity) {
         s->page_capacity = s->page_capacity ? s->page_capacity * 2 : 64;
         s->pages = mem_realloc(s->pages, s->page_capacity * sizeof(*s->pages));
     }
+    if (s->page_count == FIRST_PAGES) madvise(s->base, HUGE_PAGE_BYTES, region_advice());
     grant(s, s->page_count);
     return s->page_count++;
 }
@@ -161,6 +172,32 @@ static void class_append(struct store *s, uint32_t index)
     p->listed = true;
 }
 
+static uint32_t pages_left(const struct store *s)
+{
+    return s->page_limit - s->page_count + s->idle_count + s->released_count;
+}
+
+static void note_pages(struct store *s)
+{
+    uint32_t left = pages_left(s);
+    bool pressed = left < s->page_limit / PRESSED_SHARE;
+    s->crowded = left < s->page_limit / 4;
+    if (pressed == s->pressed) return;
+    s->pressed = pressed;
+    atomic_fetch_add(&stores_pressed, pressed ? 1 : -1);
+}
+
+size_t store_excess(const struct store *s)
+{
+    size_t most = (size_t)s->page_limit * PAGE_BYTES / PRESSED_SHARE * (PRESSED_SHARE - 1);
+    return s->pressed && s->used > most ? s->used - most : 0;
+}
+
+bool store_is_full(const struct store *s)
+{
+    return pages_left(s) < s->page_limit / PRESSED_SHARE / 4;
+}
+
 /* Gives a class one more page: an empty one that still holds memory, one that does not, or a new one, in this order. */
 static void class_add_page(struct store *s, unsigned class)
 {
@@ -179,6 +216,7 @@ static void class_add_page(struct store *s, unsigned class)
     /* Handle 0 means "none", so the first block of the first page is never handed out. */
     s->pages[index] = (struct store_page){.class = (uint8_t) class, .serving = true, .fresh = index == 0};
     class_append(s, index);
+    note_pages(s);
 }
 
 /* A page without live blocks goes to a pool. A few keep their memory, for classes that come and go; of the others the
@@ -198,17 +236,34 @@ static void retire(struct store *s, uint32_t index)
         s->released_first = index;
         s->released_count++;
     }
+    note_pages(s);
 }
 
 /* --- blocks --- */
 
+/* The class that a block of this one is taken from: itself, or a larger one where no page is left for it. */
+static unsigned class_with_room(struct store *s, unsigned class)
+{
+    if (s->classes[class].first != NO_PAGE) return class;
+    if (pages_left(s) > 0) {
+        class_add_page(s, class);
+        return class;
+    }
+    const uint32_t aligned = BUCKET_ALIGNMENT / STORE_GRANULE;
+    for (unsigned larger = class + 1; larger < STORE_CLASSES; larger++) {
+        if (class_granules(class) == aligned && class_granules(larger) % aligned) continue;
+        if (s->classes[larger].first != NO_PAGE) return larger;
+    }
+    log_warning("Out of memory: the keyspace's region of %zu bytes is full", (size_t)s->page_limit * PAGE_BYTES);
+    CHECK(!"record store full");
+}
+
 uint32_t store_alloc(struct store *s, size_t size)
 {
     unsigned class = class_of(size);
+    if (unlikely(s->classes[class].first == NO_PAGE)) class = class_with_room(s, class);
     uint32_t granules = class_granules(class);
-    struct store_class *c = &s->classes[class];
-    if (unlikely(c->first == NO_PAGE)) class_add_page(s, class);
-    uint32_t index = c->first;
+    uint32_t index = s->classes[class].first;
     struct store_page *p = &s->pages[index];
     uint32_t handle = p->free;
     if (handle)
@@ -222,13 +277,12 @@ uint32_t store_alloc(struct store *s, size_t size)
     return handle;
 }
 
-void store_release(struct store *s, uint32_t handle, size_t size)
+void store_release(struct store *s, uint32_t handle)
 {
-    unsigned class = class_of(size);
-    size_t bytes = class_granules(class) * STORE_GRANULE;
     uint32_t index = page_of(handle);
     struct store_page *p = &s->pages[index];
-    CHECK(p->serving && p->class == class && p->used > 0);
+    CHECK(p->serving && p->used > 0);
+    size_t bytes = class_granules(p->class) * STORE_GRANULE;
     memcpy(store_at(s, handle), &p->free, sizeof(p->free));
     p->free = handle;
     p->used--;
@@ -236,7 +290,7 @@ void store_release(struct store *s, uint32_t handle, size_t size)
     mem_account(-(ptrdiff_t)bytes);
     if (!p->listed) class_append(s, index);
     /* The last page of a class stays: a lone record that comes and goes must not move a page to and fro. */
-    if (p->used == 0 && s->classes[class].first != s->classes[class].last) retire(s, index);
+    if (p->used == 0 && s->classes[p->class].first != s->classes[p->class].last) retire(s, index);
 }
 
 size_t store_resident(const struct store *s)

@@ -3,10 +3,15 @@
  * A slab allocator over one large reserved region, addressed by 32-bit handles that count granules of 8 bytes, so that
  * a table entry costs 4 bytes instead of 8 and a block costs no header. The region is cut into pages of 64 KiB; a page
  * holds blocks of one size class. Classes are every multiple of 8 up to STORE_BLOCK_MAX, and one class of 4096 bytes. A
- * block of 64 bytes is aligned to 64 and one of 4096 to 4096, for a page begins at a multiple of its own size. */
+ * block of 64 bytes is aligned to 64 and one of 4096 to 4096, for a page begins at a multiple of its own size.
+ *
+ * Each database has a store to itself, so that a flushed database goes whole. A region ends where handles end, at 32
+ * GiB. Long before, it is `crowded`: whoever has a choice then puts bytes elsewhere, so that what remains holds many
+ * small records. Near the end it is `pressed`, and the owner makes room or refuses to add. */
 #ifndef SLIPSTREAM_KEYSPACE_STORE_H
 #define SLIPSTREAM_KEYSPACE_STORE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +30,8 @@ struct store_class {
 
 struct store {
     uint8_t *base;            /* handle h stands at base + h * STORE_GRANULE */
+    bool crowded;             /* three quarters of its pages hold blocks */
+    bool pressed;             /* few pages are left */
     struct store_page *pages; /* of all pages ever handed out */
     uint32_t page_count, page_capacity;
     uint32_t page_limit;     /* pages in the reserved region */
@@ -36,14 +43,17 @@ struct store {
     struct store_class classes[STORE_CLASSES];
 };
 
+extern size_t store_region_bytes; /* of a store made from now on, at most; a multiple of 2 MiB; tests make it small */
+extern atomic_int stores_pressed; /* how many are */
+
 struct store *store_new(void);
 void store_free(struct store *s); /* every block at once; what blocks point to is the owner's business */
 
 /* A block of at least `size` bytes (<= STORE_BLOCK_MAX, or STORE_BLOCK_LARGE), content undefined. Never 0: that handle
- * means "none". Ends the process with a clear line when the region or the machine's memory is exhausted. */
+ * means "none". Where no page is left it may be one of a larger class. Ends the process with a clear line when the
+ * region or the machine's memory is exhausted. */
 uint32_t store_alloc(struct store *s, size_t size);
-void store_release(struct store *s, uint32_t handle,
-                   size_t size); /* size: as given to store_alloc, or any of its class */
+void store_release(struct store *s, uint32_t handle);
 
 static inline void *store_at(const struct store *s, uint32_t handle)
 {
@@ -62,5 +72,9 @@ static inline size_t store_block_size(size_t size)
 }
 
 size_t store_resident(const struct store *s); /* bytes of pages that hold memory */
+
+/* Of a store that is pressed: so many bytes of blocks should go, so that others can come in their place. */
+size_t store_excess(const struct store *s);
+bool store_is_full(const struct store *s); /* what is left is for those who cannot be refused */
 
 #endif

@@ -86,24 +86,35 @@ void table_place(struct table *t, struct bucket *b, uint8_t tag, uint32_t handle
     }
 }
 
+/* A segment is marked for as long as it has keys with an expiry. */
+static void count_expiring(struct table *t, uint64_t hash, struct segment *s, int change)
+{
+    uint16_t *count = segment_expiring(s), before = *count;
+    *count = (uint16_t)(before + change);
+    t->expiring += (size_t)change;
+    if (likely(before > 0 && *count > 0)) return;
+    size_t entry = table_first_entry(t, hash, entry_depth(table_entry(t, hash)));
+    if (*count > 0)
+        mark_tree_add(&t->marks, entry, (size_t)1 << t->depth);
+    else
+        mark_tree_remove(&t->marks, entry);
+}
+
 void table_insert(struct table *t, uint64_t hash, uint32_t handle, bool expiring)
 {
     uintptr_t entry = table_room(t, hash);
     struct segment *s = entry_segment(entry);
     table_place(t, entry_bucket(entry, hash), hash_tag(hash), handle, expiring);
     *segment_count(s) += 1;
-    if (expiring) *segment_expiring(s) += 1; /* another line: only when it must */
     t->count++;
-    t->expiring += expiring;
+    if (expiring) count_expiring(t, hash, s, 1); /* another line: only when it must */
 }
 
-void table_replace(struct table *t, const struct table_slot *slot, uint32_t handle, bool expiring)
+void table_replace(struct table *t, uint64_t hash, const struct table_slot *slot, uint32_t handle, bool expiring)
 {
     bool was_expiring = slot->bucket->meta >> slot->index & 1;
     bucket_put(slot->bucket, slot->index, slot->bucket->tags[slot->index], handle, expiring);
-    if (expiring == was_expiring) return;
-    *segment_expiring(slot->segment) += expiring ? 1 : -1;
-    t->expiring += expiring ? 1 : -1;
+    if (expiring != was_expiring) count_expiring(t, hash, slot->segment, expiring ? 1 : -1);
 }
 
 /* Gives back the overflow buckets at the end of a chain that have become empty. */
@@ -113,7 +124,7 @@ static void chain_trim(struct table *t, struct bucket *b)
     if (!child) return;
     chain_trim(t, child);
     if ((child->meta & BUCKET_CHILD) || bucket_match(child, 0) != BUCKET_ALL_SLOTS) return;
-    store_release(t->store, b->handles[BUCKET_SLOTS - 1], sizeof(*child));
+    store_release(t->store, b->handles[BUCKET_SLOTS - 1]);
     b->handles[BUCKET_SLOTS - 1] = 0;
     b->meta &= (uint16_t)~BUCKET_CHILD;
     t->chained--;
@@ -124,9 +135,8 @@ void table_remove(struct table *t, uint64_t hash, const struct table_slot *slot)
     bool expiring = slot->bucket->meta >> slot->index & 1;
     bucket_put(slot->bucket, slot->index, 0, 0, false);
     *segment_count(slot->segment) -= 1;
-    if (expiring) *segment_expiring(slot->segment) -= 1;
     t->count--;
-    t->expiring -= expiring;
+    if (expiring) count_expiring(t, hash, slot->segment, -1);
     chain_trim(t, entry_bucket(table_entry(t, hash), hash));
     table_shrink(t, hash);
 }
@@ -170,12 +180,23 @@ size_t table_collect(const struct table *t, uint64_t position, bool only_expirin
     return chain_collect(t, entry_bucket(entry, hash), only_expiring, out, capacity);
 }
 
+static bool skip_to_expiring(const struct table *t, uint64_t *position)
+{
+    uint64_t hash = position_hash(*position);
+    uintptr_t entry = table_entry(t, hash);
+    size_t first = table_first_entry(t, hash, entry_depth(entry));
+    if (mark_tree_has(&t->marks, first)) return true;
+    size_t next = mark_tree_next(&t->marks, first);
+    *position = next == MARK_TREE_NONE ? 0 : (uint64_t)next << (TABLE_POSITION_BITS - t->depth);
+    return next != MARK_TREE_NONE;
+}
+
 bool table_skip_empty(const struct table *t, uint64_t *position, bool only_expiring)
 {
+    if (only_expiring) return skip_to_expiring(t, position);
     do {
         uintptr_t entry = table_entry(t, position_hash(*position));
-        struct segment *s = entry_segment(entry);
-        if (only_expiring ? *segment_expiring(s) : *segment_count(s)) return true;
+        if (*segment_count(entry_segment(entry))) return true;
         *position = position_after(*position, entry_depth(entry));
     } while (*position != 0);
     return false;
@@ -251,7 +272,9 @@ uint32_t table_random(const struct table *t, struct random_state *random, bool o
     size_t total = only_expiring ? t->expiring : t->count;
     if (total == 0) return 0;
     for (int i = 0; i < RANDOM_ATTEMPTS; i++) {
-        uintptr_t entry = table_entry(t, random_u64(random));
+        uint64_t hash = random_u64(random);
+        uintptr_t entry = table_entry(t, hash);
+        if (only_expiring && !mark_tree_has(&t->marks, table_first_entry(t, hash, entry_depth(entry)))) continue;
         struct segment *s = entry_segment(entry);
         size_t n = only_expiring ? *segment_expiring(s) : *segment_count(s);
         if (n > 0 && random_below(random, 2 * total) < (uint64_t)n << entry_depth(entry))

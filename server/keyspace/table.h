@@ -10,6 +10,9 @@
  * halves. A position in the table is therefore a prefix of the hash, and remains meaningful through every change:
  * SCAN's cursor and the expiry cycle's position are the next prefix to visit, TABLE_POSITION_BITS wide.
  *
+ * Segments with keys that have an expiry are marked in a tree of bits beside the directory, by the first entry that
+ * points to them. One such key among many millions is found at once, and whoever uses no expiry pays nothing.
+ *
  * The table holds handles, not records: who removes a handle frees the record. */
 #ifndef SLIPSTREAM_KEYSPACE_TABLE_H
 #define SLIPSTREAM_KEYSPACE_TABLE_H
@@ -19,6 +22,7 @@
 #endif
 
 #include "server/base/random.h"
+#include "server/keyspace/mark_tree.h"
 #include "server/keyspace/record_layout.h"
 #include "server/keyspace/store.h"
 
@@ -55,8 +59,9 @@ struct table {
     size_t segments;
     size_t at_full_depth; /* segments whose depth is the directory's: when there are none, it is halved */
     size_t chained;       /* overflow buckets */
-    struct store *store;
-    bool patient; /* put splits off as long as that is bearable */
+    struct mark_tree marks;
+    struct store *store; /* its own; NULL before the first key */
+    bool patient;        /* put splits off as long as that is bearable */
 };
 
 /* Where an entry stands. Valid until the next insertion or removal. */
@@ -67,17 +72,16 @@ struct table_slot {
 };
 
 void table_init(struct table *t, struct store *store);
-void table_free(struct table *t); /* gives segments and directory back; records are the caller's */
-void table_drop(struct table *t); /* the same when the store is going away: the directory alone */
+void table_drop(struct table *t); /* frees the directory; segments and records go with the store */
 void table_reserve(struct table *t, size_t keys);
-size_t table_memory(const struct table *t); /* bytes: directory and blocks */
+size_t table_memory(const struct table *t); /* bytes: directory, marks and blocks */
 size_t table_blocks(const struct table *t); /* bytes of its blocks in the store */
 
 struct record *table_find(const struct table *t, uint64_t hash, struct bytes key,
                           struct table_slot *slot); /* or NULL */
 bool table_locate(const struct table *t, uint64_t hash, uint32_t handle, struct table_slot *slot);
 void table_insert(struct table *t, uint64_t hash, uint32_t handle, bool expiring); /* the key must be absent */
-void table_replace(struct table *t, const struct table_slot *slot, uint32_t handle, bool expiring);
+void table_replace(struct table *t, uint64_t hash, const struct table_slot *slot, uint32_t handle, bool expiring);
 void table_remove(struct table *t, uint64_t hash, const struct table_slot *slot);
 
 /* --- walking in hash order --- */
@@ -110,6 +114,12 @@ static inline unsigned entry_depth(uintptr_t entry)
 static inline uintptr_t table_entry(const struct table *t, uint64_t hash)
 {
     return t->directory[hash >> 1 >> (63 - t->depth)]; /* in two steps: shifting by 64 is undefined */
+}
+
+/* The first entry of the directory that points to the segment of `hash`: what it is marked by. */
+static inline size_t table_first_entry(const struct table *t, uint64_t hash, unsigned segment_depth)
+{
+    return (size_t)(hash >> 1 >> (63 - segment_depth)) << (t->depth - segment_depth);
 }
 
 static inline struct bucket *entry_bucket(uintptr_t entry, uint64_t hash)

@@ -31,6 +31,7 @@ void table_drop(struct table *t)
 {
     bool patient = t->patient;
     if (t->directory != empty_directory) mem_free(t->directory);
+    mark_tree_free(&t->marks);
     table_init(t, t->store);
     t->patient = patient;
 }
@@ -42,13 +43,15 @@ size_t table_blocks(const struct table *t)
 
 size_t table_memory(const struct table *t)
 {
-    return table_blocks(t) + (t->directory == empty_directory ? 0 : mem_size(t->directory));
+    size_t directory = t->directory == empty_directory ? 0 : mem_size(t->directory);
+    return table_blocks(t) + directory + mark_tree_memory(&t->marks);
 }
 
 /* --- segments and chains --- */
 
 static struct segment *segment_new(struct table *t)
 {
+    if (unlikely(!t->store)) t->store = store_new();
     struct segment *s = store_at(t->store, store_alloc(t->store, sizeof(*s)));
     memset(s, 0, sizeof(*s));
     t->segments++;
@@ -57,7 +60,7 @@ static struct segment *segment_new(struct table *t)
 
 static void segment_release(struct table *t, struct segment *s)
 {
-    store_release(t->store, store_handle(t->store, s), sizeof(*s));
+    store_release(t->store, store_handle(t->store, s));
     t->segments--;
 }
 
@@ -72,26 +75,9 @@ static void bucket_drain(struct table *t, const struct bucket *head,
         if (!(copy.meta & BUCKET_CHILD)) return;
         uint32_t child = copy.handles[BUCKET_SLOTS - 1];
         copy = *(struct bucket *)store_at(t->store, child);
-        store_release(t->store, child, sizeof(copy));
+        store_release(t->store, child);
         t->chained--;
     }
-}
-
-static void ignore_entry(void *arg, uint8_t tag, uint32_t handle, bool expiring)
-{
-    (void)arg, (void)tag, (void)handle, (void)expiring;
-}
-
-void table_free(struct table *t)
-{
-    for (size_t i = 0, n = (size_t)1 << t->depth; i < n && t->directory != empty_directory;) {
-        struct segment *s = entry_segment(t->directory[i]);
-        size_t span = n >> entry_depth(t->directory[i]);
-        for (int b = 0; b < SEGMENT_BUCKETS; b++) bucket_drain(t, &s->buckets[b], ignore_entry, NULL);
-        segment_release(t, s);
-        i += span;
-    }
-    table_drop(t);
 }
 
 /* --- the directory --- */
@@ -104,6 +90,15 @@ static void directory_set(struct table *t, uint64_t hash, unsigned depth, struct
     for (size_t i = 0; i < span; i++) t->directory[first + i] = (uintptr_t)s | depth;
 }
 
+static void mark(struct table *t, uint64_t hash, unsigned depth, struct segment *s)
+{
+    size_t entry = table_first_entry(t, hash, depth);
+    if (*segment_expiring(s) > 0)
+        mark_tree_add(&t->marks, entry, (size_t)1 << t->depth);
+    else if (mark_tree_has(&t->marks, entry))
+        mark_tree_remove(&t->marks, entry);
+}
+
 static void directory_resize(struct table *t, unsigned depth)
 {
     size_t n = (size_t)1 << depth;
@@ -112,6 +107,7 @@ static void directory_resize(struct table *t, unsigned depth)
         directory[i] = t->directory[depth > t->depth ? i >> (depth - t->depth) : i << (t->depth - depth)];
     mem_free(t->directory);
     t->directory = directory;
+    mark_tree_scale(&t->marks, (int)depth - (int)t->depth);
     t->depth = depth;
     t->at_full_depth = 0;
     for (size_t i = 0; i < n; i++) t->at_full_depth += entry_depth(directory[i]) == depth;
@@ -177,13 +173,16 @@ static void segment_split(struct table *t, uint64_t hash)
     uint64_t half = 1ull << (64 - split.depth);
     directory_set(t, hash & ~half, split.depth, low);
     directory_set(t, hash | half, split.depth, high);
+    mark(t, hash & ~half, split.depth, low);
+    mark(t, hash | half, split.depth, high);
     if (split.depth == t->depth) t->at_full_depth += 2;
 }
 
 /* The directory stays in proportion to the records whatever their hashes: rather than double it for a few crowded
- * segments, those grow chains. With hashes spread evenly it never comes to that. */
+ * segments, those grow chains. With hashes spread evenly it never comes to that. Nor does a full store get segments. */
 static bool may_split(const struct table *t, unsigned depth)
 {
+    if (unlikely(t->store->pressed) && store_is_full(t->store)) return false;
     return depth < t->depth || (t->depth < DEPTH_MAX && t->count >> t->depth >= SEGMENT_SLOTS / 8);
 }
 
@@ -232,7 +231,10 @@ static void segment_merge(struct table *t, uint64_t hash, struct segment *low, s
     *segment_count(low) = (uint16_t)(*segment_count(&old) + *segment_count(high));
     *segment_expiring(low) = (uint16_t)(*segment_expiring(&old) + *segment_expiring(high));
     segment_release(t, high);
+    size_t first = table_first_entry(t, hash, depth), second = first + ((size_t)1 << (t->depth - depth - 1));
+    if (mark_tree_has(&t->marks, second)) mark_tree_remove(&t->marks, second);
     directory_set(t, hash, depth, low);
+    mark(t, hash, depth, low);
     if (depth + 1 == t->depth) t->at_full_depth -= 2;
     while (t->depth > 0 && t->at_full_depth == 0) directory_resize(t, t->depth - 1);
 }

@@ -29,9 +29,8 @@ static void remove_key(struct table *t, struct bytes key)
     struct table_slot slot;
     struct record *r = table_find(t, key_hash(key), key, &slot);
     cr_assert_not_null(r);
-    size_t size = record_size(r);
     table_remove(t, key_hash(key), &slot);
-    store_release(t->store, store_handle(t->store, r), size);
+    store_release(t->store, store_handle(t->store, r));
 }
 
 static struct bytes key_text(char out[32], uint64_t i)
@@ -75,8 +74,8 @@ Test(table, keys_of_one_bucket_form_a_chain_and_leave_it)
     cr_expect_eq(t.count, 0);
     cr_expect_eq(t.expiring, 0);
     cr_expect_eq(t.chained, 0, "empty overflow buckets are given back");
-    table_free(&t);
-    cr_expect_eq(store->used, 0);
+    cr_expect_eq(store->used, table_blocks(&t));
+    table_drop(&t);
     store_free(store);
 }
 
@@ -87,7 +86,8 @@ static int count_record(void *arg, struct record *r)
     return 0;
 }
 
-/* Each segment stands in the directory once for its whole range, its counts are right, and so are the totals. */
+/* Each segment stands in the directory once for its whole range, its counts and its mark are right, and so are the
+ * totals. */
 static void check_consistent(const struct table *t)
 {
     size_t count = 0, expiring = 0, segments = 0, at_full_depth = 0, walked = 0;
@@ -109,6 +109,9 @@ static void check_consistent(const struct table *t)
         }
         cr_assert_eq(*segment_count(s), in_segment);
         cr_assert_eq(*segment_expiring(s), expiring_in_segment);
+        size_t marked = mark_tree_next(&t->marks, i);
+        cr_assert_eq(marked == i, expiring_in_segment > 0);
+        cr_assert_geq(marked, expiring_in_segment > 0 ? i : i + span, "marked by its first entry alone");
         count += in_segment;
         expiring += expiring_in_segment;
         segments++;
@@ -154,8 +157,8 @@ Test(table, splits_and_merges_keep_every_key)
     }
     cr_expect_leq(t.segments, 2);
     cr_expect_leq(t.depth, 1);
-    table_free(&t);
-    cr_expect_eq(store->used, 0);
+    cr_expect_eq(store->used, table_blocks(&t));
+    table_drop(&t);
     store_free(store);
 }
 
@@ -183,7 +186,39 @@ Test(table, removal_in_hash_order_leaves_no_empty_segments_behind)
     } while (position != 0);
     cr_expect_eq(t.count, 0);
     cr_expect_leq(t.segments, 4);
-    table_free(&t);
+    table_drop(&t);
+    store_free(store);
+}
+
+/* Few keys with an expiry, so that marks come and go with splits, merges and replacements. */
+Test(table, marks_follow_the_keys_with_an_expiry)
+{
+    enum { KEYS = 30000, EVERY = 997 };
+    struct store *store = store_new();
+    struct table t;
+    char text[32];
+    table_init(&t, store);
+    for (uint64_t i = 0; i < KEYS; i++) {
+        struct bytes key = key_text(text, i);
+        table_insert(&t, key_hash(key), new_record(store, key, i % EVERY == 0), i % EVERY == 0);
+        if (i % 1000 == 0) check_consistent(&t);
+    }
+    for (uint64_t i = 0; i < KEYS; i += EVERY / 2) {
+        struct bytes key = key_text(text, i);
+        struct table_slot slot;
+        struct record *r = table_find(&t, key_hash(key), key, &slot);
+        bool expires = record_expire_ms(r) == RECORD_NO_EXPIRY;
+        table_replace(&t, key_hash(key), &slot, new_record(store, key, expires), expires);
+        store_release(store, store_handle(store, r));
+        check_consistent(&t);
+    }
+    for (uint64_t i = 0; i < KEYS; i++) {
+        remove_key(&t, key_text(text, i));
+        if (i % 1000 == 0) check_consistent(&t);
+    }
+    check_consistent(&t);
+    cr_expect_eq(mark_tree_next(&t.marks, 0), MARK_TREE_NONE);
+    table_drop(&t);
     store_free(store);
 }
 
@@ -211,7 +246,7 @@ Test(store, blocks_are_aligned_apart_and_never_zero)
         const uint8_t *block = store_at(s, handles[i]);
         cr_assert_eq(store_handle(s, block), handles[i]);
         cr_assert(block[0] == (uint8_t)i && block[sizes[i] - 1] == (uint8_t)i, "block %zu was overwritten", i);
-        store_release(s, handles[i], sizes[i]);
+        store_release(s, handles[i]);
     }
     cr_expect_eq(s->used, 0);
     store_free(s);
@@ -227,10 +262,10 @@ Test(store, empty_pages_serve_other_sizes_and_go_back_to_the_kernel)
     uint32_t pages = s->page_count;
     size_t resident = store_resident(s);
     cr_expect_geq(mem_used(), counted + COUNT * 40ul);
-    for (size_t i = 0; i < COUNT; i++) store_release(s, handles[i], 40);
+    for (size_t i = 0; i < COUNT; i++) store_release(s, handles[i]);
     cr_expect_lt(store_resident(s), resident / 2);
     for (size_t i = 0; i < COUNT / 2; i++) handles[i] = store_alloc(s, 72);
     cr_expect_leq(s->page_count, pages + 1);
-    for (size_t i = 0; i < COUNT / 2; i++) store_release(s, handles[i], 72);
+    for (size_t i = 0; i < COUNT / 2; i++) store_release(s, handles[i]);
     store_free(s);
 }
