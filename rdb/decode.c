@@ -9,6 +9,7 @@
 
 #include "rdb/format.h"
 #include "server/base/alloc.h"
+#include "server/keyspace/free_aside.h"
 #include "server/base/check.h"
 #include "server/base/number.h"
 
@@ -50,7 +51,7 @@ void rdb_arena_clear(struct rdb_cursor *in)
         if (!kept && chunk->capacity == ARENA_CHUNK_BYTES) {
             kept = chunk;
         } else {
-            mem_free(chunk);
+            free_aside_memory(chunk);
         }
     }
     if (kept) {
@@ -64,7 +65,7 @@ void rdb_arena_clear(struct rdb_cursor *in)
 void rdb_arena_release(struct rdb_cursor *in)
 {
     rdb_arena_clear(in);
-    mem_free(in->arena);
+    free_aside_memory(in->arena);
     in->arena = NULL;
 }
 

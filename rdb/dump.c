@@ -70,6 +70,7 @@ bool rdb_restore(struct bytes payload, struct rdb_restored *out)
 {
     *out = (struct rdb_restored){
         .in = {.window = payload.ptr, .at = payload.ptr, .end = payload.ptr + payload.len - FOOTER_BYTES},
+        .counted_before = mem_counter_bytes(mem_my_counter()),
     };
     uint8_t type_byte;
     if (!rdb_read_u8(&out->in, &type_byte)) return false;
@@ -94,6 +95,8 @@ struct record *rdb_restored_store(struct rdb_restored *restored, struct database
 
 void rdb_restored_drop(struct rdb_restored *restored)
 {
-    if (restored->builder.loader->abort) restored->builder.loader->abort(&restored->builder);
+    const struct rdb_cursor *in = &restored->in;
+    ptrdiff_t taken = mem_counter_bytes(mem_my_counter()) - restored->counted_before - (ptrdiff_t)in->arena_bytes;
+    rdb_builder_drop(&restored->builder, (uint64_t)(in->end - in->window), taken > 0 ? (size_t)taken : 0);
     rdb_arena_release(&restored->in);
 }

@@ -22,6 +22,7 @@ bool rdb_payload_intact(struct bytes payload);
 struct rdb_restored {
     struct rdb_cursor in;
     struct rdb_builder builder;
+    ptrdiff_t counted_before; /* of this thread's memory: what the value takes is the difference */
 };
 
 /* Reads an intact payload, checking the value in depth. false: it is broken, and there is nothing to give back. */

@@ -20,6 +20,7 @@
 #include "server/base/check.h"
 #include "server/base/crc64.h"
 #include "server/base/log.h"
+#include "server/keyspace/free_aside.h"
 
 #define BATCH_KEYS 32
 /* A batch with this much unpacked ends early. */
@@ -109,10 +110,9 @@ static bool in_value(const struct rdb_reader *reader)
 
 /* --- the batch --- */
 
-static void drop(struct pending *p)
+static void drop(const struct rdb_reader *reader, struct pending *p)
 {
-    if (p->builder.loader && p->builder.loader->abort) p->builder.loader->abort(&p->builder);
-    p->builder.loader = NULL;
+    rdb_builder_drop(&p->builder, rdb_cursor_offset(&reader->in) - p->offset, 0);
 }
 
 static bool insert(struct rdb_reader *reader, struct pending *p)
@@ -216,7 +216,7 @@ static void skip_empty(struct rdb_reader *reader, struct pending *p)
     char text[64];
     if (++reader->result.keys_empty <= EMPTY_KEYS_NAMED && !reader->options.verify_only)
         log_warning("rdbLoadObject skipping empty key: %s", printable(p->key, text));
-    drop(p);
+    drop(reader, p);
 }
 
 static bool complete_value(struct rdb_reader *reader)
@@ -236,10 +236,10 @@ static bool complete_value(struct rdb_reader *reader)
     if (options->drop_expired && expire_ms != RECORD_NO_EXPIRY && expire_ms < options->now_ms) {
         reader->result.keys_expired++;
         if (options->expired) options->expired(options->context, (int)reader->db_index, p->key);
-        drop(p);
+        drop(reader, p);
     } else if (options->verify_only) {
         reader->result.keys_loaded++;
-        drop(p);
+        drop(reader, p);
     } else {
         reader->complete++;
     }
@@ -559,9 +559,9 @@ struct rdb_reader *rdb_reader_new(struct keyspace *ks, const struct rdb_read_opt
 void rdb_reader_free(struct rdb_reader *reader)
 {
     if (!reader) return;
-    for (size_t i = 0; i < BATCH_KEYS; i++) drop(&reader->batch[i]);
+    for (size_t i = 0; i < BATCH_KEYS; i++) drop(reader, &reader->batch[i]);
     rdb_arena_release(&reader->in);
-    mem_free(reader->open_key);
+    free_aside_memory(reader->open_key);
     mem_free(reader);
 }
 

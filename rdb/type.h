@@ -20,7 +20,7 @@ struct rdb_type_loader {
     bool (*element)(struct rdb_cursor *in, struct rdb_builder *builder);
     /* Stores the whole value, which is not empty, under key; the builder gives up what it holds. */
     struct record *(*finish)(struct rdb_builder *builder, struct database *db, struct bytes key, uint64_t hash);
-    /* Instead of finish, at any moment after begin; NULL when there is nothing to free. */
+    /* For rdb_builder_drop(), at any moment after begin, on whatever thread; NULL when there is nothing to free. */
     void (*abort)(struct rdb_builder *builder);
 };
 
@@ -33,6 +33,11 @@ struct rdb_builder {
         void *object;
     };
 };
+
+/* Instead of finish: what it has built so far is freed, aside when it may be large. read_bytes: what it was read from;
+ * memory_bytes: what it may take, as mem_used() counts, 0 where that is not known. Does nothing without a loader, and
+ * leaves the builder without one. */
+void rdb_builder_drop(struct rdb_builder *builder, uint64_t read_bytes, size_t memory_bytes);
 
 struct rdb_type_saver {
     uint8_t (*type_byte)(const struct record *r);

@@ -4,6 +4,7 @@
 
 #include "server/base/alloc.h"
 #include "server/base/bytes.h"
+#include "server/keyspace/free_aside.h"
 
 struct inbox {
     uint8_t *data;
@@ -23,7 +24,7 @@ static inline void inbox_append(struct inbox *b, const uint8_t *data, size_t len
 
 static inline void inbox_clear(struct inbox *b)
 {
-    mem_free(b->data);
+    free_aside_memory(b->data);
     *b = (struct inbox){0};
 }
 
