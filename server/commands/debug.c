@@ -55,8 +55,7 @@ static void debug_digest_value(struct call *call)
     reply_array(call->reply, call->argc - 2);
     for (uint32_t i = 2; i < call->argc; i++) {
         uint8_t digest[20] = {0};
-        struct record *r =
-            call_find(call, call->db, call->argv[i], LOOKUP_NO_TOUCH | LOOKUP_NO_STATS | LOOKUP_KEEP_EXPIRED);
+        struct record *r = database_peek(call->db, call->argv[i], key_hash(call->argv[i]));
         if (r) record_digest_value(r, digest);
         reply_digest(call, digest);
     }
@@ -93,7 +92,7 @@ static void debug_reload(struct call *call)
 
 static void debug_object(struct call *call)
 {
-    struct record *r = call_find(call, call->db, call->argv[2], LOOKUP_NO_TOUCH | LOOKUP_NO_STATS);
+    struct record *r = database_peek(call->db, call->argv[2], key_hash(call->argv[2]));
     if (!r) return reply_error(call->reply, "ERR no such key");
     reply_bulkf(call->reply, "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%lld",
                 (void *)r, value_encoding_name(record_encoding(r)), record_memory(r), record_access_clock(r),

@@ -75,11 +75,10 @@ static bool read_payload(struct call *call, struct rdb_restored *restored)
 /* The key that is in the way goes; an expiry that has passed already leaves it at that. */
 static void store_nothing(struct call *call, bool deleted)
 {
-    struct bytes argv[2] = {BYTES("DEL"), call->argv[1]};
     if (!deleted) return;
     call_key_modified(call, call->db, call->argv[1]);
     call_event(call, NOTIFY_GENERIC, "del", call->db, call->argv[1]);
-    call_rewrite(call, call->db, 2, argv);
+    call_rewrite_removal(call, call->argv[1], call->core->settings->keyspace.lazyfree_lazy_server_del);
     call_changed(call, 1);
 }
 
@@ -101,8 +100,8 @@ static void store(struct call *call, const struct restore_options *o, struct rdb
     uint64_t hash = call_key_hash(call, 1);
     int64_t expiry_ms = o->expiry_ms;
     if (expiry_ms && !o->absolute && __builtin_add_overflow(expiry_ms, call->now_ms, &expiry_ms)) expiry_ms = INT64_MAX;
-    bool deleted = o->replace && call_find_write(call, 1) &&
-                   database_delete(call->db, key, hash, call->core->settings->keyspace.lazyfree_lazy_server_del);
+    bool deleted =
+        o->replace && database_delete(call->db, key, hash, call->core->settings->keyspace.lazyfree_lazy_server_del);
     bool may_expire = !call->from_master && call->session->kind != SESSION_LOADER;
     if (expiry_ms && expiry_ms <= call->now_ms && may_expire) {
         rdb_restored_drop(restored);

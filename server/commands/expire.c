@@ -3,6 +3,8 @@
 #include "server/commands/expiry_option.h"
 #include "server/commands/tables.h"
 #include "server/core/call.h"
+#include "server/core/core.h"
+#include "server/core/settings.h"
 
 struct conditions {
     bool nx, xx, gt, lt;
@@ -50,9 +52,9 @@ static bool conditions_hold(const struct conditions *c, int64_t current_ms, int6
 
 static void expire_now(struct call *call)
 {
-    struct bytes argv[2] = {BYTES("DEL"), call->argv[1]};
-    database_delete(call->db, call->argv[1], call_key_hash(call, 1), false);
-    call_rewrite(call, call->db, 2, argv);
+    bool lazy = call->core->settings->keyspace.lazyfree_lazy_expire;
+    database_delete(call->db, call->argv[1], call_key_hash(call, 1), lazy);
+    call_rewrite_removal(call, call->argv[1], lazy);
     call_key_modified(call, call->db, call->argv[1]);
     call_event(call, NOTIFY_GENERIC, "del", call->db, call->argv[1]);
 }

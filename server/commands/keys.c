@@ -1,4 +1,5 @@
 /* Commands about keys whatever they hold: existence, removal, renaming, copying, whole databases. */
+#include "repl/replication.h"
 #include "server/base/alloc.h"
 #include "server/base/glob.h"
 #include "server/base/number.h"
@@ -24,8 +25,10 @@ static void key_changed(struct call *call, struct database *db, struct bytes key
 static void delete_keys(struct call *call, bool aside)
 {
     int64_t removed = 0;
+    /* On a master an expired key goes as expired, and does not count; on a replica it goes as any other. */
+    if (replication_is_replica(call->core->replication)) call->lookup_flags |= LOOKUP_KEEP_EXPIRED;
     for (uint32_t i = 1; i < call->argc; i++) {
-        if (!call_find_write(call, i)) continue; /* an expired key goes as expired, and does not count */
+        if (!call_find_write(call, i)) continue;
         database_delete(call->db, call->argv[i], call_key_hash(call, i), aside);
         key_changed(call, call->db, call->argv[i], "del");
         removed++;
@@ -50,10 +53,7 @@ static void exists_command(struct call *call)
 {
     int64_t found = 0;
     for (uint32_t i = 1; i < call->argc; i++) {
-        if (call_find(call, call->db, call->argv[i], LOOKUP_NO_TOUCH))
-            found++;
-        else
-            call_event(call, NOTIFY_KEY_MISS, "keymiss", call->db, call->argv[i]);
+        if (call_find(call, call->db, call->argv[i], LOOKUP_NO_TOUCH)) found++;
     }
     reply_integer(call->reply, found);
 }
@@ -61,6 +61,7 @@ static void exists_command(struct call *call)
 static void touch_command(struct call *call)
 {
     int64_t found = 0;
+    call->lookup_flags &= (uint8_t)~LOOKUP_NO_TOUCH; /* touching is what it is for */
     for (uint32_t i = 1; i < call->argc; i++) found += call_find_read(call, i) != NULL;
     reply_integer(call->reply, found);
 }
@@ -95,8 +96,7 @@ struct keys_walk {
 static int visit_matching(void *arg, struct record *r)
 {
     struct keys_walk *w = arg;
-    int64_t expire_ms = record_expire_ms(r);
-    if (expire_ms != RECORD_NO_EXPIRY && expire_ms <= w->call->now_ms) return 0;
+    if (record_is_expired(r, w->call->now_ms)) return 0;
     if (!w->everything && !glob_match(w->pattern, record_key(r), false)) return 0;
     reply_bulk(w->call->reply, record_key(r));
     w->count++;
@@ -119,10 +119,10 @@ static void rename_key(struct call *call, bool only_if_free)
     struct record *r = call_find_write(call, 1);
     struct bytes from = call->argv[1], to = call->argv[2];
     if (!r) return reply_error(call->reply, "ERR no such key");
-    bool taken = call_find_write(call, 2) != NULL;
+    bool taken = call_find_write(call, 2) != NULL, lazy = call->core->settings->keyspace.lazyfree_lazy_server_del;
     if (only_if_free && taken) return reply_integer(call->reply, 0);
     if (!bytes_equal(from, to)) {
-        if (taken) database_delete(call->db, to, call_key_hash(call, 2), false);
+        if (taken) database_delete(call->db, to, call_key_hash(call, 2), lazy);
         r = call_find_write(call, 1); /* the deletion may have moved it */
         database_move(call->db, r, call->db, to, call_key_hash(call, 2));
         key_changed(call, call->db, from, "rename_from");
@@ -193,7 +193,7 @@ static void copy_command(struct call *call)
     uint64_t hash = call_key_hash(call, 2);
     bool taken = call_find(call, to, to_key, LOOKUP_WRITE) != NULL;
     if (taken && !replace) return reply_integer(call->reply, 0);
-    if (taken) database_delete(to, to_key, hash, false);
+    if (taken) database_delete(to, to_key, hash, call->core->settings->keyspace.lazyfree_lazy_server_del);
     database_copy(call_find(call, call->db, from_key, LOOKUP_NO_STATS), to, to_key, hash);
     key_changed(call, to, to_key, "copy_to");
     call_changed(call, 1);
@@ -266,7 +266,7 @@ static void swapdb_command(struct call *call)
 
 static struct record *object_of(struct call *call)
 {
-    struct record *r = call_find(call, call->db, call->argv[2], LOOKUP_NO_TOUCH | LOOKUP_NO_STATS);
+    struct record *r = call_find(call, call->db, call->argv[2], LOOKUP_NO_TOUCH | LOOKUP_NO_NOTIFY);
     if (!r) reply_null(call->reply);
     return r;
 }

@@ -1,23 +1,48 @@
-/* SCAN over a database. The cursor is the keyspace's: a position in hash order, see keyspace.h. */
+/* SCAN over a database. Keys that it meets expired are removed, as Redis does: those whose name matches, of whatever
+ * type. An unknown TYPE is no error; no key is of it. The cursor is the keyspace's: a position in hash order, see
+ * keyspace.h. */
+#include "server/base/alloc.h"
+#include "server/base/check.h"
 #include "server/base/glob.h"
 #include "server/commands/collection_scan.h"
 #include "server/commands/tables.h"
 #include "server/core/call.h"
+
+/* Keys that had run out when they were met; they go when the walk is over, for nothing may change during it. */
+struct met_expired {
+    struct record **records;
+    size_t count, capacity;
+};
 
 struct scan_filter {
     struct call *call;
     struct bytes pattern, type;
     bool any_name, any_type;
     size_t found;
+    struct met_expired expired;
 };
+
+static void note_expired(struct met_expired *m, struct record *r)
+{
+    if (m->count == m->capacity) {
+        m->capacity = m->capacity ? m->capacity * 2 : 16;
+        m->records = mem_realloc(m->records, m->capacity * sizeof(struct record *));
+    }
+    m->records[m->count++] = r;
+}
+
+static void remove_expired(struct call *call, struct met_expired *m)
+{
+    for (size_t i = 0; i < m->count; i++) database_met_expired(call->db, m->records[i]);
+    mem_free(m->records);
+}
 
 static void visit(void *arg, struct record *r)
 {
     struct scan_filter *f = arg;
-    int64_t expire_ms = record_expire_ms(r);
-    if (expire_ms != RECORD_NO_EXPIRY && expire_ms <= f->call->now_ms) return;
-    if (!f->any_type && !bytes_equal_nocase(f->type, value_type_name(record_type(r)))) return;
     if (!f->any_name && !glob_match(f->pattern, record_key(r), false)) return;
+    if (unlikely(record_is_expired(r, f->call->now_ms))) return note_expired(&f->expired, r);
+    if (!f->any_type && !bytes_equal_nocase(f->type, value_type_name(record_type(r)))) return;
     reply_bulk(f->call->reply, record_key(r));
     f->found++;
 }
@@ -58,6 +83,7 @@ static void scan_command(struct call *call)
     reply_array(&head, 2);
     reply_bulk(&head, bytes_make(text, format_u64(text, cursor)));
     reply_deferred_array(call->reply, &keys, f.found);
+    remove_expired(call, &f.expired);
 }
 
 const struct command scan_commands[] = {

@@ -242,10 +242,8 @@ static void pop_some(struct set_key *k, size_t count)
 static void pop_all(struct set_key *k)
 {
     struct call *call = k->call;
-    bool lazy = call->core->settings->keyspace.lazyfree_lazy_server_del;
-    struct bytes argv[2] = {lazy ? BYTES("UNLINK") : BYTES("DEL"), k->key};
     reply_members(call->reply, &k->set);
-    call_rewrite(call, call->db, 2, argv);
+    call_rewrite_removal(call, k->key, call->core->settings->keyspace.lazyfree_lazy_server_del);
     call_event(call, NOTIFY_SET, "spop", call->db, k->key);
     call_delete_key(call, k->key, k->hash, true);
 }

@@ -102,7 +102,6 @@ static struct record *find_named(struct call *call, const struct pattern *p, str
     if (len > sizeof room) key = mem_alloc(len);
     put(put(put(key, p->before), element), p->after);
     struct record *r = call_find(call, call->db, bytes_make(key, len), LOOKUP_READ);
-    if (!r) call_event(call, NOTIFY_KEY_MISS, "keymiss", call->db, bytes_make(key, len));
     if (key != room) mem_free(key);
     return r;
 }

@@ -105,15 +105,15 @@ static bool read_set_options(struct call *call, struct set_options *o)
     return expiry_option_resolve(call, &o->expiry);
 }
 
-/* An expiry that has passed already: the key goes at once, and DEL is what is propagated. */
+/* An expiry that has passed already: the key goes at once, and its removal is what is propagated. */
 static void set_expired_value(struct call *call)
 {
     struct bytes key = call->argv[1];
-    if (database_delete(call->db, key, call_key_hash(call, 1), false)) {
-        struct bytes argv[2] = {BYTES("DEL"), key};
+    bool lazy = call->core->settings->keyspace.lazyfree_lazy_expire;
+    if (database_delete(call->db, key, call_key_hash(call, 1), lazy)) {
         call_key_modified(call, call->db, key);
         call_event(call, NOTIFY_GENERIC, "del", call->db, key);
-        call_rewrite(call, call->db, 2, argv);
+        call_rewrite_removal(call, key, lazy);
         call_changed(call, 1);
     }
 }
@@ -147,7 +147,7 @@ static void set_command(struct call *call)
     if (!read_set_options(call, &o)) return;
     struct record *r = NULL;
     if (o.get)
-        r = call_find_read(call, 1);
+        r = call_find_read_to_write(call, 1);
     else if (o.if_absent || o.if_present || o.keep_ttl)
         r = call_find_write(call, 1);
     if (o.get) {
@@ -198,7 +198,7 @@ static void psetex_command(struct call *call)
 
 static void getset_command(struct call *call)
 {
-    struct record *r = call_find_read(call, 1);
+    struct record *r = call_find_read_to_write(call, 1);
     if (call_wrong_type(call, r, TYPE_STRING)) return;
     reply_string(call, r);
     database_set_string(call->db, call->argv[1], call_key_hash(call, 1), call->argv[2], false);
@@ -209,13 +209,13 @@ static void getset_command(struct call *call)
 
 static void getdel_command(struct call *call)
 {
-    struct record *r = call_find_read(call, 1);
+    struct record *r = call_find_read_to_write(call, 1);
     if (call_wrong_type(call, r, TYPE_STRING)) return;
     reply_string(call, r);
     if (!r) return;
-    struct bytes argv[2] = {BYTES("DEL"), call->argv[1]};
-    database_delete(call->db, call->argv[1], call_key_hash(call, 1), false);
-    call_rewrite(call, call->db, 2, argv);
+    bool lazy = call->core->settings->keyspace.lazyfree_lazy_user_del;
+    database_delete(call->db, call->argv[1], call_key_hash(call, 1), lazy);
+    call_rewrite_removal(call, call->argv[1], lazy);
     call_key_modified(call, call->db, call->argv[1]);
     call_event(call, NOTIFY_GENERIC, "del", call->db, call->argv[1]);
     call_changed(call, 1);

@@ -241,15 +241,16 @@ void block_keys_database_touched(struct block_keys *b, int db)
 
 /* --- serving --- */
 
+/* Looks without a trace: what has run out stays for whoever asks for it. */
 static bool worth_running(struct core *core, const struct waited_key *k, const struct waiter *w)
 {
     const struct client *client = w->blocked->session->client;
     if (client->close_asap || client->close_after_reply) return false; /* what it took would be lost */
     struct database *db = keyspace_database(core->keyspace, k->db);
     struct bytes key = plain_key(k);
-    struct record *r = database_find(db, key, key_hash(key), loop_wall_ms(core->loop),
-                                     LOOKUP_WRITE | LOOKUP_NO_TOUCH | LOOKUP_NO_STATS);
-    return r && record_type(r) == w->type ? true : w->wakes_when_gone;
+    const struct record *r = database_peek(db, key, key_hash(key));
+    bool there = r && !record_is_expired(r, loop_wall_ms(core->loop));
+    return there && record_type(r) == w->type ? true : w->wakes_when_gone;
 }
 
 static void run_again(struct core *core, struct waiter *w)

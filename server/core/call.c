@@ -20,13 +20,16 @@
 
 static unsigned caller_flags(const struct call *call, unsigned flags)
 {
-    if (call->session->no_touch) flags |= LOOKUP_NO_TOUCH;
-    return call->from_master ? flags | LOOKUP_KEEP_EXPIRED : flags;
+    flags |= call->lookup_flags;
+    return flags & LOOKUP_WRITE ? flags : flags & ~(unsigned)LOOKUP_REMOVE_EXPIRED;
 }
 
 struct record *call_find(struct call *call, struct database *db, struct bytes key, unsigned lookup_flags)
 {
-    return database_find(db, key, key_hash(key), call->now_ms, caller_flags(call, lookup_flags));
+    struct record *r = database_find(db, key, key_hash(key), call->now_ms, caller_flags(call, lookup_flags));
+    if (!r && !(lookup_flags & (LOOKUP_WRITE | LOOKUP_NO_NOTIFY)))
+        call_event(call, NOTIFY_KEY_MISS, "keymiss", db, key);
+    return r;
 }
 
 struct record *call_find_read(struct call *call, uint32_t arg)
@@ -37,10 +40,18 @@ struct record *call_find_read(struct call *call, uint32_t arg)
     return r;
 }
 
+struct record *call_find_read_to_write(struct call *call, uint32_t arg)
+{
+    struct record *r = database_find(call->db, call->argv[arg], call_key_hash(call, arg), call->now_ms,
+                                     call->lookup_flags | LOOKUP_READ);
+    if (!r) call_event(call, NOTIFY_KEY_MISS, "keymiss", call->db, call->argv[arg]);
+    return r;
+}
+
 struct record *call_find_write(struct call *call, uint32_t arg)
 {
     return database_find(call->db, call->argv[arg], call_key_hash(call, arg), call->now_ms,
-                         caller_flags(call, LOOKUP_WRITE));
+                         call->lookup_flags | LOOKUP_WRITE);
 }
 
 bool call_wrong_type(struct call *call, const struct record *r, enum value_type type)
@@ -151,6 +162,12 @@ void call_rewrite(struct call *call, struct database *db, uint32_t argc, const s
 {
     call->rewritten = true;
     if (!call->from_master) propagate_command(call->core->propagation, database_index(db), argc, argv);
+}
+
+void call_rewrite_removal(struct call *call, struct bytes key, bool lazy)
+{
+    struct bytes argv[2] = {propagate_removal_name(lazy), key};
+    call_rewrite(call, call->db, 2, argv);
 }
 
 void call_rewrite_nothing(struct call *call)

@@ -29,10 +29,11 @@ struct call {
     int64_t now_ms;          /* wall clock, one value for the whole command, transaction or script */
     uint64_t first_key_hash; /* of the row's first key, when first_key_index != 0 */
     uint32_t first_key_index;
-    uint64_t changes; /* written by call_changed() */
-    bool rewritten;   /* propagation already said by the handler */
-    bool from_master; /* the master's stream: expired keys are kept for its DEL */
-    uint64_t secrets; /* written by call_secret_arg(): bit i is argument i, the last one all from there on */
+    uint64_t changes;     /* written by call_changed() */
+    bool rewritten;       /* propagation already said by the handler */
+    bool from_master;     /* the master's stream: expired keys are kept for its DEL */
+    uint8_t lookup_flags; /* of every lookup: what the caller's role, its command and its connection make of it */
+    uint64_t secrets;     /* written by call_secret_arg(): bit i is argument i, the last one all from there on */
 };
 
 /* The hash of argv[i], free when dispatch has computed it for prefetching. */
@@ -41,9 +42,11 @@ static inline uint64_t call_key_hash(const struct call *call, uint32_t i)
     return i == call->first_key_index ? call->first_key_hash : key_hash(call->argv[i]);
 }
 
-/* Lookups with the caller's time and role. NULL: no such key. */
+/* Lookups with the caller's time and role. NULL: no such key, which is an event for those that read. */
 struct record *call_find_read(struct call *call, uint32_t arg);
 struct record *call_find_write(struct call *call, uint32_t arg);
+/* Read by a command that then writes over it, whatever was there: GETSET. */
+struct record *call_find_read_to_write(struct call *call, uint32_t arg);
 struct record *call_find(struct call *call, struct database *db, struct bytes key, unsigned lookup_flags);
 
 /* -WRONGTYPE unless r (may be NULL) has the type: true = answered, return at once. */
@@ -89,6 +92,8 @@ bool call_delete_key(struct call *call, struct bytes key, uint64_t hash, bool as
 
 /* Instead of the request's own bytes, these (may be called several times: they leave together, as one transaction). */
 void call_rewrite(struct call *call, struct database *db, uint32_t argc, const struct bytes *argv);
+/* The command came down to a removal: DEL, or UNLINK where the directive for such removals (`lazy`) asks for it. */
+void call_rewrite_removal(struct call *call, struct bytes key, bool lazy);
 void call_rewrite_nothing(struct call *call); /* changed, but nothing is to be propagated */
 
 #endif

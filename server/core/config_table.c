@@ -233,7 +233,7 @@ const struct directive config_directives[] = {
     INT("active-expire-effort", NULL, 0, "1", 1, 10, keyspace.active_expire_effort),
     BOOL("lazyfree-lazy-eviction", NULL, 0, "no", keyspace.lazyfree_lazy_eviction),
     BOOL("lazyfree-lazy-expire", NULL, 0, "no", keyspace.lazyfree_lazy_expire),
-    BOOL("lazyfree-lazy-server-del", NULL, DIR_NO_EFFECT, "no", keyspace.lazyfree_lazy_server_del),
+    BOOL("lazyfree-lazy-server-del", NULL, 0, "no", keyspace.lazyfree_lazy_server_del),
     BOOL("lazyfree-lazy-user-del", NULL, 0, "no", keyspace.lazyfree_lazy_user_del),
     BOOL("lazyfree-lazy-user-flush", NULL, 0, "no", keyspace.lazyfree_lazy_user_flush),
 

@@ -44,7 +44,7 @@ static bool settle(struct core *core, struct bytes name, int64_t now_ms)
 void own_keys_expire(struct core *core, int64_t now_ms)
 {
     struct own_keys *o = core->own_keys;
-    if (!o->keys.count) return;
+    if (!o->keys.count || !keyspace_active_expiry(core->keyspace)) return;
     if (!replication_is_replica(core->replication)) {
         own_keys_forget_all(o);
         return;

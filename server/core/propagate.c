@@ -158,9 +158,14 @@ void propagate_command(struct propagation *p, int db, uint32_t argc, const struc
     if (!p->depth) flush_unit(p);
 }
 
+struct bytes propagate_removal_name(bool aside)
+{
+    return aside ? BYTES("UNLINK") : BYTES("DEL");
+}
+
 void propagate_removal(struct propagation *p, int db, struct bytes key, bool aside)
 {
-    struct bytes argv[2] = {aside ? BYTES("UNLINK") : BYTES("DEL"), key};
+    struct bytes argv[2] = {propagate_removal_name(aside), key};
     propagate_command(p, db, 2, argv);
 }
 

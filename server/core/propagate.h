@@ -28,6 +28,7 @@ void propagate_end(struct propagation *p);
 void propagate_raw(struct propagation *p, int db,
                    struct bytes request); /* one whole command in RESP, valid until propagate_end */
 void propagate_command(struct propagation *p, int db, uint32_t argc, const struct bytes *argv);
+struct bytes propagate_removal_name(bool aside); /* UNLINK or DEL */
 /* A key that went by itself. aside: as UNLINK. */
 void propagate_removal(struct propagation *p, int db, struct bytes key, bool aside);
 bool propagation_in_unit(const struct propagation *p); /* between propagate_begin() and the matching end */

@@ -259,7 +259,14 @@ static void key_removing(void *context, struct database *db, struct bytes key, e
     }
 }
 
+static int64_t time_of_turn(void *context)
+{
+    struct core *core = context;
+    return loop_wall_ms(core->loop);
+}
+
 struct keyspace_hooks keyspace_hooks_of(struct core *core)
 {
-    return (struct keyspace_hooks){.context = core, .removing = key_removing, .added = key_added};
+    return (struct keyspace_hooks){
+        .context = core, .removing = key_removing, .added = key_added, .now_ms = time_of_turn};
 }

@@ -70,9 +70,8 @@ static bool already_watched(struct session *s, struct bytes name)
 
 static bool logically_expired(struct database *db, struct bytes key, int64_t now_ms)
 {
-    struct record *r = database_find(db, key, key_hash(key), now_ms,
-                                     LOOKUP_READ | LOOKUP_NO_TOUCH | LOOKUP_NO_STATS | LOOKUP_KEEP_EXPIRED);
-    return r && record_expire_ms(r) != RECORD_NO_EXPIRY && record_expire_ms(r) <= now_ms;
+    const struct record *r = database_peek(db, key, key_hash(key));
+    return r && record_is_expired(r, now_ms);
 }
 
 void watch_key(struct watches *w, struct session *s, struct database *db, struct bytes key, int64_t now_ms)
@@ -155,14 +154,18 @@ void watch_database_touched(struct watches *w, struct keyspace *ks, int db, stru
         struct bytes key = key_name_key(e->key);
         uint64_t hash = key_hash(key);
         bool comes = replaced_by && database_peek(replaced_by, key, hash);
-        if (!comes && !database_peek(keyspace_database(ks, index), key, hash)) continue;
+        bool goes = database_peek(keyspace_database(ks, index), key, hash);
+        if (!comes && !goes) continue;
+        bool comes_stale = comes && logically_expired(replaced_by, key, now_ms);
         struct watched_list *list = e->value;
         list_each(&list->sessions, node)
         {
             struct watched_key *k = list_entry(node, struct watched_key, by_key);
             if (!comes)
                 key_gone(k);
-            else if (!k->was_expired || !logically_expired(replaced_by, key, now_ms))
+            else if (comes_stale && (k->was_expired || !goes))
+                k->was_expired = true; /* for who watches, there was nothing, and there is nothing */
+            else
                 k->session->watch_broken = true;
         }
     }

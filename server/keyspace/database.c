@@ -69,7 +69,8 @@ struct record *database_find(struct database *db, struct bytes key, uint64_t has
     struct table_slot slot;
     struct record *r = table_find(&db->table, hash, key, &slot);
     if (r && unlikely(record_expired(r, now_ms)) && !(flags & LOOKUP_KEEP_EXPIRED)) {
-        if (!keyspace_only_hides(ks)) database_expire(db, r, hash);
+        bool removes = !ks->held && (!ks->replica || (flags & LOOKUP_REMOVE_EXPIRED));
+        if (removes) database_expire(db, r, hash);
         r = NULL;
     }
     if (r && !(flags & LOOKUP_NO_TOUCH)) access_touch(ks, r);
@@ -164,12 +165,24 @@ void database_remove(struct database *db, struct record *r, uint64_t hash, bool 
     orphan_free(&value, aside);
 }
 
+/* A key that has run out does not live on under a new value: it goes, as whoever had looked for it would have made it.
+ */
+static bool has_run_out(const struct database *db, const struct record *r)
+{
+    const struct keyspace *ks = db->keyspace;
+    return !keyspace_only_hides(ks) && ks->hooks.now_ms && record_expired(r, ks->hooks.now_ms(ks->hooks.context));
+}
+
 /* Inserts or rewrites. The old value is freed last: the new one may have been taken from it. */
 static struct record *set(struct database *db, struct bytes key, uint64_t hash, const struct record_part *value,
                           bool keep_expiry)
 {
     struct table_slot slot;
     struct record *r = table_find(&db->table, hash, key, &slot);
+    if (r && unlikely(r->flags & RECORD_EXPIRES) && has_run_out(db, r)) {
+        database_expire(db, r, hash);
+        r = NULL;
+    }
     if (!r) {
         struct record_part key_part;
         record_part_key(&key_part, key);

@@ -25,6 +25,11 @@ void database_expire(struct database *db, struct record *r, uint64_t hash)
     database_remove(db, r, hash, ks->settings->lazyfree_lazy_expire);
 }
 
+void database_met_expired(struct database *db, struct record *r)
+{
+    if (!keyspace_only_hides(db->keyspace)) database_expire(db, r, key_hash(record_key(r)));
+}
+
 bool database_expire_key(struct database *db, struct bytes key, uint64_t hash, int64_t now_ms)
 {
     struct record *r = database_find(db, key, hash, now_ms, LOOKUP_KEEP_EXPIRED | LOOKUP_NO_STATS | LOOKUP_NO_TOUCH);

@@ -91,6 +91,11 @@ void keyspace_set_active_expiry(struct keyspace *ks, bool on)
     ks->active_expiry = on;
 }
 
+bool keyspace_active_expiry(const struct keyspace *ks)
+{
+    return ks->active_expiry;
+}
+
 /* --- flush and swap --- */
 
 void database_flush(struct database *db, bool aside)

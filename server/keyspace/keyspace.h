@@ -26,6 +26,9 @@ struct keyspace_hooks {
     void (*removing)(void *context, struct database *db, struct bytes key, enum keyspace_removal why);
     /* A key that was not there has come, by whatever way. */
     void (*added)(void *context, struct database *db, struct bytes key);
+    /* The time by which a key that is overwritten without a look is judged: one that has run out goes first. NULL: it
+     * is never asked for. */
+    int64_t (*now_ms)(void *context);
 };
 
 struct keyspace_stats {
@@ -52,6 +55,7 @@ void keyspace_set_held(struct keyspace *ks, bool held);
 /* A snapshot child shares our pages: no access-clock updates, no table splits that can wait. */
 void keyspace_set_snapshot_running(struct keyspace *ks, bool running);
 void keyspace_set_active_expiry(struct keyspace *ks, bool on); /* DEBUG SET-ACTIVE-EXPIRE */
+bool keyspace_active_expiry(const struct keyspace *ks);
 /* LRU seconds or LFU; cron refreshes it. */
 void keyspace_set_clock(struct keyspace *ks, int64_t now_ms);
 
@@ -68,12 +72,17 @@ enum lookup_flags {
     LOOKUP_WRITE = 1,
     LOOKUP_NO_TOUCH = 2,
     LOOKUP_NO_STATS = 4,
-    LOOKUP_KEEP_EXPIRED = 8
+    LOOKUP_KEEP_EXPIRED = 8,
+    LOOKUP_REMOVE_EXPIRED = 16,
+    LOOKUP_NO_NOTIFY = 32 /* for core/call.h: a miss is no event */
 };
-/* NULL when absent or expired. READ counts hit or miss; WRITE removes an expired key (a replica only hides it); READ on
- * a master removes it too. LOOKUP_KEEP_EXPIRED: the raw record whatever its expiry (a replica applying its master's
- * stream). */
+/* NULL when absent or expired. READ counts hit or miss. A master removes an expired key; a replica only hides it,
+ * except with LOOKUP_REMOVE_EXPIRED: who is about to write there under that name must find no remains.
+ * LOOKUP_KEEP_EXPIRED: the raw record whatever its expiry (a replica applying its master's stream). */
 struct record *database_find(struct database *db, struct bytes key, uint64_t hash, int64_t now_ms, unsigned flags);
+
+/* Who has met an expired record during a walk gives it here afterwards: it goes, unless such keys are only hidden. */
+void database_met_expired(struct database *db, struct record *r);
 
 /* The record as it is, expired or not, and without a trace: for looking ahead. */
 struct record *database_peek(const struct database *db, struct bytes key, uint64_t hash);

@@ -59,6 +59,11 @@ int64_t record_expire_ms(const struct record *r)
     return expire_ms;
 }
 
+bool record_is_expired(const struct record *r, int64_t now_ms)
+{
+    return record_expired(r, now_ms);
+}
+
 bool record_is_integer(const struct record *r)
 {
     return r->kind == record_kind(TYPE_STRING, ENCODING_INT);

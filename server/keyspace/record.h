@@ -27,7 +27,8 @@ struct bytes record_key(const struct record *r);
 enum value_type record_type(const struct record *r);
 enum value_encoding record_encoding(const struct record *r);
 int64_t record_expire_ms(const struct record *r); /* wall clock ms, or RECORD_NO_EXPIRY */
-bool record_is_integer(const struct record *r);   /* a string kept as a 64-bit integer */
+bool record_is_expired(const struct record *r, int64_t now_ms);
+bool record_is_integer(const struct record *r); /* a string kept as a 64-bit integer */
 int64_t record_integer(const struct record *r);
 
 /* The string's bytes; an integer is formatted into scratch. Valid until the next mutation of the keyspace. */

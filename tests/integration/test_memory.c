@@ -1,0 +1,103 @@
+/* Memory at its limits: what is on its way out, what is freed aside, and record stores that are full. */
+#include "tests/harness/client.h"
+#include "tests/harness/wait.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(memory, .fini = server_finish_all, .timeout = 180);
+
+/* Values of many allocations each, which a worker frees. */
+static void make_large_hashes(struct server *s, int hashes, int fields)
+{
+    for (int h = 0; h < hashes; h++)
+        for (int f = 0; f < fields; f++)
+            redisAppendCommand(connection(s), "HSET hash:%d field:%d value-%d-that-is-not-short", h, f, f);
+    for (int i = 0; i < hashes * fields; i++) freeReplyObject(receive(s));
+}
+
+Test(memory, what_is_on_its_way_out_costs_no_second_victim)
+{
+    enum { HASHES = 10, FIELDS = 20000, COMMANDS = 2000 };
+    struct server *s = server_start(OURS, "maxmemory-policy allkeys-lru\nmaxmemory-clients 0");
+    make_large_hashes(s, HASHES, FIELDS);
+    long long used = info_number(s, "memory", "used_memory");
+    /* A little over the limit, and no pause between the commands: each of them judges while the first victim goes. */
+    redisAppendCommand(connection(s), "CONFIG SET maxmemory %lld", used - 100000);
+    for (int i = 0; i < COMMANDS; i++) redisAppendCommand(connection(s), "SET small v");
+    for (int i = 0; i < COMMANDS + 1; i++) freeReplyObject(receive(s));
+    cr_expect_eq(info_number(s, "stats", "evicted_keys"), 1);
+    expect_integer(s, HASHES, "DBSIZE"); /* nine, and the small one */
+    wait_until(info_number(s, "memory", "lazyfree_pending_objects") == 0);
+    cr_expect_lt(info_number(s, "memory", "used_memory"), used - 100000);
+}
+
+Test(memory, a_database_is_flushed_aside_also_where_others_hold_keys)
+{
+    struct server *s = server_start(OURS, "%s", "");
+    expect_ok(s, "DEBUG POPULATE 20000");
+    expect_ok(s, "SELECT 1");
+    expect_ok(s, "SET kept v");
+    expect_ok(s, "SELECT 0");
+    long long used = info_number(s, "memory", "used_memory");
+    expect_ok(s, "FLUSHDB ASYNC");
+    expect_integer(s, 0, "DBSIZE");
+    wait_until(info_number(s, "memory", "lazyfreed_objects") == 20000);
+    cr_expect_lt(info_number(s, "memory", "used_memory"), used - 20000 * 40);
+    expect_ok(s, "SELECT 1");
+    expect_string(s, "v", "GET kept");
+    expect_ok(s, "SWAPDB 0 1");
+    expect_integer(s, 0, "DBSIZE");
+}
+
+Test(memory, a_large_value_that_is_not_kept_is_freed_aside)
+{
+    struct server *s = server_start(OURS, "%s", "");
+    make_large_hashes(s, 1, 5000);
+    redisReply *dump = command(s, "DUMP hash:0");
+    expect_ok(s, "RESTORE copy 1 %b ABSTTL", dump->str, dump->len); /* its time is over already */
+    expect_integer(s, 1, "DBSIZE");
+    wait_until(info_number(s, "memory", "lazyfreed_objects") == 1);
+    freeReplyObject(dump);
+}
+
+#define STORE_BYTES "67108864"
+
+Test(memory, a_full_record_store_refuses_what_adds_and_serves_the_rest)
+{
+    setenv("SLIPSTREAM_RECORD_STORE_BYTES", STORE_BYTES, 1);
+    struct server *s = server_start(OURS, "%s", "");
+    enum { BATCH = 1000 };
+    bool refused = false;
+    int keys = 0;
+    for (; !refused && keys < 3000000; keys += BATCH) {
+        for (int i = 0; i < BATCH; i++) redisAppendCommand(connection(s), "SET key:%011d value-of-16-byte", keys + i);
+        for (int i = 0; i < BATCH; i++) {
+            redisReply *r = receive(s);
+            if (r->type == REDIS_REPLY_ERROR) {
+                cr_assert_eq(strncmp(r->str, "OOM ", 4), 0, "%s", r->str);
+                refused = true;
+            }
+            freeReplyObject(r);
+        }
+    }
+    cr_assert(refused);
+    expect_error(s, "OOM ", "SET one-more v");
+    expect_string(s, "value-of-16-byte", "GET key:00000000000");
+    expect_integer(s, 1, "EXPIRE key:00000000000 1000"); /* needs another block, and is not refused */
+    for (int i = 0; i < 100 * BATCH; i++) redisAppendCommand(connection(s), "DEL key:%011d", i);
+    for (int i = 0; i < 100 * BATCH; i++) freeReplyObject(receive(s));
+    expect_ok(s, "SET one-more v");
+    expect_ok(s, "CONFIG SET maxmemory-policy allkeys-random");
+    long long most = command_integer(s, "DBSIZE") + 100 * BATCH;
+    for (int i = 0; i < 200 * BATCH; i++) redisAppendCommand(connection(s), "SET new:%011d value-of-16-byte", i);
+    for (int i = 0; i < 200 * BATCH; i++) {
+        redisReply *r = receive(s);
+        cr_assert_eq(r->type, REDIS_REPLY_STATUS);
+        freeReplyObject(r);
+    }
+    cr_expect_leq(command_integer(s, "DBSIZE"), most);
+    cr_expect_gt(info_number(s, "stats", "evicted_keys"), 0);
+}
