@@ -16,7 +16,7 @@
 
 int64_t master_now_ms(const struct replication *r)
 {
-    return loop_wall_ms(r->loop);
+    return loop_monotonic_ms(r->loop);
 }
 
 /* --- the backlog --- */

@@ -8,7 +8,7 @@
 /* An acknowledgement counts from the moment the replica came online: a fresh one has had no time to send any. */
 static int64_t lag_of(const struct replica_handle *h, const struct backlog_peer_view *view)
 {
-    int64_t heard_ms = view->ack_wall_ms > h->online_ms ? view->ack_wall_ms : h->online_ms;
+    int64_t heard_ms = view->heard_ms > h->online_ms ? view->heard_ms : h->online_ms;
     int64_t lag_ms = master_now_ms(h->r) - heard_ms;
     return lag_ms > 0 ? lag_ms : 0;
 }

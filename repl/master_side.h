@@ -88,7 +88,7 @@ struct master_side {
 
 /* --- master.c --- */
 struct resync_window master_window(const struct replication *r);
-int64_t master_now_ms(const struct replication *r); /* wall clock */
+int64_t master_now_ms(const struct replication *r); /* monotonic, as every time here */
 
 /* --- master_replicas.c --- */
 extern const struct link_events master_link_events;

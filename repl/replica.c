@@ -13,7 +13,7 @@
 
 int64_t replica_now_ms(const struct replica_side *s)
 {
-    return loop_monotonic_us(s->r->loop) / 1000;
+    return loop_monotonic_ms(s->r->loop);
 }
 
 /* --- the machine's clock --- */
@@ -58,7 +58,7 @@ static void let_go(struct replica_side *s, const char *why)
     s->life++;
     if (s->streaming) {
         s->stream_db = replica_side_stream_db(s->r);
-        s->down_since_ms = loop_wall_ms(s->r->loop);
+        s->down_since_ms = replica_now_ms(s);
     }
     s->streaming = false;
     replica_disconnect(s);
@@ -290,7 +290,7 @@ void replica_side_info(const struct replication *r, struct outq *out)
 {
     const struct replica_side *s = r->replica;
     const struct repl_settings *settings = r->settings;
-    int64_t now_ms = loop_wall_ms(r->loop);
+    int64_t now_ms = replica_now_ms(s);
     bool up = replication_master_link_up(r);
     long long applied = (long long)r->history.offset, read = applied + (up ? (long long)s->input.len : 0);
     replication_info_field(out, "master_host:%s", s->host);

@@ -128,7 +128,7 @@ static void transfer_begins(struct replica_side *s)
 size_t replica_receive_snapshot(struct replica_side *s, const uint8_t *data, size_t len)
 {
     size_t taken;
-    if (s->aside) keyspace_set_clock(s->aside, loop_wall_ms(s->r->loop)); /* cron does so for the present one alone */
+    if (s->aside) keyspace_set_access_clock(s->aside, replica_now_ms(s)); /* cron does so for the present one alone */
     switch (transfer_feed(s->transfer, data, len, &taken)) {
     case TRANSFER_MORE: break;
     case TRANSFER_BEGINS: transfer_begins(s); break;

@@ -170,7 +170,7 @@ static void on_data(struct conn *conn, const uint8_t *data, size_t len)
 {
     struct replica_side *s = conn_owner(conn);
     *s->r->stats.net_input_bytes += len;
-    s->last_io_ms = loop_wall_ms(s->r->loop);
+    s->last_io_ms = replica_now_ms(s);
     replica_step(s, &(struct replica_event){.kind = EVENT_HEARD});
     if (s->machine.state == REPLICA_HANDSHAKE)
         handshake_in(s, data, len);

@@ -43,7 +43,7 @@ struct replica_side {
     enum wire wire;
     struct lz4_decoder *decoder;
     struct inbox input;                /* half a handshake line, or stream bytes not yet applied */
-    int64_t last_io_ms, down_since_ms; /* wall clock; 0: never */
+    int64_t last_io_ms, down_since_ms; /* monotonic; 0: never */
 
     struct transfer *transfer;
     struct loop_timer *load_timer;

@@ -59,7 +59,7 @@ struct replication *replication_new(struct loop *loop, struct keyspace *ks, stru
                                     struct rdb_settings *rdb, const char *executable, int listening_port,
                                     const struct replication_host *host, const struct replication_stats *stats);
 void replication_free(struct replication *r);                 /* ends the link, closes the backlog */
-void replication_cron(struct replication *r, int64_t now_ms); /* every 100 ms */
+void replication_cron(struct replication *r, int64_t now_ms); /* every 100 ms; monotonic */
 void replication_before_sleep(struct replication *r);         /* publishes the backlog: once a turn */
 struct history *replication_history(struct replication *r);
 /* The aux fields of a snapshot taken now: the history that the dataset is of, its offset, and the database selected

@@ -67,7 +67,7 @@ struct backlog_peer_view {
     uint64_t next_offset;                /* lowest offset still needed */
     uint64_t acked_offset;               /* REPLCONF ACK */
     uint64_t fack_offset;                /* ... FACK (AOF fsynced), 0: never */
-    int64_t ack_wall_ms;                 /* when; 0: never */
+    int64_t heard_ms;                    /* last acknowledgement or sign of life, monotonic; 0: never */
     uint64_t sent_bytes, received_bytes; /* on the socket */
 };
 void backlog_peer_view(const struct backlog *b, int slot, struct backlog_peer_view *out);

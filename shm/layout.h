@@ -68,7 +68,7 @@ struct shm_peer {
     _Atomic uint64_t next_offset;
     _Atomic uint64_t acked_offset;
     _Atomic uint64_t fack_offset;
-    _Atomic int64_t ack_wall_ms;
+    _Atomic int64_t heard_ms; /* monotonic: one clock for all processes of a machine */
     _Atomic uint64_t sent_bytes;
     _Atomic uint64_t received_bytes;
     uint8_t pad2[16];

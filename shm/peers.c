@@ -64,7 +64,7 @@ int backlog_peer_claim(struct backlog *b, uint64_t from)
         atomic_store_explicit(&peer->next_offset, from, memory_order_release);
         atomic_store_explicit(&peer->acked_offset, 0, memory_order_relaxed);
         atomic_store_explicit(&peer->fack_offset, 0, memory_order_relaxed);
-        atomic_store_explicit(&peer->ack_wall_ms, 0, memory_order_relaxed);
+        atomic_store_explicit(&peer->heard_ms, 0, memory_order_relaxed);
         atomic_store_explicit(&peer->sent_bytes, 0, memory_order_relaxed);
         atomic_store_explicit(&peer->received_bytes, 0, memory_order_relaxed);
         atomic_store(&peer->state, PEER_WAITING);
@@ -111,7 +111,7 @@ void backlog_peer_view(const struct backlog *b, int slot, struct backlog_peer_vi
         .next_offset = next == SHM_NEEDS_NONE ? b->end : next,
         .acked_offset = atomic_load(&peer->acked_offset),
         .fack_offset = atomic_load_explicit(&peer->fack_offset, memory_order_relaxed),
-        .ack_wall_ms = atomic_load_explicit(&peer->ack_wall_ms, memory_order_relaxed),
+        .heard_ms = atomic_load_explicit(&peer->heard_ms, memory_order_relaxed),
         .sent_bytes = atomic_load_explicit(&peer->sent_bytes, memory_order_relaxed),
         .received_bytes = atomic_load_explicit(&peer->received_bytes, memory_order_relaxed),
     };

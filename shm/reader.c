@@ -147,20 +147,20 @@ void reader_peer_let_go(struct reader *r, int slot)
     reader_peer_moved(r, slot, SHM_NEEDS_NONE);
 }
 
-void reader_peer_acked(struct reader *r, int slot, uint64_t acked_offset, uint64_t fack_offset, int64_t wall_ms)
+void reader_peer_acked(struct reader *r, int slot, uint64_t acked_offset, uint64_t fack_offset, int64_t now_ms)
 {
     struct shm_peer *peer = peer_of(r, slot);
     uint64_t before = atomic_load_explicit(&peer->acked_offset, memory_order_relaxed);
     if (fack_offset) atomic_store_explicit(&peer->fack_offset, fack_offset, memory_order_relaxed);
-    atomic_store_explicit(&peer->ack_wall_ms, wall_ms, memory_order_relaxed);
+    atomic_store_explicit(&peer->heard_ms, now_ms, memory_order_relaxed);
     atomic_store(&peer->acked_offset, acked_offset);
     uint64_t watch = atomic_load(&r->control->ack_watch);
     if (watch && acked_offset >= watch && acked_offset > before) doorbell_ring(r->server_bell);
 }
 
-void reader_peer_alive(struct reader *r, int slot, int64_t wall_ms)
+void reader_peer_alive(struct reader *r, int slot, int64_t now_ms)
 {
-    atomic_store_explicit(&peer_of(r, slot)->ack_wall_ms, wall_ms, memory_order_relaxed);
+    atomic_store_explicit(&peer_of(r, slot)->heard_ms, now_ms, memory_order_relaxed);
 }
 
 static void add(_Atomic uint64_t *counter, uint64_t n)

@@ -27,9 +27,9 @@ enum backlog_peer_state reader_peer_state(const struct reader *r, int slot);
 void reader_peer_set_state(struct reader *r, int slot, enum backlog_peer_state state); /* a doomed peer stays doomed */
 void reader_peer_moved(struct reader *r, int slot, uint64_t next_offset);
 void reader_peer_let_go(struct reader *r, int slot); /* its socket is shut: nothing of the stream is needed any more */
-/* fack_offset 0: not said. Rings the server when it watches for this offset or an earlier one. */
-void reader_peer_acked(struct reader *r, int slot, uint64_t acked_offset, uint64_t fack_offset, int64_t wall_ms);
-void reader_peer_alive(struct reader *r, int slot, int64_t wall_ms); /* a sign of life that acknowledges nothing */
+/* now_ms: monotonic. fack_offset 0: not said. Rings the server when it watches for this offset or an earlier one. */
+void reader_peer_acked(struct reader *r, int slot, uint64_t acked_offset, uint64_t fack_offset, int64_t now_ms);
+void reader_peer_alive(struct reader *r, int slot, int64_t now_ms); /* a sign of life that acknowledges nothing */
 void reader_peer_count(struct reader *r, int slot, uint64_t sent_bytes, uint64_t received_bytes); /* to be added */
 
 /* --- spools --- */

@@ -363,7 +363,8 @@ static void acknowledged(struct peer *p, const struct resp_request *r)
         start_stream(p);
         tell(p->link, MESSAGE_ONLINE, p->slot, "");
     }
-    if (p->phase == PHASE_STREAM) reader_peer_acked(p->link->reader, p->slot, acked, fack, loop_wall_ms(p->link->loop));
+    if (p->phase == PHASE_STREAM)
+        reader_peer_acked(p->link->reader, p->slot, acked, fack, loop_monotonic_ms(p->link->loop));
 }
 
 /* Whatever is no acknowledgement is only a sign of life: a loading replica sends bare line ends. */
@@ -373,7 +374,7 @@ static void heard(struct peer *p, const struct resp_request *r)
     if (is_ack)
         acknowledged(p, r);
     else
-        reader_peer_alive(p->link->reader, p->slot, loop_wall_ms(p->link->loop));
+        reader_peer_alive(p->link->reader, p->slot, loop_monotonic_ms(p->link->loop));
 }
 
 /* Bytes understood; -1 when the peer broke the protocol and is gone. */

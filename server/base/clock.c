@@ -18,6 +18,8 @@
 static bool ticks_from_counter;
 static uint64_t ns_per_tick_q32 = (uint64_t)1 << 32; /* fixed point, 32 fractional bits; 1.0 without a counter */
 
+static int64_t wall_step_us;
+
 static uint64_t read_ns(clockid_t id)
 {
     struct timespec now;
@@ -27,7 +29,12 @@ static uint64_t read_ns(clockid_t id)
 
 int64_t clock_wall_us(void)
 {
-    return (int64_t)(read_ns(CLOCK_REALTIME) / 1000);
+    return (int64_t)(read_ns(CLOCK_REALTIME) / 1000) + wall_step_us;
+}
+
+void clock_step_wall(int64_t us)
+{
+    wall_step_us += us;
 }
 
 int64_t clock_wall_ms(void)

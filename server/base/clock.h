@@ -10,6 +10,7 @@
 void clock_init(void);       /* once per process, before the first clock_ticks() */
 int64_t clock_wall_us(void); /* since the epoch */
 int64_t clock_wall_ms(void);
+void clock_step_wall(int64_t us); /* for tests: the wall clock of this process goes wrong by so much more */
 int64_t clock_monotonic_us(void);
 int64_t clock_monotonic_ms(void);
 

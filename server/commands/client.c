@@ -157,7 +157,7 @@ static void client_pause(struct call *call)
     if (call_arg_i64(call, 2, &timeout_ms, "ERR timeout is not an integer or out of range") == false) return;
     if (timeout_ms < 0) return reply_error(call->reply, "ERR timeout is negative");
     if (timeout_ms > INT64_MAX - call->now_ms) return reply_error(call->reply, "ERR timeout is out of range");
-    clients_pause(call->core->clients, kind, call->now_ms + timeout_ms, "client");
+    clients_pause(call->core->clients, kind, loop_monotonic_ms(call->core->loop) + timeout_ms, "client");
     reply_ok(call->reply);
 }
 

@@ -98,6 +98,6 @@ bool client_filter_matches(const struct client_filter *f, const struct client *c
     if (f->class_ >= 0 && client_class(c) != (enum client_class)f->class_) return false;
     if (f->ids && !id_listed(f, c->session.id)) return false;
     if (f->user.ptr && !bytes_equal(f->user, c->session.user)) return false;
-    if (f->max_age_s && loop_wall_ms(c->core->loop) - c->created_ms <= f->max_age_s * 1000) return false;
+    if (f->max_age_s && loop_monotonic_ms(c->core->loop) - c->created_ms <= f->max_age_s * 1000) return false;
     return client_filter_matches_addresses(f, c->unix_socket ? &c->local : &c->peer, &c->local);
 }

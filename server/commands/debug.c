@@ -1,5 +1,6 @@
 /* DEBUG: for tests and for looking inside. Guarded by enable-debug-command. */
 #include "server/base/alloc.h"
+#include "server/base/clock.h"
 #include "server/base/glob.h"
 #include "server/base/log.h"
 #include "server/base/number.h"
@@ -174,6 +175,17 @@ static void debug_stringmatch_len(struct call *call)
     reply_ok(call->reply);
 }
 
+/* As if somebody had set the machine's clock, for this process alone: no duration may notice. */
+static void debug_step_wall_clock(struct call *call)
+{
+    int64_t ms;
+    if (!call_arg_range(call, 2, -INT64_C(1000) * 1000 * 1000 * 1000, INT64_C(1000) * 1000 * 1000 * 1000, &ms, NULL))
+        return;
+    clock_step_wall(ms * 1000);
+    loop_refresh_time(call->core->loop);
+    reply_ok(call->reply);
+}
+
 static void debug_accepted(struct call *call)
 {
     reply_ok(call->reply);
@@ -272,6 +284,8 @@ static void debug_help(struct call *call)
                                         "    Setting it to 0 disables expiring keys in background.",
                                         "SLEEP <seconds>",
                                         "    Stop the server for <seconds>. Decimals allowed.",
+                                        "STEP-WALL-CLOCK <milliseconds>",
+                                        "    Make the wall clock of this process go wrong by so much more.",
                                         "STRINGMATCH-LEN <len> <pattern>",
                                         "    Match <pattern> against <len> characters.",
                                         NULL};
@@ -302,6 +316,7 @@ static const struct {
     {"segfault", debug_segfault, 2},
     {"set-active-expire", debug_set_active_expire, 3},
     {"sleep", debug_sleep, 3},
+    {"step-wall-clock", debug_step_wall_clock, 3},
     {"stringmatch-len", debug_stringmatch_len, 4},
 };
 

@@ -168,7 +168,7 @@ void block_on_keys(struct call *call, const struct key_wait *wait)
         return;
     }
     struct waiter *w = waiter_new(call, wait);
-    int64_t deadline_ms = wait->timeout_ms ? call->now_ms + wait->timeout_ms : 0;
+    int64_t deadline_ms = wait->timeout_ms ? loop_monotonic_ms(call->core->loop) + wait->timeout_ms : 0;
     struct blocked *blocked = blocking_start(call->core->blocking, s, BLOCKED_KEYS, deadline_ms);
     blocked->state = w;
     blocked->timed_out = timed_out;

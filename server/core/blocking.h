@@ -14,7 +14,7 @@ struct blocked {
     enum blocked_kind kind;
     struct session *session;
     struct list_node node;
-    int64_t deadline_ms; /* wall clock; 0: none */
+    int64_t deadline_ms; /* monotonic; 0: none */
     /* One of these ends the wait; each writes the reply. NULL `error`: cannot be unblocked with an error. */
     void (*timed_out)(struct blocked *b);
     void (*interrupted)(struct blocked *b, const char *error); /* role change, CLIENT UNBLOCK ERROR */

@@ -161,7 +161,7 @@ int children_start(struct children *c, const struct child_job *job)
     c->job = *job;
     c->pid = pid;
     c->dismissed = false;
-    c->started_ms = clock_wall_ms();
+    c->started_ms = clock_monotonic_ms();
     keyspace_set_snapshot_running(c->core->keyspace, true);
     watch_child(c);
     return 0;

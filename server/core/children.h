@@ -24,8 +24,8 @@ struct children *children_new(struct core *core);
 int children_start(struct children *c, const struct child_job *job);
 enum child_purpose children_running(const struct children *c);
 pid_t children_pid(const struct children *c);
-int64_t children_started_ms(const struct children *c);
-void children_kill(struct children *c); /* SIGUSR1; `ended` follows with signal SIGUSR1 */
+int64_t children_started_ms(const struct children *c); /* monotonic */
+void children_kill(struct children *c);                /* SIGUSR1; `ended` follows with signal SIGUSR1 */
 void children_end(struct children *c);  /* kills and waits until it is gone and `ended` was called: at shutdown */
 void children_reap(struct children *c); /* its end may have come: seen through its pidfd, else by cron */
 

@@ -213,7 +213,7 @@ void client_received(struct client *c, const uint8_t *data, size_t len)
     if (c->close_asap || c->close_after_reply) return;
     c->net_in += len;
     c->core->stats->net_input_bytes += len;
-    c->last_interaction_ms = loop_wall_ms(c->core->loop);
+    c->last_interaction_ms = loop_monotonic_ms(c->core->loop);
     if (c->query || c->running || !client_may_run(c)) {
         drop_ahead(c);
         keep(c, data, len);

@@ -66,7 +66,7 @@ void client_describe(struct client *c, struct outq *out)
     const struct outq *output = c->conn ? conn_output(c->conn) : &c->nowhere;
     size_t output_memory = outq_memory(output);
     bool writing = c->conn && conn_unsent(c->conn) > 0;
-    add_identity(c, out, loop_wall_ms(c->core->loop));
+    add_identity(c, out, loop_monotonic_ms(c->core->loop));
     add_number(out, " db=", database_index(s->db));
     add_number(out, " sub=", (long long)pubsub_session_count(s, PUBSUB_CHANNEL));
     add_number(out, " psub=", (long long)pubsub_session_count(s, PUBSUB_PATTERN));

@@ -96,7 +96,7 @@ static void client_add(struct core *core, int fd, bool unix_socket, const struct
     c->core = core;
     c->unix_socket = unix_socket;
     c->peer = *peer;
-    c->created_ms = c->last_interaction_ms = loop_wall_ms(core->loop);
+    c->created_ms = c->last_interaction_ms = loop_monotonic_ms(core->loop);
     resp_request_init(&c->request);
     c->conn = conn_open(core->loop, fd, &client_events, c);
     conn_local_address(c->conn, &c->local);
@@ -211,7 +211,7 @@ static bool over_output_limit(struct client *c, size_t unsent)
         c->soft_limit_since_ms = 0;
         return false;
     }
-    int64_t now_ms = loop_wall_ms(c->core->loop);
+    int64_t now_ms = loop_monotonic_ms(c->core->loop);
     if (!c->soft_limit_since_ms) c->soft_limit_since_ms = now_ms;
     return now_ms - c->soft_limit_since_ms > (int64_t)limit->soft_s * 1000;
 }

@@ -18,7 +18,7 @@ struct client {
     size_t query_len, query_capacity;
     size_t processing_len;       /* input being parsed and run right now */
     struct request_batch *ahead; /* read from input that is announced; NULL: none is, or it is not read ahead */
-    int64_t last_interaction_ms;
+    int64_t last_interaction_ms; /* times here are monotonic */
     uint64_t net_in;
     bool unix_socket;
     bool close_asap; /* dead: freed before the loop sleeps */
@@ -60,7 +60,8 @@ void client_hand_over(struct client *c, void (*detached)(void *arg, int fd, cons
                       void *arg);
 /* Once a turn: output limits, kept requests of unblocked clients, delayed frees. */
 void clients_before_sleep(struct clients *c);
-void clients_cron(struct clients *c, int64_t now_ms); /* timeouts, buffers, a slice of all clients per call */
+void clients_cron(struct clients *c,
+                  int64_t now_ms); /* monotonic; timeouts, buffers, a slice of all clients per call */
 bool clients_have_monitors(const struct clients *c);
 void client_become_monitor(struct client *c);
 void client_stop_monitor(struct client *c);
@@ -69,7 +70,7 @@ void clients_feed_monitors(struct core *core, struct session *from, uint32_t arg
                            uint64_t secrets);
 size_t clients_output_memory(const struct clients *c, uint64_t *biggest_input, uint64_t *biggest_output);
 
-/* CLIENT PAUSE */
+/* CLIENT PAUSE; times are monotonic */
 enum pause_kind { PAUSE_NONE, PAUSE_WRITE, PAUSE_ALL };
 void clients_pause(struct clients *c, enum pause_kind kind, int64_t until_ms, const char *purpose);
 void clients_unpause(struct clients *c, const char *purpose);

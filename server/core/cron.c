@@ -1,4 +1,5 @@
-/* The server's own clockwork, on the loop's thread: `hz` times a second, and before each sleep. */
+/* The server's own clockwork, on the loop's thread: `hz` times a second, and before each sleep. It goes by the
+ * monotonic clock: a step of the wall clock must neither stop it nor hurry it. */
 #include "server/core/cron.h"
 
 #include "repl/replication.h"
@@ -55,15 +56,16 @@ static int64_t tick(void *arg)
 {
     struct clockwork *w = arg;
     struct core *core = w->core;
-    int64_t now_ms = loop_wall_ms(core->loop), period_ms = 1000 / core->settings->server.hz;
+    int64_t now_ms = loop_monotonic_ms(core->loop), period_ms = 1000 / core->settings->server.hz;
     core->lifecycle->cron_loops++;
-    keyspace_set_clock(core->keyspace, now_ms);
+    keyspace_set_access_clock(core->keyspace, now_ms);
     clients_cron(core->clients, now_ms);
     if (!persistence_state(core)->loading) {
-        keyspace_expire_cycle(core->keyspace, now_ms, period_ms * 1000 / EXPIRE_CYCLE_SHARE);
-        own_keys_expire(core, now_ms);
+        int64_t wall_ms = loop_wall_ms(core->loop); /* what an expiry is told in */
+        keyspace_expire_cycle(core->keyspace, wall_ms, period_ms * 1000 / EXPIRE_CYCLE_SHARE);
+        own_keys_expire(core, wall_ms);
     }
-    if (now_ms - w->last_tenth_ms >= TENTH_MS || now_ms < w->last_tenth_ms) {
+    if (now_ms - w->last_tenth_ms >= TENTH_MS) {
         w->last_tenth_ms = now_ms;
         tenth_of_second(core, now_ms);
     }
@@ -85,7 +87,7 @@ static void wake_for_deadline(struct clockwork *w)
     if (w->deadline) loop_timer_cancel(w->deadline);
     w->deadline = NULL;
     if (!next_ms) return;
-    int64_t delay_ms = next_ms - loop_wall_ms(w->core->loop);
+    int64_t delay_ms = next_ms - loop_monotonic_ms(w->core->loop);
     w->deadline = loop_timer_start(w->core->loop, delay_ms > 0 ? delay_ms : 0, deadline_due, w);
     w->deadline_ms = next_ms;
 }
@@ -94,7 +96,7 @@ static void before_sleep(void *arg)
 {
     struct clockwork *w = arg;
     struct core *core = w->core;
-    int64_t now_ms = loop_wall_ms(core->loop);
+    int64_t now_ms = loop_monotonic_ms(core->loop);
     blocking_expire(core->blocking, now_ms);
     if (block_keys_pending(core->block_keys)) block_keys_serve(core); /* keys that went by themselves */
     clients_end_pauses(core->clients, now_ms);

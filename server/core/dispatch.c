@@ -308,7 +308,7 @@ static bool queueing_takes_memory(const struct session *s, const struct command_
 
 static bool held_by_pause(struct core *core, struct session *s, const struct command_entry *e, uint32_t flags)
 {
-    enum pause_kind pause = clients_paused(core->clients, loop_wall_ms(core->loop));
+    enum pause_kind pause = clients_paused(core->clients, loop_monotonic_ms(core->loop));
     if (likely(pause == PAUSE_NONE) || !s->client || client_class(s->client) == CLIENT_REPLICA) return false;
     bool writes = (flags & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
     if (s->transaction && !runs_inside_multi(e)) return false; /* queueing changes nothing: EXEC is what waits */

@@ -30,7 +30,7 @@ static void save_fields(const struct core *core, const struct persistence_state 
 {
     enum child_purpose purpose = children_running(core->children);
     bool saving = purpose == CHILD_SAVE || purpose == CHILD_FULL_SYNC; /* Redis calls both so */
-    int64_t saving_s = saving ? (clock_wall_ms() - children_started_ms(core->children)) / 1000 : -1;
+    int64_t saving_s = saving ? (clock_monotonic_ms() - children_started_ms(core->children)) / 1000 : -1;
     count_field(out, "rdb_changes_since_last_save", s->changes_since_save);
     info_field(out, "rdb_bgsave_in_progress:%d", saving);
     info_field(out, "rdb_last_save_time:%lld", (long long)s->last_save_s);
@@ -61,7 +61,7 @@ static void append_only_fields(struct outq *out)
 
 static void loading_fields(const struct persistence_state *s, struct outq *out)
 {
-    int64_t passed_s = clock_wall_ms() / 1000 - s->loading_start_s, left_s = 1;
+    int64_t passed_s = (clock_monotonic_ms() - s->loading_since_ms) / 1000, left_s = 1;
     double share = s->loading_total_bytes ? (double)s->loading_loaded_bytes / (double)s->loading_total_bytes : 0;
     if (passed_s > 0 && share > 0) left_s = (int64_t)((double)passed_s / share * (1 - share));
     info_field(out, "loading_start_time:%lld", (long long)s->loading_start_s);

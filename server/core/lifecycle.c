@@ -92,7 +92,7 @@ int lifecycle_shutdown(struct core *core, int flags, struct session *caller)
     if (l->stopping) return 0; /* a second signal of the same turn */
     if (!l->shutdown_deadline_ms) log_warning("User requested shutdown...");
     if (!l->shutdown_deadline_ms) supervisor_tell("STOPPING=1\n");
-    int64_t now_ms = loop_wall_ms(core->loop);
+    int64_t now_ms = loop_monotonic_ms(core->loop);
     int timeout_s = core->settings->server.shutdown_timeout_s;
     if ((flags & SHUTDOWN_NOW) || !timeout_s || !replicas_are_behind(core)) return finish(core, flags);
     log_notice("%d seconds at most for replicas to catch up before exiting.", timeout_s);

@@ -14,7 +14,7 @@ struct lifecycle {
     bool stopping;
     char pidfile[4096]; /* written at start, removed at the end; "": none */
     int shutdown_flags;
-    int64_t shutdown_deadline_ms; /* waiting for replicas until then; 0: not shutting down */
+    int64_t shutdown_deadline_ms; /* monotonic: waiting for replicas until then; 0: not shutting down */
 };
 
 enum { SHUTDOWN_SAVE = 1, SHUTDOWN_NOSAVE = 2, SHUTDOWN_NOW = 4, SHUTDOWN_FORCE = 8 };

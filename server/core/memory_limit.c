@@ -26,7 +26,7 @@ static int make_room(struct core *core)
     if (used <= ks->maxmemory_bytes) return 0;
     if (replication_is_replica(core->replication) && ks->replica_ignore_maxmemory) return 0;
     propagate_begin(core->propagation);
-    int result = keyspace_evict(core->keyspace, loop_wall_ms(core->loop), used);
+    int result = keyspace_evict(core->keyspace, loop_monotonic_ms(core->loop), used);
     propagate_end(core->propagation);
     return result;
 }
@@ -35,7 +35,7 @@ static bool has_room_for_records(struct core *core)
 {
     if (!keyspace_pressed()) return true;
     propagate_begin(core->propagation);
-    int result = keyspace_relieve_stores(core->keyspace, loop_wall_ms(core->loop));
+    int result = keyspace_relieve_stores(core->keyspace, loop_monotonic_ms(core->loop));
     propagate_end(core->propagation);
     return result >= 0;
 }

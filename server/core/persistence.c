@@ -17,15 +17,14 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define RETRY_AFTER_FAILURE_S 5
-#define LOADING_TURN_MS       20 /* between loop turns while loading: a PING then waits about this long at most */
+#define RETRY_AFTER_FAILURE_MS 5000
+#define LOADING_TURN_MS        20 /* between loop turns while loading: a PING then waits about this long at most */
 
 struct persistence {
     struct persistence_state state;
     uint64_t changes_at_fork;
-    bool save_owed; /* persistence_save_behind_command() */
-    int64_t last_try_s;
-    int64_t bgsave_started_s;
+    bool save_owed;                         /* persistence_save_behind_command() */
+    int64_t last_try_ms, bgsave_started_ms; /* monotonic */
     pid_t bgsave_pid;
     int64_t last_loading_turn_us;
 };
@@ -35,6 +34,7 @@ struct persistence *persistence_new(struct core *core)
     (void)core;
     struct persistence *p = mem_calloc(1, sizeof *p);
     p->state.last_save_s = clock_wall_ms() / 1000;
+    p->state.in_step_since_ms = clock_monotonic_ms();
     p->state.last_bgsave_duration_s = -1;
     p->state.last_bgsave_ok = true;
     return p;
@@ -54,7 +54,7 @@ void persistence_dataset_received(struct core *core)
 {
     for (int i = 0; i < keyspace_databases(core->keyspace); i++)
         persistence_changed(core, database_size(keyspace_database(core->keyspace, i)));
-    persistence_state(core)->received_s = clock_wall_ms() / 1000;
+    persistence_state(core)->in_step_since_ms = clock_monotonic_ms();
 }
 
 bool persistence_write_refused(const struct core *core)
@@ -121,6 +121,7 @@ static void note_saved(struct core *core, uint64_t changes_included)
     struct persistence_state *s = persistence_state(core);
     s->changes_since_save -= changes_included < s->changes_since_save ? changes_included : s->changes_since_save;
     s->last_save_s = clock_wall_ms() / 1000;
+    s->in_step_since_ms = clock_monotonic_ms();
     s->last_bgsave_ok = true;
     s->rdb_saves++;
 }
@@ -185,7 +186,7 @@ static void save_ended(void *arg, bool good, int signal)
 {
     struct core *core = arg;
     struct persistence *p = core->persistence;
-    p->state.last_bgsave_duration_s = clock_wall_ms() / 1000 - p->bgsave_started_s;
+    p->state.last_bgsave_duration_s = (clock_monotonic_ms() - p->bgsave_started_ms) / 1000;
     if (!good) remove_temporary_file(core, p->bgsave_pid);
     if (good) {
         log_notice("Background saving terminated with success");
@@ -205,7 +206,7 @@ int persistence_save_in_background(struct core *core)
 {
     struct persistence *p = core->persistence;
     struct child_job job = {.purpose = CHILD_SAVE, .body = save_in_child, .ended = save_ended, .arg = core};
-    p->last_try_s = p->bgsave_started_s = clock_wall_ms() / 1000;
+    p->last_try_ms = p->bgsave_started_ms = clock_monotonic_ms();
     p->changes_at_fork = p->state.changes_since_save;
     if (check_may_save(core)) return -1;
     if (children_start(core->children, &job)) {
@@ -225,18 +226,17 @@ void persistence_cron(struct core *core, int64_t now_ms)
 {
     struct persistence *p = core->persistence;
     const struct server_settings *server = &core->settings->server;
-    int64_t now_s = now_ms / 1000;
     if (children_running(core->children) != CHILD_NONE || !persistence_may_save(core)) return;
-    if (p->state.bgsave_scheduled && (p->state.last_bgsave_ok || now_s - p->last_try_s >= RETRY_AFTER_FAILURE_S)) {
+    if (p->state.bgsave_scheduled && (p->state.last_bgsave_ok || now_ms - p->last_try_ms >= RETRY_AFTER_FAILURE_MS)) {
         persistence_save_in_background(core);
         return;
     }
     /* A dataset just received is not saved at once: our own replicas are about to ask for a child. */
-    int64_t since_s = p->state.last_save_s > p->state.received_s ? p->state.last_save_s : p->state.received_s;
+    int64_t passed_s = (now_ms - p->state.in_step_since_ms) / 1000;
     for (int i = 0; i < server->save_point_count; i++) {
         const struct save_point *point = &server->save_points[i];
-        if (p->state.changes_since_save < point->changes || now_s - since_s <= point->seconds) continue;
-        if (!p->state.last_bgsave_ok && now_s - p->last_try_s < RETRY_AFTER_FAILURE_S) continue;
+        if (p->state.changes_since_save < point->changes || passed_s <= point->seconds) continue;
+        if (!p->state.last_bgsave_ok && now_ms - p->last_try_ms < RETRY_AFTER_FAILURE_MS) continue;
         log_notice("%llu changes in %lld seconds. Saving...", (unsigned long long)point->changes,
                    (long long)point->seconds);
         persistence_save_in_background(core);
@@ -251,6 +251,7 @@ void loading_begin(struct core *core, uint64_t total_bytes)
     struct persistence *p = core->persistence;
     p->state.loading = true;
     p->state.loading_start_s = clock_wall_ms() / 1000;
+    p->state.loading_since_ms = clock_monotonic_ms();
     p->state.loading_total_bytes = total_bytes;
     p->state.loading_loaded_bytes = 0;
     p->last_loading_turn_us = clock_monotonic_us();
@@ -307,7 +308,7 @@ int persistence_load_file(struct core *core, const char *path, bool *missing)
     struct rdb_read_result result;
     int64_t started_us = clock_monotonic_us();
     persistence_withdraw_child(core);
-    keyspace_set_clock(core->keyspace, options.now_ms); /* at start, cron has not done so yet */
+    keyspace_set_access_clock(core->keyspace, loop_monotonic_ms(core->loop)); /* at start, cron has not done so yet */
     loading_begin(core, 0);
     int status = rdb_load_file(core->keyspace, path, &options, turn_while_loading, core, &result, missing);
     loading_end(core, status == 0);

@@ -34,11 +34,13 @@ struct rdb_aux persistence_aux(const struct core *core);
 /* read by INFO and commands */
 struct persistence_state {
     bool loading, async_loading; /* async: too, beside the data that clients see */
-    int64_t loading_start_s;
+    int64_t loading_start_s;     /* wall clock: INFO shows it */
+    int64_t loading_since_ms;    /* monotonic, like every other time here that is not shown */
     uint64_t loading_total_bytes, loading_loaded_bytes, loading_rdb_used_mem;
     uint64_t changes_since_save;
-    int64_t last_save_s, last_bgsave_duration_s; /* -1: none yet */
-    int64_t received_s;                          /* when persistence_dataset_received() was last called; 0: never */
+    int64_t last_save_s;            /* wall clock: LASTSAVE */
+    int64_t last_bgsave_duration_s; /* -1: none yet */
+    int64_t in_step_since_ms;       /* monotonic: the file, or a full sync, was last as new as the dataset */
     bool last_bgsave_ok;
     bool bgsave_scheduled;
     uint64_t rdb_saves, last_load_keys_expired, last_load_keys_loaded;

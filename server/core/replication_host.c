@@ -171,7 +171,7 @@ static void pause_writes(void *context, bool paused)
 static bool writes_paused(void *context)
 {
     struct core *core = context;
-    return clients_paused(core->clients, loop_wall_ms(core->loop)) != PAUSE_NONE;
+    return clients_paused(core->clients, loop_monotonic_ms(core->loop)) != PAUSE_NONE;
 }
 
 struct replication_host replication_host_of(struct core *core)

@@ -25,10 +25,10 @@ enum access_kind keyspace_access_kind(const struct keyspace *ks)
     return policy == EVICT_VOLATILE_LRU || policy == EVICT_ALLKEYS_LRU ? ACCESS_IDLE : ACCESS_NONE;
 }
 
-void keyspace_set_clock(struct keyspace *ks, int64_t now_ms)
+void keyspace_set_access_clock(struct keyspace *ks, int64_t steady_ms)
 {
-    ks->clock_s = (uint32_t)(now_ms / 1000) & CLOCK_MASK;
-    ks->clock_min = (uint32_t)(now_ms / 60000) & LFU_MINUTES_MASK;
+    ks->clock_s = (uint32_t)(steady_ms / 1000) & CLOCK_MASK;
+    ks->clock_min = (uint32_t)(steady_ms / 60000) & LFU_MINUTES_MASK;
 }
 
 static uint32_t lfu_clock(const struct keyspace *ks, unsigned counter)

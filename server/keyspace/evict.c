@@ -168,14 +168,14 @@ static size_t evict_one(struct database *db, struct record *r, uint64_t hash)
     return bytes;
 }
 
-int keyspace_evict(struct keyspace *ks, int64_t now_ms, size_t used_bytes)
+int keyspace_evict(struct keyspace *ks, int64_t steady_ms, size_t used_bytes)
 {
     const struct keyspace_settings *settings = ks->settings;
     if (settings->maxmemory_bytes == 0 || used_bytes <= settings->maxmemory_bytes) return 0;
     if (ks->held) return 0;
     if (ks->replica && settings->replica_ignore_maxmemory) return 0;
     if (settings->maxmemory_policy == EVICT_NONE) return -1;
-    keyspace_set_clock(ks, now_ms);
+    keyspace_set_access_clock(ks, steady_ms);
     size_t excess = used_bytes - settings->maxmemory_bytes, freed = 0;
     int64_t start_us = clock_monotonic_us(), limit_us = budget_us(settings->maxmemory_eviction_tenacity);
     for (unsigned keys = 1; freed < excess; keys++) {
@@ -217,11 +217,11 @@ static int relieve_store(struct database *db)
     return 0;
 }
 
-int keyspace_relieve_stores(struct keyspace *ks, int64_t now_ms)
+int keyspace_relieve_stores(struct keyspace *ks, int64_t steady_ms)
 {
     int result = 0;
     if (ks->held || ks->replica) return 0;
-    keyspace_set_clock(ks, now_ms);
+    keyspace_set_access_clock(ks, steady_ms);
     for (int i = 0; i < ks->count && result == 0; i++) {
         struct database *db = &ks->databases[i];
         if (db->table.store && db->table.store->pressed) result = relieve_store(db);

@@ -56,8 +56,8 @@ void keyspace_set_held(struct keyspace *ks, bool held);
 void keyspace_set_snapshot_running(struct keyspace *ks, bool running);
 void keyspace_set_active_expiry(struct keyspace *ks, bool on); /* DEBUG SET-ACTIVE-EXPIRE */
 bool keyspace_active_expiry(const struct keyspace *ks);
-/* LRU seconds or LFU; cron refreshes it. */
-void keyspace_set_clock(struct keyspace *ks, int64_t now_ms);
+/* LRU seconds or LFU; cron refreshes it. Monotonic: only differences count, and a step of the wall clock is no use. */
+void keyspace_set_access_clock(struct keyspace *ks, int64_t steady_ms);
 
 /* --- look up --- */
 static inline uint64_t key_hash(struct bytes key)
@@ -159,14 +159,14 @@ size_t keyspace_expire_cycle(struct keyspace *ks, int64_t now_ms, int64_t budget
 bool database_expire_key(struct database *db, struct bytes key, uint64_t hash, int64_t now_ms);
 /* Evicts until memory is under maxmemory or the time that maxmemory-eviction-tenacity allows is over: 0 fine, 1 more to
  * do, -1 nothing to evict (OOM). used_bytes: what counts against maxmemory. */
-int keyspace_evict(struct keyspace *ks, int64_t now_ms, size_t used_bytes);
+int keyspace_evict(struct keyspace *ks, int64_t steady_ms, size_t used_bytes);
 /* A database's record store can hold 32 GiB. When one nears its end: the same for that store, as keyspace_evict
  * answers; -1 is not OOM, but full. */
 static inline bool keyspace_pressed(void)
 {
     return atomic_load_explicit(&stores_pressed, memory_order_relaxed) > 0;
 }
-int keyspace_relieve_stores(struct keyspace *ks, int64_t now_ms);
+int keyspace_relieve_stores(struct keyspace *ks, int64_t steady_ms);
 size_t keyspace_lazyfree_pending(void); /* objects */
 
 struct keyspace_memory {

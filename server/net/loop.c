@@ -100,6 +100,11 @@ int64_t loop_monotonic_us(const struct loop *loop)
     return loop->monotonic_us;
 }
 
+int64_t loop_monotonic_ms(const struct loop *loop)
+{
+    return loop->monotonic_us / 1000;
+}
+
 struct loop_usage loop_usage(const struct loop *loop)
 {
     return (struct loop_usage){.turns = loop->turns, .awake_us = loop->awake_us};

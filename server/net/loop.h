@@ -36,7 +36,8 @@ void loop_turn(struct loop *loop, int timeout_ms);
 
 /* Read once per turn. */
 int64_t loop_wall_ms(const struct loop *loop);
-int64_t loop_monotonic_us(const struct loop *loop);
+int64_t loop_monotonic_us(const struct loop *loop); /* for every duration: the wall clock may step */
+int64_t loop_monotonic_ms(const struct loop *loop);
 uint64_t loop_bytes_sent(const struct loop *loop); /* over all connections, in-place sends included */
 struct loop_usage {
     uint64_t turns;

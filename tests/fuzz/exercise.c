@@ -57,7 +57,7 @@ struct keyspace *fuzz_keyspace_new(void)
     static const struct keyspace_settings settings = {.active_expire_effort = 1, .maxmemory_samples = 5};
     static const struct keyspace_hooks hooks;
     struct keyspace *ks = keyspace_new(FUZZ_DATABASES, &settings, &hooks);
-    keyspace_set_clock(ks, FUZZ_NOW_MS);
+    keyspace_set_access_clock(ks, FUZZ_NOW_MS);
     return ks;
 }
 

@@ -525,7 +525,7 @@ Test(backlog, the_server_hears_of_the_acknowledgement_it_waits_for)
     backlog_peer_view(t.b, slot, &view);
     cr_assert_eq(view.acked_offset, 21);
     cr_assert_eq(view.fack_offset, 15);
-    cr_assert_eq(view.ack_wall_ms, 1236);
+    cr_assert_eq(view.heard_ms, 1236);
     cr_assert_eq(view.state, PEER_WAITING);
     tear_down(&t);
 }

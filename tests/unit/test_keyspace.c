@@ -503,7 +503,7 @@ static size_t evict_some(enum eviction_policy policy, int *old_evicted)
     struct database *db = keyspace_database(ks, 1);
     char name[32];
     for (size_t i = 0; i < 2000; i++) {
-        keyspace_set_clock(ks, (int64_t)i * 1000);
+        keyspace_set_access_clock(ks, (int64_t)i * 1000);
         struct record *r = set(db, numbered(name, i), text("some value here"));
         if (i % 2 == 0) r = database_set_expiry(db, r, 10000000 + (int64_t)i * 1000);
         database_set_access(db, r, -1, i < 1000 ? 1 : 200);
@@ -566,9 +566,9 @@ Test(keyspace, the_access_clock_follows_use)
     struct keyspace *ks = keyspace_new(1, &settings, NULL);
     struct database *db = keyspace_database(ks, 0);
     struct bytes key = text("k");
-    keyspace_set_clock(ks, 10000);
+    keyspace_set_access_clock(ks, 10000);
     set(db, key, text("v"));
-    keyspace_set_clock(ks, 40000);
+    keyspace_set_access_clock(ks, 40000);
     struct record *r = database_find(db, key, key_hash(key), 40000, LOOKUP_NO_TOUCH);
     cr_expect_eq(keyspace_idle_s(ks, r), 30);
     keyspace_set_snapshot_running(ks, true);
@@ -581,7 +581,7 @@ Test(keyspace, the_access_clock_follows_use)
     for (int i = 0; i < 2000; i++) find(db, text("f"), 40000);
     int counter = keyspace_lfu(ks, find(db, text("f"), 40000));
     cr_expect(counter > 10 && counter < 100, "%d", counter);
-    keyspace_set_clock(ks, 40000 + 5 * 60000);
+    keyspace_set_access_clock(ks, 40000 + 5 * 60000);
     cr_expect_eq(keyspace_lfu(ks, r), counter - 5);
     keyspace_free(ks);
 }

@@ -300,10 +300,10 @@ ENGINES(continues_from_an_offset_and_hears_acknowledgements)
     UNTIL(&rig, &r, 1, view(&rig, &r).next_offset == backlog_end(rig.backlog));
     cr_assert_eq(view(&rig, &r).state, PEER_ONLINE);
     cr_assert_eq(view(&rig, &r).sent_bytes, r.len + strlen(PREAMBLE));
-    cr_assert_eq(view(&rig, &r).ack_wall_ms, 0);
+    cr_assert_eq(view(&rig, &r).heard_ms, 0);
     acknowledge(&r, 4711);
     UNTIL(&rig, &r, 1, view(&rig, &r).acked_offset == 4711);
-    cr_assert_gt(view(&rig, &r).ack_wall_ms, 0);
+    cr_assert_gt(view(&rig, &r).heard_ms, 0);
     say(&r, "*5\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$4\r\n48");
     say(&r, "00\r\n$4\r\nFACK\r\n$4\r\n4799\r\n*1\r\n$4\r\nPING\r\n\r\n");
     UNTIL(&rig, &r, 1, view(&rig, &r).acked_offset == 4800);

@@ -47,7 +47,7 @@ static inline struct keyspace *new_keyspace(void)
     static const struct keyspace_hooks hooks;
     log_set_level(LOG_NOTHING);
     struct keyspace *ks = keyspace_new(16, &settings, &hooks);
-    keyspace_set_clock(ks, NOW_MS);
+    keyspace_set_access_clock(ks, NOW_MS);
     return ks;
 }
 

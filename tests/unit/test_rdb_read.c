@@ -215,7 +215,7 @@ Test(rdb_read, frequency_counts_where_lfu_evicts)
     static const char file[] = "REDIS0009\xf9\x07\x00\001a\0011\xf8\x05\x00\001b\0012\xff\0\0\0\0\0\0\0\0";
     log_set_level(LOG_NOTHING);
     struct keyspace *ks = keyspace_new(1, &settings, NULL);
-    keyspace_set_clock(ks, NOW_MS);
+    keyspace_set_access_clock(ks, NOW_MS);
     struct rdb_read_options options = {.now_ms = NOW_MS};
     struct rdb_reader *reader = rdb_reader_new(ks, &options);
     size_t consumed;

@@ -1,0 +1,54 @@
+/* Faults around a replica that are nobody's network: a process that hangs, a clock that steps, peers that do not read
+ * or take a file alone, snapshots that are refused. One fault a test. */
+#include "tests/harness/proxy.h"
+#include "tests/harness/raw.h"
+#include "tests/harness/replication.h"
+#include "tests/harness/wait.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+TestSuite(link_faults, .fini = server_finish_all, .timeout = 180);
+
+static long long offset_of(struct server *s)
+{
+    return info_number(s, "replication", "master_repl_offset");
+}
+
+/* --- clocks --- */
+
+/* An hour back, then two hours forth: neither stops nor hurries anything that is counted in time passed. */
+Test(link_faults, a_step_of_the_wall_clock_is_no_passing_of_time)
+{
+    struct server *master = server_start(OURS, "repl-ping-replica-period 1\nrepl-timeout 30\ntimeout 600");
+    struct server *replica = server_start(OURS, "%s", "");
+    follow(replica, master);
+    wait_in_step(replica, master);
+    static const int steps_ms[] = {-3600 * 1000, 7200 * 1000};
+    for (int i = 0; i < 2; i++) {
+        int waiting = raw_connect(master);
+        raw_send_text(waiting, "BLPOP nothing 0.3\r\n");
+        wait_until(info_number(master, "clients", "blocked_clients") == 1);
+        long long lost = info_number(master, "stats", "total_connections_received");
+        expect_ok(master, "DEBUG STEP-WALL-CLOCK %d", steps_ms[i]);
+        expect_ok(replica, "DEBUG STEP-WALL-CLOCK %d", steps_ms[i]);
+        long long before = offset_of(master);
+        wait_until(offset_of(master) > before); /* a ping */
+        raw_expect(waiting, "*-1\r\n");
+        close(waiting);
+        expect_ok(master, "CLIENT PAUSE 50 WRITE");
+        expect_ok(master, "SET k %d", i); /* held, then done */
+        expect_integer(master, 1, "WAIT 1 %d", PATIENCE_MS);
+        expect_integer(master, 0, "OBJECT IDLETIME k");
+        wait_in_step(replica, master);
+        cr_assert_eq(info_number(master, "stats", "total_connections_received"), lost, "a link was lost");
+        cr_assert_lt(info_number(replica, "replication", "master_last_io_seconds_ago"), 600);
+        cr_assert_geq(info_number(replica, "replication", "master_last_io_seconds_ago"), 0);
+        const char *clients = command_text(master, "CLIENT LIST TYPE replica");
+        cr_assert_lt(atoi(strstr(clients, "age=") + 4), 600);
+    }
+}
