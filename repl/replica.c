@@ -197,10 +197,10 @@ static void set_master(struct replica_side *s, const char *host, int port)
     s->port = port;
 }
 
-static void begin_to_follow(struct replication *r, bool role_is_new)
+static void begin_to_follow(struct replication *r)
 {
     r->started = true;
-    if (role_is_new) r->host.role_changed(r->host.context, true);
+    r->host.role_changed(r->host.context, true);
     replica_step(r->replica,
                  &(struct replica_event){.kind = EVENT_FOLLOW, .failover = master_side_failover_under_way(r)});
 }
@@ -222,7 +222,7 @@ void replication_follow(struct replication *r, const char *host, int port)
         s->stream_db = own_stream_db;
         s->down_since_ms = 0;
     }
-    begin_to_follow(r, was_master || !r->started);
+    begin_to_follow(r);
 }
 
 void replication_stop_following(struct replication *r)
@@ -267,7 +267,7 @@ void replication_restore_history(struct replication *r, const struct rdb_aux *au
 void replication_start(struct replication *r)
 {
     if (r->replica->host)
-        begin_to_follow(r, true);
+        begin_to_follow(r);
     else
         master_side_promoted(r);
     r->started = true;

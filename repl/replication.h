@@ -43,8 +43,8 @@ struct replication_host {
     void (*loading_progress)(void *context, uint64_t loaded_bytes);
     void (*loading_end)(void *context, bool good);
     void (*dataset_replaced)(void *context); /* the keyspace was flushed or swapped: WATCH, tracking, blocked keys */
-    void (*role_changed)(void *context,
-                         bool replica); /* after the switch: blocked clients, keyspace mode, config rewrite */
+    /* After the switch, also to another master: blocked clients, keyspace mode, config rewrite. */
+    void (*role_changed)(void *context, bool replica);
     void (*synchronised)(void *context, bool partial); /* the master's dataset is ours, or its history goes on */
     uint64_t (*memory_used)(void *context);
 };

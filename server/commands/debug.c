@@ -5,6 +5,7 @@
 #include "server/base/log.h"
 #include "server/base/number.h"
 #include "server/commands/tables.h"
+#include "server/core/block_keys.h"
 #include "server/core/call.h"
 #include "server/core/clients.h"
 #include "server/core/config.h"
@@ -86,6 +87,7 @@ static void debug_reload(struct call *call)
     if (persistence_load_file(core, core->settings->rdb.filename, &missing))
         return reply_error(call->reply, "ERR Error trying to load the RDB dump, check server logs");
     persistence_state(core)->changes_since_save = 0;
+    if (block_keys_any(core->block_keys)) block_keys_database_touched(core->block_keys, -1);
     loop_refresh_time(core->loop);
     log_warning("DB reloaded by DEBUG RELOAD");
     reply_ok(call->reply);

@@ -13,6 +13,7 @@
 #include "server/core/core.h"
 #include "server/core/dispatch.h"
 #include "server/core/key_name.h"
+#include "server/core/persistence.h"
 #include "server/net/loop.h"
 
 struct waited_key {
@@ -274,11 +275,14 @@ static void serve_key(struct core *core, struct waited_key *k)
     free_if_unused(core->block_keys, k);
 }
 
-/* What serving touches joins the end of the list: one served client may feed the next. */
+/* What serving touches joins the end of the list: one served client may feed the next. Of a dataset that is half loaded
+ * nobody is served: what is ready waits for the rest. */
 void block_keys_serve(struct core *core)
 {
+    const struct persistence_state *state = persistence_state(core);
     struct block_keys *b = core->block_keys;
     struct list_node *node;
+    if (state->loading && !state->async_loading) return;
     b->serving = true;
     while ((node = list_first(&b->ready))) {
         list_remove(&b->ready, node);

@@ -59,7 +59,7 @@ static inline bool block_keys_any(const struct block_keys *b)
 
 /* Slow paths: ask block_keys_any() first. */
 void block_keys_touched(struct block_keys *b, int db, struct bytes key);
-void block_keys_database_touched(struct block_keys *b, int db); /* SWAPDB, FLUSHDB; -1: every database */
+void block_keys_database_touched(struct block_keys *b, int db); /* SWAPDB, FLUSHDB, a full sync; -1: every database */
 
 /* --- when to serve: after each command of the outermost level, and before the loop sleeps --- */
 

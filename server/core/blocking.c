@@ -86,6 +86,19 @@ void blocking_interrupt_all(struct blocking *b, enum blocked_kind kind, const ch
     }
 }
 
+void blocking_disconnect_all(struct blocking *b, enum blocked_kind kind, const char *error)
+{
+    list_each(&b->all, node)
+    {
+        struct blocked *blocked = list_entry(node, struct blocked, node);
+        struct client *client = blocked->session->client;
+        if (blocked->kind != kind || !blocked->interrupted) continue;
+        blocked->interrupted(blocked, error);
+        if (client) client_close_after_reply(client);
+        blocking_finish(b, blocked);
+    }
+}
+
 size_t blocking_count(const struct blocking *b)
 {
     return b->all.count;

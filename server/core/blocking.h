@@ -30,6 +30,8 @@ void blocking_session_gone(struct blocking *b, struct session *s);
 void blocking_expire(struct blocking *b, int64_t now_ms);    /* once per turn */
 int64_t blocking_next_deadline_ms(const struct blocking *b); /* 0: none; the loop must wake by then */
 void blocking_interrupt_all(struct blocking *b, enum blocked_kind kind, const char *error);
+/* The same, and each connection is closed behind its error. */
+void blocking_disconnect_all(struct blocking *b, enum blocked_kind kind, const char *error);
 size_t blocking_count(const struct blocking *b);
 size_t blocking_count_kind(const struct blocking *b, enum blocked_kind kind);
 /* Each blocked session of a kind; `visit` may finish the one it is given. */

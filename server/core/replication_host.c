@@ -120,6 +120,7 @@ static void dataset_replaced(void *context)
     persistence_withdraw_child(core);
     watch_database_touched(core->watches, core->keyspace, -1, NULL, loop_wall_ms(core->loop));
     own_keys_forget_all(core->own_keys);
+    if (block_keys_any(core->block_keys)) block_keys_database_touched(core->block_keys, -1);
 }
 
 static void synchronised(void *context, bool partial)
@@ -135,6 +136,7 @@ static const char unblocked_text[] =
     "UNBLOCKED force unblock from blocking operation, instance state changed (master -> "
     "replica?)";
 
+/* Also from one master to another: what somebody waits for belonged to a dataset that is about to go. */
 static void role_changed(void *context, bool replica)
 {
     struct core *core = context;
@@ -145,8 +147,8 @@ static void role_changed(void *context, bool replica)
     replication_master_address(core->replication, &host, &port);
     config_note_replicaof(core->config, host, port); /* CONFIG REWRITE writes down whom we follow now */
     if (replica) {
-        blocking_interrupt_all(core->blocking, BLOCKED_KEYS, unblocked_text);
-        blocking_interrupt_all(core->blocking, BLOCKED_WAIT, unblocked_text);
+        blocking_disconnect_all(core->blocking, BLOCKED_KEYS, unblocked_text);
+        blocking_disconnect_all(core->blocking, BLOCKED_WAIT, unblocked_text);
     } else {
         /* The stream goes on where our master's stood: what it had selected, our first command may not assume. */
         propagate_forget_db(core->propagation);

@@ -52,3 +52,60 @@ Test(link_faults, a_step_of_the_wall_clock_is_no_passing_of_time)
         cr_assert_lt(atoi(strstr(clients, "age=") + 4), 600);
     }
 }
+
+/* --- who waits for a key of a replica --- */
+
+static const char unblocked[] = "-UNBLOCKED force unblock from blocking operation, instance state changed "
+                                "(master -> replica?)\r\n";
+
+/* Another master: whoever waits is told so and let go, as Debian's server does it. */
+static void lets_waiting_clients_go(enum server_kind kind)
+{
+    struct server *first = server_start(OURS, "%s", ""), *second = server_start(OURS, "%s", "");
+    struct server *replica = server_start(kind, "%s", "");
+    follow(replica, first);
+    wait_in_step(replica, first);
+    int waiting = raw_connect(replica);
+    raw_send_text(waiting, "XREAD BLOCK 0 STREAMS s 0\r\n");
+    wait_until(info_number(replica, "clients", "blocked_clients") == 1);
+    follow(replica, second);
+    raw_expect(waiting, unblocked);
+    wait_until(raw_is_closed(waiting));
+    close(waiting);
+}
+
+Test(link_faults, another_master_lets_waiting_clients_go)
+{
+    lets_waiting_clients_go(OURS);
+    lets_waiting_clients_go(DEBIAN);
+}
+
+/* The same master with other data: what it brings is served, once it is all there. */
+static void serves_what_a_full_sync_brings(const char *replica_config)
+{
+    struct server *master = server_start(OURS, "repl-backlog-size 16kb");
+    struct server *replica = server_start(OURS, "%s", replica_config);
+    struct proxy *proxy = proxy_start(master->port);
+    expect_ok(master, "SET old 1");
+    follow_port(replica, proxy_port(proxy));
+    wait_in_step(replica, master);
+    int waiting = raw_connect(replica);
+    raw_send_text(waiting, "XREAD BLOCK 0 STREAMS s 0\r\n");
+    wait_until(info_number(replica, "clients", "blocked_clients") == 1);
+    proxy_cut(proxy);
+    wait_until(info_number(master, "replication", "connected_slaves") == 0);
+    expect_string(master, "1-1", "XADD s 1-1 f v");
+    fill(master, "overrun:", 500, 1000);
+    proxy_heal(proxy);
+    raw_expect(waiting, "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n1-1\r\n");
+    expect_same_data(replica, master);
+    cr_assert_eq(sync_counts(master).full, 2);
+    close(waiting);
+    proxy_stop(proxy);
+}
+
+Test(link_faults, a_full_sync_serves_who_waits_for_what_it_brings)
+{
+    serves_what_a_full_sync_brings("");
+    serves_what_a_full_sync_brings("repl-diskless-load swapdb");
+}
