@@ -125,6 +125,27 @@ static void transfer_begins(struct replica_side *s)
         begin_replacing(s, p.total_bytes);
 }
 
+/* What a slowed reader has left over. */
+static int64_t go_on_receiving(void *arg)
+{
+    struct replica_side *s = arg;
+    struct inbox waiting = s->input;
+    s->load_timer = NULL;
+    s->input = (struct inbox){0};
+    replica_step(s, &(struct replica_event){.kind = EVENT_HEARD});
+    replica_deliver(s, waiting.data, waiting.len);
+    inbox_clear(&waiting);
+    return LOOP_TIMER_DONE;
+}
+
+/* Bytes taken: all of them in this state. */
+static size_t receive_later(struct replica_side *s, const uint8_t *data, size_t len)
+{
+    inbox_append(&s->input, data, len);
+    s->load_timer = loop_timer_start(s->r->loop, 1, go_on_receiving, s);
+    return len;
+}
+
 size_t replica_receive_snapshot(struct replica_side *s, const uint8_t *data, size_t len)
 {
     size_t taken;
@@ -137,7 +158,7 @@ size_t replica_receive_snapshot(struct replica_side *s, const uint8_t *data, siz
     }
     if (s->replacing || s->aside)
         s->r->host.loading_progress(s->r->host.context, transfer_progress(s->transfer).loaded_bytes);
-    return taken;
+    return transfer_slowed(s->transfer) ? taken + receive_later(s, data + taken, len - taken) : taken;
 }
 
 /* --- loading from the file --- */

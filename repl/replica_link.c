@@ -90,9 +90,10 @@ void replica_resolve(struct replica_side *s)
 
 /* --- what arrives --- */
 
-static void deliver(struct replica_side *s, const uint8_t *data, size_t len)
+void replica_deliver(struct replica_side *s, const uint8_t *data, size_t len)
 {
     unsigned life = s->life;
+    if (s->load_timer) return inbox_append(&s->input, data, len); /* behind what waits already */
     while (len && s->life == life) {
         size_t taken = len;
         switch (s->machine.state) {
@@ -113,7 +114,7 @@ static void unpack(struct replica_side *s, struct bytes input)
     ptrdiff_t got;
     do {
         got = lz4_decoder_unpack(s->decoder, &input, plain, UNPACK_BYTES);
-        if (got > 0) deliver(s, plain, (size_t)got);
+        if (got > 0) replica_deliver(s, plain, (size_t)got);
     } while (s->life == life && got >= 0 && (input.len || got == UNPACK_BYTES));
     if (got < 0 && s->life == life) replica_failed(s, "Bad LZ4 data from MASTER: %s", lz4_decoder_error(s->decoder));
     mem_free(plain);
@@ -137,7 +138,7 @@ static void wire_in(struct replica_side *s, const uint8_t *data, size_t len)
     if (s->wire == WIRE_PACKED)
         unpack(s, bytes_make(data, len));
     else
-        deliver(s, data, len);
+        replica_deliver(s, data, len);
 }
 
 /* What follows the last line of the handshake is for the wire. */

@@ -42,11 +42,11 @@ struct replica_side {
     void (*paused)(struct replica_side *s); /* what waits for that */
     enum wire wire;
     struct lz4_decoder *decoder;
-    struct inbox input;                /* half a handshake line, or stream bytes not yet applied */
+    struct inbox input; /* half a handshake line, a snapshot that is read slowly, stream bytes not yet applied */
     int64_t last_io_ms, down_since_ms; /* monotonic; 0: never */
 
     struct transfer *transfer;
-    struct loop_timer *load_timer;
+    struct loop_timer *load_timer; /* the next slice of the file, or of what waits in `input` */
     char full_id[HISTORY_ID_TEXT]; /* of the snapshot being received; "": SYNC, unknown */
     uint64_t full_offset;
     struct keyspace *aside; /* the new data grows here beside the old; NULL: it comes into the keyspace itself */
@@ -67,6 +67,7 @@ void replica_failed(struct replica_side *s, const char *format, ...) __attribute
 
 /* --- replica_link.c --- */
 void replica_resolve(struct replica_side *s);
+void replica_deliver(struct replica_side *s, const uint8_t *data, size_t len); /* unpacked, behind the handshake */
 void replica_connect(struct replica_side *s);
 void replica_greet(struct replica_side *s);
 void replica_send_psync(struct replica_side *s);

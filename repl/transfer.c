@@ -20,8 +20,11 @@ enum phase { PHASE_HEADER, PHASE_SNAPSHOT, PHASE_MARK, PHASE_RECEIVED };
 struct transfer {
     struct keyspace *keyspace;
     struct rdb_read_options options;
+    int key_load_delay_us; /* for a reader that makes keys, not for one that only checks */
     enum phase phase;
     bool direct, by_mark;
+    bool slowed; /* the reader wants to be asked again, with the bytes that it has left */
+    bool from_file;
     struct rdb_reader *reader;
     struct inbox carry; /* a value whose end has not arrived */
     int file;           /* -1: direct */
@@ -38,10 +41,8 @@ struct transfer *transfer_new(struct keyspace *ks, const struct rdb_settings *se
     t->keyspace = ks;
     t->direct = direct;
     t->file = -1;
-    t->options = (struct rdb_read_options){
-        .now_ms = now_ms,
-        .key_load_delay_us = settings->key_load_delay_us,
-    };
+    t->key_load_delay_us = settings->key_load_delay_us;
+    t->options.now_ms = now_ms;
     return t;
 }
 
@@ -76,6 +77,7 @@ static enum transfer_status begin(struct transfer *t)
 {
     t->options.total_bytes = t->total;
     t->options.verify_only = !t->direct;
+    t->options.key_load_delay_us = t->direct ? t->key_load_delay_us : 0;
     if (!t->direct && (t->file = spool_file_open()) < 0)
         return bad(t, "Opening the temp file needed for MASTER <-> REPLICA synchronization: ", strerror(errno));
     t->reader = rdb_reader_new(t->direct ? t->keyspace : NULL, &t->options);
@@ -114,11 +116,23 @@ static enum transfer_status feed_header(struct transfer *t, const uint8_t *data,
 
 /* --- the snapshot --- */
 
-/* *used: the bytes of data that belong to the snapshot. */
+/* The reader slows down (key-load-delay) and stopped although it could have gone on: what it has not read of `data` is
+ * not taken. Returns the bytes that are; `carried` bytes of an earlier call stood before them. */
+static size_t give_back(struct transfer *t, size_t carried, size_t taken)
+{
+    if (taken >= carried) {
+        inbox_clear(&t->carry);
+        return taken - carried;
+    }
+    t->carry.len = carried;
+    inbox_consume(&t->carry, taken);
+    return 0;
+}
+
+/* *used: the bytes of data that belong to the snapshot and are read, or kept for the next call. */
 static enum rdb_status parse(struct transfer *t, const uint8_t *data, size_t len, size_t *used)
 {
-    size_t taken;
-    bool carried = t->carry.len > 0;
+    size_t taken, carried = t->carry.len;
     *used = len;
     if (carried) {
         inbox_append(&t->carry, data, len);
@@ -127,6 +141,11 @@ static enum rdb_status parse(struct transfer *t, const uint8_t *data, size_t len
         len = t->carry.len;
     }
     enum rdb_status status = rdb_reader_feed(t->reader, data, len, 0, &taken);
+    t->slowed = status == RDB_MORE && rdb_reader_wanted(t->reader) == 0 && taken < len;
+    if (t->slowed) {
+        *used = give_back(t, carried, taken);
+        return status;
+    }
     if (status == RDB_DONE) *used -= len - taken;
     if (carried)
         inbox_consume(&t->carry, status == RDB_DONE ? len : taken);
@@ -178,7 +197,8 @@ enum transfer_status transfer_feed(struct transfer *t, const uint8_t *data, size
 {
     enum transfer_status status = TRANSFER_MORE;
     *consumed = 0;
-    while (status == TRANSFER_MORE && *consumed < len) {
+    t->slowed = false;
+    while (status == TRANSFER_MORE && *consumed < len && !t->slowed) {
         if (t->phase == PHASE_HEADER)
             status = feed_header(t, data, len, consumed);
         else if (t->phase == PHASE_SNAPSHOT)
@@ -195,15 +215,17 @@ static void begin_load(struct transfer *t)
 {
     rdb_reader_free(t->reader);
     inbox_clear(&t->carry);
+    t->from_file = true;
     t->options.verify_only = false;
+    t->options.key_load_delay_us = t->key_load_delay_us;
     t->options.total_bytes = t->total;
     t->reader = rdb_reader_new(t->keyspace, &t->options);
 }
 
 enum transfer_status transfer_load(struct transfer *t)
 {
-    size_t used;
-    if (t->loaded == 0) begin_load(t);
+    size_t used = 0;
+    if (!t->from_file) begin_load(t);
     uint8_t *slice = mem_alloc(LOAD_SLICE_BYTES);
     ssize_t got = pread(t->file, slice, LOAD_SLICE_BYTES, (off_t)t->loaded);
     enum rdb_status status = RDB_BAD;
@@ -211,12 +233,17 @@ enum transfer_status transfer_load(struct transfer *t)
     mem_free(slice);
     if (got < 0) return bad(t, "Reading the temp file of the snapshot: ", strerror(errno));
     if (got == 0) return bad(t, "The temp file of the snapshot has become shorter", "");
-    t->loaded += (uint64_t)got;
+    t->loaded += used;
     if (status == RDB_BAD) return bad(t, "Loading the snapshot: ", rdb_reader_error(t->reader));
     return status == RDB_DONE ? TRANSFER_COMPLETE : TRANSFER_MORE;
 }
 
 /* --- what is known of it --- */
+
+bool transfer_slowed(const struct transfer *t)
+{
+    return t->slowed;
+}
 
 const char *transfer_error(const struct transfer *t)
 {

@@ -20,10 +20,13 @@ enum transfer_status {
 struct transfer *transfer_new(struct keyspace *ks, const struct rdb_settings *settings, int64_t now_ms, bool direct);
 void transfer_free(struct transfer *t);
 
-/* Takes what arrived; *consumed bytes of it, all of them unless the status says that something has ended. */
+/* Takes what arrived; *consumed bytes of it, all of them unless the status says that something has ended, or the
+ * transfer is slowed: then the rest has to come again, in a later turn. */
 enum transfer_status transfer_feed(struct transfer *t, const uint8_t *data, size_t len, size_t *consumed);
 /* After COMPLETE, not direct: loads the next part of the file. MORE, COMPLETE or BAD. */
 enum transfer_status transfer_load(struct transfer *t);
+
+bool transfer_slowed(const struct transfer *t); /* by key-load-delay, in the last call */
 
 const char *transfer_error(const struct transfer *t);
 const struct rdb_read_result *transfer_result(const struct transfer *t);

@@ -109,3 +109,23 @@ Test(link_faults, a_full_sync_serves_who_waits_for_what_it_brings)
     serves_what_a_full_sync_brings("");
     serves_what_a_full_sync_brings("repl-diskless-load swapdb");
 }
+
+/* --- a loader that is slowed down --- */
+
+static void loads_slowly(int old_keys, const char *replica_config)
+{
+    struct server *master = server_start(OURS, "%s", "");
+    struct server *replica = server_start(OURS, "key-load-delay 200\n%s", replica_config);
+    fill(master, "key:", 2000, 100);
+    if (old_keys) fill(replica, "old:", old_keys, 10);
+    follow(replica, master);
+    expect_same_data(replica, master);
+    cr_assert_eq(sync_counts(master).full, 1);
+}
+
+Test(link_faults, a_slowed_down_load_comes_to_its_end)
+{
+    loads_slowly(10, "");
+    loads_slowly(10, "repl-diskless-load swapdb");
+    loads_slowly(0, "");
+}
