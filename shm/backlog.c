@@ -16,13 +16,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
-#define GROWTH_ROUNDING_BYTES (64 * 1024)
-#define CALM_TURNS_TO_SHRINK  5
-#define LET_GO_WAIT_MS        1000
-#define OWNED_AHEAD_BYTES     512
+#define GROWTH_ROUNDING_BYTES   (64 * 1024)
+#define CALM_TURNS_TO_SHRINK    5
+#define OWNED_AHEAD_BYTES       512
+#define SHARED_AGAIN_MOST_BYTES (UINT64_C(64) << 20)
 
 static struct ring *newest(struct backlog *b)
 {
@@ -49,9 +48,15 @@ static unsigned free_entry(const struct backlog *b)
     return entry;
 }
 
+bool backlog_is_shared(const struct backlog *b)
+{
+    return b->rings[b->ring_count - 1].region.fd >= 0;
+}
+
 static void announce_ring(struct backlog *b, const struct ring *ring)
 {
-    if (b->ring_opened) b->ring_opened(b->ring_context, (int)ring->number, ring->region.fd, ring->size);
+    if (b->ring_opened && ring->region.fd >= 0)
+        b->ring_opened(b->ring_context, (int)ring->number, ring->region.fd, ring->size);
 }
 
 static void drop_ring(struct backlog *b, unsigned index)
@@ -92,25 +97,33 @@ static void write_to_newest(struct backlog *b)
     b->calm_turns = 0;
 }
 
-/* What follows goes to a ring of its own; the one before stays as it is. 0 or -1 with errno. */
-static int open_ring(struct backlog *b, uint64_t size)
+/* What follows goes to this ring; the one before stays as it is. */
+static void write_to_ring(struct backlog *b, const struct ring *fresh)
 {
-    struct ring ring;
-    if (b->ring_count == SHM_RINGS_MAX) {
-        errno = ENOBUFS;
-        return -1;
-    }
-    if (create_ring(b, &ring, size, b->end) != 0) return -1;
+    CHECK(b->ring_count < SHM_RINGS_MAX);
     if (b->ring_count > 0) {
         newest(b)->end = b->end;
         atomic_store_explicit(&b->control->rings[newest(b)->entry].end, b->end, memory_order_release);
     }
-    ring.entry = free_entry(b);
-    b->rings[b->ring_count++] = ring;
-    b->last_number = ring.number;
-    describe_ring(b, &ring);
+    b->rings[b->ring_count] = *fresh;
+    b->rings[b->ring_count].entry = free_entry(b);
+    b->ring_count++;
+    b->last_number = fresh->number;
+    describe_ring(b, newest(b));
     write_to_newest(b);
-    announce_ring(b, &ring);
+    announce_ring(b, newest(b));
+}
+
+/* 0 or -1 with errno. The table's last place is kept for a private ring. */
+static int open_ring(struct backlog *b, uint64_t size)
+{
+    struct ring ring;
+    if (b->ring_count >= SHM_RINGS_MAX - 1) {
+        errno = ENOBUFS;
+        return -1;
+    }
+    if (create_ring(b, &ring, size, b->end) != 0) return -1;
+    write_to_ring(b, &ring);
     return 0;
 }
 
@@ -203,23 +216,25 @@ static uint64_t next_ring_size(struct backlog *b, size_t len)
     return size > rest ? size : rest;
 }
 
-/* No memory for another ring: the slowest peer goes, and the writer waits until the link has let go of its bytes. Data
- * comes before a replica's connection, and order comes before both: nothing is overwritten. */
-static void make_peer_let_go(struct backlog *b, size_t len, uint64_t pinned)
+static void doom_all_followers(struct backlog *b)
 {
     uint64_t needs;
-    log_warning("No memory for a larger replication backlog (%s, %llu bytes in use)", strerror(errno),
-                (unsigned long long)backlog_memory(b));
-    int slot = writer_slowest_peer(b, &needs);
-    if (slot >= 0) doom(b, slot, b->end + len - needs, backlog_memory(b));
-    bool moved = false;
-    for (int waited_ms = 0; !moved && waited_ms < LET_GO_WAIT_MS; waited_ms++) {
-        nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
-        moved = writer_lowest_pin(b, newest(b)) != pinned;
-    }
-    writer_drop_unneeded_rings(b);
-    bool out_of_memory_for_the_backlog = !moved && slot < 0;
-    CHECK(!out_of_memory_for_the_backlog);
+    for (int slot; (slot = writer_slowest_peer(b, &needs)) >= 0;) doom(b, slot, b->end - needs, 0);
+}
+
+/* No other ring can be shared, for want of memory, descriptors or room in the table. Data comes before replicas'
+ * connections, and order before both: nothing is overwritten that the link may be sending, and nobody is waited for.
+ * All who follow go, for none can read on where the stream goes on. */
+static void go_on_privately(struct backlog *b, size_t len)
+{
+    struct ring ring;
+    log_warning("The replication stream cannot be shared any more (%s, %llu bytes are in use): all replicas are let go",
+                strerror(errno), (unsigned long long)backlog_memory(b));
+    doom_all_followers(b);
+    uint64_t size = b->limits.rest_bytes > len ? b->limits.rest_bytes : len;
+    bool no_memory_at_all = ring_create(&ring, REGION_PRIVATE, b->name, b->last_number + 1, size, b->end) != 0;
+    CHECK(!no_memory_at_all);
+    write_to_ring(b, &ring);
 }
 
 static void make_room(struct backlog *b, size_t len)
@@ -233,7 +248,7 @@ static void make_room(struct backlog *b, size_t len)
             uint64_t lap_end = ring->first + ring->size;
             if (ring_reserve(ring, b->end + len < lap_end ? b->end + len : lap_end) == 0) break;
         }
-        if (open_ring(b, next_ring_size(b, len)) != 0) make_peer_let_go(b, len, pinned);
+        if (open_ring(b, next_ring_size(b, len)) != 0) go_on_privately(b, len);
     }
     b->limit = room_in_ring(newest(b), pinned);
     if (newest(b)->reserved_until < b->limit) b->limit = newest(b)->reserved_until;
@@ -360,9 +375,7 @@ static bool only_doomed_peers(const struct backlog *b)
 void backlog_restart(struct backlog *b, uint64_t first)
 {
     CHECK(only_doomed_peers(b));
-    uint64_t pinned;
-    while ((pinned = writer_lowest_pin(b, newest(b))) != UINT64_MAX && open_ring(b, b->limits.rest_bytes) != 0)
-        make_peer_let_go(b, 0, pinned);
+    if (writer_lowest_pin(b, newest(b)) != UINT64_MAX && open_ring(b, b->limits.rest_bytes) != 0) go_on_privately(b, 0);
     struct ring *ring = newest(b);
     ring_reuse(ring, ++b->last_number, first);
     b->history_ring = b->window_ring = ring->number;
@@ -380,6 +393,41 @@ void backlog_set_history(struct backlog *b, const char *id, const char *id2, int
     control_set_history(b->control, id, id2, second_offset);
 }
 
+static void copy_stream(struct ring *to, const struct ring *from, uint64_t at, uint64_t end)
+{
+    while (at < end) {
+        uint64_t place = at % to->size, run = end - at;
+        if (run > to->size - place) run = to->size - place;
+        memcpy(to->region.base + place, from->region.base + place, run);
+        at += run;
+    }
+}
+
+/* A ring that others can read takes the private one's place. What the window has of it comes along, as far as that
+ * takes no noticeable time; of the same size, each byte keeps its place. */
+static void share_again(struct backlog *b)
+{
+    struct ring shared, private = *newest(b);
+    uint64_t from = ring_oldest(&private, b->end);
+    if (b->end - from > SHARED_AGAIN_MOST_BYTES) from = b->end - SHARED_AGAIN_MOST_BYTES;
+    if (create_ring(b, &shared, private.size, from) != 0) return;
+    if (ring_reserve(&shared, b->end) != 0) {
+        ring_close(&shared, b->name);
+        return;
+    }
+    copy_stream(&shared, &private, from, b->end);
+    shared.entry = private.entry;
+    b->rings[b->ring_count - 1] = shared;
+    b->last_number = shared.number;
+    if (b->history_ring == private.number) b->history_ring = shared.number;
+    if (b->window_ring == private.number || from != private.first) b->window_ring = shared.number;
+    describe_ring(b, newest(b));
+    write_to_newest(b);
+    announce_ring(b, newest(b));
+    ring_close(&private, b->name);
+    log_notice("The replication stream is shared again, from offset %llu on", (unsigned long long)backlog_first(b));
+}
+
 static void resize_to_rest(struct backlog *b)
 {
     if (open_ring(b, b->limits.rest_bytes) != 0)
@@ -392,12 +440,14 @@ void backlog_set_limits(struct backlog *b, const struct backlog_limits *limits)
     bool resized = limits->rest_bytes != b->limits.rest_bytes;
     b->limits = *limits;
     b->limit = b->end;
-    if (resized && limits->rest_bytes != b->size) resize_to_rest(b);
+    if (resized && limits->rest_bytes != b->size && backlog_is_shared(b)) resize_to_rest(b);
 }
 
 void backlog_cron(struct backlog *b)
 {
     uint64_t needs;
+    if (!backlog_is_shared(b)) share_again(b);
+    if (!backlog_is_shared(b)) return;
     bool lagging = writer_slowest_peer(b, &needs) >= 0 && b->end - needs > b->limits.rest_bytes / 2;
     b->calm_turns = lagging ? 0 : b->calm_turns + 1;
     if (b->calm_turns >= CALM_TURNS_TO_SHRINK && b->size != b->limits.rest_bytes) resize_to_rest(b);
@@ -407,6 +457,11 @@ void backlog_cron(struct backlog *b)
 int backlog_control_fd(const struct backlog *b)
 {
     return b->region.fd;
+}
+
+uint64_t backlog_link_beats(const struct backlog *b)
+{
+    return atomic_load_explicit(&b->control->link_beats, memory_order_relaxed);
 }
 
 int backlog_link_bell(const struct backlog *b)

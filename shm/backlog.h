@@ -6,7 +6,8 @@
  * ring for what follows (twice the size, or what one command needs) and the old one stays as it is until no peer and no
  * window needs it; when nobody lags any more, a ring of the normal size follows in the same way. So growing and
  * shrinking copy nothing. Past the hard limit the slowest peer is doomed (told to the owner, flagged in its slot) and
- * again the bytes it may still be sending stay untouched, in the old ring, until the link has let go of the slot.
+ * again the bytes it may still be sending stay untouched, in the old ring, until the link has let go of the slot. The
+ * writer never waits for that, and never overwrites: without another ring the stream goes on privately.
  *
  * Appended bytes become visible to readers at backlog_publish(), whole commands at a time. */
 #ifndef SLIPSTREAM_SHM_BACKLOG_H
@@ -28,6 +29,7 @@ struct backlog_limits {
 
 struct backlog_events {
     void *context;
+    /* limit_bytes 0: it had to go for want of memory or descriptors, see backlog_is_shared(). */
     void (*peer_doomed)(void *context, int slot, uint64_t lag_bytes, uint64_t limit_bytes);
 };
 
@@ -42,6 +44,11 @@ void backlog_append(struct backlog *b, const void *data, size_t len);
 /* Makes everything appended visible and rings the link's doorbell if it sleeps. Once a turn; free when nothing is new.
  */
 void backlog_publish(struct backlog *b);
+
+/* False: no ring could be made that others can read (no descriptor or no memory was left), so the stream goes on in
+ * memory of our own. Then nobody follows it and nobody may be made to; backlog_cron() tries to share it again, and what
+ * was written meanwhile is part of the window. */
+bool backlog_is_shared(const struct backlog *b);
 
 uint64_t backlog_first(const struct backlog *b);  /* oldest offset still served */
 uint64_t backlog_end(const struct backlog *b);    /* offset the next appended byte gets */
@@ -89,6 +96,7 @@ uint64_t backlog_spool_bytes(const struct backlog *b, int spool);
 /* What a link process needs to attach: control descriptor first, doorbells, then the rings open now. */
 int backlog_control_fd(const struct backlog *b);
 int backlog_link_bell(const struct backlog *b);
+uint64_t backlog_link_beats(const struct backlog *b); /* grows while the attached link's loop turns */
 /* For each ring opened from now on (and those open): the link is told its index and descriptor. */
 void backlog_on_ring(struct backlog *b, void (*ring_opened)(void *context, int ring, int fd, uint64_t size),
                      void *context);

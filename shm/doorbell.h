@@ -1,8 +1,10 @@
 /* Waking the link: an eventfd, rung only when the link said that it sleeps.
  *
- * The link stores link_asleep, then looks once more for work; the writer stores the work, then looks at link_asleep.
- * With a full fence between the two steps on both sides at least one of them sees the other, so no wake-up is lost; the
- * exchange lets one publish ring once, however many publishers there are (server and snapshot child). */
+ * The link stores in link_asleep the number of this sleep, then looks once more for work; the writer stores the work,
+ * then looks at link_asleep. With a full fence between the two steps on both sides at least one of them sees the other,
+ * so no wake-up is lost. Who rings takes the number back only afterwards, so that other publishes need not ring; a
+ * snapshot child that is killed in between leaves a bell that has rung, never one that nobody will ring. By then the
+ * link may sleep again, under another number, which the compare-and-swap leaves alone. */
 #ifndef SLIPSTREAM_SHM_DOORBELL_H
 #define SLIPSTREAM_SHM_DOORBELL_H
 
@@ -24,9 +26,10 @@ static inline void doorbell_clear(int bell)
 static inline void doorbell_wake(struct shm_control *control, int bell)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(&control->link_asleep, memory_order_relaxed) &&
-        atomic_exchange_explicit(&control->link_asleep, 0, memory_order_seq_cst))
-        doorbell_ring(bell);
+    uint32_t sleep = atomic_load_explicit(&control->link_asleep, memory_order_relaxed);
+    if (!sleep) return;
+    doorbell_ring(bell);
+    atomic_compare_exchange_strong(&control->link_asleep, &sleep, 0);
 }
 
 #endif

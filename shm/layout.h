@@ -19,6 +19,7 @@
  *   272     window_ring           server                         rel: rings with a lower number are not of this window
  *   320     link_asleep           link sets, server and child    seq: see doorbell.h
  *                                 clear
+ *   328     link_beats            link                           rlx: grows while its loop turns
  *   384     ack_watch             server                         seq: against a peer's acked_offset
  *   512     rings[]               server                         number rel and last; the entry of a dropped ring gets
  * 0 first 2560    spools[].state        server                         rel spools[].bytes        snapshot child rel: so
@@ -40,7 +41,7 @@
 #include <stdint.h>
 
 #define SHM_MAGIC      UINT64_C(0x6d72747370696c53) /* "Slipstrm" */
-#define SHM_VERSION    1
+#define SHM_VERSION    2
 #define SHM_RINGS_MAX  64
 #define SHM_NAME_BYTES 96
 #define SHM_ID_BYTES   48
@@ -93,8 +94,10 @@ struct shm_control {
     _Atomic uint64_t window_ring;
     uint8_t pad_window[40];
 
-    _Atomic uint32_t link_asleep;
-    uint8_t pad_asleep[60];
+    _Atomic uint32_t link_asleep; /* the number of the sleep; 0: awake, or rung for */
+    uint32_t unused_asleep;
+    _Atomic uint64_t link_beats;
+    uint8_t pad_asleep[48];
 
     _Atomic uint64_t ack_watch;
     uint8_t pad_watch[120];
@@ -118,6 +121,7 @@ static_assert(offsetof(struct shm_control, id) == 144, "layout");
 static_assert(offsetof(struct shm_control, first) == 256, "layout");
 static_assert(offsetof(struct shm_control, window_ring) == 272, "layout");
 static_assert(offsetof(struct shm_control, link_asleep) == 320, "layout");
+static_assert(offsetof(struct shm_control, link_beats) == 328, "layout");
 static_assert(offsetof(struct shm_control, ack_watch) == 384, "layout");
 static_assert(offsetof(struct shm_control, rings) == 512, "layout");
 static_assert(offsetof(struct shm_control, spools) == 2560, "layout");

@@ -56,7 +56,7 @@ int writer_slowest_peer(const struct backlog *b, uint64_t *needs)
 
 int backlog_peer_claim(struct backlog *b, uint64_t from)
 {
-    CHECK(from >= backlog_first(b) && from <= b->end);
+    CHECK(backlog_is_shared(b) && from >= backlog_first(b) && from <= b->end);
     for (int slot = 0; slot < BACKLOG_PEERS_MAX; slot++) {
         uint64_t bit = UINT64_C(1) << (slot % 64);
         if (b->claimed[slot / 64] & bit) continue;

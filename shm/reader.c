@@ -20,6 +20,7 @@ struct reader {
     struct shm_control *control;
     int link_bell, server_bell;
     bool bell_armed; /* link_asleep was set and the bell not yet answered */
+    uint32_t sleeps; /* the number of the last one; never 0 */
     struct mapped_ring rings[SHM_RINGS_MAX];
 };
 
@@ -92,6 +93,11 @@ int reader_add_ring(struct reader *r, uint64_t number, int fd, uint64_t size)
     CHECK(place < SHM_RINGS_MAX); /* every mapped ring that is not stale has an entry of its own */
     r->rings[place] = found;
     return 0;
+}
+
+void reader_beat(struct reader *r)
+{
+    atomic_fetch_add_explicit(&r->control->link_beats, 1, memory_order_relaxed);
 }
 
 uint64_t reader_end(const struct reader *r)
@@ -198,7 +204,8 @@ bool reader_arm_bell(struct reader *r)
 {
     if (r->bell_armed) return false;
     r->bell_armed = true;
-    atomic_store(&r->control->link_asleep, 1);
+    if (++r->sleeps == 0) r->sleeps = 1;
+    atomic_store(&r->control->link_asleep, r->sleeps);
     atomic_thread_fence(memory_order_seq_cst);
     return true;
 }

@@ -17,6 +17,8 @@ void reader_detach(struct reader *r);
 int reader_add_ring(struct reader *r, uint64_t number, int fd, uint64_t size);
 void reader_drop_stale_rings(struct reader *r); /* unmaps what the server dropped: gives the memory back */
 
+void reader_beat(struct reader *r); /* a sign of life for the server: some times a second */
+
 /* --- the stream --- */
 uint64_t reader_end(const struct reader *r);
 /* At most max_bytes from offset on that lie in one piece; empty: nothing there yet, or the peer is doomed. */

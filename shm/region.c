@@ -19,8 +19,19 @@ static int open_fresh(enum region_kind kind, const char *name)
     return shm_open(name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 }
 
+static int create_private(struct region *r, size_t bytes)
+{
+    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    *r = (struct region){.fd = -1};
+    if (base == MAP_FAILED) return -1;
+    r->base = base;
+    r->bytes = bytes;
+    return 0;
+}
+
 int region_create(struct region *r, enum region_kind kind, const char *name, size_t bytes, size_t reserved)
 {
+    if (kind == REGION_PRIVATE) return create_private(r, bytes);
     *r = (struct region){.fd = open_fresh(kind, name), .bytes = bytes, .named = kind == REGION_NAMED};
     if (r->fd < 0) return -1;
     if (ftruncate(r->fd, (off_t)bytes) == 0) {
@@ -36,7 +47,7 @@ int region_create(struct region *r, enum region_kind kind, const char *name, siz
 
 int region_reserve(struct region *r, size_t from, size_t bytes)
 {
-    if (bytes == 0) return 0;
+    if (bytes == 0 || r->fd < 0) return 0; /* private memory comes when it is touched */
     int failed;
     do {
         failed = fallocate(r->fd, 0, (off_t)from, (off_t)bytes);
@@ -50,7 +61,6 @@ int region_reserve(struct region *r, size_t from, size_t bytes)
 
 void region_close(struct region *r, const char *name)
 {
-    if (r->fd < 0) return;
     if (r->named) shm_unlink(name);
     region_unmap(r);
 }

@@ -10,13 +10,13 @@
 #include <stdint.h>
 
 struct region {
-    int fd;
+    int fd;        /* -1 with a base: private */
     uint8_t *base; /* mapped shared, readable and writable */
     size_t bytes;
     bool named; /* false: a memfd */
 };
 
-enum region_kind { REGION_NAMED, REGION_ANONYMOUS };
+enum region_kind { REGION_NAMED, REGION_ANONYMOUS, REGION_PRIVATE /* ours alone: no descriptor, nobody can map it */ };
 
 /* Pages of the first `reserved` bytes are there on return. A named region replaces what has that name. The descriptor
  * is close-on-exec. 0 or -1 with errno; then nothing is left behind. */

@@ -387,32 +387,72 @@ Test(backlog, no_memory_at_all_is_an_error)
     cr_assert_eq(shm_open(name, O_RDONLY, 0), -1, "nothing is left behind");
 }
 
-static void *let_go_when_doomed(void *arg)
+static void limit_file_size(rlim_t bytes)
 {
-    struct bench *t = arg;
-    int64_t deadline_ms = clock_monotonic_ms() + WAIT_BOUND_MS;
-    while (reader_peer_state(t->r, 0) != PEER_DOOMED && clock_monotonic_ms() < deadline_ms) sched_yield();
-    reader_peer_let_go(t->r, 0);
-    return NULL;
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){.rlim_cur = bytes, .rlim_max = RLIM_INFINITY}), 0);
 }
 
-Test(backlog, when_growth_fails_the_slowest_peer_goes, .timeout = 60)
+/* No ring can be had, and the link has stopped: the writer neither waits nor overwrites nor gives up. */
+Test(backlog, when_growth_fails_the_stream_goes_on_without_its_peers, .timeout = 60)
 {
     struct bench t;
     clock_init();
     set_up(&t, 1, 100 * 1000, NO_LIMIT);
+    int slow = backlog_peer_claim(t.b, 1), fast = backlog_peer_claim(t.b, 1);
+    append(&t, 60 * 1000);
+    backlog_publish(t.b);
+    reader_peer_moved(t.r, fast, 60 * 1000);
+    struct bytes sending = reader_next_run(t.r, slow, 1, 60 * 1000);
+    limit_file_size(4096);
+    int64_t started_ms = clock_monotonic_ms();
+    append(&t, 60 * 1000);
+    cr_assert_eq(t.dooms, 2);
+    cr_assert_eq(t.doom_limit, 0);
+    cr_assert_not(backlog_is_shared(t.b));
+    for (int i = 0; i < 5; i++) append(&t, 60 * 1000);
+    backlog_publish(t.b);
+    backlog_cron(t.b);
+    cr_assert_lt(clock_monotonic_ms() - started_ms, 900, "nobody is waited for");
+    cr_assert(is_stream(sending, 1), "what the link may still be sending is untouched");
+    cr_assert_not(backlog_is_shared(t.b));
+    limit_file_size(RLIM_INFINITY);
+    reader_peer_let_go(t.r, slow);
+    reader_peer_let_go(t.r, fast);
+    backlog_peer_free(t.b, slow);
+    backlog_peer_free(t.b, fast);
+    backlog_cron(t.b);
+    cr_assert(backlog_is_shared(t.b));
+    cr_assert_eq(backlog_first(t.b), backlog_end(t.b) - 100 * 1000, "what was written meanwhile is in the window");
+    uint64_t from = backlog_first(t.b);
+    int slot = backlog_peer_claim(t.b, from);
+    append(&t, 10 * 1000);
+    backlog_publish(t.b);
+    cr_assert_eq(read_all(&t, slot, from), backlog_end(t.b));
+    tear_down(&t);
+}
+
+/* Short of descriptors, and only for a moment: the window goes on in the rings before. */
+Test(backlog, a_short_lack_of_memory_costs_the_window_nothing)
+{
+    struct bench t;
+    set_up(&t, 1, 100 * 1000, NO_LIMIT);
     int slot = backlog_peer_claim(t.b, 1);
-    cr_assert_eq(slot, 0);
-    signal(SIGXFSZ, SIG_IGN);
-    struct rlimit limit = {.rlim_cur = 4096, .rlim_max = RLIM_INFINITY};
-    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    pthread_t link;
-    pthread_create(&link, NULL, let_go_when_doomed, &t);
-    append(&t, 60 * 1000);
-    append(&t, 60 * 1000);
-    pthread_join(link, NULL);
-    cr_assert_eq(t.dooms, 1);
-    cr_assert_eq(backlog_first(t.b), backlog_end(t.b) - 100 * 1000);
+    append(&t, 90 * 1000);
+    limit_file_size(4096);
+    append(&t, 20 * 1000);
+    cr_assert_not(backlog_is_shared(t.b));
+    limit_file_size(RLIM_INFINITY);
+    reader_peer_let_go(t.r, slot);
+    backlog_peer_free(t.b, slot);
+    append(&t, 1000);
+    backlog_cron(t.b);
+    cr_assert(backlog_is_shared(t.b));
+    cr_assert_leq(backlog_first(t.b), backlog_end(t.b) - 100 * 1000);
+    uint64_t from = backlog_end(t.b) - 100 * 1000;
+    slot = backlog_peer_claim(t.b, from);
+    backlog_publish(t.b);
+    cr_assert_eq(read_all(&t, slot, from), backlog_end(t.b));
     tear_down(&t);
 }
 
@@ -477,6 +517,31 @@ Test(backlog, what_is_not_understood_is_refused)
 }
 
 /* --- bells --- */
+
+/* A snapshot child that is killed while it wakes the link leaves a bell that has rung; and who rings late, when the
+ * link sleeps again, does not take back the new sleep. */
+Test(backlog, no_bell_is_lost_when_its_ringer_dies)
+{
+    struct bench t;
+    set_up(&t, 1, 1000, NO_LIMIT);
+    struct region r;
+    cr_assert_eq(control_map(&r, dup(backlog_control_fd(t.b))), 0);
+    _Atomic uint32_t *asleep = &control_of(&r)->link_asleep;
+    cr_assert(reader_arm_bell(t.r));
+    uint32_t first = atomic_load(asleep);
+    append(&t, 1);
+    backlog_publish(t.b);
+    reader_answer_bell(t.r);
+    cr_assert(reader_arm_bell(t.r));
+    uint32_t second = atomic_load(asleep);
+    cr_assert(first && second && first != second, "each sleep has a number of its own");
+    atomic_store(asleep, second); /* as a ringer leaves it that died behind the ring */
+    append(&t, 1);
+    backlog_publish(t.b);
+    cr_assert(bell_rings(reader_bell(t.r)));
+    region_unmap(&r);
+    tear_down(&t);
+}
 
 Test(backlog, the_bell_rings_once_and_only_for_a_sleeper)
 {
