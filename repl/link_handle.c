@@ -1,12 +1,17 @@
 /* The server's end of the link process. Runs in the server.
  *
  * The process is made with posix_spawn (vfork underneath): nothing of the dataset's page tables is copied, and
- * everything but the channel is closed on exec. It is reaped here and nowhere else. */
+ * everything but the channel is closed on exec. It is reaped here and nowhere else, and never waited for by the loop: a
+ * process may take its time to die (its exit closes large files) or be unable to (a disk that hangs), so the dying are
+ * kept in a list until they are gone. */
 #include "repl/link_handle.h"
 
 #include "repl/link/channel.h"
+#include "repl/link_watch.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/base/clock.h"
+#include "server/base/list.h"
 #include "server/base/log.h"
 #include "server/net/fdpass.h"
 
@@ -21,9 +26,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LAST_WORDS_MS 200 /* what had been published may still leave */
+#define RUNNING_IMAGE  "/proc/self/exe" /* whatever has become of the file */
+#define LAST_WORDS_MS  200              /* what had been published may still leave */
+#define KILLED_MOST_MS 1000             /* at our own end: a killed process that does not die is left to init */
+#define REAP_EVERY_MS  20
 
 extern char **environ;
+
+/* A process that has been let go of. */
+struct dying {
+    struct list_node node;
+    pid_t pid;
+    int64_t kill_at_ms; /* INT64_MAX: it is killed */
+    bool mourned;       /* nobody wanted its end: the log tells it */
+};
 
 struct link_handle {
     struct loop *loop;
@@ -32,6 +48,9 @@ struct link_handle {
     struct backlog *backlog; /* bound to, while the process runs */
     pid_t pid;               /* 0: not running */
     struct channel *channel;
+    struct link_watch watch;
+    struct list dying; /* struct dying */
+    struct loop_timer *reaper;
     int timeout_s, ping_period_s;
     int pipe_fd[BACKLOG_SPOOLS_MAX]; /* pipes to be given in the next turn, -1: none */
     struct loop_timer *pipe_timer;
@@ -43,6 +62,7 @@ struct link_handle *link_handle_new(struct loop *loop, const char *executable, c
     l->loop = loop;
     l->executable = mem_strdup(executable);
     l->events = *events;
+    list_init(&l->dying);
     for (int spool = 0; spool < BACKLOG_SPOOLS_MAX; spool++) l->pipe_fd[spool] = -1;
     return l;
 }
@@ -72,42 +92,86 @@ static void forget(struct link_handle *l)
     for (int spool = 0; spool < BACKLOG_SPOOLS_MAX; spool++) forget_pipe(l, spool);
 }
 
-static int reap(pid_t pid)
+static void tell_end(pid_t pid, int status)
 {
-    int status = 0;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
-    return status;
-}
-
-/* It closes its channel by dying; if it ever did otherwise, it must not go on without one. */
-static void ended(void *context)
-{
-    struct link_handle *l = context;
-    pid_t pid = l->pid;
-    kill(pid, SIGKILL);
-    int status = reap(pid);
-    forget(l);
     if (WIFSIGNALED(status))
         log_warning("The replication link (pid %d) was killed by signal %d: its replicas have to reconnect", (int)pid,
                     WTERMSIG(status));
     else
         log_warning("The replication link (pid %d) ended with code %d: its replicas have to reconnect", (int)pid,
                     WEXITSTATUS(status));
+}
+
+/* Takes from the list who is gone; kills whose time is up. */
+static void reap_dying(struct link_handle *l)
+{
+    list_each(&l->dying, node)
+    {
+        struct dying *d = list_entry(node, struct dying, node);
+        int status = 0;
+        pid_t gone = waitpid(d->pid, &status, WNOHANG);
+        if (gone == d->pid || (gone < 0 && errno == ECHILD)) {
+            if (d->mourned) tell_end(d->pid, status);
+            list_remove(&l->dying, node);
+            mem_free(d);
+        } else if (clock_monotonic_ms() >= d->kill_at_ms) {
+            kill(d->pid, SIGKILL);
+            d->kill_at_ms = INT64_MAX;
+        }
+    }
+}
+
+static int64_t reap_on(void *arg)
+{
+    struct link_handle *l = arg;
+    reap_dying(l);
+    if (l->dying.count) return REAP_EVERY_MS;
+    l->reaper = NULL;
+    return LOOP_TIMER_DONE;
+}
+
+/* The process is ours no more: it is killed, or (last words allowed) ends by itself since its channel has. */
+static void let_die(struct link_handle *l, bool last_words, bool mourned)
+{
+    struct dying *d = mem_alloc(sizeof(*d));
+    *d = (struct dying){.pid = l->pid, .kill_at_ms = INT64_MAX, .mourned = mourned};
+    if (last_words)
+        d->kill_at_ms = clock_monotonic_ms() + LAST_WORDS_MS;
+    else
+        kill(d->pid, SIGKILL);
+    list_push_back(&l->dying, &d->node);
+    forget(l);
+    reap_dying(l);
+    if (l->dying.count && !l->reaper) l->reaper = loop_timer_start(l->loop, REAP_EVERY_MS, reap_on, l);
+}
+
+static void failed(struct link_handle *l)
+{
+    int64_t delay_ms = link_watch_failed(&l->watch, clock_monotonic_ms());
+    if (delay_ms) log_warning("Another replication link is started in %lld ms at the earliest", (long long)delay_ms);
+}
+
+/* It closes its channel by dying; if it ever did otherwise, it must not go on without one. */
+static void ended(void *context)
+{
+    struct link_handle *l = context;
+    failed(l);
+    let_die(l, false, true);
     l->events.died(l->events.context);
+}
+
+void link_handle_cron(struct link_handle *l)
+{
+    if (!l->pid || !link_watch_hangs(&l->watch, backlog_link_beats(l->backlog), clock_monotonic_ms())) return;
+    log_warning("The replication link (pid %d) has stopped: no sign of life for %lld ms. It is killed", (int)l->pid,
+                (long long)link_watch_silence_ms(&l->watch));
+    ended(l);
 }
 
 /* Wanted by us: it may send what had been published, for a moment, and is not mourned. */
 static void end_process(struct link_handle *l)
 {
-    if (!l->pid) return;
-    pid_t pid = l->pid;
-    forget(l);
-    for (int waited_ms = 0; waited_ms < LAST_WORDS_MS; waited_ms++) {
-        if (waitpid(pid, NULL, WNOHANG) == pid) return;
-        nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
-    }
-    kill(pid, SIGKILL);
-    reap(pid);
+    if (l->pid) let_die(l, true, false);
 }
 
 void link_handle_detach_backlog(struct link_handle *l)
@@ -115,9 +179,20 @@ void link_handle_detach_backlog(struct link_handle *l)
     end_process(l);
 }
 
+/* At our own end the last words are waited for. */
+static void wait_for_dying(struct link_handle *l)
+{
+    int64_t until_ms = clock_monotonic_ms() + LAST_WORDS_MS + KILLED_MOST_MS;
+    for (reap_dying(l); l->dying.count && clock_monotonic_ms() < until_ms; reap_dying(l))
+        nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
+    list_each(&l->dying, node) mem_free(list_entry(node, struct dying, node));
+}
+
 void link_handle_free(struct link_handle *l)
 {
     end_process(l);
+    wait_for_dying(l);
+    if (l->reaper) loop_timer_cancel(l->reaper);
     mem_free(l->executable);
     mem_free(l);
 }
@@ -143,11 +218,13 @@ static void received(void *context, const struct message *m, struct bytes body, 
 /* 0, or an error number as posix_spawn returns it. */
 static int spawn(struct link_handle *l, int channel_fd)
 {
-    char server[16], level[16];
+    char server[16], level[16], protocol[CHANNEL_PROTOCOL_BYTES];
+    channel_protocol(protocol);
     snprintf(server, sizeof(server), "%d", (int)getpid());
     snprintf(level, sizeof(level), "%d", (int)log_get_level());
     char *argv[] = {"slipstream-link",
                     LINK_ARGUMENT,
+                    protocol,
                     server,
                     (char *)(uintptr_t)loop_engine_name(l->loop),
                     level,
@@ -165,7 +242,8 @@ static int spawn(struct link_handle *l, int channel_fd)
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    int error = posix_spawn(&l->pid, l->executable, &files, &attributes, argv, environ);
+    int error = posix_spawn(&l->pid, RUNNING_IMAGE, &files, &attributes, argv, environ);
+    if (error == ENOENT) error = posix_spawn(&l->pid, l->executable, &files, &attributes, argv, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     if (error) l->pid = 0;
@@ -198,28 +276,51 @@ static int introduce(struct link_handle *l, struct backlog *b)
     return 0;
 }
 
-int link_handle_ensure(struct link_handle *l, struct backlog *b)
+/* 0 and our end of its channel, or -1 with errno. */
+static int start(struct link_handle *l, int *channel_fd)
 {
     int pair[2];
-    if (l->pid && l->backlog == b) return 0;
-    end_process(l);
     if (fdpass_pair(pair) != 0) return -1;
     int error = spawn(l, pair[1]);
     close(pair[1]);
-    if (error) {
-        log_warning("The replication link cannot be started from %s: %s", l->executable, strerror(error));
-        close(pair[0]);
+    *channel_fd = pair[0];
+    if (!error) return 0;
+    close(pair[0]);
+    errno = error;
+    return -1;
+}
+
+bool link_handle_is_ready(const struct link_handle *l)
+{
+    return l->pid || link_watch_may_start(&l->watch, clock_monotonic_ms());
+}
+
+int link_handle_ensure(struct link_handle *l, struct backlog *b)
+{
+    int channel_fd, error;
+    if (l->pid && l->backlog == b) return 0;
+    end_process(l);
+    if (!link_handle_is_ready(l)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    if (start(l, &channel_fd) != 0) {
+        error = errno;
+        log_warning("The replication link cannot be started: %s", strerror(error));
+        failed(l);
         errno = error;
         return -1;
     }
     l->backlog = b;
+    link_watch_started(&l->watch, backlog_link_beats(b), clock_monotonic_ms());
     l->channel =
-        channel_open(l->loop, pair[0], &(struct channel_events){.context = l, .received = received, .ended = ended});
+        channel_open(l->loop, channel_fd, &(struct channel_events){.context = l, .received = received, .ended = ended});
     if (introduce(l, b) == 0) {
         log_verbose("Replication link started by pid %d", (int)l->pid);
         return 0;
     }
     error = errno;
+    failed(l);
     end_process(l);
     errno = error;
     return -1;

@@ -1,8 +1,8 @@
 /* The server's end of the link process: starts it, hands it replicas' sockets and spools, hears what became of them.
  *
- * The link is `exec`ed from our own binary at the first replica, so it shares no page with the dataset, and ends with
- * its server (PDEATHSIG, and the channel's end). If it dies, `died` is called: every peer's socket is gone with it; the
- * next replica starts another. Messages: repl/link/channel.h. */
+ * The link is `exec`ed from our own running image at the first replica, so it shares no page with the dataset, and ends
+ * with its server (PDEATHSIG, and the channel's end). If it dies, or hangs and is killed, `died` is called: every
+ * peer's socket is gone with it; the next replica starts another. Messages: repl/link/channel.h. */
 #ifndef SLIPSTREAM_REPL_LINK_HANDLE_H
 #define SLIPSTREAM_REPL_LINK_HANDLE_H
 
@@ -42,8 +42,11 @@ struct link_handle *link_handle_new(struct loop *loop, const char *executable, c
 void link_handle_free(struct link_handle *l);       /* ends the process */
 pid_t link_handle_pid(const struct link_handle *l); /* 0: not running */
 
-/* Starts the process if needed, bound to b. 0 or -1 with errno. */
+/* Starts the process if needed, bound to b. 0 or -1 with errno (EAGAIN: it ended or failed to start too often of late).
+ */
 int link_handle_ensure(struct link_handle *l, struct backlog *b);
+bool link_handle_is_ready(const struct link_handle *l); /* it runs, or may be started */
+void link_handle_cron(struct link_handle *l);           /* some times a second: a link that hangs is killed */
 void link_handle_detach_backlog(struct link_handle *l); /* before backlog_close(): ends the process */
 /* fd is closed here in any case. 0 or -1 with errno (EMSGSIZE: preamble and rest are more than 60 KiB). */
 int link_give_peer(struct link_handle *l, const struct link_peer *peer, int fd);

@@ -99,6 +99,12 @@ void master_side_relay(struct replication *r, const uint8_t *data, size_t len)
     r->history.offset += len;
 }
 
+bool master_can_serve(const struct replication *r)
+{
+    const struct master_side *m = r->master;
+    return link_handle_is_ready(m->link) && (!m->backlog || backlog_is_shared(m->backlog));
+}
+
 /* --- changes of history --- */
 
 void master_side_history_replaced(struct replication *r)
@@ -226,6 +232,7 @@ void master_side_cron(struct replication *r, int64_t now_ms)
 {
     struct master_side *m = r->master;
     follow_settings(r);
+    link_handle_cron(m->link);
     replicas_cron(r, now_ms);
     snapshots_cron(r, now_ms);
     ping_replicas(r, now_ms);

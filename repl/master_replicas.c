@@ -156,6 +156,12 @@ const struct link_events master_link_events = {
     .died = link_died,
 };
 
+static void unshared(struct replica_handle *h)
+{
+    snprintf(h->reason, sizeof h->reason, "its stream could not be shared any more");
+    log_warning("Replica %s is let go: no memory or no descriptor is left for the stream that it reads", h->name);
+}
+
 static void over_limit(struct replica_handle *h, uint64_t lag, uint64_t limit, const char *which)
 {
     snprintf(h->reason, sizeof h->reason, "it was %llu bytes behind", (unsigned long long)lag);
@@ -169,7 +175,11 @@ static void over_limit(struct replica_handle *h, uint64_t lag, uint64_t limit, c
 void replica_peer_doomed(void *context, int slot, uint64_t lag_bytes, uint64_t limit_bytes)
 {
     struct replica_handle *h = find_slot(context, slot);
-    if (h) over_limit(h, lag_bytes, limit_bytes, "hard");
+    if (!h) return;
+    if (limit_bytes)
+        over_limit(h, lag_bytes, limit_bytes, "hard");
+    else
+        unshared(h);
 }
 
 /* --- the hand-over --- */
@@ -244,6 +254,7 @@ static const char *refusal(const struct replication *r)
     if (replication_is_replica(r) && !replication_master_link_up(r))
         return "NOMASTERLINK Can't SYNC while not connected with my master";
     if (r->master->replicas.count >= BACKLOG_PEERS_MAX) return "ERR max number of replicas reached";
+    if (!master_can_serve(r)) return "NOMASTERLINK Can't SYNC while replicas cannot be served, the log says why";
     return NULL;
 }
 

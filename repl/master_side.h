@@ -90,6 +90,9 @@ struct master_side {
 struct resync_window master_window(const struct replication *r);
 int64_t master_now_ms(const struct replication *r); /* monotonic, as every time here */
 
+/* A link runs or may be started, and the stream, if there is one, can be shared with it. */
+bool master_can_serve(const struct replication *r);
+
 /* --- master_replicas.c --- */
 extern const struct link_events master_link_events;
 void replica_handle_end(struct replica_handle *h, const char *reason); /* now or when the link has let go */

@@ -342,7 +342,7 @@ static void look_after(struct snapshot *s, int64_t now_ms)
 
 void snapshots_cron(struct replication *r, int64_t now_ms)
 {
-    if (r->master->backlog) serve_waiting(r, now_ms);
+    if (r->master->backlog && master_can_serve(r)) serve_waiting(r, now_ms);
     list_each(&r->master->snapshots, node) look_after(list_entry(node, struct snapshot, node), now_ms);
 }
 

@@ -4,9 +4,11 @@
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/net/fdpass.h"
+#include "shm/layout.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,6 +28,12 @@ struct channel {
     struct queued *head, **tail;
     bool delivering, closed;
 };
+
+void channel_protocol(char out[CHANNEL_PROTOCOL_BYTES])
+{
+    snprintf(out, CHANNEL_PROTOCOL_BYTES, "%d:%zu:%d:%zu", CHANNEL_PROTOCOL_VERSION, sizeof(struct message),
+             SHM_VERSION, sizeof(struct shm_control));
+}
 
 static void free_queued(struct queued *q)
 {

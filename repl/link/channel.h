@@ -1,7 +1,9 @@
 /* What the server and its link process say to each other, over one SOCK_SEQPACKET pair.
  *
- * Both ends are the same binary, so a message is a struct, its kind, and a body. Everything that must be fast (stream
- * bytes, offsets, acknowledgements) goes through shared memory instead; a message is sent when a peer comes or goes. */
+ * Both ends are the same binary, so a message is a struct, its kind, and a body. That they are is not taken on trust:
+ * the link is told at its start which protocol its server speaks, and ends where it is not its own. Everything that
+ * must be fast (stream bytes, offsets, acknowledgements) goes through shared memory instead; a message is sent when a
+ * peer comes or goes. */
 #ifndef SLIPSTREAM_REPL_LINK_CHANNEL_H
 #define SLIPSTREAM_REPL_LINK_CHANNEL_H
 
@@ -43,6 +45,11 @@ struct message {
         } timers;
     };
 };
+
+#define CHANNEL_PROTOCOL_VERSION 2 /* to be raised with every change of meaning that changes no size */
+#define CHANNEL_PROTOCOL_BYTES   64
+/* Version and sizes of all that the two share, messages and memory. */
+void channel_protocol(char out[CHANNEL_PROTOCOL_BYTES]);
 
 #define MESSAGE_BODY_MAX (63 * 1024)
 #define MESSAGE_FDS_MAX  3

@@ -124,6 +124,7 @@ static int64_t tick(void *arg)
 {
     struct link *link = arg;
     if (link->reader) {
+        reader_beat(link->reader);
         peers_tick(link);
         reader_drop_stale_rings(link->reader);
     }
@@ -176,13 +177,24 @@ static bool has_one_processor(void)
     return sched_getaffinity(0, sizeof(mine), &mine) == 0 && CPU_COUNT(&mine) == 1;
 }
 
+/* A server that was started from another version of this file is not ours to serve. */
+static bool speaks_our_protocol(const char *protocol)
+{
+    char ours[CHANNEL_PROTOCOL_BYTES];
+    channel_protocol(ours);
+    if (strcmp(protocol, ours) == 0) return true;
+    log_warning("The replication link ends: its server is of another version (it speaks %s, we %s)", protocol, ours);
+    return false;
+}
+
 int link_main(int argc, char **argv)
 {
-    if (argc < 6) return 1;
-    tie_to_server((pid_t)atol(argv[2]));
-    log_open(argv[5], (enum log_level)atoi(argv[4]));
+    if (argc < 7) return 1;
+    tie_to_server((pid_t)atol(argv[3]));
+    log_open(argv[6], (enum log_level)atoi(argv[5]));
     log_set_role('L');
-    struct link link = {.loop = make_loop(argv[3]), .one_processor = has_one_processor()};
+    if (!speaks_our_protocol(argv[2])) return 1;
+    struct link link = {.loop = make_loop(argv[4]), .one_processor = has_one_processor()};
     for (int i = 0; i < BACKLOG_SPOOLS_MAX; i++) spool_init(&link.spools[i], &link);
     link.channel =
         channel_open(link.loop, LINK_CHANNEL_FD,

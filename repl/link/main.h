@@ -5,7 +5,8 @@
 #define LINK_ARGUMENT   "--link-process" /* argv[1]: main.c then calls link_main() */
 #define LINK_CHANNEL_FD 3                /* the descriptor its channel has in it */
 
-/* argv: name, LINK_ARGUMENT, the server's pid, its loop's engine, its log level, its log's path. */
+/* argv: name, LINK_ARGUMENT, the protocol it is to speak, the server's pid, its loop's engine, its log level, its log's
+ * path. */
 int link_main(int argc, char **argv);
 
 #endif

@@ -118,8 +118,8 @@ static void disconnect(struct server *s)
 
 static void spawn(struct server *s)
 {
-    const char *argv[ARGUMENTS_MAX + 3] = {
-        server_program(s->kind, s->kind == SENTINEL ? "redis-sentinel" : "redis-server"), s->config_file};
+    const char *argv[ARGUMENTS_MAX + 3] = {s->program, s->config_file};
+    if (!argv[0]) argv[0] = server_program(s->kind, s->kind == SENTINEL ? "redis-sentinel" : "redis-server");
     for (int i = 0; s->arguments && s->arguments[i]; i++) {
         if (i == ARGUMENTS_MAX) harness_fail("more than %d arguments", ARGUMENTS_MAX);
         argv[2 + i] = s->arguments[i];

@@ -19,6 +19,7 @@ struct server {
     const char *unix_socket;       /* clients come this way; NULL: TCP */
     redisContext *client;          /* NULL: connects at the next command */
     struct process_options limits; /* cpu, descriptors, shm_bytes: set between server_prepare and server_launch */
+    const char *program;           /* path; NULL: server_program()'s */
     const char *const *arguments;  /* after the configuration file, NULL-terminated; NULL: none */
 };
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 TestSuite(link_faults, .fini = server_finish_all, .timeout = 180);
@@ -128,4 +129,71 @@ Test(link_faults, a_slowed_down_load_comes_to_its_end)
     loads_slowly(10, "");
     loads_slowly(10, "repl-diskless-load swapdb");
     loads_slowly(0, "");
+}
+
+/* --- a link that hangs --- */
+
+/* It is there and does nothing: replicas would look online for ever, and pin the stream. */
+Test(link_faults, a_link_that_hangs_is_replaced)
+{
+    struct server *master = server_start(OURS, "client-output-buffer-limit replica 8mb 0 0\nrepl-lz4 no");
+    struct server *replica = server_start(OURS, "%s", "");
+    follow(replica, master);
+    wait_in_step(replica, master);
+    struct sync_counts counts = sync_counts(master);
+    pid_t link = server_link_pid(master);
+    kill(link, SIGSTOP);
+    expect_ok(master, "SET k 1");
+    server_wait_log(master, 0, "has stopped: no sign of life");
+    wait_until(!process_alive(link));
+    expect_same_data(replica, master);
+    expect_syncs(master, counts, 0, 1);
+}
+
+/* Neither the stopped link nor the descriptors' end may abort the master or make it wait. */
+Test(link_faults, a_link_that_hangs_and_no_descriptor_left)
+{
+    struct server *master = server_start(OURS, "repl-backlog-size 1mb\nclient-output-buffer-limit replica 0 0 0");
+    struct server *replica = server_start(OURS, "repl-timeout 4");
+    follow(replica, master);
+    wait_in_step(replica, master);
+    struct rlimit before, starved = {3, 3};
+    cr_assert_eq(prlimit(master->pid, RLIMIT_NOFILE, NULL, &before), 0);
+    starved.rlim_max = before.rlim_max;
+    kill(server_link_pid(master), SIGSTOP);
+    cr_assert_eq(prlimit(master->pid, RLIMIT_NOFILE, &starved, NULL), 0);
+    int64_t started_ms = clock_ms();
+    fill(master, "key:", 30, 100000);
+    cr_assert_lt(clock_ms() - started_ms, 900, "the loop waited");
+    cr_assert_eq(info_number(master, "replication", "connected_slaves"), 1);
+    server_wait_log(master, 0, "The replication stream cannot be shared any more");
+    wait_until(info_number(master, "replication", "connected_slaves") == 0);
+    cr_assert_eq(prlimit(master->pid, RLIMIT_NOFILE, &before, NULL), 0);
+    fill(master, "later:", 10, 1000);
+    expect_same_data(replica, master);
+}
+
+/* --- the program's file --- */
+
+/* A server of which somebody has replaced the file (an upgrade) or taken it away goes on with what it is. */
+Test(link_faults, the_link_is_the_running_program_whatever_became_of_its_file)
+{
+    struct server *master = server_prepare(OURS, "%s", ""), *replica = server_start(OURS, "%s", "");
+    char program[512], other[512];
+    server_path(master, "redis-server", program);
+    server_path(master, "other", other);
+    const char *copy[] = {"/bin/cp", server_program(OURS, "redis-server"), program, NULL};
+    cr_assert_eq(process_run(copy, NULL).exit_code, 0);
+    master->program = program;
+    server_launch(master);
+    FILE *f = fopen(other, "w");
+    fputs("#!/bin/sh\nexit 1\n", f);
+    fclose(f);
+    cr_assert_eq(rename(other, program), 0);
+    follow(replica, master);
+    expect_same_data(replica, master);
+    cr_assert_eq(unlink(program), 0);
+    kill(server_link_pid(master), SIGKILL);
+    wait_until(!link_is_up(replica));
+    expect_same_data(replica, master);
 }

@@ -1,6 +1,7 @@
 /* The link process, driven as the server drives it: a real process on a real channel, peers at the other end of socket
  * pairs. This program is its own link, started through /proc/self/exe. Every test runs on both engines. */
 #include "repl/link_handle.h"
+#include "repl/link/channel.h"
 #include "server/base/clock.h"
 #include "server/base/lz4_stream.h"
 
@@ -663,7 +664,7 @@ ENGINES(a_killed_link_is_noticed_and_replaced)
     kill(killed, SIGKILL);
     UNTIL(&rig, &r, 1, rig.died == 1 && r.ended);
     cr_assert_eq(link_handle_pid(rig.link), 0);
-    cr_assert_eq(kill(killed, 0), -1);
+    UNTIL(&rig, &r, 1, kill(killed, 0) == -1);
     backlog_peer_free(rig.backlog, r.slot);
     hang_up(&r);
     write_stream(&rig, 2 * REST_BYTES);
@@ -675,6 +676,24 @@ ENGINES(a_killed_link_is_noticed_and_replaced)
     cr_assert_eq(rig.died, 1);
     hang_up(&r);
     tear_down(&rig);
+}
+
+/* A server of another version is refused, whatever it would say. */
+Test(link, another_protocol_is_refused, .timeout = 60)
+{
+    char server[16], protocol[CHANNEL_PROTOCOL_BYTES];
+    int status = 0;
+    channel_protocol(protocol);
+    protocol[0]++;
+    snprintf(server, sizeof(server), "%d", getpid());
+    unsetenv("BXFI_MAP");
+    pid_t link = fork();
+    if (link == 0) {
+        execl("/proc/self/exe", "link", LINK_ARGUMENT, protocol, server, "epoll", "4", "", NULL);
+        _exit(127);
+    }
+    cr_assert_eq(waitpid(link, &status, 0), link);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
 }
 
 ENGINES(what_was_published_leaves_before_the_end)
