@@ -291,6 +291,7 @@ static int accept_full(struct replica_handle *h, enum resync_reason reason, cons
 {
     struct replication *r = h->r;
     h->full = true;
+    h->request = ++r->master->requests;
     h->psync = reason != RESYNC_NO_PSYNC;
     if (h->psync && reason != RESYNC_FIRST_TIME) ++*r->stats.sync_partial_err;
     log_notice("Full resync requested by replica %s: %s", h->name, why);

@@ -29,6 +29,7 @@ struct replica_handle {
     char ip[ADDRESS_TEXT_MAX];       /* announced, else as seen */
     char name[ADDRESS_TEXT_MAX + 8]; /* "ip:port" for the log */
     bool full;
+    uint64_t request;          /* number of its request for a snapshot */
     uint64_t from;             /* first stream offset it gets */
     struct snapshot *snapshot; /* full: what it is being sent; NULL: none yet, or through with it */
     int slot;                  /* in the backlog; -1: none yet */
@@ -55,7 +56,9 @@ struct snapshot {
     bool given; /* the link has the descriptor */
     bool stale; /* of a history that is no longer ours: serves nobody */
     bool killed;
+    bool compress;           /* rdbcompression, unless the wire packs it anyway */
     uint64_t offset;         /* the dataset as of this byte; the stream goes on with offset + 1 */
+    uint64_t requests;       /* that had come before it was started: it is as fresh as those asked for */
     int users;               /* handles that point here */
     int64_t unused_since_ms; /* while users is 0 */
     struct rdb_aux aux;
@@ -77,6 +80,7 @@ struct master_side {
     struct loop_watch *bell;
     struct list replicas;  /* struct replica_handle */
     struct list snapshots; /* struct snapshot */
+    uint64_t requests;     /* for snapshots, so far */
     struct failover failover;
     struct backlog_limits limits; /* as last told to the backlog */
     int timeout_s, ping_period_s; /* as last told to the link */

@@ -2,8 +2,9 @@
  *
  * One child at a time writes the dataset as of offset H to a nameless file; the link sends that file's growing head to
  * every replica that wants it, then the stream from H + 1 on. Who asks while the file grows, or later while the backlog
- * still holds H + 1, gets the same file. With repl-diskless-sync the child writes into a pipe instead, and serves those
- * who had gathered when it started. A child that nobody needs any more is stopped. */
+ * still holds H + 1, gets the same file: the stream makes up for its age. Who takes the file alone (a backup) gets none
+ * that was begun before he asked, and pins no stream. With repl-diskless-sync the child writes into a pipe instead, and
+ * serves those who had gathered when it started. A child that nobody needs any more is stopped. */
 #include "repl/master_side.h"
 
 #include "rdb/snapshot.h"
@@ -53,6 +54,7 @@ static int write_snapshot(void *arg)
     struct replication *r = s->r;
     struct keyspace *dataset = r->keyspace;
     struct rdb_write_options options = {
+        .compress = s->compress,
         .checksum = r->rdb_settings->checksum,
         .key_save_delay_us = r->rdb_settings->key_save_delay_us,
         .progress = report_progress,
@@ -147,23 +149,52 @@ static int fork_child(struct snapshot *s)
     int error = errno;
     if (s->pipe) close(s->write_fd);
     if (status == 0) return 0;
-    errno = error == EBUSY ? EAGAIN : error;
+    errno = error;
     return -1;
 }
 
-/* NULL with errno; EAGAIN: another child runs, or every spool is taken. */
-static struct snapshot *start_snapshot(struct replication *r, bool pipe, bool functions_only)
+/* Between our own the wire is packed, better and cheaper than LZF would. */
+static bool wire_is_packed(const struct replica_handle *h)
+{
+    return h->hello.lz4 && h->r->settings->lz4;
+}
+
+/* Takes one of the backlog's. The last one is kept for those who follow the stream: backups that are read slowly, or
+ * not at all, must not keep them from their full sync. */
+static int claim_spool(struct backlog *b, bool for_follower)
+{
+    if (!for_follower && backlog_spools_free(b) < 2) return -1;
+    return backlog_spool_claim(b);
+}
+
+/* What is wanted of a snapshot before it is started. */
+struct wanted {
+    bool pipe, functions_only;
+    bool compress;     /* somebody gets it unpacked by the wire */
+    bool for_follower; /* somebody follows the stream behind it */
+};
+
+static void add_wish(struct wanted *w, const struct replica_handle *h)
+{
+    w->compress |= !wire_is_packed(h);
+    w->for_follower |= !h->hello.rdb_only;
+}
+
+/* NULL with errno; EBUSY: another child runs; ENOBUFS: every spool is taken. */
+static struct snapshot *start_snapshot(struct replication *r, const struct wanted *w)
 {
     struct snapshot *s = mem_calloc(1, sizeof *s);
-    *s = (struct snapshot){.r = r, .pipe = pipe, .functions_only = functions_only, .fd = -1, .write_fd = -1};
-    s->spool = backlog_spool_claim(r->master->backlog);
+    *s = (struct snapshot){.r = r, .pipe = w->pipe, .functions_only = w->functions_only, .fd = -1, .write_fd = -1};
+    s->compress = r->rdb_settings->compress && w->compress;
+    s->requests = r->master->requests;
+    s->spool = claim_spool(r->master->backlog, w->for_follower);
     if (s->spool < 0) {
-        errno = EAGAIN;
+        errno = ENOBUFS;
     } else if (open_ends(s) == 0) {
         describe_now(s);
         if (fork_child(s) == 0) {
             log_notice("Starting BGSAVE for SYNC with target: %s (the dataset as of offset %llu)",
-                       pipe ? "replicas sockets" : "disk", (unsigned long long)s->offset);
+                       s->pipe ? "replicas sockets" : "disk", (unsigned long long)s->offset);
             r->host.forget_stream_db(r->host.context);
             s->unused_since_ms = master_now_ms(r);
             list_push_back(&r->master->snapshots, &s->node);
@@ -176,11 +207,25 @@ static struct snapshot *start_snapshot(struct replication *r, bool pipe, bool fu
     return NULL;
 }
 
+static struct snapshot *start_file(const struct replica_handle *h)
+{
+    struct wanted w = {.functions_only = h->hello.functions_only};
+    add_wish(&w, h);
+    return start_snapshot(h->r, &w);
+}
+
 /* --- who gets it --- */
 
 static bool covers(const struct snapshot *s)
 {
     return s->offset + 1 >= backlog_first(s->r->master->backlog);
+}
+
+/* No stream makes up for the age of a file that is taken alone. SYNC is what tools ask with that know nothing newer. */
+static bool is_fresh_enough(const struct snapshot *s, const struct replica_handle *h)
+{
+    bool alone = h->hello.rdb_only || !h->psync;
+    return (!alone || s->requests >= h->request) && (h->hello.rdb_only || covers(s));
 }
 
 static struct snapshot *find_reusable(struct replica_handle *h)
@@ -189,7 +234,7 @@ static struct snapshot *find_reusable(struct replica_handle *h)
     {
         struct snapshot *s = list_entry(node, struct snapshot, node);
         bool usable = !s->pipe && !s->stale && !s->killed && s->state != SNAPSHOT_FAILED;
-        if (usable && s->functions_only == h->hello.functions_only && covers(s)) return s;
+        if (usable && s->functions_only == h->hello.functions_only && is_fresh_enough(s, h)) return s;
     }
     return NULL;
 }
@@ -201,7 +246,8 @@ static bool wants_pipe(const struct replica_handle *h)
 
 static void pin(struct replica_handle *h, struct snapshot *s)
 {
-    h->slot = backlog_peer_claim(h->r->master->backlog, s->offset + 1);
+    struct backlog *b = h->r->master->backlog;
+    h->slot = h->hello.rdb_only ? backlog_peer_claim_unpinned(b) : backlog_peer_claim(b, s->offset + 1);
     CHECK(h->slot >= 0);
     h->from = s->offset + 1;
     h->snapshot = s;
@@ -224,8 +270,9 @@ int snapshot_attach(struct replica_handle *h)
     } else if (wants_pipe(h)) {
         tell_to_wait(h, "Delay next BGSAVE for diskless SYNC");
     } else {
-        s = start_snapshot(h->r, false, h->hello.functions_only);
-        if (!s && errno == EAGAIN) tell_to_wait(h, "another child process is running");
+        s = start_file(h);
+        if (!s && errno == EBUSY) tell_to_wait(h, "another child process is running");
+        if (!s && errno == ENOBUFS) tell_to_wait(h, "earlier snapshots are still being read by others");
     }
     if (!s) return -1;
     pin(h, s);
@@ -288,11 +335,22 @@ static int serve_from_files(struct replication *r, int64_t *oldest_ms)
     return gathered;
 }
 
+static struct snapshot *start_pipe(struct replication *r)
+{
+    struct wanted w = {.pipe = true};
+    list_each(&r->master->replicas, node)
+    {
+        const struct replica_handle *h = list_entry(node, struct replica_handle, node);
+        if (is_waiting(h) && wants_pipe(h)) add_wish(&w, h);
+    }
+    return start_snapshot(r, &w);
+}
+
 static void serve_from_pipe(struct replication *r)
 {
-    struct snapshot *s = start_snapshot(r, true, false);
+    struct snapshot *s = start_pipe(r);
     int error = errno;
-    if (!s && error == EAGAIN) return;
+    if (!s && (error == EBUSY || error == ENOBUFS)) return;
     list_each(&r->master->replicas, node)
     {
         struct replica_handle *h = list_entry(node, struct replica_handle, node);

@@ -66,6 +66,7 @@ void backlog_cron(struct backlog *b);
 enum backlog_peer_state { PEER_FREE, PEER_WAITING, PEER_SENDING_SNAPSHOT, PEER_ONLINE, PEER_DOOMED };
 
 int backlog_peer_claim(struct backlog *b, uint64_t from); /* slot, bytes from `from` on pinned; -1: all slots taken */
+int backlog_peer_claim_unpinned(struct backlog *b);       /* the same for one that takes a file and no stream */
 void backlog_peer_free(struct backlog *b, int slot);      /* only when the link has let go, or is dead */
 void backlog_peer_doom(struct backlog *b, int slot);      /* the link closes it and says so */
 
@@ -87,6 +88,7 @@ int backlog_server_bell(const struct backlog *b); /* eventfd, readable: acks mov
 enum backlog_spool_state { SPOOL_FREE, SPOOL_GROWING, SPOOL_COMPLETE, SPOOL_FAILED };
 
 int backlog_spool_claim(struct backlog *b); /* -1: none free */
+int backlog_spools_free(const struct backlog *b);
 void backlog_spool_advance(struct backlog *b, int spool,
                            uint64_t bytes); /* in the child: so much is readable; rings the link */
 void backlog_spool_finish(struct backlog *b, int spool, bool good); /* in the server, when the child was reaped */

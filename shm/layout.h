@@ -47,7 +47,7 @@
 #define SHM_ID_BYTES   48
 
 #define SHM_OPEN_END   UINT64_MAX /* the newest ring's end */
-#define SHM_NEEDS_NONE UINT64_MAX /* next_offset of a peer the link has let go */
+#define SHM_NEEDS_NONE UINT64_MAX /* next_offset of a peer that the link has let go, or that takes a file alone */
 
 struct shm_ring {
     _Atomic uint64_t number; /* 0: no ring here */

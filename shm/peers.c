@@ -54,9 +54,8 @@ int writer_slowest_peer(const struct backlog *b, uint64_t *needs)
     return slowest;
 }
 
-int backlog_peer_claim(struct backlog *b, uint64_t from)
+static int claim(struct backlog *b, uint64_t from)
 {
-    CHECK(backlog_is_shared(b) && from >= backlog_first(b) && from <= b->end);
     for (int slot = 0; slot < BACKLOG_PEERS_MAX; slot++) {
         uint64_t bit = UINT64_C(1) << (slot % 64);
         if (b->claimed[slot / 64] & bit) continue;
@@ -74,6 +73,17 @@ int backlog_peer_claim(struct backlog *b, uint64_t from)
         return slot;
     }
     return -1;
+}
+
+int backlog_peer_claim(struct backlog *b, uint64_t from)
+{
+    CHECK(backlog_is_shared(b) && from >= backlog_first(b) && from <= b->end);
+    return claim(b, from);
+}
+
+int backlog_peer_claim_unpinned(struct backlog *b)
+{
+    return claim(b, SHM_NEEDS_NONE);
 }
 
 static bool is_claimed(const struct backlog *b, int slot)

@@ -23,6 +23,14 @@ int backlog_spool_claim(struct backlog *b)
     return -1;
 }
 
+int backlog_spools_free(const struct backlog *b)
+{
+    int count = 0;
+    for (int spool = 0; spool < BACKLOG_SPOOLS_MAX; spool++)
+        count += atomic_load_explicit(&b->control->spools[spool].state, memory_order_relaxed) == SPOOL_FREE;
+    return count;
+}
+
 void backlog_spool_advance(struct backlog *b, int spool, uint64_t bytes)
 {
     atomic_store_explicit(&slot_of(b, spool)->bytes, bytes, memory_order_release);

@@ -496,7 +496,9 @@ static const char *timed_out(const struct peer *p)
     case PHASE_SNAPSHOT: return stuck ? "timeout: it does not take the snapshot" : NULL;
     case PHASE_LOADING:
     case PHASE_STREAM: return past(p, p->heard_us, p->link->timeout_s) ? "timeout: nothing was heard of it" : NULL;
-    case PHASE_DELIVERED: return past(p, p->heard_us, DELIVERED_GRACE_S) ? "the snapshot was delivered" : NULL;
+    case PHASE_DELIVERED:
+        if (conn_unsent(p->conn) > 0) return stuck ? "timeout: it does not take the snapshot" : NULL;
+        return past(p, p->progress_us, DELIVERED_GRACE_S) ? "the snapshot was delivered" : NULL;
     }
     UNREACHABLE();
 }

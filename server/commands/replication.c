@@ -231,8 +231,10 @@ static void become_replica(struct call *call, const char *asked_id, int64_t aske
 {
     static const struct replica_hello silent;
     struct client *client = call->session->client;
-    struct hand_over *h = mem_calloc(1, sizeof *h);
     char error[256];
+    if (client->conn && conn_unsent(client->conn))
+        return reply_error(call->reply, "ERR SYNC and PSYNC are invalid with pending output");
+    struct hand_over *h = mem_calloc(1, sizeof *h);
     h->replication = call->core->replication;
     h->handle = replication_accept(h->replication, asked_id, asked_offset, !asked_id,
                                    client->hello ? client->hello : &silent, &client->peer, client, h->answer, error);

@@ -6,12 +6,18 @@
 #include "tests/harness/wait.h"
 
 #include <criterion/criterion.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* Bytes on the wire are the stream's own. */
+#define PLAIN "repl-lz4 no\n"
 
 TestSuite(link_faults, .fini = server_finish_all, .timeout = 180);
 
@@ -196,4 +202,144 @@ Test(link_faults, the_link_is_the_running_program_whatever_became_of_its_file)
     kill(server_link_pid(master), SIGKILL);
     wait_until(!link_is_up(replica));
     expect_same_data(replica, master);
+}
+
+/* --- who takes a file alone --- */
+
+/* redis-cli --rdb with a server; its file. */
+static void take_file(struct server *s, struct server *into, const char *name)
+{
+    char port[16], path[512];
+    snprintf(port, sizeof port, "%d", s->port);
+    server_path(into, name, path);
+    const char *argv[] = {server_program(DEBIAN, "redis-cli"), "-p", port, "--rdb", path, NULL};
+    struct process_result result = process_run(argv, NULL);
+    if (result.exit_code != 0) harness_fail("redis-cli --rdb: %s", result.output);
+    free(result.output);
+}
+
+static long file_bytes(struct server *s, const char *name)
+{
+    char path[512];
+    struct stat status;
+    server_path(s, name, path);
+    cr_assert_eq(stat(path, &status), 0);
+    return (long)status.st_size;
+}
+
+/* A spool that was made for a replica is still there: what was written since must be in the backup all the same. */
+static void backup_is_as_fresh_as_its_request(const char *config)
+{
+    struct server *master = server_start(OURS, "%s", config), *replica = server_start(OURS, "%s", "");
+    follow(replica, master);
+    wait_in_step(replica, master);
+    expect_ok(master, "SET written-before-the-backup 1");
+    struct server *restored = server_prepare(OURS, "%s", "");
+    take_file(master, restored, "dump.rdb");
+    server_launch(restored);
+    expect_string(restored, "1", "GET written-before-the-backup");
+    wait_in_step(replica, master);
+    cr_assert_eq(sync_counts(master).full, 2);
+}
+
+Test(link_faults, a_backup_is_as_fresh_as_its_request)
+{
+    backup_is_as_fresh_as_its_request("");
+    backup_is_as_fresh_as_its_request("repl-diskless-sync yes");
+}
+
+/* Reads until the text has come, whatever stands before it. */
+static void expect_within(int fd, const char *text)
+{
+    static char kept[1 << 16];
+    size_t len = 0, text_len = strlen(text);
+    while (!memmem(kept, len, text, text_len)) {
+        struct pollfd readable = {.fd = fd, .events = POLLIN};
+        if (len == sizeof kept) {
+            memmove(kept, kept + len - text_len, text_len);
+            len = text_len;
+        }
+        if (poll(&readable, 1, PATIENCE_MS) != 1) harness_fail("waited in vain for '%s'", text);
+        ssize_t got = recv(fd, kept + len, sizeof kept - len, 0);
+        if (got <= 0) harness_fail("the connection ended before '%s'", text);
+        len += (size_t)got;
+    }
+}
+
+/* An older tool that knows no rdb-only asks with a bare SYNC. */
+Test(link_faults, a_bare_sync_is_as_fresh_as_its_request)
+{
+    struct server *master = server_start(OURS, "%s", "");
+    for (int i = 0; i < 2; i++) {
+        char in_file[32];
+        snprintf(in_file, sizeof in_file, "written-before-%d\xC0\x01", i); /* the number 1, as a file has it */
+        expect_ok(master, "SET written-before-%d 1", i);
+        int fd = raw_connect(master);
+        raw_send_text(fd, "SYNC\r\n");
+        expect_within(fd, in_file);
+        close(fd);
+    }
+}
+
+/* Nothing of the stream waits for one who takes the file alone, however slowly, so there is no limit for him to meet;
+ * and the last spool is for those who follow. */
+Test(link_faults, slow_backups_pin_nothing_and_keep_nobody_out)
+{
+    struct server *master = server_start(OURS, PLAIN "rdbcompression no\nrepl-backlog-size 64kb\n"
+                                                     "client-output-buffer-limit replica 2mb 0 0");
+    struct server *replica = server_start(OURS, "%s", "");
+    enum { SLOW = 6 };
+    int slow[SLOW];
+    fill(master, "key:", 300, 100000); /* more than sockets hold */
+    for (int i = 0; i < SLOW; i++) {
+        slow[i] = raw_connect(master);
+        raw_send_text(slow[i], "REPLCONF rdb-only 1\r\n");
+        raw_expect(slow[i], "+OK\r\n");
+        raw_send_text(slow[i], i % 2 ? "PSYNC ? -1\r\n" : "SYNC\r\n");
+        wait_until(info_number(master, "replication", "connected_slaves") == i + 1);
+    }
+    follow(replica, master);
+    expect_same_data(replica, master);
+    for (int i = 0; i < 8; i++) {
+        fill(master, "key:", 30, 20000);
+        wait_in_step(replica, master); /* who follows is never far behind */
+    }
+    cr_assert_eq(info_number(master, "replication", "connected_slaves"), SLOW + 1);
+    cr_assert_eq(info_number(master, "stats", "client_output_buffer_limit_disconnections"), 0);
+    cr_assert_lt(info_number(master, "memory", "mem_replication_backlog"), 4 << 20);
+    for (int i = 0; i < SLOW; i++) close(slow[i]);
+    wait_until(info_number(master, "replication", "connected_slaves") == 1);
+}
+
+/* What redis-cli --rdb takes is packed as rdbcompression says. */
+Test(link_faults, a_backup_is_compressed_as_configured)
+{
+    struct server *master = server_start(OURS, "%s", "");
+    expect_ok(master, "SET packs-well %s",
+              "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    expect_integer(master, 1000000, "SETRANGE large 999999 x");
+    take_file(master, master, "packed.rdb");
+    cr_assert_lt(file_bytes(master, "packed.rdb"), 50000);
+    expect_ok(master, "CONFIG SET rdbcompression no");
+    take_file(master, master, "plain.rdb");
+    cr_assert_gt(file_bytes(master, "plain.rdb"), 1000000);
+}
+
+/* As Redis does it: who has not read what he is owed becomes no replica, and pins nothing while he does not. */
+static void refuses_to_sync_who_does_not_read(enum server_kind kind)
+{
+    struct server *s = server_start(kind, "%s", "");
+    fill(s, "key:", 1, 1000000);
+    int fd = raw_connect(s);
+    for (int i = 0; i < 20; i++) raw_send_text(fd, "GET key:0\r\n");
+    raw_send_text(fd, "PSYNC ? -1\r\nPING\r\n");
+    expect_within(fd, "-ERR SYNC and PSYNC are invalid with pending output\r\n+PONG\r\n");
+    cr_assert_eq(info_number(s, "replication", "connected_slaves"), 0);
+    close(fd);
+}
+
+Test(link_faults, who_does_not_read_becomes_no_replica)
+{
+    refuses_to_sync_who_does_not_read(OURS);
+    refuses_to_sync_who_does_not_read(DEBIAN);
 }
