@@ -435,10 +435,10 @@ static bool read_header(struct rdb_reader *reader)
     for (size_t i = magic_len; i < RDB_HEADER_BYTES && header[i] >= '0' && header[i] <= '9'; i++) {
         version = version * 10 + (header[i] - '0');
     }
+    reader->result.version = version;
     if (version < RDB_VERSION_LEAST || version > RDB_VERSION_MOST) {
         return rdb_bad(&reader->in, magic_len, "Can't handle RDB format version %d", version);
     }
-    reader->result.version = version;
     reader->state = AT_OPCODE;
     return true;
 }

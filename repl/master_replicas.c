@@ -6,6 +6,7 @@
  * one. */
 #include "repl/master_side.h"
 
+#include "rdb/format.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/log.h"
@@ -127,11 +128,42 @@ static void peer_online(void *context, int slot)
     log_notice("Synchronization with replica %s succeeded", h->name);
 }
 
+/* With a peer that gets length framing the link goes on to the stream at once: only its word is proof. */
+static bool has_taken_over(const struct replica_handle *h, const struct backlog_peer_view *view)
+{
+    return h->took_over || (h->online && (h->hello.eof || view->acked_offset));
+}
+
+/* Why it went, as far as it can be seen from here: what it had been given, and how much of it. */
+static void tell_refusal(const struct replica_handle *h, const struct backlog_peer_view *view, unsigned times)
+{
+    int version = h->snapshot ? snapshot_version(h->snapshot) : 0;
+    long long wait_ms = refusals_again_ms(&h->r->master->refusals, h->name) - master_now_ms(h->r);
+    char what[32] = "";
+    if (version) snprintf(what, sizeof what, " in RDB version %d", version);
+    log_warning(
+        "Replica %s has not taken over its snapshot%s, of which %llu bytes had been sent, for the %u. time in a "
+        "row%s. The next one it gets in %lld ms at the earliest",
+        h->name, what, (unsigned long long)view->sent_bytes, times,
+        version > RDB_VERSION_LEAST_WRITTEN ? ": it may not know that version" : "", wait_ms > 0 ? wait_ms : 0);
+}
+
+/* Its own going, not our dropping it, while the snapshot was under way or being loaded. */
+static void note_refusal(struct replica_handle *h)
+{
+    struct backlog_peer_view view;
+    backlog_peer_view(h->r->master->backlog, h->slot, &view);
+    bool began = view.state == PEER_SENDING_SNAPSHOT || view.state == PEER_ONLINE;
+    if (!h->full || h->hello.rdb_only || h->reason[0] || !began || has_taken_over(h, &view)) return;
+    tell_refusal(h, &view, refusals_note(&h->r->master->refusals, h->name, master_now_ms(h->r)));
+}
+
 static void peer_gone(void *context, int slot, const char *reason)
 {
     struct replica_handle *h = find_slot(context, slot);
     if (!h) return;
     log_notice("Connection with replica %s lost: %s", h->name, h->reason[0] ? h->reason : reason);
+    note_refusal(h);
     release(h);
 }
 
@@ -292,6 +324,7 @@ static int accept_full(struct replica_handle *h, enum resync_reason reason, cons
     struct replication *r = h->r;
     h->full = true;
     h->request = ++r->master->requests;
+    h->not_before_ms = refusals_again_ms(&r->master->refusals, h->name);
     h->psync = reason != RESYNC_NO_PSYNC;
     if (h->psync && reason != RESYNC_FIRST_TIME) ++*r->stats.sync_partial_err;
     log_notice("Full resync requested by replica %s: %s", h->name, why);
@@ -369,6 +402,14 @@ static void keep_waiting(struct replica_handle *h, int64_t now_ms)
     (void)!send(h->fd, "\n", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+static void look_for_success(struct replica_handle *h)
+{
+    struct backlog_peer_view view;
+    backlog_peer_view(h->r->master->backlog, h->slot, &view);
+    h->took_over = has_taken_over(h, &view);
+    if (h->took_over) refusals_forget(&h->r->master->refusals, h->name);
+}
+
 void replicas_cron(struct replication *r, int64_t now_ms)
 {
     list_each(&r->master->replicas, node)
@@ -377,6 +418,7 @@ void replicas_cron(struct replication *r, int64_t now_ms)
         if (h->state == HANDLE_WAITING) keep_waiting(h, now_ms);
         if (h->state != HANDLE_LINKED) continue;
         count_traffic(h);
+        if (h->full && !h->took_over) look_for_success(h);
         if (!h->reason[0]) check_soft_limit(h, now_ms);
     }
 }

@@ -9,6 +9,7 @@
 #define SLIPSTREAM_REPL_MASTER_SIDE_H
 
 #include "repl/parts.h"
+#include "repl/refusals.h"
 #include "server/base/list.h"
 
 enum handle_state {
@@ -36,7 +37,9 @@ struct replica_handle {
     int fd;                    /* HANDLE_WAITING; else -1 */
     bool psync;                /* SYNC gets no +FULLRESYNC */
     bool told_to_wait;         /* logged why it waits */
+    int64_t not_before_ms;     /* it went away from its last snapshot: the next one waits so long */
     bool online, doomed;
+    bool took_over; /* the snapshot is its dataset now */
     int64_t since_ms, online_ms, soft_limit_since_ms, newline_ms;
     uint64_t counted_sent, counted_received; /* already in the statistics */
     char reason[128];                        /* why we drop it; "" while we do not */
@@ -81,6 +84,7 @@ struct master_side {
     struct list replicas;  /* struct replica_handle */
     struct list snapshots; /* struct snapshot */
     uint64_t requests;     /* for snapshots, so far */
+    struct refusals refusals;
     struct failover failover;
     struct backlog_limits limits; /* as last told to the backlog */
     int timeout_s, ping_period_s; /* as last told to the link */
@@ -115,6 +119,8 @@ bool replica_handle_acked(const struct replica_handle *h, uint64_t *offset, int6
  * wait (another child runs, or more replicas are waited for). */
 int snapshot_attach(struct replica_handle *h);
 void snapshot_detach(struct replica_handle *h);
+/* The RDB version that it is written in; 0: not known (a pipe, or nothing is written yet). */
+int snapshot_version(const struct snapshot *s);
 void snapshot_answer(const struct replica_handle *h, char answer[256]); /* +FULLRESYNC for one that is attached */
 int snapshot_prepare_link(struct snapshot *s);              /* before a peer of it is given. 0, or -1 with errno */
 void snapshots_cron(struct replication *r, int64_t now_ms); /* serves who waits, stops and frees what nobody needs */

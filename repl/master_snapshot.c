@@ -7,6 +7,7 @@
  * serves those who had gathered when it started. A child that nobody needs any more is stopped. */
 #include "repl/master_side.h"
 
+#include "rdb/format.h"
 #include "rdb/snapshot.h"
 #include "repl/spool_file.h"
 #include "server/base/alloc.h"
@@ -17,6 +18,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define UNUSED_CHILD_GRACE_MS 1000 /* replicas that lost their link are back within this */
@@ -69,6 +71,15 @@ static int write_snapshot(void *arg)
     if (rdb_save_fd(dataset, s->write_fd, &s->aux, &options, spool_advanced, s) == 0) return 0;
     log_warning("Writing the snapshot for replicas failed: %s", strerror(errno));
     return 1;
+}
+
+/* --- what is known of one --- */
+
+int snapshot_version(const struct snapshot *s)
+{
+    char header[] = RDB_MAGIC "0000";
+    if (s->pipe || s->fd < 0 || pread(s->fd, header, RDB_HEADER_BYTES, 0) != RDB_HEADER_BYTES) return 0;
+    return atoi(header + strlen(RDB_MAGIC));
 }
 
 /* --- the end of a snapshot --- */
@@ -264,6 +275,10 @@ static void tell_to_wait(struct replica_handle *h, const char *why)
 
 int snapshot_attach(struct replica_handle *h)
 {
+    if (master_now_ms(h->r) < h->not_before_ms) {
+        tell_to_wait(h, "it has not taken over the last ones");
+        return -1;
+    }
     struct snapshot *s = find_reusable(h);
     if (s) {
         log_notice("Replica %s shares the snapshot at offset %llu", h->name, (unsigned long long)s->offset);
@@ -311,7 +326,7 @@ static void serve(struct replica_handle *h)
 
 static bool is_waiting(const struct replica_handle *h)
 {
-    return h->state == HANDLE_WAITING && !h->snapshot;
+    return h->state == HANDLE_WAITING && !h->snapshot && master_now_ms(h->r) >= h->not_before_ms;
 }
 
 /* Replicas that can be served from a file; the others are counted. */

@@ -110,6 +110,14 @@ void replica_abandon_dataset(struct replica_side *s)
 
 /* --- receiving --- */
 
+static void transfer_failed(struct replica_side *s)
+{
+    char why[512];
+    snprintf(why, sizeof why, "%s", transfer_error(s->transfer));
+    replica_step(s,
+                 &(struct replica_event){.kind = EVENT_FAILED, .text = why, .refused = transfer_refused(s->transfer)});
+}
+
 static void transfer_begins(struct replica_side *s)
 {
     struct transfer_progress p = transfer_progress(s->transfer);
@@ -154,7 +162,7 @@ size_t replica_receive_snapshot(struct replica_side *s, const uint8_t *data, siz
     case TRANSFER_MORE: break;
     case TRANSFER_BEGINS: transfer_begins(s); break;
     case TRANSFER_COMPLETE: replica_step(s, &(struct replica_event){.kind = EVENT_TRANSFERRED}); return taken;
-    case TRANSFER_BAD: replica_failed(s, "%s", transfer_error(s->transfer)); return taken;
+    case TRANSFER_BAD: transfer_failed(s); return taken;
     }
     if (s->replacing || s->aside)
         s->r->host.loading_progress(s->r->host.context, transfer_progress(s->transfer).loaded_bytes);
@@ -168,7 +176,7 @@ static void load_ended(struct replica_side *s, enum transfer_status status)
     if (status == TRANSFER_COMPLETE)
         finish_replacing(s);
     else
-        replica_failed(s, "%s", transfer_error(s->transfer));
+        transfer_failed(s);
 }
 
 /* One slice a turn: commands are answered and our master hears from us in between. */

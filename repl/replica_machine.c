@@ -16,6 +16,8 @@
 #define BEAT_MS              1000
 #define CONNECT_MOST_MS      5000 /* an address that nobody has any more: the master's name may stand for another by now */
 #define STABLE_MS            1000 /* a link that held so long was a good one */
+#define REFUSED_DELAY_MS     1000 /* after a snapshot that was no good; doubles with each in a row ... */
+#define REFUSED_DOUBLINGS    4    /* ... so often */
 #define SHORT_LINKS_PATIENCE 16   /* after so many that did not, the least delay doubles */
 
 #define TO(state) (1u << (state))
@@ -115,6 +117,14 @@ static void fail(struct replica_machine *m, int64_t now_ms, const char *why, str
     m->retry_ms = now_ms + draw_delay_ms(m, now_ms);
 }
 
+/* Not a fault of the network, which may be well again in a moment. */
+static void refuse(struct replica_machine *m, int64_t now_ms)
+{
+    unsigned doublings = m->refusals++;
+    int64_t most = (int64_t)REFUSED_DELAY_MS << (doublings < REFUSED_DOUBLINGS ? doublings : REFUSED_DOUBLINGS);
+    m->retry_ms = now_ms + most / 2 + (int64_t)random_below(&m->random, (uint64_t)(most / 2) + 1);
+}
+
 static void leave(struct replica_machine *m, int64_t now_ms, struct replica_actions *out)
 {
     if (m->state == REPLICA_NONE) return;
@@ -193,6 +203,7 @@ static void full_resync(struct replica_machine *m, struct bytes rest, int64_t no
 static void stream(struct replica_machine *m, int64_t now_ms, struct replica_actions *out)
 {
     enter(m, REPLICA_CONNECTED, now_ms);
+    m->refusals = 0;
     add(out, ACTION_STREAM);
 }
 
@@ -365,7 +376,7 @@ void replica_machine_step(struct replica_machine *m, const struct replica_event 
     switch (event->kind) {
     case EVENT_FOLLOW:
         leave(m, now_ms, out);
-        m->failures = 0;
+        m->failures = m->refusals = 0;
         m->failover = event->failover;
         attempt(m, now_ms, out);
         break;
@@ -394,7 +405,9 @@ void replica_machine_step(struct replica_machine *m, const struct replica_event 
         if (m->state == REPLICA_LOADING) stream(m, now_ms, out);
         break;
     case EVENT_FAILED:
-        if (has_connection(m->state)) fail(m, now_ms, event->text, out);
+        if (!has_connection(m->state)) break;
+        fail(m, now_ms, event->text, out);
+        if (event->refused) refuse(m, now_ms);
         break;
     case EVENT_TICK: tick(m, now_ms, out); break;
     }

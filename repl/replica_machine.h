@@ -6,7 +6,8 @@
  *              `-- WAITING <- any failure of these
  *
  * After a failure the next attempt comes at once, then after 10 ms, doubling to one second, jittered; a link that has
- * held for a second starts this series anew. */
+ * held for a second starts this series anew. A snapshot that we had to refuse is asked for again after a second, then
+ * two, up to sixteen: each costs the master a fork. */
 #ifndef SLIPSTREAM_REPL_REPLICA_MACHINE_H
 #define SLIPSTREAM_REPL_REPLICA_MACHINE_H
 
@@ -59,6 +60,7 @@ struct replica_event {
     bool failover;     /* EVENT_FOLLOW */
     struct bytes line; /* EVENT_LINE */
     const char *text;  /* EVENT_FAILED */
+    bool refused;      /* EVENT_FAILED: the snapshot came and is no good to us; the next will hardly be better */
 };
 
 enum replica_action_kind {
@@ -101,6 +103,7 @@ struct replica_machine {
     bool failover;
     unsigned failures;    /* since the last link was up */
     unsigned short_links; /* links in a row that broke soon after they were up */
+    unsigned refusals;    /* snapshots in a row that were no good */
     int64_t since_ms;     /* entered the state */
     int64_t heard_ms;     /* last sign of life */
     int64_t beat_ms;      /* next ACK or newline */

@@ -23,6 +23,7 @@ struct transfer {
     int key_load_delay_us; /* for a reader that makes keys, not for one that only checks */
     enum phase phase;
     bool direct, by_mark;
+    bool refused;
     bool slowed; /* the reader wants to be asked again, with the bytes that it has left */
     bool from_file;
     struct rdb_reader *reader;
@@ -58,6 +59,15 @@ void transfer_free(struct transfer *t)
 static enum transfer_status bad(struct transfer *t, const char *what, const char *detail)
 {
     snprintf(t->error, sizeof t->error, "%s%s", what, detail);
+    return TRANSFER_BAD;
+}
+
+/* The reader does not take what has come. The same snapshot would be refused again. */
+static enum transfer_status refused(struct transfer *t)
+{
+    t->refused = true;
+    snprintf(t->error, sizeof t->error, "Rejected RDB version %d from MASTER after %llu bytes: %s",
+             rdb_reader_result(t->reader)->version, (unsigned long long)t->received, rdb_reader_error(t->reader));
     return TRANSFER_BAD;
 }
 
@@ -173,7 +183,7 @@ static enum transfer_status feed_snapshot(struct transfer *t, const uint8_t *dat
     enum rdb_status status = parse(t, data, n, &used);
     t->received += used;
     *consumed += used;
-    if (status == RDB_BAD) return bad(t, "Bad snapshot from MASTER: ", rdb_reader_error(t->reader));
+    if (status == RDB_BAD) return refused(t);
     if (t->file >= 0 && file_write_all(t->file, data, used) != 0)
         return bad(
             t, "Write error writing to the temp file needed for MASTER <-> REPLICA synchronization: ", strerror(errno));
@@ -234,11 +244,16 @@ enum transfer_status transfer_load(struct transfer *t)
     if (got < 0) return bad(t, "Reading the temp file of the snapshot: ", strerror(errno));
     if (got == 0) return bad(t, "The temp file of the snapshot has become shorter", "");
     t->loaded += used;
-    if (status == RDB_BAD) return bad(t, "Loading the snapshot: ", rdb_reader_error(t->reader));
+    if (status == RDB_BAD) return refused(t);
     return status == RDB_DONE ? TRANSFER_COMPLETE : TRANSFER_MORE;
 }
 
 /* --- what is known of it --- */
+
+bool transfer_refused(const struct transfer *t)
+{
+    return t->refused;
+}
 
 bool transfer_slowed(const struct transfer *t)
 {

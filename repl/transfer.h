@@ -26,7 +26,8 @@ enum transfer_status transfer_feed(struct transfer *t, const uint8_t *data, size
 /* After COMPLETE, not direct: loads the next part of the file. MORE, COMPLETE or BAD. */
 enum transfer_status transfer_load(struct transfer *t);
 
-bool transfer_slowed(const struct transfer *t); /* by key-load-delay, in the last call */
+bool transfer_refused(const struct transfer *t); /* BAD since the snapshot itself is no good to us */
+bool transfer_slowed(const struct transfer *t);  /* by key-load-delay, in the last call */
 
 const char *transfer_error(const struct transfer *t);
 const struct rdb_read_result *transfer_result(const struct transfer *t);

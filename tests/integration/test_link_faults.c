@@ -1,11 +1,13 @@
 /* Faults around a replica that are nobody's network: a process that hangs, a clock that steps, peers that do not read
  * or take a file alone, snapshots that are refused. One fault a test. */
+#include "tests/harness/port.h"
 #include "tests/harness/proxy.h"
 #include "tests/harness/raw.h"
 #include "tests/harness/replication.h"
 #include "tests/harness/wait.h"
 
 #include <criterion/criterion.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -342,4 +344,59 @@ Test(link_faults, who_does_not_read_becomes_no_replica)
 {
     refuses_to_sync_who_does_not_read(OURS);
     refuses_to_sync_who_does_not_read(DEBIAN);
+}
+
+/* --- snapshots that are refused --- */
+
+/* As an older replica does it that does not know our version: it sees the snapshot's head and is back at once. */
+Test(link_faults, a_replica_that_refuses_its_snapshot_is_not_served_in_a_hurry)
+{
+    struct server *master = server_start(OURS, PLAIN);
+    int64_t started_ms = clock_ms();
+    enum { ATTEMPTS = 5 };
+    for (int i = 0; i < ATTEMPTS; i++) {
+        int fd = raw_connect(master);
+        raw_send_text(fd, "REPLCONF listening-port 1234 capa eof capa psync2\r\n");
+        raw_expect(fd, "+OK\r\n");
+        raw_send_text(fd, "PSYNC ? -1\r\n");
+        expect_within(fd, "REDIS00");
+        close(fd);
+        wait_until(info_number(master, "replication", "connected_slaves") == 0);
+    }
+    cr_assert_geq(clock_ms() - started_ms, 0 + 100 + 200 + 400, "it was served without a pause");
+    server_wait_log(master, 0, "Replica 127.0.0.1:1234 has not taken over its snapshot in RDB version 9, of which");
+    server_wait_log(master, 0, "Replica 127.0.0.1:1234 waits for its snapshot: it has not taken over the last ones");
+    struct server *replica = server_start(OURS, "%s", ""); /* others are not meant */
+    follow(replica, master);
+    expect_same_data(replica, master);
+}
+
+static int listen_on(int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    cr_assert_eq(listen(fd, 8), 0);
+    return fd;
+}
+
+/* And our own replica says why it does not take what its master sends. */
+Test(link_faults, our_replica_says_why_it_refuses_a_snapshot)
+{
+    struct server *replica = server_start(OURS, "%s", "");
+    int port = port_reserve(), listener = listen_on(port);
+    follow_port(replica, port);
+    for (int i = 0; i < 2; i++) {
+        size_t len;
+        int fd = accept(listener, NULL, NULL);
+        raw_send_text(fd, "+PONG\r\n+OK\r\n+OK\r\n");
+        expect_within(fd, "PSYNC");
+        raw_send_text(fd, "+FULLRESYNC 0123456789012345678901234567890123456789 7\r\n$100\r\nREDIS0099");
+        free(raw_read_to_end(fd, &len));
+        close(fd);
+    }
+    server_wait_log(replica, 0, "Rejected RDB version 99 from MASTER after");
+    close(listener);
 }

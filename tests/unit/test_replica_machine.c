@@ -229,6 +229,32 @@ Test(replica_machine, a_link_that_does_not_hold_is_not_retried_in_a_hurry)
     cr_expect_geq(replica_machine_deadline_ms(&b.m) - b.now_ms, 500);
 }
 
+/* What it costs is the master's fork. */
+Test(replica_machine, a_snapshot_that_was_refused_is_not_asked_for_in_a_hurry)
+{
+    struct bench b;
+    set_up(&b, false, false);
+    int64_t most = 1000;
+    for (int i = 0; i < 8; i++) {
+        if (b.m.state == REPLICA_NONE) happens(&b, EVENT_FOLLOW);
+        happens(&b, EVENT_TICK);
+        happens(&b, EVENT_RESOLVED);
+        happens(&b, EVENT_CONNECTED);
+        line(&b, "+PONG");
+        line(&b, "+OK");
+        line(&b, "+OK");
+        line(&b, "+FULLRESYNC " ID " 0");
+        step(&b, (struct replica_event){.kind = EVENT_FAILED, .text = "Rejected", .refused = true});
+        int64_t delay = replica_machine_deadline_ms(&b.m) - b.now_ms;
+        cr_expect(delay >= most / 2 && delay <= most, "attempt %d waits %lld ms", i, (long long)delay);
+        if (most < 16000) most *= 2;
+        b.now_ms = replica_machine_deadline_ms(&b.m);
+    }
+    happens(&b, EVENT_FOLLOW);
+    happens(&b, EVENT_FAILED);
+    cr_expect_leq(replica_machine_deadline_ms(&b.m) - b.now_ms, 10, "another master is another matter");
+}
+
 Test(replica_machine, silence_ends_a_link_and_any_byte_keeps_it)
 {
     struct bench b;

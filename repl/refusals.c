@@ -1,0 +1,58 @@
+/* See refusals.h. Server process of the master; pure. */
+#include "repl/refusals.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LEAST_DELAY_MS 100
+#define MOST_DELAY_MS  10000
+#define FORGET_MS      60000 /* so long after its wait has ended, a replica begins anew */
+
+static struct refusal *find(const struct refusals *r, const char *name)
+{
+    for (int i = 0; i < REFUSALS_MAX; i++)
+        if (strncmp(r->list[i].name, name, REFUSALS_NAME_BYTES - 1) == 0) return (struct refusal *)&r->list[i];
+    return NULL;
+}
+
+static struct refusal *oldest(struct refusals *r)
+{
+    struct refusal *found = &r->list[0];
+    for (int i = 1; i < REFUSALS_MAX; i++)
+        if (r->list[i].noted_ms < found->noted_ms) found = &r->list[i];
+    return found;
+}
+
+static int64_t delay_ms(unsigned times)
+{
+    if (times < 2) return 0;
+    int64_t delay_ms = LEAST_DELAY_MS;
+    for (unsigned i = 2; i < times && delay_ms < MOST_DELAY_MS; i++) delay_ms *= 2;
+    return delay_ms < MOST_DELAY_MS ? delay_ms : MOST_DELAY_MS;
+}
+
+unsigned refusals_note(struct refusals *r, const char *name, int64_t now_ms)
+{
+    struct refusal *one = find(r, name);
+    if (!one) {
+        one = oldest(r);
+        *one = (struct refusal){.times = 0};
+        snprintf(one->name, sizeof one->name, "%s", name);
+    }
+    if (now_ms - one->again_ms > FORGET_MS) one->times = 0;
+    one->noted_ms = now_ms;
+    one->again_ms = now_ms + delay_ms(++one->times);
+    return one->times;
+}
+
+void refusals_forget(struct refusals *r, const char *name)
+{
+    struct refusal *one = find(r, name);
+    if (one) *one = (struct refusal){.times = 0};
+}
+
+int64_t refusals_again_ms(const struct refusals *r, const char *name)
+{
+    const struct refusal *one = find(r, name);
+    return one ? one->again_ms : 0;
+}

@@ -1,0 +1,44 @@
+/* Who went away from his snapshot waits longer each time, and is not confused with others. */
+#include "repl/refusals.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+Test(refusals, the_first_is_an_accident_and_each_further_one_doubles_the_wait)
+{
+    static struct refusals r;
+    static const int64_t waits_ms[] = {0, 100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000};
+    int64_t now_ms = 5000;
+    cr_assert_eq(refusals_again_ms(&r, "a:1"), 0);
+    for (unsigned i = 0; i < sizeof waits_ms / sizeof *waits_ms; i++) {
+        cr_assert_eq(refusals_note(&r, "a:1", now_ms), i + 1);
+        cr_assert_eq(refusals_again_ms(&r, "a:1"), now_ms + waits_ms[i]);
+        cr_assert_eq(refusals_again_ms(&r, "a:2"), 0);
+        now_ms += waits_ms[i] + 10;
+    }
+    refusals_forget(&r, "a:1");
+    cr_assert_eq(refusals_note(&r, "a:1", now_ms), 1);
+}
+
+Test(refusals, what_was_long_ago_is_forgotten)
+{
+    static struct refusals r;
+    refusals_note(&r, "a:1", 1000);
+    refusals_note(&r, "a:1", 1000);
+    cr_assert_eq(refusals_note(&r, "a:1", 1000 + 100 + 60000), 3);
+    cr_assert_eq(refusals_note(&r, "a:1", 300000), 1);
+}
+
+Test(refusals, the_list_is_finite_and_keeps_the_latest)
+{
+    static struct refusals r;
+    char name[REFUSALS_NAME_BYTES];
+    for (int i = 0; i < 3 * REFUSALS_MAX; i++) {
+        snprintf(name, sizeof name, "host:%d", i);
+        refusals_note(&r, name, 1000 + i);
+        refusals_note(&r, name, 1000 + i);
+    }
+    cr_assert_gt(refusals_again_ms(&r, name), 0);
+    cr_assert_eq(refusals_again_ms(&r, "host:0"), 0);
+    refusals_forget(&r, "host:0");
+}
