@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "rdb/file_feed.h"
+#include "server/base/discard.h"
 #include "server/base/file.h"
 #include "server/base/log.h"
 
@@ -111,7 +112,7 @@ int rdb_save_file(struct keyspace *ks, const char *path, const struct rdb_aux *a
     } else {
         return 0;
     }
-    unlink(temporary);
+    discard_path(temporary);
     errno = error;
     return -1;
 }

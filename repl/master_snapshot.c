@@ -12,6 +12,7 @@
 #include "repl/spool_file.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/base/discard.h"
 #include "server/base/log.h"
 
 #include <errno.h>
@@ -98,7 +99,8 @@ static void free_snapshot(struct snapshot *s)
         if (s->given) link_free_spool(m->link, s->spool);
         backlog_spool_free(m->backlog, s->spool);
     }
-    if (s->fd >= 0) close(s->fd);
+    if (s->fd >= 0 && s->pipe) close(s->fd);
+    if (s->fd >= 0 && !s->pipe) discard_file(s->fd);
     if (list_contains(&s->node)) list_remove(&m->snapshots, &s->node);
     mem_free(s);
 }

@@ -4,6 +4,7 @@
 
 #include "repl/inbox.h"
 #include "repl/spool_file.h"
+#include "server/base/discard.h"
 #include "server/base/file.h"
 
 #include <errno.h>
@@ -52,7 +53,7 @@ void transfer_free(struct transfer *t)
     if (!t) return;
     rdb_reader_free(t->reader);
     inbox_clear(&t->carry);
-    if (t->file >= 0) close(t->file);
+    if (t->file >= 0) discard_file(t->file);
     mem_free(t);
 }
 

@@ -80,11 +80,6 @@ int workers_start(void)
     return fd;
 }
 
-bool workers_started(void)
-{
-    return event_fd >= 0;
-}
-
 static void hand_to_loop(struct worker_job *job)
 {
     const uint64_t one = 1;
@@ -130,7 +125,7 @@ static _Noreturn void *work(void *argument)
 /* Signals are the loop's: a worker thread takes none. */
 static void start_thread(struct worker_queue *q, enum worker_kind kind)
 {
-    static const char *const names[WORKER_KINDS] = {"worker-fsync", "worker-free", "worker-resolve"};
+    static const char *const names[WORKER_KINDS] = {"worker-fsync", "worker-free", "worker-resolve", "worker-close"};
     pthread_t thread;
     sigset_t all, before;
     sigfillset(&all);
@@ -140,6 +135,11 @@ static void start_thread(struct worker_queue *q, enum worker_kind kind)
     pthread_setname_np(thread, names[kind]);
     pthread_detach(thread);
     q->started = true;
+}
+
+bool workers_are_there(void)
+{
+    return event_fd >= 0;
 }
 
 void workers_submit(enum worker_kind kind, struct worker_job *job)

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum worker_kind { WORKER_FSYNC, WORKER_FREE, WORKER_RESOLVE, WORKER_KINDS };
+enum worker_kind { WORKER_FSYNC, WORKER_FREE, WORKER_RESOLVE, WORKER_CLOSE, WORKER_KINDS };
 
 struct worker_job {
     struct worker_job *next; /* the queue's */
@@ -18,8 +18,8 @@ struct worker_job {
     void (*done)(struct worker_job *job); /* may be NULL: then `run` owns and frees the job */
 };
 
-int workers_start(void); /* prepares the queues; returns the event descriptor (eventfd), or -1 with errno */
-bool workers_started(void);
+int workers_start(void);      /* prepares the queues; returns the event descriptor (eventfd), or -1 with errno */
+bool workers_are_there(void); /* this process has started them; a forked child has not */
 void workers_submit(enum worker_kind kind, struct worker_job *job);
 void workers_collect(void); /* on the loop's thread */
 size_t workers_pending(enum worker_kind kind);

@@ -4,6 +4,7 @@
 #include "repl/replication.h"
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
+#include "server/base/discard.h"
 #include "server/base/log.h"
 #include "server/core/children.h"
 #include "server/core/core.h"
@@ -179,7 +180,7 @@ static int save_in_child(void *arg)
 static void remove_temporary_file(struct core *core, pid_t child)
 {
     char path[PATH_MAX];
-    if (rdb_temporary_path(core->settings->rdb.filename, child, path) == 0) unlink(path);
+    if (rdb_temporary_path(core->settings->rdb.filename, child, path) == 0) discard_path(path);
 }
 
 static void save_ended(void *arg, bool good, int signal)

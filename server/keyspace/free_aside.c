@@ -32,7 +32,7 @@ size_t free_aside_take_freed(void)
 
 bool free_aside_possible(void)
 {
-    return workers_started();
+    return workers_are_there();
 }
 
 size_t free_aside_bytes(void)

@@ -17,6 +17,7 @@
 #include "server/base/bytes.h"
 #include "server/base/clock.h"
 #include "server/base/crc64.h"
+#include "server/base/discard.h"
 #include "server/base/file.h"
 #include "server/base/glob.h"
 #include "server/base/hash.h"
@@ -669,6 +670,75 @@ Test(workers, jobs_run_elsewhere_and_finish_here)
 static void free_job(struct worker_job *job)
 {
     mem_free(job);
+}
+
+/* --- files let go of --- */
+
+struct busy_job {
+    struct worker_job job;
+    pthread_mutex_t *mutex;
+};
+
+static void wait_for_mutex(struct worker_job *job)
+{
+    pthread_mutex_t *mutex = ((struct busy_job *)job)->mutex;
+    pthread_mutex_lock(mutex);
+    pthread_mutex_unlock(mutex);
+    mem_free(job);
+}
+
+static int open_scratch(char path[64])
+{
+    strcpy(path, "/tmp/slipstream-discard-XXXXXX");
+    int fd = mkstemp(path);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(file_write_all(fd, "content", 7), 0);
+    return fd;
+}
+
+static off_t size_of(int fd)
+{
+    struct stat status;
+    cr_assert_eq(fstat(fd, &status), 0);
+    return status.st_size;
+}
+
+/* The worker is busy: whoever discards a file goes on all the same, and the worker does it later. */
+Test(discard, large_files_are_closed_elsewhere)
+{
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    struct busy_job *busy = mem_calloc(1, sizeof *busy);
+    char path[64], other[64];
+    cr_assert_geq(workers_start(), 0);
+    int nameless = open_scratch(path), link_end = dup(nameless);
+    close(open_scratch(other));
+    *busy = (struct busy_job){.job.run = wait_for_mutex, .mutex = &mutex};
+    pthread_mutex_lock(&mutex);
+    workers_submit(WORKER_CLOSE, &busy->job);
+    cr_assert_eq(discard_path(path), 0);
+    cr_assert_eq(access(path, F_OK), -1, "the name goes at once");
+    discard_file(nameless);
+    cr_assert_eq(size_of(nameless), 7, "not yet");
+    pthread_mutex_unlock(&mutex);
+    workers_drain(WORKER_CLOSE);
+    cr_assert_eq(fcntl(nameless, F_GETFD), -1);
+    cr_assert_eq(size_of(link_end), 0, "another holder's close has nothing left to free");
+    close(link_end);
+    cr_assert_eq(discard_path("/no/such/file"), -1);
+    cr_assert_eq(errno, ENOENT);
+    cr_assert_eq(discard_path(other), 0);
+}
+
+Test(discard, without_workers_the_caller_does_it)
+{
+    char path[64];
+    int fd = open_scratch(path), second = dup(fd);
+    cr_assert_eq(discard_path(path), 0);
+    cr_assert_eq(size_of(fd), 7);
+    discard_file(fd);
+    cr_assert_eq(fcntl(fd, F_GETFD), -1);
+    cr_assert_eq(size_of(second), 0);
+    close(second);
 }
 
 Test(workers, a_job_without_done_belongs_to_its_run)
