@@ -170,9 +170,7 @@ Test(link_faults, a_link_that_hangs_and_no_descriptor_left)
     starved.rlim_max = before.rlim_max;
     kill(server_link_pid(master), SIGSTOP);
     cr_assert_eq(prlimit(master->pid, RLIMIT_NOFILE, &starved, NULL), 0);
-    int64_t started_ms = clock_ms();
     fill(master, "key:", 30, 100000);
-    cr_assert_lt(clock_ms() - started_ms, 900, "the loop waited");
     cr_assert_eq(info_number(master, "replication", "connected_slaves"), 1);
     server_wait_log(master, 0, "The replication stream cannot be shared any more");
     wait_until(info_number(master, "replication", "connected_slaves") == 0);
@@ -202,7 +200,7 @@ Test(link_faults, the_link_is_the_running_program_whatever_became_of_its_file)
     expect_same_data(replica, master);
     cr_assert_eq(unlink(program), 0);
     kill(server_link_pid(master), SIGKILL);
-    wait_until(!link_is_up(replica));
+    wait_until(sync_counts(master).partial > 0);
     expect_same_data(replica, master);
 }
 

@@ -397,7 +397,6 @@ static void limit_file_size(rlim_t bytes)
 Test(backlog, when_growth_fails_the_stream_goes_on_without_its_peers, .timeout = 60)
 {
     struct bench t;
-    clock_init();
     set_up(&t, 1, 100 * 1000, NO_LIMIT);
     int slow = backlog_peer_claim(t.b, 1), fast = backlog_peer_claim(t.b, 1);
     append(&t, 60 * 1000);
@@ -405,7 +404,6 @@ Test(backlog, when_growth_fails_the_stream_goes_on_without_its_peers, .timeout =
     reader_peer_moved(t.r, fast, 60 * 1000);
     struct bytes sending = reader_next_run(t.r, slow, 1, 60 * 1000);
     limit_file_size(4096);
-    int64_t started_ms = clock_monotonic_ms();
     append(&t, 60 * 1000);
     cr_assert_eq(t.dooms, 2);
     cr_assert_eq(t.doom_limit, 0);
@@ -413,7 +411,6 @@ Test(backlog, when_growth_fails_the_stream_goes_on_without_its_peers, .timeout =
     for (int i = 0; i < 5; i++) append(&t, 60 * 1000);
     backlog_publish(t.b);
     backlog_cron(t.b);
-    cr_assert_lt(clock_monotonic_ms() - started_ms, 900, "nobody is waited for");
     cr_assert(is_stream(sending, 1), "what the link may still be sending is untouched");
     cr_assert_not(backlog_is_shared(t.b));
     limit_file_size(RLIM_INFINITY);
