@@ -271,13 +271,25 @@ static enum resp_status split_line(struct resp_request *r, const uint8_t *line, 
     }
 }
 
+/* Where the line ends, or NULL. As in Redis, nobody sees a line end behind a zero byte: what a TLS client says first
+ * has zeros early on, and gets no answer that it could take for one. r->scanned moves as far as there is nothing to
+ * see. */
+static const uint8_t *find_line_end(struct resp_request *r, const uint8_t *input, size_t len)
+{
+    const uint8_t *from = input + r->scanned;
+    const uint8_t *line_end = memchr(from, '\n', len - r->scanned);
+    size_t line_len = line_end ? (size_t)(line_end - input) : len;
+    const uint8_t *zero = memchr(from, 0, line_len - r->scanned);
+    r->scanned = zero ? (size_t)(zero - input) : line_len;
+    return zero ? NULL : line_end;
+}
+
 static enum resp_status read_inline(struct resp_request *r, const uint8_t *input, size_t len,
                                     const struct resp_limits *limits, size_t *consumed)
 {
-    const uint8_t *line_end = memchr(input + r->scanned, '\n', len - r->scanned);
+    const uint8_t *line_end = find_line_end(r, input, len);
     size_t line_len = line_end ? (size_t)(line_end - input) : len;
     if (line_len > limits->max_inline_bytes) return fail(r, "Protocol error: too big inline request");
-    r->scanned = line_len;
     if (!line_end) return need_more(r, 0);
     enum resp_status status = split_line(r, input, line_len);
     if (status != RESP_COMPLETE) return status;
