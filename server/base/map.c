@@ -8,7 +8,8 @@
 #include "server/base/hash.h"
 
 #define MIN_CAPACITY 8
-#define REMOVED_MARK 1 /* the hash of a removed slot; of an empty one it is 0. Either has no key */
+#define SPARSE_BELOW 16 /* a table with less than one entry in so many slots is rebuilt: to walk it costs its slots */
+#define REMOVED_MARK 1  /* the hash of a removed slot; of an empty one it is 0. Either has no key */
 
 static bool slot_is_empty(const struct map_entry *e)
 {
@@ -84,6 +85,7 @@ void *map_remove(struct map *m, struct bytes key)
     mem_free((void *)(uintptr_t)e->key.ptr);
     *e = (struct map_entry){.hash = REMOVED_MARK};
     m->count--;
+    if (m->capacity > MIN_CAPACITY * SPARSE_BELOW && m->count * SPARSE_BELOW < m->capacity) rebuild(m);
     return value;
 }
 

@@ -1,7 +1,7 @@
 /* A small open-addressing map from byte strings to pointers: channels, watched keys, names. Not the keyspace.
  *
- * The map copies its keys and owns the copies; values are the caller's. Iterating while inserting is not allowed;
- * removing the current entry is. Single thread. */
+ * The map copies its keys and owns the copies; values are the caller's. Its slots grow and shrink with what it holds,
+ * whenever an entry comes or goes: neither is allowed while iterating. Single thread. */
 #ifndef SLIPSTREAM_BASE_MAP_H
 #define SLIPSTREAM_BASE_MAP_H
 

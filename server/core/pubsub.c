@@ -60,15 +60,16 @@ static int64_t subscription_count(const struct session *s, enum pubsub_kind kind
                          : pubsub_session_count(s, PUBSUB_CHANNEL) + pubsub_session_count(s, PUBSUB_PATTERN));
 }
 
-static void announce(struct session *s, enum pubsub_kind kind, const char *const words[3], struct bytes name, bool null)
+static void announce(struct session *s, enum pubsub_kind kind, const char *const words[3], const struct bytes *name,
+                     int64_t count)
 {
     reply_push(&s->reply, 3);
     reply_bulk_text(&s->reply, words[kind]);
-    if (null)
-        reply_null(&s->reply);
+    if (name)
+        reply_bulk(&s->reply, *name);
     else
-        reply_bulk(&s->reply, name);
-    reply_integer(&s->reply, subscription_count(s, kind));
+        reply_null(&s->reply);
+    reply_integer(&s->reply, count);
 }
 
 void pubsub_subscribe(struct pubsub *p, struct session *s, enum pubsub_kind kind, struct bytes name)
@@ -86,39 +87,43 @@ void pubsub_subscribe(struct pubsub *p, struct session *s, enum pubsub_kind kind
         (*mine)->topic = *topic;
         list_push_back(&(*topic)->subscriptions, &(*mine)->node);
     }
-    announce(s, kind, words, name, false);
+    announce(s, kind, words, &name, subscription_count(s, kind));
 }
 
 static const char *const unsubscribe_words[] = {"unsubscribe", "punsubscribe", "sunsubscribe"};
 
-static bool leave(struct pubsub *p, struct session *s, enum pubsub_kind kind, struct bytes name)
+/* The session's map is the caller's to clear of it. */
+static void leave_topic(struct pubsub *p, enum pubsub_kind kind, struct bytes name, struct subscription *mine)
 {
-    struct subscription *mine = s->subscriptions ? map_remove(session_names(s, kind), name) : NULL;
-    if (!mine) return false;
     list_remove(&mine->topic->subscriptions, &mine->node);
     if (!mine->topic->subscriptions.count) mem_free(map_remove(&p->names[kind], name));
     mem_free(mine);
-    forget_if_none(s);
-    return true;
 }
 
 void pubsub_unsubscribe(struct pubsub *p, struct session *s, enum pubsub_kind kind, struct bytes name)
 {
-    leave(p, s, kind, name);
-    announce(s, kind, unsubscribe_words, name, false);
+    struct subscription *mine = s->subscriptions ? map_remove(session_names(s, kind), name) : NULL;
+    if (mine) {
+        leave_topic(p, kind, name, mine);
+        forget_if_none(s);
+    }
+    announce(s, kind, unsubscribe_words, &name, subscription_count(s, kind));
 }
 
 void pubsub_unsubscribe_all(struct pubsub *p, struct session *s, enum pubsub_kind kind, bool announced)
 {
-    bool any = pubsub_session_count(s, kind) > 0;
-    while (pubsub_session_count(s, kind)) {
-        struct bytes name = map_next(session_names(s, kind), NULL)->key;
-        name.ptr = memcpy(mem_alloc(name.len + 1), name.ptr, name.len); /* the map's copy dies with the entry */
-        leave(p, s, kind, name);
-        if (announced) announce(s, kind, unsubscribe_words, name, false);
-        mem_free((void *)name.ptr);
+    int64_t count = subscription_count(s, kind);
+    if (!pubsub_session_count(s, kind)) {
+        if (announced) announce(s, kind, unsubscribe_words, NULL, count);
+        return;
     }
-    if (!any && announced) announce(s, kind, unsubscribe_words, (struct bytes){0}, true);
+    struct map *names = session_names(s, kind);
+    for (struct map_entry *e = map_next(names, NULL); e; e = map_next(names, e)) {
+        leave_topic(p, kind, e->key, e->value);
+        if (announced) announce(s, kind, unsubscribe_words, &e->key, --count);
+    }
+    map_clear(names);
+    forget_if_none(s);
 }
 
 static void deliver(struct session *s, const char *kind, const struct bytes *pattern, struct bytes channel,

@@ -447,19 +447,20 @@ Test(map, removed_slots_do_not_make_it_grow)
     map_clear(&m);
 }
 
-Test(map, the_current_entry_may_be_removed_while_iterating)
+Test(map, shrinks_when_most_of_it_is_gone)
 {
+    enum { KEYS = 20000 };
     struct map m = {0};
     char text[32];
     size_t seen = 0;
-    for (size_t i = 0; i < 1000; i++) *map_slot(&m, numbered_key(text, i)) = &m;
+    for (size_t i = 0; i < KEYS; i++) *map_slot(&m, numbered_key(text, i)) = &m;
     *map_slot(&m, bytes_make(NULL, 0)) = &m;
-    for (struct map_entry *e = map_next(&m, NULL); e; e = map_next(&m, e)) {
-        seen++;
-        map_remove(&m, e->key);
-    }
-    cr_assert_eq(seen, 1001);
-    cr_assert_eq(m.count, 0);
+    for (size_t i = 3; i < KEYS; i++) cr_assert_eq(map_remove(&m, numbered_key(text, i)), &m);
+    cr_assert_leq(m.capacity, 256);
+    for (struct map_entry *e = map_next(&m, NULL); e; e = map_next(&m, e)) seen++;
+    cr_assert_eq(seen, 4);
+    cr_assert_eq(map_remove(&m, bytes_make(NULL, 0)), &m);
+    for (size_t i = 0; i < 3; i++) cr_assert_eq(map_get(&m, numbered_key(text, i)), &m);
     map_clear(&m);
 }
 
