@@ -20,7 +20,6 @@ void session_init(struct session *s, struct core *core, enum session_kind kind, 
     s->reply.muted = kind != SESSION_CLIENT && kind != SESSION_SCRIPT;
     s->authenticated = kind != SESSION_CLIENT || !core->settings->net.requirepass.len;
     s->user = BYTES("default");
-    list_init(&s->watched);
 }
 
 static void leave_everything(struct core *core, struct session *s)

@@ -6,7 +6,7 @@
 #ifndef SLIPSTREAM_CORE_SESSION_H
 #define SLIPSTREAM_CORE_SESSION_H
 
-#include "server/base/list.h"
+#include "server/base/map.h"
 #include "server/keyspace/keyspace.h"
 #include "server/resp/writer.h"
 
@@ -43,7 +43,7 @@ struct session {
     struct bytes name;              /* CLIENT SETNAME; owned (mem), ptr NULL: none */
     struct bytes lib_name, lib_ver; /* CLIENT SETINFO; owned */
     struct bytes user;              /* "default" */
-    struct list watched;            /* struct watched_key; core/transaction.c */
+    struct map watched;             /* struct watched_key, by database and key; core/transaction.c */
     bool watch_broken;              /* a watched key was touched: EXEC answers null */
 };
 

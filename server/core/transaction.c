@@ -1,10 +1,11 @@
 /* MULTI and EXEC, WATCH, in the server process.
  *
  * A watched key is known by database number and name together: a session watching it sits in the key's list, and the
- * key in the session's. Touching a key marks the sessions in its list; nothing is unlinked on that path. */
+ * key in the session's map. Touching a key marks the sessions in its list; nothing is unlinked on that path. */
 #include "server/core/transaction.h"
 
 #include "server/base/alloc.h"
+#include "server/base/list.h"
 #include "server/base/map.h"
 #include "server/core/command_table.h"
 #include "server/core/core.h"
@@ -31,17 +32,14 @@ struct watches {
 };
 
 struct watched_list {
-    struct list sessions; /* struct watched_key.by_key */
+    struct list sessions; /* struct watched_key.node */
 };
 
 struct watched_key {
-    struct list_node by_key, by_session;
+    struct list_node node; /* in list->sessions */
     struct session *session;
     struct watched_list *list;
     bool was_expired; /* already logically gone when WATCH saw it: its removal is no change */
-    int db;
-    size_t len;
-    uint8_t name[]; /* the map's key: database number and key */
 };
 
 /* --- WATCH --- */
@@ -51,63 +49,47 @@ struct watches *watches_new(void)
     return mem_calloc(1, sizeof(struct watches));
 }
 
-static struct bytes watched_name(const struct watched_key *w)
-{
-    return bytes_make(w->name, w->len);
-}
-
-static struct bytes watched_plain_key(const struct watched_key *w)
-{
-    return key_name_key(watched_name(w));
-}
-
-static bool already_watched(struct session *s, struct bytes name)
-{
-    list_each(&s->watched,
-              node) if (bytes_equal(watched_name(list_entry(node, struct watched_key, by_session)), name)) return true;
-    return false;
-}
-
 static bool logically_expired(struct database *db, struct bytes key, int64_t now_ms)
 {
     const struct record *r = database_peek(db, key, key_hash(key));
     return r && record_is_expired(r, now_ms);
 }
 
-void watch_key(struct watches *w, struct session *s, struct database *db, struct bytes key, int64_t now_ms)
+static struct watched_list *join_list(struct watches *w, struct bytes name, struct watched_key *k)
 {
-    struct watched_key *k = mem_alloc(sizeof *k + KEY_NAME_DB_BYTES + key.len);
-    k->db = database_index(db);
-    k->len = KEY_NAME_DB_BYTES + key.len;
-    key_name_write(k->name, k->db, key);
-    if (already_watched(s, watched_name(k))) {
-        mem_free(k);
-        return;
-    }
-    struct watched_list **slot = (struct watched_list **)map_slot(&w->keys, watched_name(k));
+    struct watched_list **slot = (struct watched_list **)map_slot(&w->keys, name);
     if (!*slot) {
         *slot = mem_alloc(sizeof **slot);
         list_init(&(*slot)->sessions);
     }
-    k->session = s;
-    k->list = *slot;
-    k->was_expired = logically_expired(db, key, now_ms);
+    list_push_back(&(*slot)->sessions, &k->node);
+    return *slot;
+}
+
+void watch_key(struct watches *w, struct session *s, struct database *db, struct bytes key, int64_t now_ms)
+{
+    uint8_t room[KEY_NAME_ROOM_BYTES];
+    struct bytes name = key_name_make(database_index(db), key, room);
     if (!s->watched.count) w->sessions++;
-    list_push_back(&k->list->sessions, &k->by_key);
-    list_push_back(&s->watched, &k->by_session);
+    struct watched_key **slot = (struct watched_key **)map_slot(&s->watched, name);
+    if (!*slot) {
+        struct watched_key *k = *slot = mem_alloc(sizeof *k);
+        *k = (struct watched_key){.session = s, .was_expired = logically_expired(db, key, now_ms)};
+        k->list = join_list(w, name, k);
+    }
+    key_name_free(name, room);
 }
 
 void watch_forget_all(struct watches *w, struct session *s)
 {
     if (!s->watched.count) return;
-    list_each(&s->watched, node)
-    {
-        struct watched_key *k = list_entry(node, struct watched_key, by_session);
-        list_remove(&k->list->sessions, &k->by_key);
-        if (!k->list->sessions.count) mem_free(map_remove(&w->keys, watched_name(k)));
-        list_remove(&s->watched, &k->by_session);
+    for (struct map_entry *e = map_next(&s->watched, NULL); e; e = map_next(&s->watched, e)) {
+        struct watched_key *k = e->value;
+        list_remove(&k->list->sessions, &k->node);
+        if (!k->list->sessions.count) mem_free(map_remove(&w->keys, e->key));
         mem_free(k);
     }
+    map_clear(&s->watched);
     w->sessions--;
     s->watch_broken = false;
 }
@@ -126,7 +108,7 @@ void watch_key_touched(struct watches *w, int db, struct bytes key)
 {
     struct watched_list *list = find_list(w, db, key);
     if (!list) return;
-    list_each(&list->sessions, node) list_entry(node, struct watched_key, by_key)->session->watch_broken = true;
+    list_each(&list->sessions, node) list_entry(node, struct watched_key, node)->session->watch_broken = true;
 }
 
 /* Who saw the key only after it had run out misses nothing. */
@@ -142,7 +124,7 @@ void watch_key_expired(struct watches *w, int db, struct bytes key)
 {
     struct watched_list *list = find_list(w, db, key);
     if (!list) return;
-    list_each(&list->sessions, node) key_gone(list_entry(node, struct watched_key, by_key));
+    list_each(&list->sessions, node) key_gone(list_entry(node, struct watched_key, node));
 }
 
 void watch_database_touched(struct watches *w, struct keyspace *ks, int db, struct database *replaced_by,
@@ -160,7 +142,7 @@ void watch_database_touched(struct watches *w, struct keyspace *ks, int db, stru
         struct watched_list *list = e->value;
         list_each(&list->sessions, node)
         {
-            struct watched_key *k = list_entry(node, struct watched_key, by_key);
+            struct watched_key *k = list_entry(node, struct watched_key, node);
             if (!comes)
                 key_gone(k);
             else if (comes_stale && (k->was_expired || !goes))
@@ -174,11 +156,10 @@ void watch_database_touched(struct watches *w, struct keyspace *ks, int db, stru
 bool watch_has_expired(struct watches *w, struct session *s, int64_t now_ms)
 {
     (void)w;
-    list_each(&s->watched, node)
-    {
-        struct watched_key *k = list_entry(node, struct watched_key, by_session);
-        struct database *db = keyspace_database(database_keyspace(s->db), k->db);
-        if (!k->was_expired && logically_expired(db, watched_plain_key(k), now_ms)) return true;
+    for (struct map_entry *e = map_next(&s->watched, NULL); e; e = map_next(&s->watched, e)) {
+        const struct watched_key *k = e->value;
+        struct database *db = keyspace_database(database_keyspace(s->db), key_name_db(e->key));
+        if (!k->was_expired && logically_expired(db, key_name_key(e->key), now_ms)) return true;
     }
     return false;
 }
