@@ -193,7 +193,7 @@ static int assemble(struct core *core)
     core->pubsub = pubsub_new();
     core->watches = watches_new();
     core->own_keys = own_keys_new();
-    core->blocking = blocking_new();
+    core->blocking = blocking_new(core->loop);
     core->block_keys = block_keys_new();
     core->migrate_sockets = migrate_sockets_new(core);
     core->children = children_new(core);

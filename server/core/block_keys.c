@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "server/base/alloc.h"
+#include "server/base/check.h"
 #include "server/core/blocking.h"
 #include "server/core/clients.h"
 #include "server/core/core.h"
@@ -16,8 +17,13 @@
 #include "server/core/persistence.h"
 #include "server/net/loop.h"
 
+/* Who waits for one type is not looked at when the key holds another. Those of the last queue wait for streams, too,
+ * and run again whatever became of the key. */
+enum queue { QUEUE_LISTS, QUEUE_ZSETS, QUEUE_STREAMS, QUEUE_WAKING_WHEN_GONE, QUEUES };
+static const enum value_type queue_types[QUEUES] = {TYPE_LIST, TYPE_ZSET, TYPE_STREAM, TYPE_STREAM};
+
 struct waited_key {
-    struct list links; /* struct key_link.node, longest waiting first */
+    struct list queues[QUEUES]; /* struct key_link.node, longest waiting first */
     struct list_node ready;
     bool pinned; /* being served: stays although nobody may wait any more */
     int db;
@@ -38,8 +44,7 @@ struct waiter {
     struct core *core;
     struct blocked *blocked;
     struct command_entry *command;
-    enum value_type type;
-    bool wakes_when_gone;
+    enum queue queue;
     bool waits_on; /* said by block_on_keys() while the command runs again */
     uint32_t argc, link_count;
     struct bytes *argv;
@@ -72,7 +77,7 @@ static struct waited_key *waited_key_get(struct block_keys *b, int db, struct by
     struct waited_key **slot = (struct waited_key **)map_slot(&b->keys, name);
     if (!*slot) {
         struct waited_key *k = *slot = mem_calloc(1, sizeof *k + name.len);
-        list_init(&k->links);
+        for (int q = 0; q < QUEUES; q++) list_init(&k->queues[q]);
         k->db = db;
         k->name_len = name.len;
         memcpy(k->name, name.ptr, name.len);
@@ -83,28 +88,50 @@ static struct waited_key *waited_key_get(struct block_keys *b, int db, struct by
 
 static void free_if_unused(struct block_keys *b, struct waited_key *k)
 {
-    if (k->links.count || k->pinned) return;
+    if (k->pinned) return;
+    for (int q = 0; q < QUEUES; q++)
+        if (k->queues[q].count) return;
     if (list_contains(&k->ready)) list_remove(&b->ready, &k->ready);
     map_remove(&b->keys, waited_name(k));
     mem_free(k);
 }
 
-static bool waits_for(const struct waiter *w, const struct waited_key *k)
+/* A waiter joins all its queues in one go: in that of a key named before, it is the last one. */
+static bool has_just_joined(const struct list *queue, const struct waiter *w)
 {
-    for (uint32_t i = 0; i < w->link_count; i++)
-        if (w->links[i].key == k) return true;
-    return false;
+    return queue->count && list_entry(queue->head.prev, struct key_link, node)->waiter == w;
 }
 
 static void join_queues(struct block_keys *b, struct waiter *w, int db, const struct key_wait *wait)
 {
     for (uint32_t i = 0; i < wait->key_count; i++) {
         struct waited_key *k = waited_key_get(b, db, wait->keys[i]);
-        if (waits_for(w, k)) continue;
+        struct list *queue = &k->queues[w->queue];
+        if (has_just_joined(queue, w)) continue;
         struct key_link *link = &w->links[w->link_count++];
         *link = (struct key_link){.key = k, .waiter = w};
-        list_push_back(&k->links, &link->node);
+        list_push_back(queue, &link->node);
+        if (w->queue == QUEUE_WAKING_WHEN_GONE && queue->count == 1) b->keys_waking_when_gone++;
     }
+}
+
+static void leave_queues(struct block_keys *b, struct waiter *w)
+{
+    for (uint32_t i = 0; i < w->link_count; i++) {
+        struct key_link *link = &w->links[i];
+        struct list *queue = &link->key->queues[w->queue];
+        list_remove(queue, &link->node);
+        if (w->queue == QUEUE_WAKING_WHEN_GONE && queue->count == 0) b->keys_waking_when_gone--;
+        free_if_unused(b, link->key);
+    }
+}
+
+static enum queue queue_of(const struct key_wait *wait)
+{
+    if (wait->wakes_when_gone) return QUEUE_WAKING_WHEN_GONE;
+    for (enum queue q = 0; q < QUEUES; q++)
+        if (queue_types[q] == wait->type) return q;
+    UNREACHABLE();
 }
 
 /* --- waiting --- */
@@ -125,11 +152,7 @@ static void interrupted(struct blocked *blocked, const char *error)
 static void released(struct blocked *blocked)
 {
     struct waiter *w = blocked->state;
-    for (uint32_t i = 0; i < w->link_count; i++) {
-        struct key_link *link = &w->links[i];
-        list_remove(&link->key->links, &link->node);
-        free_if_unused(w->core->block_keys, link->key);
-    }
+    leave_queues(w->core->block_keys, w);
     mem_free(w);
 }
 
@@ -143,8 +166,7 @@ static struct waiter *waiter_new(struct call *call, const struct key_wait *wait)
     *w = (struct waiter){
         .core = call->core,
         .command = call->command,
-        .type = wait->type,
-        .wakes_when_gone = wait->wakes_when_gone,
+        .queue = queue_of(wait),
         .argc = argc,
         .argv = (struct bytes *)((uint8_t *)w->links + links_bytes),
     };
@@ -169,8 +191,7 @@ void block_on_keys(struct call *call, const struct key_wait *wait)
         return;
     }
     struct waiter *w = waiter_new(call, wait);
-    int64_t deadline_ms = wait->timeout_ms ? loop_monotonic_ms(call->core->loop) + wait->timeout_ms : 0;
-    struct blocked *blocked = blocking_start(call->core->blocking, s, BLOCKED_KEYS, deadline_ms);
+    struct blocked *blocked = blocking_start(call->core->blocking, s, BLOCKED_KEYS, wait->timeout_ms);
     blocked->state = w;
     blocked->timed_out = timed_out;
     blocked->interrupted = interrupted;
@@ -243,15 +264,19 @@ void block_keys_database_touched(struct block_keys *b, int db)
 /* --- serving --- */
 
 /* Looks without a trace: what has run out stays for whoever asks for it. */
-static bool worth_running(struct core *core, const struct waited_key *k, const struct waiter *w)
+static bool holds(struct core *core, const struct waited_key *k, enum value_type type)
 {
-    const struct client *client = w->blocked->session->client;
-    if (client->close_asap || client->close_after_reply) return false; /* what it took would be lost */
     struct database *db = keyspace_database(core->keyspace, k->db);
     struct bytes key = plain_key(k);
     const struct record *r = database_peek(db, key, key_hash(key));
-    bool there = r && !record_is_expired(r, loop_wall_ms(core->loop));
-    return there && record_type(r) == w->type ? true : w->wakes_when_gone;
+    return r && !record_is_expired(r, loop_wall_ms(core->loop)) && record_type(r) == type;
+}
+
+/* What a client that is about to be closed took would be lost. */
+static bool may_run(const struct waiter *w)
+{
+    const struct client *client = w->blocked->session->client;
+    return !client->close_asap && !client->close_after_reply;
 }
 
 static void run_again(struct core *core, struct waiter *w)
@@ -263,14 +288,22 @@ static void run_again(struct core *core, struct waiter *w)
     if (!w->waits_on) blocking_finish(core->blocking, blocked);
 }
 
+/* The first to find nothing left ends it: of the others nobody is asked. */
+static void serve_queue(struct core *core, struct waited_key *k, enum queue q)
+{
+    list_each(&k->queues[q], node)
+    {
+        struct waiter *w = list_entry(node, struct key_link, node)->waiter;
+        if (q != QUEUE_WAKING_WHEN_GONE && !holds(core, k, queue_types[q])) return;
+        if (may_run(w)) run_again(core, w);
+    }
+}
+
 static void serve_key(struct core *core, struct waited_key *k)
 {
     k->pinned = true;
-    list_each(&k->links, node)
-    {
-        struct waiter *w = list_entry(node, struct key_link, node)->waiter;
-        if (worth_running(core, k, w)) run_again(core, w);
-    }
+    for (enum queue q = 0; q < QUEUES; q++)
+        if (k->queues[q].count) serve_queue(core, k, q);
     k->pinned = false;
     free_if_unused(core->block_keys, k);
 }
@@ -300,12 +333,5 @@ size_t block_keys_count(const struct block_keys *b)
 
 size_t block_keys_count_waking_when_gone(const struct block_keys *b)
 {
-    size_t count = 0;
-    for (struct map_entry *e = map_next(&b->keys, NULL); e; e = map_next(&b->keys, e)) {
-        bool wakes = false;
-        const struct waited_key *k = e->value;
-        list_each(&k->links, node) wakes |= list_entry(node, struct key_link, node)->waiter->wakes_when_gone;
-        count += wakes;
-    }
-    return count;
+    return b->keys_waking_when_gone;
 }

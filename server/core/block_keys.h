@@ -19,8 +19,9 @@
 
 /* One per server, in struct core. The fields are for the inline checks below alone. */
 struct block_keys {
-    struct map keys;   /* database number and key -> those who wait for it */
-    struct list ready; /* keys touched since the last serving, first touched first */
+    struct map keys;              /* database number and key -> those who wait for it */
+    struct list ready;            /* keys touched since the last serving, first touched first */
+    size_t keys_waking_when_gone; /* with a waiter that wakes when they go */
     bool serving;
 };
 

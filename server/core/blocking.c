@@ -1,5 +1,5 @@
-/* Waiting sessions, in the server process: one list, searched for due deadlines once a turn (waiting clients are few).
- */
+/* Waiting sessions, in the server process: a list for each kind, and a timer for each time-out, so that whoever waits
+ * costs nothing while others come, go and run out of time. */
 #include "server/core/blocking.h"
 
 #include "server/base/alloc.h"
@@ -7,36 +7,53 @@
 #include "server/core/clients.h"
 
 struct blocking {
-    struct list all; /* struct blocked.node, oldest first */
-    size_t count_by_kind[BLOCKED_SHUTDOWN + 1];
-    int64_t next_deadline_ms; /* lower bound of all deadlines; 0: none */
+    struct loop *loop;
+    struct list kinds[BLOCKED_KINDS]; /* struct blocked.node, oldest first */
+    size_t timeouts;
 };
 
-struct blocking *blocking_new(void)
+struct blocking *blocking_new(struct loop *loop)
 {
     struct blocking *b = mem_calloc(1, sizeof *b);
-    list_init(&b->all);
+    b->loop = loop;
+    for (int kind = 0; kind < BLOCKED_KINDS; kind++) list_init(&b->kinds[kind]);
     return b;
 }
 
-struct blocked *blocking_start(struct blocking *b, struct session *s, enum blocked_kind kind, int64_t deadline_ms)
+static int64_t out_of_time(void *arg)
+{
+    struct blocked *blocked = arg;
+    struct blocking *b = blocked->blocking;
+    blocked->timeout = NULL; /* the loop frees a timer that is done */
+    b->timeouts--;
+    blocked->timed_out(blocked);
+    blocking_finish(b, blocked);
+    return LOOP_TIMER_DONE;
+}
+
+struct blocked *blocking_start(struct blocking *b, struct session *s, enum blocked_kind kind, int64_t timeout_ms)
 {
     CHECK(!s->blocked);
     struct blocked *blocked = mem_calloc(1, sizeof *blocked);
     blocked->kind = kind;
     blocked->session = s;
-    blocked->deadline_ms = deadline_ms;
+    blocked->blocking = b;
     s->blocked = blocked;
-    list_push_back(&b->all, &blocked->node);
-    b->count_by_kind[kind]++;
-    if (deadline_ms && (!b->next_deadline_ms || deadline_ms < b->next_deadline_ms)) b->next_deadline_ms = deadline_ms;
+    list_push_back(&b->kinds[kind], &blocked->node);
+    if (timeout_ms) {
+        blocked->timeout = loop_timer_start(b->loop, timeout_ms, out_of_time, blocked);
+        b->timeouts++;
+    }
     return blocked;
 }
 
 static void unlink_blocked(struct blocking *b, struct blocked *blocked)
 {
-    list_remove(&b->all, &blocked->node);
-    b->count_by_kind[blocked->kind]--;
+    list_remove(&b->kinds[blocked->kind], &blocked->node);
+    if (blocked->timeout) {
+        loop_timer_cancel(blocked->timeout);
+        b->timeouts--;
+    }
     blocked->session->blocked = NULL;
     if (blocked->released) blocked->released(blocked);
     mem_free(blocked);
@@ -54,33 +71,12 @@ void blocking_session_gone(struct blocking *b, struct session *s)
     if (s->blocked) unlink_blocked(b, s->blocked);
 }
 
-void blocking_expire(struct blocking *b, int64_t now_ms)
-{
-    if (!b->next_deadline_ms || now_ms < b->next_deadline_ms) return;
-    b->next_deadline_ms = 0;
-    list_each(&b->all, node)
-    {
-        struct blocked *blocked = list_entry(node, struct blocked, node);
-        if (blocked->deadline_ms && blocked->deadline_ms <= now_ms) {
-            blocked->timed_out(blocked);
-            blocking_finish(b, blocked);
-        } else if (blocked->deadline_ms && (!b->next_deadline_ms || blocked->deadline_ms < b->next_deadline_ms)) {
-            b->next_deadline_ms = blocked->deadline_ms;
-        }
-    }
-}
-
-int64_t blocking_next_deadline_ms(const struct blocking *b)
-{
-    return b->next_deadline_ms;
-}
-
 void blocking_interrupt_all(struct blocking *b, enum blocked_kind kind, const char *error)
 {
-    list_each(&b->all, node)
+    list_each(&b->kinds[kind], node)
     {
         struct blocked *blocked = list_entry(node, struct blocked, node);
-        if (blocked->kind != kind || !blocked->interrupted) continue;
+        if (!blocked->interrupted) continue;
         blocked->interrupted(blocked, error);
         blocking_finish(b, blocked);
     }
@@ -88,11 +84,11 @@ void blocking_interrupt_all(struct blocking *b, enum blocked_kind kind, const ch
 
 void blocking_disconnect_all(struct blocking *b, enum blocked_kind kind, const char *error)
 {
-    list_each(&b->all, node)
+    list_each(&b->kinds[kind], node)
     {
         struct blocked *blocked = list_entry(node, struct blocked, node);
         struct client *client = blocked->session->client;
-        if (blocked->kind != kind || !blocked->interrupted) continue;
+        if (!blocked->interrupted) continue;
         blocked->interrupted(blocked, error);
         if (client) client_close_after_reply(client);
         blocking_finish(b, blocked);
@@ -101,20 +97,23 @@ void blocking_disconnect_all(struct blocking *b, enum blocked_kind kind, const c
 
 size_t blocking_count(const struct blocking *b)
 {
-    return b->all.count;
+    size_t count = 0;
+    for (int kind = 0; kind < BLOCKED_KINDS; kind++) count += b->kinds[kind].count;
+    return count;
 }
 
 size_t blocking_count_kind(const struct blocking *b, enum blocked_kind kind)
 {
-    return b->count_by_kind[kind];
+    return b->kinds[kind].count;
+}
+
+size_t blocking_count_timeouts(const struct blocking *b)
+{
+    return b->timeouts;
 }
 
 void blocking_each(struct blocking *b, enum blocked_kind kind, void (*visit)(void *arg, struct blocked *blocked),
                    void *arg)
 {
-    list_each(&b->all, node)
-    {
-        struct blocked *blocked = list_entry(node, struct blocked, node);
-        if (blocked->kind == kind) visit(arg, blocked);
-    }
+    list_each(&b->kinds[kind], node) visit(arg, list_entry(node, struct blocked, node));
 }

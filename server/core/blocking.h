@@ -1,20 +1,23 @@
-/* Sessions that wait: WAIT, CLIENT PAUSE, BLPOP and its kind (those arrive with their types).
+/* Sessions that wait: WAIT, CLIENT PAUSE, BLPOP and its kind, SHUTDOWN.
  *
  * A blocked session's further requests stay in its query buffer until it is unblocked. */
 #ifndef SLIPSTREAM_CORE_BLOCKING_H
 #define SLIPSTREAM_CORE_BLOCKING_H
 
+#include "server/base/list.h"
 #include "server/core/session.h"
+#include "server/net/loop.h"
 
 struct blocking;
 
-enum blocked_kind { BLOCKED_WAIT, BLOCKED_PAUSE, BLOCKED_KEYS, BLOCKED_SHUTDOWN };
+enum blocked_kind { BLOCKED_WAIT, BLOCKED_PAUSE, BLOCKED_KEYS, BLOCKED_SHUTDOWN, BLOCKED_KINDS };
 
 struct blocked {
     enum blocked_kind kind;
     struct session *session;
     struct list_node node;
-    int64_t deadline_ms; /* monotonic; 0: none */
+    struct blocking *blocking;
+    struct loop_timer *timeout; /* NULL: none */
     /* One of these ends the wait; each writes the reply. NULL `error`: cannot be unblocked with an error. */
     void (*timed_out)(struct blocked *b);
     void (*interrupted)(struct blocked *b, const char *error); /* role change, CLIENT UNBLOCK ERROR */
@@ -22,18 +25,18 @@ struct blocked {
     void *state;
 };
 
-struct blocking *blocking_new(void);
-struct blocked *blocking_start(struct blocking *b, struct session *s, enum blocked_kind kind, int64_t deadline_ms);
+struct blocking *blocking_new(struct loop *loop);
+/* timeout_ms: from now; 0: for ever. */
+struct blocked *blocking_start(struct blocking *b, struct session *s, enum blocked_kind kind, int64_t timeout_ms);
 void blocking_finish(struct blocking *b,
                      struct blocked *blocked); /* after its reply was written: the session goes on */
 void blocking_session_gone(struct blocking *b, struct session *s);
-void blocking_expire(struct blocking *b, int64_t now_ms);    /* once per turn */
-int64_t blocking_next_deadline_ms(const struct blocking *b); /* 0: none; the loop must wake by then */
 void blocking_interrupt_all(struct blocking *b, enum blocked_kind kind, const char *error);
 /* The same, and each connection is closed behind its error. */
 void blocking_disconnect_all(struct blocking *b, enum blocked_kind kind, const char *error);
 size_t blocking_count(const struct blocking *b);
 size_t blocking_count_kind(const struct blocking *b, enum blocked_kind kind);
+size_t blocking_count_timeouts(const struct blocking *b); /* of those blocked, who have one */
 /* Each blocked session of a kind; `visit` may finish the one it is given. */
 void blocking_each(struct blocking *b, enum blocked_kind kind, void (*visit)(void *arg, struct blocked *blocked),
                    void *arg);

@@ -6,7 +6,6 @@
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
 #include "server/core/block_keys.h"
-#include "server/core/blocking.h"
 #include "server/core/children.h"
 #include "server/core/clients.h"
 #include "server/core/core.h"
@@ -24,8 +23,6 @@
 struct clockwork {
     struct core *core;
     int64_t last_tenth_ms;
-    struct loop_timer *deadline; /* the next blocked session's, when it comes before the next tick */
-    int64_t deadline_ms;
 };
 
 static void sample_rates(struct core *core)
@@ -72,38 +69,16 @@ static int64_t tick(void *arg)
     return period_ms;
 }
 
-static int64_t deadline_due(void *arg)
-{
-    struct clockwork *w = arg;
-    w->deadline = NULL;
-    return LOOP_TIMER_DONE; /* waking up was all: before_sleep does the work */
-}
-
-/* Waiting sessions have deadlines in milliseconds; ticks are coarser. */
-static void wake_for_deadline(struct clockwork *w)
-{
-    int64_t next_ms = blocking_next_deadline_ms(w->core->blocking);
-    if (w->deadline && next_ms == w->deadline_ms) return;
-    if (w->deadline) loop_timer_cancel(w->deadline);
-    w->deadline = NULL;
-    if (!next_ms) return;
-    int64_t delay_ms = next_ms - loop_monotonic_ms(w->core->loop);
-    w->deadline = loop_timer_start(w->core->loop, delay_ms > 0 ? delay_ms : 0, deadline_due, w);
-    w->deadline_ms = next_ms;
-}
-
 static void before_sleep(void *arg)
 {
     struct clockwork *w = arg;
     struct core *core = w->core;
     int64_t now_ms = loop_monotonic_ms(core->loop);
-    blocking_expire(core->blocking, now_ms);
     if (block_keys_pending(core->block_keys)) block_keys_serve(core); /* keys that went by themselves */
     clients_end_pauses(core->clients, now_ms);
     persistence_before_sleep(core);
     clients_before_sleep(core->clients);
     replication_before_sleep(core->replication);
-    wake_for_deadline(w);
 }
 
 void cron_start(struct core *core)

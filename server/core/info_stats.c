@@ -29,32 +29,18 @@ static void rate_field(struct outq *out, const char *name, const struct stats_ra
 
 /* --- clients --- */
 
-static void count_deadline(void *arg, struct blocked *b)
-{
-    *(uint64_t *)arg += b->deadline_ms != 0;
-}
-
-static uint64_t waiting_with_deadline(struct blocking *b)
-{
-    uint64_t count = 0;
-    for (enum blocked_kind kind = BLOCKED_WAIT; kind <= BLOCKED_SHUTDOWN; kind++)
-        blocking_each(b, kind, count_deadline, &count);
-    return count;
-}
-
 void info_clients(struct core *core, struct outq *out)
 {
     uint64_t biggest_input, biggest_output;
     clients_output_memory(core->clients, &biggest_input, &biggest_output);
-    count_field(out, "connected_clients",
-                clients_count(core->clients) - clients_count_class(core->clients, CLIENT_REPLICA));
+    count_field(out, "connected_clients", clients_count(core->clients) - clients_count_class(core->clients, CLIENT_REPLICA));
     count_field(out, "cluster_connections", 0);
     count_field(out, "maxclients", core->settings->net.max_clients);
     count_field(out, "client_recent_max_input_buffer", biggest_input);
     count_field(out, "client_recent_max_output_buffer", biggest_output);
     count_field(out, "blocked_clients", blocking_count(core->blocking));
     count_field(out, "tracking_clients", 0);
-    count_field(out, "clients_in_timeout_table", waiting_with_deadline(core->blocking));
+    count_field(out, "clients_in_timeout_table", blocking_count_timeouts(core->blocking));
     count_field(out, "total_blocking_keys", block_keys_count(core->block_keys));
     count_field(out, "total_blocking_keys_on_nokey", block_keys_count_waking_when_gone(core->block_keys));
 }

@@ -42,8 +42,7 @@ void wait_start(struct call *call, int64_t replicas, int64_t timeout_ms)
         reply_integer(call->reply, acked);
         return;
     }
-    int64_t deadline_ms = timeout_ms ? loop_monotonic_ms(core->loop) + timeout_ms : 0;
-    struct blocked *b = blocking_start(core->blocking, call->session, BLOCKED_WAIT, deadline_ms);
+    struct blocked *b = blocking_start(core->blocking, call->session, BLOCKED_WAIT, timeout_ms);
     struct waiting *w = mem_alloc(sizeof *w);
     *w = (struct waiting){core, offset, (int)replicas};
     b->state = w;

@@ -4,7 +4,7 @@
 
 #include "server/core/call.h"
 
-/* Answers at once when enough replicas are there already, or inside EXEC; else blocks. deadline_ms 0: for ever. */
+/* Answers at once when enough replicas are there already, or inside EXEC; else blocks. timeout_ms 0: for ever. */
 void wait_start(struct call *call, int64_t replicas, int64_t timeout_ms);
 void wait_check_all(struct core *core); /* acknowledgements have moved */
 

@@ -1,7 +1,7 @@
 /* The loop's timers: a binary heap by due time, in any process that runs a loop.
  *
- * A heap, not a wheel: there are a few dozen timers, and the loop asks for the next one every turn. Timers due at the
- * same moment fire in the order they were started. */
+ * A heap, not a wheel: mostly there are a few dozen timers (and one for each client that waits with a time-out), and
+ * the loop asks for the next one every turn. Timers due at the same moment fire in the order they were started. */
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/net/engine.h"
@@ -68,11 +68,16 @@ static void heap_remove(struct loop *loop, struct loop_timer *timer)
     sift_up(loop, last->place, last);
 }
 
+static int64_t due_us(const struct loop *loop, int64_t delay_ms)
+{
+    int64_t most_ms = (INT64_MAX - loop->monotonic_us) / 1000;
+    return delay_ms < most_ms ? loop->monotonic_us + delay_ms * 1000 : INT64_MAX;
+}
+
 struct loop_timer *loop_timer_start(struct loop *loop, int64_t delay_ms, int64_t (*fire)(void *arg), void *arg)
 {
     struct loop_timer *timer = mem_alloc(sizeof(*timer));
-    *timer =
-        (struct loop_timer){.loop = loop, .due_us = loop->monotonic_us + delay_ms * 1000, .fire = fire, .arg = arg};
+    *timer = (struct loop_timer){.loop = loop, .due_us = due_us(loop, delay_ms), .fire = fire, .arg = arg};
     heap_insert(loop, timer);
     return timer;
 }
@@ -100,7 +105,7 @@ void timers_run(struct loop *loop)
             continue;
         }
         /* Always later than now, or a delay of zero would never let the turn end. */
-        timer->due_us = loop->monotonic_us + (delay_ms ? delay_ms * 1000 : 1);
+        timer->due_us = delay_ms ? due_us(loop, delay_ms) : loop->monotonic_us + 1;
         heap_insert(loop, timer);
     }
 }
