@@ -52,6 +52,11 @@ static size_t tail_pending(const struct outq *q)
     return (size_t)(q->cursor - q->tail->data) - q->tail->consumed;
 }
 
+static size_t chunk_bytes(const struct outq_chunk *c)
+{
+    return CHUNK_HEADER + c->capacity;
+}
+
 static void drop_tail(struct outq *q)
 {
     struct outq_chunk *dropped = q->tail, *before = q->head;
@@ -62,6 +67,7 @@ static void drop_tail(struct outq *q)
         before->next = NULL;
         q->tail = before;
     }
+    q->held_bytes -= chunk_bytes(dropped);
     chunk_give(dropped);
 }
 
@@ -89,6 +95,7 @@ uint8_t *outq_grow(struct outq *q, size_t n)
         q->head = c;
     }
     q->tail = c;
+    q->held_bytes += chunk_bytes(c);
     q->cursor = c->data;
     q->limit = c->data + c->capacity;
     return q->cursor;
@@ -118,9 +125,7 @@ size_t outq_pending(const struct outq *q)
 
 size_t outq_memory(const struct outq *q)
 {
-    size_t sum = 0;
-    for (const struct outq_chunk *c = q->head; c; c = c->next) sum += CHUNK_HEADER + c->capacity;
-    return sum;
+    return q->held_bytes;
 }
 
 struct bytes outq_front(const struct outq *q)
@@ -145,6 +150,7 @@ void outq_consume(struct outq *q, size_t n)
         n -= taken;
         if (taken < here) continue;
         q->head = c->next;
+        q->held_bytes -= chunk_bytes(c);
         if (is_tail) *q = (struct outq){0};
         chunk_give(c);
     }
@@ -172,6 +178,7 @@ void outq_move(struct outq *to, struct outq *from)
     to->cursor = from->cursor;
     to->limit = from->limit;
     to->full_bytes += from->full_bytes;
+    to->held_bytes += from->held_bytes;
     *from = (struct outq){0};
 }
 

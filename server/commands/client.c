@@ -66,14 +66,15 @@ static void client_info(struct call *call)
     reply_lines(call, &lines);
 }
 
+static void describe(void *lines, struct client *c)
+{
+    client_describe(c, lines);
+}
+
 static void list_matching(struct call *call, const struct client_filter *filter)
 {
     struct outq lines = {0};
-    list_each(clients_all(call->core->clients), node)
-    {
-        struct client *c = list_entry(node, struct client, node);
-        if (!c->close_asap && client_filter_matches(filter, c)) client_describe(c, &lines);
-    }
+    client_filter_each(call->core->clients, filter, describe, &lines);
     reply_lines(call, &lines);
 }
 
@@ -107,23 +108,29 @@ static bool means_master_link(const struct core *core, const struct client_filte
            client_filter_matches_addresses(filter, &master, &own);
 }
 
+struct killing {
+    const struct call *call;
+    size_t killed;
+};
+
+static void kill_one(void *arg, struct client *c)
+{
+    struct killing *k = arg;
+    k->killed++;
+    if (c->replica)
+        replication_drop_replica(k->call->core->replication, c->replica, "CLIENT KILL");
+    else if (c == k->call->session->client)
+        client_close_after_reply(c); /* its own answer still goes out */
+    else
+        client_close(c);
+}
+
 static size_t kill_matching(struct call *call, const struct client_filter *filter)
 {
-    size_t killed = 0;
-    list_each(clients_all(call->core->clients), node)
-    {
-        struct client *c = list_entry(node, struct client, node);
-        if (c->close_asap || !client_filter_matches(filter, c)) continue;
-        killed++;
-        if (c->replica)
-            replication_drop_replica(call->core->replication, c->replica, "CLIENT KILL");
-        else if (c == call->session->client)
-            client_close_after_reply(c); /* its own answer still goes out */
-        else
-            client_close(c);
-    }
-    if (means_master_link(call->core, filter)) killed += replication_drop_master_link(call->core->replication);
-    return killed;
+    struct killing k = {.call = call};
+    client_filter_each(call->core->clients, filter, kill_one, &k);
+    if (means_master_link(call->core, filter)) k.killed += replication_drop_master_link(call->core->replication);
+    return k.killed;
 }
 
 static void client_kill(struct call *call)

@@ -73,31 +73,49 @@ bool client_filter_read(struct call *call, uint32_t first, struct client_filter 
     return true;
 }
 
-static bool id_listed(const struct client_filter *f, uint64_t wanted)
+static bool is_address(struct bytes wanted, const struct address *address)
 {
-    for (uint32_t i = 0; i < f->id_count; i++) {
-        uint64_t id;
-        if (parse_u64(f->ids[i], &id) == 0 && id == wanted) return true;
-    }
-    return false;
+    char text[ADDRESS_TEXT_MAX];
+    if (!wanted.ptr) return true;
+    address_text(address, text);
+    return bytes_equal_text(wanted, text);
 }
 
 bool client_filter_matches_addresses(const struct client_filter *f, const struct address *peer,
                                      const struct address *local)
 {
-    char text[ADDRESS_TEXT_MAX];
-    address_text(peer, text);
-    if (f->address.ptr && !bytes_equal_text(f->address, text)) return false;
-    address_text(local, text);
-    return !f->local.ptr || bytes_equal_text(f->local, text);
+    return is_address(f->address, peer) && is_address(f->local, local);
 }
 
-bool client_filter_matches(const struct client_filter *f, const struct client *c)
+static bool matches(const struct client_filter *f, const struct client *c)
 {
-    if (c == f->skip) return false;
+    if (c->close_asap || c == f->skip) return false;
     if (f->class_ >= 0 && client_class(c) != (enum client_class)f->class_) return false;
-    if (f->ids && !id_listed(f, c->session.id)) return false;
     if (f->user.ptr && !bytes_equal(f->user, c->session.user)) return false;
     if (f->max_age_s && loop_monotonic_ms(c->core->loop) - c->created_ms <= f->max_age_s * 1000) return false;
     return client_filter_matches_addresses(f, c->unix_socket ? &c->local : &c->peer, &c->local);
+}
+
+static void visit_listed(struct clients *clients, const struct client_filter *f,
+                         void (*visit)(void *arg, struct client *c), void *arg)
+{
+    for (uint32_t i = 0; i < f->id_count; i++) {
+        uint64_t id;
+        struct client *c = parse_u64(f->ids[i], &id) == 0 ? clients_find(clients, id) : NULL;
+        if (c && matches(f, c)) visit(arg, c);
+    }
+}
+
+void client_filter_each(struct clients *clients, const struct client_filter *f,
+                        void (*visit)(void *arg, struct client *c), void *arg)
+{
+    if (f->ids) {
+        visit_listed(clients, f, visit, arg);
+        return;
+    }
+    list_each(clients_all(clients), node)
+    {
+        struct client *c = list_entry(node, struct client, node);
+        if (matches(f, c)) visit(arg, c);
+    }
 }

@@ -18,7 +18,10 @@ struct client_filter {
 /* Option and value pairs from argument `first` on. false: answered. */
 bool client_filter_read(struct call *call, uint32_t first, struct client_filter *f);
 bool client_filter_take_type(struct call *call, uint32_t arg, struct client_filter *f);
-bool client_filter_matches(const struct client_filter *f, const struct client *c);
+/* Each client meant, oldest first; where ids are given, in their order and as often as they are. `visit` may close it.
+ */
+void client_filter_each(struct clients *clients, const struct client_filter *f,
+                        void (*visit)(void *arg, struct client *c), void *arg);
 /* As far as the filter is about addresses. */
 bool client_filter_matches_addresses(const struct client_filter *f, const struct address *peer,
                                      const struct address *local);

@@ -11,7 +11,7 @@ static void flag_letters(const struct client *c, char out[16])
 {
     const struct session *s = &c->session;
     size_t n = 0;
-    if (c->monitor) out[n++] = 'O';
+    if (list_contains(&c->monitoring)) out[n++] = 'O';
     if (c->replica) out[n++] = 'S';
     if (s->subscriptions) out[n++] = 'P';
     if (s->transaction) out[n++] = 'x';

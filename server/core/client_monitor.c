@@ -11,21 +11,17 @@
 
 bool clients_have_monitors(const struct clients *c)
 {
-    return c->monitors > 0;
+    return c->monitors.count > 0;
 }
 
 void client_become_monitor(struct client *c)
 {
-    if (c->monitor) return;
-    c->monitor = true;
-    c->core->clients->monitors++;
+    if (!list_contains(&c->monitoring)) list_push_back(&c->core->clients->monitors, &c->monitoring);
 }
 
 void client_stop_monitor(struct client *c)
 {
-    if (!c->monitor) return;
-    c->monitor = false;
-    c->core->clients->monitors--;
+    if (list_contains(&c->monitoring)) list_remove(&c->core->clients->monitors, &c->monitoring);
 }
 
 /* As Redis prints arguments: quoted, with \n \r \t \a \b, \" and \\ and \xHH for what is not printable. */
@@ -92,10 +88,10 @@ void clients_feed_monitors(struct core *core, struct session *from, uint32_t arg
 {
     struct outq line = {0};
     describe_call(core, from, argc, argv, secrets, &line);
-    list_each(&core->clients->all, node)
+    list_each(&core->clients->monitors, node)
     {
-        struct client *c = list_entry(node, struct client, node);
-        if (!c->monitor || c->close_asap || c->session.reply.muted) continue;
+        struct client *c = list_entry(node, struct client, monitoring);
+        if (c->close_asap || c->session.reply.muted) continue;
         for (const struct outq_chunk *chunk = line.head; chunk; chunk = chunk->next) {
             size_t filled = chunk == line.tail ? (size_t)(line.cursor - chunk->data) : chunk->filled;
             outq_append(c->session.reply.out, chunk->data, filled);

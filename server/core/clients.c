@@ -54,6 +54,7 @@ struct clients *clients_new(struct core *core)
     list_init(&c->all);
     list_init(&c->woken);
     list_init(&c->dead);
+    list_init(&c->monitors);
     return c;
 }
 
@@ -109,6 +110,7 @@ static void client_add(struct core *core, int fd, bool unix_socket, const struct
     list_push_back(&all->all, &c->node);
     *map_slot(&all->by_id, bytes_make(&c->session.id, sizeof c->session.id)) = c;
     core->stats->connections_received++;
+    client_note_memory(c);
 }
 
 void clients_accept(struct core *core, int fd, bool unix_socket)
@@ -152,11 +154,9 @@ enum client_class client_class(const struct client *c)
     return c->session.subscriptions ? CLIENT_PUBSUB : CLIENT_NORMAL;
 }
 
-size_t clients_count_class(const struct clients *c, enum client_class class_)
+size_t clients_count_handed_over(const struct clients *c)
 {
-    size_t count = 0;
-    list_each(&c->all, node) count += client_class(list_entry(node, struct client, node)) == class_;
-    return count;
+    return c->handed_over;
 }
 
 /* --- closing --- */
@@ -183,6 +183,8 @@ static void client_free(struct client *c)
     if (all->cron_position == &c->node) all->cron_position = c->node.next;
     list_remove(&all->all, &c->node);
     map_remove(&all->by_id, bytes_make(&c->session.id, sizeof c->session.id));
+    all->memory -= c->memory_noted;
+    all->handed_over -= c->handed_over;
     client_stop_monitor(c);
     if (c->conn) conn_close(c->conn);
     cut_off(c);
@@ -197,6 +199,7 @@ void client_hand_over(struct client *c, void (*detached)(void *arg, int fd, cons
 {
     struct conn *conn = c->conn;
     c->handed_over = true;
+    c->core->clients->handed_over++;
     cut_off(c);
     conn_detach(conn, detached, arg);
 }
@@ -219,7 +222,7 @@ static bool over_output_limit(struct client *c, size_t unsent)
 static void check_output_limit(struct client *c)
 {
     size_t unsent = conn_unsent(c->conn);
-    if (unsent > c->core->clients->biggest_output) c->core->clients->biggest_output = unsent;
+    client_note_buffers(c, 0, unsent);
     if (!over_output_limit(c, unsent)) return;
     log_warning("Client id=%llu scheduled to be closed ASAP for overcoming of output buffer limits: %zu bytes unsent.",
                 (unsigned long long)c->session.id, unsent);
@@ -282,7 +285,8 @@ static void client_cron(struct client *c, int64_t now_ms)
     if (c->close_asap) return;
     close_idle(c, now_ms);
     if (c->conn && !c->close_asap && c->soft_limit_since_ms) check_output_limit(c);
-    if (c->query_len > c->core->clients->biggest_input) c->core->clients->biggest_input = c->query_len;
+    client_note_buffers(c, c->query_len, 0);
+    client_note_memory(c);
 }
 
 /* Every client about once a second, a slice each tick. */
@@ -297,18 +301,4 @@ void clients_cron(struct clients *all, int64_t now_ms)
         all->cron_position = all->cron_position->next;
         client_cron(c, now_ms);
     }
-}
-
-size_t clients_output_memory(const struct clients *c, uint64_t *biggest_input, uint64_t *biggest_output)
-{
-    size_t total = 0;
-    list_each(&c->all, node)
-    {
-        const struct client *one = list_entry(node, struct client, node);
-        if (one->conn) total += outq_memory(conn_output(one->conn));
-        total += one->query_capacity + sizeof *one;
-    }
-    *biggest_input = c->biggest_input;
-    *biggest_output = c->biggest_output;
-    return total;
 }

@@ -2,6 +2,7 @@
 #ifndef SLIPSTREAM_CORE_CLIENTS_H
 #define SLIPSTREAM_CORE_CLIENTS_H
 
+#include "server/base/list.h"
 #include "server/core/session.h"
 #include "server/net/conn.h"
 #include "server/resp/reader.h"
@@ -26,7 +27,6 @@ struct client {
     bool handed_over; /* a replica: the link process has the socket */
     bool running;     /* inside its own command: freeing waits */
     bool woken;       /* in clients' list of those with kept requests to run */
-    bool monitor;
     struct resp_request request;
     struct session session;
 
@@ -36,6 +36,8 @@ struct client {
     struct address peer, local;
     struct list_node node;       /* in clients, by age */
     struct list_node pending;    /* in the list of the woken, or in that of the dead */
+    struct list_node monitoring; /* in the list of monitors, when it is one */
+    size_t memory_noted;         /* what of it the sum over all clients has */
     struct outq nowhere;         /* takes replies once there is no connection */
     int64_t soft_limit_since_ms; /* output buffer above its soft limit since, 0: not */
     /* replica handshake (REPLCONF before PSYNC); owned by commands/replication.c */
@@ -47,8 +49,8 @@ struct clients *clients_new(struct core *core);
 void clients_accept(struct core *core, int fd, bool unix_socket);
 struct client *clients_find(struct clients *c, uint64_t id);
 size_t clients_count(const struct clients *c);
-size_t clients_count_class(const struct clients *c, enum client_class class_);
-struct list *clients_all(struct clients *c); /* struct client.node */
+size_t clients_count_handed_over(const struct clients *c); /* replicas */
+struct list *clients_all(struct clients *c);               /* struct client.node */
 enum client_class client_class(const struct client *c);
 
 void client_close(struct client *c); /* safe anywhere; frees after its own command ends */
@@ -68,6 +70,7 @@ void client_stop_monitor(struct client *c);
 /* secrets: as struct call's. */
 void clients_feed_monitors(struct core *core, struct session *from, uint32_t argc, const struct bytes *argv,
                            uint64_t secrets);
+/* The buffers of all clients, as they were when cron last looked at each; the biggest ones of the last seconds. */
 size_t clients_output_memory(const struct clients *c, uint64_t *biggest_input, uint64_t *biggest_output);
 
 /* CLIENT PAUSE; times are monotonic */

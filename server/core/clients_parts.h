@@ -1,5 +1,5 @@
 /* The set of clients, shared by the files that implement clients.h: clients.c (life), client_input.c (requests),
- * client_list.c (description), client_pause.c, client_monitor.c. */
+ * client_list.c (description), client_pause.c, client_monitor.c, client_memory.c. */
 #ifndef SLIPSTREAM_CORE_CLIENTS_PARTS_H
 #define SLIPSTREAM_CORE_CLIENTS_PARTS_H
 
@@ -15,18 +15,27 @@ struct pause {
 
 #define PAUSES_MAX 3 /* CLIENT PAUSE, fail-over, shutdown */
 
+#define BIGGEST_SECONDS 8
+
+struct biggest_buffers {
+    uint64_t input, output;
+};
+
 struct clients {
     struct core *core;
-    struct list all;   /* struct client.node, oldest first */
-    struct map by_id;  /* 8-byte id -> struct client */
-    struct list woken; /* struct client.pending: kept requests may run */
-    struct list dead;  /* struct client.pending: to be freed before the loop sleeps */
-    size_t monitors;
+    struct list all;      /* struct client.node, oldest first */
+    struct map by_id;     /* 8-byte id -> struct client */
+    struct list woken;    /* struct client.pending: kept requests may run */
+    struct list dead;     /* struct client.pending: to be freed before the loop sleeps */
+    struct list monitors; /* struct client.monitoring */
+    size_t handed_over;   /* of all: whose socket the link process has */
+    size_t memory;        /* sum of struct client.memory_noted */
     struct pause pauses[PAUSES_MAX];
     enum pause_kind paused; /* the strictest of pauses */
     struct list_node *cron_position;
     struct request_batch *free_batches; /* by next_free; a few exist, for clients whose input is announced or run */
-    uint64_t biggest_input, biggest_output;
+    struct biggest_buffers biggest[BIGGEST_SECONDS]; /* by the second's number */
+    int64_t biggest_second;                          /* the last one that is begun */
 };
 
 /* client_input.c */
@@ -38,5 +47,9 @@ bool client_may_run(const struct client *c);
 
 /* clients.c: after replies were written; checks the output limits. */
 void client_wrote(struct client *c);
+
+/* client_memory.c */
+void client_note_memory(struct client *c); /* what it holds now is what the sum has of it */
+void client_note_buffers(struct client *c, uint64_t input, uint64_t output); /* bytes waiting: the biggest are kept */
 
 #endif
