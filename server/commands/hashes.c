@@ -235,7 +235,7 @@ static void reply_all(struct call *call, enum pair_parts parts)
     struct hash_walk w;
     struct hash_pair pair;
     hash_walk_start(&w, &h);
-    while (hash_walk_next(&w, &pair)) reply_pair(call->reply, &pair, parts);
+    while (!reply_unheard(call->reply) && hash_walk_next(&w, &pair)) reply_pair(call->reply, &pair, parts);
 }
 
 static void hgetall_command(struct call *call)
@@ -281,7 +281,7 @@ static void random_fields(struct call *call, int64_t count, bool with_values)
     if (count > 0 && r && wanted > hash_length(&h)) wanted = hash_length(&h);
     reply_array(call->reply, with_values && call->reply->protocol == 2 ? wanted * 2 : wanted);
     if (count > 0 && wanted) hash_sample(&h, wanted, random, reply_random, &rr);
-    for (; count < 0 && wanted > 0; wanted--) {
+    for (; count < 0 && wanted > 0 && !reply_unheard(call->reply); wanted--) {
         struct hash_pair pair;
         hash_random(&h, random, &pair);
         reply_random(&rr, &pair);

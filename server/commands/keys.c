@@ -100,7 +100,7 @@ static int visit_matching(void *arg, struct record *r)
     if (!w->everything && !glob_match(w->pattern, record_key(r), false)) return 0;
     reply_bulk(w->call->reply, record_key(r));
     w->count++;
-    return 0;
+    return reply_unheard(w->call->reply);
 }
 
 static void keys_command(struct call *call)

@@ -206,7 +206,7 @@ static void reply_members(struct call *call, const struct set *s)
     struct packed_value member;
     reply_set(call->reply, set_count(s));
     set_walk_start(&w, s);
-    while (set_walk_next(&w, &member)) reply_packed(call->reply, &member);
+    while (!reply_unheard(call->reply) && set_walk_next(&w, &member)) reply_packed(call->reply, &member);
 }
 
 static void unite(struct call *call, uint32_t first, const char *store_event)

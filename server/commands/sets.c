@@ -108,7 +108,7 @@ static void reply_members(struct reply *reply, const struct set *s)
     struct packed_value member;
     reply_set(reply, set_count(s));
     set_walk_start(&w, s);
-    while (set_walk_next(&w, &member)) reply_packed(reply, &member);
+    while (!reply_unheard(reply) && set_walk_next(&w, &member)) reply_packed(reply, &member);
 }
 
 static void smembers_command(struct call *call)
@@ -165,7 +165,7 @@ static void srandmember_command(struct call *call)
     if (count >= 0 && wanted && wanted > set_count(&s)) wanted = set_count(&s);
     reply_array(call->reply, wanted);
     if (count >= 0 && wanted) set_sample(&s, wanted, random, reply_member, call->reply);
-    for (; count < 0 && wanted > 0; wanted--) {
+    for (; count < 0 && wanted > 0 && !reply_unheard(call->reply); wanted--) {
         set_random(&s, random, &member);
         reply_packed(call->reply, &member);
     }

@@ -253,7 +253,7 @@ static void random_members(struct call *call, int64_t count, bool with_scores)
     if (count > 0 && r && wanted > zset_count(&z)) wanted = zset_count(&z);
     reply_zset_entries(call->reply, wanted, with_scores);
     if (count > 0 && wanted) zset_sample(&z, wanted, random, reply_random, &rr);
-    for (; count < 0 && wanted > 0; wanted--) {
+    for (; count < 0 && wanted > 0 && !reply_unheard(call->reply); wanted--) {
         struct zset_entry entry;
         zset_random(&z, random, &entry);
         reply_random(&rr, &entry);

@@ -88,7 +88,8 @@ static void reply_interval(struct call *call, const struct zset *z, struct zset_
     reply_zset_entries(call->reply, v.count, o->with_scores);
     if (!v.count) return;
     zset_walk_start(&w, z, o->reverse ? v.first + v.count - 1 : v.first, o->reverse);
-    for (size_t i = 0; i < v.count && zset_walk_next(&w, &e); i++) reply_zset_entry(call->reply, &e, o->with_scores);
+    for (size_t i = 0; i < v.count && !reply_unheard(call->reply) && zset_walk_next(&w, &e); i++)
+        reply_zset_entry(call->reply, &e, o->with_scores);
 }
 
 static void range(struct call *call, const struct range_grammar *g, struct range_options o)

@@ -9,13 +9,16 @@
 #include "server/core/clients_parts.h"
 
 #include "server/base/alloc.h"
+#include "server/base/check.h"
 #include "server/base/log.h"
 #include "server/core/blocking.h"
 #include "server/core/core.h"
 #include "server/core/settings.h"
 #include "server/core/stats.h"
 
-#define KEEP_EXACT_BYTES (32 * 1024) /* a bulk larger than this gets a buffer of just its size */
+/* Before AUTH: the largest request that is allowed then, and some of what came behind it. */
+#define STRANGER_INPUT_BYTES ((size_t)256 * 1024)
+#define KEEP_EXACT_BYTES     (32 * 1024) /* a bulk larger than this gets a buffer of just its size */
 
 bool client_may_run(const struct client *c)
 {
@@ -29,7 +32,7 @@ static struct resp_limits limits_of(const struct client *c)
     return (struct resp_limits){
         .max_bulk_bytes = net->max_bulk_bytes,
         .max_multibulk = trusted ? INT32_MAX : 10,
-        .max_unauth_bulk = trusted ? 0 : 16384,
+        .max_unauth_bulk = trusted ? 0 : 16384, /* with their headers they stay below STRANGER_INPUT_BYTES */
         .max_inline_bytes = 64 * 1024,
     };
 }
@@ -171,7 +174,8 @@ static void keep(struct client *c, const uint8_t *data, size_t len)
 
 static bool over_limit(struct client *c)
 {
-    if (c->query_len <= c->core->settings->net.query_buffer_limit_bytes) return false;
+    size_t most = c->session.authenticated ? c->core->settings->net.query_buffer_limit_bytes : STRANGER_INPUT_BYTES;
+    if (likely(c->query_len <= most)) return false;
     log_warning("Closing client that reached max query buffer length: id=%llu qbuf=%zu",
                 (unsigned long long)c->session.id, c->query_len);
     c->core->stats->client_query_buffer_limit_disconnections++;

@@ -94,7 +94,7 @@ void clients_feed_monitors(struct core *core, struct session *from, uint32_t arg
         if (c->close_asap || c->session.reply.muted) continue;
         for (const struct outq_chunk *chunk = line.head; chunk; chunk = chunk->next) {
             size_t filled = chunk == line.tail ? (size_t)(line.cursor - chunk->data) : chunk->filled;
-            outq_append(c->session.reply.out, chunk->data, filled);
+            reply_raw(&c->session.reply, bytes_make(chunk->data, filled));
         }
         client_wake(c);
     }

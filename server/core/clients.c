@@ -18,7 +18,11 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define LIMITS_LOOK_BYTES (32 * 1024) /* output below this is never over a limit worth looking at */
+#define LIMITS_LOOK_BYTES OUTQ_CHUNK_BYTES /* output below this is never over a limit worth looking at */
+
+/* Who has not said who he is may be owed so many bytes, and may leave them here, or half a request, for so long. */
+#define STRANGER_OUTPUT_BYTES OUTQ_CHUNK_BYTES
+#define STRANGER_HOLDS_MS     60000
 
 static void on_data(struct conn *conn, const uint8_t *data, size_t len)
 {
@@ -34,7 +38,7 @@ static void cut_off(struct client *c)
 {
     c->conn = NULL;
     c->session.reply.out = &c->nowhere;
-    c->session.reply.muted = true;
+    c->session.reply.muted = c->guard.closed = true;
 }
 
 static void on_closed(struct conn *conn, int error)
@@ -90,6 +94,8 @@ static const char denied_text[] =
     "accepting "
     "connections from the outside.\r\n";
 
+static bool output_may_grow(struct reply_guard *guard, size_t waiting_bytes);
+
 static void client_add(struct core *core, int fd, bool unix_socket, const struct address *peer)
 {
     struct clients *all = core->clients;
@@ -103,6 +109,8 @@ static void client_add(struct core *core, int fd, bool unix_socket, const struct
     conn_local_address(c->conn, &c->local);
     session_init(&c->session, core, SESSION_CLIENT, conn_output(c->conn));
     c->session.client = c;
+    c->guard.may_grow = output_may_grow;
+    c->session.reply.guard = &c->guard;
     if (!unix_socket) {
         conn_set_nodelay(c->conn, true);
         if (core->settings->net.tcp_keepalive_s) conn_set_keepalive(c->conn, core->settings->net.tcp_keepalive_s);
@@ -165,7 +173,7 @@ void client_close(struct client *c)
 {
     struct clients *all = c->core->clients;
     if (c->close_asap) return;
-    c->close_asap = true;
+    c->close_asap = c->guard.closed = true;
     if (c->woken) list_remove(&all->woken, &c->pending);
     c->woken = false;
     list_push_back(&all->dead, &c->pending);
@@ -209,6 +217,7 @@ void client_hand_over(struct client *c, void (*detached)(void *arg, int fd, cons
 static bool over_output_limit(struct client *c, size_t unsent)
 {
     const struct output_limit *limit = &c->core->settings->net.output_limits[client_class(c)];
+    if (unlikely(!c->session.authenticated) && unsent > STRANGER_OUTPUT_BYTES) return true;
     if (limit->hard_bytes && unsent > limit->hard_bytes) return true;
     if (!limit->soft_bytes || unsent <= limit->soft_bytes) {
         c->soft_limit_since_ms = 0;
@@ -219,15 +228,23 @@ static bool over_output_limit(struct client *c, size_t unsent)
     return now_ms - c->soft_limit_since_ms > (int64_t)limit->soft_s * 1000;
 }
 
-static void check_output_limit(struct client *c)
+/* False: too much, and the client is closed. */
+static bool output_within_limit(struct client *c, size_t unsent)
 {
-    size_t unsent = conn_unsent(c->conn);
     client_note_buffers(c, 0, unsent);
-    if (!over_output_limit(c, unsent)) return;
+    if (!over_output_limit(c, unsent)) return true;
     log_warning("Client id=%llu scheduled to be closed ASAP for overcoming of output buffer limits: %zu bytes unsent.",
                 (unsigned long long)c->session.id, unsent);
     c->core->stats->client_output_buffer_limit_disconnections++;
     client_close(c);
+    return false;
+}
+
+/* In the middle of a command, too: neither it nor the requests behind it write more than the limit has room for. */
+static bool output_may_grow(struct reply_guard *guard, size_t waiting_bytes)
+{
+    struct client *c = list_entry(guard, struct client, guard);
+    return output_within_limit(c, waiting_bytes);
 }
 
 void client_wrote(struct client *c)
@@ -241,7 +258,7 @@ void client_wrote(struct client *c)
         return;
     }
     conn_flush(c->conn);
-    if (conn_unsent(c->conn) > LIMITS_LOOK_BYTES) check_output_limit(c);
+    if (conn_unsent(c->conn) > LIMITS_LOOK_BYTES) output_within_limit(c, conn_unsent(c->conn));
 }
 
 void client_wake(struct client *c)
@@ -280,11 +297,27 @@ static void close_idle(struct client *c, int64_t now_ms)
     client_close(c);
 }
 
+/* A stranger may be here and say nothing, as Redis lets him; he may not make us keep anything for long. */
+static void close_lingering(struct client *c, int64_t now_ms)
+{
+    bool holds = c->query || (c->conn && conn_unsent(c->conn) > 0);
+    if (c->session.authenticated || c->session.blocked || !holds) {
+        c->stranger_holds_since_ms = 0;
+    } else if (!c->stranger_holds_since_ms) {
+        c->stranger_holds_since_ms = now_ms;
+    } else if (now_ms - c->stranger_holds_since_ms > STRANGER_HOLDS_MS) {
+        log_verbose("Closing client id=%llu that holds memory without having authenticated",
+                    (unsigned long long)c->session.id);
+        client_close(c);
+    }
+}
+
 static void client_cron(struct client *c, int64_t now_ms)
 {
     if (c->close_asap) return;
     close_idle(c, now_ms);
-    if (c->conn && !c->close_asap && c->soft_limit_since_ms) check_output_limit(c);
+    close_lingering(c, now_ms);
+    if (c->conn && !c->close_asap && c->soft_limit_since_ms) output_within_limit(c, conn_unsent(c->conn));
     client_note_buffers(c, c->query_len, 0);
     client_note_memory(c);
 }

@@ -39,7 +39,10 @@ struct client {
     struct list_node monitoring; /* in the list of monitors, when it is one */
     size_t memory_noted;         /* what of it the sum over all clients has */
     struct outq nowhere;         /* takes replies once there is no connection */
+    struct reply_guard guard;    /* of the session's reply */
     int64_t soft_limit_since_ms; /* output buffer above its soft limit since, 0: not */
+    int64_t
+        stranger_holds_since_ms; /* not authenticated, with half a request or unread replies here since, 0: not so */
     /* replica handshake (REPLCONF before PSYNC); owned by commands/replication.c */
     struct replica_hello *hello;
     void *replica; /* repl/master.c's handle once this client has become a replica, else NULL */

@@ -68,46 +68,96 @@ static inline uint8_t *put_bulk(uint8_t *at, struct bytes value)
     return put_line_end(put_short(put_header(at, '$', (int64_t)value.len), value.ptr, value.len));
 }
 
-static void write_header(struct outq *out, char type, int64_t number)
+/* --- room --- */
+
+static size_t waiting_bytes(const struct reply *r)
 {
-    outq_commit(out, put_header(outq_reserve(out, HEADER_MAX_BYTES), type, number));
+    const struct outq *outermost = r->out;
+    size_t waiting = 0;
+    for (const struct reply_deferred *d = r->deferred; d; d = d->enclosing) {
+        waiting += outq_pending(&d->inner);
+        outermost = d->outer;
+    }
+    return waiting + outq_pending(outermost);
 }
 
-static inline void write_bulk(struct outq *out, struct bytes value)
+/* The first chunk is free. */
+static bool may_grow(struct reply *r, size_t n)
+{
+    struct reply_guard *guard = r->guard;
+    if (!guard) return true;
+    if (guard->closed) return false;
+    if (!r->deferred && outq_empty(r->out) && n < OUTQ_CHUNK_BYTES) return true;
+    guard->closed = !guard->may_grow(guard, waiting_bytes(r) + n);
+    return !guard->closed;
+}
+
+static __attribute__((noinline)) uint8_t *grow(struct reply *r, size_t n)
+{
+    return may_grow(r, n) ? outq_grow(r->out, n) : NULL;
+}
+
+/* NULL: nothing may be written any more. */
+static inline uint8_t *reserve(struct reply *r, size_t n)
+{
+    struct outq *out = r->out;
+    if (likely((size_t)(out->limit - out->cursor) >= n && out->cursor)) return out->cursor;
+    return grow(r, n);
+}
+
+static void append(struct reply *r, const void *data, size_t len)
+{
+    size_t room = (size_t)(r->out->limit - r->out->cursor);
+    if (len <= room || may_grow(r, len - room)) outq_append(r->out, data, len);
+}
+
+static void write_header(struct reply *r, char type, int64_t number)
+{
+    uint8_t *at = reserve(r, HEADER_MAX_BYTES);
+    if (at) outq_commit(r->out, put_header(at, type, number));
+}
+
+static inline void write_bulk(struct reply *r, struct bytes value)
 {
     if (likely(value.len < LARGE_BULK_BYTES)) {
-        uint8_t *at = outq_reserve(out, HEADER_MAX_BYTES + value.len + 2);
-        outq_commit(out, put_bulk(at, value));
+        uint8_t *at = reserve(r, HEADER_MAX_BYTES + value.len + 2);
+        if (at) outq_commit(r->out, put_bulk(at, value));
         return;
     }
-    write_header(out, '$', (int64_t)value.len);
-    outq_append(out, value.ptr, value.len);
-    outq_append(out, "\r\n", 2);
+    write_header(r, '$', (int64_t)value.len);
+    append(r, value.ptr, value.len);
+    append(r, "\r\n", 2);
 }
 
 /* `<type><text>\r\n` */
-static void write_line(struct outq *out, char type, struct bytes text)
+static void write_line(struct reply *r, char type, struct bytes text)
 {
-    uint8_t *at = outq_reserve(out, 1 + text.len + 2);
+    uint8_t *at = reserve(r, 1 + text.len + 2);
+    if (!at) return;
     *at++ = (uint8_t)type;
-    outq_commit(out, put_line_end(put(at, text.ptr, text.len)));
+    outq_commit(r->out, put_line_end(put(at, text.ptr, text.len)));
 }
 
-#define WRITE_LITERAL(out, literal)                                                                                    \
-    outq_commit(out, put(outq_reserve(out, sizeof(literal) - 1), literal, sizeof(literal) - 1))
+static inline void write_literal(struct reply *r, const char *text, size_t len)
+{
+    uint8_t *at = reserve(r, len);
+    if (at) outq_commit(r->out, put(at, text, len));
+}
+
+#define WRITE_LITERAL(r, literal) write_literal(r, literal, sizeof(literal) - 1)
 
 /* --- scalars --- */
 
 void reply_simple(struct reply *r, const char *text)
 {
     if (r->muted) return;
-    write_line(r->out, '+', bytes_from_text(text));
+    write_line(r, '+', bytes_from_text(text));
 }
 
 void reply_ok(struct reply *r)
 {
     if (r->muted) return;
-    WRITE_LITERAL(r->out, "+OK\r\n");
+    WRITE_LITERAL(r, "+OK\r\n");
 }
 
 static void note_error(struct reply *r, const char *text)
@@ -125,7 +175,8 @@ void reply_error(struct reply *r, const char *text)
     if (r->muted) return;
     size_t len = strlen(text);
     while (len > 0 && (text[len - 1] == '\r' || text[len - 1] == '\n')) len--;
-    uint8_t *at = outq_reserve(r->out, 1 + len + 2);
+    uint8_t *at = reserve(r, 1 + len + 2);
+    if (!at) return;
     *at++ = '-';
     for (size_t i = 0; i < len; i++) *at++ = text[i] == '\r' || text[i] == '\n' ? ' ' : (uint8_t)text[i];
     outq_commit(r->out, put_line_end(at));
@@ -168,13 +219,13 @@ void reply_errorf(struct reply *r, const char *format, ...)
 void reply_integer(struct reply *r, int64_t value)
 {
     if (r->muted) return;
-    write_header(r->out, ':', value);
+    write_header(r, ':', value);
 }
 
 void reply_bulk(struct reply *r, struct bytes value)
 {
     if (r->muted) return;
-    write_bulk(r->out, value);
+    write_bulk(r, value);
 }
 
 void reply_bulk_text(struct reply *r, const char *text)
@@ -191,7 +242,7 @@ void reply_bulkf(struct reply *r, const char *format, ...)
     va_start(args, format);
     char *text = format_text(room, &len, format, args);
     va_end(args);
-    write_bulk(r->out, bytes_make(text, len));
+    write_bulk(r, bytes_make(text, len));
     format_free(text, room);
 }
 
@@ -199,16 +250,16 @@ void reply_bulk_integer(struct reply *r, int64_t value)
 {
     if (r->muted) return;
     char text[I64_TEXT_MAX];
-    write_bulk(r->out, bytes_make(text, format_i64(text, value)));
+    write_bulk(r, bytes_make(text, format_i64(text, value)));
 }
 
 void reply_null(struct reply *r)
 {
     if (r->muted) return;
     if (r->protocol == 3) {
-        WRITE_LITERAL(r->out, "_\r\n");
+        WRITE_LITERAL(r, "_\r\n");
     } else {
-        WRITE_LITERAL(r->out, "$-1\r\n");
+        WRITE_LITERAL(r, "$-1\r\n");
     }
 }
 
@@ -216,9 +267,9 @@ void reply_null_array(struct reply *r)
 {
     if (r->muted) return;
     if (r->protocol == 3) {
-        WRITE_LITERAL(r->out, "_\r\n");
+        WRITE_LITERAL(r, "_\r\n");
     } else {
-        WRITE_LITERAL(r->out, "*-1\r\n");
+        WRITE_LITERAL(r, "*-1\r\n");
     }
 }
 
@@ -228,9 +279,9 @@ void reply_double(struct reply *r, double value)
     char text[DOUBLE_TEXT_MAX];
     struct bytes number = bytes_make(text, format_double(text, value));
     if (r->protocol == 3) {
-        write_line(r->out, ',', number);
+        write_line(r, ',', number);
     } else {
-        write_bulk(r->out, number);
+        write_bulk(r, number);
     }
 }
 
@@ -243,9 +294,9 @@ void reply_boolean(struct reply *r, bool value)
 {
     if (r->muted) return;
     if (r->protocol == 3) {
-        write_line(r->out, '#', value ? BYTES("t") : BYTES("f"));
+        write_line(r, '#', value ? BYTES("t") : BYTES("f"));
     } else {
-        write_header(r->out, ':', value);
+        write_header(r, ':', value);
     }
 }
 
@@ -253,32 +304,30 @@ void reply_verbatim(struct reply *r, struct bytes text, const char format[3])
 {
     if (r->muted) return;
     if (r->protocol == 2) {
-        write_bulk(r->out, text);
+        write_bulk(r, text);
         return;
     }
-    write_header(r->out, '=', (int64_t)text.len + 4);
-    uint8_t *at = outq_reserve(r->out, 4);
-    at = put(at, format, 3);
-    *at++ = ':';
-    outq_commit(r->out, at);
-    outq_append(r->out, text.ptr, text.len);
-    outq_append(r->out, "\r\n", 2);
+    write_header(r, '=', (int64_t)text.len + 4);
+    append(r, format, 3);
+    append(r, ":", 1);
+    append(r, text.ptr, text.len);
+    append(r, "\r\n", 2);
 }
 
 void reply_big_number(struct reply *r, struct bytes digits)
 {
     if (r->muted) return;
     if (r->protocol == 3) {
-        write_line(r->out, '(', digits);
+        write_line(r, '(', digits);
     } else {
-        write_bulk(r->out, digits);
+        write_bulk(r, digits);
     }
 }
 
 void reply_raw(struct reply *r, struct bytes encoded)
 {
     if (r->muted) return;
-    outq_append(r->out, encoded.ptr, encoded.len);
+    append(r, encoded.ptr, encoded.len);
 }
 
 /* --- aggregates --- */
@@ -286,35 +335,36 @@ void reply_raw(struct reply *r, struct bytes encoded)
 void reply_array(struct reply *r, size_t count)
 {
     if (r->muted) return;
-    write_header(r->out, '*', (int64_t)count);
+    write_header(r, '*', (int64_t)count);
 }
 
 void reply_map(struct reply *r, size_t pairs)
 {
     if (r->muted) return;
     if (r->protocol == 3) {
-        write_header(r->out, '%', (int64_t)pairs);
+        write_header(r, '%', (int64_t)pairs);
     } else {
-        write_header(r->out, '*', (int64_t)pairs * 2);
+        write_header(r, '*', (int64_t)pairs * 2);
     }
 }
 
 void reply_set(struct reply *r, size_t count)
 {
     if (r->muted) return;
-    write_header(r->out, r->protocol == 3 ? '~' : '*', (int64_t)count);
+    write_header(r, r->protocol == 3 ? '~' : '*', (int64_t)count);
 }
 
 void reply_push(struct reply *r, size_t count)
 {
     if (r->muted) return;
-    write_header(r->out, r->protocol == 3 ? '>' : '*', (int64_t)count);
+    write_header(r, r->protocol == 3 ? '>' : '*', (int64_t)count);
 }
 
 void reply_deferred_begin(struct reply *r, struct reply_deferred *d)
 {
-    *d = (struct reply_deferred){.outer = r->out};
+    *d = (struct reply_deferred){.outer = r->out, .enclosing = r->deferred};
     r->out = &d->inner;
+    r->deferred = d;
 }
 
 /* The header goes to the outer queue, by the same function that writes it when the count is known, the elements behind
@@ -323,8 +373,12 @@ static void deferred_end(struct reply *r, struct reply_deferred *d, void (*heade
                          size_t count)
 {
     r->out = d->outer;
+    r->deferred = d->enclosing;
     header(r, count);
-    if (!r->muted) outq_move(r->out, &d->inner);
+    if (reply_unheard(r))
+        outq_clear(&d->inner);
+    else
+        outq_move(r->out, &d->inner);
 }
 
 void reply_deferred_array(struct reply *r, struct reply_deferred *d, size_t count)
@@ -346,6 +400,7 @@ void reply_deferred_set(struct reply *r, struct reply_deferred *d, size_t count)
 
 void resp_write_request(struct outq *out, uint32_t argc, const struct bytes *argv)
 {
-    write_header(out, '*', argc);
-    for (uint32_t i = 0; i < argc; i++) write_bulk(out, argv[i]);
+    struct reply unguarded = {.out = out};
+    write_header(&unguarded, '*', argc);
+    for (uint32_t i = 0; i < argc; i++) write_bulk(&unguarded, argv[i]);
 }

@@ -8,13 +8,29 @@
 
 #include "server/base/outq.h"
 
+/* Whoever owns a reply's output says how much may wait in it. He is asked before it takes another chunk. */
+struct reply_guard {
+    bool (*may_grow)(struct reply_guard *guard, size_t waiting_bytes);
+    bool closed; /* it has said no: nothing more is taken, and what was written is no whole reply */
+};
+
+struct reply_deferred;
+
 struct reply {
     struct outq *out;
-    uint8_t protocol;      /* 2 or 3 */
-    bool muted;            /* CLIENT REPLY OFF, a master's stream, loading an AOF: everything is dropped */
-    uint32_t errors;       /* error replies written (also when muted): dispatch counts them as errorstats */
-    char error_prefix[32]; /* first word of the last error: "ERR", "WRONGTYPE" ... */
+    uint8_t protocol;                /* 2 or 3 */
+    bool muted;                      /* CLIENT REPLY OFF, a master's stream, loading an AOF: everything is dropped */
+    uint32_t errors;                 /* error replies written (also when muted): dispatch counts them as errorstats */
+    char error_prefix[32];           /* first word of the last error: "ERR", "WRONGTYPE" ... */
+    struct reply_guard *guard;       /* NULL: whatever is written is taken */
+    struct reply_deferred *deferred; /* the innermost aggregate whose size is not known yet */
 };
+
+/* Nobody will read what is written: a loop that does nothing but answer may end. */
+static inline bool reply_unheard(const struct reply *r)
+{
+    return r->muted || (r->guard && r->guard->closed);
+}
 
 void reply_simple(struct reply *r, const char *text); /* +text */
 void reply_ok(struct reply *r);
@@ -43,6 +59,7 @@ void reply_raw(struct reply *r, struct bytes encoded); /* bytes that are already
 struct reply_deferred {
     struct outq *outer;
     struct outq inner;
+    struct reply_deferred *enclosing;
 };
 void reply_deferred_begin(struct reply *r, struct reply_deferred *d);
 void reply_deferred_array(struct reply *r, struct reply_deferred *d, size_t count);
