@@ -67,6 +67,7 @@ struct conn *conn_connect(struct loop *loop, const struct address *to, const str
 void conn_free(struct conn *conn)
 {
     outq_clear(&conn->output);
+    mem_free(conn->turn_buffer);
     if (conn->aside) mem_free(conn->aside->held);
     mem_free(conn->aside);
     mem_free(conn);

@@ -54,11 +54,18 @@ struct conn {
     bool ended;                 /* the end has been seen: `closed` is due when nothing is left to send */
     int end_error;              /* with `ended`; for CONN_CONNECTING: the result of connecting */
     uint32_t spoke_in;          /* io_uring: see arrivals.h */
-    int send_result;            /* io_uring: bytes sent or -errno, of the send under way */
-    size_t sending;             /* io_uring: bytes handed to the send under way */
-    const uint8_t *in_place;    /* foreign memory being sent, or NULL */
+    uint32_t input_turn;        /* io_uring: the turn (its low bits) of which input_bytes speaks */
+    uint32_t input_bytes;       /* io_uring: delivered in that turn */
+    uint16_t waiting_first,
+        waiting_last;        /* io_uring: buffers whose input waits for a later turn: number + 1, 0: none */
+    int read_result;         /* io_uring: of a receive that has ended, until such input is delivered */
+    int send_result;         /* io_uring: bytes sent or -errno, of the send under way */
+    size_t sending;          /* io_uring: bytes handed to the send under way */
+    const uint8_t *in_place; /* foreign memory being sent, or NULL */
     size_t in_place_left;
-    size_t in_place_behind; /* bytes of output that go first */
+    size_t in_place_behind;        /* bytes of output that go first */
+    uint8_t *turn_buffer;          /* io_uring: one receive, one turn's worth; NULL: receives are multishot; owned */
+    struct list_node waiting_node; /* io_uring: in the list of those with waiting buffers */
     struct list_node settle_node;
     uint64_t settle_turn; /* put into loop->settling in this turn: settled in a later one */
     struct conn_aside *aside;
@@ -101,6 +108,9 @@ struct engine {
 };
 
 extern const struct engine engine_uring, engine_epoll;
+
+/* Of one connection's input, a turn takes no more than about so much: the rest waits, and others have their turn. */
+#define INPUT_BYTES_EACH_TURN ((size_t)64 * 1024)
 
 /* Output of one turn that gathers before its sends are started: more would leave the second-level cache before the
  * kernel gets to copying it. */

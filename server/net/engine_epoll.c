@@ -12,7 +12,6 @@
 #include "server/net/engine.h"
 
 #define EVENTS_PER_WAIT  256
-#define READ_BYTES       (32 * 1024) /* on the stack, so that turns inside turns each have their own */
 #define ACCEPTS_PER_TURN 256
 #define GATHER_RUNS      16
 
@@ -93,7 +92,7 @@ static void finish_connecting(struct conn *conn)
 static void read_some(struct conn *conn, uint8_t *buffer)
 {
     if (conn->delivering) return;
-    ssize_t received = recv(conn->endpoint.fd, buffer, READ_BYTES, MSG_DONTWAIT);
+    ssize_t received = recv(conn->endpoint.fd, buffer, INPUT_BYTES_EACH_TURN, MSG_DONTWAIT);
     if (received > 0) {
         conn_on_data(conn, buffer, (size_t)received);
         return;
@@ -202,7 +201,7 @@ static void deliver(struct endpoint *endpoint, uint32_t events, uint8_t *buffer)
 static void epoll_turn(struct loop *loop, int64_t timeout_us)
 {
     struct epoll_event events[EVENTS_PER_WAIT];
-    uint8_t buffer[READ_BYTES];
+    uint8_t buffer[INPUT_BYTES_EACH_TURN]; /* on the stack, so that turns inside turns each have their own */
 
     epoll_send(loop);
     /* What the sends have brought up may not wait. */

@@ -8,11 +8,14 @@
  * the end of the output is success reported. What did not fit goes on in a second kind of send, which waits for the
  * socket.
  *
- * Receives are multishot, into buffers the kernel picks from the provided ring. */
+ * Receives are multishot, into buffers the kernel picks from the provided ring. The kernel fills them with all that a
+ * connection has to say; of that, a turn takes INPUT_BYTES_EACH_TURN. Buffers beyond wait for the next turns, and as
+ * long as the connection has so much to say, it is read into a buffer of its own, by one receive each turn. */
 #include <errno.h>
 #include <poll.h>
 #include <unistd.h>
 
+#include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/prefetch.h"
 #include "server/net/engine.h"
@@ -104,26 +107,24 @@ static void finish(struct endpoint *endpoint, enum operation operation)
     endpoint->in_flight--;
 }
 
-static void uring_release(struct endpoint *endpoint)
-{
-    for (enum operation operation = OPERATION_RECEIVE; operation <= OPERATION_POLL; operation++)
-        if (endpoint->armed & bit(operation)) cancel(endpoint, operation);
-}
-
 /* --- receiving --- */
 
 static void uring_conn_read(struct conn *conn)
 {
     struct io_uring_sqe *sqe = take_entry(uring_of(conn->endpoint.loop));
-    io_uring_prep_recv_multishot(sqe, conn->endpoint.fd, NULL, 0, 0);
-    sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = URING_BUFFER_GROUP;
+    if (unlikely(conn->turn_buffer != NULL)) {
+        io_uring_prep_recv(sqe, conn->endpoint.fd, conn->turn_buffer, INPUT_BYTES_EACH_TURN, 0);
+    } else {
+        io_uring_prep_recv_multishot(sqe, conn->endpoint.fd, NULL, 0, 0);
+        sqe->flags |= IOSQE_BUFFER_SELECT;
+        sqe->buf_group = URING_BUFFER_GROUP;
+    }
     begin(&conn->endpoint, sqe, OPERATION_RECEIVE);
 }
 
-static void uring_conn_stop_reading(struct conn *conn)
+static bool is_receiving(const struct conn *conn)
 {
-    cancel(&conn->endpoint, OPERATION_RECEIVE);
+    return conn->endpoint.armed & bit(OPERATION_RECEIVE);
 }
 
 /* Says nothing about the connection: our buffers ran out, or we have withdrawn the operation. */
@@ -132,26 +133,143 @@ static bool is_passing(int error)
     return error == ENOBUFS || error == ECANCELED || error == EAGAIN || error == EINTR;
 }
 
-static void received(struct uring *u, struct conn *conn, int result, unsigned flags)
+/* A receive has ended, and all that it brought is delivered. */
+static void read_on(struct conn *conn, int result)
 {
-    if (flags & IORING_CQE_F_BUFFER) {
-        unsigned id = flags >> IORING_CQE_BUFFER_SHIFT;
-        if (likely(result > 0)) {
-            arrivals_note(&u->arrivals, &conn->spoke_in);
-            conn_on_data(conn, uring_buffer(u, id), (size_t)result);
-        }
-        uring_provide(u, id);
-    }
-    if (likely(flags & IORING_CQE_F_MORE)) return;
-
-    finish(&conn->endpoint, OPERATION_RECEIVE);
-    if (result == -ENOBUFS) u->starved = true;
     if (result == 0 || (result < 0 && !is_passing(-result)))
         conn_on_end(conn, -result);
     else if (conn->state == CONN_OPEN)
         uring_conn_read(conn);
     else
         conn_on_read_stopped(conn);
+}
+
+/* --- a turn's worth of input, and buffers that wait --- */
+
+static bool has_had_its_turn(const struct conn *conn)
+{
+    return conn->input_turn == (uint32_t)conn->endpoint.loop->turns && conn->input_bytes >= INPUT_BYTES_EACH_TURN;
+}
+
+static void deliver(struct conn *conn, const uint8_t *data, size_t len)
+{
+    uint32_t turn = (uint32_t)conn->endpoint.loop->turns;
+    if (conn->input_turn != turn) conn->input_bytes = 0;
+    conn->input_turn = turn;
+    conn->input_bytes += (uint32_t)len;
+    conn_on_data(conn, data, len);
+}
+
+static void put_waiting(struct uring *u, struct conn *conn, unsigned id, size_t len)
+{
+    u->waits[id] = (struct uring_waiting){.len = (uint16_t)len};
+    if (conn->waiting_first)
+        u->waits[conn->waiting_last - 1].next = (uint16_t)(id + 1);
+    else
+        conn->waiting_first = (uint16_t)(id + 1);
+    conn->waiting_last = (uint16_t)(id + 1);
+    if (!list_contains(&conn->waiting_node)) list_push_back(&u->waiting, &conn->waiting_node);
+    if (conn->turn_buffer) return;
+    conn->turn_buffer = mem_alloc(INPUT_BYTES_EACH_TURN);
+    if (is_receiving(conn)) cancel(&conn->endpoint, OPERATION_RECEIVE);
+}
+
+static unsigned take_waiting(struct uring *u, struct conn *conn)
+{
+    unsigned id = conn->waiting_first - 1u;
+    conn->waiting_first = u->waits[id].next;
+    return id;
+}
+
+/* Whoever is inside his own data callback (a turn inside a turn delivers) is left for later. */
+static void deliver_waiting_of(struct uring *u, struct conn *conn)
+{
+    while (conn->waiting_first && !conn->delivering && !has_had_its_turn(conn)) {
+        unsigned id = take_waiting(u, conn);
+        deliver(conn, uring_buffer(u, id), u->waits[id].len);
+        uring_provide(u, id);
+    }
+    if (conn->waiting_first) {
+        if (!list_contains(&conn->waiting_node)) list_push_back(&u->waiting, &conn->waiting_node);
+    } else if (!conn->endpoint.gone && conn->reading && !is_receiving(conn)) {
+        read_on(conn, conn->read_result);
+    }
+}
+
+static void deliver_waiting(struct uring *u)
+{
+    for (size_t left = u->waiting.count; left > 0 && list_first(&u->waiting); left--) {
+        struct conn *conn = list_entry(list_first(&u->waiting), struct conn, waiting_node);
+        list_remove(&u->waiting, &conn->waiting_node);
+        deliver_waiting_of(u, conn);
+    }
+}
+
+/* Nothing more is delivered as input; what conn_on_data() does with it depends on why. */
+static void end_waiting(struct uring *u, struct conn *conn)
+{
+    if (list_contains(&conn->waiting_node)) list_remove(&u->waiting, &conn->waiting_node);
+    while (conn->waiting_first) {
+        unsigned id = take_waiting(u, conn);
+        conn_on_data(conn, uring_buffer(u, id), u->waits[id].len);
+        uring_provide(u, id);
+    }
+}
+
+static void uring_conn_stop_reading(struct conn *conn)
+{
+    end_waiting(uring_of(conn->endpoint.loop), conn);
+    if (is_receiving(conn)) {
+        cancel(&conn->endpoint, OPERATION_RECEIVE);
+        return;
+    }
+    conn->reading = false;
+    if (conn->read_result <= 0 && !is_passing(-conn->read_result)) conn_fail_later(conn, -conn->read_result);
+}
+
+static void uring_release(struct endpoint *endpoint)
+{
+    if (endpoint->kind == ENDPOINT_CONN) end_waiting(uring_of(endpoint->loop), (struct conn *)endpoint);
+    for (enum operation operation = OPERATION_RECEIVE; operation <= OPERATION_POLL; operation++)
+        if (endpoint->armed & bit(operation)) cancel(endpoint, operation);
+}
+
+/* The kernel has put input into one of our buffers, which is given back when the input is delivered. */
+static void received_buffer(struct uring *u, struct conn *conn, unsigned id, size_t len)
+{
+    if (likely(len > 0)) {
+        arrivals_note(&u->arrivals, &conn->spoke_in);
+        if (unlikely(conn->waiting_first || has_had_its_turn(conn)) && conn->state == CONN_OPEN) {
+            put_waiting(u, conn, id, len);
+            return;
+        }
+        deliver(conn, uring_buffer(u, id), len);
+    }
+    uring_provide(u, id);
+}
+
+static void received_own(struct conn *conn, size_t len)
+{
+    uint8_t *buffer = conn->turn_buffer;
+    deliver(conn, buffer, len);
+    if (len == INPUT_BYTES_EACH_TURN) return;
+    conn->turn_buffer = NULL;
+    mem_free(buffer);
+}
+
+static void received(struct uring *u, struct conn *conn, int result, unsigned flags)
+{
+    size_t len = result > 0 ? (size_t)result : 0;
+    if (flags & IORING_CQE_F_BUFFER)
+        received_buffer(u, conn, flags >> IORING_CQE_BUFFER_SHIFT, len);
+    else if (unlikely(len > 0))
+        received_own(conn, len);
+    if (likely(flags & IORING_CQE_F_MORE)) return;
+
+    finish(&conn->endpoint, OPERATION_RECEIVE);
+    if (result == -ENOBUFS) u->starved = true;
+    conn->read_result = result;
+    if (likely(!conn->waiting_first)) read_on(conn, result);
 }
 
 /* --- sending --- */
@@ -393,6 +511,7 @@ static void announce(struct uring *u, unsigned ahead, bool near)
     if (!cqe || (before && conn_of(before) == conn_of(cqe))) return;
     struct conn *conn = conn_of(cqe);
     if (conn->state != CONN_OPEN || !conn->events->announced) return;
+    if (conn->waiting_first || has_had_its_turn(conn)) return;
     conn->events->announced(conn, uring_buffer(u, cqe->flags >> IORING_CQE_BUFFER_SHIFT), (size_t)cqe->res, near);
 }
 
@@ -406,7 +525,7 @@ static void announce_first(struct uring *u, unsigned ready)
 
 /* The completions that are here now. Each leaves the ring before it is handled: a turn inside a handler goes on behind.
  */
-static void deliver(struct uring *u)
+static void deliver_all(struct uring *u)
 {
     struct io_uring_cq *cq = &u->ring.cq;
     unsigned mask = *cq->kring_mask;
@@ -453,19 +572,20 @@ static void uring_turn(struct loop *loop, int64_t timeout_us)
     struct uring *u = uring_of(loop);
     conclude_sends(u);
     prepare_sends(loop);
-    if (list_first(&loop->settling)) timeout_us = 0;
+    if (list_first(&loop->settling) || list_first(&u->waiting)) timeout_us = 0;
     submit_and_wait(u, timeout_us);
     loop_refresh_time(loop);
     arrivals_turn(&u->arrivals, loop->monotonic_us);
 
     scan(u);
     conclude_sends(u);
-    deliver(u);
+    deliver_all(u);
     while (unlikely(io_uring_cq_has_overflow(&u->ring))) {
         io_uring_get_events(&u->ring);
         scan(u);
-        deliver(u);
+        deliver_all(u);
     }
+    deliver_waiting(u);
     conclude_sends(u);
     if (unlikely(u->starved)) uring_provide_more(u);
 }

@@ -35,14 +35,22 @@ struct uring_gather {
     struct iovec runs[URING_GATHER_RUNS];
 };
 
+/* A buffer whose input waits for a later turn. */
+struct uring_waiting {
+    uint16_t next; /* of the same connection: number + 1, 0: none */
+    uint16_t len;
+};
+
 struct uring {
     struct io_uring ring;
     struct io_uring_buf_ring *buffer_ring;
-    uint8_t *buffers;      /* URING_BUFFERS_MAX of them reserved; touched from the first on */
-    unsigned buffer_count; /* provided so far */
-    bool starved;          /* this turn ran out of them */
-    struct list sending;   /* connections whose send is submitted and not yet concluded */
-    unsigned scanned;      /* completions up to here have been searched for results of sends */
+    uint8_t *buffers;                              /* URING_BUFFERS_MAX of them reserved; touched from the first on */
+    unsigned buffer_count;                         /* provided so far */
+    bool starved;                                  /* this turn ran out of them */
+    struct list waiting;                           /* struct conn.waiting_node */
+    struct uring_waiting waits[URING_BUFFERS_MAX]; /* by the buffer's number */
+    struct list sending;                           /* connections whose send is submitted and not yet concluded */
+    unsigned scanned;                              /* completions up to here have been searched for results of sends */
     struct arrivals arrivals;
     unsigned gathers_used;
     struct uring_gather gathers[URING_GATHERS];

@@ -155,6 +155,7 @@ struct uring *uring_new(unsigned connections_hint)
     struct uring *u = mem_calloc(1, sizeof(*u));
     int error;
     list_init(&u->sending);
+    list_init(&u->waiting);
     if (open_ring(&u->ring, connections_hint) != 0) {
         error = errno;
         mem_free(u);
