@@ -18,6 +18,9 @@
 
 /* Before AUTH: the largest request that is allowed then, and some of what came behind it. */
 #define STRANGER_INPUT_BYTES ((size_t)256 * 1024)
+/* Kept requests run in pieces of about this size, one a turn, as what arrives does; it is more than a turn can bring.
+ */
+#define KEPT_BYTES_EACH_TURN ((size_t)128 * 1024)
 #define KEEP_EXACT_BYTES     (32 * 1024) /* a bulk larger than this gets a buffer of just its size */
 
 bool client_may_run(const struct client *c)
@@ -131,8 +134,8 @@ void client_announced(struct client *c, const uint8_t *data, size_t len, bool ne
     batch_read(c->ahead, c, data, len);
 }
 
-/* Returns the bytes consumed: whole requests that ran. */
-static size_t process(struct client *c, const uint8_t *input, size_t len)
+/* Returns the bytes consumed: whole requests that ran, no more of them when `most` bytes are reached. */
+static size_t process(struct client *c, const uint8_t *input, size_t len, size_t most)
 {
     struct clients *all = c->core->clients;
     size_t at = 0;
@@ -146,7 +149,7 @@ static size_t process(struct client *c, const uint8_t *input, size_t len)
         request_batch_fetch_records(batch, &c->session);
         request_batch_fetch_elements(batch, &c->session);
         at += run_batch(c, batch);
-        if (at == len || batch->status != RESP_COMPLETE || !client_may_run(c)) break;
+        if (at >= most || at == len || batch->status != RESP_COMPLETE || !client_may_run(c)) break;
         batch_read(batch, c, input + at, len - at);
     }
     c->running = false;
@@ -157,19 +160,68 @@ static size_t process(struct client *c, const uint8_t *input, size_t len)
     return at;
 }
 
+/* --- kept input --- */
+
+struct kept {
+    uint8_t *bytes; /* NULL: none */
+    size_t at, len, capacity;
+};
+
+static struct kept take_kept(struct client *c)
+{
+    struct kept k = {c->query, c->query_at, c->query_len, c->query_capacity};
+    c->query = NULL;
+    c->query_at = c->query_len = c->query_capacity = 0;
+    return k;
+}
+
+static void put_kept(struct client *c, struct kept k)
+{
+    c->query = k.bytes;
+    c->query_at = k.at;
+    c->query_len = k.len;
+    c->query_capacity = k.capacity;
+}
+
+static size_t capacity_for(const struct client *c, size_t needed)
+{
+    size_t wanted = c->request.wanted;
+    return wanted > needed && wanted > KEEP_EXACT_BYTES ? wanted : needed * 2;
+}
+
+/* Kept bytes are moved to the front only over as many that are done with. */
+static void make_room(struct client *c, size_t len)
+{
+    size_t needed = c->query_len + len;
+    if (c->query_at + needed <= c->query_capacity) return;
+    if (c->query_at == 0) {
+        c->query_capacity = capacity_for(c, needed);
+        c->query = mem_realloc(c->query, c->query_capacity);
+        return;
+    }
+    struct kept old = take_kept(c);
+    bool fits = needed <= old.capacity && old.at >= old.len;
+    size_t capacity = fits ? old.capacity : capacity_for(c, needed);
+    uint8_t *to = fits ? old.bytes : mem_alloc(capacity);
+    memcpy(to, old.bytes + old.at, old.len);
+    if (!fits) mem_free(old.bytes);
+    put_kept(c, (struct kept){to, 0, old.len, capacity});
+}
+
 static void keep(struct client *c, const uint8_t *data, size_t len)
 {
     if (!len) return;
-    size_t needed = c->query_len + len, capacity = c->query_capacity;
-    if (needed > capacity) {
-        size_t wanted = c->request.wanted;
-        capacity = wanted > needed && wanted > KEEP_EXACT_BYTES ? wanted : needed * 2;
-        c->query = mem_realloc(c->query, capacity);
-        c->query_capacity = capacity;
-    }
-    memcpy(c->query + c->query_len, data, len);
-    c->query_len = needed;
-    if (needed > c->query_peak) c->query_peak = needed;
+    make_room(c, len);
+    memcpy(c->query + c->query_at + c->query_len, data, len);
+    c->query_len += len;
+    if (c->query_len > c->query_peak) c->query_peak = c->query_len;
+}
+
+/* What arrived inside a command belongs behind the rest of the input that the command stood in. */
+static void keep_later(struct client *c, struct kept later)
+{
+    keep(c, later.bytes + later.at, later.len);
+    mem_free(later.bytes);
 }
 
 static bool over_limit(struct client *c)
@@ -183,33 +235,27 @@ static bool over_limit(struct client *c)
     return true;
 }
 
+static bool may_run_kept(const struct client *c)
+{
+    return c->query && !c->running && client_may_run(c);
+}
+
 /* A running command may read more of this client's bytes meanwhile, so the buffer being parsed is taken out first. */
 void client_run_kept(struct client *c)
 {
-    if (!c->query || c->running || !client_may_run(c)) return;
-    uint8_t *input = c->query;
-    size_t len = c->query_len, capacity = c->query_capacity;
-    c->query = NULL;
-    c->query_len = c->query_capacity = 0;
-    size_t done = process(c, input, len);
-    if (c->close_asap || done == len) {
-        mem_free(input);
-    } else if (!c->query) {
-        memmove(input, input + done, len - done);
-        c->query = input;
-        c->query_len = len - done;
-        c->query_capacity = capacity;
-    } else { /* more arrived behind it */
-        uint8_t *later = c->query;
-        size_t later_len = c->query_len;
-        c->query = NULL;
-        c->query_len = c->query_capacity = 0;
-        keep(c, input + done, len - done);
-        keep(c, later, later_len);
-        mem_free(input);
-        mem_free(later);
+    if (!may_run_kept(c)) return;
+    struct kept k = take_kept(c);
+    size_t done = process(c, k.bytes + k.at, k.len, KEPT_BYTES_EACH_TURN);
+    if (c->close_asap || done == k.len) {
+        mem_free(k.bytes);
+    } else {
+        struct kept later = take_kept(c);
+        put_kept(c, (struct kept){k.bytes, k.at + done, k.len - done, k.capacity});
+        keep_later(c, later);
     }
-    if (!c->close_asap) client_wrote(c);
+    if (c->close_asap) return;
+    client_wrote(c);
+    if (done >= KEPT_BYTES_EACH_TURN && may_run_kept(c)) client_wake_later(c);
 }
 
 void client_received(struct client *c, const uint8_t *data, size_t len)
@@ -221,30 +267,20 @@ void client_received(struct client *c, const uint8_t *data, size_t len)
     if (c->query || c->running || !client_may_run(c)) {
         drop_ahead(c);
         keep(c, data, len);
-        if (!over_limit(c)) client_run_kept(c);
+        if (!over_limit(c) && !c->woken) client_run_kept(c);
         return;
     }
-    size_t done = process(c, data, len);
+    size_t done = process(c, data, len, SIZE_MAX);
     if (c->close_asap) return;
-    if (c->query) { /* a turn inside the command received more: it belongs behind this rest */
-        uint8_t *later = c->query;
-        size_t later_len = c->query_len;
-        c->query = NULL;
-        c->query_len = c->query_capacity = 0;
-        keep(c, data + done, len - done);
-        keep(c, later, later_len);
-        mem_free(later);
-    } else {
-        keep(c, data + done, len - done);
-    }
+    struct kept later = take_kept(c);
+    keep(c, data + done, len - done);
+    if (unlikely(later.bytes != NULL)) keep_later(c, later);
     if (!over_limit(c)) client_wrote(c);
 }
 
 void client_input_free(struct client *c)
 {
     drop_ahead(c);
-    mem_free(c->query);
-    c->query = NULL;
-    c->query_len = c->query_capacity = 0;
+    mem_free(take_kept(c).bytes);
     resp_request_free(&c->request);
 }

@@ -261,26 +261,43 @@ void client_wrote(struct client *c)
     if (conn_unsent(c->conn) > LIMITS_LOOK_BYTES) output_within_limit(c, conn_unsent(c->conn));
 }
 
-void client_wake(struct client *c)
+void client_wake_later(struct client *c)
 {
-    if (c->close_asap || c->running) return;
-    client_wrote(c);
-    if (!c->query || c->woken || c->close_asap) return;
+    if (c->woken) return;
     c->woken = true;
     list_push_back(&c->core->clients->woken, &c->pending);
 }
 
+void client_wake(struct client *c)
+{
+    if (c->close_asap || c->running) return;
+    client_wrote(c);
+    if (c->query && !c->close_asap) client_wake_later(c);
+}
+
 /* --- per turn and per tick --- */
+
+/* Each has one piece of its kept requests run in a turn, however often this is called in it. */
+static void run_woken(struct clients *all)
+{
+    uint64_t turn = loop_usage(all->core->loop).turns;
+    for (size_t left = all->woken.count; left > 0 && list_first(&all->woken); left--) {
+        struct client *c = list_entry(list_first(&all->woken), struct client, pending);
+        list_remove(&all->woken, &c->pending);
+        c->woken = false;
+        if (c->kept_turn == turn) {
+            client_wake_later(c);
+            continue;
+        }
+        c->kept_turn = turn;
+        client_run_kept(c);
+    }
+    if (list_first(&all->woken)) loop_do_not_wait(all->core->loop);
+}
 
 void clients_before_sleep(struct clients *all)
 {
-    struct list_node *node;
-    while ((node = list_first(&all->woken))) {
-        struct client *c = list_entry(node, struct client, pending);
-        list_remove(&all->woken, node);
-        c->woken = false;
-        client_run_kept(c);
-    }
+    run_woken(all);
     list_each(&all->dead, dead)
     {
         struct client *c = list_entry(dead, struct client, pending);

@@ -15,8 +15,8 @@ enum client_class { CLIENT_NORMAL, CLIENT_REPLICA, CLIENT_PUBSUB, CLIENT_MASTER,
 struct client {
     struct core *core;
     struct conn *conn; /* NULL once the link process has the socket (a replica) */
-    uint8_t *query;    /* input kept from earlier arrivals, NULL when none */
-    size_t query_len, query_capacity;
+    uint8_t *query;    /* input kept from earlier arrivals, NULL when none: query_len bytes from query_at on */
+    size_t query_len;
     size_t processing_len;       /* input being parsed and run right now */
     struct request_batch *ahead; /* read from input that is announced; NULL: none is, or it is not read ahead */
     int64_t last_interaction_ms; /* times here are monotonic */
@@ -30,6 +30,8 @@ struct client {
     struct resp_request request;
     struct session session;
 
+    size_t query_at, query_capacity;
+    uint64_t kept_turn; /* the loop's, when kept requests last ran: each turn runs some */
     uint64_t query_peak;
     uint64_t net_out;
     int64_t created_ms;

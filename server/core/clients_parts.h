@@ -47,6 +47,7 @@ bool client_may_run(const struct client *c);
 
 /* clients.c: after replies were written; checks the output limits. */
 void client_wrote(struct client *c);
+void client_wake_later(struct client *c); /* it has more kept requests than one turn runs */
 
 /* client_memory.c */
 void client_note_memory(struct client *c); /* what it holds now is what the sum has of it */
