@@ -9,10 +9,13 @@
 #include "server/base/check.h"
 #include "server/base/crc64.h"
 #include "server/base/log.h"
+#include "shm/owner.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#define OBJECT_NAME_BYTES 64
 
 int64_t master_now_ms(const struct replication *r)
 {
@@ -21,12 +24,20 @@ int64_t master_now_ms(const struct replication *r)
 
 /* --- the backlog --- */
 
-static void object_name(const struct replication *r, char *out, size_t room)
+/* The next server of this port and directory finds what we leave behind if we are killed. */
+static void object_name(const struct replication *r, char out[OBJECT_NAME_BYTES])
 {
     char directory[4096] = "";
     if (!getcwd(directory, sizeof directory)) directory[0] = '\0';
-    int number = r->listening_port ? r->listening_port : getpid(); /* only Unix sockets: the port says nothing */
-    snprintf(out, room, "/slipstream-%d-%016llx", number, (unsigned long long)crc64(0, directory, strlen(directory)));
+    snprintf(out, OBJECT_NAME_BYTES, "/slipstream-%d-%016llx", r->listening_port,
+             (unsigned long long)crc64(0, directory, strlen(directory)));
+}
+
+static void remove_remains(const struct replication *r)
+{
+    char name[OBJECT_NAME_BYTES];
+    object_name(r, name);
+    owner_remove_dead(name);
 }
 
 static struct backlog_limits wanted_limits(const struct replication *r)
@@ -46,8 +57,8 @@ int master_side_open_backlog(struct replication *r)
 {
     struct master_side *m = r->master;
     if (m->backlog) return 0;
-    char name[64];
-    object_name(r, name, sizeof name);
+    char name[OBJECT_NAME_BYTES];
+    object_name(r, name);
     struct backlog_events events = {r, replica_peer_doomed};
     m->limits = wanted_limits(r);
     m->backlog = backlog_open(name, r->history.offset + 1, &m->limits, &events);
@@ -256,6 +267,7 @@ struct master_side *master_side_new(struct replication *r)
     m->timeout_s = r->settings->timeout_s;
     m->ping_period_s = r->settings->ping_period_s;
     link_set_timers(m->link, m->timeout_s, m->ping_period_s);
+    remove_remains(r);
     return m;
 }
 

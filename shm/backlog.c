@@ -11,6 +11,7 @@
 #include "server/base/prefetch.h"
 #include "shm/control.h"
 #include "shm/doorbell.h"
+#include "shm/owner.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -309,13 +310,13 @@ void backlog_publish(struct backlog *b)
 
 static int create_control(struct backlog *b)
 {
-    int writer = control_living_writer(b->name);
-    if (writer) {
+    struct owner owner = owner_of_name(b->name);
+    if (owner.state == OWNER_LIVING) {
         log_warning("Shared memory %s belongs to process %d: the replication backlog goes on in anonymous memory",
-                    b->name, writer);
+                    b->name, owner.pid);
         b->kind = REGION_ANONYMOUS;
     } else {
-        region_unlink_family(b->name);
+        owner_remove_dead(b->name);
     }
     while (control_create(&b->region, b->kind, b->name) != 0)
         if (fall_back(b, errno) != 0) return -1;

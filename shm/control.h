@@ -5,12 +5,10 @@
 #include "shm/layout.h"
 #include "shm/region.h"
 
-/* 0 or -1 with errno. */
+/* A named one is this process's from now on (shm/owner.h). 0 or -1 with errno. */
 int control_create(struct region *out, enum region_kind kind, const char *name);
 /* Maps fd, and owns it on success. -1 with errno; EPROTO: not a control region, or of another version. */
 int control_map(struct region *out, int fd);
-/* The process that writes the object of this name and is still alive; 0: there is none. */
-int control_living_writer(const char *name);
 /* id2 and second_offset as in PSYNC2; readers see all three or none. */
 void control_set_history(struct shm_control *c, const char *id, const char *id2, int64_t second_offset);
 

@@ -15,7 +15,6 @@
 static int open_fresh(enum region_kind kind, const char *name)
 {
     if (kind == REGION_ANONYMOUS) return memfd_create("slipstream-backlog", MFD_CLOEXEC);
-    shm_unlink(name);
     return shm_open(name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 }
 
@@ -86,18 +85,27 @@ void region_unmap(struct region *r)
     *r = (struct region){.fd = -1};
 }
 
-void region_unlink_family(const char *name)
+static uint64_t unlink_object(int directory, const char *name)
+{
+    struct stat status;
+    if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0 || unlinkat(directory, name, 0) != 0) return 0;
+    return (uint64_t)status.st_blocks * 512;
+}
+
+uint64_t region_unlink_family(const char *name)
 {
     const char *stem = name[0] == '/' ? name + 1 : name;
     size_t stem_len = strlen(stem);
     DIR *directory = stem_len > 0 ? opendir(SHM_DIRECTORY) : NULL;
-    if (!directory) return;
+    uint64_t bytes = 0;
+    if (!directory) return 0;
     for (struct dirent *entry; (entry = readdir(directory));) {
         const char *found = entry->d_name;
         if (strncmp(found, stem, stem_len) == 0 && (found[stem_len] == '\0' || found[stem_len] == '.'))
-            unlinkat(dirfd(directory), found, 0);
+            bytes += unlink_object(dirfd(directory), found);
     }
     closedir(directory);
+    return bytes;
 }
 
 int region_open(struct region *r, const char *name)

@@ -18,8 +18,8 @@ struct region {
 
 enum region_kind { REGION_NAMED, REGION_ANONYMOUS, REGION_PRIVATE /* ours alone: no descriptor, nobody can map it */ };
 
-/* Pages of the first `reserved` bytes are there on return. A named region replaces what has that name. The descriptor
- * is close-on-exec. 0 or -1 with errno; then nothing is left behind. */
+/* Pages of the first `reserved` bytes are there on return. The descriptor is close-on-exec. 0 or -1 with errno (EEXIST:
+ * the name is taken); then nothing is left behind. */
 int region_create(struct region *r, enum region_kind kind, const char *name, size_t bytes, size_t reserved);
 int region_reserve(struct region *r, size_t from, size_t bytes); /* 0 or -1 with errno */
 void region_close(struct region *r,
@@ -29,8 +29,8 @@ void region_close(struct region *r,
 int region_map(struct region *r, int fd, size_t bytes, bool writable);
 void region_unmap(struct region *r);
 
-/* Unlinks every object called name or name.<something>: what a killed server left behind. */
-void region_unlink_family(const char *name);
+/* Unlinks every object called name or name.<something>; the bytes of memory they held. */
+uint64_t region_unlink_family(const char *name);
 /* A name's object, mapped read-only at its own length; -1 with errno (ENOENT). For inspection. */
 int region_open(struct region *r, const char *name);
 

@@ -6,6 +6,7 @@
 #include "server/base/random.h"
 #include "shm/backlog.h"
 #include "shm/control.h"
+#include "shm/owner.h"
 #include "shm/reader.h"
 
 #include <criterion/criterion.h>
@@ -473,7 +474,8 @@ Test(backlog, a_killed_servers_objects_are_replaced)
     set_up_named(&t, name, 1, 1000, NO_LIMIT);
     cr_assert_eq(shm_open(ring, O_RDONLY, 0), -1);
     struct region r;
-    cr_assert_eq(control_living_writer(name), getpid());
+    cr_assert_eq(owner_of_name(name).state, OWNER_LIVING);
+    cr_assert_eq(owner_of_name(name).pid, getpid());
     cr_assert_eq(region_open(&r, name), 0);
     cr_assert_eq(control_of(&r)->writer_pid, getpid());
     region_unmap(&r);
@@ -491,7 +493,7 @@ Test(backlog, a_living_servers_objects_are_left_alone)
     cr_assert_eq(atomic_load(&control_of(&r)->first), 1);
     region_unmap(&r);
     tear_down(&other);
-    cr_assert_eq(control_living_writer(mine.name), getpid());
+    cr_assert_eq(owner_of_name(mine.name).state, OWNER_LIVING);
     tear_down(&mine);
 }
 
