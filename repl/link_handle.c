@@ -11,6 +11,7 @@
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/clock.h"
+#include "server/base/crash.h"
 #include "server/base/list.h"
 #include "server/base/log.h"
 #include "server/net/fdpass.h"
@@ -229,6 +230,7 @@ static int spawn(struct link_handle *l, int channel_fd)
                     (char *)(uintptr_t)loop_engine_name(l->loop),
                     level,
                     (char *)(uintptr_t)log_path(),
+                    crash_is_enabled() ? LINK_CRASH_REPORT : LINK_NO_CRASH_REPORT,
                     NULL};
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;

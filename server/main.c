@@ -7,6 +7,7 @@
 #include "repl/replication.h"
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
+#include "server/base/crash.h"
 #include "server/base/hash.h"
 #include "server/base/log.h"
 #include "server/base/random.h"
@@ -21,6 +22,7 @@
 #include "server/core/command_table.h"
 #include "server/core/config.h"
 #include "server/core/core.h"
+#include "server/core/crash_report.h"
 #include "server/core/cron.h"
 #include "server/core/lifecycle.h"
 #include "server/core/logo.h"
@@ -280,6 +282,7 @@ static int server_main(int argc, char **argv)
     config_warn_without_effect(core.config);
     logo_show(&core);
     process_catch_signals(&core);
+    crash_report_start(&core);
     config_apply_hooks(core.config);
     if (oom_score_apply(&core)) log_warning("Unable to write oom_score_adj: %s", strerror(errno));
     if (background || settings.server.pidfile) process_write_pidfile(&lifecycle, settings.server.pidfile);
@@ -289,6 +292,7 @@ static int server_main(int argc, char **argv)
 int main(int argc, char **argv)
 {
     process_reset_signals();
+    crash_catch_signals("Redis " REDIS_VERSION " (Slipstream " SLIPSTREAM_VERSION ")");
     clock_init();
     hash_init();
     register_types();

@@ -7,6 +7,7 @@
 #include "repl/link/link.h"
 #include "repl/link/peer.h"
 #include "server/base/check.h"
+#include "server/base/crash.h"
 #include "server/base/log.h"
 
 #include <errno.h>
@@ -189,16 +190,19 @@ static bool speaks_our_protocol(const char *protocol)
 
 int link_main(int argc, char **argv)
 {
-    if (argc < 7) return 1;
+    if (argc < 8) return 1;
     tie_to_server((pid_t)atol(argv[3]));
     log_open(argv[6], (enum log_level)atoi(argv[5]));
     log_set_role('L');
     if (!speaks_our_protocol(argv[2])) return 1;
+    crash_set_role("replication link");
+    crash_set_enabled(strcmp(argv[7], LINK_NO_CRASH_REPORT) != 0);
     struct link link = {.loop = make_loop(argv[4]), .one_processor = has_one_processor()};
     for (int i = 0; i < BACKLOG_SPOOLS_MAX; i++) spool_init(&link.spools[i], &link);
     link.channel =
         channel_open(link.loop, LINK_CHANNEL_FD,
                      &(struct channel_events){.context = &link, .received = received, .ended = server_ended});
+    crash_add_section(&(struct crash_section){"REPLICAS OF THE LINK", peers_report, &link});
     loop_timer_start(link.loop, TICK_MS, tick, &link);
     loop_run(link.loop);
     last_words(&link);

@@ -10,6 +10,7 @@
 #include "repl/link/link.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/base/crash.h"
 #include "server/base/lz4_stream.h"
 #include "server/base/number.h"
 #include "server/base/random.h"
@@ -531,4 +532,21 @@ bool peers_are_done(const struct link *link)
         if (p->offset < reader_end(link->reader) || conn_unsent(p->conn) > 0) return false;
     }
     return true;
+}
+
+void peers_report(void *arg)
+{
+    static const char *const phases[] = {[PHASE_WAITING] = "waiting for the snapshot",
+                                         [PHASE_SNAPSHOT] = "snapshot",
+                                         [PHASE_LOADING] = "loading",
+                                         [PHASE_STREAM] = "stream",
+                                         [PHASE_DELIVERED] = "snapshot delivered"};
+    const struct link *link = arg;
+    for (int slot = 0; slot < BACKLOG_PEERS_MAX; slot++) {
+        const struct peer *p = link->peers[slot];
+        if (p)
+            crash_print("slot=%d phase=%s lz4=%d snapshot_bytes=%llu offset=%llu sent_bytes=%llu\n", slot,
+                        phases[p->phase], p->encoder != NULL, (unsigned long long)p->snapshot_bytes,
+                        (unsigned long long)p->offset, (unsigned long long)p->sent_bytes);
+    }
 }

@@ -24,6 +24,7 @@
 #endif
 
 #include "server/base/check.h"
+#include "server/base/log.h"
 
 #define COUNTER_SLOTS 64 /* threads alive at once; ours are a handful */
 
@@ -70,28 +71,34 @@ static inline void add_to_count(ptrdiff_t delta)
     atomic_store_explicit(&c->bytes, now + delta, memory_order_relaxed);
 }
 
-static inline void *counted(void *ptr)
+static _Noreturn void out_of_memory(size_t bytes)
 {
-    CHECK(ptr != NULL);
+    log_warning("Out Of Memory allocating %zu bytes!", bytes);
+    PANIC("Redis aborting for OUT OF MEMORY. Allocating %zu bytes!", bytes);
+}
+
+static inline void *counted(void *ptr, size_t size)
+{
+    if (unlikely(!ptr)) out_of_memory(size);
     add_to_count((ptrdiff_t)malloc_usable_size(ptr));
     return ptr;
 }
 
 void *mem_alloc(size_t size)
 {
-    return counted(malloc(size));
+    return counted(malloc(size), size);
 }
 
 void *mem_calloc(size_t count, size_t size)
 {
-    return counted(calloc(count, size));
+    return counted(calloc(count, size), count * size);
 }
 
 void *mem_realloc(void *ptr, size_t size)
 {
     ptrdiff_t before = (ptrdiff_t)malloc_usable_size(ptr);
     void *grown = realloc(ptr, size ? size : 1); /* realloc to nothing would free */
-    CHECK(grown != NULL);
+    if (unlikely(!grown)) out_of_memory(size);
     add_to_count((ptrdiff_t)malloc_usable_size(grown) - before);
     return grown;
 }
@@ -99,7 +106,7 @@ void *mem_realloc(void *ptr, size_t size)
 void *mem_try_alloc(size_t size)
 {
     void *ptr = malloc(size);
-    return ptr ? counted(ptr) : NULL;
+    return ptr ? counted(ptr, size) : NULL;
 }
 
 void mem_free(void *ptr)

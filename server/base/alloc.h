@@ -1,7 +1,7 @@
 /* The heap of every process: jemalloc, counted.
  *
  * Why counted: INFO memory and `maxmemory` ask at any moment how much is in use. The count is kept per thread and
- * summed when asked, so that allocating costs no locked instruction. Running out of memory ends the process (CHECK), as
+ * summed when asked, so that allocating costs no locked instruction. Running out of memory ends the process, as
  * in Redis; where a client chose the size, mem_try_alloc lets the caller answer with an error instead. */
 #ifndef SLIPSTREAM_BASE_ALLOC_H
 #define SLIPSTREAM_BASE_ALLOC_H

@@ -1,35 +1,30 @@
-/* The end of a process that found its own state broken: a report in the words of Redis's, then abort.
- *
- * Crash collectors look for those words. Nothing here allocates: the heap may be what is broken. */
+/* The end of a process that found its own state broken: what it found, in the middle of a crash report. */
 #include "server/base/check.h"
 
-#include <execinfo.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
-
+#include "server/base/crash.h"
 #include "server/base/log.h"
 
-#define BACKTRACE_DEPTH 64
-
-static void write_backtrace(void)
-{
-    void *frames[BACKTRACE_DEPTH];
-    int depth = backtrace(frames, BACKTRACE_DEPTH);
-    const char *path = log_path();
-    int fd = *path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644) : STDOUT_FILENO;
-    if (fd < 0) return;
-    backtrace_symbols_fd(frames, depth, fd);
-    if (fd != STDOUT_FILENO) close(fd);
-}
+#include <stdarg.h>
+#include <stdio.h>
 
 void check_failed(const char *expression, const char *file, int line)
 {
-    log_warning("=== REDIS BUG REPORT START: Cut & paste starting from here ===");
+    crash_begin();
     log_warning("=== ASSERTION FAILED ===");
     log_warning("==> %s:%d '%s' is not true", file, line, expression);
-    log_warning("------ STACK TRACE ------");
-    write_backtrace();
-    log_warning("=== REDIS BUG REPORT END. Make sure to include from START to END. ===");
-    abort();
+    crash_end();
+}
+
+void check_panic(const char *file, int line, const char *format, ...)
+{
+    char message[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    crash_begin();
+    log_warning("------------------------------------------------");
+    log_warning("!!! Software Failure. Press left mouse button to continue");
+    log_warning("Guru Meditation: %s #%s:%d", message, file, line);
+    crash_end();
 }

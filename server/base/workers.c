@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "server/base/check.h"
+#include "server/base/crash.h"
 
 #define TURN_US 100 /* the least that is allowed */
 
@@ -108,6 +109,7 @@ static void take_short_turns(void)
 static _Noreturn void *work(void *argument)
 {
     struct worker_queue *q = argument;
+    crash_catch_signals_of_thread();
     take_short_turns();
     pthread_mutex_lock(&q->lock);
     for (;;) {
@@ -122,7 +124,7 @@ static _Noreturn void *work(void *argument)
     }
 }
 
-/* Signals are the loop's: a worker thread takes none. */
+/* Signals are the loop's: a worker thread takes none but those of its own faults. */
 static void start_thread(struct worker_queue *q, enum worker_kind kind)
 {
     static const char *const names[WORKER_KINDS] = {"worker-fsync", "worker-free", "worker-resolve", "worker-close"};

@@ -4,6 +4,7 @@
 #include "server/base/glob.h"
 #include "server/base/log.h"
 #include "server/base/number.h"
+#include "server/commands/debug_crash.h"
 #include "server/commands/tables.h"
 #include "server/core/block_keys.h"
 #include "server/core/call.h"
@@ -193,13 +194,6 @@ static void debug_accepted(struct call *call)
     reply_ok(call->reply);
 }
 
-static void debug_segfault(struct call *call)
-{
-    (void)call;
-    log_warning("DEBUG SEGFAULT: ending as asked");
-    abort();
-}
-
 /* Each RESP type once, so that a client library's reader can be tried. */
 static void debug_protocol(struct call *call)
 {
@@ -257,7 +251,9 @@ static void debug_config_rewrite(struct call *call)
 
 static void debug_help(struct call *call)
 {
-    static const char *const lines[] = {"CHANGE-REPL-ID",
+    static const char *const lines[] = {"ASSERT",
+                                        "    Crash by assertion failed.",
+                                        "CHANGE-REPL-ID",
                                         "    Change the replication IDs of the instance.",
                                         "CONFIG-REWRITE-FORCE-ALL",
                                         "    Like CONFIG REWRITE but writes all configuration options.",
@@ -273,6 +269,10 @@ static void debug_help(struct call *call)
                                         "    Write <message> to the server log.",
                                         "OBJECT <key>",
                                         "    Show low level info about `key` and associated value.",
+                                        "OOM",
+                                        "    Crash the server simulating an out-of-memory error.",
+                                        "PANIC",
+                                        "    Crash the server simulating a panic.",
                                         "POPULATE <count> [<prefix>] [<size>]",
                                         "    Create <count> string keys named key:<num>.",
                                         "PROTOCOL <type>",
@@ -282,6 +282,8 @@ static void debug_help(struct call *call)
                                         "RELOAD [option ...]",
                                         "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
                                         "    * MERGE, NOFLUSH, NOSAVE",
+                                        "SEGFAULT",
+                                        "    Crash the server with sigsegv.",
                                         "SET-ACTIVE-EXPIRE <0|1>",
                                         "    Setting it to 0 disables expiring keys in background.",
                                         "SLEEP <seconds>",
@@ -302,6 +304,7 @@ static const struct {
     void (*run)(struct call *call);
     int arity; /* as a row's */
 } debug_subcommands[] = {
+    {"assert", debug_assert, -2},
     {"change-repl-id", debug_change_repl_id, 2},
     {"config-rewrite-force-all", debug_config_rewrite, 2},
     {"digest", debug_digest, 2},
@@ -311,11 +314,13 @@ static const struct {
     {"jmap", debug_jmap, -2},
     {"log", debug_log, 3},
     {"object", debug_object, -3},
+    {"oom", debug_oom, -2},
+    {"panic", debug_panic, -2},
     {"populate", debug_populate, -3},
     {"protocol", debug_protocol, 3},
     {"quicklist-packed-threshold", debug_accepted, 3},
     {"reload", debug_reload, -2},
-    {"segfault", debug_segfault, 2},
+    {"segfault", debug_segfault, -2},
     {"set-active-expire", debug_set_active_expire, 3},
     {"sleep", debug_sleep, 3},
     {"step-wall-clock", debug_step_wall_clock, 3},

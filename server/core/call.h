@@ -58,6 +58,7 @@ bool call_arg_range(struct call *call, uint32_t arg, int64_t least, int64_t most
 bool call_arg_double(struct call *call, uint32_t arg, double *out, const char *error);
 bool call_arg_is(const struct call *call, uint32_t arg, const char *word); /* case-insensitive */
 void call_secret_arg(struct call *call, uint32_t arg);                     /* MONITOR shows it as (redacted) */
+bool call_arg_is_secret(uint64_t secrets, uint32_t arg);                   /* secrets: a call's */
 void call_syntax_error(struct call *call);
 void call_help(struct call *call, const char *const *lines); /* NULL-terminated; X HELP */
 void call_unknown_subcommand(struct call *call);

@@ -8,6 +8,7 @@
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/clock.h"
+#include "server/base/crash.h"
 #include "server/base/log.h"
 #include "server/core/core.h"
 #include "server/core/oom_score.h"
@@ -84,6 +85,7 @@ _Noreturn static void run_child(struct children *c, const struct child_job *job,
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_IGN); /* Ctrl-C is for the server, which decides about its child */
     log_set_role('C');
+    crash_set_role("snapshot child");
     process_title_set(c->core, job->purpose == CHILD_FULL_SYNC ? "redis-rdb-to-slaves" : "redis-rdb-bgsave");
     oom_score_apply_in_child(c->core);
     loop_abandon_in_child(c->core->loop);

@@ -45,11 +45,6 @@ static void add_quoted(struct outq *line, struct bytes text)
     outq_append(line, "\"", 1);
 }
 
-static bool is_secret(uint64_t secrets, uint32_t arg)
-{
-    return secrets >> (arg < 63 ? arg : 63) & 1;
-}
-
 /* A client by its address, our master by the one we follow it at. */
 static void describe_caller(const struct core *core, const struct session *from, char out[CALLER_TEXT_MAX])
 {
@@ -78,7 +73,7 @@ static void describe_call(const struct core *core, const struct session *from, u
     outq_append(line, head, (size_t)len);
     for (uint32_t i = 0; i < argc; i++) {
         outq_append(line, " ", 1);
-        add_quoted(line, is_secret(secrets, i) ? BYTES("(redacted)") : argv[i]);
+        add_quoted(line, call_arg_is_secret(secrets, i) ? BYTES("(redacted)") : argv[i]);
     }
     outq_append(line, "\r\n", 2);
 }

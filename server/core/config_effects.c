@@ -3,6 +3,7 @@
 #include "server/core/clients.h"
 #include "server/core/config.h"
 #include "server/core/core.h"
+#include "server/core/crash_report.h"
 #include "server/core/memory_limit.h"
 #include "server/core/oom_score.h"
 #include "server/core/ports.h"
@@ -64,6 +65,13 @@ static int apply_title(struct core *core, char error[256])
     return 0;
 }
 
+static int apply_crash_report(struct core *core, char error[256])
+{
+    (void)error;
+    crash_report_follow_settings(core);
+    return 0;
+}
+
 static int apply_max_memory(struct core *core, char error[256])
 {
     (void)error;
@@ -81,4 +89,6 @@ void config_apply_hooks(struct config *c)
     config_on_change(c, "oom-score-adj", apply_oom_score);
     config_on_change(c, "oom-score-adj-values", apply_oom_score);
     config_on_change(c, "proc-title-template", apply_title);
+    config_on_change(c, "crash-log-enabled", apply_crash_report);
+    config_on_change(c, "use-exit-on-panic", apply_crash_report);
 }

@@ -101,6 +101,13 @@ static uint8_t lookup_flags(const struct session *session, const struct command_
     return command->row->flags & CMD_WRITE ? flags | LOOKUP_REMOVE_EXPIRED : flags;
 }
 
+static const struct call *running;
+
+const struct call *dispatch_running(void)
+{
+    return running;
+}
+
 void dispatch_run(struct core *core, struct session *session, const struct dispatch_request *request, int64_t now_ms)
 {
     struct call call = {
@@ -119,6 +126,8 @@ void dispatch_run(struct core *core, struct session *session, const struct dispa
         .lookup_flags = lookup_flags(session, request->command),
     };
     bool waited = session->blocked != NULL; /* and was counted when it began to */
+    const struct call *around = running;    /* EXEC */
+    running = &call;
     session->running_command = request->command;
     uint64_t started = chained_ticks;
     const uint64_t *offset = &replication_history(core->replication)->offset, offset_before = *offset;
@@ -128,6 +137,7 @@ void dispatch_run(struct core *core, struct session *session, const struct dispa
     propagate_end(core->propagation);
     if (*offset != offset_before) session->written_offset = *offset;
     if (call.changes) persistence_changed(core, call.changes);
+    running = around;
     if (unlikely(waited)) request->command->calls--;
     count_call(&call, started);
     if (unlikely(clients_have_monitors(core->clients)) && !waited) show_monitors(&call);

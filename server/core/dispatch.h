@@ -28,6 +28,9 @@ void dispatch_run(struct core *core, struct session *session, const struct dispa
 /* Before a run of commands: the first one's time is counted from here. */
 void dispatch_chain_start(void);
 
+/* The innermost command that is running at this moment; NULL: none. For a crash report. */
+const struct call *dispatch_running(void);
+
 /* The row of a request, subcommands resolved; NULL: unknown. A container with an unknown subcommand gives the
  * container. */
 struct command_entry *dispatch_resolve(struct core *core, uint32_t argc, const struct bytes *argv);

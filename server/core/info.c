@@ -51,6 +51,11 @@ static const struct section {
     {"slipstream", "Slipstream", info_slipstream, false},
 };
 
+const char *info_section_name(size_t index)
+{
+    return index < sizeof sections / sizeof *sections ? sections[index].name : NULL;
+}
+
 static bool wanted(const struct section *s, uint32_t count, const struct bytes *names)
 {
     if (!count) return !s->on_demand;

@@ -8,6 +8,7 @@ struct core;
 
 /* sections: lowercase names, or none for the default set; "all", "everything", "default" are understood. */
 void info_write(struct core *core, struct outq *out, uint32_t count, const struct bytes *sections);
+const char *info_section_name(size_t index); /* lowercase; NULL behind the last one */
 /* "name:value\r\n" */
 void info_field(struct outq *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

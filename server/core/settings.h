@@ -42,6 +42,7 @@ struct server_settings {
     int oom_scores[OOM_SCORE_CLASSES];
     char *proc_title_template;
     bool set_proc_title;
+    bool crash_log_enabled, exit_on_panic;
 };
 
 struct net_settings {

@@ -178,6 +178,15 @@ int server_launch_in_vain(struct server *s)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+int server_wait_end(struct server *s)
+{
+    disconnect(s);
+    int status = process_wait(s->pid, STOP_BOUND_MS);
+    if (status == -1) harness_fail("%s on port %d does not end by itself", kind_name(s->kind), s->port);
+    s->pid = 0;
+    return status;
+}
+
 void server_stop(struct server *s)
 {
     disconnect(s);
@@ -215,13 +224,18 @@ void server_thaw(struct server *s)
     kill(s->pid, SIGCONT);
 }
 
-void server_finish_all(void)
+static void expect_no_complaint(const struct server *s)
 {
     static const char *const complaints[] = {"Sanitizer:", "runtime error:", "BUG REPORT"};
+    size_t count = sizeof complaints / sizeof *complaints - s->may_crash;
+    for (size_t i = 0; i < count; i++)
+        if (server_log_has(s, 0, complaints[i])) harness_fail("%s: %s", s->log, complaints[i]);
+}
+
+void server_finish_all(void)
+{
     for (int i = 0; i < server_count; i++) server_kill(servers[i]);
-    for (int i = 0; i < server_count; i++)
-        for (size_t k = 0; k < sizeof complaints / sizeof *complaints; k++)
-            if (server_log_has(servers[i], 0, complaints[k])) harness_fail("%s: %s", servers[i]->log, complaints[k]);
+    for (int i = 0; i < server_count; i++) expect_no_complaint(servers[i]);
 }
 
 /* A region's name begins with the port (ARCHITECTURE.md), which stands at the end of the directory's name. */

@@ -21,6 +21,7 @@ struct server {
     struct process_options limits; /* cpu, descriptors, shm_bytes: set between server_prepare and server_launch */
     const char *program;           /* path; NULL: server_program()'s */
     const char *const *arguments;  /* after the configuration file, NULL-terminated; NULL: none */
+    bool may_crash;                /* server_finish_all() overlooks a crash report */
 };
 
 /* Prepared: directory and configuration file, nothing running. The configuration is printf's, one directive a line,
@@ -31,6 +32,7 @@ struct server *server_start(enum server_kind kind, const char *config, ...) __at
 /* Expects that the server ends by itself; its exit code. */
 int server_launch_in_vain(struct server *s);
 
+int server_wait_end(struct server *s); /* expects that a running server ends by itself; its wait status */
 void server_stop(struct server *s);    /* SIGTERM; fails the test when it does not end with status 0 in time */
 void server_kill(struct server *s);    /* kill -9 */
 void server_restart(struct server *s); /* in the same directory, on the same port; killed first if it runs */
