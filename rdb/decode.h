@@ -20,6 +20,7 @@ struct rdb_cursor {
     char error[240];
     struct rdb_arena_chunk *arena;
     size_t arena_bytes;
+    uint64_t payloads_checked; /* packed values that were walked through in depth */
 };
 
 /* A string as it stands in the file: bytes, or a number whose decimal text it is. */

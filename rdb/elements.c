@@ -53,6 +53,7 @@ static bool read_walked(struct rdb_cursor *in, rdb_walk *walk, struct walk w, co
     uint64_t offset = rdb_cursor_offset(in);
     if (!rdb_read_bytes(in, &out->packed)) return false;
     w.canonical = true;
+    in->payloads_checked++;
     if (!walk(out->packed, visit, &w)) return rdb_bad(in, offset, "%s is broken", what);
     if (w.half) return rdb_bad(in, offset, "%s ends in half a pair", what);
     out->canonical = w.canonical;

@@ -100,6 +100,7 @@ static bool intset_element(struct rdb_cursor *in, struct rdb_builder *builder)
     uint64_t offset = rdb_cursor_offset(in);
     struct bytes intset;
     if (!rdb_read_bytes(in, &intset)) return false;
+    in->payloads_checked++;
     if (!intset_validate(intset) || intset_count(intset.ptr) == 0)
         return rdb_bad(in, offset, "a set's intset is broken");
     size_t count = intset_count(intset.ptr);

@@ -199,6 +199,7 @@ static bool read_node(struct rdb_cursor *in, struct loading *l)
     struct stream_id id = stream_id_of_key(key.ptr);
     if (l->stream->nodes.count && stream_id_compare(id, l->last_entry) <= 0)
         return rdb_bad(in, offset, "a stream's nodes are out of order");
+    in->payloads_checked++;
     if (!stream_node_validate(listpack, id, &facts)) return rdb_bad(in, offset, "a stream's listpack is broken");
     stream_append_node(l->stream, id, listpack_copy(listpack.ptr), facts.alive);
     l->last_entry = facts.last_id;

@@ -23,7 +23,7 @@ static void count_traffic(struct replica_handle *h)
     if (h->state != HANDLE_LINKED) return;
     backlog_peer_view(h->r->master->backlog, h->slot, &view);
     *h->r->stats.net_output_bytes += view.sent_bytes - h->counted_sent;
-    *h->r->stats.net_input_bytes += view.received_bytes - h->counted_received;
+    *h->r->stats.replicas_input_bytes += view.received_bytes - h->counted_received;
     h->counted_sent = view.sent_bytes;
     h->counted_received = view.received_bytes;
 }

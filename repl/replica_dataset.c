@@ -81,6 +81,7 @@ static void finish_replacing(struct replica_side *s)
     else
         history_init(&r->history);
     master_side_history_replaced(r);
+    r->host.loaded_keys(r->host.context, result->keys_loaded, result->keys_expired);
     transfer_free(s->transfer);
     s->transfer = NULL;
     r->host.loading_end(r->host.context, true);

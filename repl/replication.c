@@ -64,9 +64,12 @@ pid_t replication_link_pid(const struct replication *r)
     return link_handle_pid(r->master->link);
 }
 
-uint64_t replication_backlog_memory(const struct replication *r)
+struct replication_memory replication_memory(const struct replication *r)
 {
-    return r->master->backlog ? backlog_memory(r->master->backlog) : 0;
+    const struct backlog *b = r->master->backlog;
+    if (!b) return (struct replication_memory){0};
+    uint64_t all = backlog_memory(b), rest = backlog_rest_bytes(b);
+    return all > rest ? (struct replication_memory){rest, all - rest} : (struct replication_memory){all, 0};
 }
 
 void replication_info_field(struct outq *out, const char *format, ...)

@@ -41,6 +41,7 @@ struct replication_host {
     /* beside: the old data stays and goes on answering until the new is complete. */
     void (*loading_begin)(void *context, uint64_t total_bytes, bool beside);
     void (*loading_progress)(void *context, uint64_t loaded_bytes);
+    void (*loaded_keys)(void *context, uint64_t loaded, uint64_t expired); /* by a good load, before its end */
     void (*loading_end)(void *context, bool good);
     void (*dataset_replaced)(void *context); /* the keyspace was flushed or swapped: WATCH, tracking, blocked keys */
     /* After the switch, also to another master: blocked clients, keyspace mode, config rewrite. */
@@ -51,7 +52,9 @@ struct replication_host {
 
 struct replication_stats {
     /* fields of core/stats.h */
-    uint64_t *sync_full, *sync_partial_ok, *sync_partial_err, *net_input_bytes, *net_output_bytes;
+    uint64_t *sync_full, *sync_partial_ok, *sync_partial_err;
+    uint64_t *net_input_bytes, *net_output_bytes; /* from our master, and to replicas */
+    uint64_t *replicas_input_bytes;               /* acknowledgements and the like: input as any other client's */
     uint64_t *output_limit_disconnections;
 };
 
@@ -67,7 +70,11 @@ struct history *replication_history(struct replication *r);
  * not count its writes, and a replica may hold data that its master's history does not explain. */
 void replication_describe(const struct replication *r, struct rdb_aux *aux);
 pid_t replication_link_pid(const struct replication *r);          /* 0: no link process */
-uint64_t replication_backlog_memory(const struct replication *r); /* bytes of shared memory */
+/* Bytes of shared memory: a backlog of its configured size, and what is kept beyond it for replicas that lag. */
+struct replication_memory {
+    uint64_t backlog, replicas;
+};
+struct replication_memory replication_memory(const struct replication *r);
 bool replication_is_replica(const struct replication *r);
 
 /* --- the master's side (repl/master.c) --- */

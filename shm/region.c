@@ -58,6 +58,11 @@ int region_reserve(struct region *r, size_t from, size_t bytes)
     return 0;
 }
 
+void region_give_back(struct region *r)
+{
+    (void)fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)r->bytes);
+}
+
 void region_close(struct region *r, const char *name)
 {
     if (r->named) shm_unlink(name);

@@ -22,6 +22,7 @@ enum region_kind { REGION_NAMED, REGION_ANONYMOUS, REGION_PRIVATE /* ours alone:
  * the name is taken); then nothing is left behind. */
 int region_create(struct region *r, enum region_kind kind, const char *name, size_t bytes, size_t reserved);
 int region_reserve(struct region *r, size_t from, size_t bytes); /* 0 or -1 with errno */
+void region_give_back(struct region *r);                         /* all pages; the length stays */
 void region_close(struct region *r,
                   const char *name); /* unlinks the name if it is named; all zero but fd -1: nothing */
 

@@ -1,5 +1,7 @@
-/* One ring of the backlog, the writer's side. Runs in the server. */
+/* One ring of the backlog, the writer's side. Runs in the server, whose used memory its pages are part of. */
 #include "shm/ring.h"
+
+#include "server/base/alloc.h"
 
 #include <stdio.h>
 
@@ -16,6 +18,7 @@ static int reserve_step(struct ring *ring)
     if (bytes > ring->size - at) bytes = ring->size - at;
     if (region_reserve(&ring->region, at, bytes) != 0) return -1;
     ring->reserved_until = from + bytes == lap_end ? UINT64_MAX : from + bytes;
+    mem_account((ptrdiff_t)bytes);
     return 0;
 }
 
@@ -52,16 +55,21 @@ void ring_close(struct ring *ring, const char *backlog_name)
 {
     char name[RING_NAME_BYTES];
     object_name(name, backlog_name, ring->named_after);
+    mem_account(-(ptrdiff_t)ring_memory(ring));
     region_close(&ring->region, name);
 }
 
+/* A ring whose first lap is unfinished starts that lap over, at another place. */
 void ring_reuse(struct ring *ring, uint64_t number, uint64_t first)
 {
+    if (ring->reserved_until != UINT64_MAX) {
+        mem_account(-(ptrdiff_t)ring_memory(ring));
+        region_give_back(&ring->region);
+        ring->reserved_until = first;
+    }
     ring->number = number;
     ring->first = first;
     ring->end = UINT64_MAX;
-    /* A ring whose first lap is unfinished starts that lap over: reserving a reserved page costs nothing. */
-    if (ring->reserved_until != UINT64_MAX) ring->reserved_until = first;
 }
 
 uint64_t ring_memory(const struct ring *ring)

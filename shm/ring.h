@@ -27,7 +27,7 @@ void ring_reuse(struct ring *ring, uint64_t number, uint64_t first);
 
 /* Memory for every offset below `until`; 0 or -1 with errno, then reserved_until says how far it came. */
 int ring_reserve(struct ring *ring, uint64_t until);
-uint64_t ring_memory(const struct ring *ring); /* bytes reserved */
+uint64_t ring_memory(const struct ring *ring); /* bytes reserved: they count as used memory of this process */
 
 /* Oldest offset that is still in the ring when the stream has come to `stream_end`. */
 uint64_t ring_oldest(const struct ring *ring, uint64_t stream_end);

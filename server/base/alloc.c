@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -165,17 +166,33 @@ ptrdiff_t mem_counter_bytes(const struct mem_counter *c)
     return atomic_load_explicit(&c->bytes, memory_order_relaxed);
 }
 
-size_t mem_resident(void)
+/* Pages: resident, and of those the shared ones. */
+static void read_pages(const char *path, size_t *resident, size_t *shared)
 {
     char text[128];
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return 0;
+    *resident = *shared = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
     ssize_t got = read(fd, text, sizeof(text) - 1);
     close(fd);
-    if (got <= 0) return 0;
-    text[got] = 0;
-    char *resident = strchr(text, ' ');
-    return resident ? strtoull(resident, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) : 0;
+    text[got > 0 ? got : 0] = 0;
+    sscanf(text, "%*u %zu %zu", resident, shared);
+}
+
+size_t mem_resident(void)
+{
+    size_t resident, shared;
+    read_pages("/proc/self/statm", &resident, &shared);
+    return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+size_t mem_resident_alone(int pid)
+{
+    char path[32];
+    size_t resident, shared;
+    snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+    read_pages(path, &resident, &shared);
+    return resident > shared ? (resident - shared) * (size_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 #ifdef __SANITIZE_ADDRESS__

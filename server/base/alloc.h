@@ -33,6 +33,7 @@ struct mem_allocator_info {
 };
 void mem_allocator_info(struct mem_allocator_info *out);
 size_t mem_resident(void);            /* RSS of this process in bytes, from /proc/self/statm */
+size_t mem_resident_alone(int pid);   /* of another process, without what it shares with others; 0: not known */
 const char *mem_allocator_name(void); /* "jemalloc-5.3.0" */
 
 #endif

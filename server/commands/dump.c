@@ -6,6 +6,7 @@
 #include "server/core/core.h"
 #include "server/core/session.h"
 #include "server/core/settings.h"
+#include "server/core/stats.h"
 
 static void dump_command(struct call *call)
 {
@@ -67,7 +68,10 @@ static bool read_payload(struct call *call, struct rdb_restored *restored)
         reply_error(call->reply, "ERR DUMP payload version or checksum are wrong");
         return false;
     }
-    if (rdb_restore(call->argv[3], restored)) return true;
+    bool good = rdb_restore(call->argv[3], restored);
+    if (call->core->settings->rdb.sanitize_payload)
+        call->core->stats->dump_payload_sanitizations += restored->in.payloads_checked;
+    if (good) return true;
     reply_error(call->reply, "ERR Bad data format");
     return false;
 }

@@ -37,7 +37,8 @@ struct children {
     int pidfd;
     struct loop_watch *watch;
     struct child_progress *progress; /* shared with the child */
-    uint64_t last_cow_bytes[CHILD_AOF_REWRITE + 1];
+    uint64_t last_rdb_cow_bytes;
+    int64_t last_rdb_s;
 };
 
 struct children *children_new(struct core *core)
@@ -45,6 +46,7 @@ struct children *children_new(struct core *core)
     struct children *c = mem_calloc(1, sizeof *c);
     c->core = core;
     c->pidfd = -1;
+    c->last_rdb_s = -1;
     c->progress = mmap(NULL, sizeof *c->progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(c->progress != MAP_FAILED);
     return c;
@@ -191,6 +193,13 @@ void children_kill(struct children *c)
     kill(c->pid, SIGUSR1);
 }
 
+static void note_rdb(struct children *c)
+{
+    if (c->job.purpose != CHILD_SAVE && c->job.purpose != CHILD_FULL_SYNC) return;
+    c->last_rdb_cow_bytes = c->progress->cow_bytes;
+    c->last_rdb_s = (clock_monotonic_ms() - c->started_ms) / 1000;
+}
+
 /* Its wait status; -1: it still runs. One that was reaped by somebody else has ended in a way that nobody knows, which
  * is no good one. */
 static int status_of(pid_t pid, int wait_options)
@@ -211,7 +220,7 @@ static void reap(struct children *c, int wait_options)
     if (c->pidfd >= 0) close(c->pidfd);
     c->watch = NULL;
     c->pidfd = -1;
-    c->last_cow_bytes[c->job.purpose] = c->progress->cow_bytes;
+    note_rdb(c);
     keyspace_set_snapshot_running(c->core->keyspace, false);
     struct child_job job = c->job;
     c->job.purpose = CHILD_NONE;
@@ -235,7 +244,12 @@ const struct child_progress *children_progress(const struct children *c)
     return c->progress;
 }
 
-uint64_t children_last_cow_bytes(const struct children *c, enum child_purpose purpose)
+uint64_t children_last_rdb_cow_bytes(const struct children *c)
 {
-    return c->last_cow_bytes[purpose];
+    return c->last_rdb_cow_bytes;
+}
+
+int64_t children_last_rdb_s(const struct children *c)
+{
+    return c->last_rdb_s;
 }

@@ -43,6 +43,8 @@ struct child_progress {
 };
 const struct child_progress *children_progress(const struct children *c);
 void child_report_keys(struct children *c, uint64_t keys_done); /* in the child */
-uint64_t children_last_cow_bytes(const struct children *c, enum child_purpose purpose);
+/* Of the last child that wrote an RDB, for a file or for replicas. */
+uint64_t children_last_rdb_cow_bytes(const struct children *c);
+int64_t children_last_rdb_s(const struct children *c); /* how long it took; -1: there was none */
 
 #endif

@@ -1,6 +1,7 @@
 /* CLIENT LIST's line about a client. Server process. Field names and order are Redis's: tools parse them. */
 #include "server/core/clients_parts.h"
 
+#include "repl/replication.h"
 #include "server/core/core.h"
 #include "server/core/pubsub.h"
 #include "server/core/transaction.h"
@@ -60,11 +61,18 @@ static void add_identity(const struct client *c, struct outq *out, int64_t now_m
     add_text(out, " flags=", flags);
 }
 
+/* The stream's bytes that are kept for it, be they in the backlog or beyond. */
+static size_t kept_for_replica(const struct client *c)
+{
+    struct replica_view view;
+    return c->replica && replica_handle_view(c->replica, &view) ? view.behind_bytes : 0;
+}
+
 void client_describe(struct client *c, struct outq *out)
 {
     const struct session *s = &c->session;
     const struct outq *output = c->conn ? conn_output(c->conn) : &c->nowhere;
-    size_t output_memory = outq_memory(output);
+    size_t output_memory = outq_memory(output) + kept_for_replica(c);
     bool writing = c->conn && conn_unsent(c->conn) > 0;
     add_identity(c, out, loop_monotonic_ms(c->core->loop));
     add_number(out, " db=", database_index(s->db));

@@ -6,11 +6,23 @@
 
 #include "server/core/core.h"
 
+static size_t *sum_with(struct client *c)
+{
+    struct clients *all = c->core->clients;
+    return c->handed_over ? &all->replica_memory : &all->memory;
+}
+
+void client_forget_memory(struct client *c)
+{
+    *sum_with(c) -= c->memory_noted;
+    c->memory_noted = 0;
+}
+
 void client_note_memory(struct client *c)
 {
     const struct outq *output = c->conn ? conn_output(c->conn) : &c->nowhere;
     size_t now = sizeof *c + c->query_capacity + outq_memory(output);
-    c->core->clients->memory += now - c->memory_noted;
+    *sum_with(c) += now - c->memory_noted;
     c->memory_noted = now;
 }
 
@@ -31,12 +43,17 @@ void client_note_buffers(struct client *c, uint64_t input, uint64_t output)
     if (output > biggest->output) biggest->output = output;
 }
 
-size_t clients_output_memory(const struct clients *c, uint64_t *biggest_input, uint64_t *biggest_output)
+size_t clients_memory(const struct clients *c, size_t *replicas)
 {
-    *biggest_input = *biggest_output = 0;
-    for (int i = 0; i < BIGGEST_SECONDS; i++) {
-        if (c->biggest[i].input > *biggest_input) *biggest_input = c->biggest[i].input;
-        if (c->biggest[i].output > *biggest_output) *biggest_output = c->biggest[i].output;
-    }
+    *replicas = c->replica_memory;
     return c->memory;
+}
+
+void clients_recent_peaks(const struct clients *c, uint64_t *input_bytes, uint64_t *output_bytes)
+{
+    *input_bytes = *output_bytes = 0;
+    for (int i = 0; i < BIGGEST_SECONDS; i++) {
+        if (c->biggest[i].input > *input_bytes) *input_bytes = c->biggest[i].input;
+        if (c->biggest[i].output > *output_bytes) *output_bytes = c->biggest[i].output;
+    }
 }

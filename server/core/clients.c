@@ -191,7 +191,7 @@ static void client_free(struct client *c)
     if (all->cron_position == &c->node) all->cron_position = c->node.next;
     list_remove(&all->all, &c->node);
     map_remove(&all->by_id, bytes_make(&c->session.id, sizeof c->session.id));
-    all->memory -= c->memory_noted;
+    client_forget_memory(c);
     all->handed_over -= c->handed_over;
     client_stop_monitor(c);
     if (c->conn) conn_close(c->conn);
@@ -206,9 +206,11 @@ static void client_free(struct client *c)
 void client_hand_over(struct client *c, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg)
 {
     struct conn *conn = c->conn;
+    client_forget_memory(c);
     c->handed_over = true;
     c->core->clients->handed_over++;
     cut_off(c);
+    client_note_memory(c);
     conn_detach(conn, detached, arg);
 }
 

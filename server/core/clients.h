@@ -75,8 +75,12 @@ void client_stop_monitor(struct client *c);
 /* secrets: as struct call's. */
 void clients_feed_monitors(struct core *core, struct session *from, uint32_t argc, const struct bytes *argv,
                            uint64_t secrets);
-/* The buffers of all clients, as they were when cron last looked at each; the biggest ones of the last seconds. */
-size_t clients_output_memory(const struct clients *c, uint64_t *biggest_input, uint64_t *biggest_output);
+/* Bytes of all clients but replicas, with their buffers, as they were when cron last looked at each; *replicas: of
+ * those.
+ */
+size_t clients_memory(const struct clients *c, size_t *replicas);
+/* The largest buffers of the last seconds: input kept, output that waited. */
+void clients_recent_peaks(const struct clients *c, uint64_t *input_bytes, uint64_t *output_bytes);
 
 /* CLIENT PAUSE; times are monotonic */
 enum pause_kind { PAUSE_NONE, PAUSE_WRITE, PAUSE_ALL };

@@ -23,13 +23,14 @@ struct biggest_buffers {
 
 struct clients {
     struct core *core;
-    struct list all;      /* struct client.node, oldest first */
-    struct map by_id;     /* 8-byte id -> struct client */
-    struct list woken;    /* struct client.pending: kept requests may run */
-    struct list dead;     /* struct client.pending: to be freed before the loop sleeps */
-    struct list monitors; /* struct client.monitoring */
-    size_t handed_over;   /* of all: whose socket the link process has */
-    size_t memory;        /* sum of struct client.memory_noted */
+    struct list all;       /* struct client.node, oldest first */
+    struct map by_id;      /* 8-byte id -> struct client */
+    struct list woken;     /* struct client.pending: kept requests may run */
+    struct list dead;      /* struct client.pending: to be freed before the loop sleeps */
+    struct list monitors;  /* struct client.monitoring */
+    size_t handed_over;    /* of all: whose socket the link process has */
+    size_t memory;         /* sum of struct client.memory_noted */
+    size_t replica_memory; /* of those handed over */
     struct pause pauses[PAUSES_MAX];
     enum pause_kind paused; /* the strictest of pauses */
     struct list_node *cron_position;
@@ -51,6 +52,7 @@ void client_wake_later(struct client *c); /* it has more kept requests than one 
 
 /* client_memory.c */
 void client_note_memory(struct client *c); /* what it holds now is what the sum has of it */
+void client_forget_memory(struct client *c);
 void client_note_buffers(struct client *c, uint64_t input, uint64_t output); /* bytes waiting: the biggest are kept */
 
 #endif

@@ -35,10 +35,10 @@ static void save_fields(const struct core *core, const struct persistence_state 
     info_field(out, "rdb_bgsave_in_progress:%d", saving);
     info_field(out, "rdb_last_save_time:%lld", (long long)s->last_save_s);
     info_field(out, "rdb_last_bgsave_status:%s", s->last_bgsave_ok ? "ok" : "err");
-    info_field(out, "rdb_last_bgsave_time_sec:%lld", (long long)s->last_bgsave_duration_s);
+    info_field(out, "rdb_last_bgsave_time_sec:%lld", (long long)children_last_rdb_s(core->children));
     info_field(out, "rdb_current_bgsave_time_sec:%lld", (long long)saving_s);
     count_field(out, "rdb_saves", s->rdb_saves);
-    count_field(out, "rdb_last_cow_size", children_last_cow_bytes(core->children, CHILD_SAVE));
+    count_field(out, "rdb_last_cow_size", children_last_rdb_cow_bytes(core->children));
     count_field(out, "rdb_last_load_keys_expired", s->last_load_keys_expired);
     count_field(out, "rdb_last_load_keys_loaded", s->last_load_keys_loaded);
 }

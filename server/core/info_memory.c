@@ -1,7 +1,8 @@
 /* INFO memory. Server process.
  *
- * Records live in a store that is mapped, not allocated; it is added to the allocator's figures, so that ratios between
- * them keep the meaning they have where everything is allocated. Scripts and functions do not exist: their fields are
+ * Records live in a store that is mapped, not allocated, and the replication backlog in shared memory; both are added
+ * to the allocator's figures, so that ratios between them keep the meaning they have where everything is allocated.
+ * Scripts and functions do not exist: their fields are
  * 0. */
 #include "server/core/info_parts.h"
 
@@ -10,6 +11,7 @@
 #include "server/base/number.h"
 #include "server/core/clients.h"
 #include "server/core/config.h"
+#include "server/core/memory_limit.h"
 #include "server/core/settings.h"
 #include "server/core/stats.h"
 #include "server/keyspace/keyspace.h"
@@ -20,6 +22,8 @@
 struct usage {
     size_t used, peak, resident, at_start;
     size_t clients, tables, overhead, dataset;
+    struct replication_memory replication;
+    size_t replica_clients;
     struct mem_allocator_info allocator;
 };
 
@@ -34,10 +38,14 @@ static struct usage measure(const struct core *core)
     u.allocator.allocated += keyspace.store_used;
     u.allocator.active += keyspace.store_resident;
     u.allocator.resident += keyspace.store_resident;
-    uint64_t biggest_input, biggest_output;
-    u.clients = clients_output_memory(core->clients, &biggest_input, &biggest_output);
+    u.replication = replication_memory(core->replication);
+    size_t shared = u.replication.backlog + u.replication.replicas;
+    u.allocator.allocated += shared;
+    u.allocator.active += shared;
+    u.allocator.resident += shared;
+    u.clients = clients_memory(core->clients, &u.replica_clients);
     u.tables = keyspace.table_bytes;
-    u.overhead = u.at_start + u.clients + u.tables;
+    u.overhead = u.at_start + u.clients + u.replica_clients + u.tables + shared;
     u.dataset = u.used > u.overhead ? u.used - u.overhead : 0;
     return u;
 }
@@ -120,10 +128,10 @@ void info_memory(struct core *core, struct outq *out)
     script_fields(out);
     limit_fields(core, out);
     fragmentation_fields(&u, out);
-    size_field(out, "mem_not_counted_for_evict", 0);
-    size_field(out, "mem_replication_backlog", replication_backlog_memory(core->replication));
-    size_field(out, "mem_total_replication_buffers", replication_backlog_memory(core->replication));
-    size_field(out, "mem_clients_slaves", 0);
+    size_field(out, "mem_not_counted_for_evict", memory_limit_not_counted(core));
+    size_field(out, "mem_replication_backlog", u.replication.backlog);
+    size_field(out, "mem_total_replication_buffers", u.replication.backlog + u.replication.replicas);
+    size_field(out, "mem_clients_slaves", u.replication.replicas + u.replica_clients);
     size_field(out, "mem_clients_normal", u.clients);
     size_field(out, "mem_cluster_links", 0);
     size_field(out, "mem_aof_buffer", 0);

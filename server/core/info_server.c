@@ -2,6 +2,7 @@
 #include "server/core/info_parts.h"
 
 #include "repl/replication.h"
+#include "server/base/alloc.h"
 #include "server/base/clock.h"
 #include "server/core/lifecycle.h"
 #include "server/core/settings.h"
@@ -65,6 +66,10 @@ void info_server(struct core *core, struct outq *out)
     info_field(out, "executable:%s", l->executable);
     info_field(out, "config_file:%s", l->config_file);
     info_field(out, "io_threads_active:0");
+    if (l->shutdown_deadline_ms) {
+        int64_t left_ms = l->shutdown_deadline_ms - loop_wall_ms(core->loop);
+        info_field(out, "shutdown_in_milliseconds:%lld", (long long)(left_ms > 0 ? left_ms : 0));
+    }
     listeners(&s->net, out);
 }
 
@@ -99,5 +104,7 @@ void info_slipstream(struct core *core, struct outq *out)
     info_field(out, "server_name:slipstream");
     info_field(out, "slipstream_version:%s", SLIPSTREAM_VERSION);
     info_field(out, "event_loop:%s", loop_engine_name(core->loop));
-    info_field(out, "link_process_id:%ld", (long)replication_link_pid(core->replication));
+    pid_t link = replication_link_pid(core->replication);
+    info_field(out, "link_process_id:%ld", (long)link);
+    info_field(out, "link_used_memory_rss:%zu", link ? mem_resident_alone(link) : 0);
 }

@@ -9,6 +9,8 @@
 #include "server/core/blocking.h"
 #include "server/core/clients.h"
 #include "server/core/command_table.h"
+#include "server/core/memory_limit.h"
+#include "server/core/own_keys.h"
 #include "server/core/pubsub.h"
 #include "server/core/settings.h"
 #include "server/core/stats.h"
@@ -32,7 +34,7 @@ static void rate_field(struct outq *out, const char *name, const struct stats_ra
 void info_clients(struct core *core, struct outq *out)
 {
     uint64_t biggest_input, biggest_output;
-    clients_output_memory(core->clients, &biggest_input, &biggest_output);
+    clients_recent_peaks(core->clients, &biggest_input, &biggest_output);
     count_field(out, "connected_clients", clients_count(core->clients) - clients_count_handed_over(core->clients));
     count_field(out, "cluster_connections", 0);
     count_field(out, "maxclients", core->settings->net.max_clients);
@@ -66,16 +68,18 @@ static void traffic_fields(const struct stats *s, struct outq *out)
     count_field(out, "sync_partial_err", s->sync_partial_err);
 }
 
-static void key_fields(const struct keyspace_stats *k, const struct stats *s, struct outq *out)
+static void key_fields(const struct core *core, const struct stats *s, struct outq *out)
 {
+    const struct keyspace_stats *k = keyspace_stats(core->keyspace);
+    uint64_t current_us, total_us = memory_limit_exceeded_us(core, &current_us);
     count_field(out, "expired_keys", k->expired);
     info_field(out, "expired_stale_perc:%.2f", (double)k->expired_stale_perc_x100 / 100);
     count_field(out, "expired_time_cap_reached_count", k->expired_time_cap_reached);
     count_field(out, "expire_cycle_cpu_milliseconds", k->expire_cycle_us / 1000);
     count_field(out, "evicted_keys", k->evicted);
     count_field(out, "evicted_clients", s->evicted_clients);
-    count_field(out, "total_eviction_exceeded_time", 0);
-    count_field(out, "current_eviction_exceeded_time", 0);
+    count_field(out, "total_eviction_exceeded_time", total_us / 1000);
+    count_field(out, "current_eviction_exceeded_time", current_us / 1000);
     count_field(out, "keyspace_hits", k->hits);
     count_field(out, "keyspace_misses", k->misses);
 }
@@ -88,7 +92,7 @@ static void feature_fields(const struct core *core, const struct stats *s, struc
     count_field(out, "latest_fork_usec", s->latest_fork_us);
     count_field(out, "total_forks", s->total_forks);
     count_field(out, "migrate_cached_sockets", s->migrate_cached_sockets);
-    count_field(out, "slave_expires_tracked_keys", 0);
+    count_field(out, "slave_expires_tracked_keys", own_keys_count(core->own_keys));
     count_field(out, "active_defrag_hits", 0);
     count_field(out, "active_defrag_misses", 0);
     count_field(out, "active_defrag_key_hits", 0);
@@ -145,7 +149,7 @@ void info_stats(struct core *core, struct outq *out)
     stats_note_loop(core->stats, core->loop);
     const struct stats *s = core->stats;
     traffic_fields(s, out);
-    key_fields(keyspace_stats(core->keyspace), s, out);
+    key_fields(core, s, out);
     feature_fields(core, s, out);
     error_fields(s, out);
     loop_fields(core, s, out);

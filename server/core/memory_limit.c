@@ -3,27 +3,54 @@
 
 #include "repl/replication.h"
 #include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/base/clock.h"
 #include "server/core/core.h"
 #include "server/core/propagate.h"
 #include "server/core/settings.h"
+#include "server/core/stats.h"
 #include "server/keyspace/free_aside.h"
 #include "server/net/loop.h"
 
-/* What is on its way out is gone already: it must not cost a second victim. What is promised is asked first, so that an
- * error is on the side of fewer victims. */
-size_t memory_limit_counted(const struct core *core)
+size_t memory_limit_not_counted(const struct core *core)
 {
-    (void)core; /* the backlog is shared memory and never was in mem_used() */
-    size_t leaving = free_aside_bytes(), used = mem_used();
-    return used > leaving ? used - leaving : 0;
+    return replication_memory(core->replication).replicas;
 }
 
+/* What is on its way out is gone already: it must not cost a second victim. What is promised is asked first, so that an
+ * error is on the side of fewer victims. */
+static size_t counted(const struct core *core)
+{
+    size_t left_out = free_aside_bytes() + memory_limit_not_counted(core), used = mem_used();
+    return used > left_out ? used - left_out : 0;
+}
+
+/* --- how long the limit was exceeded --- */
+
+static void note_exceeded(struct core *core, bool exceeded)
+{
+    struct stats *s = core->stats;
+    if (likely(exceeded == (s->exceeded_since_us != 0))) return;
+    int64_t now_us = clock_monotonic_us();
+    if (!exceeded) s->exceeded_us += (uint64_t)(now_us - s->exceeded_since_us);
+    s->exceeded_since_us = exceeded ? now_us : 0;
+}
+
+uint64_t memory_limit_exceeded_us(const struct core *core, uint64_t *current_us)
+{
+    const struct stats *s = core->stats;
+    *current_us = s->exceeded_since_us ? (uint64_t)(clock_monotonic_us() - s->exceeded_since_us) : 0;
+    return s->exceeded_us + *current_us;
+}
+
+/* --- making room --- */
+
 /* As keyspace_evict. */
-static int make_room(struct core *core)
+static int evict(struct core *core)
 {
     const struct keyspace_settings *ks = &core->settings->keyspace;
-    size_t used = memory_limit_counted(core);
-    if (used <= ks->maxmemory_bytes) return 0;
+    size_t used = counted(core);
+    if (used <= ks->maxmemory_bytes || !ks->maxmemory_bytes) return 0;
     if (replication_is_replica(core->replication) && ks->replica_ignore_maxmemory) return 0;
     propagate_begin(core->propagation);
     int result = keyspace_evict(core->keyspace, loop_monotonic_ms(core->loop), used);
@@ -38,6 +65,13 @@ static bool has_room_for_records(struct core *core)
     int result = keyspace_relieve_stores(core->keyspace, loop_monotonic_ms(core->loop));
     propagate_end(core->propagation);
     return result >= 0;
+}
+
+static int make_room(struct core *core)
+{
+    int result = evict(core);
+    note_exceeded(core, result != 0);
+    return result;
 }
 
 const char *memory_limit_refusal(struct core *core, bool takes_memory)
@@ -58,5 +92,5 @@ static int64_t make_more_room(void *arg)
 
 void memory_limit_changed(struct core *core)
 {
-    if (core->settings->keyspace.maxmemory_bytes) loop_timer_start(core->loop, 0, make_more_room, core);
+    loop_timer_start(core->loop, 0, make_more_room, core);
 }

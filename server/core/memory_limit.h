@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct core;
 
@@ -14,7 +15,10 @@ const char *memory_limit_refusal(struct core *core, bool takes_memory);
 /* The limit is another one: evicts at once, without waiting for the next command. */
 void memory_limit_changed(struct core *core);
 
-/* The part of the used memory that maxmemory counts: not the replication backlog. */
-size_t memory_limit_counted(const struct core *core);
+/* The part of the used memory that maxmemory does not count: what is kept for replicas that lag. Evicting for it would
+ * make more of it, for evictions are replicated. */
+size_t memory_limit_not_counted(const struct core *core);
+/* Used memory has been above maxmemory, although keys were evicted: altogether, and at this moment without a break. */
+uint64_t memory_limit_exceeded_us(const struct core *core, uint64_t *current_us);
 
 #endif

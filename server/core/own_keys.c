@@ -28,6 +28,11 @@ void own_keys_note(struct own_keys *o, int db, struct bytes key)
     key_name_free(name, room);
 }
 
+size_t own_keys_count(const struct own_keys *o)
+{
+    return o->keys.count;
+}
+
 void own_keys_forget_all(struct own_keys *o)
 {
     map_clear(&o->keys);

@@ -16,6 +16,7 @@ struct own_keys *own_keys_new(void);
 void own_keys_note(struct own_keys *o, int db, struct bytes key);
 /* Each tick: looks at some, removes those whose time has come, and forgets the ones without an expiry. */
 void own_keys_expire(struct core *core, int64_t now_ms);
+size_t own_keys_count(const struct own_keys *o);
 void own_keys_forget_all(struct own_keys *o); /* another dataset, or another role */
 
 #endif

@@ -24,8 +24,8 @@
 struct persistence {
     struct persistence_state state;
     uint64_t changes_at_fork;
-    bool save_owed;                         /* persistence_save_behind_command() */
-    int64_t last_try_ms, bgsave_started_ms; /* monotonic */
+    bool save_owed;      /* persistence_save_behind_command() */
+    int64_t last_try_ms; /* monotonic */
     pid_t bgsave_pid;
     int64_t last_loading_turn_us;
 };
@@ -36,7 +36,6 @@ struct persistence *persistence_new(struct core *core)
     struct persistence *p = mem_calloc(1, sizeof *p);
     p->state.last_save_s = clock_wall_ms() / 1000;
     p->state.in_step_since_ms = clock_monotonic_ms();
-    p->state.last_bgsave_duration_s = -1;
     p->state.last_bgsave_ok = true;
     return p;
 }
@@ -187,7 +186,6 @@ static void save_ended(void *arg, bool good, int signal)
 {
     struct core *core = arg;
     struct persistence *p = core->persistence;
-    p->state.last_bgsave_duration_s = (clock_monotonic_ms() - p->bgsave_started_ms) / 1000;
     if (!good) remove_temporary_file(core, p->bgsave_pid);
     if (good) {
         log_notice("Background saving terminated with success");
@@ -207,7 +205,7 @@ int persistence_save_in_background(struct core *core)
 {
     struct persistence *p = core->persistence;
     struct child_job job = {.purpose = CHILD_SAVE, .body = save_in_child, .ended = save_ended, .arg = core};
-    p->last_try_ms = p->bgsave_started_ms = clock_monotonic_ms();
+    p->last_try_ms = clock_monotonic_ms();
     p->changes_at_fork = p->state.changes_since_save;
     if (check_may_save(core)) return -1;
     if (children_start(core->children, &job)) {

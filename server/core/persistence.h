@@ -38,9 +38,8 @@ struct persistence_state {
     int64_t loading_since_ms;    /* monotonic, like every other time here that is not shown */
     uint64_t loading_total_bytes, loading_loaded_bytes, loading_rdb_used_mem;
     uint64_t changes_since_save;
-    int64_t last_save_s;            /* wall clock: LASTSAVE */
-    int64_t last_bgsave_duration_s; /* -1: none yet */
-    int64_t in_step_since_ms;       /* monotonic: the file, or a full sync, was last as new as the dataset */
+    int64_t last_save_s;      /* wall clock: LASTSAVE */
+    int64_t in_step_since_ms; /* monotonic: the file, or a full sync, was last as new as the dataset */
     bool last_bgsave_ok;
     bool bgsave_scheduled;
     uint64_t rdb_saves, last_load_keys_expired, last_load_keys_loaded;

@@ -108,6 +108,13 @@ static void progress_loading(void *context, uint64_t loaded_bytes)
     persistence_state(core)->loading_loaded_bytes = loaded_bytes;
 }
 
+static void note_loaded_keys(void *context, uint64_t loaded, uint64_t expired)
+{
+    struct persistence_state *s = persistence_state(context);
+    s->last_load_keys_loaded = loaded;
+    s->last_load_keys_expired = expired;
+}
+
 static void end_loading(void *context, bool good)
 {
     loading_end(context, good);
@@ -195,6 +202,7 @@ struct replication_host replication_host_of(struct core *core)
         .stream_db = stream_db,
         .loading_begin = begin_loading,
         .loading_progress = progress_loading,
+        .loaded_keys = note_loaded_keys,
         .loading_end = end_loading,
         .dataset_replaced = dataset_replaced,
         .role_changed = role_changed,
@@ -212,6 +220,7 @@ struct replication_stats replication_stats_of(struct core *core)
         .sync_partial_err = &s->sync_partial_err,
         .net_input_bytes = &s->net_repl_input_bytes,
         .net_output_bytes = &s->net_repl_output_bytes,
+        .replicas_input_bytes = &s->net_input_bytes,
         .output_limit_disconnections = &s->client_output_buffer_limit_disconnections,
     };
 }

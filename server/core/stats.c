@@ -48,19 +48,19 @@ double stats_rate_per_s(const struct stats_rate *rate)
 void stats_note_loop(struct stats *s, const struct loop *loop)
 {
     struct loop_usage usage = loop_usage(loop);
-    uint64_t sent = loop_bytes_sent(loop);
     s->loop_turns += usage.turns - s->loop_noted.turns;
     s->loop_awake_us += usage.awake_us - s->loop_noted.awake_us;
-    s->net_output_bytes += sent - s->net_output_noted;
+    s->net_output_bytes += usage.bytes_sent - s->loop_noted.bytes_sent;
+    s->total_reads += usage.reads - s->loop_noted.reads;
+    s->total_writes += usage.writes - s->loop_noted.writes;
     s->loop_noted = usage;
-    s->net_output_noted = sent;
 }
 
 void stats_reset(struct stats *s)
 {
     map_clear(&s->errors);
     *s = (struct stats){
-        .memory_at_start = s->memory_at_start, .net_output_noted = s->net_output_noted, .loop_noted = s->loop_noted};
+        .memory_at_start = s->memory_at_start, .exceeded_since_us = s->exceeded_since_us, .loop_noted = s->loop_noted};
 }
 
 static unsigned latency_slot(uint64_t ns)

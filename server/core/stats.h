@@ -13,11 +13,12 @@ struct stats {
     uint64_t connections_received, connections_rejected, commands_processed;
     uint64_t net_input_bytes, net_output_bytes, net_repl_input_bytes, net_repl_output_bytes;
     uint64_t loop_turns, loop_awake_us;
-    uint64_t net_output_noted; /* the loop's own counts, as of the last stats_note_loop(); never reset */
-    struct loop_usage loop_noted;
+    struct loop_usage loop_noted; /* the loop's own counts, as of the last stats_note_loop(); never reset */
     uint64_t sync_full, sync_partial_ok, sync_partial_err;
     uint64_t total_forks, latest_fork_us, total_error_replies, acl_access_denied_auth;
     uint64_t unexpected_error_replies, dump_payload_sanitizations, total_reads, total_writes;
+    uint64_t exceeded_us;      /* by used memory, of maxmemory, without the present time of it */
+    int64_t exceeded_since_us; /* monotonic; 0: is not exceeded; not reset */
     uint64_t client_query_buffer_limit_disconnections, client_output_buffer_limit_disconnections;
     uint64_t evicted_clients, migrate_cached_sockets;
     uint64_t memory_at_start; /* mem_used() once everything is set up, before data; not reset */

@@ -188,6 +188,7 @@ static void deliver_held(struct conn *conn)
 
 void conn_on_data(struct conn *conn, const uint8_t *data, size_t len)
 {
+    conn->endpoint.loop->reads++;
     if (unlikely(conn->state != CONN_OPEN || conn->delivering)) {
         if (conn->state == CONN_OPEN || conn->state == CONN_DETACHING) hold(conn, data, len);
         return;
@@ -208,6 +209,7 @@ void conn_fail_later(struct conn *conn, int error)
 
 void conn_on_end(struct conn *conn, int error)
 {
+    conn->endpoint.loop->reads++;
     conn->reading = false;
     if (conn->state == CONN_CLOSED) return;
     /* A peer that has only finished its own side still gets what it is owed. */
@@ -340,6 +342,7 @@ static void consume(struct conn *conn, size_t n)
 void conn_on_sent(struct conn *conn, size_t n)
 {
     if (n == 0 || conn->state == CONN_CLOSED) return;
+    conn->endpoint.loop->writes++;
     conn->endpoint.loop->bytes_sent += n;
     consume(conn, n);
     if (conn_has_unsent(conn)) return;

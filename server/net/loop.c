@@ -107,12 +107,11 @@ int64_t loop_monotonic_ms(const struct loop *loop)
 
 struct loop_usage loop_usage(const struct loop *loop)
 {
-    return (struct loop_usage){.turns = loop->turns, .awake_us = loop->awake_us};
-}
-
-uint64_t loop_bytes_sent(const struct loop *loop)
-{
-    return loop->bytes_sent;
+    return (struct loop_usage){.turns = loop->turns,
+                               .awake_us = loop->awake_us,
+                               .reads = loop->reads,
+                               .writes = loop->writes,
+                               .bytes_sent = loop->bytes_sent};
 }
 
 void loop_refresh_time(struct loop *loop)

@@ -38,10 +38,12 @@ void loop_turn(struct loop *loop, int timeout_ms);
 int64_t loop_wall_ms(const struct loop *loop);
 int64_t loop_monotonic_us(const struct loop *loop); /* for every duration: the wall clock may step */
 int64_t loop_monotonic_ms(const struct loop *loop);
-uint64_t loop_bytes_sent(const struct loop *loop); /* over all connections, in-place sends included */
 struct loop_usage {
     uint64_t turns;
     uint64_t awake_us; /* in turns, from the end of the wait to the next one */
+    /* Over all connections: arrivals of bytes or of the end, departures, and the bytes that departed, in-place sends
+     * included. */
+    uint64_t reads, writes, bytes_sent;
 };
 struct loop_usage loop_usage(const struct loop *loop);
 void loop_refresh_time(struct loop *loop); /* after something long on the loop's own thread */

@@ -1,6 +1,7 @@
 /* The replication backlog: what the writer appended is what a reader finds, however the rings wrap, grow and shrink;
  * and a byte that a peer may still be sending never changes. Every byte of the stream is a function of its offset, so
  * any reader can check any byte. */
+#include "server/base/alloc.h"
 #include "server/base/bytes.h"
 #include "server/base/clock.h"
 #include "server/base/random.h"
@@ -22,6 +23,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -513,6 +515,54 @@ Test(backlog, what_is_not_understood_is_refused)
     region_unmap(&again);
     region_unmap(&r);
     tear_down(&t);
+}
+
+/* --- memory --- */
+
+static uint64_t pages_of(const struct bench *t)
+{
+    char path[96];
+    uint64_t bytes = 0;
+    for (int ring = 1; ring < 10; ring++) {
+        struct stat status;
+        snprintf(path, sizeof(path), "/dev/shm%s.%d", t->name, ring);
+        if (stat(path, &status) == 0) bytes += (uint64_t)status.st_blocks * 512;
+    }
+    return bytes;
+}
+
+/* What is reserved is used memory of this process, and nothing else is. */
+static void expect_counted(const struct bench *t, size_t before)
+{
+    uint64_t counted = backlog_memory(t->b), pages = pages_of(t);
+    cr_assert_geq(mem_used() - before, counted);
+    cr_assert_leq(mem_used() - before, counted + 65536);
+    cr_assert(pages >= counted && pages <= counted + 8 * 4096, "%llu of %llu", (unsigned long long)counted,
+              (unsigned long long)pages);
+}
+
+Test(backlog, memory_is_counted)
+{
+    struct bench t;
+    uint64_t const mib = 1 << 20;
+    set_up(&t, 1, 8 * mib, NO_LIMIT);
+    size_t before = mem_used() - backlog_memory(t.b);
+    append(&t, 3 * mib);
+    expect_counted(&t, before);
+    int slot = backlog_peer_claim(t.b, backlog_end(t.b));
+    append(&t, 20 * mib);
+    cr_assert_gt(backlog_memory(t.b), 20 * mib);
+    expect_counted(&t, before);
+    reader_peer_let_go(t.r, slot);
+    backlog_peer_free(t.b, slot);
+    backlog_restart(t.b, 5 * mib + 17); /* the first lap of its ring is not over */
+    append(&t, 2 * mib);
+    expect_counted(&t, before);
+    backlog_restart(t.b, 1);
+    append(&t, 30 * mib);
+    expect_counted(&t, before);
+    tear_down(&t);
+    cr_assert_leq(mem_used(), before);
 }
 
 /* --- bells --- */
