@@ -69,7 +69,7 @@ struct history *replication_history(struct replication *r);
  * there. Left as they are where a stream from there on would not lead to what we are: a master without a backlog does
  * not count its writes, and a replica may hold data that its master's history does not explain. */
 void replication_describe(const struct replication *r, struct rdb_aux *aux);
-pid_t replication_link_pid(const struct replication *r);          /* 0: no link process */
+pid_t replication_link_pid(const struct replication *r); /* 0: no link process */
 /* Bytes of shared memory: a backlog of its configured size, and what is kept beyond it for replicas that lag. */
 struct replication_memory {
     uint64_t backlog, replicas;

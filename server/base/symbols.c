@@ -1,6 +1,7 @@
 /* Names for code addresses. Any process, while it reports its own end. */
 #include "server/base/symbols.h"
 
+#include <assert.h>
 #include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
@@ -11,9 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#if UINTPTR_MAX != UINT64_MAX
-#error "symbols.c reads 64-bit ELF files"
-#endif
+static_assert(UINTPTR_MAX == UINT64_MAX, "only 64-bit ELF files are read");
 
 extern const char __executable_start, _end; /* from the linker: where our own program is loaded */
 

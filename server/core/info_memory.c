@@ -22,8 +22,7 @@
 struct usage {
     size_t used, peak, resident, at_start;
     size_t clients, tables, overhead, dataset;
-    struct replication_memory replication;
-    size_t replica_clients;
+    size_t replica_clients, shared, for_replicas; /* the latter of the shared: beyond the backlog's own size */
     struct mem_allocator_info allocator;
 };
 
@@ -38,14 +37,15 @@ static struct usage measure(const struct core *core)
     u.allocator.allocated += keyspace.store_used;
     u.allocator.active += keyspace.store_resident;
     u.allocator.resident += keyspace.store_resident;
-    u.replication = replication_memory(core->replication);
-    size_t shared = u.replication.backlog + u.replication.replicas;
-    u.allocator.allocated += shared;
-    u.allocator.active += shared;
-    u.allocator.resident += shared;
+    struct replication_memory replication = replication_memory(core->replication);
+    u.shared = replication.backlog + replication.replicas;
+    u.allocator.allocated += u.shared;
+    u.allocator.active += u.shared;
+    u.allocator.resident += u.shared;
     u.clients = clients_memory(core->clients, &u.replica_clients);
+    if (u.replica_clients) u.for_replicas = replication.replicas; /* else it has outlived them */
     u.tables = keyspace.table_bytes;
-    u.overhead = u.at_start + u.clients + u.replica_clients + u.tables + shared;
+    u.overhead = u.at_start + u.clients + u.replica_clients + u.tables + u.shared;
     u.dataset = u.used > u.overhead ? u.used - u.overhead : 0;
     return u;
 }
@@ -129,9 +129,9 @@ void info_memory(struct core *core, struct outq *out)
     limit_fields(core, out);
     fragmentation_fields(&u, out);
     size_field(out, "mem_not_counted_for_evict", memory_limit_not_counted(core));
-    size_field(out, "mem_replication_backlog", u.replication.backlog);
-    size_field(out, "mem_total_replication_buffers", u.replication.backlog + u.replication.replicas);
-    size_field(out, "mem_clients_slaves", u.replication.replicas + u.replica_clients);
+    size_field(out, "mem_replication_backlog", u.shared - u.for_replicas);
+    size_field(out, "mem_total_replication_buffers", u.shared);
+    size_field(out, "mem_clients_slaves", u.for_replicas + u.replica_clients);
     size_field(out, "mem_clients_normal", u.clients);
     size_field(out, "mem_cluster_links", 0);
     size_field(out, "mem_aof_buffer", 0);

@@ -132,8 +132,8 @@ struct loop {
     void *before_sleep_arg;
     uint64_t turns;
     uint64_t reads, writes, bytes_sent; /* struct loop_usage */
-    size_t flushed_bytes; /* of output in `sends`, as much as there was when it was flushed */
-    unsigned depth;       /* turns inside turns */
+    size_t flushed_bytes;               /* of output in `sends`, as much as there was when it was flushed */
+    unsigned depth;                     /* turns inside turns */
     bool stopping;
     bool no_wait;
 };
