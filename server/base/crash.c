@@ -194,11 +194,11 @@ static void walk_frames(void *arg)
     if (caller) print_place(caller, true);
     for (int depth = 0; depth < BACKTRACE_DEPTH; depth++) {
         if (frame % sizeof(uintptr_t) || frame < above || frame - above > FRAME_STEP_MAX) return;
-        const uintptr_t *at = (const uintptr_t *)frame;
-        if (!at[1]) return;
-        print_place(at[1], true);
+        uintptr_t back = machine_word_at(frame + sizeof(uintptr_t));
+        if (!back) return;
+        print_place(back, true);
         above = frame + 1;
-        frame = at[0];
+        frame = machine_word_at(frame);
     }
 }
 
@@ -206,9 +206,11 @@ static void write_registers(void *arg)
 {
     (void)arg;
     machine_registers(fault.context, print_text);
-    const uintptr_t *stack = (const uintptr_t *)machine_state_of(fault.context).stack;
-    for (int i = STACK_WORDS - 1; stack && i >= 0; i--)
-        crash_print("(%016lx) -> %016lx\n", (unsigned long)(stack + i), (unsigned long)stack[i]);
+    uintptr_t stack = machine_state_of(fault.context).stack;
+    for (int i = STACK_WORDS - 1; stack && i >= 0; i--) {
+        uintptr_t at = stack + (size_t)i * sizeof(uintptr_t);
+        crash_print("(%016lx) -> %016lx\n", (unsigned long)at, (unsigned long)machine_word_at(at));
+    }
 }
 
 /* --- the report --- */

@@ -15,7 +15,7 @@ struct machine_state machine_state_of(const ucontext_t *context)
 uintptr_t machine_return_address(const ucontext_t *context)
 {
     uintptr_t stack = machine_state_of(context).stack;
-    return stack % sizeof(uintptr_t) == 0 ? *(const uintptr_t *)stack : 0;
+    return stack % sizeof(uintptr_t) == 0 ? machine_word_at(stack) : 0;
 }
 
 void machine_registers(const ucontext_t *context, void (*line)(const char *text))

@@ -11,6 +11,11 @@ struct machine_state {
 };
 
 struct machine_state machine_state_of(const ucontext_t *context);
+/* A word of a stack, whatever it belongs to: the address sanitizer would not let it be read otherwise. */
+__attribute__((no_sanitize("address"))) static inline uintptr_t machine_word_at(uintptr_t address)
+{
+    return *(const volatile uintptr_t *)address;
+}
 /* Where the function that had just been entered would have gone back to; 0: not known. Read from the stack, which may
  * not be there. */
 uintptr_t machine_return_address(const ucontext_t *context);
