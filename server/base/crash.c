@@ -260,6 +260,7 @@ static void open_report(void)
 {
     const char *path = log_path();
     report_fd = *path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644) : STDOUT_FILENO;
+    if (report_fd < 0) report_fd = STDERR_FILENO;
     print_text("\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\n");
 }
 
