@@ -26,10 +26,10 @@ static void delete_keys(struct call *call, bool aside)
 {
     int64_t removed = 0;
     /* On a master an expired key goes as expired, and does not count; on a replica it goes as any other. */
-    if (replication_is_replica(call->core->replication)) call->lookup_flags |= LOOKUP_KEEP_EXPIRED;
+    bool hidden_too = replication_is_replica(call->core->replication);
     for (uint32_t i = 1; i < call->argc; i++) {
-        if (!call_find_write(call, i)) continue;
-        database_delete(call->db, call->argv[i], call_key_hash(call, i), aside);
+        if (!hidden_too && !call_find_write(call, i)) continue;
+        if (!database_delete(call->db, call->argv[i], call_key_hash(call, i), aside)) continue;
         key_changed(call, call->db, call->argv[i], "del");
         removed++;
     }
@@ -61,8 +61,8 @@ static void exists_command(struct call *call)
 static void touch_command(struct call *call)
 {
     int64_t found = 0;
-    call->lookup_flags &= (uint8_t)~LOOKUP_NO_TOUCH; /* touching is what it is for */
-    for (uint32_t i = 1; i < call->argc; i++) found += call_find_read(call, i) != NULL;
+    for (uint32_t i = 1; i < call->argc; i++)
+        found += call_find(call, call->db, call->argv[i], LOOKUP_READ | LOOKUP_TOUCH) != NULL;
     reply_integer(call->reply, found);
 }
 

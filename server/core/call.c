@@ -20,38 +20,56 @@
 
 static unsigned caller_flags(const struct call *call, unsigned flags)
 {
-    flags |= call->lookup_flags;
-    return flags & LOOKUP_WRITE ? flags : flags & ~(unsigned)LOOKUP_REMOVE_EXPIRED;
+    if (call->session->no_touch && !(flags & LOOKUP_TOUCH)) flags |= LOOKUP_NO_TOUCH;
+    return call->from_master ? flags | LOOKUP_KEEP_EXPIRED : flags;
+}
+
+/* A replica hides what has expired until its master's DEL. Who writes there under such a name must not meet the remains
+ * nor inherit their expiry, so they go first, as in Redis. */
+static void clear_the_name(struct call *call, struct database *db, struct bytes key, uint64_t hash)
+{
+    if (likely(call->core->settings->repl.read_only) || call->from_master) return;
+    database_remove_hidden(db, key, hash, call->now_ms);
+}
+
+static void tell_miss(struct call *call, struct database *db, struct bytes key)
+{
+    call_event(call, NOTIFY_KEY_MISS, "keymiss", db, key);
 }
 
 struct record *call_find(struct call *call, struct database *db, struct bytes key, unsigned lookup_flags)
 {
-    struct record *r = database_find(db, key, key_hash(key), call->now_ms, caller_flags(call, lookup_flags));
-    if (!r && !(lookup_flags & (LOOKUP_WRITE | LOOKUP_NO_NOTIFY)))
-        call_event(call, NOTIFY_KEY_MISS, "keymiss", db, key);
-    return r;
+    uint64_t hash = key_hash(key);
+    struct record *r = database_find(db, key, hash, call->now_ms, caller_flags(call, lookup_flags));
+    if (r) return r;
+    if (lookup_flags & LOOKUP_WRITE)
+        clear_the_name(call, db, key, hash);
+    else if (!(lookup_flags & LOOKUP_NO_NOTIFY))
+        tell_miss(call, db, key);
+    return NULL;
 }
 
 struct record *call_find_read(struct call *call, uint32_t arg)
 {
     struct record *r = database_find(call->db, call->argv[arg], call_key_hash(call, arg), call->now_ms,
                                      caller_flags(call, LOOKUP_READ));
-    if (!r) call_event(call, NOTIFY_KEY_MISS, "keymiss", call->db, call->argv[arg]);
-    return r;
-}
-
-struct record *call_find_read_to_write(struct call *call, uint32_t arg)
-{
-    struct record *r = database_find(call->db, call->argv[arg], call_key_hash(call, arg), call->now_ms,
-                                     call->lookup_flags | LOOKUP_READ);
-    if (!r) call_event(call, NOTIFY_KEY_MISS, "keymiss", call->db, call->argv[arg]);
+    if (!r) tell_miss(call, call->db, call->argv[arg]);
     return r;
 }
 
 struct record *call_find_write(struct call *call, uint32_t arg)
 {
-    return database_find(call->db, call->argv[arg], call_key_hash(call, arg), call->now_ms,
-                         call->lookup_flags | LOOKUP_WRITE);
+    uint64_t hash = call_key_hash(call, arg);
+    struct record *r = database_find(call->db, call->argv[arg], hash, call->now_ms, caller_flags(call, LOOKUP_WRITE));
+    if (!r) clear_the_name(call, call->db, call->argv[arg], hash);
+    return r;
+}
+
+struct record *call_find_read_to_write(struct call *call, uint32_t arg)
+{
+    struct record *r = call_find_read(call, arg);
+    if (!r) clear_the_name(call, call->db, call->argv[arg], call_key_hash(call, arg));
+    return r;
 }
 
 bool call_wrong_type(struct call *call, const struct record *r, enum value_type type)

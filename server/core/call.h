@@ -29,11 +29,10 @@ struct call {
     int64_t now_ms;          /* wall clock, one value for the whole command, transaction or script */
     uint64_t first_key_hash; /* of the row's first key, when first_key_index != 0 */
     uint32_t first_key_index;
-    uint64_t changes;     /* written by call_changed() */
-    bool rewritten;       /* propagation already said by the handler */
-    bool from_master;     /* the master's stream: expired keys are kept for its DEL */
-    uint8_t lookup_flags; /* of every lookup: what the caller's role, its command and its connection make of it */
-    uint64_t secrets;     /* written by call_secret_arg(): bit i is argument i, the last one all from there on */
+    uint64_t changes; /* written by call_changed() */
+    bool rewritten;   /* propagation already said by the handler */
+    bool from_master; /* the master's stream: expired keys are kept for its DEL */
+    uint64_t secrets; /* written by call_secret_arg(): bit i is argument i, the last one all from there on */
 };
 
 /* The hash of argv[i], free when dispatch has computed it for prefetching. */
@@ -42,7 +41,8 @@ static inline uint64_t call_key_hash(const struct call *call, uint32_t i)
     return i == call->first_key_index ? call->first_key_hash : key_hash(call->argv[i]);
 }
 
-/* Lookups with the caller's time and role. NULL: no such key, which is an event for those that read. */
+/* Lookups with the caller's time and role. NULL: no such key, which is an event for those that read. Who looks up to
+ * write finds no remains of an expired key under that name afterwards, on a replica that takes writes either. */
 struct record *call_find_read(struct call *call, uint32_t arg);
 struct record *call_find_write(struct call *call, uint32_t arg);
 /* Read by a command that then writes over it, whatever was there: GETSET. */

@@ -91,16 +91,6 @@ static void show_monitors(const struct call *call)
     dispatch_chain_start();
 }
 
-/* A client's write on a replica that takes writes removes what has expired under the names that it looks up, as Redis's
- * does: the key it makes must not meet the remains, nor inherit their expiry. The master's stream sees the records as
- * they are, for its master will say when they go. */
-static uint8_t lookup_flags(const struct session *session, const struct command_entry *command)
-{
-    uint8_t flags = session->no_touch ? LOOKUP_NO_TOUCH : 0;
-    if (session->kind == SESSION_MASTER) return flags | LOOKUP_KEEP_EXPIRED;
-    return command->row->flags & CMD_WRITE ? flags | LOOKUP_REMOVE_EXPIRED : flags;
-}
-
 static const struct call *running;
 
 const struct call *dispatch_running(void)
@@ -123,7 +113,6 @@ void dispatch_run(struct core *core, struct session *session, const struct dispa
         .first_key_hash = request->first_key_hash,
         .first_key_index = request->first_key_index,
         .from_master = session->kind == SESSION_MASTER,
-        .lookup_flags = lookup_flags(session, request->command),
     };
     bool waited = session->blocked != NULL; /* and was counted when it began to */
     const struct call *around = running;    /* EXEC */

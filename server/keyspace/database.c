@@ -69,8 +69,7 @@ struct record *database_find(struct database *db, struct bytes key, uint64_t has
     struct table_slot slot;
     struct record *r = table_find(&db->table, hash, key, &slot);
     if (r && unlikely(record_expired(r, now_ms)) && !(flags & LOOKUP_KEEP_EXPIRED)) {
-        bool removes = !ks->held && (!ks->replica || (flags & LOOKUP_REMOVE_EXPIRED));
-        if (removes) database_expire(db, r, hash);
+        if (!keyspace_only_hides(ks)) database_expire(db, r, hash);
         r = NULL;
     }
     if (r && !(flags & LOOKUP_NO_TOUCH)) access_touch(ks, r);
@@ -93,8 +92,7 @@ struct record *database_peek(const struct database *db, struct bytes key, uint64
  * heap, what is left of it holds many times as many keys. */
 static size_t value_room(const struct database *db, struct bytes key)
 {
-    const struct store *store = db->table.store;
-    if (unlikely(store && store->crowded)) return sizeof(struct outside);
+    if (unlikely(stores_any_crowded()) && db->table.store && db->table.store->crowded) return sizeof(struct outside);
     return record_value_room(key);
 }
 
@@ -115,8 +113,8 @@ static struct record *insert(struct database *db, const struct record_part *key,
 }
 
 /* Gives r another value or expiry and returns where it is now. What the old value owned is not freed: it may be part of
- * the new one. `slot`, with its hash, may be NULL. */
-static struct record *rewrite(struct database *db, struct record *r, const struct table_slot *slot, uint64_t hash,
+ * the new one. `slot` may be NULL. */
+static struct record *rewrite(struct database *db, struct record *r, const struct table_slot *slot,
                               const struct record_part *value, int64_t expire_ms, uint32_t clock)
 {
     struct table *t = &db->table;
@@ -133,14 +131,13 @@ static struct record *rewrite(struct database *db, struct record *r, const struc
     struct table_slot found;
     uint32_t old_handle = store_handle(t->store, r);
     if (!slot) {
-        hash = key_hash(record_key(r));
-        CHECK(table_locate(t, hash, old_handle, &found));
+        CHECK(table_locate(t, key_hash(record_key(r)), old_handle, &found));
         slot = &found;
     }
     uint32_t handle = store_alloc(t->store, size);
     struct record *moved = store_at(t->store, handle);
     record_write(moved, clock, &key, value, expire_ms);
-    table_replace(t, hash, slot, handle, expires);
+    table_replace(t, slot, handle, expires);
     store_release(t->store, old_handle);
     return moved;
 }
@@ -190,7 +187,7 @@ static struct record *set(struct database *db, struct bytes key, uint64_t hash, 
     }
     struct orphan old = record_orphan(r);
     int64_t expire_ms = keep_expiry ? record_expire_ms(r) : RECORD_NO_EXPIRY;
-    r = rewrite(db, r, &slot, hash, value, expire_ms, access_clock_after_write(db->keyspace, r));
+    r = rewrite(db, r, &slot, value, expire_ms, access_clock_after_write(db->keyspace, r));
     orphan_free(&old, true);
     return r;
 }
@@ -277,7 +274,7 @@ struct record *database_string_resize(struct database *db, struct record *r, siz
         record_part_string(&part, bytes_make(inside, len), ENCODING_RAW, room);
     else
         record_part_memory(&part, content, len);
-    r = rewrite(db, r, NULL, 0, &part, record_expire_ms(r), record_access_clock(r));
+    r = rewrite(db, r, NULL, &part, record_expire_ms(r), record_access_clock(r));
     *data = fits ? record_value_field(r) : content;
     return r;
 }
@@ -301,7 +298,7 @@ struct record *database_keep_object(struct database *db, struct record *r, struc
     if (object == record_object(r) && encoding == record_encoding(r)) return r;
     struct record_part part;
     bool inside = record_part_object(&part, type, encoding, object, value_room(db, key));
-    r = rewrite(db, r, NULL, 0, &part, record_expire_ms(r), record_access_clock(r));
+    r = rewrite(db, r, NULL, &part, record_expire_ms(r), record_access_clock(r));
     if (inside) mem_free(object);
     return r;
 }
@@ -310,7 +307,7 @@ struct record *database_set_expiry(struct database *db, struct record *r, int64_
 {
     struct record_part value;
     record_part_same_value(&value, r);
-    return rewrite(db, r, NULL, 0, &value, expire_ms, record_access_clock(r));
+    return rewrite(db, r, NULL, &value, expire_ms, record_access_clock(r));
 }
 
 /* --- whole records --- */

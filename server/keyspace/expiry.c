@@ -30,6 +30,14 @@ void database_met_expired(struct database *db, struct record *r)
     if (!keyspace_only_hides(db->keyspace)) database_expire(db, r, key_hash(record_key(r)));
 }
 
+void database_remove_hidden(struct database *db, struct bytes key, uint64_t hash, int64_t now_ms)
+{
+    const struct keyspace *ks = db->keyspace;
+    if (!ks->replica || ks->held) return;
+    struct record *r = database_peek(db, key, hash);
+    if (r && record_expired(r, now_ms)) database_expire(db, r, hash);
+}
+
 bool database_expire_key(struct database *db, struct bytes key, uint64_t hash, int64_t now_ms)
 {
     struct record *r = database_find(db, key, hash, now_ms, LOOKUP_KEEP_EXPIRED | LOOKUP_NO_STATS | LOOKUP_NO_TOUCH);

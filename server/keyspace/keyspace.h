@@ -73,16 +73,18 @@ enum lookup_flags {
     LOOKUP_NO_TOUCH = 2,
     LOOKUP_NO_STATS = 4,
     LOOKUP_KEEP_EXPIRED = 8,
-    LOOKUP_REMOVE_EXPIRED = 16,
+    LOOKUP_TOUCH = 16,    /* for core/call.h: under NO-TOUCH, too */
     LOOKUP_NO_NOTIFY = 32 /* for core/call.h: a miss is no event */
 };
-/* NULL when absent or expired. READ counts hit or miss. A master removes an expired key; a replica only hides it,
- * except with LOOKUP_REMOVE_EXPIRED: who is about to write there under that name must find no remains.
+/* NULL when absent or expired. READ counts hit or miss. A master removes an expired key; a replica only hides it.
  * LOOKUP_KEEP_EXPIRED: the raw record whatever its expiry (a replica applying its master's stream). */
 struct record *database_find(struct database *db, struct bytes key, uint64_t hash, int64_t now_ms, unsigned flags);
 
 /* Who has met an expired record during a walk gives it here afterwards: it goes, unless such keys are only hidden. */
 void database_met_expired(struct database *db, struct record *r);
+
+/* Removes the key if it has expired and a replica only hides it; its owner wants to write under that name. */
+void database_remove_hidden(struct database *db, struct bytes key, uint64_t hash, int64_t now_ms);
 
 /* The record as it is, expired or not, and without a trace: for looking ahead. */
 struct record *database_peek(const struct database *db, struct bytes key, uint64_t hash);
@@ -164,7 +166,7 @@ int keyspace_evict(struct keyspace *ks, int64_t steady_ms, size_t used_bytes);
  * answers; -1 is not OOM, but full. */
 static inline bool keyspace_pressed(void)
 {
-    return atomic_load_explicit(&stores_pressed, memory_order_relaxed) > 0;
+    return stores_any_pressed();
 }
 int keyspace_relieve_stores(struct keyspace *ks, int64_t steady_ms);
 size_t keyspace_lazyfree_pending(void); /* objects */

@@ -28,7 +28,7 @@
 #define PRESSED_SHARE     32 /* one in so many pages left, and the store is pressed; a quarter of that: full */
 
 size_t store_region_bytes = (size_t)32 << 30; /* all that a 32-bit handle reaches */
-atomic_int stores_pressed;
+atomic_int stores_crowded, stores_pressed;
 
 /* Look-ups all over a large region spend most of their time on address translation; huge pages take that away. What
  * spoke against them under a forked snapshot, a copy of two megabytes for a write of one byte, is no longer so: since
@@ -111,6 +111,7 @@ struct store *store_new(void)
 void store_free(struct store *s)
 {
     mem_account(-(ptrdiff_t)s->used);
+    if (s->crowded) atomic_fetch_sub(&stores_crowded, 1);
     if (s->pressed) atomic_fetch_sub(&stores_pressed, 1);
     munmap(s->base, (size_t)s->page_limit * PAGE_BYTES);
     mem_free(s->pages);
@@ -177,14 +178,17 @@ static uint32_t pages_left(const struct store *s)
     return s->page_limit - s->page_count + s->idle_count + s->released_count;
 }
 
+static void set_and_count(bool *flag, bool value, atomic_int *count)
+{
+    if (*flag != value) atomic_fetch_add(count, value ? 1 : -1);
+    *flag = value;
+}
+
 static void note_pages(struct store *s)
 {
     uint32_t left = pages_left(s);
-    bool pressed = left < s->page_limit / PRESSED_SHARE;
-    s->crowded = left < s->page_limit / 4;
-    if (pressed == s->pressed) return;
-    s->pressed = pressed;
-    atomic_fetch_add(&stores_pressed, pressed ? 1 : -1);
+    set_and_count(&s->crowded, left < s->page_limit / 4, &stores_crowded);
+    set_and_count(&s->pressed, left < s->page_limit / PRESSED_SHARE, &stores_pressed);
 }
 
 size_t store_excess(const struct store *s)

@@ -44,7 +44,17 @@ struct store {
 };
 
 extern size_t store_region_bytes; /* of a store made from now on, at most; a multiple of 2 MiB; tests make it small */
-extern atomic_int stores_pressed; /* how many are */
+extern atomic_int stores_crowded, stores_pressed; /* how many are */
+
+static inline bool stores_any_crowded(void)
+{
+    return atomic_load_explicit(&stores_crowded, memory_order_relaxed) > 0;
+}
+
+static inline bool stores_any_pressed(void)
+{
+    return atomic_load_explicit(&stores_pressed, memory_order_relaxed) > 0;
+}
 
 struct store *store_new(void);
 void store_free(struct store *s); /* every block at once; what blocks point to is the owner's business */

@@ -110,11 +110,13 @@ void table_insert(struct table *t, uint64_t hash, uint32_t handle, bool expiring
     if (expiring) count_expiring(t, hash, s, 1); /* another line: only when it must */
 }
 
-void table_replace(struct table *t, uint64_t hash, const struct table_slot *slot, uint32_t handle, bool expiring)
+void table_replace(struct table *t, const struct table_slot *slot, uint32_t handle, bool expiring)
 {
     bool was_expiring = slot->bucket->meta >> slot->index & 1;
     bucket_put(slot->bucket, slot->index, slot->bucket->tags[slot->index], handle, expiring);
-    if (expiring != was_expiring) count_expiring(t, hash, slot->segment, expiring ? 1 : -1);
+    if (expiring == was_expiring) return;
+    uint64_t hash = key_hash(record_key(store_at(t->store, handle)));
+    count_expiring(t, hash, slot->segment, expiring ? 1 : -1);
 }
 
 /* Gives back the overflow buckets at the end of a chain that have become empty. */

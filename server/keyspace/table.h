@@ -81,7 +81,8 @@ struct record *table_find(const struct table *t, uint64_t hash, struct bytes key
                           struct table_slot *slot); /* or NULL */
 bool table_locate(const struct table *t, uint64_t hash, uint32_t handle, struct table_slot *slot);
 void table_insert(struct table *t, uint64_t hash, uint32_t handle, bool expiring); /* the key must be absent */
-void table_replace(struct table *t, uint64_t hash, const struct table_slot *slot, uint32_t handle, bool expiring);
+/* By a record of the same key, which is written already. */
+void table_replace(struct table *t, const struct table_slot *slot, uint32_t handle, bool expiring);
 void table_remove(struct table *t, uint64_t hash, const struct table_slot *slot);
 
 /* --- walking in hash order --- */

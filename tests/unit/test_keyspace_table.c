@@ -208,7 +208,7 @@ Test(table, marks_follow_the_keys_with_an_expiry)
         struct table_slot slot;
         struct record *r = table_find(&t, key_hash(key), key, &slot);
         bool expires = record_expire_ms(r) == RECORD_NO_EXPIRY;
-        table_replace(&t, key_hash(key), &slot, new_record(store, key, expires), expires);
+        table_replace(&t, &slot, new_record(store, key, expires), expires);
         store_release(store, store_handle(store, r));
         check_consistent(&t);
     }
