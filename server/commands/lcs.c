@@ -2,6 +2,8 @@
 #include "server/base/alloc.h"
 #include "server/base/number.h"
 #include "server/commands/lcs.h"
+#include "server/core/core.h"
+#include "server/core/settings.h"
 
 struct lcs_options {
     bool idx, len, with_match_len;
@@ -118,6 +120,26 @@ static bool read_options(struct call *call, struct lcs_options *o)
     return false;
 }
 
+/* The table grows with the product of both lengths, and so does the time: what a string may have, it may have, too.
+ * false: answered. */
+static bool table_new(struct call *call, struct lcs *l)
+{
+    size_t cells, bytes;
+    bool countable = !__builtin_mul_overflow(l->a.len + 1, l->b.len + 1, &cells) &&
+                     !__builtin_mul_overflow(cells, sizeof *l->lengths, &bytes);
+    if (countable && bytes > call->core->settings->net.max_bulk_bytes) {
+        reply_error(call->reply, "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
+        return false;
+    }
+    l->lengths = countable ? mem_try_alloc(bytes) : NULL;
+    if (!l->lengths) {
+        reply_error(call->reply, "ERR Insufficient memory, failed allocating transient memory for LCS");
+        return false;
+    }
+    memset(l->lengths, 0, bytes);
+    return true;
+}
+
 void lcs_command(struct call *call)
 {
     struct lcs_options o;
@@ -131,11 +153,7 @@ void lcs_command(struct call *call)
         return reply_error(call->reply, "ERR The specified keys must contain string values");
     if (!read_options(call, &o)) return;
     struct lcs l = {text_a, b ? record_string(b, scratch_b) : BYTES(""), NULL};
-    size_t cells;
-    bool too_big = __builtin_mul_overflow(l.a.len + 1, l.b.len + 1, &cells) || cells > SIZE_MAX / sizeof *l.lengths ||
-                   !(l.lengths = mem_try_alloc(cells * sizeof *l.lengths));
-    if (too_big) return reply_error(call->reply, "ERR Insufficient memory, failed allocating transient memory for LCS");
-    memset(l.lengths, 0, cells * sizeof *l.lengths);
+    if (!table_new(call, &l)) return;
     fill_table(&l);
     reply_result(call, &l, &o);
     mem_free(l.lengths);

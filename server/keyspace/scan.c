@@ -3,6 +3,7 @@
 
 #define BUCKET_KEYS_MAX   256 /* of one bucket and its chain; hashes spread evenly stay far below */
 #define EMPTY_BUCKETS_MAX 10  /* visited per record asked for, so that a sparse table cannot hold the loop up */
+#define COUNT_MAX         ((size_t)1 << 40) /* more than there can be, and safe to multiply */
 #define RANDOM_ATTEMPTS   100
 
 /* The cursor is a position of the table: the leading bits of the next hash to visit. Hash order survives splits and
@@ -12,6 +13,7 @@ uint64_t database_scan(struct database *db, uint64_t cursor, size_t count, void 
                        void *arg)
 {
     const struct table *t = &db->table;
+    if (count > COUNT_MAX) count = COUNT_MAX;
     size_t visited = 0, buckets = 0, buckets_max = SEGMENT_BUCKETS + count * EMPTY_BUCKETS_MAX;
     cursor &= (1ull << TABLE_POSITION_BITS) - 1;
     do {
