@@ -180,12 +180,12 @@ static void client_reply(struct call *call)
 {
     struct session *s = call->session;
     if (call_arg_is(call, 2, "on")) {
-        s->reply_off = s->reply_skip = s->reply.muted = false;
+        session_want_replies(s, true);
         reply_ok(call->reply);
     } else if (call_arg_is(call, 2, "off")) {
-        s->reply_off = s->reply.muted = true;
+        session_want_replies(s, false);
     } else if (call_arg_is(call, 2, "skip")) {
-        if (!s->reply_off) s->reply_skip_next = true;
+        session_skip_reply(s);
     } else {
         call_syntax_error(call);
     }

@@ -22,12 +22,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SLEEP_MOST_S 1e9
+
+/* A number at the argument's beginning is enough, as clients' tests know; without one there is no sleep. */
 static void debug_sleep(struct call *call)
 {
-    double seconds;
-    if (!call_arg_double(call, 2, &seconds, NULL)) return;
-    struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
-    nanosleep(&t, NULL);
+    char *text = bytes_to_text(call->argv[2]);
+    double seconds = strtod(text, NULL);
+    mem_free(text);
+    if (seconds > SLEEP_MOST_S) seconds = SLEEP_MOST_S;
+    if (seconds > 0) {
+        struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+        nanosleep(&t, NULL);
+    }
     loop_refresh_time(call->core->loop);
     reply_ok(call->reply);
 }
@@ -126,9 +133,10 @@ static void debug_jmap(struct call *call)
 static void debug_populate(struct call *call)
 {
     int64_t count, size = -1;
-    if (!call_arg_range(call, 2, 0, INT64_MAX, &count, NULL)) return;
+    static const char not_positive[] = "ERR value is out of range, must be positive";
+    if (!call_arg_range(call, 2, 0, INT64_MAX, &count, not_positive)) return;
     struct bytes prefix = call->argc > 3 ? call->argv[3] : BYTES("key");
-    if (call->argc > 4 && !call_arg_range(call, 4, 0, 512 * 1024 * 1024, &size, NULL)) return;
+    if (call->argc > 4 && !call_arg_range(call, 4, 0, 512 * 1024 * 1024, &size, not_positive)) return;
     database_reserve(call->db, database_size(call->db) + (size_t)count);
     for (int64_t i = 0; i < count; i++) {
         char key[512], text[64];
@@ -138,7 +146,7 @@ static void debug_populate(struct call *call)
         uint64_t hash = key_hash(name);
         if (database_find(call->db, name, hash, call->now_ms, LOOKUP_WRITE)) continue;
         int text_len = snprintf(text, sizeof text, "value:%lld", (long long)i);
-        if (size < 0) {
+        if (size <= 0) {
             database_set_string(call->db, name, hash, bytes_make(text, (size_t)text_len), false);
             continue;
         }
@@ -223,9 +231,12 @@ static void debug_protocol(struct call *call)
         if (r->protocol == 3) reply_raw(r, BYTES(popularity)); /* of no use to any command, and ignored by clients */
         reply_bulk_text(r, "Some real reply following the attribute");
     } else if (call_arg_is(call, 2, "push")) {
-        reply_push(r, 2);
+        if (r->protocol == 2) return reply_error(r, "ERR RESP2 is not supported by this command");
+        reply_push_begin(r, 2);
         reply_bulk_text(r, "server-cpu-usage");
         reply_integer(r, 42);
+        reply_push_end(r);
+        reply_bulk_text(r, "Some real reply following the push reply");
     } else if (call_arg_is(call, 2, "verbatim"))
         reply_verbatim(r, BYTES("This is a verbatim\nstring"), "txt");
     else if (call_arg_is(call, 2, "bignum"))

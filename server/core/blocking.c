@@ -61,8 +61,11 @@ static void unlink_blocked(struct blocking *b, struct blocked *blocked)
 
 void blocking_finish(struct blocking *b, struct blocked *blocked)
 {
-    struct client *client = blocked->session->client;
+    struct session *s = blocked->session;
+    struct client *client = s->client;
+    bool ran = blocked->kind != BLOCKED_PAUSE;
     unlink_blocked(b, blocked);
+    if (ran) session_command_done(s);
     if (client) client_wake(client);
 }
 

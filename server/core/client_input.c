@@ -49,18 +49,6 @@ static void protocol_error(struct client *c, const char *error)
     client_close_after_reply(c);
 }
 
-/* CLIENT REPLY SKIP silences exactly the command behind it. */
-static void step_reply_skip(struct session *s)
-{
-    if (s->reply_skip_next) {
-        s->reply_skip_next = false;
-        s->reply_skip = s->reply.muted = true;
-    } else if (s->reply_skip) {
-        s->reply_skip = false;
-        s->reply.muted = s->reply_off;
-    }
-}
-
 static bool held(const struct session *s)
 {
     return s->blocked && s->blocked->kind == BLOCKED_PAUSE;
@@ -75,7 +63,7 @@ static size_t run_batch(struct client *c, struct request_batch *batch)
         if (batch->prepared[i].argc) {
             dispatch_request(c->core, &c->session, &batch->prepared[i]);
             if (held(&c->session)) break; /* the request itself is what waits */
-            step_reply_skip(&c->session);
+            if (!c->session.blocked) session_command_done(&c->session);
         }
         done += batch->bytes[i];
     }

@@ -38,7 +38,8 @@ static void cut_off(struct client *c)
 {
     c->conn = NULL;
     c->session.reply.out = &c->nowhere;
-    c->session.reply.muted = c->guard.closed = true;
+    c->session.reply.muted |= REPLY_NOBODY_LISTENS;
+    c->guard.closed = true;
 }
 
 static void on_closed(struct conn *conn, int error)

@@ -63,13 +63,14 @@ static int64_t subscription_count(const struct session *s, enum pubsub_kind kind
 static void announce(struct session *s, enum pubsub_kind kind, const char *const words[3], const struct bytes *name,
                      int64_t count)
 {
-    reply_push(&s->reply, 3);
+    reply_push_begin(&s->reply, 3);
     reply_bulk_text(&s->reply, words[kind]);
     if (name)
         reply_bulk(&s->reply, *name);
     else
         reply_null(&s->reply);
     reply_integer(&s->reply, count);
+    reply_push_end(&s->reply);
 }
 
 void pubsub_subscribe(struct pubsub *p, struct session *s, enum pubsub_kind kind, struct bytes name)
@@ -129,14 +130,12 @@ void pubsub_unsubscribe_all(struct pubsub *p, struct session *s, enum pubsub_kin
 static void deliver(struct session *s, const char *kind, const struct bytes *pattern, struct bytes channel,
                     struct bytes message)
 {
-    bool muted = s->reply.muted;
-    s->reply.muted = s->reply_off; /* CLIENT REPLY SKIP is about the next command's answer, not about messages */
-    reply_push(&s->reply, pattern ? 4 : 3);
+    reply_push_begin(&s->reply, pattern ? 4 : 3);
     reply_bulk_text(&s->reply, kind);
     if (pattern) reply_bulk(&s->reply, *pattern);
     reply_bulk(&s->reply, channel);
     reply_bulk(&s->reply, message);
-    s->reply.muted = muted;
+    reply_push_end(&s->reply);
     if (s->client) client_wake(s->client);
 }
 

@@ -51,4 +51,9 @@ void session_init(struct session *s, struct core *core, enum session_kind kind, 
 void session_release(struct core *core, struct session *s); /* leaves MULTI, WATCH, channels; frees what it owns */
 void session_reset(struct core *core, struct session *s);   /* RESET */
 
+/* CLIENT REPLY: until told otherwise, or (skip) for the next command's answer, which may be long in coming. */
+void session_want_replies(struct session *s, bool wanted);
+void session_skip_reply(struct session *s);
+void session_command_done(struct session *s); /* with its answer, if it has one: after each command */
+
 #endif

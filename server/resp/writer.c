@@ -354,10 +354,17 @@ void reply_set(struct reply *r, size_t count)
     write_header(r, r->protocol == 3 ? '~' : '*', (int64_t)count);
 }
 
-void reply_push(struct reply *r, size_t count)
+void reply_push_begin(struct reply *r, size_t count)
 {
+    r->muted_answers = r->muted;
+    r->muted &= (uint8_t)~REPLY_UNWANTED;
     if (r->muted) return;
     write_header(r, r->protocol == 3 ? '>' : '*', (int64_t)count);
+}
+
+void reply_push_end(struct reply *r)
+{
+    r->muted = r->muted_answers;
 }
 
 void reply_deferred_begin(struct reply *r, struct reply_deferred *d)

@@ -8,6 +8,12 @@
 
 #include "server/base/outq.h"
 
+/* Why replies are dropped: a bit each. */
+enum reply_muted {
+    REPLY_NOBODY_LISTENS = 1, /* a master's stream, a file being loaded, a connection that has gone */
+    REPLY_UNWANTED = 2,       /* CLIENT REPLY OFF or SKIP: of answers, not of what is pushed */
+};
+
 /* Whoever owns a reply's output says how much may wait in it. He is asked before it takes another chunk. */
 struct reply_guard {
     bool (*may_grow)(struct reply_guard *guard, size_t waiting_bytes);
@@ -19,7 +25,8 @@ struct reply_deferred;
 struct reply {
     struct outq *out;
     uint8_t protocol;                /* 2 or 3 */
-    bool muted;                      /* CLIENT REPLY OFF, a master's stream, loading an AOF: everything is dropped */
+    uint8_t muted;                   /* enum reply_muted; 0: replies are written */
+    uint8_t muted_answers;           /* what `muted` was before the push being written */
     uint32_t errors;                 /* error replies written (also when muted): dispatch counts them as errorstats */
     char error_prefix[32];           /* first word of the last error: "ERR", "WRONGTYPE" ... */
     struct reply_guard *guard;       /* NULL: whatever is written is taken */
@@ -52,8 +59,11 @@ void reply_big_number(struct reply *r, struct bytes digits);
 void reply_array(struct reply *r, size_t count);
 void reply_map(struct reply *r, size_t pairs);         /* *2n or %n */
 void reply_set(struct reply *r, size_t count);         /* *n or ~n */
-void reply_push(struct reply *r, size_t count);        /* *n or >n */
 void reply_raw(struct reply *r, struct bytes encoded); /* bytes that are already RESP */
+
+/* *n or >n, and as many parts between the two: what is nobody's answer, and goes out where answers are not wanted. */
+void reply_push_begin(struct reply *r, size_t count);
+void reply_push_end(struct reply *r);
 
 /* An aggregate whose size is known only at its end: elements go to a queue of their own in between. Nests. */
 struct reply_deferred {

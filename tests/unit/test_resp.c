@@ -344,7 +344,8 @@ static void write_types_of_resp3(struct reply *r)
     reply_array(r, 12);
     reply_map(r, 2);
     reply_set(r, 3);
-    reply_push(r, 345);
+    reply_push_begin(r, 345);
+    reply_push_end(r);
 }
 
 Test(writer, common_types_are_the_same_in_both_protocols)
@@ -395,7 +396,7 @@ Test(writer, muted_writes_nothing_but_counts_errors)
     struct sink s;
     struct reply_deferred d;
     sink_init(&s, 3);
-    s.reply.muted = true;
+    s.reply.muted = REPLY_NOBODY_LISTENS;
     s.reply.out = NULL;
     write_every_type(&s.reply);
     write_types_of_resp3(&s.reply);
@@ -405,6 +406,24 @@ Test(writer, muted_writes_nothing_but_counts_errors)
     reply_deferred_array(&s.reply, &d, 1);
     cr_assert_null(s.reply.out);
     cr_assert_eq(s.reply.errors, 1);
+}
+
+Test(writer, what_is_pushed_goes_out_where_answers_are_not_wanted)
+{
+    struct sink s;
+    sink_init(&s, 3);
+    s.reply.muted = REPLY_UNWANTED;
+    reply_ok(&s.reply);
+    reply_push_begin(&s.reply, 1);
+    reply_bulk_text(&s.reply, "news");
+    reply_push_end(&s.reply);
+    reply_ok(&s.reply);
+    assert_written(&s, ">1\r\n$4\r\nnews\r\n");
+    s.reply.muted |= REPLY_NOBODY_LISTENS;
+    reply_push_begin(&s.reply, 1);
+    reply_bulk_text(&s.reply, "news");
+    reply_push_end(&s.reply);
+    assert_written(&s, "");
 }
 
 Test(writer, deferred_aggregates_nest)
