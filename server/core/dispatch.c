@@ -305,12 +305,12 @@ static bool queueing_takes_memory(const struct session *s, const struct command_
     return s->transaction && !is_one_of(e, names);
 }
 
-static bool held_by_pause(struct core *core, struct session *s, const struct command_entry *e, uint32_t flags)
+/* What would only be queued is held, too. */
+static bool held_by_pause(struct core *core, const struct session *s, uint32_t flags)
 {
     enum pause_kind pause = clients_paused(core->clients, loop_monotonic_ms(core->loop));
     if (likely(pause == PAUSE_NONE) || !s->client || client_class(s->client) == CLIENT_REPLICA) return false;
     bool writes = (flags & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
-    if (s->transaction && !runs_inside_multi(e)) return false; /* queueing changes nothing: EXEC is what waits */
     return pause == PAUSE_ALL || writes;
 }
 
@@ -329,7 +329,7 @@ void dispatch_request(struct core *core, struct session *s, const struct dispatc
         return refuse(core, s, r, error);
     if ((flags & CMD_WRITE) && (error = write_refusal(core, s))) return refuse(core, s, r, error);
     if ((error = state_refusal(core, s, e, flags, room))) return refuse(core, s, r, error);
-    if (unlikely(held_by_pause(core, s, e, flags))) {
+    if (unlikely(held_by_pause(core, s, flags))) {
         clients_hold(core->clients, s->client);
         return;
     }
