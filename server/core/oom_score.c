@@ -1,7 +1,8 @@
 /* The kernel's score of this process; the server and the snapshot child.
  *
- * `relative` (which `yes` means) adds to the score the process was started with, `absolute` replaces it. While the
- * setting is `no` the server's own score is left alone, or given back if it was changed before. */
+ * `relative` (which `yes` means) adds to the score that the process had when the setting was switched on, `absolute`
+ * replaces it. When it is switched off that score is given back, and from then on left alone: somebody else may set it,
+ * and that one is what the next switching on begins with. */
 #include "server/core/oom_score.h"
 
 #include "repl/replication.h"
@@ -18,8 +19,8 @@
 #define CHILD_DEFAULT 800
 
 static struct {
-    bool known; /* and changed since */
-    int at_start;
+    bool ours;  /* set by us */
+    int before; /* what it was */
 } score;
 
 static int read_score(int *out)
@@ -47,14 +48,22 @@ static int write_score(int value)
     return status;
 }
 
+static int give_back(void)
+{
+    if (!score.ours) return 0;
+    if (write_score(score.before)) return -1;
+    score.ours = false;
+    return 0;
+}
+
 static int apply(const struct core *core, enum oom_score_class class_)
 {
     const struct server_settings *settings = &core->settings->server;
-    if (settings->oom_score_mode == OOM_SCORE_NO) return score.known ? write_score(score.at_start) : 0;
-    if (!score.known && read_score(&score.at_start)) return -1;
-    score.known = true;
+    if (settings->oom_score_mode == OOM_SCORE_NO) return give_back();
+    if (!score.ours && read_score(&score.before)) return -1;
+    score.ours = true;
     int value = settings->oom_scores[class_];
-    return write_score(settings->oom_score_mode == OOM_SCORE_ABSOLUTE ? value : score.at_start + value);
+    return write_score(settings->oom_score_mode == OOM_SCORE_ABSOLUTE ? value : score.before + value);
 }
 
 int oom_score_apply(const struct core *core)
