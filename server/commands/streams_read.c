@@ -3,6 +3,7 @@
 #include "server/commands/stream_key.h"
 #include "server/commands/tables.h"
 #include "server/core/block_keys.h"
+#include "server/core/command_table.h"
 
 enum read_from { READ_AFTER_ID, READ_AFTER_LAST, READ_UNDELIVERED }; /* an id, $, > */
 
@@ -40,8 +41,9 @@ static bool take_streams(struct call *call, struct read_arguments *a, uint32_t f
     a->keys_arg = first;
     a->streams = rest / 2;
     if (rest % 2 == 0) return true;
-    reply_error(call->reply, "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be "
-                             "specified.");
+    reply_errorf(call->reply,
+                 "ERR Unbalanced '%s' list of streams: for each stream key an ID or '%c' must be specified.",
+                 call->command->full_name, a->of_group ? '>' : '$');
     return false;
 }
 
