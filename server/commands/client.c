@@ -4,6 +4,7 @@
 #include "server/commands/client_filter.h"
 #include "server/commands/connection.h"
 #include "server/commands/tables.h"
+#include "server/core/block_keys.h"
 #include "server/core/blocking.h"
 #include "server/core/call.h"
 #include "server/core/clients.h"
@@ -161,9 +162,7 @@ static void client_pause(struct call *call)
         else if (!call_arg_is(call, 3, "all"))
             return reply_error(call->reply, "ERR CLIENT PAUSE mode must be WRITE or ALL");
     }
-    if (call_arg_i64(call, 2, &timeout_ms, "ERR timeout is not an integer or out of range") == false) return;
-    if (timeout_ms < 0) return reply_error(call->reply, "ERR timeout is negative");
-    if (timeout_ms > INT64_MAX - call->now_ms) return reply_error(call->reply, "ERR timeout is out of range");
+    if (!block_timeout_ms(call, 2, &timeout_ms)) return;
     clients_pause(call->core->clients, kind, loop_monotonic_ms(call->core->loop) + timeout_ms, "client");
     reply_ok(call->reply);
 }

@@ -5,6 +5,7 @@
 #include "server/base/log.h"
 #include "server/base/number.h"
 #include "server/commands/tables.h"
+#include "server/core/block_keys.h"
 #include "server/core/call.h"
 #include "server/core/clients.h"
 #include "server/core/config.h"
@@ -15,8 +16,9 @@
 
 #include <stdio.h>
 
-#define HOST_BYTES_MAX 256
-#define ID_SHOWN_MAX   64 /* a replication id has 40 digits; what is longer is wrong, and not repeated in full */
+#define HOST_BYTES_MAX  256
+#define TIMEOUT_MOST_MS (INT64_MAX / 2) /* its end must be a time, too */
+#define ID_SHOWN_MAX    64 /* a replication id has 40 digits; what is longer is wrong, and not repeated in full */
 
 static void text_of(struct bytes arg, char *out, size_t room)
 {
@@ -291,8 +293,7 @@ static void wait_command(struct call *call)
                            "if a replica is configured to be writable (which is not the default) writes to "
                            "replicas are just local and are not propagated.");
     if (!call_arg_i64(call, 1, &replicas, NULL)) return;
-    if (!call_arg_i64(call, 2, &timeout_ms, "ERR timeout is not an integer or out of range")) return;
-    if (timeout_ms < 0) return reply_error(call->reply, "ERR timeout is negative");
+    if (!block_timeout_ms(call, 2, &timeout_ms)) return;
     wait_start(call, replicas, timeout_ms);
 }
 
@@ -313,8 +314,9 @@ static bool parse_failover(struct call *call, struct failover_request *f)
             f->abort = true;
         } else if (call_arg_is(call, i, "timeout") && left >= 1 && !f->timeout_ms) {
             if (!call_arg_i64(call, ++i, &f->timeout_ms, NULL)) return false;
-            if (f->timeout_ms <= 0) {
-                reply_error(call->reply, "ERR FAILOVER timeout must be greater than 0");
+            if (f->timeout_ms <= 0 || f->timeout_ms > TIMEOUT_MOST_MS) {
+                reply_error(call->reply, f->timeout_ms <= 0 ? "ERR FAILOVER timeout must be greater than 0"
+                                                            : "ERR timeout is out of range");
                 return false;
             }
         } else if (call_arg_is(call, i, "to") && left >= 2 && !f->to) {

@@ -11,7 +11,7 @@
 struct waiting {
     struct core *core;
     uint64_t offset;
-    int replicas;
+    int64_t replicas;
 };
 
 static void answer(struct blocked *b)
@@ -44,7 +44,7 @@ void wait_start(struct call *call, int64_t replicas, int64_t timeout_ms)
     }
     struct blocked *b = blocking_start(core->blocking, call->session, BLOCKED_WAIT, timeout_ms);
     struct waiting *w = mem_alloc(sizeof *w);
-    *w = (struct waiting){core, offset, (int)replicas};
+    *w = (struct waiting){core, offset, replicas};
     b->state = w;
     b->timed_out = answer;
     b->interrupted = interrupted;
