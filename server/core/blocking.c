@@ -5,6 +5,7 @@
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/core/clients.h"
+#include "server/core/dispatch.h"
 
 struct blocking {
     struct loop *loop;
@@ -65,6 +66,7 @@ void blocking_finish(struct blocking *b, struct blocked *blocked)
     struct client *client = s->client;
     bool ran = blocked->kind != BLOCKED_PAUSE;
     unlink_blocked(b, blocked);
+    if (ran && client) dispatch_count_error(client->core, s, s->running_command);
     if (ran) session_command_done(s);
     if (client) client_wake(client);
 }

@@ -66,6 +66,14 @@ void dispatch_chain_start(void)
     chained_ticks = clock_ticks();
 }
 
+void dispatch_count_error(struct core *core, struct session *session, struct command_entry *command)
+{
+    if (likely(session->reply.errors == session->errors_counted)) return;
+    session->errors_counted = session->reply.errors;
+    command->failed++;
+    stats_count_error(core->stats, session->reply.error_prefix);
+}
+
 static void count_call(struct call *call, uint64_t started)
 {
     chained_ticks = clock_ticks();
@@ -74,11 +82,7 @@ static void count_call(struct call *call, uint64_t started)
     e->calls++;
     e->ticks += ticks;
     call->core->stats->commands_processed++;
-    if (unlikely(call->reply->errors != call->session->errors_counted)) {
-        call->session->errors_counted = call->reply->errors;
-        e->failed++;
-        stats_count_error(call->core->stats, call->reply->error_prefix);
-    }
+    dispatch_count_error(call->core, call->session, e);
     if (call->core->settings->server.latency_tracking) stats_count_latency(e, ticks);
 }
 

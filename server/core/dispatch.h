@@ -25,6 +25,9 @@ void dispatch_request(struct core *core, struct session *session, const struct d
  * propagation. */
 void dispatch_run(struct core *core, struct session *session, const struct dispatch_request *request, int64_t now_ms);
 
+/* An error that was answered since the last one was counted is `command`'s: after each, and where a wait ends. */
+void dispatch_count_error(struct core *core, struct session *session, struct command_entry *command);
+
 /* Before a run of commands: the first one's time is counted from here. */
 void dispatch_chain_start(void);
 

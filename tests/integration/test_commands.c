@@ -100,3 +100,106 @@ Test(commands, a_pause_of_all_holds_what_would_be_queued)
     cr_assert_geq(wait_ms(fd, "+OK\r\n"), 200);
     close(fd);
 }
+
+/* --- commands that wait --- */
+
+/* A client that waits once it has sent the request, and its id. */
+static int start_waiting(struct server *s, const char *request, char id[32])
+{
+    int fd = raw_connect(s);
+    long long before = info_number(s, "clients", "blocked_clients");
+    size_t len = 0;
+    raw_send_text(fd, "CLIENT ID\r\n");
+    while (len < 31 && recv(fd, id + len, 1, 0) == 1 && id[len] != '\n') len++;
+    id[len] = 0;
+    memmove(id, id + 1, len); /* without its colon, and below without its end */
+    id[strcspn(id, "\r")] = 0;
+    raw_send_text(fd, request);
+    wait_until(info_number(s, "clients", "blocked_clients") == before + 1);
+    return fd;
+}
+
+static void expect_failed_calls(struct server *s, const char *command, int failed, int errors)
+{
+    char field[64], wanted[64];
+    snprintf(field, sizeof field, "cmdstat_%s", command);
+    snprintf(wanted, sizeof wanted, "failed_calls=%d", failed);
+    const char *stat = info_text(s, "commandstats", field);
+    cr_assert(strstr(stat, "calls=1,") == stat && strstr(stat, wanted), "%s: %s", command, stat);
+    snprintf(wanted, sizeof wanted, "count=%d", errors);
+    cr_assert_str_eq(info_text(s, "errorstats", "errorstat_UNBLOCKED"), errors ? wanted : "");
+}
+
+Test(commands, a_wait_that_ends_with_an_error_is_a_failed_call)
+{
+    static const char *const requests[][2] = {
+        {"blpop", "BLPOP none 0\r\n"}, {"wait", "WAIT 3 0\r\n"}, {"xread", "XREAD BLOCK 0 STREAMS none $\r\n"}};
+    struct server *s = server_start(OURS, "%s", "");
+    char id[32];
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        expect_ok(s, "CONFIG RESETSTAT");
+        int fd = start_waiting(s, requests[i][1], id);
+        expect_integer(s, 1, "CLIENT UNBLOCK %s TIMEOUT", id);
+        expect_failed_calls(s, requests[i][0], 0, 0);
+        close(fd);
+        expect_ok(s, "CONFIG RESETSTAT");
+        fd = start_waiting(s, requests[i][1], id);
+        expect_integer(s, 1, "CLIENT UNBLOCK %s ERROR", id);
+        raw_expect(fd, "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
+        expect_failed_calls(s, requests[i][0], 1, 1);
+        close(fd);
+    }
+}
+
+/* And the connection ends with it, as from Redis. */
+Test(commands, a_wait_that_a_change_of_role_ends_is_a_failed_call)
+{
+    struct server *s = server_start(OURS, "%s", "");
+    char id[32], *rest;
+    size_t len;
+    int list = start_waiting(s, "BLPOP none 0\r\n", id), wait = start_waiting(s, "WAIT 3 0\r\n", id);
+    expect_ok(s, "REPLICAOF 127.0.0.1 1");
+    raw_expect(list, "-UNBLOCKED force unblock from blocking operation, instance state changed");
+    raw_expect(wait, "-UNBLOCKED force unblock from blocking operation, instance state changed");
+    expect_failed_calls(s, "blpop", 1, 2);
+    expect_failed_calls(s, "wait", 1, 2);
+    free(rest = raw_read_to_end(list, &len));
+    free(rest = raw_read_to_end(wait, &len));
+    close(list);
+    close(wait);
+}
+
+/* --- the kernel's score --- */
+
+static int oom_score_of(const struct server *s, const char *written)
+{
+    char path[64], text[16] = "";
+    snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)s->pid);
+    FILE *file = fopen(path, written ? "w" : "r");
+    cr_assert_not_null(file, "%s", path);
+    if (written)
+        fputs(written, file);
+    else
+        cr_assert_not_null(fgets(text, sizeof text, file));
+    fclose(file);
+    return atoi(text);
+}
+
+Test(commands, an_oom_score_that_somebody_set_meanwhile_is_the_one_given_back)
+{
+    struct server *s = server_start(OURS, "oom-score-adj-values 10 20 30");
+    char outside[16];
+    int at_start = oom_score_of(s, NULL);
+    expect_ok(s, "CONFIG SET oom-score-adj relative");
+    cr_assert_eq(oom_score_of(s, NULL), at_start + 10);
+    expect_ok(s, "CONFIG SET oom-score-adj no");
+    cr_assert_eq(oom_score_of(s, NULL), at_start);
+    snprintf(outside, sizeof outside, "%d", at_start + 50);
+    oom_score_of(s, outside);
+    expect_ok(s, "CONFIG SET oom-score-adj-values %s", "11 20 30");
+    cr_assert_eq(oom_score_of(s, NULL), at_start + 50);
+    expect_ok(s, "CONFIG SET oom-score-adj relative");
+    cr_assert_eq(oom_score_of(s, NULL), at_start + 61);
+    expect_ok(s, "CONFIG SET oom-score-adj no");
+    cr_assert_eq(oom_score_of(s, NULL), at_start + 50);
+}
