@@ -171,7 +171,8 @@ static void hello_command(struct call *call)
 #define ALWAYS (CMD_LOADING | CMD_STALE | CMD_FAST)
 
 const struct command connection_commands[] = {
-    {"ping", ping_command, -1, CMD_FAST, CAT_CONNECTION, .tips = TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_ALL_SUCCEEDED},
+    {"ping", ping_command, -1, CMD_FAST | CMD_TELLS_HEALTH, CAT_CONNECTION,
+     .tips = TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_ALL_SUCCEEDED},
     {"echo", echo_command, 2, ALWAYS, CAT_CONNECTION},
     {"select", select_command, 2, ALWAYS, CAT_CONNECTION},
     {"auth", auth_command, -2, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_SENTINEL | CMD_ALLOW_BUSY, CAT_CONNECTION},

@@ -39,6 +39,7 @@ enum command_flag {
     CMD_ALLOW_BUSY = 1 << 22,
     CMD_NO_ASYNC_LOADING = 1 << 23,
     CMD_TOUCHES_ARBITRARY_KEYS = 1 << 24,
+    CMD_TELLS_HEALTH = 1 << 25, /* ours alone: refused like a write while the disk fails, for those who watch */
 };
 
 /* Flags that give leave where a command without them is refused. */

@@ -228,17 +228,23 @@ static uint32_t effective_flags(const struct session *s, const struct command_en
     return ((own | queued) & ~(uint32_t)CMD_LEAVES) | (own & queued & CMD_LEAVES);
 }
 
-/* What protects the data: memory, disk, replicas, role. Only for commands that write. NULL: go on. */
-static const char *write_refusal(struct core *core, const struct session *s)
+/* What protects the data on disk; on a replica, too. NULL: go on. */
+static const char *disk_refusal(const struct core *core)
 {
-    const struct repl_settings *repl = &core->settings->repl;
-    bool replica = replication_is_replica(core->replication);
-    if (unlikely(!replica && persistence_write_refused(core)))
+    if (unlikely(persistence_write_refused(core)))
         return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
                "Commands "
                "that may modify the data set are disabled, because this instance is configured to report errors during "
                "writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for "
                "details about the RDB error.";
+    return NULL;
+}
+
+/* What protects the data: replicas, role. Only for commands that write. NULL: go on. */
+static const char *write_refusal(struct core *core, const struct session *s)
+{
+    const struct repl_settings *repl = &core->settings->repl;
+    bool replica = replication_is_replica(core->replication);
     if (unlikely(!replica && repl->min_replicas_to_write && repl->min_replicas_max_lag_s &&
                  replication_good_replicas(core->replication) < repl->min_replicas_to_write))
         return "NOREPLICAS Not enough good replicas to write.";
@@ -330,6 +336,8 @@ void dispatch_request(struct core *core, struct session *s, const struct dispatc
     if (unlikely(flags & CMD_PROTECTED) && (error = protection_refusal(core, s))) return refuse(core, s, r, error);
     if (unlikely(core->settings->keyspace.maxmemory_bytes || keyspace_pressed()) &&
         (error = memory_limit_refusal(core, (flags & CMD_DENYOOM) || queueing_takes_memory(s, e))))
+        return refuse(core, s, r, error);
+    if (((flags & CMD_WRITE) || (e->row->flags & CMD_TELLS_HEALTH)) && (error = disk_refusal(core)))
         return refuse(core, s, r, error);
     if ((flags & CMD_WRITE) && (error = write_refusal(core, s))) return refuse(core, s, r, error);
     if ((error = state_refusal(core, s, e, flags, room))) return refuse(core, s, r, error);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 TestSuite(commands, .fini = server_finish_all, .timeout = 120);
@@ -202,4 +203,49 @@ Test(commands, an_oom_score_that_somebody_set_meanwhile_is_the_one_given_back)
     cr_assert_eq(oom_score_of(s, NULL), at_start + 61);
     expect_ok(s, "CONFIG SET oom-score-adj no");
     cr_assert_eq(oom_score_of(s, NULL), at_start + 50);
+}
+
+/* --- while snapshots fail --- */
+
+static void make_snapshots_fail(struct server *s)
+{
+    char file[512];
+    expect_ok(s, "SET k v");
+    server_path(s, "dump.rdb", file);
+    cr_assert_eq(mkdir(file, 0755), 0); /* nothing can be renamed to it */
+    expect_status(s, "Background saving started", "BGSAVE");
+    wait_until(info_is(s, "persistence", "rdb_last_bgsave_status", "err"));
+}
+
+Test(commands, ping_tells_that_snapshots_fail)
+{
+    static const char *const inputs[] = {
+        "PING\r\nPING hello\r\nPING a b\r\nECHO x\r\nSET k w\r\nPUBLISH ch m\r\n",
+        "MULTI\r\nPING\r\nEXEC\r\n",
+        "MULTI\r\nSET k w\r\nEXEC\r\n",
+        "MULTI\r\nGET k\r\nEXEC\r\n",
+        "SUBSCRIBE ch\r\nPING\r\nPING x\r\nUNSUBSCRIBE\r\nPING\r\n",
+        "CLIENT REPLY OFF\r\nHELLO 3\r\nCLIENT REPLY ON\r\nPING\r\nSUBSCRIBE ch\r\nPING\r\nPING x\r\n",
+        "CONFIG SET stop-writes-on-bgsave-error no\r\nPING\r\nCONFIG SET stop-writes-on-bgsave-error yes\r\nPING\r\n",
+        "CONFIG SET save \"\"\r\nPING\r\nCONFIG SET save \"3600 1\"\r\nPING\r\n",
+        "REPLICAOF 127.0.0.1 1\r\nPING\r\nSET k w\r\nREPLICAOF NO ONE\r\nPING\r\n",
+    };
+    struct server *ours = server_start(OURS, "save 3600 1"), *theirs = server_start(DEBIAN, "save 3600 1");
+    make_snapshots_fail(ours);
+    make_snapshots_fail(theirs);
+    expect_error(ours, "MISCONF", "PING");
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) expect_same(ours, theirs, inputs[i]);
+}
+
+/* Who queued a PING before that runs it. */
+Test(commands, a_queued_ping_does_not_stop_exec)
+{
+    struct server *s = server_start(OURS, "save 3600 1");
+    int fd = raw_connect(s);
+    raw_send_text(fd, "MULTI\r\nPING\r\n");
+    raw_expect(fd, "+OK\r\n+QUEUED\r\n");
+    make_snapshots_fail(s);
+    raw_send_text(fd, "EXEC\r\n");
+    raw_expect(fd, "*1\r\n+PONG\r\n");
+    close(fd);
 }
