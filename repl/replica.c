@@ -135,11 +135,16 @@ bool replication_master_address(const struct replication *r, const char **host, 
     return r->replica->host != NULL;
 }
 
-bool replication_master_link_addresses(const struct replication *r, struct address *master, struct address *own)
+bool replication_master_link_view(const struct replication *r, struct master_link_view *out)
 {
+    const struct replica_side *s = r->replica;
     if (!replication_master_link_up(r)) return false;
-    conn_peer_address(r->replica->conn, master);
-    conn_local_address(r->replica->conn, own);
+    conn_peer_address(s->conn, &out->master);
+    conn_local_address(s->conn, &out->own);
+    out->fd = conn_fd(s->conn);
+    out->idle_s = (replica_now_ms(s) - s->last_io_ms) / 1000;
+    out->unapplied_bytes = s->input.len;
+    out->unsent_bytes = conn_unsent(s->conn);
     return true;
 }
 

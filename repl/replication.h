@@ -135,8 +135,13 @@ void replication_stop_following(struct replication *r);                     /* R
 /* CLIENT KILL: closes the link, which comes back by itself. How many there were: 0 or 1. */
 int replication_drop_master_link(struct replication *r);
 bool replication_master_link_up(const struct replication *r);
-/* Of the link's two ends; false: there is none. */
-bool replication_master_link_addresses(const struct replication *r, struct address *master, struct address *own);
+struct master_link_view {
+    struct address master, own;
+    int fd;
+    int64_t idle_s;                       /* since our master was last heard */
+    size_t unapplied_bytes, unsent_bytes; /* of its stream, and of what we have to say */
+};
+bool replication_master_link_view(const struct replication *r, struct master_link_view *out); /* false: link is down */
 const char *
 replication_role_state(const struct replication *r);       /* ROLE: "connect", "connecting", "sync", "connected" */
 bool replication_is_applying(const struct replication *r); /* a piece of our master's stream, not yet counted */

@@ -67,15 +67,31 @@ static void client_info(struct call *call)
     reply_lines(call, &lines);
 }
 
-static void describe(void *lines, struct client *c)
+/* Our master's line stands among the others by its id. */
+struct listing {
+    struct core *core;
+    struct outq *lines;
+    bool master_comes;
+    uint64_t master_id;
+};
+
+static void describe(void *arg, struct client *c)
 {
-    client_describe(c, lines);
+    struct listing *l = arg;
+    if (l->master_comes && c->session.id > l->master_id) {
+        clients_describe_master(l->core, l->lines);
+        l->master_comes = false;
+    }
+    client_describe(c, l->lines);
 }
 
 static void list_matching(struct call *call, const struct client_filter *filter)
 {
     struct outq lines = {0};
-    client_filter_each(call->core->clients, filter, describe, &lines);
+    struct listing l = {.core = call->core, .lines = &lines};
+    l.master_comes = client_filter_matches_master(filter, call->core, &l.master_id);
+    client_filter_each(call->core->clients, filter, describe, &l);
+    if (l.master_comes) clients_describe_master(call->core, &lines);
     reply_lines(call, &lines);
 }
 
@@ -99,16 +115,6 @@ static void client_list(struct call *call)
 
 /* --- CLIENT KILL --- */
 
-/* The link to our master is no client of ours, but it has a type and addresses as if it were one. */
-static bool means_master_link(const struct core *core, const struct client_filter *filter)
-{
-    struct address master, own;
-    if (filter->class_ >= 0 && filter->class_ != CLIENT_MASTER) return false;
-    if (filter->ids || filter->user.ptr || filter->max_age_s) return false;
-    return replication_master_link_addresses(core->replication, &master, &own) &&
-           client_filter_matches_addresses(filter, &master, &own);
-}
-
 struct killing {
     const struct call *call;
     size_t killed;
@@ -129,8 +135,10 @@ static void kill_one(void *arg, struct client *c)
 static size_t kill_matching(struct call *call, const struct client_filter *filter)
 {
     struct killing k = {.call = call};
+    uint64_t master_id;
     client_filter_each(call->core->clients, filter, kill_one, &k);
-    if (means_master_link(call->core, filter)) k.killed += replication_drop_master_link(call->core->replication);
+    if (client_filter_matches_master(filter, call->core, &master_id))
+        k.killed += replication_drop_master_link(call->core->replication);
     return k.killed;
 }
 

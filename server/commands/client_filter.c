@@ -1,8 +1,10 @@
 /* Reading and applying client filters. */
 #include "server/commands/client_filter.h"
 
+#include "repl/replication.h"
 #include "server/base/number.h"
 #include "server/core/core.h"
+#include "server/core/master_stream.h"
 #include "server/net/loop.h"
 
 bool client_filter_take_type(struct call *call, uint32_t arg, struct client_filter *f)
@@ -73,27 +75,66 @@ bool client_filter_read(struct call *call, uint32_t first, struct client_filter 
     return true;
 }
 
-static bool is_address(struct bytes wanted, const struct address *address)
+/* What a filter looks at. */
+struct candidate {
+    const struct session *session;
+    enum client_class class_;
+    const struct address *peer, *local;
+    int64_t age_ms;
+};
+
+static bool address_is(const struct address *a, struct bytes wanted)
 {
     char text[ADDRESS_TEXT_MAX];
-    if (!wanted.ptr) return true;
-    address_text(address, text);
+    address_text(a, text);
     return bytes_equal_text(wanted, text);
 }
 
-bool client_filter_matches_addresses(const struct client_filter *f, const struct address *peer,
-                                     const struct address *local)
+/* All but its id. */
+static bool matches(const struct client_filter *f, const struct candidate *c)
 {
-    return is_address(f->address, peer) && is_address(f->local, local);
+    if (f->class_ >= 0 && c->class_ != (enum client_class)f->class_) return false;
+    if (f->user.ptr && !bytes_equal(f->user, c->session->user)) return false;
+    if (f->max_age_s && c->age_ms <= f->max_age_s * 1000) return false;
+    if (f->address.ptr && !address_is(c->peer, f->address)) return false;
+    return !f->local.ptr || address_is(c->local, f->local);
 }
 
-static bool matches(const struct client_filter *f, const struct client *c)
+static bool client_matches(const struct client_filter *f, const struct client *c)
 {
-    if (c->close_asap || c == f->skip) return false;
-    if (f->class_ >= 0 && client_class(c) != (enum client_class)f->class_) return false;
-    if (f->user.ptr && !bytes_equal(f->user, c->session.user)) return false;
-    if (f->max_age_s && loop_monotonic_ms(c->core->loop) - c->created_ms <= f->max_age_s * 1000) return false;
-    return client_filter_matches_addresses(f, c->unix_socket ? &c->local : &c->peer, &c->local);
+    struct candidate candidate = {
+        .session = &c->session,
+        .class_ = client_class(c),
+        .peer = c->unix_socket ? &c->local : &c->peer,
+        .local = &c->local,
+        .age_ms = loop_monotonic_ms(c->core->loop) - c->created_ms,
+    };
+    return !c->close_asap && c != f->skip && matches(f, &candidate);
+}
+
+static bool id_listed(const struct client_filter *f, uint64_t wanted)
+{
+    for (uint32_t i = 0; i < f->id_count; i++) {
+        uint64_t id;
+        if (parse_u64(f->ids[i], &id) == 0 && id == wanted) return true;
+    }
+    return false;
+}
+
+bool client_filter_matches_master(const struct client_filter *f, const struct core *core, uint64_t *id)
+{
+    struct master_link_view link;
+    int64_t since_ms;
+    if (!replication_master_link_view(core->replication, &link)) return false;
+    struct candidate candidate = {
+        .session = master_stream_session(core->master_stream, &since_ms),
+        .class_ = CLIENT_MASTER,
+        .peer = &link.master,
+        .local = &link.own,
+    };
+    candidate.age_ms = loop_monotonic_ms(core->loop) - since_ms;
+    *id = candidate.session->id;
+    return (!f->ids || id_listed(f, *id)) && matches(f, &candidate);
 }
 
 static void visit_listed(struct clients *clients, const struct client_filter *f,
@@ -102,7 +143,7 @@ static void visit_listed(struct clients *clients, const struct client_filter *f,
     for (uint32_t i = 0; i < f->id_count; i++) {
         uint64_t id;
         struct client *c = parse_u64(f->ids[i], &id) == 0 ? clients_find(clients, id) : NULL;
-        if (c && matches(f, c)) visit(arg, c);
+        if (c && client_matches(f, c)) visit(arg, c);
     }
 }
 
@@ -116,6 +157,6 @@ void client_filter_each(struct clients *clients, const struct client_filter *f,
     list_each(clients_all(clients), node)
     {
         struct client *c = list_entry(node, struct client, node);
-        if (matches(f, c)) visit(arg, c);
+        if (client_matches(f, c)) visit(arg, c);
     }
 }

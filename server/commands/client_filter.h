@@ -22,8 +22,8 @@ bool client_filter_take_type(struct call *call, uint32_t arg, struct client_filt
  */
 void client_filter_each(struct clients *clients, const struct client_filter *f,
                         void (*visit)(void *arg, struct client *c), void *arg);
-/* As far as the filter is about addresses. */
-bool client_filter_matches_addresses(const struct client_filter *f, const struct address *peer,
-                                     const struct address *local);
+/* The link to our master is no client of ours, but it is listed and closed as if it were one. *id: the master's; false:
+ * the filter does not mean it, or there is none. */
+bool client_filter_matches_master(const struct client_filter *f, const struct core *core, uint64_t *id);
 
 #endif

@@ -62,6 +62,8 @@ void client_close(struct client *c); /* safe anywhere; frees after its own comma
 void client_close_after_reply(struct client *c);
 void client_wake(struct client *c); /* reply written from outside its own command: flush, run kept requests */
 void client_describe(struct client *c, struct outq *out); /* CLIENT LIST's line, with its line feed */
+/* The same of our master, which is no client of ours and listed all the same. false: none, or its link is down. */
+bool clients_describe_master(const struct core *core, struct outq *out);
 /* A replica's socket leaves for the link process: as conn_detach; the client stays in the list until client_close. */
 void client_hand_over(struct client *c, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len),
                       void *arg);

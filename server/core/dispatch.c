@@ -228,10 +228,10 @@ static uint32_t effective_flags(const struct session *s, const struct command_en
     return ((own | queued) & ~(uint32_t)CMD_LEAVES) | (own & queued & CMD_LEAVES);
 }
 
-/* What protects the data on disk; on a replica, too. NULL: go on. */
-static const char *disk_refusal(const struct core *core)
+/* What protects the data on disk; on a replica from all but its master. NULL: go on. */
+static const char *disk_refusal(const struct core *core, const struct session *s)
 {
-    if (unlikely(persistence_write_refused(core)))
+    if (unlikely(persistence_write_refused(core)) && s->kind != SESSION_MASTER)
         return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
                "Commands "
                "that may modify the data set are disabled, because this instance is configured to report errors during "
@@ -337,7 +337,7 @@ void dispatch_request(struct core *core, struct session *s, const struct dispatc
     if (unlikely(core->settings->keyspace.maxmemory_bytes || keyspace_pressed()) &&
         (error = memory_limit_refusal(core, (flags & CMD_DENYOOM) || queueing_takes_memory(s, e))))
         return refuse(core, s, r, error);
-    if (((flags & CMD_WRITE) || (e->row->flags & CMD_TELLS_HEALTH)) && (error = disk_refusal(core)))
+    if (((flags & CMD_WRITE) || (e->row->flags & CMD_TELLS_HEALTH)) && (error = disk_refusal(core, s)))
         return refuse(core, s, r, error);
     if ((flags & CMD_WRITE) && (error = write_refusal(core, s))) return refuse(core, s, r, error);
     if ((error = state_refusal(core, s, e, flags, room))) return refuse(core, s, r, error);

@@ -35,7 +35,9 @@ void info_clients(struct core *core, struct outq *out)
 {
     uint64_t biggest_input, biggest_output;
     clients_recent_peaks(core->clients, &biggest_input, &biggest_output);
-    count_field(out, "connected_clients", clients_count(core->clients) - clients_count_handed_over(core->clients));
+    count_field(out, "connected_clients",
+                clients_count(core->clients) - clients_count_handed_over(core->clients) +
+                    replication_master_link_up(core->replication)); /* listed among them, as in Redis */
     count_field(out, "cluster_connections", 0);
     count_field(out, "maxclients", core->settings->net.max_clients);
     count_field(out, "client_recent_max_input_buffer", biggest_input);

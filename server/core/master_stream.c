@@ -13,10 +13,12 @@
 #include "server/core/settings.h"
 #include "server/core/stats.h"
 #include "server/core/transaction.h"
+#include "server/net/loop.h"
 
 struct master_stream {
     struct core *core;
     struct session session;
+    int64_t since_ms;
     struct outq nowhere;
     struct resp_request partial;
     struct request_batch batch;
@@ -39,12 +41,21 @@ void master_stream_reset(struct master_stream *m, int db)
     resp_request_free(&m->partial);
     resp_request_init(&m->partial);
     m->session.db = keyspace_database(m->core->keyspace, db < 0 ? 0 : db);
+    m->session.id = session_next_id();
+    m->session.running_command = NULL;
+    m->since_ms = loop_monotonic_ms(m->core->loop);
     m->ahead = 0;
 }
 
 int master_stream_db(const struct master_stream *m)
 {
     return database_index(m->session.db);
+}
+
+const struct session *master_stream_session(const struct master_stream *m, int64_t *since_ms)
+{
+    *since_ms = m->since_ms;
+    return &m->session;
 }
 
 static void run_one(struct master_stream *m, const struct dispatch_request *request)

@@ -7,6 +7,7 @@
 
 struct core;
 struct master_stream;
+struct session;
 
 struct master_stream *master_stream_new(struct core *core);
 /* Runs the complete requests in data. Returns how many bytes may be counted as applied: whole requests, and of a
@@ -15,5 +16,7 @@ size_t master_stream_apply(struct master_stream *m, const uint8_t *data, size_t 
 /* A new stream begins: a half-received transaction is forgotten; db -1 means none selected yet. */
 void master_stream_reset(struct master_stream *m, int db);
 int master_stream_db(const struct master_stream *m);
+/* The session that runs it, with an id of its own for each stream, and since when (monotonic). */
+const struct session *master_stream_session(const struct master_stream *m, int64_t *since_ms);
 
 #endif

@@ -9,18 +9,23 @@
 #include "server/core/settings.h"
 #include "server/core/transaction.h"
 
-void session_init(struct session *s, struct core *core, enum session_kind kind, struct outq *out)
+uint64_t session_next_id(void)
 {
     static uint64_t last_id;
+    return ++last_id;
+}
+
+void session_init(struct session *s, struct core *core, enum session_kind kind, struct outq *out)
+{
     memset(s, 0, sizeof *s);
     s->kind = kind;
-    s->id = ++last_id;
+    s->id = session_next_id();
     s->db = keyspace_database(core->keyspace, 0);
     s->reply.out = out;
     s->reply.protocol = 2;
     s->reply.muted = kind == SESSION_CLIENT || kind == SESSION_SCRIPT ? 0 : REPLY_NOBODY_LISTENS;
     s->authenticated = kind != SESSION_CLIENT || !core->settings->net.requirepass.len;
-    s->user = BYTES("default");
+    s->user = kind == SESSION_MASTER ? BYTES("(superuser)") : BYTES("default");
 }
 
 static void leave_everything(struct core *core, struct session *s)

@@ -48,6 +48,7 @@ struct session {
 };
 
 void session_init(struct session *s, struct core *core, enum session_kind kind, struct outq *out);
+uint64_t session_next_id(void);                             /* never given twice */
 void session_release(struct core *core, struct session *s); /* leaves MULTI, WATCH, channels; frees what it owns */
 void session_reset(struct core *core, struct session *s);   /* RESET */
 

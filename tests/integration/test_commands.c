@@ -249,3 +249,68 @@ Test(commands, a_queued_ping_does_not_stop_exec)
     raw_expect(fd, "*1\r\n+PONG\r\n");
     close(fd);
 }
+
+Test(commands, a_replica_whose_snapshots_fail_follows_its_master_all_the_same)
+{
+    struct server *master = server_start(OURS, "%s", ""), *replica = server_start(OURS, "save 3600 1");
+    make_snapshots_fail(replica);
+    follow(replica, master);
+    wait_in_step(replica, master);
+    expect_error(replica, "MISCONF", "PING");
+    expect_ok(master, "SET k new");
+    expect_same_data(replica, master);
+}
+
+/* --- the master in a replica's list of clients --- */
+
+/* Of the first one of that type; 0: there is none. */
+static long long line_id(struct server *s, const char *type)
+{
+    const char *list = command_text(s, "CLIENT LIST TYPE %s", type);
+    return strncmp(list, "id=", 3) == 0 ? atoll(list + 3) : 0;
+}
+
+static void expect_master_listed(struct server *replica, int master_port)
+{
+    char address[64];
+    snprintf(address, sizeof address, " addr=127.0.0.1:%d ", master_port);
+    const char *line = command_text(replica, "CLIENT LIST TYPE master");
+    static const char *const parts[] = {" flags=M ",          " db=3 ", " sub=0 ", " multi=-1 ", " cmd=set ",
+                                        " user=(superuser) ", " resp=2"};
+    cr_assert(strstr(line, address), "%s", line);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) cr_assert(strstr(line, parts[i]), "%s", line);
+    cr_assert(strstr(command_text(replica, "CLIENT LIST"), " flags=M "));
+    cr_assert(strstr(command_text(replica, "CLIENT LIST ID %d", (int)line_id(replica, "master")), " flags=M "));
+    cr_assert_null(strstr(command_text(replica, "CLIENT LIST TYPE normal"), " flags=M "));
+    cr_assert_eq(info_number(replica, "clients", "connected_clients"), 2);
+}
+
+Test(commands, a_replica_lists_its_master_as_redis_does)
+{
+    for (enum server_kind kind = OURS; kind <= DEBIAN; kind++) {
+        struct server *master = server_start(kind, "%s", ""), *replica = server_start(kind, "%s", "");
+        cr_assert_eq(line_id(replica, "master"), 0);
+        follow(replica, master);
+        wait_in_step(replica, master);
+        expect_ok(master, "SELECT 3");
+        expect_ok(master, "SET k v");
+        wait_in_step(replica, master);
+        expect_master_listed(replica, master->port);
+    }
+}
+
+Test(commands, the_link_to_the_master_is_closed_by_its_id_and_address)
+{
+    struct server *master = server_start(OURS, "%s", ""), *replica = server_start(OURS, "%s", "");
+    follow(replica, master);
+    wait_in_step(replica, master);
+    long long id = line_id(replica, "master");
+    expect_integer(replica, 0, "CLIENT KILL TYPE master MAXAGE 100000");
+    expect_integer(replica, 0, "CLIENT KILL ID %s", "999999");
+    expect_integer(replica, 1, "CLIENT KILL ID %d", (int)id);
+    wait_until(line_id(replica, "master") > id);
+    id = line_id(replica, "master");
+    expect_integer(replica, 1, "CLIENT KILL ADDR 127.0.0.1:%d", master->port);
+    wait_until(line_id(replica, "master") > id);
+    expect_same_data(replica, master);
+}
