@@ -106,8 +106,8 @@ static void debug_object(struct call *call)
     struct record *r = database_peek(call->db, call->argv[2], key_hash(call->argv[2]));
     if (!r) return reply_error(call->reply, "ERR no such key");
     reply_bulkf(call->reply, "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%lld",
-                (void *)r, value_encoding_name(record_encoding(r)), record_memory(r), record_access_clock(r),
-                (long long)keyspace_idle_s(call->core->keyspace, r));
+                (void *)r, value_encoding_name(record_encoding(r)), record_memory(r),
+                record_access_clock(r) & ~RECORD_CLOCK_COUNTS, (long long)keyspace_idle_s(call->core->keyspace, r));
 }
 
 static void debug_set_active_expire(struct call *call)

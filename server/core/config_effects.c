@@ -9,6 +9,7 @@
 #include "server/core/ports.h"
 #include "server/core/process.h"
 #include "server/core/process_title.h"
+#include "server/keyspace/keyspace.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -79,6 +80,13 @@ static int apply_max_memory(struct core *core, char error[256])
     return 0;
 }
 
+static int apply_policy(struct core *core, char error[256])
+{
+    (void)error;
+    keyspace_policy_changed(core->keyspace);
+    return 0;
+}
+
 void config_apply_hooks(struct config *c)
 {
     config_on_change(c, "port", apply_ports);
@@ -86,6 +94,7 @@ void config_apply_hooks(struct config *c)
     config_on_change(c, "maxclients", apply_max_clients);
     config_on_change(c, "loglevel", apply_log_level);
     config_on_change(c, "maxmemory", apply_max_memory);
+    config_on_change(c, "maxmemory-policy", apply_policy);
     config_on_change(c, "oom-score-adj", apply_oom_score);
     config_on_change(c, "oom-score-adj-values", apply_oom_score);
     config_on_change(c, "proc-title-template", apply_title);

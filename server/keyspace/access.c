@@ -4,6 +4,9 @@
  * the last access modulo 2^16 and a logarithmic counter of 8 bits, as Redis documents it: an access raises the counter
  * with probability 1 / ((counter - 5) * lfu-log-factor + 1), and every lfu-decay-time minutes lower it by one.
  *
+ * A clock says which of the two it is: after a change of policy it is understood as what it was, until the key is used
+ * again. A key whose use was never counted counts as new when the counting began.
+ *
  * A clock is written only when it changes, and never while a snapshot runs: a read must not copy a page. */
 #include "server/keyspace/database.h"
 
@@ -31,9 +34,33 @@ void keyspace_set_access_clock(struct keyspace *ks, int64_t steady_ms)
     ks->clock_min = (uint32_t)(steady_ms / 60000) & LFU_MINUTES_MASK;
 }
 
+static uint32_t clock_of(uint32_t minute, unsigned counter)
+{
+    return RECORD_CLOCK_COUNTS | minute << 8 | counter;
+}
+
 static uint32_t lfu_clock(const struct keyspace *ks, unsigned counter)
 {
-    return ks->clock_min << 8 | counter;
+    return clock_of(ks->clock_min, counter);
+}
+
+void keyspace_policy_changed(struct keyspace *ks)
+{
+    bool counts = access_is_lfu(ks);
+    if (counts && !ks->counts) ks->counts_since_min = ks->clock_min;
+    ks->counts = counts;
+}
+
+/* The record's clock as LFU sees it. */
+static uint32_t counting_clock(const struct keyspace *ks, const struct record *r)
+{
+    uint32_t clock = record_access_clock(r);
+    return clock & RECORD_CLOCK_COUNTS ? clock : clock_of(ks->counts_since_min, LFU_COUNTER_NEW);
+}
+
+static uint32_t minute_of(uint32_t clock)
+{
+    return clock >> 8 & LFU_MINUTES_MASK;
 }
 
 uint32_t access_clock_new(const struct keyspace *ks)
@@ -44,22 +71,24 @@ uint32_t access_clock_new(const struct keyspace *ks)
 /* A new value is a use, but how often a key was used outlives its value. */
 uint32_t access_clock_after_write(const struct keyspace *ks, const struct record *r)
 {
-    return access_is_lfu(ks) ? record_access_clock(r) : ks->clock_s;
+    return access_is_lfu(ks) ? counting_clock(ks, r) : ks->clock_s;
 }
 
 int keyspace_lfu(const struct keyspace *ks, const struct record *r)
 {
-    uint32_t clock = record_access_clock(r);
+    uint32_t clock = counting_clock(ks, r);
     int counter = (int)(clock & LFU_COUNTER_MAX);
     int decay_min = ks->settings->lfu_decay_time_min;
     if (decay_min <= 0) return counter;
-    int periods = (int)((ks->clock_min - (clock >> 8)) & LFU_MINUTES_MASK) / decay_min;
+    int periods = (int)((ks->clock_min - minute_of(clock)) & LFU_MINUTES_MASK) / decay_min;
     return periods < counter ? counter - periods : 0;
 }
 
 int64_t keyspace_idle_s(const struct keyspace *ks, const struct record *r)
 {
-    return (ks->clock_s - record_access_clock(r)) & CLOCK_MASK;
+    uint32_t clock = record_access_clock(r);
+    if (clock & RECORD_CLOCK_COUNTS) return (int64_t)((ks->clock_min - minute_of(clock)) & LFU_MINUTES_MASK) * 60;
+    return (ks->clock_s - clock) & CLOCK_MASK;
 }
 
 static unsigned lfu_count_access(struct keyspace *ks, unsigned counter)

@@ -24,8 +24,10 @@ struct keyspace {
     bool replica, held;
     bool snapshot_running;
     bool active_expiry;
-    uint32_t clock_s;    /* LRU: 24 bits of seconds */
-    uint32_t clock_min;  /* LFU: 16 bits of minutes */
+    uint32_t clock_s;   /* LRU: 24 bits of seconds */
+    uint32_t clock_min; /* LFU: 16 bits of minutes */
+    bool counts;        /* LFU is the policy, and has been since counts_since_min */
+    uint32_t counts_since_min;
     int expire_database; /* where the next active expiry cycle begins */
     struct eviction evict;
 };

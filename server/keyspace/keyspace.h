@@ -59,6 +59,8 @@ bool keyspace_active_expiry(const struct keyspace *ks);
 /* LRU seconds or LFU; cron refreshes it. Monotonic: only differences count, and a step of the wall clock is no use. */
 void keyspace_set_access_clock(struct keyspace *ks, int64_t steady_ms);
 
+void keyspace_policy_changed(struct keyspace *ks); /* maxmemory-policy: at its change, before the next command */
+
 /* --- look up --- */
 static inline uint64_t key_hash(struct bytes key)
 {

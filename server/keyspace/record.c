@@ -5,8 +5,8 @@
  *   offset  size      field
  *   0       3         access clock, little-endian: LRU seconds, or LFU minutes << 8 | counter
  *   3       1         type in the low four bits, encoding in the high four
- *   4       1         flags in the low four bits: EXPIRES 1, KEY_OUTSIDE 2, VALUE_OUTSIDE 4; in the high four those of
- *                     the length in byte 6
+ *   4       1         flags in the low four bits: EXPIRES 1, KEY_OUTSIDE 2, VALUE_OUTSIDE 4, COUNTS 8 (the clock is
+ *                     LFU's); in the high four those of the length in byte 6
  *   5       1         length of a key inside (0..255)
  *   6       1         length of a string or an object inside, low eight bits of twelve
  *   7       0 or 8    with EXPIRES: Unix time in ms
@@ -107,7 +107,8 @@ void *record_object(const struct record *r)
 
 uint32_t record_access_clock(const struct record *r)
 {
-    return r->clock[0] | (uint32_t)r->clock[1] << 8 | (uint32_t)r->clock[2] << 16;
+    uint32_t clock = r->clock[0] | (uint32_t)r->clock[1] << 8 | (uint32_t)r->clock[2] << 16;
+    return r->flags & RECORD_COUNTS ? clock | RECORD_CLOCK_COUNTS : clock;
 }
 
 #define MEMORY_SAMPLES 5 /* elements measured of a large object: MEMORY USAGE's default */
@@ -226,8 +227,8 @@ void record_write(struct record *r, uint32_t clock, const struct record_part *ke
                   int64_t expire_ms)
 {
     uint8_t *p = r->body;
-    record_set_access_clock(r, clock);
     r->flags = key->flags;
+    record_set_access_clock(r, clock);
     r->key_len = (uint8_t)key->len;
     if (expire_ms != RECORD_NO_EXPIRY) {
         r->flags |= RECORD_EXPIRES;
@@ -242,7 +243,7 @@ void record_overwrite(struct record *r, const struct record_part *value)
 {
     r->kind = value->kind;
     r->value_len = (uint8_t)value->len;
-    r->flags = (uint8_t)((r->flags & (RECORD_EXPIRES | RECORD_KEY_OUTSIDE)) | value->flags |
+    r->flags = (uint8_t)((r->flags & (RECORD_EXPIRES | RECORD_KEY_OUTSIDE | RECORD_COUNTS)) | value->flags |
                          value->len >> 8 << RECORD_FLAG_BITS);
     memmove(record_value_field(r), value->bytes.ptr, value->bytes.len);
 }

@@ -2,7 +2,7 @@
  *
  *   byte 0..2   access clock (24 bits: LRU seconds, or LFU minutes and counter)
  *   byte 3      type (low 4 bits) and encoding (high 4 bits)
- *   byte 4      flags: has an expiry, key outside, value outside; and the high bits of byte 6
+ *   byte 4      flags: has an expiry, key outside, value outside, LFU clock; and the high bits of byte 6
  *   byte 5, 6   length of the key and of the value, where they are inside
  *   then        expiry (8 bytes, if there is one), key, value: bytes, integer, or pointer
  *
@@ -38,7 +38,9 @@ void *record_object(const struct record *r); /* of every other type */
 /* The object is a part of the record: it keeps its size, and lasts no longer than the record does. */
 bool record_object_inside(const struct record *r);
 
-uint32_t record_access_clock(const struct record *r); /* 24 bits */
-size_t record_memory(const struct record *r);         /* MEMORY USAGE: record, key and value outside */
+/* 24 bits of seconds, or RECORD_CLOCK_COUNTS and 24 bits of minutes and counter. */
+uint32_t record_access_clock(const struct record *r);
+#define RECORD_CLOCK_COUNTS (1u << 24)
+size_t record_memory(const struct record *r); /* MEMORY USAGE: record, key and value outside */
 
 #endif

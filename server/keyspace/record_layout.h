@@ -4,7 +4,7 @@
 
 #include "server/keyspace/record.h"
 
-enum record_flags { RECORD_EXPIRES = 1, RECORD_KEY_OUTSIDE = 2, RECORD_VALUE_OUTSIDE = 4 };
+enum record_flags { RECORD_EXPIRES = 1, RECORD_KEY_OUTSIDE = 2, RECORD_VALUE_OUTSIDE = 4, RECORD_COUNTS = 8 };
 
 #define RECORD_FLAG_BITS 4 /* the others of that byte are the high ones of value_len */
 
@@ -106,6 +106,7 @@ static inline void record_set_access_clock(struct record *r, uint32_t clock)
     r->clock[0] = (uint8_t)clock;
     r->clock[1] = (uint8_t)(clock >> 8);
     r->clock[2] = (uint8_t)(clock >> 16);
+    r->flags = (uint8_t)((r->flags & ~RECORD_COUNTS) | (clock & RECORD_CLOCK_COUNTS ? RECORD_COUNTS : 0));
 }
 
 /* Longest value that fits inside beside this key, with or without an expiry. */

@@ -314,3 +314,19 @@ Test(commands, the_link_to_the_master_is_closed_by_its_id_and_address)
     wait_until(line_id(replica, "master") > id);
     expect_same_data(replica, master);
 }
+
+/* --- maxmemory-policy --- */
+
+/* Debian's server takes the clock of one policy for that of the other: 0, and some months. */
+Test(commands, a_change_of_policy_leaves_frequency_and_idle_time_sensible)
+{
+    struct server *s = server_start(OURS, "%s", "");
+    expect_ok(s, "SET k v");
+    expect_ok(s, "CONFIG SET maxmemory-policy allkeys-lfu");
+    expect_integer(s, 5, "OBJECT FREQ k");
+    expect_ok(s, "SET new v");
+    expect_integer(s, 5, "OBJECT FREQ new");
+    expect_ok(s, "CONFIG SET maxmemory-policy volatile-lru");
+    cr_assert_leq(command_integer(s, "OBJECT IDLETIME k"), PATIENCE_MS / 1000 + 60);
+    cr_assert_leq(command_integer(s, "OBJECT IDLETIME new"), PATIENCE_MS / 1000 + 60);
+}

@@ -586,6 +586,40 @@ Test(keyspace, the_access_clock_follows_use)
     keyspace_free(ks);
 }
 
+static struct record *peek(struct database *db, const char *key)
+{
+    return database_peek(db, text(key), key_hash(text(key)));
+}
+
+Test(keyspace, a_change_of_policy_leaves_the_clocks_what_they_were)
+{
+    const int64_t minute_ms = 60000;
+    struct keyspace *ks = keyspace_new(1, &settings, NULL);
+    struct database *db = keyspace_database(ks, 0);
+    settings.maxmemory_policy = EVICT_ALLKEYS_LRU;
+    keyspace_set_clock(ks, 100000 * minute_ms);
+    set(db, text("old"), text("v"));
+    set(db, text("written"), text("v"));
+    keyspace_set_clock(ks, 100050 * minute_ms);
+    settings.maxmemory_policy = EVICT_ALLKEYS_LFU;
+    keyspace_policy_changed(ks);
+    cr_expect_eq(keyspace_lfu(ks, peek(db, "old")), 5, "counts as new when the counting began");
+    cr_expect_eq(keyspace_lfu(ks, set(db, text("written"), text("w"))), 5);
+    set(db, text("new"), text("v"));
+    keyspace_set_clock(ks, 100052 * minute_ms);
+    cr_expect_eq(keyspace_lfu(ks, peek(db, "old")), 3);
+    cr_expect_eq(keyspace_lfu(ks, peek(db, "written")), 3);
+    database_set_expiry(db, peek(db, "old"), 99999999999999);
+    cr_expect_eq(keyspace_lfu(ks, peek(db, "old")), 3, "in another place, too");
+    settings.maxmemory_policy = EVICT_NONE;
+    keyspace_policy_changed(ks);
+    cr_expect_eq(keyspace_idle_s(ks, peek(db, "old")), 52 * 60);
+    cr_expect_eq(keyspace_idle_s(ks, peek(db, "new")), 2 * 60);
+    find(db, text("new"), 100052 * minute_ms);
+    cr_expect_eq(keyspace_idle_s(ks, peek(db, "new")), 0);
+    keyspace_free(ks);
+}
+
 /* --- DEBUG DIGEST --- */
 
 static void expect_digest(struct keyspace *ks, const char *want)
