@@ -315,6 +315,11 @@ bool stream_has_tombstones(const struct stream *s, struct stream_id from)
     return stream_id_compare(from, s->max_deleted_id) <= 0;
 }
 
+bool stream_all_behind(const struct stream *s, struct stream_id id)
+{
+    return only_trimmed(s) && stream_id_compare(id, s->first_id) < 0;
+}
+
 int64_t stream_count_up_to(const struct stream *s, struct stream_id id)
 {
     int64_t added = (int64_t)s->entries_added, length = (int64_t)s->length;

@@ -72,6 +72,8 @@ bool stream_has(const struct stream *s, struct stream_id id);
 struct stream_id stream_edge_id(const struct stream *s, bool last); /* of the first or last entry alive; 0-0: none */
 /* Whether entries from `from` on may have been deleted from between: counting them by ids is not possible then. */
 bool stream_has_tombstones(const struct stream *s, struct stream_id from);
+/* All that is left stands behind id, and nothing was deleted from between: as after trimming beyond id. */
+bool stream_all_behind(const struct stream *s, struct stream_id id);
 /* How many entries were ever added up to and with id; -1: cannot be known. */
 int64_t stream_count_up_to(const struct stream *s, struct stream_id id);
 

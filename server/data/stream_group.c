@@ -53,7 +53,11 @@ bool stream_group_lag(const struct stream *s, const struct stream_group *g, int6
 {
     int64_t read = g->entries_read;
     *out = 0;
-    if (!s->entries_added) return true;
+    if (!s->length) return true;
+    if (stream_all_behind(s, g->last_id)) { /* what was trimmed away unread is no longer waited for */
+        *out = (int64_t)s->length;
+        return true;
+    }
     if (read == STREAM_ENTRIES_READ_UNKNOWN || stream_has_tombstones(s, g->last_id))
         read = stream_count_up_to(s, g->last_id);
     *out = (int64_t)s->entries_added - read;
@@ -62,7 +66,8 @@ bool stream_group_lag(const struct stream *s, const struct stream_group *g, int6
 
 void stream_group_advance(const struct stream *s, struct stream_group *g, struct stream_id id)
 {
-    if (g->entries_read != STREAM_ENTRIES_READ_UNKNOWN && !stream_has_tombstones(s, id))
+    bool counted = g->entries_read != STREAM_ENTRIES_READ_UNKNOWN && !stream_has_tombstones(s, g->last_id);
+    if (counted && !stream_all_behind(s, g->last_id))
         g->entries_read++;
     else if (s->entries_added)
         g->entries_read = stream_count_up_to(s, id);

@@ -136,6 +136,87 @@ Test(stream, groups_keep_pending_entries_with_one_consumer_each)
 }
 
 /* Whatever single bit of a node is wrong: accepted or refused, and what is accepted can be walked. */
+/* --- how far a group has read --- */
+
+static void append_ids(struct stream *s, uint64_t first, uint64_t last)
+{
+    for (uint64_t i = first; i <= last; i++) add(s, (struct stream_id){i, 0}, true);
+}
+
+static void trim_to(struct stream *s, uint64_t length)
+{
+    struct stream_trim trim = {.by = STREAM_TRIM_MAXLEN, .max_len = length};
+    stream_trim(s, &trim);
+}
+
+/* As XREADGROUP does it; count 0: all. */
+static void read_entries(struct stream *s, struct stream_group *g, size_t count)
+{
+    struct stream_cursor c;
+    struct stream_id start = g->last_id;
+    stream_id_increment(&start);
+    stream_cursor_open(&c, s, start, STREAM_ID_MOST, false);
+    for (size_t i = 0; (!count || i < count) && stream_cursor_next(&c); i++) stream_group_advance(s, g, c.id);
+    stream_cursor_close(&c);
+}
+
+#define LAG_UNKNOWN INT64_MIN
+
+static void expect_lag(const struct stream *s, const struct stream_group *g, int64_t lag)
+{
+    int64_t found;
+    if (!stream_group_lag(s, g, &found)) found = LAG_UNKNOWN;
+    cr_expect_eq(found, lag, "%lld and not %lld", (long long)found, (long long)lag);
+}
+
+Test(stream, the_lag_of_a_group_counts_no_entry_that_was_trimmed)
+{
+    struct stream *s = stream_new();
+    append_ids(s, 1, 5);
+    struct stream_group *g = stream_group_create(s, BYTES("g"), STREAM_ID_LEAST, 0);
+    expect_lag(s, g, 5);
+    read_entries(s, g, 1);
+    expect_lag(s, g, 4);
+    trim_to(s, 1);
+    expect_lag(s, g, 1);
+    read_entries(s, g, 0);
+    expect_lag(s, g, 0);
+    cr_expect_eq(g->entries_read, 5);
+    append_ids(s, 6, 8);
+    expect_lag(s, g, 3);
+    trim_to(s, 0);
+    expect_lag(s, g, 0);
+    append_ids(s, 9, 10);
+    expect_lag(s, g, 2);
+    read_entries(s, g, 1);
+    expect_lag(s, g, 1);
+    cr_expect_eq(g->entries_read, 9);
+    stream_free(s);
+}
+
+Test(stream, the_lag_of_a_group_counts_no_entry_that_was_deleted)
+{
+    struct stream *s = stream_new();
+    struct stream_group *g = stream_group_create(s, BYTES("g"), STREAM_ID_LEAST, STREAM_ENTRIES_READ_UNKNOWN);
+    append_ids(s, 1, 2);
+    read_entries(s, g, 0);
+    append_ids(s, 3, 4);
+    expect_lag(s, g, 2);
+    stream_delete(s, (struct stream_id){1, 0});
+    expect_lag(s, g, 2);
+    stream_delete(s, (struct stream_id){2, 0});
+    expect_lag(s, g, 2);
+    stream_delete(s, (struct stream_id){3, 0});
+    expect_lag(s, g, 1); /* the deleted one stood before all that is left */
+    append_ids(s, 5, 6);
+    stream_delete(s, (struct stream_id){5, 0});
+    expect_lag(s, g, LAG_UNKNOWN); /* between: how many others were is not known */
+    read_entries(s, g, 0);
+    expect_lag(s, g, 0);
+    cr_expect_eq(g->entries_read, 6);
+    stream_free(s);
+}
+
 Test(stream, a_damaged_node_does_no_harm)
 {
     struct stream *s = stream_new();
