@@ -84,6 +84,20 @@ struct set_options {
     struct expiry_option expiry;
 };
 
+#define SET_WORDS_MOST 8 /* without an expiry: the command, key and value, and options that may be repeated */
+
+/* GET is for the caller. */
+static void propagate_without_get(struct call *call)
+{
+    struct bytes room[SET_WORDS_MOST], *argv = room;
+    uint32_t argc = 0;
+    if (call->argc > SET_WORDS_MOST) argv = mem_alloc(call->argc * sizeof *argv);
+    for (uint32_t i = 0; i < call->argc; i++)
+        if (i < 3 || !call_arg_is(call, i, "get")) argv[argc++] = call->argv[i];
+    call_rewrite(call, call->db, argc, argv);
+    if (argv != room) mem_free(argv);
+}
+
 static bool read_set_options(struct call *call, struct set_options *o)
 {
     for (uint32_t i = 3; i < call->argc; i++) {
@@ -163,6 +177,7 @@ static void set_command(struct call *call)
     } else {
         database_set_string(call->db, call->argv[1], call_key_hash(call, 1), call->argv[2], o.keep_ttl);
         string_written(call, call->argv[1], "set");
+        if (o.get) propagate_without_get(call);
     }
     if (!o.get) reply_ok(call->reply);
 }
