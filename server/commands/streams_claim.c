@@ -13,7 +13,8 @@ struct claim {
     int64_t least_idle_ms, delivered_ms;
     int64_t deliveries; /* -1: one more than there were */
     bool force, ids_only;
-    bool told; /* a propagated claim has carried the group's last id */
+    bool told;            /* a propagated claim has carried the group's last id */
+    bool consumer_untold; /* it is new, and no claim has carried its name */
     struct stream_id last_id;
 };
 
@@ -26,10 +27,14 @@ static bool read_least_idle(struct claim *c, const char *error)
 
 static void take_consumer(struct claim *c)
 {
-    bool created;
-    c->consumer = stream_consumer_get(c->call, 1, c->group, c->call->argv[3], &created);
-    if (created) stream_propagate_consumer(c->call, 1, 2, c->call->argv[3]);
+    c->consumer = stream_consumer_get(c->call, 1, c->group, c->call->argv[3], &c->consumer_untold);
     c->consumer->seen_ms = c->call->now_ms;
+}
+
+/* At the end. A claim makes its consumer where there is none. */
+static void tell_of_consumer(const struct claim *c)
+{
+    if (c->consumer_untold) stream_propagate_consumer(c->call, 1, 2, c->call->argv[3]);
 }
 
 static void propagate(struct claim *c, struct stream_id id, const struct stream_pending *p)
@@ -65,6 +70,7 @@ static void claim_entry(struct claim *c, struct stream_id id, struct stream_pend
     else
         reply_stream_entry(c->call->reply, entry);
     c->consumer->active_ms = c->call->now_ms;
+    c->consumer_untold = false;
     propagate(c, id, p);
 }
 
@@ -142,6 +148,7 @@ static void xclaim_command(struct call *call)
         claimed += claim_one(&c, id);
     }
     reply_deferred_array(call->reply, &deferred, claimed);
+    tell_of_consumer(&c);
     if (!further || c.told) return;
     stream_propagate_last_id(call, 1, 2, c.group);
     call_changed(call, 1);
@@ -239,6 +246,7 @@ static void xautoclaim_command(struct call *call)
     take_consumer(&c);
     reply_deferred_begin(call->reply, &deferred);
     struct stream_id next = claim_idle(&c, start, count, &claimed, &deleted);
+    tell_of_consumer(&c);
     call->reply->out = deferred.outer; /* what is known last stands first */
     reply_array(call->reply, 3);
     reply_stream_id(call->reply, next);

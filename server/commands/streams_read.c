@@ -148,10 +148,20 @@ struct group_read {
     uint32_t key_arg;
     const struct source *source;
     struct stream_consumer *consumer;
+    bool consumer_untold; /* it is new, and nothing propagated has carried its name */
 };
 
+/* A claim makes its consumer where there is none; this is for who has nothing to claim. */
+static void tell_of_consumer(struct group_read *r)
+{
+    if (!r->consumer_untold) return;
+    uint32_t group_arg = r->arguments->group_arg;
+    stream_propagate_consumer(r->call, r->key_arg, group_arg, r->call->argv[group_arg + 1]);
+    r->consumer_untold = false;
+}
+
 /* What had been pending already, for anyone, now is for this consumer as if delivered for the first time. */
-static void deliver(const struct group_read *r, struct stream_id id)
+static void deliver(struct group_read *r, struct stream_id id)
 {
     struct call *call = r->call;
     struct stream_group *g = r->source->group;
@@ -164,11 +174,12 @@ static void deliver(const struct group_read *r, struct stream_id id)
     } else {
         p = stream_pending_add(g, id, r->consumer, call->now_ms, 1);
     }
+    r->consumer_untold = false;
     stream_propagate_claim(call, r->key_arg, r->arguments->group_arg, g, id, p);
     call_changed(call, 1);
 }
 
-static void reply_undelivered(const struct group_read *r, struct stream_id start)
+static void reply_undelivered(struct group_read *r, struct stream_id start)
 {
     struct call *call = r->call;
     const struct stream *s = r->source->stream;
@@ -186,6 +197,7 @@ static void reply_undelivered(const struct group_read *r, struct stream_id start
     stream_cursor_close(&c);
     reply_deferred_array(call->reply, &deferred, (size_t)shown);
     if (!no_ack) return;
+    tell_of_consumer(r);
     stream_propagate_last_id(call, r->key_arg, r->arguments->group_arg, r->source->group);
     call_changed(call, 1);
 }
@@ -221,15 +233,11 @@ static void reply_history(const struct group_read *r, struct stream_id start)
     reply_deferred_array(call->reply, &deferred, (size_t)shown);
 }
 
-static struct stream_consumer *get_consumer(struct call *call, const struct read_arguments *a, uint32_t key_arg,
-                                            const struct source *source)
+static void get_consumer(struct group_read *r)
 {
-    bool created;
-    struct bytes name = call->argv[a->group_arg + 1];
-    struct stream_consumer *c = stream_consumer_get(call, key_arg, source->group, name, &created);
-    if (created) stream_propagate_consumer(call, key_arg, a->group_arg, name);
-    c->seen_ms = call->now_ms;
-    return c;
+    struct bytes name = r->call->argv[r->arguments->group_arg + 1];
+    r->consumer = stream_consumer_get(r->call, r->key_arg, r->source->group, name, &r->consumer_untold);
+    r->consumer->seen_ms = r->call->now_ms;
 }
 
 /* --- both --- */
@@ -244,7 +252,7 @@ static bool has_something(const struct read_arguments *a, struct source *source)
 }
 
 /* Answers with key and entries. */
-static void reply_source(struct call *call, const struct group_read *r)
+static void reply_source(struct call *call, struct group_read *r)
 {
     const struct source *source = r->source;
     struct stream_id start = source->after;
@@ -265,11 +273,13 @@ static bool reply_sources(struct call *call, const struct read_arguments *a)
     struct reply_deferred deferred;
     size_t served = 0;
     for (uint32_t i = 0; i < a->streams; i++) {
-        struct group_read r = {call, a, a->keys_arg + i, &a->sources[i], NULL};
-        if (a->of_group) r.consumer = get_consumer(call, a, r.key_arg, r.source);
-        if (!has_something(a, &a->sources[i])) continue;
-        if (!served++) reply_deferred_begin(call->reply, &deferred);
-        reply_source(call, &r);
+        struct group_read r = {call, a, a->keys_arg + i, &a->sources[i], NULL, false};
+        if (a->of_group) get_consumer(&r);
+        if (has_something(a, &a->sources[i])) {
+            if (!served++) reply_deferred_begin(call->reply, &deferred);
+            reply_source(call, &r);
+        }
+        tell_of_consumer(&r);
     }
     if (!served) return false;
     if (call->reply->protocol == 2)
