@@ -67,7 +67,7 @@ void info_server(struct core *core, struct outq *out)
     info_field(out, "config_file:%s", l->config_file);
     info_field(out, "io_threads_active:0");
     if (l->shutdown_deadline_ms) {
-        int64_t left_ms = l->shutdown_deadline_ms - loop_wall_ms(core->loop);
+        int64_t left_ms = l->shutdown_deadline_ms - loop_monotonic_ms(core->loop);
         info_field(out, "shutdown_in_milliseconds:%lld", (long long)(left_ms > 0 ? left_ms : 0));
     }
     listeners(&s->net, out);
