@@ -1,7 +1,7 @@
 #!/bin/sh
 # Checks every #include "..." of the server's sources against the direction in which parts may know each other:
 #
-#   base <- resp, net, data, shm <- keyspace <- rdb <- repl <- core <- commands, acl, script, aof, sentinel <- main.c
+#   base <- resp, net, data, shm <- keyspace <- rdb <- repl, aof <- core <- commands, acl, script, sentinel <- main.c
 #
 # A part includes itself and what stands in an earlier column. repl/link/ is a process of its own and knows base, net, resp
 # and shm alone (beside itself and the message types it shares with its handle). Names are given from the repository's root.
@@ -19,9 +19,9 @@ BEGIN {
     column["resp"] = column["net"] = column["data"] = column["shm"] = 2
     column["keyspace"] = 3
     column["rdb"] = 4
-    column["repl"] = 5
+    column["repl"] = column["aof"] = 5
     column["core"] = 6
-    column["commands"] = column["acl"] = column["script"] = column["aof"] = column["sentinel"] = 7
+    column["commands"] = column["acl"] = column["script"] = column["sentinel"] = 7
     column["main"] = 8
 }
 function complain(why) {
