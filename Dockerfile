@@ -25,7 +25,7 @@ RUN groupadd --system --gid 999 redis \
     && rm -rf /var/lib/apt/lists/* \
     && install -d -o redis -g redis /data
 # Scripts call the tools by the official image's paths.
-RUN ln -s /usr/bin/redis-benchmark /usr/bin/redis-check-aof /usr/bin/redis-cli /usr/bin/redis-sentinel /usr/local/bin/
+RUN ln -s /usr/bin/redis-benchmark /usr/bin/redis-cli /usr/bin/redis-sentinel /usr/local/bin/
 COPY --from=build /image /
 COPY docker-entrypoint.sh /usr/local/bin/
 VOLUME /data

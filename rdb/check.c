@@ -44,8 +44,7 @@ static void print_failure(const struct rdb_reader *reader, enum rdb_file_end end
     }
 }
 
-/* The exit code. */
-static int check_file(int fd, uint64_t total)
+bool rdb_check_fd(int fd, uint64_t total, uint64_t *end_offset)
 {
     struct rdb_read_options options = {
         .now_ms = clock_wall_ms(),
@@ -63,8 +62,9 @@ static int check_file(int fd, uint64_t total)
         print_failure(reader, end);
     }
     print_counts(result);
+    *end_offset = result->bytes;
     rdb_reader_free(reader);
-    return end == RDB_FILE_DONE ? 0 : 1;
+    return end == RDB_FILE_DONE;
 }
 
 int rdb_check_main(int argc, char **argv)
@@ -85,7 +85,8 @@ int rdb_check_main(int argc, char **argv)
         if (fd >= 0) close(fd);
         return 1;
     }
-    int result = check_file(fd, (uint64_t)status.st_size);
+    uint64_t end;
+    bool good = rdb_check_fd(fd, (uint64_t)status.st_size, &end);
     close(fd);
-    return result;
+    return good ? 0 : 1;
 }

@@ -31,5 +31,8 @@ int rdb_load_file(struct keyspace *ks, const char *path, const struct rdb_read_o
 
 /* redis-check-rdb's main(). */
 int rdb_check_main(int argc, char **argv);
+/* Reads the RDB at the beginning of fd, a file of `total` bytes, and prints what redis-check-rdb does behind its first
+ * line. True: it is good and ends at *end_offset; more may stand behind it. */
+bool rdb_check_fd(int fd, uint64_t total, uint64_t *end_offset);
 
 #endif

@@ -1,10 +1,11 @@
-/* Start-up and wiring of every role that this binary plays: server, link process, redis-check-rdb.
+/* Start-up and wiring of every role that this binary plays: server, link process, redis-check-rdb, redis-check-aof.
  *
  * The only file that knows every part. The order matters and is the reading order of main(): settings, files and
  * descriptors, then the parts from the data outwards, then the dataset, and only then the doors are opened. */
 #include "rdb/snapshot.h"
 #include "repl/link_handle.h"
 #include "repl/replication.h"
+#include "server/aof/check.h"
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
 #include "server/base/crash.h"
@@ -298,6 +299,7 @@ int main(int argc, char **argv)
     register_types();
     const char *name = basename(argv[0]);
     if (strstr(name, "redis-check-rdb")) return rdb_check_main(argc, argv);
+    if (strstr(name, "redis-check-aof")) return aof_check_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "--link-process") == 0) return link_main(argc, argv);
     int status;
     if (answered_option(argc, argv, &status)) return status;

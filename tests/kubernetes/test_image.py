@@ -88,6 +88,8 @@ class Image(unittest.TestCase):
         for tool in ("benchmark", "check-aof", "check-rdb", "cli", "sentinel", "server"):
             self.assertIn("/", self.run_image("sh", "-c", f"command -v /usr/local/bin/redis-{tool}"), tool)
         self.assertIn("redis-cli", self.run_image("/usr/local/bin/redis-cli", "--version"))
+        checker = self.run_image("sh", "-c", "readlink -f $(command -v redis-check-aof)").strip()
+        self.assertEqual(checker, "/usr/local/bin/redis-server")
         self.assertIn("CET", self.run_image("sh", "-c", "TZ=Europe/Berlin date --date=2024-01-01"))
 
     def test_sentinel_by_option(self):
