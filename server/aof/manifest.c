@@ -9,9 +9,6 @@
 #include "server/base/check.h"
 #include "server/resp/reader.h"
 
-/* Beyond this a number from a file is damage; counting on from it never overflows. */
-#define SEQ_MAX (INT64_MAX / 2)
-
 struct file_list {
     struct aof_file *file;
     size_t count, capacity;
@@ -252,10 +249,11 @@ static const char *read_pair(struct entry *e, struct bytes key, struct bytes val
     return NULL;
 }
 
+/* A number beyond the greatest is damage; to count on from one below it never overflows. */
 static const char *add_entry(struct aof_manifest *m, const struct entry *e)
 {
     bool has_name = e->name.len > 0 && !memchr(e->name.ptr, 0, e->name.len);
-    if (!has_name || e->seq == 0 || e->seq > SEQ_MAX || !e->type) return BAD_FORMAT;
+    if (!has_name || e->seq == 0 || e->seq > AOF_SEQ_MAX || !e->type) return BAD_FORMAT;
     struct file_list *l = e->type == 'b' ? &m->base : e->type == 'h' ? &m->history : &m->incrementals;
     switch (e->type) {
     case 'b':

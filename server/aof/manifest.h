@@ -18,7 +18,7 @@
  *          at most. What begins with '#' is a comment. An empty line, or one without its end, is a fault.
  *   file   a name without a directory, as a word of an inline request: in quotes where it has blanks, quotes or bytes
  *          that cannot be printed
- *   seq    a decimal number other than 0; ascending from 1 on among incrementals
+ *   seq    a decimal number other than 0, at most 2^62; ascending from 1 on among incrementals
  *   type   its first letter counts: b, h, i
  *   others are passed over, for the sake of later versions
  *
@@ -33,6 +33,7 @@
 #include "server/base/bytes.h"
 
 #define AOF_MANIFEST_LINE_MAX_BYTES 1024 /* with its end */
+#define AOF_SEQ_MAX                 ((int64_t)1 << 62)
 
 struct aof_manifest;
 

@@ -88,7 +88,8 @@ static int replace(const char *temporary, const char *path, struct bytes text)
     return -1;
 }
 
-/* Names with many bytes that cannot be printed may make a line too long to be read. */
+/* Names with many bytes that cannot be printed may make a line too long to be read, and numbers may come to their end.
+ */
 static bool can_be_read(struct bytes text)
 {
     struct aof_manifest_fault fault;
@@ -105,7 +106,7 @@ int aof_manifest_store(const struct aof_manifest *m, const char *directory, cons
         return failed("Naming", prefix);
     struct bytes text = aof_manifest_format(m);
     CHECK(text.len > 0);
-    errno = ENAMETOOLONG;
+    errno = EOVERFLOW;
     int result = can_be_read(text) ? replace(temporary, path, text) : failed("Reading back", path);
     int error = errno;
     mem_free((void *)text.ptr);

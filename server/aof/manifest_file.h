@@ -17,8 +17,8 @@ int aof_manifest_load(const char *path, struct aof_manifest **out, struct aof_ma
 void aof_manifest_log_fault(const struct aof_manifest_fault *fault); /* Redis's lines */
 
 /* Replaces the manifest of prefix in directory by m, which has files: temp-PREFIX.manifest, fsync, rename, fsync of the
- * directory. 0; -1 with errno, the step that failed logged: whoever reads finds the old one or the new one, and the
- * temporary file is gone. */
+ * directory. 0; -1 with errno (EOVERFLOW: what m would become could not be read again), the step that failed logged:
+ * whoever reads finds the old one or the new one, and the temporary file is gone. */
 int aof_manifest_store(const struct aof_manifest *m, const char *directory, const char *prefix);
 
 #endif

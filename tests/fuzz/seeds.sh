@@ -1,11 +1,12 @@
 #!/bin/sh
 # Makes the corpora that the fuzz targets start from: values of every type and encoding as our server and Debian's
-# Redis dump them, the files that both save, and the forms that neither writes any more (old_forms.txt).
+# Redis dump them, the files that both save, the forms that neither writes any more (old_forms.txt), and append-only
+# files, whose oddities stand in aof_forms.txt.
 # usage: tests/fuzz/seeds.sh DIRECTORY REDIS_CLI REDIS_SERVER...
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-mkdir -p "$1/restore" "$1/rdb_file"
+mkdir -p "$1/restore" "$1/rdb_file" "$1/aof_scan" "$1/aof_manifest"
 out=$(cd "$1" && pwd)
 cli=$2
 shift 2
@@ -53,11 +54,23 @@ save_files()
     head -c -9 "$work/dump.rdb" >"$out/rdb_file/$1-small"
 }
 
+# keep_append_only_files NAME
+keep_append_only_files()
+{
+    for file in "$work"/appendonlydir/*; do
+        case $file in
+        *.incr.aof) head -c 4096 "$file" >"$out/aof_scan/$1" ;;
+        *.manifest) cp "$file" "$out/aof_manifest/$1" ;;
+        esac
+    done
+}
+
 number=0
 for program in "$@"; do
     number=$((number + 1))
     name=server-$number
-    "$program" --port 0 --unixsocket "$work/socket" --dir "$work" --save "" >"$work/log" 2>&1 &
+    "$program" --port 0 --unixsocket "$work/socket" --dir "$work" --save "" --appendonly yes --aof-timestamp-enabled yes \
+        >"$work/log" 2>&1 &
     server=$!
     tries=100
     until ask ping >/dev/null 2>&1; do
@@ -68,14 +81,15 @@ for program in "$@"; do
     fill
     dump_keys "$name"
     save_files "$name"
+    keep_append_only_files "$name"
     ask shutdown nosave 2>/dev/null || true
     wait "$server" || true
     server=
-    rm -f "$work/socket" "$work/dump.rdb"
+    rm -rf "$work/socket" "$work/dump.rdb" "$work/appendonlydir"
 done
 
 number=0
-grep -v '^#' "$here/old_forms.txt" | while read -r target form; do
+grep -hv '^#' "$here/old_forms.txt" "$here/aof_forms.txt" | while read -r target form; do
     number=$((number + 1))
-    printf '%b' "$form" >"$out/$target/old-$number"
+    printf '%b' "$form" >"$out/$target/form-$number"
 done

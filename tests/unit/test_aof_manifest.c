@@ -295,9 +295,14 @@ Test(aof_manifest_file, one_that_could_not_be_read_is_not_stored)
     struct aof_manifest *m = aof_manifest_new();
     aof_manifest_adopt(m, name);
     cr_assert_eq(aof_manifest_store(m, directory, PREFIX), -1);
-    cr_assert_eq(errno, ENAMETOOLONG);
-    cr_assert_neq(access(in_directory(PREFIX ".manifest"), F_OK), 0);
+    cr_assert_eq(errno, EOVERFLOW);
     aof_manifest_free(m);
+    m = parse(BYTES("file i seq 4611686018427387904 type i\n"));
+    aof_manifest_add_incremental(m, PREFIX);
+    cr_assert_eq(aof_manifest_store(m, directory, PREFIX), -1);
+    cr_assert_eq(errno, EOVERFLOW);
+    aof_manifest_free(m);
+    cr_assert_neq(access(in_directory(PREFIX ".manifest"), F_OK), 0);
 }
 
 Test(aof_manifest_file, loading_tells_what_is_not_there_from_what_is_wrong)
