@@ -135,7 +135,7 @@ static size_t table_bytes(const struct table *t)
     struct random_state random;
     size_t outside = 0;
     random_seed(&random, t->count);
-    for (int i = 0; i < KEY_SAMPLES; i++) {
+    for (int i = 0; i < KEY_SAMPLES && t->count > 0; i++) {
         const struct record *r = store_at(t->store, table_random(t, &random, false));
         outside += record_memory(r) - store_block_size(record_size(r));
     }
@@ -146,7 +146,8 @@ void lazyfree_table(const struct table *t, enum lazyfree_how how)
 {
     struct table copy = *t;
     if (!copy.store) return;
-    if (copy.count == 0 || how == FREE_HERE || (how == FREE_QUICKLY && copy.count <= HUGE_EFFORT)) {
+    bool small = copy.count <= (how == FREE_QUICKLY ? HUGE_EFFORT : 0) && copy.store->used < FREE_ASIDE_HUGE_BYTES;
+    if (how == FREE_HERE || small) {
         free_table(&copy, how == FREE_HERE ? free_outside_now : free_outside);
         return;
     }
