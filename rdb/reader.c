@@ -27,10 +27,12 @@
 #define BATCH_UNPACKED_BYTES ((size_t)1024 * 1024)
 /* The file's word for how many keys will come is believed this far when its size is unknown ... */
 #define RESERVE_UNPROVEN_KEYS ((uint64_t)1024 * 1024)
-/* ... else as far as so many smallest keys would fit. */
-#define KEY_LEAST_BYTES 4
+/* ... else as far as so many smallest keys would fit, and in no case further than this: a size may be announced, too.
+ */
+#define KEY_LEAST_BYTES   4
+#define RESERVE_MOST_KEYS ((uint64_t)64 * 1024 * 1024)
 /* The log names so many keys that are skipped. */
-#define EMPTY_KEYS_NAMED 10
+#define EMPTY_KEYS_NAMED  10
 
 enum state { AT_HEADER, AT_OPCODE, AT_VALUE, IN_VALUE, IN_MODULE_AUX, AT_CHECKSUM, AT_END };
 
@@ -54,7 +56,8 @@ struct pending {
 struct rdb_reader {
     struct keyspace *ks;
     struct database *db; /* NULL without a keyspace */
-    uint64_t db_index;
+    uint64_t db_index, databases;
+    uint64_t reserved_keys; /* so far, in all databases */
     struct rdb_read_options options;
     struct rdb_read_result result;
 
@@ -264,13 +267,12 @@ static bool read_select(struct rdb_reader *reader)
     reader->doing = "read-len";
     uint64_t index;
     if (!rdb_read_length(&reader->in, &index)) return false;
+    if (index >= reader->databases) {
+        return rdb_bad(&reader->in, unit_offset(reader),
+                       "DB %llu: the file was created with a server configured to handle more than %llu databases",
+                       (unsigned long long)index, (unsigned long long)reader->databases);
+    }
     if (reader->ks) {
-        int databases = keyspace_databases(reader->ks);
-        if (index >= (uint64_t)databases) {
-            return rdb_bad(&reader->in, unit_offset(reader),
-                           "DB %llu: the file was created with a server configured to handle more than %d databases",
-                           (unsigned long long)index, databases);
-        }
         if (!flush(reader)) return false;
         reader->db = keyspace_database(reader->ks, (int)index);
     }
@@ -286,7 +288,10 @@ static bool read_resize(struct rdb_reader *reader)
     if (!rdb_read_length(&reader->in, &keys) || !rdb_read_length(&reader->in, &expiring)) return false;
     if (reader->options.verify_only) return true;
     uint64_t most = reader->options.total_bytes ? reader->options.total_bytes / KEY_LEAST_BYTES : RESERVE_UNPROVEN_KEYS;
-    database_reserve(reader->db, keys < most ? keys : most);
+    if (most > RESERVE_MOST_KEYS) most = RESERVE_MOST_KEYS;
+    if (keys > most - reader->reserved_keys) keys = most - reader->reserved_keys;
+    reader->reserved_keys += keys;
+    database_reserve(reader->db, keys);
     return true;
 }
 
@@ -328,6 +333,12 @@ static bool read_aux(struct rdb_reader *reader)
     struct bytes name, value;
     if (!rdb_read_bytes(&reader->in, &name) || !rdb_read_bytes(&reader->in, &value)) return false;
     rdb_aux_field_read(&reader->result.aux, name, value);
+    int stream_db = reader->result.aux.repl_stream_db;
+    if (options->stream_follows && stream_db >= 0 && (uint64_t)stream_db >= reader->databases) {
+        return rdb_bad(&reader->in, unit_offset(reader),
+                       "the stream behind it stands in DB %d, and there are only %llu databases here", stream_db,
+                       (unsigned long long)reader->databases);
+    }
     if (!options->verify_only) rdb_aux_field_log(&reader->result.aux, name, value, options->now_ms);
     trace(reader, "AUX FIELD %.*s = '%.*s'", (int)(name.len < 100 ? name.len : 100), (const char *)name.ptr,
           (int)(value.len < 300 ? value.len : 300), (const char *)value.ptr);
@@ -549,6 +560,9 @@ struct rdb_reader *rdb_reader_new(struct keyspace *ks, const struct rdb_read_opt
     reader->ks = ks;
     reader->db = ks ? keyspace_database(ks, 0) : NULL;
     reader->options = *options;
+    reader->databases = ks                   ? (uint64_t)keyspace_databases(ks)
+                        : options->databases ? (uint64_t)options->databases
+                                             : UINT64_MAX;
     reader->doing = "start";
     reader->type = -1;
     reader->attributes = NO_ATTRIBUTES;

@@ -24,6 +24,8 @@ struct rdb_read_options {
     bool verify_only; /* parse and check everything, insert nothing (redis-check-rdb, a dry run before a flush) */
     int key_load_delay_us;
     uint64_t total_bytes; /* of the RDB; 0: not known. Bounds what an announced number of keys may reserve */
+    int databases;        /* so many are there, where ks is NULL; 0: any number may be named */
+    bool stream_follows;  /* a replication stream comes behind it: the database that it stands in must be there, too */
     /* Every opcode that redis-check-rdb reports, in its words, and the offset behind it; may be NULL. */
     void (*trace)(void *context, uint64_t offset, const char *line);
     void (*aux)(void *context, struct bytes name, struct bytes value); /* may be NULL */

@@ -259,6 +259,13 @@ void replication_restore_history(struct replication *r, const struct rdb_aux *au
 {
     struct replica_side *s = r->replica;
     if (r->started || strlen(aux->repl_id) != HISTORY_ID_TEXT - 1 || aux->repl_offset < 0) return;
+    if (aux->repl_stream_db >= keyspace_databases(r->keyspace)) {
+        log_warning(
+            "The dataset's replication history is not continued: its stream stands in DB %d, and there are only "
+            "%d databases here",
+            aux->repl_stream_db, keyspace_databases(r->keyspace));
+        return;
+    }
     if (s->host) {
         history_adopt(&r->history, aux->repl_id, (uint64_t)aux->repl_offset);
         s->can_continue = true;

@@ -36,9 +36,9 @@ static void select_command(struct call *call)
 {
     int64_t index;
     if (!call_arg_range(call, 1, INT32_MIN, INT32_MAX, &index, NULL)) return;
-    if (index < 0 || index >= keyspace_databases(call->core->keyspace))
-        return reply_error(call->reply, "ERR DB index is out of range");
-    call->session->db = keyspace_database(call->core->keyspace, (int)index);
+    struct database *db = call_database(call, index);
+    if (!db) return;
+    call->session->db = db;
     reply_ok(call->reply);
 }
 

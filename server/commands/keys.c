@@ -150,10 +150,7 @@ static struct database *database_argument(struct call *call, uint32_t arg)
 {
     int64_t index;
     if (!call_arg_range(call, arg, INT32_MIN, INT32_MAX, &index, NULL)) return NULL;
-    if (index >= 0 && index < keyspace_databases(call->core->keyspace))
-        return keyspace_database(call->core->keyspace, (int)index);
-    reply_error(call->reply, "ERR DB index is out of range");
-    return NULL;
+    return call_database(call, index);
 }
 
 static void move_command(struct call *call)
@@ -248,12 +245,12 @@ static void swapdb_command(struct call *call)
     if (!call_arg_range(call, 1, INT32_MIN, INT32_MAX, &a, "ERR invalid first DB index") ||
         !call_arg_range(call, 2, INT32_MIN, INT32_MAX, &b, "ERR invalid second DB index"))
         return;
-    if (a < 0 || b < 0 || a >= keyspace_databases(ks) || b >= keyspace_databases(ks))
-        return reply_error(call->reply, "ERR DB index is out of range");
+    struct database *first = call_database(call, a), *second = first ? call_database(call, b) : NULL;
+    if (!second) return;
     if (a != b) {
         struct watches *w = call->core->watches;
-        watch_database_touched(w, ks, (int)a, keyspace_database(ks, (int)b), call->now_ms);
-        watch_database_touched(w, ks, (int)b, keyspace_database(ks, (int)a), call->now_ms);
+        watch_database_touched(w, ks, (int)a, second, call->now_ms);
+        watch_database_touched(w, ks, (int)b, first, call->now_ms);
         keyspace_swap(ks, (int)a, (int)b);
         block_keys_database_touched(call->core->block_keys, (int)a);
         block_keys_database_touched(call->core->block_keys, (int)b);

@@ -5,6 +5,7 @@
 #include "repl/replication.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/base/log.h"
 #include "server/base/number.h"
 #include "server/core/block_keys.h"
 #include "server/core/command_table.h"
@@ -96,6 +97,20 @@ bool call_arg_range(struct call *call, uint32_t arg, int64_t least, int64_t most
         reply_errorf(call->reply, "ERR value is out of range, value must between %lld and %lld", (long long)least,
                      (long long)most);
     return false;
+}
+
+/* What a master writes into a database that we do not have may not go into another, nor be left out in silence. */
+struct database *call_database(struct call *call, int64_t index)
+{
+    struct keyspace *ks = call->core->keyspace;
+    if (index >= 0 && index < keyspace_databases(ks)) return keyspace_database(ks, (int)index);
+    reply_error(call->reply, "ERR DB index is out of range");
+    if (!call->from_master) return NULL;
+    log_warning("Our master's stream cannot be followed: its command %s names DB %lld, and there are only %d databases "
+                "here (directive 'databases')",
+                call->command->full_name, (long long)index, keyspace_databases(ks));
+    call->session->stream_broken = true;
+    return NULL;
 }
 
 bool call_arg_double(struct call *call, uint32_t arg, double *out, const char *error)

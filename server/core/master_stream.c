@@ -6,6 +6,7 @@
 #include "server/core/master_stream.h"
 
 #include "server/base/alloc.h"
+#include "server/base/check.h"
 #include "server/base/log.h"
 #include "server/core/core.h"
 #include "server/core/request_batch.h"
@@ -44,6 +45,7 @@ void master_stream_reset(struct master_stream *m, int db)
     m->session.id = session_next_id();
     m->session.running_command = NULL;
     m->since_ms = loop_monotonic_ms(m->core->loop);
+    m->session.stream_broken = false;
     m->ahead = 0;
 }
 
@@ -86,6 +88,7 @@ size_t master_stream_apply(struct master_stream *m, const uint8_t *data, size_t 
         dispatch_chain_start();
         for (size_t i = 0; i < batch->count; i++) {
             if (batch->prepared[i].argc) run_one(m, &batch->prepared[i]);
+            if (unlikely(m->session.stream_broken)) return SIZE_MAX;
             read += batch->bytes[i];
             if (!m->session.transaction) applied = read;
         }

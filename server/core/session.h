@@ -28,6 +28,7 @@ struct session {
     bool no_evict, no_touch;
     bool readonly;           /* CLUSTER READONLY, kept for its flag */
     bool in_exec;            /* EXEC runs its list: nothing may block */
+    bool stream_broken;      /* of our master: nothing of it may be applied any more */
     uint32_t errors_counted; /* of reply.errors: EXEC must not count its commands' errors again */
     struct client *client;   /* NULL unless kind is SESSION_CLIENT */
     struct database *db;

@@ -236,7 +236,7 @@ static void run_queue(struct call *call, struct transaction *t)
     s->transaction = NULL; /* what runs now is not queued */
     s->in_exec = true;
     reply_array(&s->reply, t->length);
-    for (size_t i = 0; i < t->length; i++) {
+    for (size_t i = 0; i < t->length && !s->stream_broken; i++) {
         const struct queued *q = &t->queue[i];
         struct dispatch_request r = {.argc = q->argc, .argv = q->argv, .command = q->command};
         dispatch_run(call->core, s, &r, call->now_ms);
