@@ -25,16 +25,17 @@ static int append(void *context, const uint8_t *data, size_t len)
     return 0;
 }
 
-struct rdb_payload rdb_dump(const struct record *r, bool compress)
+struct rdb_payload rdb_dump(const struct record *r, bool compress, enum rdb_write_for write_for)
 {
     struct rdb_payload payload = {0};
     struct rdb_encoder out;
     const struct rdb_type_saver *saver = rdb_type_saver(record_type(r));
     CHECK(saver);
-    uint8_t type_byte = saver->type_byte(r);
+    uint8_t type_byte = saver->type_byte(r, write_for);
     unsigned version = rdb_type_version(type_byte);
 
     rdb_encoder_init_small(&out, compress, true, append, &payload);
+    out.write_for = write_for;
     rdb_put_u8(&out, type_byte);
     saver->save(&out, r);
     rdb_put_u8(&out, (uint8_t)version);

@@ -2,7 +2,8 @@
  *
  *   type(1) value version(2) checksum(8)      little-endian; the checksum is the CRC-64 of everything before it
  *
- * Type and value are as in a file (rdb/format.h); the version is the lowest that has the type. */
+ * Type and value are as in a file (rdb/format.h); the version is the lowest that has the type. rdb-write-for holds for
+ * payloads, too. */
 #ifndef SLIPSTREAM_RDB_DUMP_H
 #define SLIPSTREAM_RDB_DUMP_H
 
@@ -13,7 +14,7 @@ struct rdb_payload {
     size_t len;
 };
 
-struct rdb_payload rdb_dump(const struct record *r, bool compress);
+struct rdb_payload rdb_dump(const struct record *r, bool compress, enum rdb_write_for write_for);
 
 /* A version that we know and the right checksum. */
 bool rdb_payload_intact(struct bytes payload);

@@ -16,7 +16,8 @@ struct rdb_encoder {
     uint64_t crc;           /* of what the sink got */
     int error;              /* errno of the sink's failure, 0: none */
     bool compress, checksum;
-    uint8_t *packed; /* where LZF packs a string */
+    enum rdb_write_for write_for; /* set by whoever writes whole values, after init */
+    uint8_t *packed;              /* where LZF packs a string */
     size_t packed_capacity;
 };
 

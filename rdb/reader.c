@@ -15,6 +15,7 @@
 #include "rdb/decode.h"
 #include "rdb/delay.h"
 #include "rdb/format.h"
+#include "rdb/printable.h"
 #include "rdb/type.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
@@ -92,15 +93,6 @@ static void trace(const struct rdb_reader *reader, const char *format, ...)
     reader->options.trace(reader->options.context, rdb_cursor_offset(&reader->in), line);
 }
 
-/* For error messages: as much of a string as a line bears, without what a terminal would obey. */
-static const char *printable(struct bytes string, char out[64])
-{
-    size_t len = string.len < 63 ? string.len : 63;
-    for (size_t i = 0; i < len; i++) out[i] = string.ptr[i] >= ' ' && string.ptr[i] < 0x7f ? (char)string.ptr[i] : '?';
-    out[len] = '\0';
-    return out;
-}
-
 static uint64_t unit_offset(const struct rdb_reader *reader)
 {
     return reader->in.window_offset + (uint64_t)(reader->unit - reader->in.window);
@@ -126,7 +118,7 @@ static bool insert(struct rdb_reader *reader, struct pending *p)
     p->builder.loader = NULL;
     if (unlikely(database_size(db) == before)) {
         char text[64];
-        return rdb_bad(&reader->in, p->offset, "RDB has duplicated key '%s' in DB %llu", printable(p->key, text),
+        return rdb_bad(&reader->in, p->offset, "RDB has duplicated key '%s' in DB %llu", rdb_printable(p->key, text),
                        (unsigned long long)reader->db_index);
     }
     const struct attributes *attributes = &p->attributes;
@@ -218,7 +210,7 @@ static void skip_empty(struct rdb_reader *reader, struct pending *p)
 {
     char text[64];
     if (++reader->result.keys_empty <= EMPTY_KEYS_NAMED && !reader->options.verify_only)
-        log_warning("rdbLoadObject skipping empty key: %s", printable(p->key, text));
+        log_warning("rdbLoadObject skipping empty key: %s", rdb_printable(p->key, text));
     drop(reader, p);
 }
 

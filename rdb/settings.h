@@ -4,6 +4,13 @@
 
 #include <stdbool.h>
 
+/* sanitize-dump-payload. Every value is checked in depth in any case; this says what becomes of one with a flaw that
+ * could be made good: mended, refused, or refused when it comes from a client. */
+enum rdb_sanitize { SANITIZE_NO, SANITIZE_YES, SANITIZE_CLIENTS };
+
+/* rdb-write-for: the oldest Redis that must be able to load what is written. What it has no room for is left out. */
+enum rdb_write_for { RDB_FOR_7_0, RDB_FOR_6_2, RDB_FOR_7_2 };
+
 struct rdb_settings {
     char *filename; /* dbfilename */
     bool compress;  /* rdbcompression */
@@ -11,7 +18,9 @@ struct rdb_settings {
     bool save_incremental_fsync;
     bool stop_writes_on_save_error;
     bool delete_sync_files; /* rdb-del-sync-files */
-    int sanitize_payload;   /* sanitize-dump-payload: whatever it says, everything is checked in depth */
+    int sanitize_payload;   /* enum rdb_sanitize */
+    int write_for;          /* enum rdb_write_for */
+    bool ignore_checksum;   /* DEBUG SET-SKIP-CHECKSUM-VALIDATION */
     int key_save_delay_us;  /* a debugging aid that upstream's tests use */
     int key_load_delay_us;  /* same; a negative value sleeps 1 us every -N keys */
     int loading_yield_keys; /* loading-process-events-interval-bytes' successor: 0 = default */

@@ -40,7 +40,7 @@ struct rdb_builder {
 void rdb_builder_drop(struct rdb_builder *builder, uint64_t read_bytes, size_t memory_bytes);
 
 struct rdb_type_saver {
-    uint8_t (*type_byte)(const struct record *r);
+    uint8_t (*type_byte)(const struct record *r, enum rdb_write_for write_for);
     void (*save)(struct rdb_encoder *out, const struct record *r);
 };
 

@@ -20,9 +20,9 @@ enum container { CONTAINER_PLAIN = 1, CONTAINER_PACKED = 2 };
 
 /* --- save --- */
 
-static uint8_t list_type_byte(const struct record *r)
+static uint8_t list_type_byte(const struct record *r, enum rdb_write_for write_for)
 {
-    (void)r;
+    (void)r, (void)write_for;
     return RDB_TYPE_LIST;
 }
 

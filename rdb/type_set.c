@@ -20,8 +20,9 @@
 
 /* --- save --- */
 
-static uint8_t set_type_byte(const struct record *r)
+static uint8_t set_type_byte(const struct record *r, enum rdb_write_for write_for)
 {
+    (void)write_for;
     return record_encoding(r) == ENCODING_INTSET ? RDB_TYPE_SET_INTSET : RDB_TYPE_SET;
 }
 

@@ -8,8 +8,9 @@
  *   consumer  name(string) seen(8 bytes, ms) [3: active(8 bytes, ms)] pending(length) id(16 bytes)*
  *
  * Other ids are two lengths, milliseconds and number. Version 1 is written when what version 2 adds is what a reader
- * would take it for; version 3 never, since no Redis before 7.2 could read it: a consumer's last activity is then taken
- * to be when it was last seen. A listpack is checked in depth before it joins the stream. */
+ * would take it for, or when Redis 6.2 must be able to read it; version 3 only for those who have 7.2, since no Redis
+ * before it could: a consumer's last activity is else taken to be when it was last seen. A listpack is checked in depth
+ * before it joins the stream. */
 #include "rdb/type_stream.h"
 
 #include "rdb/format.h"
@@ -32,9 +33,35 @@ static bool version_1_suffices(const struct stream *s)
     return same;
 }
 
-static uint8_t stream_type_byte(const struct record *r)
+static bool version_2_suffices(const struct stream *s)
 {
-    return version_1_suffices(record_object(r)) ? RDB_TYPE_STREAM_LISTPACKS : RDB_TYPE_STREAM_LISTPACKS_2;
+    struct radix_cursor groups, consumers;
+    bool same = true;
+    radix_cursor_init(&groups, &s->groups);
+    for (bool on = radix_cursor_first(&groups); on && same; on = radix_cursor_next(&groups)) {
+        const struct stream_group *g = groups.value;
+        radix_cursor_init(&consumers, &g->consumers);
+        for (bool more = radix_cursor_first(&consumers); more && same; more = radix_cursor_next(&consumers)) {
+            const struct stream_consumer *c = consumers.value;
+            same = c->active_ms == c->seen_ms;
+        }
+        radix_cursor_close(&consumers);
+    }
+    radix_cursor_close(&groups);
+    return same;
+}
+
+static int version_to_write(const struct stream *s, enum rdb_write_for write_for)
+{
+    if (write_for == RDB_FOR_7_2 && !version_2_suffices(s)) return 3;
+    return write_for == RDB_FOR_6_2 || version_1_suffices(s) ? 1 : 2;
+}
+
+static uint8_t stream_type_byte(const struct record *r, enum rdb_write_for write_for)
+{
+    static const uint8_t types[] = {0, RDB_TYPE_STREAM_LISTPACKS, RDB_TYPE_STREAM_LISTPACKS_2,
+                                    RDB_TYPE_STREAM_LISTPACKS_3};
+    return types[version_to_write(record_object(r), write_for)];
 }
 
 static void put_id(struct rdb_encoder *out, struct stream_id id)
@@ -71,7 +98,7 @@ static void put_pending(struct rdb_encoder *out, const struct radix_tree *pendin
     radix_cursor_close(&c);
 }
 
-static void put_consumers(struct rdb_encoder *out, const struct stream_group *g)
+static void put_consumers(struct rdb_encoder *out, const struct stream_group *g, int version)
 {
     struct radix_cursor c;
     rdb_put_length(out, g->consumers.count);
@@ -80,6 +107,7 @@ static void put_consumers(struct rdb_encoder *out, const struct stream_group *g)
         const struct stream_consumer *consumer = c.value;
         rdb_put_string(out, c.key);
         rdb_put_u64(out, (uint64_t)consumer->seen_ms);
+        if (version >= 3) rdb_put_u64(out, (uint64_t)consumer->active_ms);
         put_pending(out, &consumer->pending, false);
     }
     radix_cursor_close(&c);
@@ -96,7 +124,7 @@ static void put_groups(struct rdb_encoder *out, const struct stream *s, int vers
         put_id(out, g->last_id);
         if (version >= 2) rdb_put_length(out, (uint64_t)g->entries_read);
         put_pending(out, &g->pending, true);
-        put_consumers(out, g);
+        put_consumers(out, g, version);
     }
     radix_cursor_close(&c);
 }
@@ -104,7 +132,7 @@ static void put_groups(struct rdb_encoder *out, const struct stream *s, int vers
 static void stream_save(struct rdb_encoder *out, const struct record *r)
 {
     const struct stream *s = record_object(r);
-    int version = version_1_suffices(s) ? 1 : 2;
+    int version = version_to_write(s, out->write_for);
     put_nodes(out, s);
     rdb_put_length(out, s->length);
     put_id(out, s->last_id);

@@ -3,9 +3,9 @@
 
 #include "rdb/format.h"
 
-static uint8_t string_type_byte(const struct record *r)
+static uint8_t string_type_byte(const struct record *r, enum rdb_write_for write_for)
 {
-    (void)r;
+    (void)r, (void)write_for;
     return RDB_TYPE_STRING;
 }
 

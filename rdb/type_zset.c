@@ -26,9 +26,9 @@ enum score_text { SCORE_NAN = 253, SCORE_POSITIVE_INFINITY = 254, SCORE_NEGATIVE
 
 /* --- save --- */
 
-static uint8_t zset_type_byte(const struct record *r)
+static uint8_t zset_type_byte(const struct record *r, enum rdb_write_for write_for)
 {
-    (void)r;
+    (void)r, (void)write_for;
     return RDB_TYPE_ZSET_2;
 }
 

@@ -7,8 +7,10 @@
 #include "rdb/delay.h"
 #include "rdb/encode.h"
 #include "rdb/format.h"
+#include "rdb/printable.h"
 #include "rdb/type.h"
 #include "server/base/check.h"
+#include "server/base/log.h"
 #include "server/data/stream.h"
 
 #define KEYS_PER_PROGRESS 4096
@@ -35,21 +37,49 @@ static void put_aux_number(struct rdb_encoder *out, struct bytes name, int64_t v
     rdb_put_integer(out, value);
 }
 
+struct need {
+    enum rdb_write_for write_for;
+    unsigned version;
+    const struct record *because; /* of the first that needs it; NULL: all do with the least */
+    int db;
+};
+
 static int raise_version(void *arg, struct record *r)
 {
-    unsigned *version = arg, needed = rdb_type_version(rdb_type_saver(record_type(r))->type_byte(r));
-    if (needed > *version) *version = needed;
+    struct need *need = arg;
+    unsigned version = rdb_type_version(rdb_type_saver(record_type(r))->type_byte(r, need->write_for));
+    if (version <= need->version) return 0;
+    need->version = version;
+    need->because = r;
     return 0;
+}
+
+/* So that whoever finds an older Redis refusing the file knows why. */
+static void tell_need(const struct need *need)
+{
+    char text[64];
+    bool activity = need->version >= RDB_VERSION_WITH_ACTIVITY;
+    log_notice(
+        "RDB version %u is written, not %d: stream '%s' in DB %d remembers %s, which Redis before %s has no room for "
+        "(rdb-write-for %s leaves it out)",
+        need->version, RDB_VERSION_LEAST_WRITTEN, rdb_printable(record_key(need->because), text), need->db,
+        activity ? "when a consumer was last active" : "what was deleted, or how far a group has read",
+        activity ? "7.2" : "7.0", activity ? "7.0" : "6.2");
 }
 
 /* The header comes first, so the data has to be looked through for what needs a later version: but only where there are
  * streams, since of all that is written they alone may. */
-static unsigned version_needed(struct keyspace *ks)
+static unsigned version_needed(struct keyspace *ks, enum rdb_write_for write_for)
 {
-    unsigned version = RDB_VERSION_LEAST_WRITTEN;
-    if (stream_count_alive() == 0) return version;
-    for (int i = 0; i < keyspace_databases(ks); i++) database_walk(keyspace_database(ks, i), raise_version, &version);
-    return version;
+    struct need need = {.write_for = write_for, .version = RDB_VERSION_LEAST_WRITTEN};
+    if (stream_count_alive() == 0 || write_for == RDB_FOR_6_2) return need.version;
+    for (int i = 0; i < keyspace_databases(ks); i++) {
+        unsigned before = need.version;
+        database_walk(keyspace_database(ks, i), raise_version, &need);
+        if (need.version > before) need.db = i;
+    }
+    if (need.because) tell_need(&need);
+    return need.version;
 }
 
 static void put_head(struct rdb_encoder *out, const struct rdb_aux *aux, unsigned version)
@@ -106,7 +136,7 @@ static int put_record(void *arg, struct record *r)
         rdb_put_u64(out, (uint64_t)expire_ms);
     }
     put_access(save, r);
-    rdb_put_u8(out, saver->type_byte(r));
+    rdb_put_u8(out, saver->type_byte(r, options->write_for));
     rdb_put_string(out, record_key(r));
     saver->save(out, r);
 
@@ -125,7 +155,8 @@ int rdb_write_keyspace(struct keyspace *ks, const struct rdb_aux *aux, const str
     struct rdb_encoder *out = &save.out;
     rdb_encoder_init(out, options->compress, options->checksum, sink, sink_context);
 
-    put_head(out, aux, version_needed(ks));
+    out->write_for = options->write_for;
+    put_head(out, aux, version_needed(ks, options->write_for));
     for (int i = 0; i < keyspace_databases(ks) && !out->error && !save.stopped; i++) {
         struct database *db = keyspace_database(ks, i);
         if (database_size(db) == 0) continue;

@@ -1,7 +1,8 @@
 /* Writes an RDB: pure, into a sink of the caller's (a file's buffer, a socket's, a DUMP payload).
  *
- * Runs in the server (SAVE, DUMP) and in the snapshot child. Writes the lowest version that loses nothing: 9, unless
- * the data needs a later one. The checksum is kept as bytes go by. Format: see rdb/format.h for every byte. */
+ * Runs in the server (SAVE, DUMP) and in the snapshot child. Writes the lowest version that loses nothing of what
+ * rdb-write-for asks for: 9, unless the data needs a later one, which is logged. The checksum is kept as bytes go by.
+ * Format: see rdb/format.h for every byte. */
 #ifndef SLIPSTREAM_RDB_WRITER_H
 #define SLIPSTREAM_RDB_WRITER_H
 
@@ -23,6 +24,7 @@ struct rdb_aux {
 
 struct rdb_write_options {
     bool compress, checksum;
+    enum rdb_write_for write_for;
     bool incremental_fsync; /* files: start writing back every few MiB instead of all at the end */
     int key_save_delay_us;
     /* Called now and then (each few thousand keys) with keys written so far: progress, and stopping. Non-zero stops. */

@@ -59,6 +59,7 @@ static int write_snapshot(void *arg)
     struct rdb_write_options options = {
         .compress = s->compress,
         .checksum = r->rdb_settings->checksum,
+        .write_for = (enum rdb_write_for)r->rdb_settings->write_for,
         .key_save_delay_us = r->rdb_settings->key_save_delay_us,
         .progress = report_progress,
         .progress_context = s,

@@ -12,7 +12,8 @@ static void dump_command(struct call *call)
 {
     struct record *r = call_find_read(call, 1);
     if (!r) return reply_null(call->reply);
-    struct rdb_payload payload = rdb_dump(r, call->core->settings->rdb.compress);
+    const struct rdb_settings *settings = &call->core->settings->rdb;
+    struct rdb_payload payload = rdb_dump(r, settings->compress, (enum rdb_write_for)settings->write_for);
     reply_bulk(call->reply, bytes_make(payload.data, payload.len));
     mem_free(payload.data);
 }

@@ -114,7 +114,8 @@ static bool put_restore(struct migration *m, struct outq *out, uint32_t arg, con
         if (ttl_ms < 0) return false;
         if (ttl_ms < 1) ttl_ms = 1;
     }
-    struct rdb_payload payload = rdb_dump(r, m->call->core->settings->rdb.compress);
+    const struct rdb_settings *settings = &m->call->core->settings->rdb;
+    struct rdb_payload payload = rdb_dump(r, settings->compress, (enum rdb_write_for)settings->write_for);
     struct bytes argv[5] = {BYTES("RESTORE"), m->call->argv[arg], bytes_make(text, format_i64(text, ttl_ms)),
                             bytes_make(payload.data, payload.len), BYTES("REPLACE")};
     resp_write_request(out, m->replace ? 5 : 4, argv);

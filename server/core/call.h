@@ -59,8 +59,8 @@ bool call_arg_double(struct call *call, uint32_t arg, double *out, const char *e
 bool call_arg_is(const struct call *call, uint32_t arg, const char *word); /* case-insensitive */
 /* NULL: there is no such database, and this is answered. In our master's stream it ends the stream. */
 struct database *call_database(struct call *call, int64_t index);
-void call_secret_arg(struct call *call, uint32_t arg);                     /* MONITOR shows it as (redacted) */
-bool call_arg_is_secret(uint64_t secrets, uint32_t arg);                   /* secrets: a call's */
+void call_secret_arg(struct call *call, uint32_t arg);   /* MONITOR shows it as (redacted) */
+bool call_arg_is_secret(uint64_t secrets, uint32_t arg); /* secrets: a call's */
 void call_syntax_error(struct call *call);
 void call_help(struct call *call, const char *const *lines); /* NULL-terminated; X HELP */
 void call_unknown_subcommand(struct call *call);

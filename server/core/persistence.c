@@ -76,6 +76,7 @@ static struct rdb_write_options write_options(const struct core *core)
     return (struct rdb_write_options){
         .compress = core->settings->rdb.compress,
         .checksum = core->settings->rdb.checksum,
+        .write_for = (enum rdb_write_for)core->settings->rdb.write_for,
         .key_save_delay_us = core->settings->rdb.key_save_delay_us,
         .incremental_fsync = core->settings->rdb.save_incremental_fsync,
     };

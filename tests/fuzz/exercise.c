@@ -190,12 +190,12 @@ static void copy(struct record *r, struct database *spare)
 static void dump_and_restore(const struct record *r, struct database *spare, bool compress)
 {
     struct bytes key = BYTES("restored");
-    struct rdb_payload first = rdb_dump(r, compress);
+    struct rdb_payload first = rdb_dump(r, compress, RDB_FOR_7_2);
     struct record *restored = fuzz_restore(spare, key, bytes_make(first.data, first.len));
     CHECK(restored);
     if (record_expire_ms(r) != RECORD_NO_EXPIRY) restored = database_set_expiry(spare, restored, record_expire_ms(r));
     CHECK(!fuzz_comparable(r) || same_digest(r, restored));
-    struct rdb_payload second = rdb_dump(restored, compress);
+    struct rdb_payload second = rdb_dump(restored, compress, RDB_FOR_7_2);
     if (record_type(r) == TYPE_STREAM)
         CHECK(bytes_equal(bytes_make(first.data, first.len), bytes_make(second.data, second.len)));
     mem_free(first.data);

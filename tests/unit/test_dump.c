@@ -55,7 +55,7 @@ Test(dump, strings_come_back)
     struct keyspace *ks = new_keyspace();
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         struct bytes value = bytes_from_text(values[i]);
-        struct rdb_payload p = rdb_dump(put(ks, "from", value), i % 2);
+        struct rdb_payload p = rdb_dump(put(ks, "from", value), i % 2, RDB_FOR_7_0);
         cr_assert(store(ks, "to", bytes_make(p.data, p.len)));
         cr_assert(holds(ks, 0, "to", value));
         mem_free(p.data);
@@ -83,7 +83,7 @@ Test(dump, payloads_of_redis_load)
 Test(dump, the_lowest_version_is_written)
 {
     struct keyspace *ks = new_keyspace();
-    struct rdb_payload p = rdb_dump(put(ks, "k", BYTES("v")), true);
+    struct rdb_payload p = rdb_dump(put(ks, "k", BYTES("v")), true, RDB_FOR_7_0);
     cr_assert_eq(p.data[p.len - 10], 9);
     cr_assert_eq(p.data[p.len - 9], 0);
     mem_free(p.data);
@@ -93,7 +93,7 @@ Test(dump, the_lowest_version_is_written)
 Test(dump, every_flipped_bit_is_noticed)
 {
     struct keyspace *ks = new_keyspace();
-    struct rdb_payload p = rdb_dump(put(ks, "k", BYTES("some text that is long enough")), true);
+    struct rdb_payload p = rdb_dump(put(ks, "k", BYTES("some text that is long enough")), true, RDB_FOR_7_0);
     for (size_t bit = 0; bit < 8 * p.len; bit++) {
         p.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
         cr_assert_not(rdb_payload_intact(bytes_make(p.data, p.len)));
@@ -108,8 +108,8 @@ Test(dump, every_flipped_bit_is_noticed)
     do {                                                                                                               \
         struct bytes payload = seal(body, sizeof(body) - 1, 9);                                                        \
         struct rdb_restored restored;                                                                                  \
-        cr_assert(rdb_payload_intact(payload));                                                                        \
-        cr_assert_not(rdb_restore(payload, &restored));                                                                \
+        cr_assert(rdb_payload_intact(payload));                                                                  \
+        cr_assert_not(rdb_restore(payload, &restored));                                                          \
         free((void *)payload.ptr);                                                                                     \
     } while (0)
 
@@ -143,7 +143,7 @@ Test(dump, unpacked_strings_do_not_pile_up)
     struct bytes key = BYTES("k");
     struct record *r =
         database_set_object(keyspace_database(ks, 0), key, key_hash(key), TYPE_LIST, l.encoding, l.object, false);
-    struct rdb_payload p = rdb_dump(r, true);
+    struct rdb_payload p = rdb_dump(r, true, RDB_FOR_7_0);
     struct rdb_restored restored;
     cr_assert_lt(p.len, 200000);
     cr_assert(rdb_restore(bytes_make(p.data, p.len), &restored));
