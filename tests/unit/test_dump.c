@@ -129,7 +129,7 @@ Test(dump, sealed_nonsense_is_refused)
     EXPECT_REFUSED("\x04\x00");
     EXPECT_REFUSED("\x05\x00");
     EXPECT_REFUSED("\x10\x07\x07\0\0\0\0\0\xff");
-    EXPECT_REFUSED("\x02\x81\0\0\1\0\0\0\0\0\1a");
+    EXPECT_REFUSED("\x02\x80\0\x10\0\0\1a");
     EXPECT_REFUSED("\xff");
 }
 

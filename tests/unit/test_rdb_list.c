@@ -79,7 +79,7 @@ static void expect_refused(const char *items, size_t len, const char *reason)
 Test(rdb_list, what_is_broken_is_refused)
 {
     REFUSE("\x0a\001k\x0b\x0b\x00\x00\x00\x0b\x00\x00\x00\x00\x00\xff", "ziplist is broken");
-    REFUSE("\x12\001k\x01\x02\x09\x09\x00\x00\x00\x02\x00\x05\x01\xff", "listpack is broken");
+    REFUSE("\x12\001k\x01\x02\x09\x0a\x00\x00\x00\x01\x00\x05\x01\xff", "listpack is broken");
     REFUSE("\x12\001k\x01\x03\x01x", "unknown list container 3");
 }
 

@@ -360,10 +360,11 @@ Test(rdb_read, refusals_name_offset_and_finding)
         CASE("\x00\001a\xc4", "at offset 12: Unknown RDB string encoding type 4"),
         CASE("\x00\001a\x82", "at offset 12: byte 0x82 is no length"),
         CASE("\x00\001a\x81\x00\x00\x00\x01\x00\x00\x00\x00", "longer than any"),
-        CASE("\x00\001a\0011"
+        CASE("\xf7\x09\x02\x02\x05\x02zz\x00" /* a module's data */
+             "\x00\001a\0011"
              "\x00\001b\0011"
              "\x00\001a\0012",
-             "at offset 19: RDB has duplicated key 'a' in DB 0"),
+             "at offset 28: RDB has duplicated key 'a' in DB 0"),
 #undef CASE
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
