@@ -50,6 +50,7 @@ bool rdb_check_fd(int fd, uint64_t total, uint64_t *end_offset)
         .now_ms = clock_wall_ms(),
         .drop_expired = true, /* so that they are counted apart */
         .verify_only = true,
+        .sanitize = true, /* as Redis's tool: what loading would make good is told, too */
         .total_bytes = total,
         .trace = print_line,
     };

@@ -81,6 +81,36 @@ bool rdb_bad(struct rdb_cursor *in, uint64_t offset, const char *format, ...)
     return false;
 }
 
+static bool note_flaw(struct rdb_cursor *in, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+
+static bool note_flaw(struct rdb_cursor *in, const char *format, va_list args)
+{
+    if (in->flaws++ == 0) vsnprintf(in->first_flaw, sizeof in->first_flaw, format, args);
+    return true;
+}
+
+bool rdb_mended(struct rdb_cursor *in, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    note_flaw(in, format, args);
+    va_end(args);
+    return true;
+}
+
+bool rdb_flaw(struct rdb_cursor *in, uint64_t offset, const char *format, ...)
+{
+    char what[sizeof in->error];
+    va_list args;
+    va_start(args, format);
+    if (in->sanitize)
+        vsnprintf(what, sizeof what, format, args);
+    else
+        note_flaw(in, format, args);
+    va_end(args);
+    return !in->sanitize || rdb_bad(in, offset, "%s", what);
+}
+
 bool rdb_read_u8(struct rdb_cursor *in, uint8_t *out)
 {
     const uint8_t *p = rdb_take(in, 1);

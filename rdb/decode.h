@@ -18,6 +18,9 @@ struct rdb_cursor {
     bool bad;
     uint64_t error_offset;
     char error[240];
+    bool sanitize;       /* a value with a flaw is refused, else mended where that is safe; see rdb_flaw() */
+    unsigned flaws;      /* mended in the value that is being read */
+    char first_flaw[96]; /* in words, when there are any */
     struct rdb_arena_chunk *arena;
     size_t arena_bytes;
     uint64_t payloads_checked; /* packed values that were walked through in depth */
@@ -49,6 +52,11 @@ static inline const uint8_t *rdb_take(struct rdb_cursor *in, size_t n)
 /* Declares the bytes at `offset` wrong, in words. Returns false, so that callers can return it. The first reason stays.
  */
 bool rdb_bad(struct rdb_cursor *in, uint64_t offset, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Tells what has been made good of a value: a number that was wrong and follows from the others. Returns true. */
+bool rdb_mended(struct rdb_cursor *in, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A flaw that the caller can make good, or leave out what has it: true: do so. With `sanitize` it is as rdb_bad. */
+bool rdb_flaw(struct rdb_cursor *in, uint64_t offset, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 bool rdb_read_u8(struct rdb_cursor *in, uint8_t *out);
 bool rdb_read_u32(struct rdb_cursor *in, uint32_t *out); /* little-endian */

@@ -47,11 +47,12 @@ struct rdb_payload rdb_dump(const struct record *r, bool compress, enum rdb_writ
 
 /* --- load --- */
 
-bool rdb_payload_intact(struct bytes payload)
+bool rdb_payload_intact(struct bytes payload, bool check_sum)
 {
     if (payload.len < FOOTER_BYTES) return false;
     const uint8_t *footer = payload.ptr + payload.len - FOOTER_BYTES;
     if ((unsigned)(footer[0] | footer[1] << 8) > RDB_VERSION_MOST) return false;
+    if (!check_sum) return true;
     uint64_t checksum;
     memcpy(&checksum, footer + VERSION_BYTES, sizeof checksum);
     return le64toh(checksum) == crc64(0, payload.ptr, payload.len - RDB_CHECKSUM_BYTES);
@@ -67,10 +68,13 @@ static bool read_elements(struct rdb_restored *out)
     return out->in.at == out->in.end && !builder->empty;
 }
 
-bool rdb_restore(struct bytes payload, struct rdb_restored *out)
+bool rdb_restore(struct bytes payload, bool sanitize, struct rdb_restored *out)
 {
     *out = (struct rdb_restored){
-        .in = {.window = payload.ptr, .at = payload.ptr, .end = payload.ptr + payload.len - FOOTER_BYTES},
+        .in = {.window = payload.ptr,
+               .at = payload.ptr,
+               .end = payload.ptr + payload.len - FOOTER_BYTES,
+               .sanitize = sanitize},
         .counted_before = mem_counter_bytes(mem_my_counter()),
     };
     uint8_t type_byte;

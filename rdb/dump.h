@@ -16,8 +16,8 @@ struct rdb_payload {
 
 struct rdb_payload rdb_dump(const struct record *r, bool compress, enum rdb_write_for write_for);
 
-/* A version that we know and the right checksum. */
-bool rdb_payload_intact(struct bytes payload);
+/* A version that we know and, if it is to be checked, the right checksum. */
+bool rdb_payload_intact(struct bytes payload, bool check_sum);
 
 /* A value read from a payload and not yet stored; slices of the payload may be in it. */
 struct rdb_restored {
@@ -26,8 +26,10 @@ struct rdb_restored {
     ptrdiff_t counted_before; /* of this thread's memory: what the value takes is the difference */
 };
 
-/* Reads an intact payload, checking the value in depth. false: it is broken, and there is nothing to give back. */
-bool rdb_restore(struct bytes payload, struct rdb_restored *out);
+/* Reads an intact payload, checking the value in depth; `sanitize`: refuses one with flaws that could be made good,
+ * else out->in has them. false: it is broken, out->in.error says why ("": it ends too early, or has too much), and
+ * there is nothing to give back. */
+bool rdb_restore(struct bytes payload, bool sanitize, struct rdb_restored *out);
 /* One of the two ends it: the value is stored under key, or dropped. */
 struct record *rdb_restored_store(struct rdb_restored *restored, struct database *db, struct bytes key, uint64_t hash);
 void rdb_restored_drop(struct rdb_restored *restored);

@@ -1,7 +1,6 @@
 /* Packed strings taken apart. Server process and redis-check-rdb; every byte here may be hostile. */
 #include "rdb/elements.h"
 
-#include "server/base/check.h"
 #include "server/data/listpack.h"
 
 /* More would be no gain: a table that has grown this far grows on cheaply. */
@@ -28,8 +27,10 @@ struct walk {
     rdb_take_pair *take_pair; /* NULL: elements are taken one by one */
     void *context;
     struct packed_value first;
+    size_t elements;
     bool half; /* of a pair has come */
     bool canonical;
+    bool refused; /* by the taker */
 };
 
 static bool visit(void *arg, struct packed_value element)
@@ -40,11 +41,15 @@ static bool visit(void *arg, struct packed_value element)
         element = packed_from(bytes_make(element.ptr, element.len));
         if (!element.ptr) w->canonical = false;
     }
-    if (!w->take_pair) return !w->take_element || w->take_element(w->context, element);
+    w->elements++;
+    if (!w->take_pair) {
+        w->refused = w->take_element && !w->take_element(w->context, element);
+        return !w->refused;
+    }
     w->half = !w->half;
-    if (!w->half) return w->take_pair(w->context, &w->first, &element);
+    if (!w->half) w->refused = !w->take_pair(w->context, &w->first, &element);
     w->first = element;
-    return true;
+    return !w->refused;
 }
 
 static bool read_walked(struct rdb_cursor *in, rdb_walk *walk, struct walk w, const char *what,
@@ -54,8 +59,12 @@ static bool read_walked(struct rdb_cursor *in, rdb_walk *walk, struct walk w, co
     if (!rdb_read_bytes(in, &out->packed)) return false;
     w.canonical = true;
     in->payloads_checked++;
-    if (!walk(out->packed, visit, &w)) return rdb_bad(in, offset, "%s is broken", what);
-    if (w.half) return rdb_bad(in, offset, "%s ends in half a pair", what);
+    bool whole = walk(out->packed, visit, &w);
+    bool can_be_mended = walk == listpack_validate && listpack_is_framed(out->packed) && !w.refused;
+    if (!whole && !can_be_mended) return rdb_bad(in, offset, "%s is broken", what);
+    if (!whole && !rdb_flaw(in, offset, "%s is broken: %zu elements can be read", what, w.elements)) return false;
+    if (w.half && !can_be_mended) return rdb_bad(in, offset, "%s ends in half a pair", what);
+    if (w.half && !rdb_flaw(in, offset, "%s ends in half a pair", what)) return false;
     out->canonical = w.canonical;
     return true;
 }
@@ -90,11 +99,11 @@ uint8_t *rdb_listpack_of(const struct rdb_elements *elements)
 void rdb_take_elements_again(struct bytes listpack, rdb_take_element *take, void *context)
 {
     struct walk w = {.take_element = take, .context = context};
-    CHECK(listpack_validate(listpack, visit, &w));
+    listpack_validate(listpack, visit, &w);
 }
 
 void rdb_take_pairs_again(struct bytes listpack, rdb_take_pair *take, void *context)
 {
     struct walk w = {.take_pair = take, .context = context};
-    CHECK(listpack_validate(listpack, visit, &w));
+    listpack_validate(listpack, visit, &w);
 }

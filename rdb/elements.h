@@ -29,14 +29,15 @@ struct rdb_elements {
 };
 
 /* Reads a string and checks it in depth, giving each element or pair to `take` (of elements it may be NULL). False: cut
- * off, or broken; `what` names it then ("a set's listpack"). */
+ * off, or broken; `what` names it then ("a set's listpack"). Of a listpack that is broken in the middle, what stands
+ * before is good, unless the cursor says sanitize: with flaws it may only be taken again, element by element. */
 bool rdb_read_elements(struct rdb_cursor *in, rdb_walk *walk, rdb_take_element *take, void *context, const char *what,
                        struct rdb_elements *out);
 bool rdb_read_pairs(struct rdb_cursor *in, rdb_walk *walk, rdb_take_pair *take, void *context, const char *what,
                     struct rdb_elements *out);
-/* A listpack of ours with the elements of one that has been found good; the caller's. */
+/* A listpack of ours with the elements of one that has been found good, without a flaw; the caller's. */
 uint8_t *rdb_listpack_of(const struct rdb_elements *elements);
-/* A listpack that has been found good, once more. */
+/* What was given of a listpack, once more. */
 void rdb_take_elements_again(struct bytes listpack, rdb_take_element *take, void *context);
 void rdb_take_pairs_again(struct bytes listpack, rdb_take_pair *take, void *context);
 

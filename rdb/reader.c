@@ -32,8 +32,9 @@
  */
 #define KEY_LEAST_BYTES   4
 #define RESERVE_MOST_KEYS ((uint64_t)64 * 1024 * 1024)
-/* The log names so many keys that are skipped. */
+/* The log names so many keys that are skipped, and so many that are mended. */
 #define EMPTY_KEYS_NAMED  10
+#define MENDED_KEYS_NAMED 10
 
 enum state { AT_HEADER, AT_OPCODE, AT_VALUE, IN_VALUE, IN_MODULE_AUX, AT_CHECKSUM, AT_END };
 
@@ -199,6 +200,7 @@ static bool begin_value(struct rdb_reader *reader)
     reader->doing = "read-object-value";
     struct rdb_builder *builder = &reader->batch[reader->complete].builder;
     const struct rdb_type_loader *loader = rdb_type_loader((uint8_t)reader->type);
+    reader->in.flaws = 0;
     if (!loader->begin(&reader->in, builder)) return false;
     builder->loader = loader;
     reader->state = IN_VALUE;
@@ -214,10 +216,22 @@ static void skip_empty(struct rdb_reader *reader, struct pending *p)
     drop(reader, p);
 }
 
+static void tell_mended(struct rdb_reader *reader, const struct pending *p)
+{
+    char text[64];
+    const struct rdb_cursor *in = &reader->in;
+    trace(reader, "Loading makes good (flaws: %u): %s", in->flaws, in->first_flaw);
+    if (++reader->result.keys_mended > MENDED_KEYS_NAMED || reader->options.verify_only) return;
+    log_warning("Key '%s' in DB %llu, at offset %llu, was mended while it was loaded (flaws: %u): %s%s",
+                rdb_printable(p->key, text), (unsigned long long)reader->db_index, (unsigned long long)p->offset,
+                in->flaws, in->first_flaw, in->flaws > 1 ? " ..." : "");
+}
+
 static bool complete_value(struct rdb_reader *reader)
 {
     struct pending *p = &reader->batch[reader->complete];
     const struct rdb_read_options *options = &reader->options;
+    if (unlikely(reader->in.flaws)) tell_mended(reader, p);
     reader->state = AT_OPCODE;
     reader->type = -1;
     reader->keys_fed++;
@@ -461,7 +475,7 @@ static bool read_checksum(struct rdb_reader *reader)
         add_to_checksum(reader, reader->unit);
         if (stored == 0) {
             trace(reader, "RDB file was saved with checksum disabled: no check performed.");
-        } else if (stored != reader->crc) {
+        } else if (stored != reader->crc && !reader->options.ignore_checksum) {
             return rdb_bad(&reader->in, unit_offset(reader), "RDB CRC error: expected %016llx, computed %016llx",
                            (unsigned long long)stored, (unsigned long long)reader->crc);
         } else {
@@ -474,6 +488,8 @@ static bool read_checksum(struct rdb_reader *reader)
         log_notice("Done loading RDB, keys loaded: %llu, keys expired: %llu, empty keys skipped: %llu.",
                    (unsigned long long)reader->result.keys_loaded, (unsigned long long)reader->result.keys_expired,
                    (unsigned long long)reader->result.keys_empty);
+        if (reader->result.keys_mended > MENDED_KEYS_NAMED)
+            log_warning("Keys mended while they were loaded: %llu", (unsigned long long)reader->result.keys_mended);
     }
     return true;
 }
@@ -555,6 +571,7 @@ struct rdb_reader *rdb_reader_new(struct keyspace *ks, const struct rdb_read_opt
     reader->databases = ks                   ? (uint64_t)keyspace_databases(ks)
                         : options->databases ? (uint64_t)options->databases
                                              : UINT64_MAX;
+    reader->in.sanitize = options->sanitize;
     reader->doing = "start";
     reader->type = -1;
     reader->attributes = NO_ATTRIBUTES;

@@ -22,6 +22,8 @@ struct rdb_read_options {
     /* A key is dropped. `key` is valid for the call. May be NULL. */
     void (*expired)(void *context, int db, struct bytes key);
     bool verify_only; /* parse and check everything, insert nothing (redis-check-rdb, a dry run before a flush) */
+    bool sanitize;    /* refuse every value with a flaw, instead of making good what can be; each that was is logged */
+    bool ignore_checksum;
     int key_load_delay_us;
     uint64_t total_bytes; /* of the RDB; 0: not known. Bounds what an announced number of keys may reserve */
     int databases;        /* so many are there, where ks is NULL; 0: any number may be named */
@@ -38,6 +40,7 @@ struct rdb_read_result {
     struct rdb_aux aux;
     uint64_t keys_loaded, keys_expired, keys_with_expiry; /* expired: dropped; with expiry: both kinds */
     uint64_t keys_empty;                                  /* collections without elements: skipped */
+    uint64_t keys_mended;                                 /* had flaws that could be made good */
     uint64_t bytes;                                       /* of the RDB itself, checksum included */
 };
 

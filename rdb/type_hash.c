@@ -6,7 +6,8 @@
  *   10  string: a listpack of fields and values in turn
  *
  * Whatever the form, a hash is built up field by field and each field may come but once; only a listpack that may stay
- * one is taken as it is, once it has been checked in depth. */
+ * one is taken as it is, once it has been checked in depth. A field that comes twice in 04 or 10 is a flaw: the second
+ * is left out. */
 #include "rdb/type_hash.h"
 
 #include "rdb/distinct.h"
@@ -45,6 +46,8 @@ struct loading {
     struct hash hash;
     struct distinct seen; /* fields, as long as the hash is packed */
     size_t longest_bytes;
+    struct rdb_cursor *in; /* while a listpack is checked, which stands at offset */
+    uint64_t offset;
 };
 
 static void start(struct rdb_builder *builder, struct hash hash)
@@ -65,8 +68,7 @@ static bool add_pair(void *arg, const struct packed_value *field, const struct p
         hash_add(&l->hash, field, value);
         return true;
     }
-    char field_scratch[I64_TEXT_MAX], value_scratch[I64_TEXT_MAX];
-    return hash_set(&l->hash, packed_text(field, field_scratch), packed_text(value, value_scratch));
+    return hash_add_to_table(&l->hash, field, value);
 }
 
 static bool plain_begin(struct rdb_cursor *in, struct rdb_builder *builder)
@@ -82,7 +84,7 @@ static bool plain_element(struct rdb_cursor *in, struct rdb_builder *builder)
     uint64_t offset = rdb_cursor_offset(in);
     struct packed_value field, value;
     if (!rdb_read_packed(in, &field) || !rdb_read_packed(in, &value)) return false;
-    return add_pair(builder->object, &field, &value) || rdb_bad(in, offset, "a hash has the same field twice");
+    return add_pair(builder->object, &field, &value) || rdb_flaw(in, offset, "a hash has the same field twice");
 }
 
 static bool packed_begin(struct rdb_cursor *in, struct rdb_builder *builder)
@@ -126,23 +128,34 @@ static bool check_pair(void *arg, const struct packed_value *field, const struct
     size_t field_bytes = packed_string_bytes(field), value_bytes = packed_string_bytes(value);
     if (field_bytes > l->longest_bytes) l->longest_bytes = field_bytes;
     if (value_bytes > l->longest_bytes) l->longest_bytes = value_bytes;
-    return distinct_add(&l->seen, *field);
+    return distinct_add(&l->seen, *field) || rdb_flaw(l->in, l->offset, "a hash has the same field twice");
+}
+
+static bool add_pair_once(void *arg, const struct packed_value *field, const struct packed_value *value)
+{
+    add_pair(arg, field, value);
+    return true;
 }
 
 static bool listpack_element(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     struct loading *l = builder->object;
     struct rdb_elements listpack;
+    l->in = in;
+    l->offset = rdb_cursor_offset(in);
     if (!rdb_read_pairs(in, listpack_validate, check_pair, l, "a hash's listpack", &listpack)) return false;
     size_t fields = l->seen.count;
     builder->empty = fields == 0;
     hash_free(&l->hash);
-    if (hash_packed_fits(fields, l->longest_bytes, listpack.packed.len)) {
+    bool fits = hash_packed_fits(fields, l->longest_bytes, listpack.packed.len);
+    if (fits && !in->flaws) {
         l->hash = (struct hash){.encoding = ENCODING_LISTPACK, .object = rdb_listpack_of(&listpack)};
-    } else {
-        l->hash = hash_new_table(fields);
-        rdb_take_pairs_again(listpack.packed, add_pair, l);
+        return true;
     }
+    distinct_free(&l->seen);
+    distinct_init(&l->seen);
+    l->hash = fits ? hash_new() : hash_new_table(fields);
+    rdb_take_pairs_again(listpack.packed, add_pair_once, l);
     return true;
 }
 

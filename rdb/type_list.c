@@ -91,9 +91,11 @@ static bool ziplist_element(struct rdb_cursor *in, struct rdb_builder *builder)
 static bool read_listpack_node(struct rdb_cursor *in, struct quicklist *ql)
 {
     struct rdb_elements node;
+    unsigned flaws_before = in->flaws;
     if (!rdb_read_elements(in, listpack_validate, NULL, NULL, "a list's listpack", &node)) return false;
-    size_t count = listpack_length(node.packed.ptr);
-    if (!quicklist_node_exceeds(data_settings->list_max_listpack_size, node.packed.len, count))
+    bool whole = in->flaws == flaws_before;
+    size_t count = whole ? listpack_length(node.packed.ptr) : 0;
+    if (whole && !quicklist_node_exceeds(data_settings->list_max_listpack_size, node.packed.len, count))
         quicklist_append_listpack(ql, rdb_listpack_of(&node));
     else
         rdb_take_elements_again(node.packed, push, ql);

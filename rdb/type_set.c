@@ -5,7 +5,7 @@
  *   14  string: a listpack of members
  *
  * A set is built up member by member and each may come but once; an intset or listpack that may stay one is taken as it
- * is, once it has been checked in depth. */
+ * is, once it has been checked in depth. A member that comes twice in 0B or 14 is a flaw: the second is left out. */
 #include "rdb/type_set.h"
 
 #include "rdb/distinct.h"
@@ -46,7 +46,9 @@ struct loading {
     struct set set;
     bool begun; /* the set has been made: its encoding goes by the first member */
     size_t expected, longest_bytes;
-    struct distinct seen; /* as long as the set is an intset or packed */
+    struct distinct seen;  /* as long as the set is an intset or packed */
+    struct rdb_cursor *in; /* while a listpack is checked, which stands at offset */
+    uint64_t offset;
 };
 
 static void start(struct rdb_builder *builder, size_t expected)
@@ -102,9 +104,14 @@ static bool intset_element(struct rdb_cursor *in, struct rdb_builder *builder)
     struct bytes intset;
     if (!rdb_read_bytes(in, &intset)) return false;
     in->payloads_checked++;
-    if (!intset_validate(intset) || intset_count(intset.ptr) == 0)
+    if (!intset_is_framed(intset) || intset_count(intset.ptr) == 0)
         return rdb_bad(in, offset, "a set's intset is broken");
     size_t count = intset_count(intset.ptr);
+    if (!intset_validate(intset)) {
+        if (!rdb_flaw(in, offset, "a set's intset is not in ascending order")) return false;
+        for (size_t i = 0; i < count; i++) add_member(l, packed_integer(intset_get(intset.ptr, i)));
+        return true;
+    }
     l->begun = true;
     if (count <= data_settings->set_max_intset_entries) {
         l->set = (struct set){.encoding = ENCODING_INTSET, .object = intset_copy(intset.ptr)};
@@ -124,23 +131,34 @@ static bool check_member(void *arg, struct packed_value member)
     struct loading *l = arg;
     size_t bytes = packed_string_bytes(&member);
     if (bytes > l->longest_bytes) l->longest_bytes = bytes;
-    return distinct_add(&l->seen, member);
+    return distinct_add(&l->seen, member) || rdb_flaw(l->in, l->offset, "a set has the same member twice");
+}
+
+static bool add_member_once(void *arg, struct packed_value member)
+{
+    add_member(arg, member);
+    return true;
 }
 
 static bool listpack_element(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     struct loading *l = builder->object;
     struct rdb_elements listpack;
+    l->in = in;
+    l->offset = rdb_cursor_offset(in);
     if (!rdb_read_elements(in, listpack_validate, check_member, l, "a set's listpack", &listpack)) return false;
     size_t count = l->seen.count;
     builder->empty = count == 0;
     l->begun = true;
-    if (set_packed_fits(count, l->longest_bytes, listpack.packed.len)) {
+    bool fits = set_packed_fits(count, l->longest_bytes, listpack.packed.len);
+    if (fits && !in->flaws) {
         l->set = (struct set){.encoding = ENCODING_LISTPACK, .object = rdb_listpack_of(&listpack)};
-    } else {
-        l->set = set_new_table(count);
-        rdb_take_elements_again(listpack.packed, add_member, l);
+        return true;
     }
+    distinct_free(&l->seen);
+    distinct_init(&l->seen);
+    l->set = fits ? (struct set){.encoding = ENCODING_LISTPACK, .object = listpack_new(0)} : set_new_table(count);
+    rdb_take_elements_again(listpack.packed, add_member_once, l);
     return true;
 }
 

@@ -10,13 +10,22 @@
  * Other ids are two lengths, milliseconds and number. Version 1 is written when what version 2 adds is what a reader
  * would take it for, or when Redis 6.2 must be able to read it; version 3 only for those who have 7.2, since no Redis
  * before it could: a consumer's last activity is else taken to be when it was last seen. A listpack is checked in depth
- * before it joins the stream. */
+ * before it joins the stream.
+ *
+ * Releases of Redis have written streams whose numbers contradict each other, and load them. What follows from the rest
+ * is therefore put right here: the length and the last id from the entries, counts that cannot be from the length.
+ * A node that is broken inside, and an entry that is pending without consumer, are flaws: what can be read is kept, and
+ * such entries are given to a consumer of their own. */
 #include "rdb/type_stream.h"
 
 #include "rdb/format.h"
 #include "server/base/alloc.h"
 #include "server/data/listpack.h"
 #include "server/data/stream_group.h"
+#include "server/data/stream_mend.h"
+
+/* Has what was pending without consumer, so that XAUTOCLAIM finds it. */
+#define LOST_CONSUMER BYTES("unknown")
 
 /* --- save --- */
 
@@ -217,39 +226,71 @@ static bool begin_3(struct rdb_cursor *in, struct rdb_builder *builder)
     return begin(in, builder, 3);
 }
 
+/* A good listpack for a node of the stream, of its own; NULL: no entry is left. False: refused. */
+static bool take_node(struct rdb_cursor *in, uint64_t offset, struct bytes listpack, struct stream_mended *node)
+{
+    if (stream_node_validate(listpack, node->node_id, &node->facts)) {
+        node->listpack = listpack_copy(listpack.ptr);
+        return true;
+    }
+    if (!listpack_is_framed(listpack)) return rdb_bad(in, offset, "a stream's listpack is broken");
+    if (!rdb_flaw(in, offset, "a stream's listpack is broken")) return false;
+    return stream_node_mend(listpack, node->node_id, node) || rdb_bad(in, offset, "a stream's listpack is broken");
+}
+
 static bool read_node(struct rdb_cursor *in, struct loading *l)
 {
     uint64_t offset = rdb_cursor_offset(in);
     struct bytes key, listpack;
-    struct stream_node_facts facts;
     if (!rdb_read_bytes(in, &key) || !rdb_read_bytes(in, &listpack)) return false;
     if (key.len != STREAM_ID_KEY_BYTES) return rdb_bad(in, offset, "a stream's node is not named by an id");
-    struct stream_id id = stream_id_of_key(key.ptr);
-    if (l->stream->nodes.count && stream_id_compare(id, l->last_entry) <= 0)
-        return rdb_bad(in, offset, "a stream's nodes are out of order");
     in->payloads_checked++;
-    if (!stream_node_validate(listpack, id, &facts)) return rdb_bad(in, offset, "a stream's listpack is broken");
-    stream_append_node(l->stream, id, listpack_copy(listpack.ptr), facts.alive);
-    l->last_entry = facts.last_id;
+    struct stream_mended node = {.node_id = stream_id_of_key(key.ptr)};
+    if (!take_node(in, offset, listpack, &node)) return false;
     l->nodes--;
+    if (!node.listpack) return true;
+    if (l->stream->nodes.count && stream_id_compare(node.node_id, l->last_entry) <= 0) {
+        listpack_free(node.listpack);
+        return rdb_bad(in, offset, "a stream's nodes are out of order");
+    }
+    stream_append_node(l->stream, node.node_id, node.listpack, node.facts.alive);
+    l->last_entry = node.facts.last_id;
     return true;
+}
+
+/* What the totals say against the entries, or cannot mean. */
+static void mend_totals(struct rdb_cursor *in, struct loading *l, uint64_t length, uint64_t added)
+{
+    struct stream *s = l->stream;
+    if (length != s->length)
+        rdb_mended(in, "a stream's length is said to be %llu, but it has %llu entries", (unsigned long long)length,
+                   (unsigned long long)s->length);
+    if (stream_id_compare(s->last_id, l->last_entry) < 0) {
+        s->last_id = l->last_entry;
+        rdb_mended(in, "a stream's last id is below its last entry's");
+    }
+    if (stream_id_compare(s->last_id, s->max_deleted_id) < 0) {
+        s->last_id = s->max_deleted_id;
+        rdb_mended(in, "a stream's last id is below that of an entry that was deleted");
+    }
+    s->entries_added = added;
+    if (added >= s->length && added <= INT64_MAX) return;
+    s->entries_added = s->length;
+    rdb_mended(in, "a stream's count of entries added cannot be");
 }
 
 static bool read_totals(struct rdb_cursor *in, struct loading *l)
 {
-    uint64_t offset = rdb_cursor_offset(in), length, added, groups;
+    uint64_t length, added = 0, groups;
     struct stream_id last, first, max_deleted = STREAM_ID_LEAST;
     struct stream *s = l->stream;
     if (!rdb_read_length(in, &length) || !read_id(in, &last)) return false;
-    added = length;
     if (l->version >= 2 && (!read_id(in, &first) || !read_id(in, &max_deleted) || !rdb_read_length(in, &added)))
         return false;
     if (!rdb_read_length(in, &groups)) return false;
-    if (length != s->length) return rdb_bad(in, offset, "a stream's length is not that of its nodes");
-    if (stream_id_compare(last, l->last_entry) < 0) return rdb_bad(in, offset, "a stream's last id is too low");
     s->last_id = last;
     s->max_deleted_id = max_deleted;
-    s->entries_added = added;
+    mend_totals(in, l, length, l->version >= 2 ? added : s->length);
     s->first_id = stream_edge_id(s, false);
     l->groups = groups;
     l->stage = AT_GROUP;
@@ -265,8 +306,10 @@ static bool read_group(struct rdb_cursor *in, struct loading *l)
     read = (uint64_t)stream_count_up_to(l->stream, last);
     if (l->version >= 2 && !rdb_read_length(in, &read)) return false;
     if (!rdb_read_length(in, &pending)) return false;
-    if ((int64_t)read < STREAM_ENTRIES_READ_UNKNOWN)
-        return rdb_bad(in, offset, "a stream's group has read a number below zero");
+    if ((int64_t)read < STREAM_ENTRIES_READ_UNKNOWN) {
+        read = (uint64_t)STREAM_ENTRIES_READ_UNKNOWN;
+        rdb_mended(in, "a stream's group has read a number below zero");
+    }
     l->group = stream_group_create(l->stream, name, last, (int64_t)read);
     if (!l->group) return rdb_bad(in, offset, "a stream has the same group twice");
     l->pending = pending;
@@ -341,6 +384,20 @@ static bool read_stage(struct rdb_cursor *in, struct loading *l)
     return true;
 }
 
+/* What was delivered stays pending: who it was delivered to is lost, and somebody else can claim it. */
+static void give_to_lost(struct stream_group *g)
+{
+    struct radix_cursor c;
+    struct stream_consumer *lost = stream_consumer_find(g, LOST_CONSUMER);
+    if (!lost) lost = stream_consumer_create(g, LOST_CONSUMER, 0);
+    radix_cursor_init(&c, &g->pending);
+    for (bool on = radix_cursor_first(&c); on; on = radix_cursor_next(&c)) {
+        struct stream_pending *p = c.value;
+        if (!p->consumer) stream_pending_give(p, stream_id_of_key(c.key.ptr), lost);
+    }
+    radix_cursor_close(&c);
+}
+
 /* However long a stream is, each of its pieces is an element of its own. */
 static bool element(struct rdb_cursor *in, struct rdb_builder *builder)
 {
@@ -349,8 +406,11 @@ static bool element(struct rdb_cursor *in, struct rdb_builder *builder)
     if (!read_stage(in, l)) return false;
     settle_stage(l);
     bool group_ends = l->group && (l->stage == AT_GROUP || l->stage == AT_END);
-    if (group_ends && l->owned != l->group->pending.count)
-        return rdb_bad(in, offset, "a stream's group has an entry pending without consumer");
+    if (group_ends && l->owned != l->group->pending.count) {
+        if (!rdb_flaw(in, offset, "a stream's group has an entry pending without consumer")) return false;
+        give_to_lost(l->group);
+        l->owned = l->group->pending.count;
+    }
     if (l->stage != AT_END) builder->remaining++;
     return true;
 }

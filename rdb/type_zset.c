@@ -8,7 +8,8 @@
  *   11  string: a listpack of members and scores in turn
  *
  * The order in the file is not relied upon, and each member may come but once. A listpack in good order that may stay
- * one is taken as it is, once it has been checked in depth. */
+ * one is taken as it is, once it has been checked in depth. In 11, a member that comes twice and a score that is no
+ * number are flaws: the second member is left out, and the score is 0. */
 #include "rdb/type_zset.h"
 
 #include "rdb/distinct.h"
@@ -60,6 +61,8 @@ struct loading {
     struct bytes last_member;
     char last_room[I64_TEXT_MAX];
     size_t longest_bytes;
+    struct rdb_cursor *in; /* while it is, which stands at offset */
+    uint64_t offset;
 };
 
 static void start(struct rdb_builder *builder, bool small, size_t members)
@@ -163,7 +166,12 @@ static bool check_pair(void *arg, const struct packed_value *packed_member, cons
     struct loading *l = arg;
     double score;
     char scratch[I64_TEXT_MAX];
-    if (!zset_unpack_score(packed_score, &score) || !distinct_add(&l->seen, *packed_member)) return false;
+    if (!zset_unpack_score(packed_score, &score)) {
+        if (!rdb_flaw(l->in, l->offset, "a sorted set has a score that is no number")) return false;
+        score = 0;
+    }
+    if (!distinct_add(&l->seen, *packed_member))
+        return rdb_flaw(l->in, l->offset, "a sorted set has the same member twice");
     struct bytes member = packed_text(packed_member, scratch);
     if (l->last_member.ptr &&
         (score < l->last_score || (score == l->last_score && bytes_compare(l->last_member, member) > 0)))
@@ -172,6 +180,15 @@ static bool check_pair(void *arg, const struct packed_value *packed_member, cons
     l->last_score = score;
     l->last_member = member;
     if (!packed_member->ptr) l->last_member.ptr = memcpy(l->last_room, scratch, member.len);
+    return true;
+}
+
+/* Of a listpack that has been checked: with a flaw, too. */
+static bool add_pair_once(void *arg, const struct packed_value *member, const struct packed_value *packed_score)
+{
+    double score;
+    if (!zset_unpack_score(packed_score, &score)) score = 0;
+    add_entry(arg, member, score);
     return true;
 }
 
@@ -187,16 +204,18 @@ static bool listpack_element(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     struct loading *l = builder->object;
     struct rdb_elements listpack;
+    l->in = in;
+    l->offset = rdb_cursor_offset(in);
     if (!rdb_read_pairs(in, listpack_validate, check_pair, l, "a sorted set's listpack", &listpack)) return false;
     size_t count = l->seen.count;
     builder->empty = count == 0;
     drop_members(l);
-    l->small = l->in_order && zset_packed_fits(count, l->longest_bytes, listpack.packed.len);
+    l->small = l->in_order && !in->flaws && zset_packed_fits(count, l->longest_bytes, listpack.packed.len);
     if (l->small) {
         l->zset = (struct zset){.encoding = ENCODING_LISTPACK, .object = rdb_listpack_of(&listpack)};
     } else {
         zset_builder_init(&l->builder, count);
-        rdb_take_pairs_again(listpack.packed, add_pair, l);
+        rdb_take_pairs_again(listpack.packed, add_pair_once, l);
     }
     return true;
 }

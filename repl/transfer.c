@@ -44,8 +44,13 @@ struct transfer *transfer_new(struct keyspace *ks, const struct rdb_settings *se
     t->direct = direct;
     t->file = -1;
     t->key_load_delay_us = settings->key_load_delay_us;
-    t->options =
-        (struct rdb_read_options){.now_ms = now_ms, .databases = keyspace_databases(ks), .stream_follows = true};
+    t->options = (struct rdb_read_options){
+        .now_ms = now_ms,
+        .sanitize = settings->sanitize_payload == SANITIZE_YES,
+        .ignore_checksum = settings->ignore_checksum,
+        .databases = keyspace_databases(ks),
+        .stream_follows = true,
+    };
     return t;
 }
 

@@ -116,6 +116,12 @@ static void debug_set_active_expire(struct call *call)
     reply_ok(call->reply);
 }
 
+static void debug_set_skip_checksum(struct call *call)
+{
+    call->core->settings->rdb.ignore_checksum = !bytes_equal_text(call->argv[2], "0");
+    reply_ok(call->reply);
+}
+
 static void debug_change_repl_id(struct call *call)
 {
     log_warning("Changing replication IDs after receiving change-repl-id");
@@ -297,6 +303,8 @@ static void debug_help(struct call *call)
                                         "    Crash the server with sigsegv.",
                                         "SET-ACTIVE-EXPIRE <0|1>",
                                         "    Setting it to 0 disables expiring keys in background.",
+                                        "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+                                        "    Enable or disable checksum checks for RDB files and RESTORE's payload.",
                                         "SLEEP <seconds>",
                                         "    Stop the server for <seconds>. Decimals allowed.",
                                         "STEP-WALL-CLOCK <milliseconds>",
@@ -333,6 +341,7 @@ static const struct {
     {"reload", debug_reload, -2},
     {"segfault", debug_segfault, -2},
     {"set-active-expire", debug_set_active_expire, 3},
+    {"set-skip-checksum-validation", debug_set_skip_checksum, 3},
     {"sleep", debug_sleep, 3},
     {"step-wall-clock", debug_step_wall_clock, 3},
     {"stringmatch-len", debug_stringmatch_len, 4},

@@ -1,6 +1,8 @@
 /* DUMP and RESTORE: a value as bytes, to be stored under any key of any server. */
 #include "rdb/dump.h"
+#include "rdb/printable.h"
 #include "server/base/alloc.h"
+#include "server/base/log.h"
 #include "server/commands/tables.h"
 #include "server/core/call.h"
 #include "server/core/core.h"
@@ -8,12 +10,18 @@
 #include "server/core/settings.h"
 #include "server/core/stats.h"
 
+/* The caller frees its data. */
+static struct rdb_payload dump_of(const struct call *call, const struct record *r)
+{
+    const struct rdb_settings *settings = &call->core->settings->rdb;
+    return rdb_dump(r, settings->compress, (enum rdb_write_for)settings->write_for);
+}
+
 static void dump_command(struct call *call)
 {
     struct record *r = call_find_read(call, 1);
     if (!r) return reply_null(call->reply);
-    const struct rdb_settings *settings = &call->core->settings->rdb;
-    struct rdb_payload payload = rdb_dump(r, settings->compress, (enum rdb_write_for)settings->write_for);
+    struct rdb_payload payload = dump_of(call, r);
     reply_bulk(call->reply, bytes_make(payload.data, payload.len));
     mem_free(payload.data);
 }
@@ -62,19 +70,33 @@ static bool read_ttl(struct call *call, struct restore_options *o)
     return false;
 }
 
+static bool must_sanitize(const struct call *call)
+{
+    int sanitize = call->core->settings->rdb.sanitize_payload;
+    return sanitize == SANITIZE_YES || (sanitize == SANITIZE_CLIENTS && call->session->kind == SESSION_CLIENT);
+}
+
 /* Reads the payload without touching anything. false: answered. */
 static bool read_payload(struct call *call, struct rdb_restored *restored)
 {
-    if (!rdb_payload_intact(call->argv[3])) {
+    char key[64];
+    if (!rdb_payload_intact(call->argv[3], !call->core->settings->rdb.ignore_checksum)) {
         reply_error(call->reply, "ERR DUMP payload version or checksum are wrong");
         return false;
     }
-    bool good = rdb_restore(call->argv[3], restored);
-    if (call->core->settings->rdb.sanitize_payload)
-        call->core->stats->dump_payload_sanitizations += restored->in.payloads_checked;
-    if (good) return true;
-    reply_error(call->reply, "ERR Bad data format");
-    return false;
+    bool sanitize = must_sanitize(call), good = rdb_restore(call->argv[3], sanitize, restored);
+    const struct rdb_cursor *in = &restored->in;
+    if (sanitize) call->core->stats->dump_payload_sanitizations += in->payloads_checked;
+    rdb_printable(call->argv[1], key);
+    if (!good) {
+        log_verbose("RESTORE of key '%s' is refused: integrity check failed at offset %llu of its payload: %s", key,
+                    (unsigned long long)in->error_offset, in->bad ? in->error : "it is empty, too short or too long");
+        reply_error(call->reply, "ERR Bad data format");
+    } else if (in->flaws) {
+        log_warning("RESTORE of key '%s' has mended its payload (flaws: %u): %s%s", key, in->flaws, in->first_flaw,
+                    in->flaws > 1 ? " ..." : "");
+    }
+    return good;
 }
 
 /* The key that is in the way goes; an expiry that has passed already leaves it at that. */
@@ -87,15 +109,25 @@ static void store_nothing(struct call *call, bool deleted)
     call_changed(call, 1);
 }
 
-/* A relative expiry becomes an absolute one: a replica must not count from its own now. */
-static void rewrite_absolute(struct call *call, int64_t expiry_ms)
+/* A relative expiry becomes an absolute one: a replica must not count from its own now. Nor is a payload with flaws for
+ * replicas, which may take them otherwise: they get what was made of it. */
+static void rewrite(struct call *call, int64_t absolute_ms, const struct record *mended)
 {
     char text[I64_TEXT_MAX];
-    struct bytes *argv = mem_alloc((call->argc + 1) * sizeof *argv);
-    memcpy(argv, call->argv, call->argc * sizeof *argv);
-    argv[2] = bytes_make(text, format_i64(text, expiry_ms));
-    argv[call->argc] = BYTES("ABSTTL");
-    call_rewrite(call, call->db, call->argc + 1, argv);
+    uint32_t argc = call->argc;
+    struct rdb_payload payload = {0};
+    struct bytes *argv = mem_alloc((argc + 1) * sizeof *argv);
+    memcpy(argv, call->argv, argc * sizeof *argv);
+    if (absolute_ms) {
+        argv[2] = bytes_make(text, format_i64(text, absolute_ms));
+        argv[argc++] = BYTES("ABSTTL");
+    }
+    if (mended) {
+        payload = dump_of(call, mended);
+        argv[3] = bytes_make(payload.data, payload.len);
+    }
+    call_rewrite(call, call->db, argc, argv);
+    mem_free(payload.data);
     mem_free(argv);
 }
 
@@ -115,7 +147,8 @@ static void store(struct call *call, const struct restore_options *o, struct rdb
     struct record *r = rdb_restored_store(restored, call->db, key, hash);
     if (expiry_ms) r = database_set_expiry(call->db, r, expiry_ms);
     if (o->idle_s >= 0 || o->frequency >= 0) database_set_access(call->db, r, o->idle_s, (int)o->frequency);
-    if (expiry_ms && !o->absolute) rewrite_absolute(call, expiry_ms);
+    bool relative = expiry_ms && !o->absolute;
+    if (relative || restored->in.flaws) rewrite(call, relative ? expiry_ms : 0, restored->in.flaws ? r : NULL);
     call_key_modified(call, call->db, key);
     call_event(call, NOTIFY_GENERIC, "restore", call->db, key);
     call_changed(call, 1);

@@ -302,6 +302,8 @@ int persistence_load_file(struct core *core, const char *path, bool *missing)
         .drop_expired = !replication_is_replica(core->replication),
         .head = head_loaded,
         .expired = expired_while_loading,
+        .sanitize = settings->sanitize_payload == SANITIZE_YES,
+        .ignore_checksum = settings->ignore_checksum,
         .key_load_delay_us = settings->key_load_delay_us,
         .context = core,
     };

@@ -89,6 +89,15 @@ static bool table_set(struct member_table *t, struct bytes field, struct bytes v
     return is_new;
 }
 
+/* false: the field is there, and stays as it is. */
+static bool table_add(struct member_table *t, struct bytes field, struct bytes value)
+{
+    uint64_t hash = member_hash(field);
+    if (member_table_find(t, hash, field)) return false;
+    value_write(member_payload(member_table_insert(t, hash, field, value_room(value.len))), value);
+    return true;
+}
+
 static void convert_to_table(struct hash *h, size_t more)
 {
     struct hash table = hash_new_table(hash_length(h) + more);
@@ -169,6 +178,12 @@ void hash_add(struct hash *h, const struct packed_value *field, const struct pac
     }
     char field_scratch[I64_TEXT_MAX], value_scratch[I64_TEXT_MAX];
     table_set(h->object, packed_text(field, field_scratch), packed_text(value, value_scratch));
+}
+
+bool hash_add_to_table(struct hash *h, const struct packed_value *field, const struct packed_value *value)
+{
+    char field_scratch[I64_TEXT_MAX], value_scratch[I64_TEXT_MAX];
+    return table_add(h->object, packed_text(field, field_scratch), packed_text(value, value_scratch));
 }
 
 bool hash_delete(struct hash *h, struct bytes field)

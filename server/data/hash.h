@@ -29,6 +29,8 @@ bool hash_get(const struct hash *h, struct bytes field, struct packed_value *val
 bool hash_set(struct hash *h, struct bytes field, struct bytes value);               /* true: the field is new */
 /* Adds a field that is known to be absent, without looking. */
 void hash_add(struct hash *h, const struct packed_value *field, const struct packed_value *value);
+/* To a hash that is a table; false: the field is there, and stays as it is. */
+bool hash_add_to_table(struct hash *h, const struct packed_value *field, const struct packed_value *value);
 bool hash_delete(struct hash *h, struct bytes field);
 
 /* Slices are valid until the next change. */

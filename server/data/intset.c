@@ -167,14 +167,20 @@ uint8_t *intset_remove(uint8_t *is, int64_t value, bool *removed)
     return resize(is, width, count - 1);
 }
 
-bool intset_validate(struct bytes bytes)
+bool intset_is_framed(struct bytes bytes)
 {
     if (bytes.len < INTSET_HEADER_BYTES) return false;
+    unsigned width = width_of(bytes.ptr);
+    if (width != sizeof(int16_t) && width != sizeof(int32_t) && width != sizeof(int64_t)) return false;
+    return bytes.len - INTSET_HEADER_BYTES == (uint64_t)intset_count(bytes.ptr) * width;
+}
+
+bool intset_validate(struct bytes bytes)
+{
+    if (!intset_is_framed(bytes)) return false;
     const uint8_t *is = bytes.ptr;
     unsigned width = width_of(is);
-    if (width != sizeof(int16_t) && width != sizeof(int32_t) && width != sizeof(int64_t)) return false;
     size_t count = intset_count(is);
-    if (bytes.len - INTSET_HEADER_BYTES != (uint64_t)count * width) return false;
     for (size_t i = 1; i < count; i++)
         if (get(is, width, i - 1) >= get(is, width, i)) return false;
     return true;

@@ -25,6 +25,7 @@ int64_t intset_random(const uint8_t *is, struct random_state *random); /* of one
 uint8_t *intset_add(uint8_t *is, int64_t value, bool *added);
 uint8_t *intset_remove(uint8_t *is, int64_t value, bool *removed);
 
-bool intset_validate(struct bytes bytes); /* one whole intset: sizes fit, ascending, no duplicates */
+bool intset_is_framed(struct bytes bytes); /* sizes fit */
+bool intset_validate(struct bytes bytes);  /* one whole intset: sizes fit, ascending, no duplicates */
 
 #endif

@@ -551,11 +551,16 @@ static bool back_is_right(const uint8_t *p, const uint8_t *end, size_t body)
     return true;
 }
 
+bool listpack_is_framed(struct bytes bytes)
+{
+    return bytes.len >= LISTPACK_EMPTY_BYTES && listpack_bytes(bytes.ptr) == bytes.len &&
+           bytes.ptr[bytes.len - 1] == LISTPACK_END;
+}
+
 bool listpack_validate(struct bytes bytes, bool (*visit)(void *context, struct packed_value value), void *context)
 {
     const uint8_t *lp = bytes.ptr;
-    if (bytes.len < LISTPACK_EMPTY_BYTES || listpack_bytes(lp) != bytes.len || lp[bytes.len - 1] != LISTPACK_END)
-        return false;
+    if (!listpack_is_framed(bytes)) return false;
     const uint8_t *end = lp + bytes.len - 1, *p = lp + LISTPACK_HEADER_BYTES;
     size_t count = 0;
     for (; p < end; count++) {

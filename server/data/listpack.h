@@ -86,6 +86,7 @@ uint8_t *listpack_append_all(uint8_t *lp, const uint8_t *other); /* other's elem
 uint8_t *listpack_split(uint8_t **lp, const uint8_t *element); /* a new one with it and what follows, which leave *lp */
 
 /* --- bytes from elsewhere --- */
+bool listpack_is_framed(struct bytes bytes); /* length and end stand where they should: no more is said */
 /* True when these bytes are one whole listpack, every element checked. visit (may be NULL) is given each element in
  * turn; false from it ends the check with false. */
 bool listpack_validate(struct bytes bytes, bool (*visit)(void *context, struct packed_value value), void *context);

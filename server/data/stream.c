@@ -11,10 +11,10 @@
 #include "server/data/settings.h"
 #include "server/data/stream_group.h"
 
-enum entry_flag { ENTRY_DELETED = 1, ENTRY_SAME_FIELDS = 2 };
-
 /* Elements of an entry besides fields and values: flags and two differences; then the field count, when it has one. */
 #define ENTRY_HEAD_ELEMENTS 3
+/* Of a node from elsewhere: its counts must be able to grow. */
+#define NODE_MAX_BYTES ((size_t)UINT32_MAX - 1024)
 
 static _Atomic size_t alive; /* a large one is freed by a worker */
 
@@ -152,7 +152,7 @@ static uint8_t *append_entry(const struct stream *s, struct stream_id id, bool s
 {
     uint32_t elements = ENTRY_HEAD_ELEMENTS + (same ? count / 2 : 1 + count), n = 0;
     struct packed_value room[32], *values = elements < 32 ? room : mem_alloc((elements + 1) * sizeof *values);
-    values[n++] = packed_integer(same ? ENTRY_SAME_FIELDS : 0);
+    values[n++] = packed_integer(same ? STREAM_ENTRY_SAME_FIELDS : 0);
     values[n++] = packed_integer((int64_t)(id.ms - s->tail_id.ms));
     values[n++] = packed_integer((int64_t)(id.seq - s->tail_id.seq));
     if (!same) values[n++] = packed_integer(count / 2);
@@ -223,7 +223,7 @@ static void read_entry(struct stream_cursor *c)
     c->id = (struct stream_id){c->node_id.ms + (uint64_t)ms, c->node_id.seq + (uint64_t)seq};
     c->field_count = c->master_field_count;
     c->field = c->master_fields;
-    if (!(c->flags & ENTRY_SAME_FIELDS)) {
+    if (!(c->flags & STREAM_ENTRY_SAME_FIELDS)) {
         c->field = at = read_integer(at, &count);
         c->field_count = (uint64_t)count;
     }
@@ -235,7 +235,7 @@ static void read_entry(struct stream_cursor *c)
 static bool step_forwards(struct stream_cursor *c)
 {
     if (c->entry) {
-        bool same = c->flags & ENTRY_SAME_FIELDS;
+        bool same = c->flags & STREAM_ENTRY_SAME_FIELDS;
         c->next_entry = skip(same ? c->value : c->field, c->pairs_left * (same ? 1 : 2) + 1);
     }
     c->entry = *c->next_entry == LISTPACK_END ? NULL : c->next_entry;
@@ -262,7 +262,7 @@ bool stream_cursor_next(struct stream_cursor *c)
                 c->listpack = NULL;
                 return false;
             }
-            if (!below && !above && !(c->flags & ENTRY_DELETED)) return true;
+            if (!below && !above && !(c->flags & STREAM_ENTRY_DELETED)) return true;
         }
         if (c->backwards)
             radix_cursor_prev(&c->nodes);
@@ -278,7 +278,7 @@ bool stream_cursor_pair(struct stream_cursor *c, struct packed_value *field, str
     if (!c->pairs_left) return false;
     c->pairs_left--;
     c->field = listpack_read(c->field, field);
-    if (c->flags & ENTRY_SAME_FIELDS)
+    if (c->flags & STREAM_ENTRY_SAME_FIELDS)
         c->value = listpack_read(c->value, value);
     else
         c->field = listpack_read(c->field, value);
@@ -334,11 +334,12 @@ int64_t stream_count_up_to(const struct stream *s, struct stream_id id)
 
 /* --- removing --- */
 
-/* The entry's flags say so from now on, in place: both values are of one size. */
+/* The entry's flags say so from now on. Both values are of one size, unless whoever wrote the node took more for the
+ * first than was needed: then what follows moves. */
 static uint8_t *mark_deleted(uint8_t *listpack, size_t entry_offset, int64_t flags)
 {
     uint8_t *element = listpack + entry_offset;
-    return listpack_replace(listpack, &element, packed_integer(flags | ENTRY_DELETED));
+    return listpack_replace(listpack, &element, packed_integer(flags | STREAM_ENTRY_DELETED));
 }
 
 static void note_new_first(struct stream *s)
@@ -391,9 +392,15 @@ static uint64_t trim_within_node(struct stream *s, const struct stream_trim *tri
     uint8_t *lp = c.nodes.value;
     struct stream_id node_id = c.node_id;
     while (stream_cursor_next(&c) && c.nodes.value == lp && needs_trim(s, trim, c.id)) {
-        CHECK(mark_deleted(lp, (size_t)(c.entry - lp), c.flags) == lp);
+        size_t bytes = listpack_bytes(lp);
+        uint8_t *marked = mark_deleted(lp, (size_t)(c.entry - lp), c.flags);
         s->length--;
         removed++;
+        if (likely(marked == lp && listpack_bytes(lp) == bytes)) continue;
+        stream_cursor_close(&c);
+        replace_node(s, node_id, lp, marked);
+        lp = marked;
+        stream_cursor_open(&c, s, STREAM_ID_LEAST, STREAM_ID_MOST, false);
     }
     stream_cursor_close(&c);
     if (!removed) return 0;
@@ -479,12 +486,12 @@ static bool check_id(struct node_check *n)
 /* Of an entry whose flags and id have been read. */
 static bool check_entry_head(struct node_check *n)
 {
-    bool same = n->flags & ENTRY_SAME_FIELDS;
+    bool same = n->flags & STREAM_ENTRY_SAME_FIELDS;
     n->next = same ? EXPECT_DATA : EXPECT_FIELD_COUNT;
     n->left = n->master_count;
     n->elements = ENTRY_HEAD_ELEMENTS + n->master_count;
     if (!check_id(n)) return false;
-    n->seen[n->flags & ENTRY_DELETED]++;
+    n->seen[n->flags & STREAM_ENTRY_DELETED]++;
     return true;
 }
 
@@ -508,7 +515,7 @@ static bool check_element(void *arg, struct packed_value v)
         break;
     case EXPECT_FLAGS:
         n->flags = v.integer;
-        if (v.integer & ~(ENTRY_DELETED | ENTRY_SAME_FIELDS)) return false;
+        if (v.integer & ~(STREAM_ENTRY_DELETED | STREAM_ENTRY_SAME_FIELDS)) return false;
         break;
     case EXPECT_MS: n->id.ms = n->node_id.ms + (uint64_t)v.integer; break;
     case EXPECT_SEQ: n->id.seq = n->node_id.seq + (uint64_t)v.integer; return check_entry_head(n);
@@ -529,6 +536,7 @@ static bool check_element(void *arg, struct packed_value v)
 bool stream_node_validate(struct bytes listpack, struct stream_id node_id, struct stream_node_facts *out)
 {
     struct node_check n = {.node_id = node_id, .last_id = node_id, .most_fields = listpack.len};
+    if (listpack.len > NODE_MAX_BYTES) return false;
     if (!listpack_validate(listpack, check_element, &n) || n.next != EXPECT_FLAGS) return false;
     if (n.alive != n.seen[0] || n.deleted != n.seen[1]) return false;
     *out = (struct stream_node_facts){(uint64_t)n.alive, n.last_id};

@@ -94,6 +94,8 @@ struct stream_trim {
 uint64_t stream_trim(struct stream *s, const struct stream_trim *trim); /* returns how many were removed */
 
 /* --- for loaders --- */
+enum stream_entry_flag { STREAM_ENTRY_DELETED = 1, STREAM_ENTRY_SAME_FIELDS = 2 };
+
 struct stream_node_facts {
     uint64_t alive;
     struct stream_id last_id; /* of all its entries; the node's own without any */

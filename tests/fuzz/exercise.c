@@ -77,8 +77,8 @@ struct bytes fuzz_seal(const uint8_t *body, size_t len)
 struct record *fuzz_restore(struct database *db, struct bytes key, struct bytes payload)
 {
     struct rdb_restored restored;
-    CHECK(rdb_payload_intact(payload));
-    if (!rdb_restore(payload, &restored)) return NULL;
+    CHECK(rdb_payload_intact(payload, true));
+    if (!rdb_restore(payload, false, &restored)) return NULL;
     return rdb_restored_store(&restored, db, key, key_hash(key));
 }
 

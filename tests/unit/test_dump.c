@@ -31,7 +31,7 @@ static bool store(struct keyspace *ks, const char *key, struct bytes payload)
 {
     struct rdb_restored restored;
     struct bytes k = bytes_from_text(key);
-    if (!rdb_payload_intact(payload) || !rdb_restore(payload, &restored)) return false;
+    if (!rdb_payload_intact(payload, true) || !rdb_restore(payload, true, &restored)) return false;
     rdb_restored_store(&restored, keyspace_database(ks, 0), k, key_hash(k));
     return true;
 }
@@ -96,10 +96,10 @@ Test(dump, every_flipped_bit_is_noticed)
     struct rdb_payload p = rdb_dump(put(ks, "k", BYTES("some text that is long enough")), true, RDB_FOR_7_0);
     for (size_t bit = 0; bit < 8 * p.len; bit++) {
         p.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        cr_assert_not(rdb_payload_intact(bytes_make(p.data, p.len)));
+        cr_assert_not(rdb_payload_intact(bytes_make(p.data, p.len), true));
         p.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
-    for (size_t len = 0; len < p.len; len++) cr_assert_not(rdb_payload_intact(bytes_make(p.data, len)));
+    for (size_t len = 0; len < p.len; len++) cr_assert_not(rdb_payload_intact(bytes_make(p.data, len), true));
     mem_free(p.data);
     keyspace_free(ks);
 }
@@ -108,8 +108,8 @@ Test(dump, every_flipped_bit_is_noticed)
     do {                                                                                                               \
         struct bytes payload = seal(body, sizeof(body) - 1, 9);                                                        \
         struct rdb_restored restored;                                                                                  \
-        cr_assert(rdb_payload_intact(payload));                                                                  \
-        cr_assert_not(rdb_restore(payload, &restored));                                                          \
+        cr_assert(rdb_payload_intact(payload, true));                                                                  \
+        cr_assert_not(rdb_restore(payload, true, &restored));                                                          \
         free((void *)payload.ptr);                                                                                     \
     } while (0)
 
@@ -146,7 +146,7 @@ Test(dump, unpacked_strings_do_not_pile_up)
     struct rdb_payload p = rdb_dump(r, true, RDB_FOR_7_0);
     struct rdb_restored restored;
     cr_assert_lt(p.len, 200000);
-    cr_assert(rdb_restore(bytes_make(p.data, p.len), &restored));
+    cr_assert(rdb_restore(bytes_make(p.data, p.len), true, &restored));
     cr_assert_lt(restored.in.arena_bytes, 2 * 1024 * 1024);
     rdb_restored_drop(&restored);
     mem_free(p.data);
@@ -161,8 +161,8 @@ Test(dump, versions_from_the_future_are_refused)
                  later = seal("\x00\x01"
                               "a",
                               3, 13);
-    cr_assert(rdb_payload_intact(now));
-    cr_assert_not(rdb_payload_intact(later));
+    cr_assert(rdb_payload_intact(now, true));
+    cr_assert_not(rdb_payload_intact(later, true));
     free((void *)now.ptr);
     free((void *)later.ptr);
 }

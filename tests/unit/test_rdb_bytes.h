@@ -104,6 +104,13 @@ static inline struct fed feed(struct rdb_bytes b)
     return feed_with(b, b.len, &options);
 }
 
+/* What could be mended is refused. */
+static inline struct fed feed_sanitized(struct rdb_bytes b)
+{
+    struct rdb_read_options options = {.now_ms = NOW_MS, .sanitize = true};
+    return feed_with(b, b.len, &options);
+}
+
 static inline void feed_free(struct fed *fed)
 {
     rdb_reader_free(fed->reader);
@@ -111,14 +118,19 @@ static inline void feed_free(struct fed *fed)
 }
 
 /* The keys of one database between header and end, in one go. */
-static inline struct fed feed_items(const char *items, size_t len)
+static inline struct fed feed_items_as(const char *items, size_t len, struct fed (*feed_as)(struct rdb_bytes b))
 {
     struct rdb_bytes b = rdb_begin("REDIS0012");
     add(&b, items, len);
     rdb_end(&b);
-    struct fed fed = feed(b);
+    struct fed fed = feed_as(b);
     free(b.data);
     return fed;
+}
+
+static inline struct fed feed_items(const char *items, size_t len)
+{
+    return feed_items_as(items, len, feed);
 }
 
 #define FEED_ITEMS(literal) feed_items(literal, sizeof(literal) - 1)

@@ -67,7 +67,7 @@ Test(rdb_list, every_form_is_read)
 
 static void expect_refused(const char *items, size_t len, const char *reason)
 {
-    struct fed fed = feed_items(items, len);
+    struct fed fed = feed_items_as(items, len, feed_sanitized);
     cr_assert_eq(fed.status, RDB_BAD);
     cr_assert(strstr(fed.error, reason), "%s", fed.error);
     cr_assert_eq(database_size(keyspace_database(fed.ks, 0)), 0);

@@ -87,7 +87,7 @@ Test(rdb_stream, every_version_is_read)
 
 static void expect_refused(const char *items, size_t len, const char *reason)
 {
-    struct fed fed = feed_items(items, len);
+    struct fed fed = feed_items_as(items, len, feed_sanitized);
     cr_assert_eq(fed.status, RDB_BAD);
     cr_assert(strstr(fed.error, reason), "%s", fed.error);
     cr_assert_eq(database_size(keyspace_database(fed.ks, 0)), 0);
@@ -103,7 +103,7 @@ Test(rdb_stream, what_is_broken_is_refused)
     REFUSE("\x0f\001k\x00\x00\x00\x00\x02\001g\x00\x00\x00\x00\001g\x00\x00\x00\x00", "same group twice");
     REFUSE("\x0f\001k\x00\x00\x00\x00\x01\001g\x00\x00\x00\x02\001a" TIME "\x00\001a" TIME "\x00", "consumer twice");
     REFUSE("\x0f\001k\x00\x00\x00\x00\x01\001g\x00\x00\x00\x01\001a" TIME "\x01" ID_1_1, "not its own");
-    REFUSE("\x0f\001k\x00\x00\x00\x00\x01\001g\x00\x00\x01" ID_1_1 TIME "\x03\x00", "without consumer");
+    REFUSE("\x0f\001k\x00\x05\x00\x00\x01\001g\x00\x00\x01" ID_1_1 TIME "\x03\x00", "without consumer");
     REFUSE("\x0f\001k\x00\x00\x00\x00\x01\001g\x00\x00\x02" ID_1_1 TIME "\x03" ID_1_1 TIME "\x03", "pending twice");
 }
 

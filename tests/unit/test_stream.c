@@ -135,6 +135,38 @@ Test(stream, groups_keep_pending_entries_with_one_consumer_each)
     stream_free(s);
 }
 
+/* A writer may take more bytes for a number than are needed: what is then changed in place does not fit its place. */
+static uint8_t *node_with_long_flags(void)
+{
+    const struct packed_value head[] = {packed_integer(3), packed_integer(0), packed_integer(1),
+                                        packed_string((const uint8_t *)"f", 1), packed_integer(0)};
+    uint8_t *lp = listpack_append_several(listpack_new(0), head, 5);
+    for (int i = 0; i < 3; i++) {
+        size_t at = listpack_bytes(lp) - 1;
+        /* 130 takes two bytes, the second of which is then made a 2. */
+        const struct packed_value entry[] = {packed_integer(130), packed_integer(i), packed_integer(0),
+                                             packed_string((const uint8_t *)"value", 5), packed_integer(4)};
+        lp = listpack_append_several(lp, entry, 5);
+        lp[at + 1] = 2;
+    }
+    return lp;
+}
+
+Test(stream, flags_in_a_longer_form_are_no_trouble)
+{
+    struct stream *s = stream_new();
+    struct stream_trim trim = {.by = STREAM_TRIM_MAXLEN, .max_len = 1};
+    stream_append_node(s, (struct stream_id){1, 0}, node_with_long_flags(), 3);
+    cr_assert_eq(stream_trim(s, &trim), 2);
+    cr_assert_eq(s->length, 1);
+    cr_assert_not(stream_has(s, (struct stream_id){1, 0}));
+    cr_assert_not(stream_has(s, (struct stream_id){2, 0}));
+    cr_assert(stream_has(s, (struct stream_id){3, 0}));
+    cr_assert(stream_delete(s, (struct stream_id){3, 0}));
+    cr_assert_eq(s->length, 0);
+    stream_free(s);
+}
+
 /* Whatever single bit of a node is wrong: accepted or refused, and what is accepted can be walked. */
 /* --- how far a group has read --- */
 
