@@ -82,6 +82,14 @@ struct record *fuzz_restore(struct database *db, struct bytes key, struct bytes 
     return rdb_restored_store(&restored, db, key, key_hash(key));
 }
 
+bool fuzz_passes_sanitizing(struct bytes payload)
+{
+    struct rdb_restored restored;
+    if (!rdb_restore(payload, true, &restored)) return false;
+    rdb_restored_drop(&restored);
+    return true;
+}
+
 /* --- values --- */
 
 static void remove_key(struct database *db, struct bytes key)

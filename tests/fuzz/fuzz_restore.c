@@ -49,6 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_use_thresholds(FUZZ_TIGHT_THRESHOLDS);
     struct verdict tight = judge(payload);
     CHECK(packed.good == tight.good);
+    CHECK(packed.good || !fuzz_passes_sanitizing(payload));
     if (packed.comparable && tight.comparable) CHECK(memcmp(packed.digest, tight.digest, DIGEST_BYTES) == 0);
     mem_free((void *)payload.ptr);
     return 0;
