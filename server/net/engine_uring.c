@@ -5,8 +5,8 @@
  * (MSG_WAITALL), and reports only failure (IOSQE_CQE_SKIP_SUCCESS). When the entry returns, each send has therefore
  * either a completion, which says how far it came, or has left whole. Were success reported too, the wait would end at
  * once with the reports of our own sends, and every turn would enter the kernel twice. Only where somebody waits for
- * the end of the output is success reported. What did not fit goes on in a second kind of send, which waits for the
- * socket.
+ * the end of the output, or more of it than one send takes, is success reported. What did not fit goes on in a second
+ * kind of send, which waits for the socket.
  *
  * Receives are multishot, into buffers the kernel picks from the provided ring. The kernel fills them with all that a
  * connection has to say; of that, a turn takes INPUT_BYTES_EACH_TURN. Buffers beyond wait for the next turns, and as
@@ -296,9 +296,10 @@ static struct io_uring_sqe *take_send_entry(struct uring *u)
 
 static void send_now(struct uring *u, struct conn *conn)
 {
-    bool awaited = conn->events->drained || conn->state != CONN_OPEN || conn->ended;
     struct io_uring_sqe *sqe = take_send_entry(u);
     prepare_send(u, sqe, conn, URING_SEND_NOW_FLAGS);
+    bool more = conn->sending < conn_unsent(conn);
+    bool awaited = more || conn->events->drained || conn->state != CONN_OPEN || conn->ended;
     if (!awaited) io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
     io_uring_sqe_set_data64(sqe, tag(&conn->endpoint, OPERATION_SEND_NOW));
     conn->endpoint.in_flight++;

@@ -65,6 +65,31 @@ ENGINE_TEST(output_written_while_the_socket_is_full_follows_in_order)
     free(all);
 }
 
+/* More pieces than one send takes, each of them less than the socket has room for: nothing else happens meanwhile. */
+ENGINE_TEST(output_in_many_pieces_needs_no_other_event)
+{
+    enum { PIECES = 200, PIECE_BYTES = 9000 }; /* two do not fit into a chunk */
+    struct side side = {0};
+    int peer = open_pair(&side, &quiet_events), room = 1 << 20;
+    setsockopt(conn_fd(side.conn), SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    size_t len = (size_t)PIECES * PIECE_BYTES, at = 0;
+    uint8_t *all = pattern(len);
+    for (size_t from = 0; from < len; from += PIECE_BYTES) {
+        uint8_t *to = outq_reserve(conn_output(side.conn), PIECE_BYTES);
+        memcpy(to, all + from, PIECE_BYTES);
+        outq_commit(conn_output(side.conn), to + PIECE_BYTES);
+    }
+    conn_flush(side.conn);
+    bool ended = false;
+    int64_t start_ms = clock_monotonic_ms();
+    while (at < len) {
+        for (size_t before = SIZE_MAX; before != at;) at = read_pattern(peer, before = at, SIZE_MAX, &ended);
+        if (at < len) loop_turn(loop, 1000);
+    }
+    cr_assert_lt(clock_monotonic_ms() - start_ms, 4000, "turns have waited for nothing");
+    free(all);
+}
+
 ENGINE_TEST(data_comes_before_the_end_and_replies_still_leave)
 {
     struct side side = {.echo = true};
