@@ -260,9 +260,13 @@ void client_received(struct client *c, const uint8_t *data, size_t len)
     }
     size_t done = process(c, data, len, SIZE_MAX);
     if (c->close_asap) return;
-    struct kept later = take_kept(c);
-    keep(c, data + done, len - done);
-    if (unlikely(later.bytes != NULL)) keep_later(c, later);
+    if (unlikely(c->query != NULL)) {
+        struct kept later = take_kept(c);
+        keep(c, data + done, len - done);
+        keep_later(c, later);
+    } else {
+        keep(c, data + done, len - done);
+    }
     if (!over_limit(c)) client_wrote(c);
 }
 

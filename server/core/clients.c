@@ -283,6 +283,7 @@ void client_wake(struct client *c)
 /* Each has one piece of its kept requests run in a turn, however often this is called in it. */
 static void run_woken(struct clients *all)
 {
+    if (likely(!list_first(&all->woken))) return;
     uint64_t turn = loop_usage(all->core->loop).turns;
     for (size_t left = all->woken.count; left > 0 && list_first(&all->woken); left--) {
         struct client *c = list_entry(list_first(&all->woken), struct client, pending);
