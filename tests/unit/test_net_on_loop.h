@@ -23,7 +23,7 @@
 #include "server/net/fdpass.h"
 #include "server/net/listener.h"
 
-#define WAIT_BOUND_MS 5000
+#define WAIT_BOUND_MS 20000
 
 static struct loop *loop;
 
