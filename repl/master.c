@@ -29,7 +29,7 @@ static void object_name(const struct replication *r, char out[OBJECT_NAME_BYTES]
 {
     char directory[4096] = "";
     if (!getcwd(directory, sizeof directory)) directory[0] = '\0';
-    snprintf(out, OBJECT_NAME_BYTES, "/slipstream-%d-%016llx", r->listening_port,
+    snprintf(out, OBJECT_NAME_BYTES, SHM_NAME_PREFIX "%d-%016llx", r->listening_port,
              (unsigned long long)crc64(0, directory, strlen(directory)));
 }
 

@@ -39,6 +39,7 @@ static void describe_ring(struct backlog *b, const struct ring *ring)
     atomic_store_explicit(&entry->first, ring->first, memory_order_relaxed);
     atomic_store_explicit(&entry->end, ring->end, memory_order_relaxed);
     atomic_store_explicit(&entry->size, ring->size, memory_order_relaxed);
+    atomic_store_explicit(&entry->object, ring->region.named ? ring->named_after : 0, memory_order_relaxed);
     atomic_store_explicit(&entry->number, ring->number, memory_order_release);
 }
 
@@ -303,7 +304,7 @@ void backlog_publish(struct backlog *b)
     b->published = b->end;
     atomic_store_explicit(&b->control->first, backlog_first(b), memory_order_relaxed);
     atomic_store_explicit(&b->control->end, b->end, memory_order_release);
-    doorbell_wake(b->control, b->link_bell);
+    doorbell_wake(b->control, b->link_bell, &b->rung);
 }
 
 /* --- life --- */

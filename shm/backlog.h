@@ -13,12 +13,9 @@
 #ifndef SLIPSTREAM_SHM_BACKLOG_H
 #define SLIPSTREAM_SHM_BACKLOG_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "shm/layout.h"
 
-#define BACKLOG_PEERS_MAX  128
-#define BACKLOG_SPOOLS_MAX 4
+#include <stdbool.h>
 
 struct backlog;
 
@@ -63,15 +60,13 @@ void backlog_set_history(struct backlog *b, const char *id, const char *id2, int
 void backlog_cron(struct backlog *b);
 
 /* --- peers: the writer claims a slot, the link moves its offset on, the writer (or the link's end) frees it --- */
-enum backlog_peer_state { PEER_FREE, PEER_WAITING, PEER_SENDING_SNAPSHOT, PEER_ONLINE, PEER_DOOMED };
-
 int backlog_peer_claim(struct backlog *b, uint64_t from); /* slot, bytes from `from` on pinned; -1: all slots taken */
 int backlog_peer_claim_unpinned(struct backlog *b);       /* the same for one that takes a file and no stream */
 void backlog_peer_free(struct backlog *b, int slot);      /* only when the link has let go, or is dead */
 void backlog_peer_doom(struct backlog *b, int slot);      /* the link closes it and says so */
 
 struct backlog_peer_view {
-    enum backlog_peer_state state;
+    enum shm_peer_phase state;           /* as the link says, also of a doomed one */
     uint64_t next_offset;                /* lowest offset still needed */
     uint64_t acked_offset;               /* REPLCONF ACK */
     uint64_t fack_offset;                /* ... FACK (AOF fsynced), 0: never */
@@ -85,8 +80,6 @@ void backlog_watch_acks(struct backlog *b, uint64_t offset);
 int backlog_server_bell(const struct backlog *b); /* eventfd, readable: acks moved */
 
 /* --- spools: a snapshot's bytes on their way from the child to the link --- */
-enum backlog_spool_state { SPOOL_FREE, SPOOL_GROWING, SPOOL_COMPLETE, SPOOL_FAILED };
-
 int backlog_spool_claim(struct backlog *b); /* -1: none free */
 int backlog_spools_free(const struct backlog *b);
 void backlog_spool_advance(struct backlog *b, int spool,

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 int control_create(struct region *out, enum region_kind kind, const char *name)
@@ -21,7 +22,7 @@ int control_create(struct region *out, enum region_kind kind, const char *name)
     c->control_bytes = sizeof(*c);
     c->writer_pid = getpid();
     c->writer_start_ticks = owner_start_ticks(getpid());
-    c->second_offset = -1;
+    atomic_store_explicit(&c->second_offset, -1, memory_order_relaxed);
     snprintf(c->name, sizeof(c->name), "%s", name);
     atomic_store_explicit(&c->magic, SHM_MAGIC, memory_order_release);
     return 0;
@@ -44,13 +45,20 @@ int control_map(struct region *out, int fd)
     return -1;
 }
 
+static void store_id(_Atomic uint64_t to[SHM_ID_WORDS], const char *id)
+{
+    uint64_t words[SHM_ID_WORDS] = {0};
+    memcpy(words, id, strnlen(id, SHM_ID_BYTES - 1));
+    for (int i = 0; i < SHM_ID_WORDS; i++) atomic_store_explicit(&to[i], words[i], memory_order_relaxed);
+}
+
 void control_set_history(struct shm_control *c, const char *id, const char *id2, int64_t second_offset)
 {
     uint64_t turn = atomic_load_explicit(&c->history_turn, memory_order_relaxed);
     atomic_store_explicit(&c->history_turn, turn + 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
-    snprintf(c->id, sizeof(c->id), "%s", id);
-    snprintf(c->second_id, sizeof(c->second_id), "%s", id2);
-    c->second_offset = second_offset;
+    store_id(c->id, id);
+    store_id(c->second_id, id2);
+    atomic_store_explicit(&c->second_offset, second_offset, memory_order_relaxed);
     atomic_store_explicit(&c->history_turn, turn + 2, memory_order_release);
 }

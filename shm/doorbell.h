@@ -1,15 +1,12 @@
-/* Waking the link: an eventfd, rung only when the link said that it sleeps.
- *
- * The link stores in link_asleep the number of this sleep, then looks once more for work; the writer stores the work,
- * then looks at link_asleep. With a full fence between the two steps on both sides at least one of them sees the other,
- * so no wake-up is lost. Who rings takes the number back only afterwards, so that other publishes need not ring; a
- * snapshot child that is killed in between leaves a bell that has rung, never one that nobody will ring. By then the
- * link may sleep again, under another number, which the compare-and-swap leaves alone. */
+/* Waking the link: an eventfd, rung only when the link said that it sleeps, and once for each sleep. Runs in the
+ * server, its snapshot child (ringing) and the link (clearing); shm/layout.h has the algorithm, and why no wake-up is
+ * lost. */
 #ifndef SLIPSTREAM_SHM_DOORBELL_H
 #define SLIPSTREAM_SHM_DOORBELL_H
 
 #include "shm/layout.h"
 
+#include <stdbool.h>
 #include <sys/eventfd.h>
 
 static inline void doorbell_ring(int bell)
@@ -23,13 +20,19 @@ static inline void doorbell_clear(int bell)
     (void)eventfd_read(bell, &count);
 }
 
-static inline void doorbell_wake(struct shm_control *control, int bell)
+static inline bool doorbell_is_sleep(uint64_t link_sleeps)
+{
+    return link_sleeps & 1;
+}
+
+/* After the news is stored. `rung` is the caller's own: the last sleep that it has rung for. */
+static inline void doorbell_wake(const struct shm_control *control, int bell, uint64_t *rung)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    uint32_t sleep = atomic_load_explicit(&control->link_asleep, memory_order_relaxed);
-    if (!sleep) return;
+    uint64_t sleeps = atomic_load_explicit(&control->link_sleeps, memory_order_relaxed);
+    if (!doorbell_is_sleep(sleeps) || sleeps == *rung) return;
     doorbell_ring(bell);
-    atomic_compare_exchange_strong(&control->link_asleep, &sleep, 0);
+    *rung = sleeps;
 }
 
 #endif

@@ -1,78 +1,222 @@
-/* The control region's layout: every field the server, the snapshot child, the link and an inspecting tool share.
+/* The contract between our processes: what lies in shared memory, who writes it, and how it is read.
  *
- * One region, one writer of each field. `rel` is a release store that readers match with an acquire load; `rlx` is
- * relaxed; `seq` is sequentially consistent. The server is the writer of the backlog; the link is the reader that moves
- * peers on.
+ * The server, the link, the snapshot child and the inspecting tool (shm/inspect.h) all go by this file, and whoever
+ * finds a magic or a version that it does not know refuses the region. It includes nothing of ours. */
+/* clang-format off */
+/* THE OBJECTS
  *
- *   offset  field                 written by                     order
- *   0       magic                 server, last at creation       rel: the rest of the identity is there
- *   8       version               server, at creation            before magic
- *   12      control_bytes         server, at creation            before magic
- *   16      writer_pid            server, at creation            before magic
- *   24      writer_start_ticks    server, at creation            before magic
- *   32      name                  server, at creation            before magic
- *   128     history_turn          server                         odd while the history fields change (a sequence lock)
- *   136     second_offset         server                         under history_turn
- *   144     id, second_id         server                         under history_turn
- *   256     first                 server                         rlx: where the window begins
- *   264     end                   server                         rel: bytes below it, and the rings' entries, are there
- *   272     window_ring           server                         rel: rings with a lower number are not of this window
- *   320     link_asleep           link sets, server and child    seq: see doorbell.h
- *                                 clear
- *   328     link_beats            link                           rlx: grows while its loop turns
- *   384     ack_watch             server                         seq: against a peer's acked_offset
- *   512     rings[]               server                         number rel and last; the entry of a dropped ring gets
- * 0 first 2560    spools[].state        server                         rel spools[].bytes        snapshot child rel: so
- * much of the file is written 3072    peers[].state         server claims, dooms, frees;   seq; the link only by
- * compare-and-swap, so that it never link moves it on               undoes a doom peers[].next_offset   server at
- * claim, then link     rel: below it the link reads nothing any more peers[] other         server zeroes at claim, then
- * rlx; acked_offset seq against ack_watch link
+ *   /slipstream-PORT-DIRECTORY      the control region: struct shm_control, this table. Its writer holds a lock on it
+ *                                   (shm/owner.h) for as long as it lives.
+ *   /slipstream-PORT-DIRECTORY.N    a ring: bytes of the stream and nothing else. Offset o stands at o modulo its size.
+ *   (no name)                       the child's page: struct shm_child, shared by the server and the snapshot child that
+ *                                   it forks, whether there is a backlog or not.
  *
- * Rings are regions of their own, numbered 1, 2, 3 ... and each described by one entry of rings[]; offset o of the
- * stream stands in its ring at o modulo the ring's size. */
+ * Where /dev/shm is full or missing the first two are memfds without a name: the link gets their descriptors in either
+ * case, but nobody else finds them.
+ *
+ * Offsets count the bytes of the stream as PSYNC does. "Needs o" means: o and all that follows may still be read.
+ *
+ * ONE WRITER
+ *
+ * Each field has one writer. Where two have to agree, each has a word of its own, and the words are numbers that only
+ * grow (a claim, a sleep, a turn), so that the one that is behind is known to be so. There are two exceptions, and the
+ * reason is the same: the field is set before its writer exists. spools[].bytes is zeroed by the server before it forks
+ * the child that writes it, and so is the child's page. The child's `decision` alone is written by whoever comes
+ * first, by compare-and-swap: that is its purpose.
+ *
+ * APPEND AND PUBLISH (server; shm/backlog.c)
+ *
+ *   1 Copy whole commands behind the end into the newest ring. Nobody looks there yet.
+ *   2 Store `first` (relaxed), then `end` (release).                                              pairs with READ 1
+ *   3 Wake the link (see below).
+ *   Before it overwrites anything the server looks for the lowest offset that any peer needs (LET GO 3). If that is in
+ *   the way it opens another ring; it never waits.
+ *
+ * READ A RUN at offset o for one peer (link; shm/reader.c)
+ *
+ *   1 Load `end` (acquire): all bytes below it are there, and every ring's entry and doom from before it can be seen.
+ *   2 Load `window_ring`, then the peer's `state` (acquire). A doomed peer reads nothing any more. Since the state was
+ *     read after the end, a peer found alive was alive when that end was published: whatever it reads lies below the
+ *     end of the moment of its doom, which the server remembers.
+ *   3 Among the rings numbered window_ring or higher find the one with first <= o < end. An entry is read whole or not
+ *     at all: load number (acquire), first, end, fence (acquire), number again. Equal: it is one ring's, for numbers
+ *     are never used twice.                                                                  pairs with OPEN A RING 2
+ *   4 The run lies at o modulo size, up to the ring's edge, its end or `end`. It may be sent from where it lies. It
+ *     stays as it is until the peer's next_offset is stored beyond it, or the peer is let go.
+ *
+ * CLAIM, FOLLOW AND LET GO OF A PEER (server: shm/peers.c; link: shm/reader.c)
+ *
+ *   1 The server stores from, kind, and a claim number that no claim of this slot had before; then state CLAIMED
+ *     (release). It gives the socket to the link by a message, and that orders all of it for the link.
+ *   2 The link fills its own line (next_offset = from, phase WAITING, the rest 0), then stores opened = claim (release).
+ *     From then on its line speaks for this peer. Until then it may speak of the one before.
+ *   3 Who wants to know what a peer needs loads opened (acquire). Not equal to claim: it needs `from`. Equal: load
+ *     next_offset (acquire), which pairs with the link's release: its reads below that offset are over, so those bytes
+ *     may be overwritten.
+ *   4 The server dooms a peer: it remembers the end, then stores state DOOMED (release), and rings. From that end on the
+ *     peer needs nothing (READ 2), so a link that has stopped altogether cannot hold more than the limit allows.
+ *   5 The link lets go: it shuts the socket, then stores next_offset = SHM_NEEDS_NONE (release), then says so by
+ *     message. Its phase stays, and tells how far that peer had come. A file taken alone needs none from the start.
+ *   6 On that message, or when the link is dead and has no say, the server stores state FREE. The claim number stays.
+ *
+ * WAKE A SLEEPER (link: shm/reader.c; server and child: shm/doorbell.h)
+ *
+ *   link_sleeps is the link's alone: odd while it sleeps, and larger by one at each change, also from one link to the
+ *   next. Who rings remembers, in memory of its own, for which sleep it has rung, and rings once a sleep.
+ *     link:   store link_sleeps = odd; fence (seq_cst); look for work once more; sleep on the bell
+ *     ringer: store the work (end, bytes, state); fence (seq_cst); load link_sleeps; if odd and not rung for: ring
+ *   With a full fence between the two steps on both sides, one of them sees the other: no wake-up is lost. A child that
+ *   is killed anywhere in between has told nobody that it would ring. The bell is an eventfd: it stays rung until it is
+ *   read, so who wakes reads it first, then makes link_sleeps even, then looks for work.
+ *   The other way it is the same with acknowledgements: the link stores acked_offset, then loads ack_watch; the server
+ *   stores ack_watch, then counts acked_offsets. All four are seq_cst, so one of them sees the other.
+ *
+ * A SPOOL GROWS (server, child: shm/spools.c; link)
+ *
+ *   1 The server stores bytes = 0, then state GROWING (release), and forks. The child writes the file, then stores bytes
+ *     (release), and wakes the link.
+ *   2 When the child is reaped (the kernel orders what it had stored) the server stores COMPLETE or FAILED (release).
+ *   3 The link loads state before bytes (acquire both): if the state was COMPLETE, then these bytes are all.
+ *
+ * OPEN AND DROP A RING (server; shm/backlog.c)
+ *
+ *   1 The old ring's entry gets its end (release): equal to `end`, or beyond what is published so far.
+ *   2 A free entry gets number = 0, fence (release), first, end = SHM_OPEN_END, size, object, then number (release). The
+ *     descriptor goes to the link by a message. What is appended there becomes visible by `end`, as always.
+ *   3 The window begins in a later ring: window_ring (release). Rings before it may be of another history.
+ *   4 A ring that neither the window nor a peer needs: number = 0 (release), and its object is unlinked. The link finds
+ *     the number gone and unmaps it, now and then; until then the pages are its own to look at.
+ *
+ * THE HISTORY'S IDS (server: shm/control.c; inspecting tool)
+ *
+ *   Writer: history_turn = odd; fence (release); words (relaxed); history_turn = even (release).
+ *   Reader: load it (acquire), even; words (relaxed); fence (acquire); load it again: the same, else once more. A writer
+ *   that was killed in between leaves it odd for ever: the reader gives up after some rounds, and says so.
+ *
+ * THE TABLE: struct shm_control. rel: release, met by an acquire load; rlx: relaxed; seq: sequentially consistent.
+ *
+ *   offset  field                  writer                  order                     reader
+ *   ------  ---------------------  ----------------------  ------------------------  ---------------------------------
+ *        0  magic                  server, at creation     rel, last of these        link, inspecting tool, next server
+ *        8  version                server, at creation     before magic              the same
+ *       12  control_bytes          server, at creation     before magic              the same
+ *       16  writer_pid             server, at creation     before magic              inspecting tool, next server
+ *       24  writer_start_ticks     server, at creation     before magic              next server
+ *       32  name                   server, at creation     before magic              (a person with a dump)
+ *      128  history_turn           server                  sequence lock             inspecting tool
+ *      136  second_offset          server                  under history_turn        inspecting tool
+ *      144  id                     server                  under history_turn        inspecting tool
+ *      192  second_id              server                  under history_turn        inspecting tool
+ *      256  first                  server                  rlx, before end           inspecting tool
+ *      264  end                    server                  rel                       link, inspecting tool
+ *      272  window_ring            server                  rel                       link, inspecting tool
+ *      320  link_sleeps            link                    fence seq behind          server, child, inspecting tool
+ *      328  link_beats             link                    rlx                       server: does the link hang?
+ *      384  ack_watch              server                  seq                       link
+ *      512  rings[64], 64 bytes each:
+ *       +0    number               server                  0 first, rel last         link, inspecting tool
+ *       +8    first                server                  under number              link, inspecting tool
+ *      +16    end                  server                  under number; rel later   link, inspecting tool
+ *      +24    size                 server                  under number              inspecting tool (link: by message)
+ *      +32    object               server                  under number              inspecting tool
+ *     4608  spools[4], 64 bytes each:
+ *       +0    state                server                  rel                       link, inspecting tool
+ *       +8    bytes                child (0: server)       rel                       link, server, inspecting tool
+ *     5120  peers[128], 128 bytes each; the server's line:
+ *       +0    claim                server                  before state              link, inspecting tool
+ *       +8    from                 server                  before state              link, inspecting tool
+ *      +16    state                server                  rel                       link, inspecting tool
+ *      +20    kind                 server                  before state              inspecting tool
+ *           and the link's line:
+ *      +64    opened               link                    rel, after a new line     server, inspecting tool
+ *      +72    phase                link                    rlx                       server, inspecting tool
+ *      +80    next_offset          link                    rel                       server, inspecting tool
+ *      +88    acked_offset         link                    seq, against ack_watch    server, inspecting tool
+ *      +96    durable_offset       link                    rlx                       server, inspecting tool
+ *     +104    heard_ms             link                    rlx                       server, inspecting tool
+ *     +112    sent_bytes           link                    rlx                       server
+ *     +120    received_bytes       link                    rlx                       server
+ *    21504  the end
+ *
+ * THE TABLE: struct shm_child, all of it 0 before the fork. The fork orders what the server stored before it.
+ *
+ *        0  keys_total             server, before the fork  -                        server
+ *        8  keys_done              child                    rlx                      server
+ *       16  cow_bytes              child                    rlx                      server
+ *       24  cow_peak_bytes         child                    rlx                      server
+ *       32  cow_measured_us        child                    rlx                      server
+ *       40  decision               whoever is first         seq, compare-and-swap    both
+ *
+ * ROOM THAT IS KEPT. kind 0 is a replica. Another kind of reader, which writes the stream to disk, would be kind 1 with a
+ * slot like any other: acked_offset is then what it has written, durable_offset what is on disk. A server that goes on
+ * with its dead predecessor's region finds all it needs here: object names the rings, an even history_turn vouches for
+ * the ids, `end` stands behind a whole command; it takes the lock, then is the server of this table. Padding is zero. */
+/* clang-format on */
 #ifndef SLIPSTREAM_SHM_LAYOUT_H
 #define SLIPSTREAM_SHM_LAYOUT_H
-
-#include "shm/backlog.h"
 
 #include <assert.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHM_MAGIC      UINT64_C(0x6d72747370696c53) /* "Slipstrm" */
-#define SHM_VERSION    2
-#define SHM_RINGS_MAX  64
-#define SHM_NAME_BYTES 96
-#define SHM_ID_BYTES   48
+#define SHM_MAGIC       UINT64_C(0x6d72747370696c53) /* "Slipstrm" */
+#define SHM_VERSION     3
+#define SHM_NAME_PREFIX "/slipstream-"
+
+#define SHM_RINGS_MAX      64
+#define BACKLOG_SPOOLS_MAX 4
+#define BACKLOG_PEERS_MAX  128
+#define SHM_NAME_BYTES     96
+#define SHM_ID_BYTES       48
+#define SHM_ID_WORDS       (SHM_ID_BYTES / 8)
 
 #define SHM_OPEN_END   UINT64_MAX /* the newest ring's end */
 #define SHM_NEEDS_NONE UINT64_MAX /* next_offset of a peer that the link has let go, or that takes a file alone */
 
+/* The server's word on a slot. */
+enum shm_slot_state { SLOT_FREE, SLOT_CLAIMED, SLOT_DOOMED };
+
+/* The link's word: how far the peer has come. */
+enum shm_peer_phase { PEER_WAITING, PEER_SENDING_SNAPSHOT, PEER_ONLINE };
+
+enum shm_spool_state { SPOOL_FREE, SPOOL_GROWING, SPOOL_COMPLETE, SPOOL_FAILED };
+
+/* Whether the child's file takes the place of the one before. */
+enum shm_decision { DECISION_NONE, DECISION_PUBLISHED, DECISION_WITHDRAWN };
+
 struct shm_ring {
-    _Atomic uint64_t number; /* 0: no ring here */
+    _Atomic uint64_t number; /* 1, 2, 3 ...; 0: no ring here */
     _Atomic uint64_t first;  /* offset of the first byte written to it */
     _Atomic uint64_t end;    /* offset behind its last byte, SHM_OPEN_END while it is the newest */
     _Atomic uint64_t size;   /* in bytes */
+    _Atomic uint64_t object; /* the number in its object's name, which a ring that starts over keeps; 0: nameless */
+    uint8_t pad[24];
 };
 
 struct shm_spool {
-    _Atomic uint32_t state; /* enum backlog_spool_state */
+    _Atomic uint32_t state; /* enum shm_spool_state */
     uint32_t unused;
-    _Atomic uint64_t bytes;
+    _Atomic uint64_t bytes; /* of the file, that may be read */
     uint8_t pad[48];
 };
 
 struct shm_peer {
-    _Atomic uint32_t state; /* enum backlog_peer_state */
-    uint8_t pad[60];
-    _Atomic uint64_t next_offset;
-    _Atomic uint64_t acked_offset;
-    _Atomic uint64_t fack_offset;
-    _Atomic int64_t heard_ms; /* monotonic: one clock for all processes of a machine */
-    _Atomic uint64_t sent_bytes;
+    _Atomic uint64_t claim; /* grows by one with every claim of the slot; 0: never claimed */
+    _Atomic uint64_t from;  /* what this peer needs at its claim */
+    _Atomic uint32_t state; /* enum shm_slot_state */
+    _Atomic uint32_t kind;  /* 0: a replica */
+    uint8_t pad[40];
+
+    _Atomic uint64_t opened; /* the claim that this line speaks of */
+    _Atomic uint32_t phase;  /* enum shm_peer_phase */
+    uint32_t unused;
+    _Atomic uint64_t next_offset;    /* lowest offset that it still needs */
+    _Atomic uint64_t acked_offset;   /* what it says it has; 0: nothing yet */
+    _Atomic uint64_t durable_offset; /* what it says is on its disk; 0: never said */
+    _Atomic int64_t heard_ms;        /* monotonic: one clock for all processes of a machine; 0: never */
+    _Atomic uint64_t sent_bytes;     /* on its socket */
     _Atomic uint64_t received_bytes;
-    uint8_t pad2[16];
 };
 
 struct shm_control {
@@ -85,21 +229,20 @@ struct shm_control {
     char name[SHM_NAME_BYTES];
 
     _Atomic uint64_t history_turn;
-    int64_t second_offset;
-    char id[SHM_ID_BYTES], second_id[SHM_ID_BYTES];
+    _Atomic int64_t second_offset;                              /* -1: there is no second id */
+    _Atomic uint64_t id[SHM_ID_WORDS], second_id[SHM_ID_WORDS]; /* text, padded with zeros */
     uint8_t pad_history[16];
 
-    _Atomic uint64_t first;
+    _Atomic uint64_t first; /* where the window begins */
     _Atomic uint64_t end;
-    _Atomic uint64_t window_ring;
+    _Atomic uint64_t window_ring; /* number of the window's oldest ring */
     uint8_t pad_window[40];
 
-    _Atomic uint32_t link_asleep; /* the number of the sleep; 0: awake, or rung for */
-    uint32_t unused_asleep;
-    _Atomic uint64_t link_beats;
-    uint8_t pad_asleep[48];
+    _Atomic uint64_t link_sleeps; /* odd: it sleeps */
+    _Atomic uint64_t link_beats;  /* grows while its loop turns */
+    uint8_t pad_sleeps[48];
 
-    _Atomic uint64_t ack_watch;
+    _Atomic uint64_t ack_watch; /* who acknowledges this offset is news; 0: nobody waits */
     uint8_t pad_watch[120];
 
     struct shm_ring rings[SHM_RINGS_MAX];
@@ -108,24 +251,62 @@ struct shm_control {
     struct shm_peer peers[BACKLOG_PEERS_MAX];
 };
 
+struct shm_child {
+    _Atomic uint64_t keys_total;
+    _Atomic uint64_t keys_done;
+    _Atomic uint64_t cow_bytes, cow_peak_bytes;
+    _Atomic int64_t cow_measured_us; /* monotonic; 0: not yet */
+    _Atomic uint32_t decision;       /* enum shm_decision */
+};
+
+#define SHM_PLACED(type, field, at) static_assert(offsetof(struct type, field) == (at), "as the table says")
+
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "atomics in shared memory must be lock-free");
-static_assert(sizeof(struct shm_ring) == 32, "layout");
+static_assert(sizeof(struct shm_ring) == 64, "one cache line");
 static_assert(sizeof(struct shm_spool) == 64, "one cache line");
 static_assert(sizeof(struct shm_peer) == 128, "two cache lines");
-static_assert(offsetof(struct shm_peer, next_offset) == 64, "the link's line is its own");
-static_assert(offsetof(struct shm_control, writer_pid) == 16, "layout");
-static_assert(offsetof(struct shm_control, writer_start_ticks) == 24, "layout");
-static_assert(offsetof(struct shm_control, name) == 32, "layout");
-static_assert(offsetof(struct shm_control, history_turn) == 128, "layout");
-static_assert(offsetof(struct shm_control, id) == 144, "layout");
-static_assert(offsetof(struct shm_control, first) == 256, "layout");
-static_assert(offsetof(struct shm_control, window_ring) == 272, "layout");
-static_assert(offsetof(struct shm_control, link_asleep) == 320, "layout");
-static_assert(offsetof(struct shm_control, link_beats) == 328, "layout");
-static_assert(offsetof(struct shm_control, ack_watch) == 384, "layout");
-static_assert(offsetof(struct shm_control, rings) == 512, "layout");
-static_assert(offsetof(struct shm_control, spools) == 2560, "layout");
-static_assert(offsetof(struct shm_control, peers) == 3072, "layout");
-static_assert(sizeof(struct shm_control) == 3072 + 128 * BACKLOG_PEERS_MAX, "layout");
+static_assert(sizeof(struct shm_control) == 21504, "as the table says");
+SHM_PLACED(shm_control, magic, 0);
+SHM_PLACED(shm_control, version, 8);
+SHM_PLACED(shm_control, control_bytes, 12);
+SHM_PLACED(shm_control, writer_pid, 16);
+SHM_PLACED(shm_control, writer_start_ticks, 24);
+SHM_PLACED(shm_control, name, 32);
+SHM_PLACED(shm_control, history_turn, 128);
+SHM_PLACED(shm_control, second_offset, 136);
+SHM_PLACED(shm_control, id, 144);
+SHM_PLACED(shm_control, second_id, 192);
+SHM_PLACED(shm_control, first, 256);
+SHM_PLACED(shm_control, end, 264);
+SHM_PLACED(shm_control, window_ring, 272);
+SHM_PLACED(shm_control, link_sleeps, 320);
+SHM_PLACED(shm_control, link_beats, 328);
+SHM_PLACED(shm_control, ack_watch, 384);
+SHM_PLACED(shm_control, rings, 512);
+SHM_PLACED(shm_control, spools, 4608);
+SHM_PLACED(shm_control, peers, 5120);
+SHM_PLACED(shm_ring, first, 8);
+SHM_PLACED(shm_ring, end, 16);
+SHM_PLACED(shm_ring, size, 24);
+SHM_PLACED(shm_ring, object, 32);
+SHM_PLACED(shm_spool, bytes, 8);
+SHM_PLACED(shm_peer, from, 8);
+SHM_PLACED(shm_peer, state, 16);
+SHM_PLACED(shm_peer, kind, 20);
+SHM_PLACED(shm_peer, opened, 64);
+SHM_PLACED(shm_peer, phase, 72);
+SHM_PLACED(shm_peer, next_offset, 80);
+SHM_PLACED(shm_peer, acked_offset, 88);
+SHM_PLACED(shm_peer, durable_offset, 96);
+SHM_PLACED(shm_peer, heard_ms, 104);
+SHM_PLACED(shm_peer, sent_bytes, 112);
+SHM_PLACED(shm_peer, received_bytes, 120);
+SHM_PLACED(shm_child, keys_done, 8);
+SHM_PLACED(shm_child, cow_bytes, 16);
+SHM_PLACED(shm_child, cow_peak_bytes, 24);
+SHM_PLACED(shm_child, cow_measured_us, 32);
+SHM_PLACED(shm_child, decision, 40);
+
+#undef SHM_PLACED
 
 #endif

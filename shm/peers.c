@@ -1,8 +1,4 @@
-/* Peer slots, the writer's side: who needs which bytes. Runs in the server.
- *
- * A doomed peer needs nothing from the end of the stream at its doom on: the link looks at a slot's state after it has
- * read the stream's end and before it touches a byte, so whatever it still sends lies below. That is why a link that
- * has stopped altogether cannot hold more memory than the limit allows. */
+/* Peer slots, the writer's side: who needs which bytes. Runs in the server. shm/layout.h has the algorithm. */
 #include "shm/writer.h"
 
 #include "server/base/check.h"
@@ -17,10 +13,22 @@ int writer_next_peer(const struct backlog *b, int slot)
     return -1;
 }
 
+/* Whether the link's line speaks of the peer that has the slot now. */
+static bool is_opened(const struct backlog *b, int slot)
+{
+    return atomic_load_explicit(&b->control->peers[slot].opened, memory_order_acquire) == b->peers[slot].claim;
+}
+
+static uint64_t lowest_needed(const struct backlog *b, int slot)
+{
+    if (!is_opened(b, slot)) return b->peers[slot].from;
+    return atomic_load_explicit(&b->control->peers[slot].next_offset, memory_order_acquire);
+}
+
 /* The range a peer may still read, in its own history. */
 static void needed_range(const struct backlog *b, int slot, uint64_t *from, uint64_t *until)
 {
-    *from = atomic_load_explicit(&b->control->peers[slot].next_offset, memory_order_acquire);
+    *from = lowest_needed(b, slot);
     *until = b->peers[slot].doomed ? b->peers[slot].doom_end : UINT64_MAX;
 }
 
@@ -54,21 +62,22 @@ int writer_slowest_peer(const struct backlog *b, uint64_t *needs)
     return slowest;
 }
 
+static void publish_claim(struct shm_peer *slot, const struct writer_peer *peer)
+{
+    atomic_store_explicit(&slot->from, peer->from, memory_order_relaxed);
+    atomic_store_explicit(&slot->claim, peer->claim, memory_order_relaxed);
+    atomic_store_explicit(&slot->state, SLOT_CLAIMED, memory_order_release);
+}
+
 static int claim(struct backlog *b, uint64_t from)
 {
     for (int slot = 0; slot < BACKLOG_PEERS_MAX; slot++) {
         uint64_t bit = UINT64_C(1) << (slot % 64);
         if (b->claimed[slot / 64] & bit) continue;
-        struct shm_peer *peer = &b->control->peers[slot];
-        atomic_store_explicit(&peer->next_offset, from, memory_order_release);
-        atomic_store_explicit(&peer->acked_offset, 0, memory_order_relaxed);
-        atomic_store_explicit(&peer->fack_offset, 0, memory_order_relaxed);
-        atomic_store_explicit(&peer->heard_ms, 0, memory_order_relaxed);
-        atomic_store_explicit(&peer->sent_bytes, 0, memory_order_relaxed);
-        atomic_store_explicit(&peer->received_bytes, 0, memory_order_relaxed);
-        atomic_store(&peer->state, PEER_WAITING);
         b->claimed[slot / 64] |= bit;
-        b->peers[slot] = (struct writer_peer){.history_ring = b->history_ring};
+        b->peers[slot] =
+            (struct writer_peer){.claim = b->peers[slot].claim + 1, .from = from, .history_ring = b->history_ring};
+        publish_claim(&b->control->peers[slot], &b->peers[slot]);
         b->limit = b->end;
         return slot;
     }
@@ -94,7 +103,7 @@ static bool is_claimed(const struct backlog *b, int slot)
 void backlog_peer_free(struct backlog *b, int slot)
 {
     CHECK(is_claimed(b, slot));
-    atomic_store(&b->control->peers[slot].state, PEER_FREE);
+    atomic_store_explicit(&b->control->peers[slot].state, SLOT_FREE, memory_order_release);
     b->claimed[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
     b->limit = b->end;
     writer_drop_unneeded_rings(b);
@@ -107,20 +116,22 @@ void backlog_peer_doom(struct backlog *b, int slot)
     b->peers[slot].doomed = true;
     b->peers[slot].doom_end = b->end;
     b->limit = b->end;
-    atomic_store(&b->control->peers[slot].state, PEER_DOOMED);
+    atomic_store_explicit(&b->control->peers[slot].state, SLOT_DOOMED, memory_order_release);
     doorbell_ring(b->link_bell);
 }
 
 void backlog_peer_view(const struct backlog *b, int slot, struct backlog_peer_view *out)
 {
-    CHECK(slot >= 0 && slot < BACKLOG_PEERS_MAX);
+    CHECK(is_claimed(b, slot));
     const struct shm_peer *peer = &b->control->peers[slot];
-    uint64_t next = atomic_load_explicit(&peer->next_offset, memory_order_acquire);
+    uint64_t needs = lowest_needed(b, slot);
+    *out = (struct backlog_peer_view){.state = PEER_WAITING, .next_offset = needs == SHM_NEEDS_NONE ? b->end : needs};
+    if (!is_opened(b, slot)) return;
     *out = (struct backlog_peer_view){
-        .state = (enum backlog_peer_state)atomic_load(&peer->state),
-        .next_offset = next == SHM_NEEDS_NONE ? b->end : next,
+        .state = (enum shm_peer_phase)atomic_load_explicit(&peer->phase, memory_order_relaxed),
+        .next_offset = out->next_offset,
         .acked_offset = atomic_load(&peer->acked_offset),
-        .fack_offset = atomic_load_explicit(&peer->fack_offset, memory_order_relaxed),
+        .fack_offset = atomic_load_explicit(&peer->durable_offset, memory_order_relaxed),
         .heard_ms = atomic_load_explicit(&peer->heard_ms, memory_order_relaxed),
         .sent_bytes = atomic_load_explicit(&peer->sent_bytes, memory_order_relaxed),
         .received_bytes = atomic_load_explicit(&peer->received_bytes, memory_order_relaxed),

@@ -19,10 +19,14 @@ struct reader {
     struct region region;
     struct shm_control *control;
     int link_bell, server_bell;
-    bool bell_armed; /* link_asleep was set and the bell not yet answered */
-    uint32_t sleeps; /* the number of the last one; never 0 */
+    uint64_t sleeps; /* as in the control region: odd while the bell is armed */
     struct mapped_ring rings[SHM_RINGS_MAX];
 };
+
+static void end_sleep(struct reader *r)
+{
+    atomic_store_explicit(&r->control->link_sleeps, ++r->sleeps, memory_order_relaxed);
+}
 
 struct reader *reader_attach(int control_fd, int link_bell, int server_bell)
 {
@@ -33,6 +37,8 @@ struct reader *reader_attach(int control_fd, int link_bell, int server_bell)
     r->control = control_of(&region);
     r->link_bell = link_bell;
     r->server_bell = server_bell;
+    r->sleeps = atomic_load_explicit(&r->control->link_sleeps, memory_order_relaxed);
+    if (doorbell_is_sleep(r->sleeps)) end_sleep(r); /* a link before us was killed in it */
     return r;
 }
 
@@ -105,13 +111,12 @@ uint64_t reader_end(const struct reader *r)
     return atomic_load_explicit(&r->control->end, memory_order_acquire);
 }
 
-/* The end is read before the state: whoever is found alive was so when that end was published, and a doomed peer never
- * reads past the end of the moment of its doom (shm/peers.c counts on it). */
+/* The order of the first three loads is what the writer counts on: shm/layout.h. */
 struct bytes reader_next_run(const struct reader *r, int slot, uint64_t offset, size_t max_bytes)
 {
     uint64_t stream_end = reader_end(r);
     uint64_t window_ring = atomic_load_explicit(&r->control->window_ring, memory_order_acquire);
-    if (reader_peer_state(r, slot) == PEER_DOOMED || offset >= stream_end) return bytes_make(NULL, 0);
+    if (reader_peer_is_doomed(r, slot) || offset >= stream_end) return bytes_make(NULL, 0);
     for (unsigned i = 0; i < SHM_RINGS_MAX; i++) {
         const struct mapped_ring *ring = &r->rings[i];
         uint64_t first, end;
@@ -131,16 +136,29 @@ static struct shm_peer *peer_of(const struct reader *r, int slot)
     return &r->control->peers[slot];
 }
 
-enum backlog_peer_state reader_peer_state(const struct reader *r, int slot)
-{
-    return (enum backlog_peer_state)atomic_load(&peer_of(r, slot)->state);
-}
-
-void reader_peer_set_state(struct reader *r, int slot, enum backlog_peer_state state)
+void reader_peer_open(struct reader *r, int slot)
 {
     struct shm_peer *peer = peer_of(r, slot);
-    uint32_t now = atomic_load(&peer->state);
-    while (now != PEER_DOOMED && !atomic_compare_exchange_weak(&peer->state, &now, state)) continue;
+    atomic_store_explicit(&peer->phase, PEER_WAITING, memory_order_relaxed);
+    atomic_store_explicit(&peer->next_offset, atomic_load_explicit(&peer->from, memory_order_relaxed),
+                          memory_order_relaxed);
+    atomic_store_explicit(&peer->acked_offset, 0, memory_order_relaxed);
+    atomic_store_explicit(&peer->durable_offset, 0, memory_order_relaxed);
+    atomic_store_explicit(&peer->heard_ms, 0, memory_order_relaxed);
+    atomic_store_explicit(&peer->sent_bytes, 0, memory_order_relaxed);
+    atomic_store_explicit(&peer->received_bytes, 0, memory_order_relaxed);
+    atomic_store_explicit(&peer->opened, atomic_load_explicit(&peer->claim, memory_order_relaxed),
+                          memory_order_release);
+}
+
+bool reader_peer_is_doomed(const struct reader *r, int slot)
+{
+    return atomic_load_explicit(&peer_of(r, slot)->state, memory_order_acquire) == SLOT_DOOMED;
+}
+
+void reader_peer_set_state(struct reader *r, int slot, enum shm_peer_phase state)
+{
+    atomic_store_explicit(&peer_of(r, slot)->phase, state, memory_order_relaxed);
 }
 
 void reader_peer_moved(struct reader *r, int slot, uint64_t next_offset)
@@ -157,7 +175,7 @@ void reader_peer_acked(struct reader *r, int slot, uint64_t acked_offset, uint64
 {
     struct shm_peer *peer = peer_of(r, slot);
     uint64_t before = atomic_load_explicit(&peer->acked_offset, memory_order_relaxed);
-    if (fack_offset) atomic_store_explicit(&peer->fack_offset, fack_offset, memory_order_relaxed);
+    if (fack_offset) atomic_store_explicit(&peer->durable_offset, fack_offset, memory_order_relaxed);
     atomic_store_explicit(&peer->heard_ms, now_ms, memory_order_relaxed);
     atomic_store(&peer->acked_offset, acked_offset);
     uint64_t watch = atomic_load(&r->control->ack_watch);
@@ -180,9 +198,9 @@ void reader_peer_count(struct reader *r, int slot, uint64_t sent_bytes, uint64_t
     if (received_bytes) add(&peer_of(r, slot)->received_bytes, received_bytes);
 }
 
-enum backlog_spool_state reader_spool_state(const struct reader *r, int spool)
+enum shm_spool_state reader_spool_state(const struct reader *r, int spool)
 {
-    return (enum backlog_spool_state)atomic_load_explicit(&r->control->spools[spool].state, memory_order_acquire);
+    return (enum shm_spool_state)atomic_load_explicit(&r->control->spools[spool].state, memory_order_acquire);
 }
 
 uint64_t reader_spool_bytes(const struct reader *r, int spool)
@@ -202,10 +220,8 @@ bool reader_acks_are_watched(const struct reader *r)
 
 bool reader_arm_bell(struct reader *r)
 {
-    if (r->bell_armed) return false;
-    r->bell_armed = true;
-    if (++r->sleeps == 0) r->sleeps = 1;
-    atomic_store(&r->control->link_asleep, r->sleeps);
+    if (doorbell_is_sleep(r->sleeps)) return false;
+    atomic_store_explicit(&r->control->link_sleeps, ++r->sleeps, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
     return true;
 }
@@ -213,5 +229,5 @@ bool reader_arm_bell(struct reader *r)
 void reader_answer_bell(struct reader *r)
 {
     doorbell_clear(r->link_bell);
-    r->bell_armed = false;
+    if (doorbell_is_sleep(r->sleeps)) end_sleep(r);
 }

@@ -25,8 +25,10 @@ uint64_t reader_end(const struct reader *r);
 struct bytes reader_next_run(const struct reader *r, int slot, uint64_t offset, size_t max_bytes);
 
 /* --- peers --- */
-enum backlog_peer_state reader_peer_state(const struct reader *r, int slot);
-void reader_peer_set_state(struct reader *r, int slot, enum backlog_peer_state state); /* a doomed peer stays doomed */
+/* The server has claimed the slot and told us: from now on we speak for this peer. Before anything else of it. */
+void reader_peer_open(struct reader *r, int slot);
+bool reader_peer_is_doomed(const struct reader *r, int slot);
+void reader_peer_set_state(struct reader *r, int slot, enum shm_peer_phase state);
 void reader_peer_moved(struct reader *r, int slot, uint64_t next_offset);
 void reader_peer_let_go(struct reader *r, int slot); /* its socket is shut: nothing of the stream is needed any more */
 /* now_ms: monotonic. fack_offset 0: not said. Rings the server when it watches for this offset or an earlier one. */
@@ -35,7 +37,7 @@ void reader_peer_alive(struct reader *r, int slot, int64_t now_ms); /* a sign of
 void reader_peer_count(struct reader *r, int slot, uint64_t sent_bytes, uint64_t received_bytes); /* to be added */
 
 /* --- spools --- */
-enum backlog_spool_state reader_spool_state(const struct reader *r, int spool);
+enum shm_spool_state reader_spool_state(const struct reader *r, int spool);
 uint64_t reader_spool_bytes(const struct reader *r, int spool);
 
 /* --- sleeping --- */

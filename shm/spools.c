@@ -34,13 +34,13 @@ int backlog_spools_free(const struct backlog *b)
 void backlog_spool_advance(struct backlog *b, int spool, uint64_t bytes)
 {
     atomic_store_explicit(&slot_of(b, spool)->bytes, bytes, memory_order_release);
-    doorbell_wake(b->control, b->link_bell);
+    doorbell_wake(b->control, b->link_bell, &b->rung);
 }
 
 void backlog_spool_finish(struct backlog *b, int spool, bool good)
 {
     atomic_store_explicit(&slot_of(b, spool)->state, good ? SPOOL_COMPLETE : SPOOL_FAILED, memory_order_release);
-    doorbell_wake(b->control, b->link_bell);
+    doorbell_wake(b->control, b->link_bell, &b->rung);
 }
 
 void backlog_spool_free(struct backlog *b, int spool)

@@ -3,11 +3,12 @@
 #define SLIPSTREAM_SHM_WRITER_H
 
 #include "shm/backlog.h"
-#include "shm/layout.h"
 #include "shm/ring.h"
 
 /* What the writer itself knows of a claimed slot; the rest stands in the control region. */
 struct writer_peer {
+    uint64_t claim; /* the claim's number */
+    uint64_t from;  /* what it needs until the link has opened the slot */
     bool doomed;
     uint64_t doom_end;     /* doomed: the link reads nothing from here on */
     uint64_t history_ring; /* the number of the first ring of the history it was claimed in */
@@ -21,6 +22,7 @@ struct backlog {
     uint64_t end;
     uint64_t limit; /* up to this offset an append needs no second look */
     uint64_t published;
+    uint64_t rung; /* the last sleep of the link that this process has rung for; a forked child goes on with a copy */
 
     struct shm_control *control;
     struct region region; /* the control region */

@@ -222,7 +222,7 @@ static bool finish_snapshot(struct peer *p)
 
 static bool snapshot_is_lost(const struct peer *p)
 {
-    enum backlog_spool_state state = reader_spool_state(p->link->reader, p->spool);
+    enum shm_spool_state state = reader_spool_state(p->link->reader, p->spool);
     return state == SPOOL_FAILED || state == SPOOL_FREE;
 }
 
@@ -333,7 +333,7 @@ static bool step(struct peer *p)
 
 static void pump(struct peer *p)
 {
-    if (reader_peer_state(p->link->reader, p->slot) == PEER_DOOMED) {
+    if (reader_peer_is_doomed(p->link->reader, p->slot)) {
         peer_close(p, "the server gave it up");
         return;
     }
@@ -459,6 +459,7 @@ void peer_open(struct link *link, const struct message *m, struct bytes body, in
                        .spool = -1,
                        .offset = m->peer.from};
     link->peers[p->slot] = p;
+    reader_peer_open(link->reader, p->slot);
     packing_forget(&link->packing); /* a history that began anew has let all earlier peers go */
     p->progress_us = p->heard_us = p->ping_us = now_us(p);
     p->conn = conn_open(link->loop, fd, &events, p);

@@ -113,6 +113,15 @@ static uint64_t read_all(struct bench *t, int slot, uint64_t offset)
     return offset;
 }
 
+/* Claimed by the writer, opened by the link. */
+static int follow_from(struct bench *t, uint64_t from)
+{
+    int slot = backlog_peer_claim(t->b, from);
+    cr_assert_geq(slot, 0);
+    reader_peer_open(t->r, slot);
+    return slot;
+}
+
 static bool bell_rings(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -139,7 +148,7 @@ Test(backlog, window_is_the_last_rest_bytes)
     cr_assert_eq(backlog_first(t.b), backlog_end(t.b) - 1000, "of more than a ring only the tail remains");
     cr_assert_eq(backlog_memory(t.b), 1000, "nobody listens: nothing grows");
     backlog_publish(t.b);
-    int slot = backlog_peer_claim(t.b, backlog_first(t.b));
+    int slot = follow_from(&t, backlog_first(t.b));
     cr_assert_eq(read_all(&t, slot, backlog_first(t.b)), backlog_end(t.b));
     tear_down(&t);
 }
@@ -150,7 +159,7 @@ Test(backlog, wraps_at_every_alignment)
     for (uint64_t start = 1; start <= SIZE; start++) {
         struct bench t;
         set_up(&t, start, SIZE, NO_LIMIT);
-        int slot = backlog_peer_claim(t.b, start);
+        int slot = follow_from(&t, start);
         uint64_t offset = start;
         for (size_t len = 1; len <= SIZE; len++) {
             append(&t, len);
@@ -167,7 +176,7 @@ Test(backlog, bytes_are_seen_only_once_published)
 {
     struct bench t;
     set_up(&t, 1, 1000, NO_LIMIT);
-    int slot = backlog_peer_claim(t.b, 1);
+    int slot = follow_from(&t, 1);
     append(&t, 10);
     cr_assert_eq(reader_next_run(t.r, slot, 1, 100).len, 0);
     backlog_publish(t.b);
@@ -179,7 +188,7 @@ Test(backlog, one_command_larger_than_the_ring)
 {
     struct bench t;
     set_up(&t, 1, 1000, NO_LIMIT);
-    int slot = backlog_peer_claim(t.b, 1);
+    int slot = follow_from(&t, 1);
     append(&t, 300);
     append(&t, 3 * 1024 * 1024 + 7);
     append(&t, 300);
@@ -192,7 +201,7 @@ Test(backlog, grows_while_a_peer_lags_and_shrinks_again)
 {
     struct bench t;
     set_up(&t, 1, 1000, NO_LIMIT);
-    int slow = backlog_peer_claim(t.b, 1), fast = backlog_peer_claim(t.b, 1);
+    int slow = follow_from(&t, 1), fast = follow_from(&t, 1);
     uint64_t at = 1;
     for (int i = 0; i < 1000; i++) {
         append(&t, 97);
@@ -232,7 +241,7 @@ Test(backlog, resizing_keeps_the_window)
     cr_assert_eq(backlog_memory(t.b), 300);
     cr_assert_eq(backlog_first(t.b), backlog_end(t.b) - 300);
     backlog_publish(t.b);
-    int slot = backlog_peer_claim(t.b, backlog_first(t.b));
+    int slot = follow_from(&t, backlog_first(t.b));
     cr_assert_eq(read_all(&t, slot, backlog_first(t.b)), backlog_end(t.b));
     tear_down(&t);
 }
@@ -249,7 +258,7 @@ Test(backlog, the_window_has_no_gap_however_a_new_ring_fills)
             backlog_publish(t.b);
             uint64_t first = backlog_first(t.b);
             cr_assert_geq(backlog_end(t.b) - first, 300);
-            int slot = backlog_peer_claim(t.b, first);
+            int slot = follow_from(&t, first);
             cr_assert_eq(read_all(&t, slot, first), backlog_end(t.b));
             reader_peer_let_go(t.r, slot);
             backlog_peer_free(t.b, slot);
@@ -271,7 +280,7 @@ Test(backlog, the_window_has_no_gap_when_nobody_looks)
         backlog_publish(t.b);
         uint64_t first = backlog_first(t.b);
         cr_assert_geq(backlog_end(t.b) - first, 300);
-        int slot = backlog_peer_claim(t.b, first);
+        int slot = follow_from(&t, first);
         cr_assert_eq(read_all(&t, slot, first), backlog_end(t.b));
         tear_down(&t);
     }
@@ -281,7 +290,7 @@ Test(backlog, past_the_hard_limit_the_slowest_peer_is_doomed)
 {
     struct bench t;
     set_up(&t, 1, 1000, 10000);
-    int slow = backlog_peer_claim(t.b, 1), fast = backlog_peer_claim(t.b, 1);
+    int slow = follow_from(&t, 1), fast = follow_from(&t, 1);
     append(&t, 10000);
     backlog_publish(t.b);
     cr_assert_eq(t.dooms, 0, "exactly at the limit is not past it");
@@ -294,7 +303,7 @@ Test(backlog, past_the_hard_limit_the_slowest_peer_is_doomed)
     cr_assert_eq(t.doom_lag, 10001);
     cr_assert_eq(t.doom_limit, 10000);
     cr_assert(bell_rings(reader_bell(t.r)), "the link is told at once");
-    cr_assert_eq(reader_peer_state(t.r, slow), PEER_DOOMED);
+    cr_assert(reader_peer_is_doomed(t.r, slow));
     for (int i = 0; i < 5000; i++) {
         append(&t, 100);
         backlog_publish(t.b);
@@ -317,7 +326,7 @@ Test(backlog, a_hard_limit_below_the_rest_size_means_the_rest_size)
 {
     struct bench t;
     set_up(&t, 1, 1000, 10);
-    backlog_peer_claim(t.b, 1);
+    follow_from(&t, 1);
     append(&t, 1000);
     cr_assert_eq(t.dooms, 0);
     append(&t, 1);
@@ -330,12 +339,12 @@ Test(backlog, one_command_past_the_hard_limit_dooms_even_who_kept_up)
 {
     struct bench t;
     set_up(&t, 1, 1000, 10000);
-    backlog_peer_claim(t.b, 1);
+    follow_from(&t, 1);
     append(&t, 20000);
     cr_assert_eq(t.dooms, 1);
     backlog_publish(t.b);
     cr_assert_eq(backlog_first(t.b), backlog_end(t.b) - 1000);
-    int slot = backlog_peer_claim(t.b, backlog_first(t.b));
+    int slot = follow_from(&t, backlog_first(t.b));
     cr_assert_eq(read_all(&t, slot, backlog_first(t.b)), backlog_end(t.b));
     tear_down(&t);
 }
@@ -344,7 +353,7 @@ Test(backlog, a_new_history_starts_while_doomed_peers_leave)
 {
     struct bench t;
     set_up(&t, 5000, 1000, NO_LIMIT);
-    int old = backlog_peer_claim(t.b, 5000);
+    int old = follow_from(&t, 5000);
     append(&t, 800);
     backlog_publish(t.b);
     struct bytes in_flight = reader_next_run(t.r, old, 5000, 1 << 20);
@@ -353,7 +362,7 @@ Test(backlog, a_new_history_starts_while_doomed_peers_leave)
         backlog_restart(t.b, 4990);
         cr_assert_eq(backlog_first(t.b), 4990);
         cr_assert_eq(backlog_end(t.b), 4990);
-        int fresh = backlog_peer_claim(t.b, 4990);
+        int fresh = follow_from(&t, 4990);
         append(&t, 700);
         append(&t, 700);
         backlog_publish(t.b);
@@ -371,7 +380,7 @@ Test(backlog, without_shared_memory_names_a_memfd_serves)
 {
     struct bench t;
     set_up_named(&t, "/no/such/place", 1, 1000, NO_LIMIT);
-    int slot = backlog_peer_claim(t.b, 1);
+    int slot = follow_from(&t, 1);
     append(&t, 5000);
     backlog_publish(t.b);
     cr_assert_eq(read_all(&t, slot, 1), backlog_end(t.b));
@@ -401,7 +410,7 @@ Test(backlog, when_growth_fails_the_stream_goes_on_without_its_peers, .timeout =
 {
     struct bench t;
     set_up(&t, 1, 100 * 1000, NO_LIMIT);
-    int slow = backlog_peer_claim(t.b, 1), fast = backlog_peer_claim(t.b, 1);
+    int slow = follow_from(&t, 1), fast = follow_from(&t, 1);
     append(&t, 60 * 1000);
     backlog_publish(t.b);
     reader_peer_moved(t.r, fast, 60 * 1000);
@@ -425,7 +434,7 @@ Test(backlog, when_growth_fails_the_stream_goes_on_without_its_peers, .timeout =
     cr_assert(backlog_is_shared(t.b));
     cr_assert_eq(backlog_first(t.b), backlog_end(t.b) - 100 * 1000, "what was written meanwhile is in the window");
     uint64_t from = backlog_first(t.b);
-    int slot = backlog_peer_claim(t.b, from);
+    int slot = follow_from(&t, from);
     append(&t, 10 * 1000);
     backlog_publish(t.b);
     cr_assert_eq(read_all(&t, slot, from), backlog_end(t.b));
@@ -437,7 +446,7 @@ Test(backlog, a_short_lack_of_memory_costs_the_window_nothing)
 {
     struct bench t;
     set_up(&t, 1, 100 * 1000, NO_LIMIT);
-    int slot = backlog_peer_claim(t.b, 1);
+    int slot = follow_from(&t, 1);
     append(&t, 90 * 1000);
     limit_file_size(4096);
     append(&t, 20 * 1000);
@@ -450,7 +459,7 @@ Test(backlog, a_short_lack_of_memory_costs_the_window_nothing)
     cr_assert(backlog_is_shared(t.b));
     cr_assert_leq(backlog_first(t.b), backlog_end(t.b) - 100 * 1000);
     uint64_t from = backlog_end(t.b) - 100 * 1000;
-    slot = backlog_peer_claim(t.b, from);
+    slot = follow_from(&t, from);
     backlog_publish(t.b);
     cr_assert_eq(read_all(&t, slot, from), backlog_end(t.b));
     tear_down(&t);
@@ -549,7 +558,7 @@ Test(backlog, memory_is_counted)
     size_t before = mem_used() - backlog_memory(t.b);
     append(&t, 3 * mib);
     expect_counted(&t, before);
-    int slot = backlog_peer_claim(t.b, backlog_end(t.b));
+    int slot = follow_from(&t, backlog_end(t.b));
     for (int i = 0; i < 14; i++) append(&t, mib);
     cr_assert_gt(backlog_memory(t.b), 14 * mib);
     expect_counted(&t, before);
@@ -567,30 +576,133 @@ Test(backlog, memory_is_counted)
     cr_assert_leq(mem_used(), before);
 }
 
-/* --- bells --- */
+/* --- who says what of a slot --- */
 
-/* A snapshot child that is killed while it wakes the link leaves a bell that has rung; and who rings late, when the
- * link sleeps again, does not take back the new sleep. */
-Test(backlog, no_bell_is_lost_when_its_ringer_dies)
+static uint64_t needed(struct bench *t, int slot)
+{
+    struct backlog_peer_view view;
+    backlog_peer_view(t->b, slot, &view);
+    return view.next_offset;
+}
+
+/* What the link left in a slot, also one that was killed, says nothing of the next peer there. */
+Test(backlog, a_slots_next_peer_begins_anew)
 {
     struct bench t;
     set_up(&t, 1, 1000, NO_LIMIT);
-    struct region r;
-    cr_assert_eq(control_map(&r, dup(backlog_control_fd(t.b))), 0);
-    _Atomic uint32_t *asleep = &control_of(&r)->link_asleep;
-    cr_assert(reader_arm_bell(t.r));
-    uint32_t first = atomic_load(asleep);
-    append(&t, 1);
+    append(&t, 100);
     backlog_publish(t.b);
-    reader_answer_bell(t.r);
-    cr_assert(reader_arm_bell(t.r));
-    uint32_t second = atomic_load(asleep);
-    cr_assert(first && second && first != second, "each sleep has a number of its own");
-    atomic_store(asleep, second); /* as a ringer leaves it that died behind the ring */
-    append(&t, 1);
+    int slot = follow_from(&t, 1);
+    reader_peer_set_state(t.r, slot, PEER_ONLINE);
+    reader_peer_acked(t.r, slot, 90, 80, 1234);
+    reader_peer_count(t.r, slot, 7, 8);
+    cr_assert_eq(read_all(&t, slot, 1), 101);
+    backlog_peer_free(t.b, slot);
+    cr_assert_eq(backlog_peer_claim(t.b, 51), slot);
+    for (int opened = 0; opened < 2; opened++) {
+        struct backlog_peer_view view;
+        backlog_peer_view(t.b, slot, &view);
+        cr_assert_eq(view.state, PEER_WAITING);
+        cr_assert_eq(view.next_offset, 51);
+        cr_assert_eq(view.acked_offset + view.fack_offset + view.sent_bytes + view.received_bytes, 0);
+        cr_assert_eq(view.heard_ms, 0);
+        reader_peer_open(t.r, slot);
+    }
+    reader_peer_moved(t.r, slot, 61);
+    cr_assert_eq(needed(&t, slot), 61);
+    tear_down(&t);
+}
+
+/* Until the link has opened a slot, the peer needs what it was promised. */
+Test(backlog, what_a_claim_needs_is_kept_before_the_link_knows_of_it)
+{
+    struct bench t;
+    set_up(&t, 1, 1000, NO_LIMIT);
+    int slot = follow_from(&t, 1);
+    reader_peer_let_go(t.r, slot);
+    backlog_peer_free(t.b, slot);
+    cr_assert_eq(backlog_peer_claim(t.b, 1), slot);
+    for (int i = 0; i < 100; i++) append(&t, 100);
     backlog_publish(t.b);
-    cr_assert(bell_rings(reader_bell(t.r)));
-    region_unmap(&r);
+    reader_peer_open(t.r, slot);
+    cr_assert_eq(read_all(&t, slot, 1), 10001);
+    tear_down(&t);
+}
+
+/* The server's word and the link's stand beside each other: a doom does not hide how far the peer had come, and what
+ * the link says does not take the doom back. */
+Test(backlog, a_doom_stays_whatever_the_link_says)
+{
+    struct bench t;
+    set_up(&t, 1, 1000, NO_LIMIT);
+    int slot = follow_from(&t, 1);
+    append(&t, 10);
+    backlog_publish(t.b);
+    reader_peer_set_state(t.r, slot, PEER_SENDING_SNAPSHOT);
+    backlog_peer_doom(t.b, slot);
+    reader_peer_set_state(t.r, slot, PEER_ONLINE);
+    cr_assert(reader_peer_is_doomed(t.r, slot));
+    cr_assert_eq(reader_next_run(t.r, slot, 1, 10).len, 0);
+    reader_peer_let_go(t.r, slot);
+    struct backlog_peer_view view;
+    backlog_peer_view(t.b, slot, &view);
+    cr_assert_eq(view.state, PEER_ONLINE, "it can still be seen how far it had come");
+    backlog_peer_free(t.b, slot);
+    cr_assert_eq(follow_from(&t, 1), slot);
+    cr_assert_not(reader_peer_is_doomed(t.r, slot));
+    tear_down(&t);
+}
+
+/* --- bells --- */
+
+/* Who rings late or for the second time rings for a sleep that is over, and the next one is not taken back by that. A
+ * snapshot child remembers for itself: killed before it rang, it has not kept the server from ringing. */
+Test(backlog, each_sleep_is_rung_for_by_each_ringer)
+{
+    struct bench t;
+    set_up(&t, 1, 1000, NO_LIMIT);
+    int spool = backlog_spool_claim(t.b), bell = reader_bell(t.r);
+    for (int round = 0; round < 3; round++) {
+        cr_assert(reader_arm_bell(t.r));
+        pid_t child = fork();
+        if (child == 0) {
+            backlog_spool_advance(t.b, spool, 10);
+            _exit(0);
+        }
+        waitpid(child, NULL, 0);
+        cr_assert(bell_rings(bell));
+        eventfd_t count;
+        cr_assert_eq(eventfd_read(bell, &count), 0);
+        append(&t, 1);
+        backlog_publish(t.b);
+        cr_assert(bell_rings(bell), "the child's ring says nothing of the server's");
+        reader_answer_bell(t.r);
+        append(&t, 1);
+        backlog_publish(t.b);
+        cr_assert_not(bell_rings(bell));
+    }
+    tear_down(&t);
+}
+
+/* A link that is killed in its sleep is followed by one that is awake, and whose sleeps are new to those who ring. */
+Test(backlog, the_next_link_is_rung_for_too)
+{
+    struct bench t;
+    set_up(&t, 1, 1000, NO_LIMIT);
+    for (int link = 0; link < 3; link++) {
+        struct reader *next =
+            reader_attach(dup(backlog_control_fd(t.b)), dup(backlog_link_bell(t.b)), dup(backlog_server_bell(t.b)));
+        append(&t, 1);
+        backlog_publish(t.b);
+        cr_assert_not(bell_rings(reader_bell(next)), "it is awake");
+        cr_assert(reader_arm_bell(next));
+        append(&t, 1);
+        backlog_publish(t.b);
+        cr_assert(bell_rings(reader_bell(next)));
+        reader_answer_bell(next);
+        cr_assert(reader_arm_bell(next));
+        reader_detach(next);
+    }
     tear_down(&t);
 }
 
@@ -623,7 +735,7 @@ Test(backlog, the_server_hears_of_the_acknowledgement_it_waits_for)
 {
     struct bench t;
     set_up(&t, 1, 1000, NO_LIMIT);
-    int slot = backlog_peer_claim(t.b, 1), bell = backlog_server_bell(t.b);
+    int slot = follow_from(&t, 1), bell = backlog_server_bell(t.b);
     reader_peer_acked(t.r, slot, 10, 0, 1234);
     cr_assert_not(bell_rings(bell), "nobody waits");
     backlog_watch_acks(t.b, 20);
@@ -693,9 +805,9 @@ static void *follow(void *arg)
             if (!is_stream(held[i], f->at[i])) f->wrong++;
             f->at[i] += held[i].len;
             f->checked += held[i].len;
-            if (reader_peer_state(f->t->r, slot) != PEER_DOOMED) reader_peer_moved(f->t->r, slot, f->at[i]);
+            if (!reader_peer_is_doomed(f->t->r, slot)) reader_peer_moved(f->t->r, slot, f->at[i]);
             held[i].len = 0;
-        } else if (reader_peer_state(f->t->r, slot) == PEER_DOOMED || (f->stop && f->at[i] == reader_end(f->t->r))) {
+        } else if (reader_peer_is_doomed(f->t->r, slot) || (f->stop && f->at[i] == reader_end(f->t->r))) {
             reader_peer_let_go(f->t->r, slot);
             f->slots[i] = -1;
             open--;
@@ -714,7 +826,7 @@ static void write_and_follow(uint64_t seed, uint64_t hard)
     set_up(&t, 1, 4096, hard);
     struct follower f = {.t = &t, .seed = seed};
     for (int i = 0; i < 3; i++) {
-        f.slots[i] = backlog_peer_claim(t.b, 1);
+        f.slots[i] = follow_from(&t, 1);
         f.at[i] = 1;
     }
     pthread_t thread;
