@@ -16,12 +16,14 @@
 #include "server/core/stats.h"
 #include "server/keyspace/keyspace.h"
 #include "server/net/loop.h"
+#include "shm/layout.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -36,7 +38,8 @@ struct children {
     int64_t started_ms;
     int pidfd;
     struct loop_watch *watch;
-    struct child_progress *progress; /* shared with the child */
+    struct shm_child *progress; /* shared with the child */
+    int64_t cow_cost_us;        /* in the child: how long the last measurement took */
     uint64_t last_rdb_cow_bytes;
     int64_t last_rdb_s;
 };
@@ -71,11 +74,14 @@ static uint64_t private_dirty_bytes(void)
     return kib * 1024;
 }
 
-static void measure_cow(struct child_progress *p)
+static uint64_t measure_cow(struct shm_child *p)
 {
-    p->cow_bytes = private_dirty_bytes();
-    if (p->cow_bytes > p->cow_peak_bytes) p->cow_peak_bytes = p->cow_bytes;
-    p->cow_measured_us = clock_monotonic_us();
+    uint64_t bytes = private_dirty_bytes();
+    atomic_store_explicit(&p->cow_bytes, bytes, memory_order_relaxed);
+    if (bytes > atomic_load_explicit(&p->cow_peak_bytes, memory_order_relaxed))
+        atomic_store_explicit(&p->cow_peak_bytes, bytes, memory_order_relaxed);
+    atomic_store_explicit(&p->cow_measured_us, clock_monotonic_us(), memory_order_relaxed);
+    return bytes;
 }
 
 _Noreturn static void run_child(struct children *c, const struct child_job *job, pid_t server)
@@ -92,44 +98,43 @@ _Noreturn static void run_child(struct children *c, const struct child_job *job,
     oom_score_apply_in_child(c->core);
     loop_abandon_in_child(c->core->loop);
     int code = job->body(job->arg);
-    measure_cow(c->progress);
-    if (code == 0) log_notice("Fork CoW for RDB: current %llu MB", (unsigned long long)(c->progress->cow_bytes >> 20));
+    uint64_t cow_bytes = measure_cow(c->progress);
+    if (code == 0) log_notice("Fork CoW for RDB: current %llu MB", (unsigned long long)(cow_bytes >> 20));
     _exit(code);
 }
 
 /* The kernel counts pages for it: at most once a second, and for no more than a hundredth of the child's time. */
-static void report_cow(struct child_progress *p)
+static void report_cow(struct children *c)
 {
-    int64_t now_us = clock_monotonic_us(), pause_us = 100 * p->cow_cost_us;
-    if (now_us - p->cow_measured_us < (pause_us > 1000000 ? pause_us : 1000000)) return;
-    measure_cow(p);
-    p->cow_cost_us = p->cow_measured_us - now_us;
+    int64_t now_us = clock_monotonic_us(), pause_us = 100 * c->cow_cost_us;
+    int64_t since_us = now_us - atomic_load_explicit(&c->progress->cow_measured_us, memory_order_relaxed);
+    if (since_us < (pause_us > 1000000 ? pause_us : 1000000)) return;
+    measure_cow(c->progress);
+    c->cow_cost_us = clock_monotonic_us() - now_us;
 }
 
 void child_report_keys(struct children *c, uint64_t keys_done)
 {
-    c->progress->keys_done = keys_done;
-    report_cow(c->progress);
+    atomic_store_explicit(&c->progress->keys_done, keys_done, memory_order_relaxed);
+    report_cow(c);
 }
 
 /* --- who decides about its work --- */
 
-enum { UNDECIDED, PUBLISHED, WITHDRAWN };
-
-static bool decide(struct children *c, int decision)
+static bool decide(struct children *c, enum shm_decision decision)
 {
-    int undecided = UNDECIDED;
+    uint32_t undecided = DECISION_NONE;
     return atomic_compare_exchange_strong(&c->progress->decision, &undecided, decision);
 }
 
 bool child_may_publish(struct children *c)
 {
-    return decide(c, PUBLISHED);
+    return decide(c, DECISION_PUBLISHED);
 }
 
 bool children_withdraw(struct children *c)
 {
-    return decide(c, WITHDRAWN);
+    return decide(c, DECISION_WITHDRAWN);
 }
 
 /* --- in the server --- */
@@ -146,15 +151,23 @@ static void watch_child(struct children *c)
     if (c->pidfd >= 0) c->watch = loop_watch_start(c->core->loop, c->pidfd, LOOP_READABLE, pidfd_ready, c);
 }
 
+/* Nobody else has the page before the fork. */
+static void begin_progress(struct children *c)
+{
+    uint64_t keys = 0;
+    for (int i = 0; i < keyspace_databases(c->core->keyspace); i++)
+        keys += database_size(keyspace_database(c->core->keyspace, i));
+    memset(c->progress, 0, sizeof *c->progress);
+    c->progress->keys_total = keys;
+}
+
 int children_start(struct children *c, const struct child_job *job)
 {
     if (c->job.purpose != CHILD_NONE) {
         errno = EBUSY;
         return -1;
     }
-    *c->progress = (struct child_progress){0};
-    for (int i = 0; i < keyspace_databases(c->core->keyspace); i++)
-        c->progress->keys_total += database_size(keyspace_database(c->core->keyspace, i));
+    begin_progress(c);
     pid_t server = getpid();
     int64_t before_us = clock_monotonic_us();
     pid_t pid = fork();
@@ -239,7 +252,7 @@ void children_end(struct children *c)
     reap(c, 0);
 }
 
-const struct child_progress *children_progress(const struct children *c)
+const struct shm_child *children_progress(const struct children *c)
 {
     return c->progress;
 }

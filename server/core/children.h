@@ -8,6 +8,7 @@
 
 struct children;
 struct core;
+struct shm_child;
 
 enum child_purpose { CHILD_NONE, CHILD_SAVE, CHILD_FULL_SYNC, CHILD_AOF_REWRITE };
 
@@ -34,14 +35,8 @@ void children_reap(struct children *c); /* its end may have come: seen through i
 bool child_may_publish(struct children *c); /* in the child: from now on it cannot be withdrawn */
 bool children_withdraw(struct children *c); /* in the server; false: too late, it is publishing or has done so */
 
-/* Progress the child shares with the server (INFO current_save_keys_processed, current_cow_size). Written by the child.
- */
-struct child_progress {
-    uint64_t keys_done, keys_total, cow_bytes, cow_peak_bytes;
-    _Atomic int decision;                 /* of whether its work is published; written by whoever comes first */
-    int64_t cow_measured_us, cow_cost_us; /* when (monotonic; 0: not yet), and how long that took */
-};
-const struct child_progress *children_progress(const struct children *c);
+/* The page that the child shares with the server (INFO current_save_keys_processed, current_cow_size). */
+const struct shm_child *children_progress(const struct children *c);
 void child_report_keys(struct children *c, uint64_t keys_done); /* in the child */
 /* Of the last child that wrote an RDB, for a file or for replicas. */
 uint64_t children_last_rdb_cow_bytes(const struct children *c);

@@ -5,6 +5,7 @@
 #include "server/core/children.h"
 #include "server/core/persistence.h"
 #include "server/keyspace/keyspace.h"
+#include "shm/layout.h"
 
 static void count_field(struct outq *out, const char *name, uint64_t value)
 {
@@ -13,9 +14,9 @@ static void count_field(struct outq *out, const char *name, uint64_t value)
 
 static void child_fields(const struct core *core, struct outq *out)
 {
-    static const struct child_progress none;
+    static const struct shm_child none;
     bool running = children_running(core->children) != CHILD_NONE;
-    const struct child_progress *p = running ? children_progress(core->children) : &none;
+    const struct shm_child *p = running ? children_progress(core->children) : &none;
     count_field(out, "current_cow_peak", p->cow_peak_bytes);
     count_field(out, "current_cow_size", p->cow_bytes);
     int64_t measured_us = p->cow_measured_us;
