@@ -1,4 +1,5 @@
-/* Start-up and wiring of every role that this binary plays: server, link process, redis-check-rdb, redis-check-aof.
+/* Start-up and wiring of every role that this binary plays: server, link process, redis-check-rdb, redis-check-aof,
+ * inspecting tool.
  *
  * The only file that knows every part. The order matters and is the reading order of main(): settings, files and
  * descriptors, then the parts from the data outwards, then the dataset, and only then the doors are opened. */
@@ -47,6 +48,7 @@
 #include "server/data/settings.h"
 #include "server/data/zset.h"
 #include "server/data/stream.h"
+#include "shm/inspect.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -98,7 +100,8 @@ static void usage(FILE *out)
           "       ./redis-server - (read config from stdin)\n"
           "       ./redis-server -v or --version\n"
           "       ./redis-server -h or --help\n"
-          "       ./redis-server /path/to/sentinel.conf --sentinel (runs Debian's redis-sentinel)\n\n"
+          "       ./redis-server /path/to/sentinel.conf --sentinel (runs Debian's redis-sentinel)\n"
+          "       ./redis-server --inspect-backlog [PORT or NAME] (shows replication backlogs in shared memory)\n\n"
           "Examples:\n"
           "       ./redis-server (run the server with default conf)\n"
           "       echo 'maxmemory 128mb' | ./redis-server -\n"
@@ -301,6 +304,7 @@ int main(int argc, char **argv)
     if (strstr(name, "redis-check-rdb")) return rdb_check_main(argc, argv);
     if (strstr(name, "redis-check-aof")) return aof_check_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "--link-process") == 0) return link_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "--inspect-backlog") == 0) return inspect_main(argc, argv);
     int status;
     if (answered_option(argc, argv, &status)) return status;
     if (sentinel_asked(argc, argv)) {

@@ -48,11 +48,12 @@
  *
  *   1 The server stores from, kind, and a claim number that no claim of this slot had before; then state CLAIMED
  *     (release). It gives the socket to the link by a message, and that orders all of it for the link.
- *   2 The link fills its own line (next_offset = from, phase WAITING, the rest 0), then stores opened = claim (release).
- *     From then on its line speaks for this peer. Until then it may speak of the one before.
+ *   2 The link fills its own line (fence (release); next_offset = from, phase WAITING, the rest 0), then stores opened =
+ *     claim (release). From then on its line speaks for this peer. Until then it may speak of the one before.
  *   3 Who wants to know what a peer needs loads opened (acquire). Not equal to claim: it needs `from`. Equal: load
  *     next_offset (acquire), which pairs with the link's release: its reads below that offset are over, so those bytes
- *     may be overwritten.
+ *     may be overwritten. The inspecting tool, which nobody waits for, looks at claim once more when it has read the
+ *     line (fence (acquire) between): the same, so it was one peer's; else it reads the slot again.
  *   4 The server dooms a peer: it remembers the end, then stores state DOOMED (release), and rings. From that end on the
  *     peer needs nothing (READ 2), so a link that has stopped altogether cannot hold more than the limit allows.
  *   5 The link lets go: it shuts the socket, then stores next_offset = SHM_NEEDS_NONE (release), then says so by

@@ -139,6 +139,7 @@ static struct shm_peer *peer_of(const struct reader *r, int slot)
 void reader_peer_open(struct reader *r, int slot)
 {
     struct shm_peer *peer = peer_of(r, slot);
+    atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&peer->phase, PEER_WAITING, memory_order_relaxed);
     atomic_store_explicit(&peer->next_offset, atomic_load_explicit(&peer->from, memory_order_relaxed),
                           memory_order_relaxed);

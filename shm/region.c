@@ -90,27 +90,60 @@ void region_unmap(struct region *r)
     *r = (struct region){.fd = -1};
 }
 
-static uint64_t unlink_object(int directory, const char *name)
+static uint64_t memory_of(int directory, const char *name)
 {
     struct stat status;
-    if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0 || unlinkat(directory, name, 0) != 0) return 0;
+    if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0) return 0;
     return (uint64_t)status.st_blocks * 512;
 }
 
-uint64_t region_unlink_family(const char *name)
+static uint64_t unlink_object(int directory, const char *name)
+{
+    uint64_t bytes = memory_of(directory, name);
+    return unlinkat(directory, name, 0) == 0 ? bytes : 0;
+}
+
+/* The sum of what `visit` says of each object of the family. */
+static uint64_t visit_family(const char *name, uint64_t (*visit)(int directory, const char *name), unsigned *count)
 {
     const char *stem = name[0] == '/' ? name + 1 : name;
     size_t stem_len = strlen(stem);
     DIR *directory = stem_len > 0 ? opendir(SHM_DIRECTORY) : NULL;
     uint64_t bytes = 0;
+    *count = 0;
     if (!directory) return 0;
     for (struct dirent *entry; (entry = readdir(directory));) {
         const char *found = entry->d_name;
-        if (strncmp(found, stem, stem_len) == 0 && (found[stem_len] == '\0' || found[stem_len] == '.'))
-            bytes += unlink_object(dirfd(directory), found);
+        if (strncmp(found, stem, stem_len) != 0 || (found[stem_len] != '\0' && found[stem_len] != '.')) continue;
+        bytes += visit(dirfd(directory), found);
+        ++*count;
     }
     closedir(directory);
     return bytes;
+}
+
+uint64_t region_unlink_family(const char *name)
+{
+    unsigned count;
+    return visit_family(name, unlink_object, &count);
+}
+
+uint64_t region_family_memory(const char *name, unsigned *count)
+{
+    return visit_family(name, memory_of, count);
+}
+
+int region_each(const char *prefix, void (*found)(void *context, const char *name), void *context)
+{
+    char name[sizeof(((struct dirent *)0)->d_name) + 1] = "/";
+    DIR *directory = opendir(SHM_DIRECTORY);
+    if (!directory) return -1;
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        snprintf(name + 1, sizeof(name) - 1, "%s", entry->d_name);
+        if (strncmp(name, prefix, strlen(prefix)) == 0 && !strchr(name, '.')) found(context, name);
+    }
+    closedir(directory);
+    return 0;
 }
 
 int region_open(struct region *r, const char *name)

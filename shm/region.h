@@ -30,8 +30,11 @@ void region_close(struct region *r,
 int region_map(struct region *r, int fd, size_t bytes, bool writable);
 void region_unmap(struct region *r);
 
-/* Unlinks every object called name or name.<something>; the bytes of memory they held. */
-uint64_t region_unlink_family(const char *name);
+/* A name's family: every object called name or name.<something>. */
+uint64_t region_unlink_family(const char *name);                  /* the bytes of memory that it held */
+uint64_t region_family_memory(const char *name, unsigned *count); /* the bytes that it holds, in so many objects */
+/* Tells the name of each object that begins with prefix and is nobody's name.<something>. 0 or -1 with errno. */
+int region_each(const char *prefix, void (*found)(void *context, const char *name), void *context);
 /* A name's object, mapped read-only at its own length; -1 with errno (ENOENT). For inspection. */
 int region_open(struct region *r, const char *name);
 
