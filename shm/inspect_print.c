@@ -115,7 +115,8 @@ static struct text unacked(const struct inspection *i, const struct inspected_pe
 static struct text heard(const struct inspected_peer *peer, int64_t now_ms)
 {
     struct text t = number_or(0, 0, "never");
-    if (peer->heard_ms) snprintf(t.chars, sizeof(t.chars), "%" PRId64 " ms", now_ms - peer->heard_ms);
+    if (peer->heard_ms)
+        snprintf(t.chars, sizeof(t.chars), "%" PRId64 " ms", (int64_t)((uint64_t)now_ms - (uint64_t)peer->heard_ms));
     return t;
 }
 
