@@ -106,9 +106,9 @@ static void read_spools(const struct shm_control *c, struct inspection *out)
 static bool read_peer(const struct shm_peer *peer, struct inspected_peer *out)
 {
     for (int round = 0; round < ROUNDS_MOST; round++) {
+        uint64_t claim = acquire(&peer->claim);
         *out = (struct inspected_peer){.state = atomic_load_explicit(&peer->state, memory_order_acquire)};
         if (out->state == SLOT_FREE) return false;
-        uint64_t claim = acquire(&peer->claim);
         out->needs = load(&peer->from);
         out->takes_file_alone = out->needs == SHM_NEEDS_NONE;
         out->kind = atomic_load_explicit(&peer->kind, memory_order_relaxed);

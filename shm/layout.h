@@ -8,8 +8,8 @@
  *   /slipstream-PORT-DIRECTORY      the control region: struct shm_control, this table. Its writer holds a lock on it
  *                                   (shm/owner.h) for as long as it lives.
  *   /slipstream-PORT-DIRECTORY.N    a ring: bytes of the stream and nothing else. Offset o stands at o modulo its size.
- *   (no name)                       the child's page: struct shm_child, shared by the server and the snapshot child that
- *                                   it forks, whether there is a backlog or not.
+ *   (no name)                       the child's page: struct shm_child, shared by the server and the snapshot child
+ *                                   that it forks, whether there is a backlog or not.
  *
  * Where /dev/shm is full or missing the first two are memfds without a name: the link gets their descriptors in either
  * case, but nobody else finds them.
@@ -46,16 +46,17 @@
  *
  * CLAIM, FOLLOW AND LET GO OF A PEER (server: shm/peers.c; link: shm/reader.c)
  *
- *   1 The server stores from, kind, and a claim number that no claim of this slot had before; then state CLAIMED
- *     (release). It gives the socket to the link by a message, and that orders all of it for the link.
- *   2 The link fills its own line (fence (release); next_offset = from, phase WAITING, the rest 0), then stores opened =
- *     claim (release). From then on its line speaks for this peer. Until then it may speak of the one before.
+ *   1 The server stores a claim number that no claim of this slot had before (release: behind the last FREE); fence
+ *     (release); from; then state CLAIMED (release). It gives the socket to the link by a message, and that orders all
+ *     of it for the link.
+ *   2 The link fills its own line (fence (release); next_offset = from, phase WAITING, the rest 0), then stores
+ *     opened = claim (release). From then on its line speaks for this peer. Until then it may speak of the one before.
  *   3 Who wants to know what a peer needs loads opened (acquire). Not equal to claim: it needs `from`. Equal: load
  *     next_offset (acquire), which pairs with the link's release: its reads below that offset are over, so those bytes
- *     may be overwritten. The inspecting tool, which nobody waits for, looks at claim once more when it has read the
- *     line (fence (acquire) between): the same, so it was one peer's; else it reads the slot again.
- *   4 The server dooms a peer: it remembers the end, then stores state DOOMED (release), and rings. From that end on the
- *     peer needs nothing (READ 2), so a link that has stopped altogether cannot hold more than the limit allows.
+ *     may be overwritten. The inspecting tool, which nobody waits for, loads claim, then state (acquire both), then the
+ *     rest; fence (acquire); and claim again: the same, so it was one peer's; else it reads the slot once more.
+ *   4 The server dooms a peer: it remembers the end, then stores state DOOMED (release), and rings. From that end on
+ *     the peer needs nothing (READ 2), so a link that has stopped altogether cannot hold more than the limit allows.
  *   5 The link lets go: it shuts the socket, then stores next_offset = SHM_NEEDS_NONE (release), then says so by
  *     message. Its phase stays, and tells how far that peer had come. A file taken alone needs none from the start.
  *   6 On that message, or when the link is dead and has no say, the server stores state FREE. The claim number stays.
@@ -74,16 +75,16 @@
  *
  * A SPOOL GROWS (server, child: shm/spools.c; link)
  *
- *   1 The server stores bytes = 0, then state GROWING (release), and forks. The child writes the file, then stores bytes
- *     (release), and wakes the link.
+ *   1 The server stores bytes = 0, then state GROWING (release), and forks. The child writes the file, then stores
+ *     bytes (release), and wakes the link.
  *   2 When the child is reaped (the kernel orders what it had stored) the server stores COMPLETE or FAILED (release).
  *   3 The link loads state before bytes (acquire both): if the state was COMPLETE, then these bytes are all.
  *
  * OPEN AND DROP A RING (server; shm/backlog.c)
  *
  *   1 The old ring's entry gets its end (release): equal to `end`, or beyond what is published so far.
- *   2 A free entry gets number = 0, fence (release), first, end = SHM_OPEN_END, size, object, then number (release). The
- *     descriptor goes to the link by a message. What is appended there becomes visible by `end`, as always.
+ *   2 A free entry gets number = 0, fence (release), first, end = SHM_OPEN_END, size, object, then number (release).
+ *     The descriptor goes to the link by a message. What is appended there becomes visible by `end`, as always.
  *   3 The window begins in a later ring: window_ring (release). Rings before it may be of another history.
  *   4 A ring that neither the window nor a peer needs: number = 0 (release), and its object is unlinked. The link finds
  *     the number gone and unmaps it, now and then; until then the pages are its own to look at.
@@ -91,8 +92,8 @@
  * THE HISTORY'S IDS (server: shm/control.c; inspecting tool)
  *
  *   Writer: history_turn = odd; fence (release); words (relaxed); history_turn = even (release).
- *   Reader: load it (acquire), even; words (relaxed); fence (acquire); load it again: the same, else once more. A writer
- *   that was killed in between leaves it odd for ever: the reader gives up after some rounds, and says so.
+ *   Reader: load it (acquire), even; words (relaxed); fence (acquire); load it again: the same, else once more. A
+ *   writer that was killed in between leaves it odd for ever: the reader gives up after some rounds, and says so.
  *
  * THE TABLE: struct shm_control. rel: release, met by an acquire load; rlx: relaxed; seq: sequentially consistent.
  *
@@ -124,10 +125,10 @@
  *       +0    state                server                  rel                       link, inspecting tool
  *       +8    bytes                child (0: server)       rel                       link, server, inspecting tool
  *     5120  peers[128], 128 bytes each; the server's line:
- *       +0    claim                server                  before state              link, inspecting tool
+ *       +0    claim                server                  rel, fence behind         link, inspecting tool
  *       +8    from                 server                  before state              link, inspecting tool
  *      +16    state                server                  rel                       link, inspecting tool
- *      +20    kind                 server                  before state              inspecting tool
+ *      +20    kind                 server, at creation: 0  before magic              inspecting tool
  *           and the link's line:
  *      +64    opened               link                    rel, after a new line     server, inspecting tool
  *      +72    phase                link                    rlx                       server, inspecting tool
@@ -148,10 +149,11 @@
  *       32  cow_measured_us        child                    rlx                      server
  *       40  decision               whoever is first         seq, compare-and-swap    both
  *
- * ROOM THAT IS KEPT. kind 0 is a replica. Another kind of reader, which writes the stream to disk, would be kind 1 with a
- * slot like any other: acked_offset is then what it has written, durable_offset what is on disk. A server that goes on
- * with its dead predecessor's region finds all it needs here: object names the rings, an even history_turn vouches for
- * the ids, `end` stands behind a whole command; it takes the lock, then is the server of this table. Padding is zero. */
+ * ROOM THAT IS KEPT. kind 0 is a replica. Another kind of reader, a journal that writes the stream to disk, would be
+ * kind 1 with a slot like any other, and kind then be stored with from: acked_offset is what it has written,
+ * durable_offset what is on disk. A server that goes on with its dead predecessor's region finds all it needs here:
+ * object names the rings, an even history_turn vouches for the ids, `end` stands behind a whole command; it takes the
+ * lock, and is the server of this table from then on. Padding is zero. */
 /* clang-format on */
 #ifndef SLIPSTREAM_SHM_LAYOUT_H
 #define SLIPSTREAM_SHM_LAYOUT_H

@@ -64,8 +64,9 @@ int writer_slowest_peer(const struct backlog *b, uint64_t *needs)
 
 static void publish_claim(struct shm_peer *slot, const struct writer_peer *peer)
 {
+    atomic_store_explicit(&slot->claim, peer->claim, memory_order_release);
+    atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&slot->from, peer->from, memory_order_relaxed);
-    atomic_store_explicit(&slot->claim, peer->claim, memory_order_relaxed);
     atomic_store_explicit(&slot->state, SLOT_CLAIMED, memory_order_release);
 }
 

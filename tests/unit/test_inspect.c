@@ -1,10 +1,10 @@
 /* The inspecting tool's picture and page: what a writer and a link have said is what is seen, whole, and no bytes of a
  * region do any harm. */
+#include "server/base/random.h"
 #include "shm/backlog.h"
 #include "shm/control.h"
 #include "shm/inspect.h"
 #include "shm/reader.h"
-#include "server/base/random.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
