@@ -1,5 +1,4 @@
-/* Load and data for the benchmark. The servers under test own the first processor, everything else shares the second.
- */
+/* Load and data for the benchmark. The servers under test own the first processor, all else shares the second. */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 

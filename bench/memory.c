@@ -1,5 +1,4 @@
-/* Two million small keys: what they weigh in memory, and how long they take to a file, from a file, and to a replica.
- */
+/* Two million small keys: what they weigh in memory, and how long they take to a file, from a file, to a replica. */
 #include "bench/load.h"
 #include "bench/parts.h"
 #include "bench/report.h"

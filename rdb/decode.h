@@ -49,8 +49,7 @@ static inline const uint8_t *rdb_take(struct rdb_cursor *in, size_t n)
     return in->at - n;
 }
 
-/* Declares the bytes at `offset` wrong, in words. Returns false, so that callers can return it. The first reason stays.
- */
+/* Declares the bytes at `offset` wrong, in words. Returns false, for callers to return. The first reason stays. */
 bool rdb_bad(struct rdb_cursor *in, uint64_t offset, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Tells what has been made good of a value: a number that was wrong and follows from the others. Returns true. */

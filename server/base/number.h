@@ -15,8 +15,7 @@ int parse_u64(struct bytes text, uint64_t *out);          /* strict; 0 or -1 */
 size_t format_i64(char out[I64_TEXT_MAX], int64_t value); /* returns the length; zero-terminates */
 size_t format_u64(char out[I64_TEXT_MAX], uint64_t value);
 
-/* What Redis's commands accept as a float: strtod's grammar, inf allowed, no blanks around, no NaN, no trailing bytes.
- */
+/* What Redis's commands accept as a float: strtod's grammar and inf; no blanks around, no NaN, no trailing bytes. */
 int parse_double(struct bytes text, double *out);
 int parse_long_double(struct bytes text, long double *out);
 

@@ -1,5 +1,4 @@
-/* Asks the memory for lines that will be needed soon; in every process. A hint: nothing is read, no address is wrong.
- */
+/* Asking the memory for lines that will be needed soon. Any process. A hint: nothing is read, no address is wrong. */
 #ifndef SLIPSTREAM_BASE_PREFETCH_H
 #define SLIPSTREAM_BASE_PREFETCH_H
 

@@ -111,8 +111,7 @@ static bool settle(const struct field *f, __int128 exact, __int128 *out)
     return true;
 }
 
-/* What SET stores, before overflow: in an unsigned field, a negative operand counts as the 64-bit number it looks like.
- */
+/* What SET stores, before overflow: a negative operand for an unsigned field counts as its 64 bits read unsigned. */
 static __int128 set_operand(const struct field *f)
 {
     return f->is_signed ? (__int128)f->operand : (__int128)(uint64_t)f->operand;

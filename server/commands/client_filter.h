@@ -18,8 +18,7 @@ struct client_filter {
 /* Option and value pairs from argument `first` on. false: answered. */
 bool client_filter_read(struct call *call, uint32_t first, struct client_filter *f);
 bool client_filter_take_type(struct call *call, uint32_t arg, struct client_filter *f);
-/* Each client meant, oldest first; where ids are given, in their order and as often as they are. `visit` may close it.
- */
+/* Each client meant, oldest first; where ids are given, in their order and as often. `visit` may close it. */
 void client_filter_each(struct clients *clients, const struct client_filter *f,
                         void (*visit)(void *arg, struct client *c), void *arg);
 /* The link to our master is no client of ours, but it is listed and closed as if it were one. *id: the master's; false:

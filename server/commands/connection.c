@@ -160,9 +160,9 @@ static void hello_command(struct call *call)
     if (!call->session->authenticated)
         return reply_error(
             call->reply,
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> "
-            "AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol "
-            "version at the same time");
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
+            "<user> <pass> option can be used to authenticate the client and select the RESP protocol version at the "
+            "same time");
     if (name && !connection_set_text(call, &call->session->name, call->argv[name], "Client names")) return;
     if (version) call->reply->protocol = (uint8_t)version;
     reply_hello(call);

@@ -56,8 +56,8 @@ static bool read_options(struct migration *m)
             m->password = read_secret(m, ++i);
         } else if (call_arg_is(call, i, "keys")) {
             if (call->argv[KEY_ARG].len) {
-                reply_error(call->reply, "ERR When using MIGRATE KEYS option, the key argument must be set to the "
-                                         "empty string");
+                reply_error(call->reply,
+                            "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string");
                 return false;
             }
             m->first_key = i + 1;

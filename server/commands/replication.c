@@ -289,9 +289,9 @@ static void wait_command(struct call *call)
     int64_t replicas, timeout_ms;
     if (replication_is_replica(call->core->replication))
         return reply_error(call->reply,
-                           "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 "
-                           "if a replica is configured to be writable (which is not the default) writes to "
-                           "replicas are just local and are not propagated.");
+                           "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a "
+                           "replica is configured to be writable (which is not the default) writes to replicas are "
+                           "just local and are not propagated.");
     if (!call_arg_i64(call, 1, &replicas, NULL)) return;
     if (!block_timeout_ms(call, 2, &timeout_ms)) return;
     wait_start(call, replicas, timeout_ms);

@@ -23,8 +23,7 @@ bool set_key_open(struct set_key *k, struct call *call, uint32_t arg);
 /* The record learns of the set's address, a new one is stored, WATCH is told. An emptied set is deleted, with its
  * event, behind `event`. */
 void set_key_save(struct set_key *k, const char *event);
-/* Replaces whatever the key holds by `result`, which is taken, with `event`; by nothing when result is NULL or empty.
- */
+/* Replaces whatever the key holds by `result`, which is taken, with `event`. NULL or an empty set leaves no key. */
 void set_key_replace(struct call *call, uint32_t arg, struct set *result, const char *event);
 
 #endif

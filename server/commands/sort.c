@@ -378,8 +378,7 @@ static void store_results(struct sorting *s)
 
 /* --- commands --- */
 
-/* A set has no order that could be kept, and what is stored or goes on in a script has to come out the same anywhere.
- */
+/* A set has no order that could be kept, and what is stored or goes on in a script must be the same everywhere. */
 static void settle_order(struct sorting *s, const struct record *r)
 {
     bool must_agree = s->options.store || s->call->session->kind == SESSION_SCRIPT;

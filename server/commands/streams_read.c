@@ -119,8 +119,8 @@ static bool read_position(struct call *call, const struct read_arguments *a, uin
         source->from = READ_UNDELIVERED;
         if (source->group) source->after = source->group->last_id;
         if (a->of_group) return true;
-        reply_error(call->reply, "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> "
-                                 "<consumer> option.");
+        reply_error(call->reply, "ERR The > ID can be specified only when calling XREADGROUP "
+                                 "using the GROUP <group> <consumer> option.");
         return false;
     }
     source->from = READ_AFTER_ID;

@@ -48,8 +48,8 @@ static bool read_options(struct call *call, uint32_t first, const struct range_g
     for (uint32_t i = first; i < call->argc; i++)
         if (!read_option(call, &i, g, o, &kind_given)) return false;
     if (o->limit != NO_LIMIT && o->kind == RANGE_BY_RANK) {
-        reply_error(call->reply, "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or "
-                                 "BYLEX");
+        reply_error(call->reply,
+                    "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX");
         return false;
     }
     if (o->with_scores && o->kind == RANGE_BY_LEX) {

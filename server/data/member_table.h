@@ -69,10 +69,10 @@ struct member_table {
 
 /* The table must stay where it is: an empty one points into itself. */
 void member_table_init(struct member_table *t);
-void member_table_free(struct member_table *t);                           /* with its members */
-void member_table_reserve(struct member_table *t, size_t members);        /* of an empty table */
-size_t member_table_memory(const struct member_table *t, size_t samples); /* heap bytes, members included; samples 0:
-                                                                              all of them are measured, else so many */
+void member_table_free(struct member_table *t);                    /* with its members */
+void member_table_reserve(struct member_table *t, size_t members); /* of an empty table */
+/* Heap bytes, members included; samples 0: all of them are measured, else so many. */
+size_t member_table_memory(const struct member_table *t, size_t samples);
 struct member *member_table_find(const struct member_table *t, uint64_t hash, struct bytes key); /* or NULL */
 /* Adds a member whose key is absent, with room for so much payload, which the caller fills in. */
 struct member *member_table_insert(struct member_table *t, uint64_t hash, struct bytes key, size_t payload_bytes);

@@ -37,8 +37,7 @@ bool stream_group_destroy(struct stream *s, struct bytes name); /* false: none *
 void stream_groups_free(struct stream *s);
 void stream_groups_copy(struct stream *to, const struct stream *from);
 size_t stream_groups_memory(const struct stream *s);
-/* Entries added that the group has not read yet, below zero when it was told to have read more. false: cannot be known.
- */
+/* Entries added that the group has not read yet, below zero when it was told to have read more. false: not known. */
 bool stream_group_lag(const struct stream *s, const struct stream_group *g, int64_t *out);
 /* The group has read the entry `id`, which is above its last_id. */
 void stream_group_advance(const struct stream *s, struct stream_group *g, struct stream_id id);

@@ -10,8 +10,7 @@
 
 #include "server/base/bytes.h"
 
-/* True when these bytes are one whole zipmap. visit is given each pair in turn; false from it ends the walk with false.
- */
+/* True when these bytes are one whole zipmap. visit is given each pair; false from it ends the walk with false. */
 bool zipmap_walk(struct bytes bytes, bool (*visit)(void *context, struct bytes field, struct bytes value),
                  void *context);
 

@@ -162,8 +162,7 @@ void database_remove(struct database *db, struct record *r, uint64_t hash, bool 
     orphan_free(&value, aside);
 }
 
-/* A key that has run out does not live on under a new value: it goes, as whoever had looked for it would have made it.
- */
+/* A key that has run out does not live on under a new value: it goes, as it would have gone after any look at it. */
 static bool has_run_out(const struct database *db, const struct record *r)
 {
     const struct keyspace *ks = db->keyspace;

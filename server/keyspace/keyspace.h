@@ -136,8 +136,7 @@ struct record *database_copy(struct record *r, struct database *to, struct bytes
 void database_flush(struct database *db, bool aside);
 void keyspace_flush(struct keyspace *ks, bool aside);
 void keyspace_swap(struct keyspace *ks, int a, int b); /* SWAPDB: contents change places, `struct database *` stay */
-/* All contents of two keyspaces with as many databases change places; `struct database *`, modes and statistics stay.
- */
+/* All contents of two keyspaces with as many databases change places; `struct database *`, modes, statistics stay. */
 void keyspace_exchange(struct keyspace *a, struct keyspace *b);
 /* An empty one with the same number of databases and settings, of which nobody is told. */
 struct keyspace *keyspace_new_beside(const struct keyspace *ks);
@@ -147,8 +146,7 @@ void database_reserve(struct database *db, size_t keys);
 /* --- walk --- */
 /* SCAN: visits about `count` records and returns the next cursor, 0 at the end. Every record present during the whole
  * scan is visited at least once, through any growth or shrinking; expired ones, too. Nothing may change during the
- * call. A cursor is the leading 48 bits of the next hash to visit: it stays below 2^63, and any number is a valid one.
- */
+ * call. A cursor is the leading 48 bits of the next hash to visit: it stays below 2^63, and any number is valid. */
 uint64_t database_scan(struct database *db, uint64_t cursor, size_t count, void (*visit)(void *arg, struct record *r),
                        void *arg);
 /* Every record once, nothing may change meanwhile (a snapshot child, DEBUG DIGEST): the fastest walk, prefetching.

@@ -14,8 +14,7 @@
 
 /* One system call never gets more: keeps every length an int, as completions report it. */
 #define GATHER_BYTES_MAX (1u << 30)
-/* How much unread input a graceful close throws away, so that it does not turn into a reset that overtakes the reply.
- */
+/* What a graceful close reads and throws away, so that it does not turn into a reset that overtakes the reply. */
 #define CLOSE_DISCARD_BYTES (1u << 20)
 
 /* --- opening --- */
@@ -306,8 +305,7 @@ static size_t add_run(struct iovec *run, const uint8_t *data, size_t len, size_t
     return run->iov_len;
 }
 
-/* Output first, as far as it was there before the foreign bytes; then those; output written later follows another time.
- */
+/* Output first, as far as it was there before the foreign bytes, then those. Later output follows another time. */
 unsigned conn_gather(const struct conn *conn, struct iovec *runs, unsigned room, size_t *total)
 {
     const struct outq *q = &conn->output;

@@ -28,9 +28,9 @@ struct conn_events {
      * input ahead. */
     void (*announced)(struct conn *conn, const uint8_t *data, size_t len, bool near);
     void (*closed)(struct conn *conn, int error); /* error 0: the peer closed; else an errno. conn is gone on return */
-    void (*connected)(struct conn *conn, int error); /* conn_connect only; on error, `closed` does not follow and conn
-                                                        is gone on return */
-    void (*drained)(struct conn *conn);              /* may be NULL: all output, also a conn_send_in_place, has left */
+    /* conn_connect only; on error, `closed` does not follow and conn is gone on return. */
+    void (*connected)(struct conn *conn, int error);
+    void (*drained)(struct conn *conn); /* may be NULL: all output, also a conn_send_in_place, has left */
 };
 
 struct conn *conn_open(struct loop *loop, int fd, const struct conn_events *events,
@@ -58,8 +58,8 @@ size_t conn_in_place_left(const struct conn *conn);
 void conn_close(struct conn *conn);             /* now; output not yet handed to the kernel is dropped */
 void conn_close_after_flush(struct conn *conn); /* reads no more; closes when the output has left or fails */
 /* Takes the descriptor back: reading stops, output is flushed, then `detached(arg, fd, rest, len)` is called with the
- * descriptor (the callee owns it) and input that had already arrived; conn is gone. fd is -1 when the connection died.
- */
+ * descriptor (the callee owns it) and input that had already arrived; conn is gone. fd is -1 when the connection
+ * died. */
 void conn_detach(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg);
 
 /* Socket options; best effort, errors are ignored as Redis does. */

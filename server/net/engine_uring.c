@@ -524,8 +524,8 @@ static void announce_first(struct uring *u, unsigned ready)
     for (unsigned ahead = 1; ahead < AHEAD_NEAR && ahead < ready; ahead++) announce(u, ahead, true);
 }
 
-/* The completions that are here now. Each leaves the ring before it is handled: a turn inside a handler goes on behind.
- */
+/* The completions that are here now. Each leaves the ring before it is handled, so that a turn inside a handler goes on
+ * behind it. */
 static void deliver_all(struct uring *u)
 {
     struct io_uring_cq *cq = &u->ring.cq;

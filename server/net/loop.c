@@ -156,8 +156,7 @@ static void sweep(struct loop *loop)
 
 /* --- the turn --- */
 
-/* limit_us: -1 for none. The clock is read anew, for a long turn would otherwise make every timer late by its length.
- */
+/* limit_us: -1 for none. The clock is read anew: a long turn would otherwise make every timer late by its length. */
 static int64_t time_to_wait(struct loop *loop, int64_t limit_us)
 {
     bool hurry = loop->no_wait || list_first(&loop->settling);

@@ -23,8 +23,8 @@ struct resp_request {
     uint32_t argc;
     struct bytes *argv; /* owned by the reader; valid until the next resp_request_read on it; slices of the input */
     struct bytes raw;   /* the request's own bytes; empty for an inline request */
-    size_t wanted;      /* of RESP_NEED_MORE: total request bytes needed at least, 0 when unknown: growth hint for large
-                       bulks */
+    /* Of RESP_NEED_MORE: total request bytes needed at least, 0 when unknown: a growth hint for large bulks. */
+    size_t wanted;
     /* private */
     uint32_t capacity;    /* of argv */
     uint32_t done;        /* arguments complete so far */

@@ -2,8 +2,7 @@
  * same random writes to a master, whose replica must end with the same data.
  *
  * usage: differential [--commands N] [--replicated N] [--failures N] [--tables DIR] [--only TEXT] [PART...]
- * PART is cases, generated or replication; all of them without any. SLIPSTREAM_SEED repeats a run's random decisions.
- */
+ * PART is cases, generated or replication; all of them without any. SLIPSTREAM_SEED repeats a run's decisions. */
 #include "tests/differential/campaign.h"
 #include "tests/harness/fail.h"
 #include "tests/harness/wait.h"

@@ -1,5 +1,4 @@
-/* Making a failure short: parts of the script are left out, then words of its commands, for as long as it still fails.
- */
+/* Making a failure short: parts of the script are left out, then words of its commands, while it still fails. */
 #ifndef DIFFERENTIAL_SHRINK_H
 #define DIFFERENTIAL_SHRINK_H
 

@@ -1,5 +1,4 @@
-/* What stands in dump.rdb is true: who may write it and when, and what it says of the history that its data belong to.
- */
+/* What stands in dump.rdb is true: who may write it and when, and what it says of its data's history. */
 #include "tests/harness/proxy.h"
 #include "tests/harness/replication.h"
 #include "tests/harness/wait.h"

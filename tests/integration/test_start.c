@@ -51,10 +51,10 @@ Test(start, a_user_line_that_says_what_holds_anyway_is_fine)
 {
     struct server *open = server_start(OURS, "user default on nopass sanitize-payload ~* &* +@all");
     expect_status(open, "PONG", "PING");
-    struct server *closed = server_start(OURS, "%s",
-                                         "user default on "
-                                         "#2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b "
-                                         "~* &* +@all\nrequirepass secret");
+    static const char hashed[] =
+        "user default on #2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b ~* &* +@all\n"
+        "requirepass secret";
+    struct server *closed = server_start(OURS, "%s", hashed);
     expect_error(closed, "NOAUTH", "PING");
     expect_ok(closed, "AUTH secret");
     expect_ok(closed, "CONFIG SET requirepass another");
@@ -283,8 +283,8 @@ Test(start, systemd_is_told_how_the_server_is)
     expect_told(&m, "STATUS=Redis is loading...\n");
     expect_told(&m, "STATUS=Ready to accept connections in read-only mode. Waiting for MASTER <-> REPLICA sync\n");
     expect_told(&m, "READY=1\n");
-    expect_told(&m, "STATUS=MASTER <-> REPLICA sync: Finished with success. Ready to accept connections in read-write "
-                    "mode.\n");
+    expect_told(&m, "STATUS=MASTER <-> REPLICA sync: Finished with success. "
+                    "Ready to accept connections in read-write mode.\n");
     wait_until(info_is(s, "replication", "master_link_status", "up"));
     expect_integer(s, 1, "CLIENT KILL TYPE master");
     expect_told(&m,

@@ -1,5 +1,4 @@
-/* Hashes against a plain array as their model, from the first field through the conversion to a table and down again.
- */
+/* Hashes against a plain array as their model, from the first field through the change to a table and down again. */
 #include <criterion/criterion.h>
 
 #include "server/base/alloc.h"
