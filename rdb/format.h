@@ -49,6 +49,7 @@
 #define RDB_VERSION_LEAST         1
 #define RDB_VERSION_MOST          12
 #define RDB_VERSION_LEAST_WRITTEN 9           /* what any Redis since 5.0 loads */
+#define RDB_VERSION_FUNCTION      10          /* brought opcode F5: Redis 7.0 */
 #define RDB_VERSION_WITH_ACTIVITY 11          /* of streams' consumers */
 #define RDB_WRITER_VERSION        "7.2.4"     /* aux field redis-ver: the Redis whose behaviour this is */
 #define RDB_STRING_MAX_BYTES      0xffffffffu /* Redis allows 512 MiB unless configured; beyond this it is damage */

@@ -355,15 +355,10 @@ static bool read_aux(struct rdb_reader *reader)
 static bool read_function(struct rdb_reader *reader)
 {
     reader->doing = "read-functions";
-    const struct rdb_read_options *options = &reader->options;
-    struct bytes code;
-    if (!rdb_read_bytes(&reader->in, &code)) return false;
-    if (options->function) {
-        options->function(options->context, code);
-    } else if (!options->verify_only) {
-        log_warning("A function library of %zu bytes in the RDB is skipped", code.len);
-    }
-    return true;
+    struct bytes source;
+    if (!rdb_read_bytes(&reader->in, &source)) return false;
+    if (reader->options.verify_only || libraries_add(keyspace_libraries(reader->ks), source) == 0) return true;
+    return rdb_bad(&reader->in, unit_offset(reader), "no memory for a function library of %zu bytes", source.len);
 }
 
 static bool read_slot_info(struct rdb_reader *reader)
@@ -456,6 +451,7 @@ static bool read_header(struct rdb_reader *reader)
     if (version < RDB_VERSION_LEAST || version > RDB_VERSION_MOST) {
         return rdb_bad(&reader->in, magic_len, "Can't handle RDB format version %d", version);
     }
+    if (!reader->options.verify_only) libraries_clear(keyspace_libraries(reader->ks));
     reader->state = AT_OPCODE;
     return true;
 }
@@ -490,6 +486,9 @@ static bool read_checksum(struct rdb_reader *reader)
                    (unsigned long long)reader->result.keys_empty);
         if (reader->result.keys_mended > MENDED_KEYS_NAMED)
             log_warning("Keys mended while they were loaded: %llu", (unsigned long long)reader->result.keys_mended);
+        size_t libraries = keyspace_libraries(reader->ks)->count;
+        if (libraries)
+            log_notice("Function libraries kept for the next RDB, none of them callable here: %zu", libraries);
     }
     return true;
 }

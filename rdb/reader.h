@@ -31,7 +31,6 @@ struct rdb_read_options {
     /* Every opcode that redis-check-rdb reports, in its words, and the offset behind it; may be NULL. */
     void (*trace)(void *context, uint64_t offset, const char *line);
     void (*aux)(void *context, struct bytes name, struct bytes value); /* may be NULL */
-    void (*function)(void *context, struct bytes code); /* FUNCTION2 opcode; may be NULL: skipped with a log line */
     void *context;
 };
 
@@ -53,7 +52,8 @@ struct rdb_position {
     struct bytes key;   /* of that value; lives as long as the input last fed */
 };
 
-/* ks may be NULL when nothing is to be inserted. */
+/* ks may be NULL when nothing is to be inserted. Keys are added to those of ks; its function libraries give way to the
+ * RDB's, with the header. */
 struct rdb_reader *rdb_reader_new(struct keyspace *ks, const struct rdb_read_options *options);
 void rdb_reader_free(struct rdb_reader *reader);
 /* Consumes a prefix of input (*consumed) and says MORE (call again with the unconsumed rest and more behind it), DONE

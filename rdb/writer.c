@@ -1,4 +1,4 @@
-/* Writes the whole keyspace: header, aux fields, each database's keys in walking order, checksum. */
+/* Writes the whole keyspace: header, aux fields, function libraries, each database's keys in walking order, checksum. */
 #include "rdb/writer.h"
 
 #include <errno.h>
@@ -82,6 +82,20 @@ static unsigned version_needed(struct keyspace *ks, enum rdb_write_for write_for
     return need.version;
 }
 
+/* Redis 6.2 has none, and reads no file that has any. */
+static bool has_libraries_to_write(struct keyspace *ks, enum rdb_write_for write_for)
+{
+    size_t count = keyspace_libraries(ks)->count;
+    if (count > 0 && write_for == RDB_FOR_6_2)
+        log_notice("Function libraries left out of an RDB for Redis 6.2 (rdb-write-for): %zu", count);
+    return count > 0 && write_for != RDB_FOR_6_2;
+}
+
+static unsigned version_with_libraries(unsigned version, bool libraries)
+{
+    return libraries && version < RDB_VERSION_FUNCTION ? RDB_VERSION_FUNCTION : version;
+}
+
 static void put_head(struct rdb_encoder *out, const struct rdb_aux *aux, unsigned version)
 {
     char header[RDB_HEADER_BYTES + 1];
@@ -98,6 +112,14 @@ static void put_head(struct rdb_encoder *out, const struct rdb_aux *aux, unsigne
         put_aux_number(out, BYTES("repl-offset"), aux->repl_offset);
     }
     put_aux_number(out, BYTES("aof-base"), aux->aof_base);
+}
+
+static void put_libraries(struct rdb_encoder *out, const struct libraries *libraries)
+{
+    for (size_t i = 0; i < libraries->count; i++) {
+        rdb_put_u8(out, RDB_OPCODE_FUNCTION);
+        rdb_put_string(out, libraries->sources[i]);
+    }
 }
 
 /* Redis, too, writes of a key's last use only what the policy goes by. */
@@ -155,9 +177,12 @@ int rdb_write_keyspace(struct keyspace *ks, const struct rdb_aux *aux, const str
     struct rdb_encoder *out = &save.out;
     rdb_encoder_init(out, options->compress, options->checksum, sink, sink_context);
 
+    bool libraries = has_libraries_to_write(ks, options->write_for);
     out->write_for = options->write_for;
-    put_head(out, aux, version_needed(ks, options->write_for));
-    for (int i = 0; i < keyspace_databases(ks) && !out->error && !save.stopped; i++) {
+    put_head(out, aux, version_with_libraries(version_needed(ks, options->write_for), libraries));
+    if (libraries) put_libraries(out, keyspace_libraries(ks));
+    int databases = options->libraries_only ? 0 : keyspace_databases(ks);
+    for (int i = 0; i < databases && !out->error && !save.stopped; i++) {
         struct database *db = keyspace_database(ks, i);
         if (database_size(db) == 0) continue;
         rdb_put_u8(out, RDB_OPCODE_SELECT);

@@ -26,6 +26,7 @@ struct rdb_write_options {
     bool compress, checksum;
     enum rdb_write_for write_for;
     bool incremental_fsync; /* files: start writing back every few MiB instead of all at the end */
+    bool libraries_only;    /* no keys */
     int key_save_delay_us;
     /* Called now and then (each few thousand keys) with keys written so far: progress, and stopping. Non-zero stops. */
     int (*progress)(void *context, uint64_t keys, uint64_t bytes);

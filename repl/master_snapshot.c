@@ -55,22 +55,17 @@ static int write_snapshot(void *arg)
 {
     struct snapshot *s = arg;
     struct replication *r = s->r;
-    struct keyspace *dataset = r->keyspace;
     struct rdb_write_options options = {
         .compress = s->compress,
         .checksum = r->rdb_settings->checksum,
         .write_for = (enum rdb_write_for)r->rdb_settings->write_for,
+        .libraries_only = s->functions_only,
         .key_save_delay_us = r->rdb_settings->key_save_delay_us,
         .progress = report_progress,
         .progress_context = s,
     };
     close_inherited(s);
-    if (s->functions_only) {
-        static const struct keyspace_settings settings;
-        static const struct keyspace_hooks hooks;
-        dataset = keyspace_new(1, &settings, &hooks);
-    }
-    if (rdb_save_fd(dataset, s->write_fd, &s->aux, &options, spool_advanced, s) == 0) return 0;
+    if (rdb_save_fd(r->keyspace, s->write_fd, &s->aux, &options, spool_advanced, s) == 0) return 0;
     log_warning("Writing the snapshot for replicas failed: %s", strerror(errno));
     return 1;
 }

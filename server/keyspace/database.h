@@ -17,6 +17,7 @@ struct database {
 struct keyspace {
     struct database *databases;
     int count;
+    struct libraries libraries;
     const struct keyspace_settings *settings;
     struct keyspace_hooks hooks;
     struct keyspace_stats stats;

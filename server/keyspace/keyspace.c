@@ -41,6 +41,7 @@ static void give_up(struct database *db, enum lazyfree_how how)
 void keyspace_free(struct keyspace *ks)
 {
     for (int i = 0; i < ks->count; i++) give_up(&ks->databases[i], FREE_HERE);
+    libraries_clear(&ks->libraries);
     mem_free(ks->databases);
     mem_free(ks);
 }
@@ -66,6 +67,11 @@ struct keyspace_stats *keyspace_stats(struct keyspace *ks)
 struct random_state *keyspace_random(struct keyspace *ks)
 {
     return &ks->random;
+}
+
+struct libraries *keyspace_libraries(struct keyspace *ks)
+{
+    return &ks->libraries;
 }
 
 /* --- modes --- */
@@ -129,6 +135,9 @@ void keyspace_exchange(struct keyspace *a, struct keyspace *b)
 {
     CHECK(a->count == b->count);
     for (int i = 0; i < a->count; i++) swap_contents(&a->databases[i], &b->databases[i]);
+    struct libraries was = a->libraries;
+    a->libraries = b->libraries;
+    b->libraries = was;
     a->evict.candidates = b->evict.candidates = 0;
     keyspace_set_snapshot_running(a, a->snapshot_running);
     keyspace_set_snapshot_running(b, b->snapshot_running);

@@ -11,6 +11,7 @@
 
 #include "server/base/hash.h"
 #include "server/base/random.h"
+#include "server/keyspace/libraries.h"
 #include "server/keyspace/record.h"
 #include "server/keyspace/settings.h"
 #include "server/keyspace/store.h"
@@ -44,6 +45,8 @@ int keyspace_databases(const struct keyspace *ks);
 struct database *keyspace_database(struct keyspace *ks, int index);
 struct keyspace_stats *keyspace_stats(struct keyspace *ks);
 struct random_state *keyspace_random(struct keyspace *ks);
+/* Of the whole dataset; only keyspace_exchange and who reads an RDB change them. */
+struct libraries *keyspace_libraries(struct keyspace *ks);
 int database_index(const struct database *db);
 struct keyspace *database_keyspace(const struct database *db);
 
@@ -136,7 +139,8 @@ struct record *database_copy(struct record *r, struct database *to, struct bytes
 void database_flush(struct database *db, bool aside);
 void keyspace_flush(struct keyspace *ks, bool aside);
 void keyspace_swap(struct keyspace *ks, int a, int b); /* SWAPDB: contents change places, `struct database *` stay */
-/* All contents of two keyspaces with as many databases change places; `struct database *`, modes, statistics stay. */
+/* All contents of two keyspaces with as many databases change places, libraries, too; `struct database *`, modes and
+ * statistics stay. */
 void keyspace_exchange(struct keyspace *a, struct keyspace *b);
 /* An empty one with the same number of databases and settings, of which nobody is told. */
 struct keyspace *keyspace_new_beside(const struct keyspace *ks);

@@ -59,7 +59,6 @@ static struct rdb_read_options options_of(bool verify_only, size_t *noted)
         .now_ms = FUZZ_NOW_MS,
         .verify_only = verify_only,
         .aux = note_aux,
-        .function = note_bytes,
         .context = noted,
     };
 }

@@ -226,14 +226,6 @@ Test(rdb_read, frequency_counts_where_lfu_evicts)
     keyspace_free(ks);
 }
 
-static size_t functions_seen;
-
-static void note_function(void *context, struct bytes code)
-{
-    (void)context;
-    functions_seen += bytes_equal(code, BYTES("#!lua name=x"));
-}
-
 Test(rdb_read, aux_fields_and_functions)
 {
     struct rdb_bytes b = rdb_begin("REDIS0011");
@@ -247,11 +239,11 @@ Test(rdb_read, aux_fields_and_functions)
     ADD(&b, "\xfa\x07unknown\x05thing");
     ADD(&b, "\xf5\x0c#!lua name=x");
     rdb_end(&b);
-    struct rdb_read_options options = {.now_ms = NOW_MS, .function = note_function};
-    functions_seen = 0;
-    struct fed fed = feed_with(b, b.len, &options);
+    struct fed fed = feed(b);
     cr_loaded(fed);
-    cr_assert_eq(functions_seen, 1);
+    const struct libraries *libraries = keyspace_libraries(fed.ks);
+    cr_assert_eq(libraries->count, 1);
+    cr_assert(bytes_equal(libraries->sources[0], BYTES("#!lua name=x")));
     const struct rdb_aux *aux = &fed.result.aux;
     cr_assert_eq(aux->created_s, 0x6553f100);
     cr_assert_eq(aux->used_memory, 10000);

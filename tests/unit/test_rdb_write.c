@@ -133,6 +133,36 @@ Test(rdb_write, a_small_file_byte_by_byte)
     keyspace_free(ks);
 }
 
+Test(rdb_write, libraries_stand_before_the_keys_and_raise_the_version)
+{
+    struct keyspace *ks = new_keyspace(), *other = new_keyspace();
+    set(ks, 0, BYTES("k"), BYTES("v"), RECORD_NO_EXPIRY);
+    libraries_add(keyspace_libraries(ks), BYTES("#!lua name=x"));
+    libraries_add(keyspace_libraries(ks), BYTES("#!lua name=y"));
+    keyspace_flush(other, false);
+    keyspace_exchange(ks, other);
+    cr_assert_eq(keyspace_libraries(ks)->count, 0);
+    keyspace_exchange(ks, other);
+    struct rdb_write_options options = plain;
+    for (int only = 0; only <= 1; only++) {
+        static const char libraries[] = "\xf5\x0c#!lua name=x\xf5\x0c#!lua name=y";
+        static const char keys[] = "\xfe\x00\xfb\x01\x00\x00\x01k\x01v";
+        options.libraries_only = only;
+        struct rdb_bytes b = save(ks, &no_aux, &options), expected = {0};
+        cr_assert_arr_eq(b.data, "REDIS0010", 9);
+        ADD(&expected, libraries);
+        if (!only) ADD(&expected, keys);
+        ADD(&expected, "\xff");
+        cr_assert_arr_eq(b.data + b.len - 8 - expected.len, expected.data, expected.len);
+        free(b.data);
+        free(expected.data);
+    }
+    keyspace_flush(ks, false);
+    cr_assert_eq(keyspace_libraries(ks)->count, 2);
+    keyspace_free(ks);
+    keyspace_free(other);
+}
+
 /* Keys and values of many lengths, packable and not, past the writer's buffer and into several databases. */
 static void fill(struct keyspace *ks)
 {
