@@ -1,3 +1,4 @@
+/* Load and data for the benchmark: filling servers, driving them with pipelines, placing them on processors. */
 #include "bench/load.h"
 
 #include "tests/harness/client.h"

@@ -1,3 +1,4 @@
+/* The benchmark's output: medians of samples, rows, verdicts against targets. */
 #include "bench/report.h"
 
 #include <stdarg.h>

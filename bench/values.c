@@ -1,3 +1,4 @@
+/* Values of each type, written into any server. */
 #include "bench/values.h"
 
 #include "bench/load.h"

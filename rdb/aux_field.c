@@ -1,4 +1,4 @@
-/* The named fields at the head of an RDB. */
+/* The named fields at the head of an RDB, kept and logged as they are read. Server process and checker. */
 #include "rdb/aux_field.h"
 
 #include "server/base/log.h"

@@ -1,5 +1,5 @@
-/* redis-check-rdb: reads a file as the server would, inserts nothing, and says what is in it or what is wrong and
- * where. Its own process; prints in the words of Redis's tool. */
+/* redis-check-rdb: reads a file as the server would, inserts nothing, and says in the words of Redis's tool what is in
+ * it, or what is wrong and where. The checker, a process of its own. */
 #include "rdb/snapshot.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* The format's small pieces, read. Runs in the server and in redis-check-rdb; every byte here may be hostile. */
+/* The format's small pieces, read; every byte here may be hostile. Server process and checker. */
 #include "rdb/decode.h"
 
 #include <endian.h>

@@ -1,4 +1,4 @@
-/* Values to and from payloads, through the same rows as a file's. */
+/* Values to and from payloads, through the same rows as a file's. Server process. */
 #include "rdb/dump.h"
 
 #include <endian.h>

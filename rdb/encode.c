@@ -1,4 +1,4 @@
-/* The format's small pieces, written. */
+/* The format's small pieces, written. Server process and snapshot child. */
 #include "rdb/encode.h"
 
 #include <endian.h>

@@ -1,4 +1,5 @@
-/* Snapshots as files: SAVE, the BGSAVE child, the full-sync child; and loading one at start or after a full sync. */
+/* Snapshots as files: saving, for SAVE, BGSAVE and a full sync, and loading one whole. Server process and snapshot
+ * child. */
 #include "rdb/snapshot.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* Which type byte belongs to which file. A new type adds its rows here and nothing else changes. */
+/* Which type byte belongs to which file. A new type adds its rows here and nothing else changes. Server process,
+ * snapshot child, checker. */
 #include "rdb/type.h"
 
 #include "rdb/format.h"

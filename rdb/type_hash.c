@@ -1,4 +1,5 @@
-/* Hashes. Written field by field (04), which every Redis reads; read in all the forms Redis has had:
+/* Hashes in an RDB. Server process, snapshot child, checker. Written field by field (04), which every Redis reads; read
+ * in all the forms Redis has had:
  *
  *   04  count(length) (field(string) value(string))*
  *   09  string: a zipmap

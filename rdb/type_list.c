@@ -1,4 +1,5 @@
-/* Lists. Written element by element (01), which every Redis reads; read in all the forms Redis has had:
+/* Lists in an RDB. Server process, snapshot child, checker. Written element by element (01), which every Redis reads;
+ * read in all the forms Redis has had:
  *
  *   01  count(length) string*                         one string an element
  *   0A  string: a ziplist

@@ -1,4 +1,5 @@
-/* Sets. An intset is written as it is (0B), any other set member by member (02): every Redis reads both. Read are
+/* Sets in an RDB. Server process, snapshot child, checker. An intset is written as it is (0B), any other set member by
+ * member (02): every Redis reads both. Read are
  *
  *   02  count(length) member(string)*
  *   0B  string: an intset

@@ -1,4 +1,5 @@
-/* Streams. Three versions (0F, 13, 15), each with all of the one before:
+/* Streams in an RDB. Server process, snapshot child, checker. Three versions (0F, 13, 15), each with all of the one
+ * before:
  *
  *   stream    nodes(length) node* entries(length) last id [2: first id, greatest deleted id, added(length)]
  *             groups(length) group*

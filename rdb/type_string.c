@@ -1,4 +1,5 @@
-/* Strings: type byte 00, the value is one string (rdb/format.h). Integers are kept as integers on both sides. */
+/* Strings in an RDB. Server process, snapshot child, checker. Type byte 00, the value is one string (rdb/format.h).
+ * Integers are kept as integers on both sides. */
 #include "rdb/type_string.h"
 
 #include "rdb/format.h"

@@ -1,5 +1,5 @@
-/* Sorted sets. Written member by member, highest score first (05): every Redis since 4.0 reads that, and inserts always
- * at the head. Read are
+/* Sorted sets in an RDB. Server process, snapshot child, checker. Written member by member, highest score first (05):
+ * every Redis since 4.0 reads that, and inserts always at the head. Read are
  *
  *   03  count(length) (member(string) score)*         score: length(1) and as many bytes of text, or FD: not a number,
  *                                                     FE: +inf, FF: -inf

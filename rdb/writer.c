@@ -1,4 +1,5 @@
-/* Writes the whole keyspace: header, aux fields, function libraries, each database's keys in walking order, checksum. */
+/* Writes the whole keyspace: header, aux fields, function libraries, each database's keys in walking order, checksum.
+ * Server process and snapshot child. */
 #include "rdb/writer.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* The counted heap of every process.
+/* The counted heap. Any process.
  *
  * Each thread adds to a counter of its own, on its own cache line, with plain loads and stores; a sum over all of them
  * is exact whenever the other threads rest and never far off when they do not. A block may be freed by another thread

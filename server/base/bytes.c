@@ -1,4 +1,4 @@
-/* Slices: the comparisons that are too long to be inline. Every process uses them.
+/* Slices: the comparisons that are too long to be inline. Any process.
  *
  * Case is folded for ASCII alone: command and option names are ASCII, and a locale must not change what matches. */
 #include "server/base/bytes.h"

@@ -1,4 +1,4 @@
-/* The end of a process that found its own state broken: what it found, in the middle of a crash report. */
+/* The end of a process that found its own state broken: what it found, in the middle of a crash report. Any process. */
 #include "server/base/check.h"
 
 #include "server/base/crash.h"

@@ -1,4 +1,4 @@
-/* Clocks of every process: wall time, monotonic time, and cheap ticks for statistics.
+/* Clocks: wall time, monotonic time, and cheap ticks for statistics. Any process.
  *
  * The processor's counter costs a fraction of clock_gettime, which matters when every command is timed. It is trusted
  * only where the processor promises a constant rate through all sleep states; its rate is then measured against

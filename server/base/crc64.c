@@ -1,4 +1,5 @@
-/* CRC-64 (Jones) for RDB files and DUMP payloads: a checksum over gigabytes, so speed counts.
+/* CRC-64 (Jones) for RDB files and DUMP payloads: a checksum over gigabytes, so speed counts. Server process, snapshot
+ * child, checker.
  *
  * Eight tables take eight bytes a step. Where the processor multiplies without carries, four lanes of 16 bytes are
  * folded instead: a lane is a polynomial of degree 127, its two halves times (x^n mod P) stand n bits further on, and

@@ -1,5 +1,6 @@
 /* Files written and read whole. What a crash may leave behind is the old file or the new one, never a part: the new
- * bytes are on the disk under a temporary name before they take the old name, and the directory is synced after. */
+ * bytes are on the disk under a temporary name before they take the old name, and the directory is synced after. Any
+ * process. */
 #include "server/base/file.h"
 
 #include <errno.h>

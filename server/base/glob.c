@@ -1,4 +1,4 @@
-/* Glob matching as Redis's users know it.
+/* Glob matching as Redis's users know it. Any process.
  *
  * A star is tried with the shortest text first; on a mismatch only the last star is widened by one byte and matching
  * goes on from there. Going back to an earlier star could not find anything new, so no recursion and no exponential

@@ -1,4 +1,4 @@
-/* The seed of the one hash of keys, drawn once per server. */
+/* The seed of the one hash of keys, drawn once at start. Any process. */
 #include "server/base/hash.h"
 
 #define XXH_INLINE_ALL

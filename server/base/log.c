@@ -1,6 +1,6 @@
-/* The log of each process. A line is put together on the stack and leaves in one write, so that lines of several
+/* The log, one for each process. A line is put together on the stack and leaves in one write, so that lines of several
  * processes which append to one file never mix. The file is opened for each line: it may have been rotated away
- * meanwhile. */
+ * meanwhile. Any process. */
 #include "server/base/log.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* Open addressing with linear probing: small tables of names, where one cache line answers most look-ups.
+/* Open addressing with linear probing: small tables of names, where one cache line answers most look-ups. Any process.
  *
  * The full hash is kept with each entry, so that growing never reads the keys and a probe seldom does. A removed entry
  * leaves a mark where a probe must go on past it; marks are swept out when the table is rebuilt. */

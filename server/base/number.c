@@ -1,4 +1,4 @@
-/* Numbers to text and back, for commands, replies, the configuration and the files.
+/* Numbers to text and back, for commands, replies, the configuration and the files. Any process.
  *
  * Integers are written two digits at a time from a table, into place: they stand in every reply. Floating point goes
  * through the C library, whose results are exact; no part of ours sets a numeric locale. */

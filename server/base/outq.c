@@ -1,4 +1,4 @@
-/* Output queues: chains of chunks that replies are written into and the loop sends from.
+/* Output queues: chains of chunks that replies are written into and the loop sends from. Any process.
  *
  * Chunks of the common size go round through a short free list, so that a busy server's replies cost no allocation; a
  * drained queue holds no chunk at all, so that ten thousand idle connections cost nothing. */

@@ -1,5 +1,5 @@
 /* Randomness: xoshiro256** (Blackman and Vigna) for sampling, seeded through splitmix64 as its authors advise, and the
- * kernel's generator where a guess would be a weakness. */
+ * kernel's generator where a guess would be a weakness. Any process. */
 #include "server/base/random.h"
 
 #include <errno.h>

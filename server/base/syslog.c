@@ -1,4 +1,4 @@
-/* Lines to the system's log, for the processes that were told so. */
+/* Lines to the system's log, for the processes that were told so. Any process. */
 #include "server/base/syslog.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* The background threads of the server: one a kind of job, started when the first such job comes.
+/* The background threads: one a kind of job, started when the first such job comes. Server process.
  *
  * Finished jobs go to one list, and an eventfd wakes the loop, which runs their `done`. Threads do not survive a fork,
  * and locks may be held at that moment: a forked child starts with fresh, empty queues and no event descriptor. */

@@ -1,5 +1,6 @@
 /* BITFIELD: numbers of 1 to 64 bits at any bit of a string, read, set and added to, with a choice of what happens when
- * one overflows. All operations are read before the first is done: a mistake in the last changes nothing. */
+ * one overflows. All operations are read before the first is done: a mistake in the last changes nothing. Server
+ * process. */
 #include "server/base/alloc.h"
 #include "server/commands/bit_key.h"
 #include "server/data/bitmap.h"

@@ -1,4 +1,5 @@
-/* Bitmaps: strings whose bits are set, counted, searched and combined. BITFIELD stands in bitfield.c. */
+/* Bitmaps: strings whose bits are set, counted, searched and combined. BITFIELD stands in bitfield.c. Server
+ * process. */
 #include "server/base/alloc.h"
 #include "server/commands/bit_key.h"
 #include "server/commands/tables.h"

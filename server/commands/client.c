@@ -1,4 +1,4 @@
-/* CLIENT: what a client may ask and say about itself and others. */
+/* CLIENT: what a client may ask and say about itself and others. Server process. */
 #include "server/base/alloc.h"
 #include "server/base/number.h"
 #include "server/commands/client_filter.h"

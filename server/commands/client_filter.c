@@ -1,4 +1,4 @@
-/* Reading and applying client filters. */
+/* Reading which clients CLIENT KILL and CLIENT LIST mean, and finding them. Server process. */
 #include "server/commands/client_filter.h"
 
 #include "repl/replication.h"

@@ -1,4 +1,4 @@
-/* COMMAND: the command table, told to clients. */
+/* COMMAND: the command table, told to clients. Server process. */
 #include "server/base/alloc.h"
 #include "server/base/glob.h"
 #include "server/commands/command_docs.h"

@@ -1,4 +1,4 @@
-/* COMMAND DOCS: the commands told to people, and to programs that help people. */
+/* COMMAND DOCS: the commands told to people, and to programs that help people. Server process. */
 #include "server/commands/command_docs.h"
 
 #include "server/commands/docs/arguments.h"

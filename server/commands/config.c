@@ -1,4 +1,4 @@
-/* CONFIG: the configuration as clients see it. What directives are is in core/config*.c. */
+/* CONFIG: the configuration as clients see it. The directives themselves stand in core's config*.c. Server process. */
 #include "server/base/alloc.h"
 #include "server/commands/tables.h"
 #include "server/core/call.h"

@@ -1,4 +1,4 @@
-/* The connection itself: greeting, authentication, protocol version, database, goodbye. */
+/* The connection itself: greeting, authentication, protocol version, database, goodbye. Server process. */
 #include "server/base/alloc.h"
 #include "server/base/number.h"
 #include "server/commands/connection.h"

@@ -1,4 +1,4 @@
-/* DEBUG: for tests and for looking inside. Guarded by enable-debug-command. */
+/* DEBUG: for tests and for looking inside. Guarded by enable-debug-command. Server process. */
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
 #include "server/base/glob.h"

@@ -1,4 +1,4 @@
-/* DEBUG's subcommands that end the server. */
+/* DEBUG's subcommands that end the server. Server process. */
 #include "server/commands/debug_crash.h"
 
 #include "server/base/alloc.h"

@@ -1,4 +1,4 @@
-/* DUMP and RESTORE: a value as bytes, to be stored under any key of any server. */
+/* DUMP and RESTORE: a value as bytes, to be stored under any key of any server. Server process. */
 #include "rdb/dump.h"
 #include "rdb/printable.h"
 #include "server/base/alloc.h"

@@ -1,4 +1,4 @@
-/* Expiry: EXPIRE, TTL and their families. */
+/* Expiry: EXPIRE, TTL and their families. Server process. */
 #include "server/base/number.h"
 #include "server/commands/expiry_option.h"
 #include "server/commands/tables.h"

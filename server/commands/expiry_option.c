@@ -1,4 +1,4 @@
-/* Reading expiry times from commands. */
+/* EX, PX, EXAT, PXAT and PERSIST taken from a command's arguments, and a time in them judged. Server process. */
 #include "server/commands/expiry_option.h"
 
 #include "server/base/number.h"

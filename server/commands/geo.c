@@ -1,4 +1,4 @@
-/* Positions in a sorted set: added, read back, measured. Searching stands in geo_search.c. */
+/* Positions in a sorted set: added, read back, measured. Searching stands in geo_search.c. Server process. */
 #include "server/base/alloc.h"
 #include "server/commands/geo_search.h"
 #include "server/commands/tables.h"

@@ -1,5 +1,5 @@
 /* Searching for positions around a point. The grid's cells that cover the shape are ranges of the sorted set; what lies
- * in them is measured, and what lies in the shape is a hit. */
+ * in them is measured, and what lies in the shape is a hit. Server process. */
 #include "server/commands/geo_search.h"
 
 #include "server/base/alloc.h"

@@ -1,4 +1,5 @@
-/* HyperLogLogs: elements counted, counts read, several merged. The value is a string; see server/data/hyperloglog.h. */
+/* HyperLogLogs: elements counted, counts read, several merged. The value is a string; see server/data/hyperloglog.h.
+ * Server process. */
 #include "server/base/alloc.h"
 #include "server/base/random.h"
 #include "server/commands/tables.h"

@@ -1,4 +1,4 @@
-/* INFO. Its sections are in core/info*.c. */
+/* INFO: which sections a client wants. The sections stand in core's info*.c. Server process. */
 #include "server/core/info.h"
 
 #include "server/base/alloc.h"

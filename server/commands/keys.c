@@ -1,4 +1,4 @@
-/* Commands about keys whatever they hold: existence, removal, renaming, copying, whole databases. */
+/* Commands about keys whatever they hold: existence, removal, renaming, copying, whole databases. Server process. */
 #include "repl/replication.h"
 #include "server/base/alloc.h"
 #include "server/base/glob.h"

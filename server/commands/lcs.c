@@ -1,4 +1,4 @@
-/* LCS: the longest common subsequence of two strings, by the usual table of lengths. */
+/* LCS: the longest common subsequence of two strings, by the usual table of lengths. Server process. */
 #include "server/base/alloc.h"
 #include "server/base/number.h"
 #include "server/commands/lcs.h"

@@ -1,4 +1,5 @@
-/* Lists: pushes and pops, looking, and changing in the middle. Those that wait are in lists_blocking.c. */
+/* Lists: pushes and pops, looking, and changing in the middle. Those that wait are in lists_blocking.c. Server
+ * process. */
 #include "server/base/check.h"
 #include "server/commands/list_key.h"
 #include "server/commands/packed_reply.h"

@@ -1,5 +1,5 @@
 /* MIGRATE: keys move to another server. The server stands still until the other has answered for each, or the timeout
- * is over: only so a key is at no moment in both places, or in none.
+ * is over: only so a key is at no moment in both places, or in none. Server process.
  *
  * Everything is sent in one go: AUTH, SELECT, and a RESTORE per key. What the other server has taken is deleted here,
  * and DEL of just these keys is what is propagated. */

@@ -1,4 +1,4 @@
-/* Publish and subscribe. What they mean is in core/pubsub.c. */
+/* The commands of publishing and subscribing. What they mean stands in core's pubsub.c. Server process. */
 #include "server/base/glob.h"
 #include "server/commands/tables.h"
 #include "server/core/call.h"

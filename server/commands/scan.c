@@ -1,6 +1,6 @@
 /* SCAN over a database. Keys that it meets expired are removed, as Redis does: those whose name matches, of whatever
  * type. An unknown TYPE is no error; no key is of it. The cursor is the keyspace's: a position in hash order, see
- * keyspace.h. */
+ * keyspace.h. Server process. */
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/glob.h"

@@ -1,4 +1,4 @@
-/* The server as a whole: saving, stopping, time, watching. */
+/* The server as a whole: saving, stopping, time, watching. Server process. */
 #include "server/base/clock.h"
 #include "server/base/number.h"
 #include "server/commands/tables.h"

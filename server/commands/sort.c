@@ -1,4 +1,5 @@
 /* SORT and SORT_RO: the elements of a list, set or sorted set, ordered by themselves or by what other keys say of them.
+ * Server process.
  *
  * The elements are gathered first, as slices where the value keeps still and copies where it does not. Then each gets a
  * key, a number that orders nearly all pairs: its score, or the first bytes of its text. Entries of key and place are

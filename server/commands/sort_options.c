@@ -1,4 +1,4 @@
-/* SORT's grammar. */
+/* SORT's arguments taken apart. Server process. */
 #include "server/commands/sort_options.h"
 
 #include "server/base/alloc.h"

@@ -1,4 +1,5 @@
-/* Streams: adding, looking, removing. Reading is in streams_read.c, groups in streams_groups.c and streams_claim.c. */
+/* Streams: adding, looking, removing. Reading is in streams_read.c, groups in streams_groups.c and streams_claim.c.
+ * Server process. */
 #include "server/base/alloc.h"
 #include "server/commands/stream_key.h"
 #include "server/commands/tables.h"

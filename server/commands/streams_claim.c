@@ -1,6 +1,6 @@
 /* XCLAIM and XAUTOCLAIM: a consumer takes over what others have pending. What was claimed is propagated entry by entry,
  * with the times and counts it got here; so is, as a claim for its old consumer, a pending entry that goes because it
- * was deleted from the stream. */
+ * was deleted from the stream. Server process. */
 #include "server/base/alloc.h"
 #include "server/commands/stream_key.h"
 #include "server/commands/tables.h"

@@ -1,4 +1,4 @@
-/* Consumer groups: XGROUP, XACK, XPENDING. */
+/* Consumer groups: XGROUP, XACK, XPENDING. Server process. */
 #include "server/base/alloc.h"
 #include "server/commands/stream_key.h"
 #include "server/commands/tables.h"

@@ -1,4 +1,4 @@
-/* XINFO: a stream, its groups and their consumers from the inside. */
+/* XINFO: a stream, its groups and their consumers from the inside. Server process. */
 #include "server/commands/stream_key.h"
 #include "server/commands/tables.h"
 

@@ -1,4 +1,5 @@
-/* XREAD and XREADGROUP: from several streams at once, waiting for new entries where asked to (core/block_keys.h). */
+/* XREAD and XREADGROUP: from several streams at once, waiting for new entries where asked to (core/block_keys.h).
+ * Server process. */
 #include "server/base/alloc.h"
 #include "server/commands/stream_key.h"
 #include "server/commands/tables.h"

@@ -1,4 +1,4 @@
-/* Strings: SET and GET and their families, counters, ranges. */
+/* Strings: SET and GET and their families, counters, ranges. Server process. */
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/number.h"

@@ -1,4 +1,4 @@
-/* MULTI, EXEC, DISCARD, WATCH, UNWATCH. What they mean is in core/transaction.c. */
+/* MULTI, EXEC, DISCARD, WATCH, UNWATCH. What they mean stands in core's transaction.c. Server process. */
 #include "server/commands/tables.h"
 #include "server/core/core.h"
 #include "server/core/transaction.h"

@@ -1,4 +1,4 @@
-/* Bits counted, searched and combined a word or a vector at a time. */
+/* Bits counted, searched and combined a word or a vector at a time. Server process. */
 #include "server/data/bitmap.h"
 
 #include "server/base/check.h"

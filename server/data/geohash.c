@@ -1,4 +1,4 @@
-/* Geohashes and distances.
+/* Geohashes and distances. Server process.
  *
  * Scores, distances and even the order of cells are what Redis's are: clients compare the digits. */
 #include "server/data/geohash.h"

@@ -1,4 +1,4 @@
-/* HyperLogLog's two encodings, and the estimate. */
+/* HyperLogLog's two encodings, and the estimate. Server process. */
 #include "server/data/hyperloglog.h"
 
 #include <endian.h>

@@ -1,5 +1,5 @@
-/* See free_aside.h. The loop submits and asks, the worker frees and reports; all that they share are a few atomic
- * words.
+/* Memory on its way out, counted. The loop submits and asks, the worker frees and reports; all that they share are a
+ * few atomic words. Server process, on both threads.
  *
  * How far the worker has come with a job is told by its own share of the heap's count, which falls with everything it
  * frees. So a value of a gigabyte is at no moment counted twice, as used and as still to go, nor not at all. A reader

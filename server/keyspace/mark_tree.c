@@ -1,4 +1,4 @@
-/* See mark_tree.h. */
+/* A set of small numbers as bits, with bits above them that say which words below have any. Server process. */
 #include "server/keyspace/mark_tree.h"
 
 #include <string.h>

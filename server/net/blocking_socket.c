@@ -1,4 +1,5 @@
-/* Non-blocking underneath: poll() does the waiting and keeps the time. */
+/* A connection that its user waits for: non-blocking underneath, while poll() does the waiting and keeps the time.
+ * Server process. */
 #include "server/net/blocking_socket.h"
 
 #include "server/net/lookup.h"

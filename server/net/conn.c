@@ -1,4 +1,4 @@
-/* The life of a connection, the same whatever engine moves its bytes; in every process that runs a loop.
+/* The life of a connection, the same whatever engine moves its bytes. Any process with a loop.
  *
  * Two rules hold it together. The end of input does not overtake output: a client that sends its commands and shuts its
  * side down still gets its replies, because `closed` waits until nothing is left to send. And nobody is called in the

@@ -1,4 +1,4 @@
-/* The epoll engine: for kernels and containers that refuse io_uring.
+/* The epoll engine: for kernels and containers that refuse io_uring. Any process with a loop.
  *
  * Level-triggered. What is ready is read once a turn, a buffer at most, so that one endless sender cannot starve the
  * others; sends are written directly at the end of the turn, and the kernel is asked to tell when a socket is writable

@@ -1,5 +1,5 @@
 /* The io_uring engine: one entry into the kernel per turn, which submits every send of the turn that ends, and waits
- * for the input of the next.
+ * for the input of the next. Any process with a loop.
  *
  * Sends. A send is submitted so that it never waits (MSG_DONTWAIT), counts as failed when it could not take everything
  * (MSG_WAITALL), and reports only failure (IOSQE_CQE_SKIP_SUCCESS). When the entry returns, each send has therefore

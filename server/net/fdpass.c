@@ -1,4 +1,4 @@
-/* Messages with descriptors over SOCK_SEQPACKET, both ends: server and link.
+/* Messages with descriptors over SOCK_SEQPACKET, both ends. Server process and link process.
  *
  * SEQPACKET keeps one message one message and still tells the end of the other side, which datagrams do not. */
 #include "server/net/fdpass.h"

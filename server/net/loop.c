@@ -1,4 +1,4 @@
-/* The turn, the time, endpoints' memory and watched descriptors; in every process that runs a loop.
+/* The turn, the time, endpoints' memory and watched descriptors. Any process with a loop.
  *
  * The engine does the waiting and the moving of bytes; this file keeps the order of a turn the same for both. Turns
  * nest: loop_turn() may be called from inside a callback. Closed endpoints are therefore freed by the outermost turn

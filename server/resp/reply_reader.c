@@ -1,4 +1,5 @@
-/* Replies, as other servers send them: to the replica's handshake, to Sentinel, and back out of scripts.
+/* Replies, as other servers send them: to the replica's handshake, to Sentinel, and back out of scripts. Server
+ * process.
  *
  * One head at a time and no state: the caller walks an aggregate itself, and a reply that is not whole yet is simply
  * read again from its start, which is cheap because such replies are small. */

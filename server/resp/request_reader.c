@@ -1,5 +1,5 @@
-/* Requests, as clients, masters and AOF files send them. Runs in every process that reads RESP, for every single
- * command: lengths are read digit by digit in place, and only what is unusual takes the slow way.
+/* Requests, as clients, masters and AOF files send them. Every single command passes here: lengths are read digit by
+ * digit in place, and only what is unusual takes the slow way. Any process.
  *
  * While a request is incomplete its arguments are kept as offsets from its first byte (in the `ptr` of their slices,
  * which nobody else sees yet), because the caller may move its buffer between two calls. */

@@ -1,5 +1,5 @@
-/* Replies, written straight into the output queue that will be sent. Runs once for every command: the common replies
- * make one reservation and write their bytes into it. */
+/* Replies, written straight into the output queue that will be sent. Every command passes here: the common replies make
+ * one reservation and write their bytes into it. Server process. */
 #include "server/resp/writer.h"
 
 #include <endian.h>

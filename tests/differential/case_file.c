@@ -1,3 +1,4 @@
+/* The written cases, read and run one after another. */
 #include "tests/differential/case_file.h"
 
 #include "tests/harness/fail.h"

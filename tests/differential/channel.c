@@ -1,3 +1,4 @@
+/* One connection to one server, with a bound on every wait. */
 #include "tests/differential/channel.h"
 
 #include "tests/differential/reply.h"

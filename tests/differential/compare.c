@@ -1,3 +1,4 @@
+/* Two replies compared, in the way that their command's mode asks for. */
 #include "tests/differential/compare.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* The campaign that compares: generated commands to both servers, every reply against the other's. */
 #include "tests/differential/campaign.h"
 
 #include "tests/differential/round.h"

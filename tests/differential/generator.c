@@ -1,3 +1,4 @@
+/* Random commands out of the grammar's productions, most of them valid, some broken on purpose. */
 #include "tests/differential/generator.h"
 
 #include <ctype.h>

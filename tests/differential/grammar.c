@@ -1,3 +1,4 @@
+/* The grammar's files, read into productions. */
 #include "tests/differential/grammar.h"
 
 #include "tests/harness/fail.h"

@@ -1,3 +1,4 @@
+/* The kinds of arguments, read from their file, and words picked from them. */
 #include "tests/differential/kinds.h"
 
 #include "tests/harness/fail.h"

@@ -1,3 +1,4 @@
+/* The two servers that hear the same steps, started, asked and compared. */
 #include "tests/differential/pair.h"
 
 #include "tests/differential/channel.h"

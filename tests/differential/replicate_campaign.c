@@ -1,3 +1,4 @@
+/* The campaign that replicates: generated writes to a master, and its replica's data against its own. */
 #include "tests/differential/campaign.h"
 
 #include "tests/differential/round.h"

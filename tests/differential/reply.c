@@ -1,3 +1,4 @@
+/* One RESP reply, measured in a stream of bytes and read into a tree. */
 #include "tests/differential/reply.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* One round of generated commands; a failure is shrunk and printed. */
 #include "tests/differential/round.h"
 
 #include "tests/differential/shrink.h"

@@ -1,3 +1,4 @@
+/* Steps as text, in both directions. */
 #include "tests/differential/step.h"
 
 #include <ctype.h>

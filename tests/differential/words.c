@@ -1,3 +1,4 @@
+/* A command's words, quoted and taken out of quotes as redis-cli does it. */
 #include "tests/differential/words.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* Commands and the answers expected of them. */
 #include "tests/harness/client.h"
 
 #include "tests/harness/fail.h"

@@ -1,3 +1,4 @@
+/* Monotonic time. */
 #include "tests/harness/clock.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Removing a directory with all that is in it. */
 #include "tests/harness/directory.h"
 
 #include <ftw.h>

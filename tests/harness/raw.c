@@ -1,3 +1,4 @@
+/* A bare socket, with a bound on every wait. */
 #include "tests/harness/raw.h"
 
 #include "tests/harness/fail.h"

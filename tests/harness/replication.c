@@ -1,3 +1,4 @@
+/* Waiting for replicas, and counting the resyncs that their masters grant. */
 #include "tests/harness/replication.h"
 
 #include "tests/harness/wait.h"

@@ -1,3 +1,4 @@
+/* Servers under test: prepared, launched, watched by their logs, ended. */
 #include "tests/harness/server.h"
 
 #include "tests/harness/fail.h"

@@ -1,4 +1,4 @@
-/* Reads a document's arguments: one pass by recursive descent, into nodes that the caller brings. */
+/* A document's arguments, read: one pass by recursive descent, into nodes that the caller brings. Server process. */
 #include "server/commands/docs/arguments.h"
 
 #include "server/base/check.h"

@@ -1,4 +1,4 @@
-/* What COMMAND DOCS tells of the commands on bits of strings. */
+/* What COMMAND DOCS tells of the commands on bits of strings. Server process. */
 #include "server/commands/docs/docs.h"
 
 static const struct command_doc docs[] = {

@@ -1,4 +1,4 @@
-/* What COMMAND DOCS tells of the commands on keys of any type. */
+/* What COMMAND DOCS tells of the commands on keys of any type. Server process. */
 #include "server/commands/docs/docs.h"
 
 static const struct command_doc docs[] = {

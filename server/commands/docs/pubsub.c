@@ -1,4 +1,4 @@
-/* What COMMAND DOCS tells of the commands on publishing and subscribing. */
+/* What COMMAND DOCS tells of the commands on publishing and subscribing. Server process. */
 #include "server/commands/docs/docs.h"
 
 static const struct command_doc docs[] = {

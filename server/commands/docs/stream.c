@@ -1,4 +1,4 @@
-/* What COMMAND DOCS tells of the commands on streams. */
+/* What COMMAND DOCS tells of the commands on streams. Server process. */
 #include "server/commands/docs/docs.h"
 
 static const struct command_doc docs[] = {

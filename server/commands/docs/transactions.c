@@ -1,4 +1,4 @@
-/* What COMMAND DOCS tells of the commands on transactions. */
+/* What COMMAND DOCS tells of the commands on transactions. Server process. */
 #include "server/commands/docs/docs.h"
 
 static const struct command_doc docs[] = {
