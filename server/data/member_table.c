@@ -5,12 +5,9 @@
  * memory is prefetched together. */
 #include "server/data/member_table.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/base/hash_tags.h"
 
 #define SLOTS               MEMBER_BUCKET_SLOTS
 #define ALL_SLOTS           ((1u << SLOTS) - 1)
@@ -74,24 +71,10 @@ static inline void slot_set(struct member_bucket *b, unsigned i, uint8_t tag, co
     memcpy(b->addresses[i], &address, sizeof b->addresses[i]);
 }
 
-static inline uint8_t hash_tag(uint64_t hash)
-{
-    uint8_t tag = (uint8_t)hash;
-    return tag ? tag : 1;
-}
-
 /* Bit i: slot i of the bucket has this tag. Tag 0 finds free slots, and the child's. */
-static inline unsigned bucket_match(const struct member_bucket *b, uint8_t tag)
+static inline unsigned slots_with_tag(const struct member_bucket *b, uint8_t tag)
 {
-#ifdef __SSE2__
-    /* The load takes the tags and what stands behind them; the mask drops what that compares to. */
-    __m128i equal = _mm_cmpeq_epi8(_mm_load_si128((const __m128i *)(const void *)b), _mm_set1_epi8((char)tag));
-    return (unsigned)_mm_movemask_epi8(equal) & ALL_SLOTS;
-#else
-    unsigned mask = 0;
-    for (unsigned i = 0; i < SLOTS; i++) mask |= (unsigned)(b->tags[i] == tag) << i;
-    return mask;
-#endif
+    return hash_tags_match(b->tags, SLOTS, tag);
 }
 
 static inline struct member_bucket *bucket_child(const struct member_bucket *b)
@@ -203,7 +186,7 @@ struct member *member_table_find(const struct member_table *t, uint64_t hash, st
 {
     uint8_t tag = hash_tag(hash);
     for (const struct member_bucket *b = table_bucket(t, hash); b; b = bucket_child(b)) {
-        for (unsigned match = bucket_match(b, tag); match; match &= match - 1) {
+        for (unsigned match = slots_with_tag(b, tag); match; match &= match - 1) {
             struct member *m = slot_address(b, (unsigned)__builtin_ctz(match));
             if (likely(member_is(m, key))) return m;
         }
@@ -213,7 +196,7 @@ struct member *member_table_find(const struct member_table *t, uint64_t hash, st
 
 static void prefetch_member(const struct member_bucket *b, uint64_t hash)
 {
-    for (unsigned match = bucket_match(b, hash_tag(hash)); match; match &= match - 1)
+    for (unsigned match = slots_with_tag(b, hash_tag(hash)); match; match &= match - 1)
         __builtin_prefetch(slot_address(b, (unsigned)__builtin_ctz(match)));
 }
 
@@ -231,7 +214,7 @@ bool member_table_prefetch(const struct member_table *t, uint64_t hash, unsigned
 static struct member_bucket *locate(struct member_table *t, uint64_t hash, const struct member *m, unsigned *index)
 {
     for (struct member_bucket *b = table_bucket(t, hash); b; b = bucket_child(b)) {
-        for (unsigned match = bucket_match(b, hash_tag(hash)); match; match &= match - 1) {
+        for (unsigned match = slots_with_tag(b, hash_tag(hash)); match; match &= match - 1) {
             *index = (unsigned)__builtin_ctz(match);
             if (slot_address(b, *index) == m) return b;
         }
@@ -258,7 +241,7 @@ static void place(struct member_table *t, uint64_t hash, struct member *m)
     segment_set_count(s, segment_count(s) + 1);
     for (;;) {
         unsigned usable = b->meta & HAS_CHILD ? ALL_SLOTS >> 1 : ALL_SLOTS;
-        unsigned free = bucket_match(b, 0) & usable;
+        unsigned free = slots_with_tag(b, 0) & usable;
         if (likely(free)) {
             slot_set(b, (unsigned)__builtin_ctz(free), hash_tag(hash), m);
             return;
@@ -285,7 +268,7 @@ static void spread(struct member_table *t, const struct member_bucket *buckets, 
     for (unsigned i = 0; i < n; i++) {
         struct member_bucket b = buckets[i];
         for (;;) {
-            for (unsigned used = ~bucket_match(&b, 0) & ALL_SLOTS; used; used &= used - 1) {
+            for (unsigned used = ~slots_with_tag(&b, 0) & ALL_SLOTS; used; used &= used - 1) {
                 batch[pending] = slot_address(&b, (unsigned)__builtin_ctz(used));
                 __builtin_prefetch(batch[pending++]);
             }
@@ -416,7 +399,7 @@ static void chain_trim(struct member_table *t, struct member_bucket *b)
     struct member_bucket *child = bucket_child(b);
     if (!child) return;
     chain_trim(t, child);
-    if ((child->meta & HAS_CHILD) || bucket_match(child, 0) != ALL_SLOTS) return;
+    if ((child->meta & HAS_CHILD) || slots_with_tag(child, 0) != ALL_SLOTS) return;
     mem_free(child);
     slot_set(b, SLOTS - 1, 0, NULL);
     b->meta &= (uint8_t)~HAS_CHILD;
@@ -477,7 +460,7 @@ struct member *member_walk_next(struct member_walk *w)
     if (likely(w->at < w->pending)) return w->batch[w->at++];
     w->at = w->pending = 0;
     while (w->bucket && w->pending < MEMBER_WALK_BATCH) {
-        for (unsigned used = ~bucket_match(w->bucket, 0) & ALL_SLOTS; used; used &= used - 1) {
+        for (unsigned used = ~slots_with_tag(w->bucket, 0) & ALL_SLOTS; used; used &= used - 1) {
             struct member *m = slot_address(w->bucket, (unsigned)__builtin_ctz(used));
             __builtin_prefetch(m);
             w->batch[w->pending++] = m;
@@ -547,7 +530,7 @@ uint64_t member_table_scan(const struct member_table *t, uint64_t cursor, size_t
             continue;
         }
         for (const struct member_bucket *b = entry_bucket(t, entry, hash); b; b = bucket_child(b)) {
-            unsigned used = ~bucket_match(b, 0) & ALL_SLOTS;
+            unsigned used = ~slots_with_tag(b, 0) & ALL_SLOTS;
             for (unsigned i = used; i; i &= i - 1) __builtin_prefetch(slot_address(b, (unsigned)__builtin_ctz(i)));
             for (; used; used &= used - 1, visited++) visit(arg, slot_address(b, (unsigned)__builtin_ctz(used)));
         }
@@ -564,14 +547,14 @@ uint64_t member_table_scan(const struct member_table *t, uint64_t cursor, size_t
 static unsigned chain_count(const struct member_bucket *b)
 {
     unsigned n = 0;
-    for (; b; b = bucket_child(b)) n += (unsigned)__builtin_popcount(~bucket_match(b, 0) & ALL_SLOTS);
+    for (; b; b = bucket_child(b)) n += (unsigned)__builtin_popcount(~slots_with_tag(b, 0) & ALL_SLOTS);
     return n;
 }
 
 static struct member *chain_pick(const struct member_bucket *b, unsigned k)
 {
     for (; b; b = bucket_child(b)) {
-        for (unsigned used = ~bucket_match(b, 0) & ALL_SLOTS; used; used &= used - 1, k--)
+        for (unsigned used = ~slots_with_tag(b, 0) & ALL_SLOTS; used; used &= used - 1, k--)
             if (k == 0) return slot_address(b, (unsigned)__builtin_ctz(used));
     }
     UNREACHABLE();

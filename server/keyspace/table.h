@@ -17,10 +17,7 @@
 #ifndef SLIPSTREAM_KEYSPACE_TABLE_H
 #define SLIPSTREAM_KEYSPACE_TABLE_H
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
+#include "server/base/hash_tags.h"
 #include "server/base/random.h"
 #include "server/keyspace/mark_tree.h"
 #include "server/keyspace/record_layout.h"
@@ -32,9 +29,8 @@
 #define SEGMENT_SLOTS       (BUCKET_SLOTS * SEGMENT_BUCKETS)
 #define TABLE_POSITION_BITS 48
 
-/* One cache line. A tag is 8 bits of the hash that no index uses, never 0: 0 marks a free slot. With BUCKET_CHILD the
- * last slot holds no record but the handle of another bucket, in the store too, where the entries beyond go; its tag is
- * 0. */
+/* One cache line. The tags are base/hash_tags.h's. With BUCKET_CHILD the last slot holds no record but the handle of
+ * another bucket, in the store too, where the entries beyond go; its tag is 0. */
 struct bucket {
     uint8_t tags[BUCKET_SLOTS];
     uint16_t meta;          /* bit i < 12: the record of slot i has an expiry; BUCKET_CHILD */
@@ -139,24 +135,10 @@ static inline uint16_t *segment_expiring(struct segment *s)
     return &s->buckets[1].segment_field;
 }
 
-static inline uint8_t hash_tag(uint64_t hash)
-{
-    uint8_t tag = (uint8_t)hash;
-    return tag ? tag : 1;
-}
-
 /* Bit i: slot i of the bucket has this tag. Tag 0 finds free slots, and the child's. */
 static inline unsigned bucket_match(const struct bucket *b, uint8_t tag)
 {
-#ifdef __SSE2__
-    /* The load takes the tags and the two fields behind them; the mask drops what those compare to. */
-    __m128i equal = _mm_cmpeq_epi8(_mm_load_si128((const __m128i *)(const void *)b), _mm_set1_epi8((char)tag));
-    return (unsigned)_mm_movemask_epi8(equal) & BUCKET_ALL_SLOTS;
-#else
-    unsigned mask = 0;
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++) mask |= (unsigned)(b->tags[i] == tag) << i;
-    return mask;
-#endif
+    return hash_tags_match(b->tags, BUCKET_SLOTS, tag);
 }
 
 #endif
