@@ -85,6 +85,6 @@ void cron_start(struct core *core)
 {
     struct clockwork *w = mem_calloc(1, sizeof *w);
     w->core = core;
-    loop_set_before_sleep(core->loop, before_sleep, w);
+    loop_set_before_send(core->loop, before_sleep, w);
     loop_timer_start(core->loop, 0, tick, w);
 }

@@ -128,8 +128,8 @@ struct loop {
     struct loop_timer **timers; /* a binary heap, the next due first */
     size_t timer_count, timer_capacity;
     uint64_t timers_started;
-    void (*before_sleep)(void *arg);
-    void *before_sleep_arg;
+    void (*before_send)(void *arg);
+    void *before_send_arg;
     uint64_t turns;
     uint64_t reads, writes, bytes_sent; /* struct loop_usage */
     size_t flushed_bytes;               /* of output in `sends`, as much as there was when it was flushed */

@@ -191,13 +191,13 @@ static void turn(struct loop *loop, int64_t limit_us)
     loop->engine->turn(loop, time_to_wait(loop, limit_us));
     settle(loop);
     timers_run(loop);
-    if (loop->before_sleep) loop->before_sleep(loop->before_sleep_arg);
+    if (loop->before_send) loop->before_send(loop->before_send_arg);
     loop->depth--;
 }
 
 void loop_send_early(struct loop *loop)
 {
-    if (loop->before_sleep) loop->before_sleep(loop->before_sleep_arg);
+    if (loop->before_send) loop->before_send(loop->before_send_arg);
     loop->flushed_bytes = 0;
     loop->engine->send(loop);
 }
@@ -225,10 +225,10 @@ void loop_turn(struct loop *loop, int timeout_ms)
     if (loop->depth == 0) sweep(loop);
 }
 
-void loop_set_before_sleep(struct loop *loop, void (*hook)(void *arg), void *arg)
+void loop_set_before_send(struct loop *loop, void (*hook)(void *arg), void *arg)
 {
-    loop->before_sleep = hook;
-    loop->before_sleep_arg = arg;
+    loop->before_send = hook;
+    loop->before_send_arg = arg;
 }
 
 void loop_do_not_wait(struct loop *loop)

@@ -4,7 +4,7 @@
  * together, one io_uring_enter per turn) and epoll where io_uring is refused. Nothing outside server/net knows which.
  *
  * A turn: wait (until something happens or the next timer is due) -> read the time once -> deliver what arrived ->
- * due timers -> before_sleep hook (the owner's last words: replies of unblocked clients, publishing the backlog ...) ->
+ * due timers -> before_send hook (the owner's last words: replies of unblocked clients, publishing the backlog ...) ->
  * start the sends of every connection that has output. When much output has gathered earlier, the hook and the sends
  * have their turn between two deliveries as well. Callbacks may open and close connections freely; a closed
  * connection's memory lives until nothing in flight refers to it. */
@@ -67,7 +67,7 @@ void loop_watch_set(struct loop_watch *watch, int events);
 void loop_watch_stop(struct loop_watch *watch); /* does not close fd; safe inside its own callback */
 
 /* Called before sends are started, at least once per turn. One hook; the owner fans out. */
-void loop_set_before_sleep(struct loop *loop, void (*hook)(void *arg), void *arg);
+void loop_set_before_send(struct loop *loop, void (*hook)(void *arg), void *arg);
 /* Makes the current turn not wait: there is work left for the next. */
 void loop_do_not_wait(struct loop *loop);
 

@@ -335,7 +335,7 @@ ENGINE_TEST(runs_until_stopped_and_sends_the_last_words)
     struct side side = {0};
     int peer = open_pair(&side, &quiet_events);
     sleeps = 0;
-    loop_set_before_sleep(loop, count_sleeps, NULL);
+    loop_set_before_send(loop, count_sleeps, NULL);
     loop_do_not_wait(loop);
     write_out(side.conn, "bye", 3);
     loop_run(loop);
@@ -379,7 +379,7 @@ ENGINE_TEST(much_output_leaves_before_the_turn_ends)
         talkers[i].peer = open_pair(&talkers[i].side, &quiet_events);
     }
     loop_turn(loop, 0);
-    loop_set_before_sleep(loop, count_hooks, NULL);
+    loop_set_before_send(loop, count_hooks, NULL);
     for (int i = 0; i < 2; i++) cr_assert_eq(send(talkers[i].peer, "!", 1, 0), 1);
     loop_turn(loop, 100);
     cr_assert_eq(talkers[0].side.data_calls + talkers[1].side.data_calls, 2);
