@@ -262,7 +262,7 @@ const struct directive config_directives[] = {
     STRING("dbfilename", NULL, DIR_PROTECTED, "dump.rdb", dbfilename_refusal, rdb.filename),
     BOOL("rdbcompression", NULL, 0, "yes", rdb.compress),
     BOOL("rdbchecksum", NULL, FIX, "yes", rdb.checksum),
-    BOOL("rdb-save-incremental-fsync", NULL, DIR_NO_EFFECT, "yes", rdb.save_incremental_fsync),
+    BOOL("rdb-save-incremental-fsync", NULL, 0, "yes", rdb.save_incremental_fsync),
     BOOL("stop-writes-on-bgsave-error", NULL, 0, "yes", rdb.stop_writes_on_save_error),
     BOOL("rdb-del-sync-files", NULL, DIR_NO_EFFECT, "no", rdb.delete_sync_files),
     ENUM("sanitize-dump-payload", NULL, 0, "no", sanitize_payloads, rdb.sanitize_payload),
