@@ -162,7 +162,8 @@ static enum loop_engine wanted_engine(const struct settings *settings)
 
 static struct loop *new_loop(const struct settings *settings)
 {
-    struct loop_settings wanted = {wanted_engine(settings), settings->net.max_clients};
+    struct loop_settings wanted = {.engine = wanted_engine(settings),
+                                   .max_connections_hint = settings->net.max_clients};
     struct loop *loop = loop_new(&wanted);
     if (!loop) log_warning("The event loop asked for is not available: %s", strerror(errno));
     return loop;

@@ -3,6 +3,7 @@
 #include "server/base/random.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/random.h>
 
 #include "server/base/check.h"
@@ -50,9 +51,27 @@ uint64_t random_below(struct random_state *r, uint64_t bound)
     return (uint64_t)(product >> 64);
 }
 
+static struct random_state replayed;
+static bool is_replayed;
+
+void random_replay(uint64_t seed)
+{
+    random_seed(&replayed, seed);
+    is_replayed = true;
+}
+
+static void replay(uint8_t *out, size_t len)
+{
+    for (size_t i = 0; i < len; i++) out[i] = (uint8_t)(random_u64(&replayed) >> 56);
+}
+
 void random_from_kernel(void *out, size_t len)
 {
     uint8_t *at = out;
+    if (is_replayed) {
+        replay(out, len);
+        return;
+    }
     while (len > 0) {
         ssize_t got = getrandom(at, len, 0);
         CHECK(got > 0 || errno == EINTR);

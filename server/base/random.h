@@ -13,8 +13,12 @@ void random_seed(struct random_state *r, uint64_t seed);
 uint64_t random_u64(struct random_state *r);
 uint64_t random_below(struct random_state *r, uint64_t bound); /* uniform in [0, bound); bound > 0 */
 
+/* What nobody may guess: seeds of tables, identities. Every seed of this process comes from here. */
 void random_from_kernel(void *out, size_t len);
-void random_hex(char *out,
-                size_t digits); /* `digits` lowercase hex characters, no zero at the end: run ids, replication ids */
+/* `digits` lowercase hex characters of it, no zero at the end: run ids, replication ids. */
+void random_hex(char *out, size_t digits);
+/* For a simulator: from now on random_from_kernel gives the sequence that begins with this seed, so that a run can be
+ * repeated. Before anything is drawn; one thread. */
+void random_replay(uint64_t seed);
 
 #endif

@@ -1,5 +1,6 @@
 /* The inside of server/net: what the loop and its connections, listeners and watches ask of an engine, what an engine
- * tells them, and the state both sides share. Nothing outside server/net includes this.
+ * tells them, and the state both sides share. Nothing outside server/net includes this, but who brings an engine of its
+ * own.
  *
  * An engine only moves bytes and readiness. Everything with a meaning (when a connection ends, what is flushed before
  * it closes, when `drained` is due) is decided once, in conn.c, listener.c and loop.c, so that the two engines cannot

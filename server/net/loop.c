@@ -15,6 +15,12 @@
 
 /* --- the loop --- */
 
+static const struct engine *engine_wanted(const struct loop_settings *settings)
+{
+    if (settings->handed_in) return settings->handed_in;
+    return settings->engine == LOOP_ENGINE_EPOLL ? &engine_epoll : &engine_uring;
+}
+
 struct loop *loop_new(const struct loop_settings *settings)
 {
     struct loop *loop = mem_calloc(1, sizeof(*loop));
@@ -24,9 +30,9 @@ struct loop *loop_new(const struct loop_settings *settings)
     for (int kind = 0; kind < ENDPOINT_KINDS; kind++) list_init(&loop->live[kind]);
     loop_refresh_time(loop);
 
-    loop->engine = settings->engine == LOOP_ENGINE_EPOLL ? &engine_epoll : &engine_uring;
+    loop->engine = engine_wanted(settings);
     int refused = loop->engine->start(loop, settings);
-    if (refused && settings->engine == LOOP_ENGINE_AUTO) {
+    if (refused && loop->engine == &engine_uring && settings->engine == LOOP_ENGINE_AUTO) {
         log_notice("io_uring is not available here (%s), using epoll", strerror(errno));
         loop->engine = &engine_epoll;
         refused = loop->engine->start(loop, settings);

@@ -2,6 +2,7 @@
  *
  * Two engines stand behind this face: io_uring (multishot accept and receive into provided buffers, sends submitted
  * together, one io_uring_enter per turn) and epoll where io_uring is refused. Nothing outside server/net knows which.
+ * A simulator hands in a third.
  *
  * A turn: wait (until something happens or the next timer is due) -> read the time once -> deliver what arrived ->
  * due timers -> before_send hook (the owner's last words: replies of unblocked clients, publishing the backlog ...) ->
@@ -15,12 +16,14 @@
 #include <stdint.h>
 
 struct loop;
+struct engine;
 
 enum loop_engine { LOOP_ENGINE_AUTO, LOOP_ENGINE_URING, LOOP_ENGINE_EPOLL };
 
 struct loop_settings {
     enum loop_engine engine; /* AUTO: io_uring if the kernel grants it, else epoll with one log line saying why */
     unsigned max_connections_hint;
+    const struct engine *handed_in; /* NULL, or an engine of the caller's, a simulator's (net/engine.h): it is taken */
 };
 
 /* NULL: a forced engine was refused, errno says why. The loop belongs to the thread that made it: daemonize before. */
