@@ -1,4 +1,4 @@
-/* Reads the format's small pieces (lengths, strings, numbers) out of a window of bytes. Reader and types stand on it.
+/* The format's small pieces (lengths, strings, numbers), read out of a window of bytes. Reader and types stand on it.
  *
  * A window may end anywhere, so every function returns false for two reasons: the piece is not all there yet (the
  * caller goes back to the start of what it wanted and comes again with more), or the bytes are wrong (`bad` is set and

@@ -1,4 +1,4 @@
-/* Tells whether an element of a value being loaded has come before: a damaged file may name one twice.
+/* Whether an element of a value being loaded has come before: a damaged file may name one twice.
  *
  * Kept are hashes of 64 bits, seeded, instead of the elements: two different ones that agree would be taken for one,
  * and will not be met. A packed structure's own search would make loading quadratic. */

@@ -1,4 +1,4 @@
-/* Writes the format's small pieces through one buffer into a sink, keeping the checksum over whole buffers.
+/* The format's small pieces, written through one buffer into a sink; the checksum is kept over whole buffers.
  *
  * Nothing here returns an error: once the sink has failed, `error` is set and the rest of the work is only thrown away,
  * so that callers ask once, at the end. Runs in the server (SAVE, DUMP) and in the snapshot child. */

@@ -1,5 +1,5 @@
-/* Feeds a reader from a file with read() in large blocks. The file is not mapped: one cut short while it is being read
- * is an error to report here, and would be a SIGBUS there. Server process and checker. */
+/* A reader fed from a file with read() in large blocks. The file is not mapped: one cut short while it is being read is
+ * an error to report here, and would be a SIGBUS there. Server process and checker. */
 #include "rdb/file_feed.h"
 
 #include <errno.h>

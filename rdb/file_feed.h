@@ -1,4 +1,4 @@
-/* Feeds a reader from a file: for loading and for redis-check-rdb. */
+/* A reader fed from a file: for loading and for redis-check-rdb. */
 #ifndef SLIPSTREAM_RDB_FILE_FEED_H
 #define SLIPSTREAM_RDB_FILE_FEED_H
 

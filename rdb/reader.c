@@ -1,4 +1,4 @@
-/* Reads an RDB, state by state: at start, in a full sync, for DEBUG RELOAD, to check. Server process and checker.
+/* The RDB reader, state by state: at start, in a full sync, for DEBUG RELOAD, to check. Server process and checker.
  *
  * The input is a window that may end anywhere. Reading goes in units: an opcode with its operands, a type with its key,
  * one element of a value. After each, `unit` moves up; a unit that is cut off is given back whole and read again when

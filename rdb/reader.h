@@ -1,4 +1,4 @@
-/* Reads an RDB: a pure push parser. The caller feeds bytes from a file, a socket, or an LZ4 frame, as they come.
+/* The RDB reader: a pure push parser. The caller feeds bytes from a file, a socket, or an LZ4 frame, as they come.
  *
  * Reads versions 1 to 12. Nothing is trusted: every length is checked against what is there and against sanity before
  * it is allocated; every failure names the offset and what was found. Keys are inserted as they complete; the caller

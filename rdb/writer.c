@@ -1,4 +1,4 @@
-/* Writes the whole keyspace: header, aux fields, function libraries, each database's keys in walking order, checksum.
+/* The whole keyspace, written: header, aux fields, function libraries, each database's keys in walking order, checksum.
  * Server process and snapshot child. */
 #include "rdb/writer.h"
 

@@ -1,4 +1,4 @@
-/* Writes an RDB: pure, into a sink of the caller's (a file's buffer, a socket's, a DUMP payload).
+/* The RDB writer: pure, into a sink of the caller's (a file's buffer, a socket's, a DUMP payload).
  *
  * Runs in the server (SAVE, DUMP) and in the snapshot child. Writes the lowest version that loses nothing of what
  * rdb-write-for asks for: 9, unless the data needs a later one, which is logged. The checksum is kept as bytes go by.

@@ -18,15 +18,10 @@ bool bytes_equal_text(struct bytes a, const char *text)
     return bytes_equal(a, bytes_from_text(text));
 }
 
-static uint8_t fold(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
-}
-
 bool bytes_equal_nocase(struct bytes a, const char *text)
 {
     for (size_t i = 0; i < a.len; i++) {
-        if (!text[i] || fold(a.ptr[i]) != fold((uint8_t)text[i])) return false;
+        if (!text[i] || byte_lower(a.ptr[i]) != byte_lower((uint8_t)text[i])) return false;
     }
     return !text[a.len];
 }

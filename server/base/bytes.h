@@ -36,6 +36,12 @@ static inline bool bytes_equal(struct bytes a, struct bytes b)
 /* Byte order, the shorter first on a common prefix: what Redis calls lexicographic. <0, 0, >0. */
 int bytes_compare(struct bytes a, struct bytes b);
 
+/* ASCII alone, locale-free. */
+static inline uint8_t byte_lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
 /* ASCII case-insensitive, locale-free. `text` is zero-terminated. */
 bool bytes_equal_text(struct bytes a, const char *text);
 bool bytes_equal_nocase(struct bytes a, const char *text);

@@ -1,4 +1,4 @@
-/* See discard.h. Any process. */
+/* Letting go of files without waiting for them: by a worker where there is one, else here. Any process. */
 #include "server/base/discard.h"
 
 #include <errno.h>

@@ -7,7 +7,7 @@
 
 static uint8_t fold(uint8_t c, bool ignore_case)
 {
-    return ignore_case && c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+    return ignore_case ? byte_lower(c) : c;
 }
 
 /* Matches c against the class that starts behind the '[' at p; moves *p behind it. A class that the pattern's end cuts

@@ -28,6 +28,9 @@ enum value_encoding {
 const char *value_type_name(enum value_type type);             /* "string", "list" ... */
 const char *value_encoding_name(enum value_encoding encoding); /* "embstr", "listpack" ... */
 
+/* Elements that are measured of a large object: MEMORY USAGE's default. */
+#define VALUE_MEMORY_SAMPLES 5
+
 /* Operations on the object behind a record of a type other than string. One row a type; a type not built has none. */
 struct value_ops {
     void (*free)(void *object, enum value_encoding encoding);

@@ -12,7 +12,6 @@
 #define LARGE_EFFORT       64
 #define HUGE_EFFORT        4096
 #define LARGE_STRING_BYTES ((size_t)1 << 20) /* above, the allocator may give memory back to the kernel */
-#define MEMORY_SAMPLES     5                 /* elements measured of a large object */
 #define KEY_SAMPLES        64                /* keys measured of a database */
 
 /* --- one value --- */
@@ -56,7 +55,7 @@ static bool goes_aside(const struct orphan *o, bool asked)
 static size_t orphan_bytes(const struct orphan *o)
 {
     if (orphan_type(o) == TYPE_STRING) return mem_size(o->memory);
-    return value_ops(orphan_type(o))->memory(o->memory, orphan_encoding(o), MEMORY_SAMPLES);
+    return value_ops(orphan_type(o))->memory(o->memory, orphan_encoding(o), VALUE_MEMORY_SAMPLES);
 }
 
 struct orphan_job {

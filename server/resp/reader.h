@@ -1,4 +1,5 @@
-/* Reads RESP: requests (what clients and masters send) and replies (what servers answer). Pure: bytes in, slices out.
+/* The RESP reader: requests (what clients and masters send) and replies (what servers answer). Pure: bytes in, slices
+ * out.
  *
  * Requests come as arrays of bulk strings or as inline lines. The reader never copies: the slices of a complete request
  * point into the caller's input. When the input ends inside a request, the reader remembers how far it came as offsets

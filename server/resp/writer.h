@@ -1,4 +1,4 @@
-/* Writes RESP replies into an output queue, in the caller's protocol version. Pure: no sockets, no clients.
+/* The RESP writer: replies into an output queue, in the caller's protocol version. Pure: no sockets, no clients.
  *
  * `struct reply` is the sink a command answers through: a client's socket queue, EXEC's list, a script's scratch queue,
  * or nothing (muted). A RESP3-only type falls back to what Redis answers in RESP2 (a map becomes a flat array, a double
