@@ -19,8 +19,8 @@
 #define DIGEST_BYTES 20
 
 void digest_xor(uint8_t digest[DIGEST_BYTES], struct bytes data); /* digest ^= SHA1(data): order does not matter */
-void digest_mix(uint8_t digest[DIGEST_BYTES],
-                struct bytes data); /* digest = SHA1(digest ^ SHA1(data)): order matters */
+/* digest = SHA1(digest ^ SHA1(data)): the order matters. */
+void digest_mix(uint8_t digest[DIGEST_BYTES], struct bytes data);
 void digest_mix_u32(uint8_t digest[DIGEST_BYTES], uint32_t number);       /* mixes be32(number) */
 void digest_mix_type(uint8_t digest[DIGEST_BYTES], enum value_type type); /* mixes be32 of Redis's number of the type */
 

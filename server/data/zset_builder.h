@@ -14,8 +14,8 @@ struct zset_builder {
 
 void zset_builder_init(struct zset_builder *b, size_t expected);
 void zset_builder_free(struct zset_builder *b); /* instead of finishing */
-bool zset_builder_add(struct zset_builder *b, const struct packed_value *member,
-                      double score); /* false: it was there */
+/* False: it was there. */
+bool zset_builder_add(struct zset_builder *b, const struct packed_value *member, double score);
 /* Adds the member, or gives one that is there the score that combine makes of its own and this one. */
 void zset_builder_merge(struct zset_builder *b, const struct packed_value *member, double score,
                         double (*combine)(double own, double other));

@@ -116,8 +116,8 @@ size_t record_value_room(struct bytes key);
 void record_part_key(struct record_part *p, struct bytes key); /* copies a long key */
 /* `room`: what record_value_room says; a longer value is copied outside. */
 void record_part_string(struct record_part *p, struct bytes value, enum value_encoding encoding, size_t room);
-void record_part_memory(struct record_part *p, uint8_t *memory,
-                        size_t len); /* a raw string outside: takes the memory */
+/* A raw string outside; takes the memory. */
+void record_part_memory(struct record_part *p, uint8_t *memory, size_t len);
 void record_part_integer(struct record_part *p, int64_t value);
 /* `room` as above. True: the object is flat and its bytes go inside, so that the part only points at it, whose memory
  * stays the caller's; else the part takes it. */

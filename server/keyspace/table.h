@@ -73,8 +73,8 @@ void table_reserve(struct table *t, size_t keys);
 size_t table_memory(const struct table *t); /* bytes: directory, marks and blocks */
 size_t table_blocks(const struct table *t); /* bytes of its blocks in the store */
 
-struct record *table_find(const struct table *t, uint64_t hash, struct bytes key,
-                          struct table_slot *slot); /* or NULL */
+/* NULL: there is none. */
+struct record *table_find(const struct table *t, uint64_t hash, struct bytes key, struct table_slot *slot);
 bool table_locate(const struct table *t, uint64_t hash, uint32_t handle, struct table_slot *slot);
 void table_insert(struct table *t, uint64_t hash, uint32_t handle, bool expiring); /* the key must be absent */
 /* By a record of the same key, which is written already. */

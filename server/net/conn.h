@@ -33,8 +33,8 @@ struct conn_events {
     void (*drained)(struct conn *conn); /* may be NULL: all output, also a conn_send_in_place, has left */
 };
 
-struct conn *conn_open(struct loop *loop, int fd, const struct conn_events *events,
-                       void *owner); /* owns fd, starts reading */
+/* Owns fd, starts reading. */
+struct conn *conn_open(struct loop *loop, int fd, const struct conn_events *events, void *owner);
 /* Non-blocking connect; source may be NULL (bind-source-addr). `connected` always comes later, never inside the call.
  * NULL when no socket could be made (errno). */
 struct conn *conn_connect(struct loop *loop, const struct address *to, const struct address *source,

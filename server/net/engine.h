@@ -57,8 +57,8 @@ struct conn {
     uint32_t spoke_in;          /* io_uring: see arrivals.h */
     uint32_t input_turn;        /* io_uring: the turn (its low bits) of which input_bytes speaks */
     uint32_t input_bytes;       /* io_uring: delivered in that turn */
-    uint16_t waiting_first,
-        waiting_last;        /* io_uring: buffers whose input waits for a later turn: number + 1, 0: none */
+    /* io_uring: buffers whose input waits for a later turn: number + 1, 0: none. */
+    uint16_t waiting_first, waiting_last;
     int read_result;         /* io_uring: of a receive that has ended, until such input is delivered */
     int send_result;         /* io_uring: bytes sent or -errno, of the send under way */
     size_t sending;          /* io_uring: bytes handed to the send under way */
@@ -104,8 +104,8 @@ struct engine {
     void (*accept)(struct listener *listener);    /* until an error or `pause` */
     void (*pause)(struct listener *listener);
     void (*watch)(struct loop_watch *watch); /* watch->events is new */
-    void (*release)(
-        struct endpoint *endpoint); /* is gone: let go of it, in_flight falls to zero within a turn or two */
+    /* It is gone: let go of it, in_flight falls to zero within a turn or two. */
+    void (*release)(struct endpoint *endpoint);
 };
 
 extern const struct engine engine_uring, engine_epoll;

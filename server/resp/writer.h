@@ -41,8 +41,8 @@ static inline bool reply_unheard(const struct reply *r)
 
 void reply_simple(struct reply *r, const char *text); /* +text */
 void reply_ok(struct reply *r);
-void reply_error(struct reply *r,
-                 const char *text); /* text begins with its code: "ERR ...", "WRONGTYPE ..."; line ends become spaces */
+/* `text` begins with its code: "ERR ...", "WRONGTYPE ..."; line ends become spaces. */
+void reply_error(struct reply *r, const char *text);
 void reply_errorf(struct reply *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void reply_integer(struct reply *r, int64_t value);
 void reply_bulk(struct reply *r, struct bytes value);

@@ -255,8 +255,8 @@ Test(protocol, inputs_that_arrive_together)
         char *said = raw_read_to_end(broken, &len);
         cr_assert_str_eq(said, "+PONG\r\n-ERR Protocol error: invalid bulk length\r\n");
         free(said);
-        free(
-            raw_read_to_end(victim, &len)); /* who came first, the killer or the victim's own input, is nobody's word */
+        /* Who came first, the killer or the victim's own input, is nobody's word. */
+        free(raw_read_to_end(victim, &len));
         close(victim), close(broken);
     }
     wait_until(info_number(s, "clients", "connected_clients") == CLIENTS + 3);
