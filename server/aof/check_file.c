@@ -1,4 +1,5 @@
-/* Reads a file through a window of fixed size, whatever is in it. Prints in the words of Redis's tool. */
+/* A file read through a window of fixed size, whatever is in it, and what is said of it in the words of Redis's tool.
+ * Checker. */
 #include "server/aof/check_file.h"
 
 #include <errno.h>
