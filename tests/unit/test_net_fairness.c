@@ -67,6 +67,40 @@ ENGINE_TEST(an_endless_sender_leaves_the_others_their_turn)
     free(all);
 }
 
+static bool small_spoke;
+
+static void note_small(struct side *side)
+{
+    (void)side;
+    small_spoke = true;
+}
+
+static void send_early(struct side *side)
+{
+    (void)side;
+    loop_send_early(loop);
+}
+
+/* Each one's early send brings the next input of the other, so that there is some before any wait begins; what the
+ * third one says has to be asked for all the same. */
+ENGINE_TEST(two_endless_senders_whose_output_leaves_early_leave_the_others_their_turn)
+{
+    uint8_t *all = pattern(MUCH_BYTES);
+    struct side hogs[2] = {{.on_data = send_early}, {.on_data = send_early}}, small = {.on_data = note_small};
+    int peers[2] = {open_hog(&hogs[0]), open_hog(&hogs[1])}, small_peer = open_pair(&small, &quiet_events);
+    size_t sent[2] = {0};
+    for (int turns = 0; turns < 40; turns++) {
+        for (int i = 0; i < 2; i++) sent[i] = send_pattern(peers[i], all, sent[i], MUCH_BYTES);
+        if (turns == 20) cr_assert_eq(send(small_peer, "x", 1, 0), 1);
+        small_spoke = turns <= 20 ? false : small_spoke;
+        loop_turn(loop, 10000);
+        if (turns > 20 && small_spoke) break;
+    }
+    cr_assert(small_spoke, "it was not heard");
+    cr_assert_lt(sent[0], MUCH_BYTES);
+    free(all);
+}
+
 ENGINE_TEST(the_end_comes_behind_input_that_waits)
 {
     uint8_t *all = pattern(MUCH_BYTES);
