@@ -16,7 +16,7 @@
 #define BEAT_MS              1000
 #define CONNECT_MOST_MS      5000 /* an address that nobody has any more: the master's name may stand for another by now */
 #define STABLE_MS            1000 /* a link that held so long was a good one */
-#define REFUSED_DELAY_MS     1000 /* after a snapshot that was no good; doubles with each in a row ... */
+#define REFUSED_DELAY_MS     1000 /* after a snapshot or stream that was no good; doubles with each in a row ... */
 #define REFUSED_DOUBLINGS    4    /* ... so often */
 #define SHORT_LINKS_PATIENCE 16   /* after so many that did not, the least delay doubles */
 
@@ -109,7 +109,9 @@ static void fail(struct replica_machine *m, int64_t now_ms, const char *why, str
 {
     if (m->state == REPLICA_CONNECTED) {
         m->failures = 0;
-        m->short_links = now_ms - m->since_ms >= STABLE_MS ? 0 : m->short_links + 1;
+        bool stable = now_ms - m->since_ms >= STABLE_MS;
+        m->short_links = stable ? 0 : m->short_links + 1;
+        if (stable) m->refusals = 0;
     }
     if (m->failures++ == 0) m->down_ms = now_ms;
     say(out, ACTION_CLOSE, "%s", why);
@@ -203,7 +205,6 @@ static void full_resync(struct replica_machine *m, struct bytes rest, int64_t no
 static void stream(struct replica_machine *m, int64_t now_ms, struct replica_actions *out)
 {
     enter(m, REPLICA_CONNECTED, now_ms);
-    m->refusals = 0;
     add(out, ACTION_STREAM);
 }
 

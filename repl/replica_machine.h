@@ -60,7 +60,7 @@ struct replica_event {
     bool failover;     /* EVENT_FOLLOW */
     struct bytes line; /* EVENT_LINE */
     const char *text;  /* EVENT_FAILED */
-    bool refused;      /* EVENT_FAILED: the snapshot came and is no good to us; the next will hardly be better */
+    bool refused; /* EVENT_FAILED: a snapshot or stream came and is no good to us; the next will hardly be better */
 };
 
 enum replica_action_kind {
@@ -103,7 +103,7 @@ struct replica_machine {
     bool failover;
     unsigned failures;    /* since the last link was up */
     unsigned short_links; /* links in a row that broke soon after they were up */
-    unsigned refusals;    /* snapshots in a row that were no good */
+    unsigned refusals;    /* snapshots and short streams in a row that were no good */
     int64_t since_ms;     /* entered the state */
     int64_t heard_ms;     /* last sign of life */
     int64_t beat_ms;      /* next ACK or newline */

@@ -8,6 +8,8 @@
 
 #include "server/base/number.h"
 
+#include <stdio.h>
+
 void replica_ack(struct replica_side *s)
 {
     char offset[I64_TEXT_MAX];
@@ -27,6 +29,16 @@ void replication_send_ack(struct replication *r)
         replica_ack(s);
 }
 
+/* The same bytes would come again, and behind a full synchronisation they may well do so. */
+static void broken(struct replica_side *s)
+{
+    char why[96];
+    snprintf(why, sizeof why, "Protocol error in our master's stream at offset %llu",
+             (unsigned long long)s->r->history.offset + 1);
+    s->can_continue = false;
+    replica_step(s, &(struct replica_event){.kind = EVENT_FAILED, .text = why, .refused = true});
+}
+
 /* Returns the bytes applied; SIZE_MAX: the stream is broken, or was let go meanwhile. */
 static size_t apply_and_relay(struct replica_side *s, const uint8_t *data, size_t len)
 {
@@ -37,9 +49,7 @@ static size_t apply_and_relay(struct replica_side *s, const uint8_t *data, size_
     s->applying = false;
     if (s->life != life) return SIZE_MAX;
     if (applied == SIZE_MAX) {
-        s->can_continue = false; /* the same bytes would come again */
-        replica_failed(s, "Protocol error in our master's stream at offset %llu",
-                       (unsigned long long)r->history.offset + 1);
+        broken(s);
         return SIZE_MAX;
     }
     master_side_relay(r, data, applied);
