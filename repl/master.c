@@ -68,6 +68,7 @@ int master_side_open_backlog(struct replication *r)
         return -1;
     }
     tell_history(r);
+    if (m->watch_low) backlog_watch_acks(m->backlog, m->watch_low);
     m->bell = loop_watch_start(r->loop, backlog_server_bell(m->backlog), LOOP_READABLE, bell_rang, r);
     m->alone_since_ms = master_now_ms(r);
     return 0;
@@ -150,14 +151,15 @@ void replication_change_id(struct replication *r)
 void replication_ask_acks(struct replication *r, uint64_t offset)
 {
     struct master_side *m = r->master;
-    if (!m->backlog) return;
-    m->ask_acks = true;
     if (!m->watch_low || offset < m->watch_low) m->watch_low = offset;
     if (offset > m->watch_high) m->watch_high = offset;
+    if (!m->backlog) return;
+    m->ask_acks = true;
     backlog_watch_acks(m->backlog, m->watch_low ? m->watch_low : 1);
 }
 
-/* Nobody can wait for more than every replica has acknowledged. */
+/* Replicas that are here cannot acknowledge more; where somebody waits for others, which may yet come, this is not
+ * called. */
 static void settle_watch(struct replication *r)
 {
     struct master_side *m = r->master;
@@ -178,9 +180,9 @@ static void bell_rang(void *arg, int events)
     uint64_t count;
     (void)events;
     while (read(backlog_server_bell(r->master->backlog), &count, sizeof count) < 0 && errno == EINTR) continue;
-    r->host.acks_moved(r->host.context);
+    bool some_wait_on = r->host.acks_moved(r->host.context);
     failover_check(r);
-    settle_watch(r);
+    if (!some_wait_on) settle_watch(r);
 }
 
 static void send_getack(struct replication *r)

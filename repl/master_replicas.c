@@ -126,6 +126,7 @@ static void peer_online(void *context, int slot)
     snapshot_detach(h);
     go_online(h);
     log_notice("Synchronization with replica %s succeeded", h->name);
+    (void)h->r->host.acks_moved(h->r->host.context); /* its first acknowledgement has rung before it counted */
 }
 
 /* With a peer that gets length framing the link goes on to the stream at once: only its word is proof. */

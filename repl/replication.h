@@ -27,7 +27,7 @@ struct replication_host {
     void (*propagate)(void *context, uint32_t argc,
                       const struct bytes *argv);       /* PING, REPLCONF GETACK: through the funnel */
     void (*replica_gone)(void *context, void *client); /* a client that had become a replica is gone: free it */
-    void (*acks_moved)(void *context);                 /* WAIT may be satisfied */
+    bool (*acks_moved)(void *context);                 /* WAIT may be satisfied; true: some wait on */
     bool (*writes_paused)(void *context);              /* then the stream must not move: no PING, no GETACK */
     void (*pause_writes)(void *context, bool paused);  /* while a fail-over waits for its target */
     /* --- the replica's side --- */

@@ -69,9 +69,9 @@ static void replica_gone(void *context, void *client)
     client_close(c);
 }
 
-static void acks_moved(void *context)
+static bool acks_moved(void *context)
 {
-    wait_check_all(context);
+    return wait_check_all(context);
 }
 
 /* --- the replica's side --- */

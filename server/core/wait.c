@@ -54,15 +54,19 @@ void wait_start(struct call *call, int64_t replicas, int64_t timeout_ms)
 
 static void check_one(void *arg, struct blocked *b)
 {
-    struct core *core = arg;
+    bool *some_wait_on = arg;
     const struct waiting *w = b->state;
-    if (replication_acked(core->replication, w->offset) < w->replicas) return;
+    if (replication_acked(w->core->replication, w->offset) < w->replicas) {
+        *some_wait_on = true;
+        return;
+    }
     answer(b);
-    blocking_finish(core->blocking, b);
+    blocking_finish(w->core->blocking, b);
 }
 
-/* Those who wait on are watched for again, each for its own offset: the lowest of them is what the link looks for. */
-void wait_check_all(struct core *core)
+bool wait_check_all(struct core *core)
 {
-    blocking_each(core->blocking, BLOCKED_WAIT, check_one, core);
+    bool some_wait_on = false;
+    blocking_each(core->blocking, BLOCKED_WAIT, check_one, &some_wait_on);
+    return some_wait_on;
 }

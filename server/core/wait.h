@@ -6,6 +6,6 @@
 
 /* Answers at once when enough replicas are there already, or inside EXEC; else blocks. timeout_ms 0: for ever. */
 void wait_start(struct call *call, int64_t replicas, int64_t timeout_ms);
-void wait_check_all(struct core *core); /* acknowledgements have moved */
+bool wait_check_all(struct core *core); /* acknowledgements have moved; true: some wait on */
 
 #endif

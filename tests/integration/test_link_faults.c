@@ -344,6 +344,38 @@ Test(link_faults, who_does_not_read_becomes_no_replica)
     refuses_to_sync_who_does_not_read(DEBIAN);
 }
 
+/* --- WAIT for replicas that are not there yet --- */
+
+/* Who is here has said that it has everything. */
+static bool first_replica_is_done(struct server *master)
+{
+    char wanted[64];
+    snprintf(wanted, sizeof wanted, ",offset=%lld,", info_number(master, "replication", "master_repl_offset"));
+    return strstr(info_text(master, "replication", "slave0"), wanted) != NULL;
+}
+
+static void wait_counts_who_comes_later(struct server *master)
+{
+    int fd = raw_connect(master);
+    for (int wanted = 1; wanted <= 2; wanted++) {
+        char command[64], reply[16];
+        snprintf(command, sizeof command, "SET key %d\r\nWAIT %d 0\r\n", wanted, wanted);
+        snprintf(reply, sizeof reply, "+OK\r\n:%d\r\n", wanted);
+        raw_send_text(fd, command);
+        wait_until(info_number(master, "clients", "blocked_clients") == 1);
+        if (wanted == 2) wait_until(first_replica_is_done(master));
+        follow(server_start(OURS, "%s", ""), master);
+        raw_expect(fd, reply);
+    }
+    close(fd);
+}
+
+Test(link_faults, wait_counts_replicas_that_come_later)
+{
+    wait_counts_who_comes_later(server_start(DEBIAN, "repl-diskless-sync-delay 0"));
+    wait_counts_who_comes_later(server_start(OURS, PLAIN));
+}
+
 /* --- snapshots that are refused --- */
 
 /* As an older replica does it that does not know our version: it sees the snapshot's head and is back at once. */
@@ -378,6 +410,29 @@ static int listen_on(int port)
     cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
     cr_assert_eq(listen(fd, 8), 0);
     return fd;
+}
+
+/* A stream that breaks behind each full synchronisation would cost the master one after the other. */
+Test(link_faults, our_replica_does_not_ask_for_a_broken_stream_in_a_hurry)
+{
+    static const char dataset[] = "$18\r\nREDIS0009\xff\0\0\0\0\0\0\0\0*broken\r\n";
+    struct server *replica = server_start(OURS, "%s", "");
+    int port = port_reserve(), listener = listen_on(port);
+    int64_t started_ms = clock_ms();
+    follow_port(replica, port);
+    for (int i = 0; i < 3; i++) {
+        size_t len;
+        int fd = accept(listener, NULL, NULL);
+        raw_send_text(fd, "+PONG\r\n+OK\r\n+OK\r\n");
+        expect_within(fd, "PSYNC");
+        raw_send_text(fd, "+FULLRESYNC 0123456789012345678901234567890123456789 7\r\n");
+        raw_send(fd, dataset, sizeof dataset - 1);
+        free(raw_read_to_end(fd, &len));
+        close(fd);
+    }
+    cr_assert_geq(clock_ms() - started_ms, 500 + 1000, "it came back without a pause");
+    server_wait_log(replica, 0, "Protocol error in our master's stream at offset 8");
+    close(listener);
 }
 
 /* And our own replica says why it does not take what its master sends. */
