@@ -26,11 +26,11 @@ bool stream_write(struct call *call, uint32_t arg, struct stream **out)
     return take_stream(call, call_find_write(call, arg), out);
 }
 
-bool stream_group_open(struct call *call, uint32_t key_arg, uint32_t group_arg, bool to_write, struct stream **s,
+bool stream_group_open(struct call *call, uint32_t key_arg, uint32_t group_arg, struct stream **s,
                        struct stream_group **g)
 {
     struct bytes key = call->argv[key_arg], group = call->argv[group_arg];
-    if (!(to_write ? stream_write : stream_read)(call, key_arg, s)) return false;
+    if (!stream_read(call, key_arg, s)) return false;
     *g = *s ? stream_group_find(*s, group) : NULL;
     if (*g) return true;
     reply_errorf(call->reply, "NOGROUP No such key '%.*s' or consumer group '%.*s'", (int)key.len,

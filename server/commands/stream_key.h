@@ -9,7 +9,7 @@
 bool stream_read(struct call *call, uint32_t arg, struct stream **out);
 bool stream_write(struct call *call, uint32_t arg, struct stream **out);
 /* The same and its group, for commands that want both: -NOGROUP is answered where one is missing. */
-bool stream_group_open(struct call *call, uint32_t key_arg, uint32_t group_arg, bool to_write, struct stream **s,
+bool stream_group_open(struct call *call, uint32_t key_arg, uint32_t group_arg, struct stream **s,
                        struct stream_group **g);
 /* Makes the stream of a key that has none. */
 struct stream *stream_key_create(struct call *call, uint32_t arg);

@@ -138,7 +138,7 @@ static void xclaim_command(struct call *call)
     uint32_t ids_end;
     size_t claimed = 0;
     call_rewrite_nothing(call);
-    if (!stream_group_open(call, 1, 2, true, &c.stream, &c.group) || !read_claim(&c, &ids_end)) return;
+    if (!stream_group_open(call, 1, 2, &c.stream, &c.group) || !read_claim(&c, &ids_end)) return;
     bool further = stream_id_compare(c.last_id, c.group->last_id) > 0;
     if (further) c.group->last_id = c.last_id;
     take_consumer(&c);
@@ -242,7 +242,7 @@ static void xautoclaim_command(struct call *call)
     struct stream_id start;
     int64_t count;
     call_rewrite_nothing(call);
-    if (!read_autoclaim(&c, &start, &count) || !stream_group_open(call, 1, 2, true, &c.stream, &c.group)) return;
+    if (!read_autoclaim(&c, &start, &count) || !stream_group_open(call, 1, 2, &c.stream, &c.group)) return;
     take_consumer(&c);
     reply_deferred_begin(call->reply, &deferred);
     struct stream_id next = claim_idle(&c, start, count, &claimed, &deleted);

@@ -172,7 +172,7 @@ static void xack_command(struct call *call)
     struct stream *s;
     struct stream_id id;
     uint64_t acknowledged = 0;
-    if (!stream_write(call, 1, &s)) return;
+    if (!stream_read(call, 1, &s)) return; /* it counts as a use of the key, as in Redis */
     struct stream_group *g = s ? stream_group_find(s, call->argv[2]) : NULL;
     if (!g) return reply_integer(call->reply, 0);
     for (uint32_t i = 3; i < call->argc; i++)
@@ -284,7 +284,7 @@ static void xpending_command(struct call *call)
     struct stream_group *g;
     bool summary = call->argc == 3;
     if (!summary && !read_pending_query(call, &q)) return;
-    if (!stream_group_open(call, 1, 2, false, &s, &g)) return;
+    if (!stream_group_open(call, 1, 2, &s, &g)) return;
     if (summary)
         reply_pending_summary(call->reply, g);
     else

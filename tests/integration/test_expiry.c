@@ -191,8 +191,9 @@ static bool has_event(const char *events, const char *event, const char *key)
 
 Test(expiry, who_looks_for_a_key_in_vain_tells_of_it)
 {
-    static const char *const commands[] = {"GET k",         "TYPE k",   "TTL k",    "PTTL k", "EXPIRETIME k",
-                                           "PEXPIRETIME k", "EXISTS k", "STRLEN k", "DUMP k", "TOUCH k"};
+    static const char *const commands[] = {
+        "GET k",    "TYPE k", "TTL k",   "PTTL k",       "EXPIRETIME k",       "PEXPIRETIME k",       "EXISTS k",
+        "STRLEN k", "DUMP k", "TOUCH k", "XACK k g 1-1", "XCLAIM k g c 0 1-1", "XAUTOCLAIM k g c 0 0"};
     struct server *s = server_start(OURS, "%s", "");
     int fd = listen_to_events(s);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
