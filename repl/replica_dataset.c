@@ -41,8 +41,8 @@ static void begin_replacing(struct replica_side *s, uint64_t total_bytes)
     history_new_id(&r->history);
     master_side_history_replaced(r);
     log_notice("MASTER <-> REPLICA sync: Flushing old data");
-    keyspace_flush(r->keyspace, true);
     r->host.dataset_replaced(r->host.context);
+    keyspace_flush(r->keyspace, true);
     log_notice("MASTER <-> REPLICA sync: Loading DB in memory");
     r->host.loading_begin(r->host.context, total_bytes, false);
 }
@@ -104,9 +104,9 @@ void replica_abandon_dataset(struct replica_side *s)
     if (loading_beside) r->host.loading_end(r->host.context, false);
     if (!s->replacing) return;
     s->replacing = false;
+    r->host.dataset_replaced(r->host.context);
     keyspace_flush(r->keyspace, true);
     r->host.loading_end(r->host.context, false);
-    r->host.dataset_replaced(r->host.context);
 }
 
 /* --- receiving --- */

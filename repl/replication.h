@@ -43,7 +43,7 @@ struct replication_host {
     void (*loading_progress)(void *context, uint64_t loaded_bytes);
     void (*loaded_keys)(void *context, uint64_t loaded, uint64_t expired); /* by a good load, before its end */
     void (*loading_end)(void *context, bool good);
-    void (*dataset_replaced)(void *context); /* the keyspace was flushed or swapped: WATCH, tracking, blocked keys */
+    void (*dataset_replaced)(void *context); /* WATCH, blocked keys: what is there is about to go, or has just come */
     /* After the switch, also to another master: blocked clients, keyspace mode, config rewrite. */
     void (*role_changed)(void *context, bool replica);
     void (*synchronised)(void *context, bool partial); /* the master's dataset is ours, or its history goes on */

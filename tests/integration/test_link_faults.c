@@ -119,6 +119,47 @@ Test(link_faults, a_full_sync_serves_who_waits_for_what_it_brings)
     serves_what_a_full_sync_brings("repl-diskless-load swapdb");
 }
 
+/* A client that watches a key and stands in MULTI. */
+static int transaction_that_watches(struct server *s, const char *key)
+{
+    int fd = raw_connect(s);
+    char *text = NULL;
+    cr_assert_gt(asprintf(&text, "WATCH %s\r\nMULTI\r\nPING\r\n", key), 0);
+    raw_send_text(fd, text);
+    raw_expect(fd, "+OK\r\n+OK\r\n+QUEUED\r\n");
+    free(text);
+    return fd;
+}
+
+static void expect_exec(int fd, const char *answer)
+{
+    raw_send_text(fd, "EXEC\r\n");
+    raw_expect(fd, answer);
+    close(fd);
+}
+
+static void breaks_transactions(enum server_kind kind, const char *replica_config)
+{
+    struct server *master = server_start(kind, "%s", "");
+    struct server *replica = server_start(kind, "%s", replica_config);
+    expect_ok(master, "SET both 1");
+    expect_ok(replica, "MSET both 1 old 1");
+    int both = transaction_that_watches(replica, "both"), old = transaction_that_watches(replica, "old");
+    int none = transaction_that_watches(replica, "none");
+    follow(replica, master);
+    wait_in_step(replica, master);
+    expect_exec(both, "*-1\r\n");
+    expect_exec(old, "*-1\r\n");
+    expect_exec(none, "*1\r\n+PONG\r\n");
+}
+
+Test(link_faults, a_full_sync_breaks_transactions_that_watch_what_it_removes)
+{
+    breaks_transactions(OURS, "");
+    breaks_transactions(OURS, "repl-diskless-load swapdb");
+    breaks_transactions(DEBIAN, "");
+}
+
 /* --- a loader that is slowed down --- */
 
 static void loads_slowly(int old_keys, const char *replica_config)
