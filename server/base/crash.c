@@ -132,7 +132,7 @@ static void write_cause(void *arg)
     (void)arg;
     const siginfo_t *info = fault.info;
     log_warning("%s crashed by signal: %d, si_code: %d", process_program, fault.signal, info->si_code);
-    log_warning("Accessing address: %p", info->si_addr);
+    if (fault.signal == SIGSEGV || fault.signal == SIGBUS) log_warning("Accessing address: %p", info->si_addr);
     if (info->si_code <= SI_USER) log_warning("Killed by PID: %ld, UID: %d", (long)info->si_pid, (int)info->si_uid);
     log_warning("Crashed running the instruction at: 0x%lx",
                 (unsigned long)machine_state_of(fault.context).instruction);

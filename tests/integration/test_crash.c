@@ -138,6 +138,8 @@ Test(crash, fatal_signal_from_outside)
         snprintf(line, sizeof line, "crashed by signal: %d, si_code: 0", signals[i]);
         expect_lines(s, (const char *const[]){line, "Killed by PID: ", "(loop_run+", "No command was running",
                                               "redis_version:", "BUG REPORT END", NULL});
+        bool has_address = signals[i] == SIGSEGV || signals[i] == SIGBUS;
+        cr_expect_eq(server_log_has(s, 0, "Accessing address: "), has_address, "signal %d", signals[i]);
     }
 }
 
