@@ -114,6 +114,9 @@ static void drop(const struct rdb_reader *reader, struct pending *p)
 static bool insert(struct rdb_reader *reader, struct pending *p)
 {
     struct database *db = reader->db;
+    if (unlikely(database_is_exhausted(db)))
+        return rdb_bad(&reader->in, p->offset, "DB %llu is full after %zu keys: its records have 32 GiB, and no more",
+                       (unsigned long long)reader->db_index, database_size(db));
     size_t before = database_size(db);
     struct record *r = p->builder.loader->finish(&p->builder, db, p->key, p->hash);
     p->builder.loader = NULL;

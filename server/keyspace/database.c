@@ -27,6 +27,11 @@ size_t database_size(const struct database *db)
     return db->table.count;
 }
 
+bool database_is_exhausted(const struct database *db)
+{
+    return db->table.store && store_is_exhausted(db->table.store); /* none before a key */
+}
+
 size_t database_expiring(const struct database *db)
 {
     return db->table.expiring;

@@ -95,6 +95,7 @@ void database_remove_hidden(struct database *db, struct bytes key, uint64_t hash
 struct record *database_peek(const struct database *db, struct bytes key, uint64_t hash);
 
 size_t database_size(const struct database *db);
+bool database_is_exhausted(const struct database *db); /* one key more, and the server aborts: its record store ends */
 size_t database_expiring(const struct database *db);
 int64_t database_average_ttl_ms(const struct database *db); /* estimate, kept by the active cycle */
 struct record *database_random(struct database *db, int64_t now_ms, bool only_expiring); /* NULL: none */

@@ -25,6 +25,7 @@
 #define IDLE_PAGES_MAX    64 /* empty pages that keep their memory: 4 MiB */
 #define BUCKET_ALIGNMENT  64 /* of blocks of this size */
 #define FIRST_PAGES       (HUGE_PAGE_BYTES / PAGE_BYTES)
+#define RECORD_PAGES      4  /* pages that adding one record may begin: itself, moved, a segment of the table */
 #define PRESSED_SHARE     32 /* one in so many pages left, and the store is pressed; a quarter of that: full */
 
 size_t store_region_bytes = (size_t)32 << 30; /* all that a 32-bit handle reaches */
@@ -200,6 +201,11 @@ size_t store_excess(const struct store *s)
 bool store_is_full(const struct store *s)
 {
     return pages_left(s) < s->page_limit / PRESSED_SHARE / 4;
+}
+
+bool store_is_exhausted(const struct store *s)
+{
+    return s->pressed && pages_left(s) < RECORD_PAGES;
 }
 
 /* Gives a class one more page: an empty one that still holds memory, one that does not, or a new one, in this order. */

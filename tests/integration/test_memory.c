@@ -1,5 +1,5 @@
 /* Memory at its limits: what is on its way out, what is freed aside, and record stores that are full. */
-#include "tests/harness/client.h"
+#include "tests/harness/replication.h"
 #include "tests/harness/wait.h"
 
 #include <criterion/criterion.h>
@@ -64,6 +64,26 @@ Test(memory, a_large_value_that_is_not_kept_is_freed_aside)
 }
 
 #define STORE_BYTES "67108864"
+
+/* A dataset of a server that holds more: said, and nobody crashes of it. */
+Test(memory, a_snapshot_that_overfills_a_record_store_is_refused)
+{
+    static const char complaint[] = "DB 0 is full after ";
+    char prefix[151] = {0};
+    memset(prefix, 'k', sizeof prefix - 1);
+    struct server *master = server_start(OURS, "%s", "");
+    expect_ok(master, "DEBUG POPULATE 500000 %s", prefix);
+    setenv("SLIPSTREAM_RECORD_STORE_BYTES", STORE_BYTES, 1);
+    struct server *replica = server_start(OURS, "%s", "");
+    follow(replica, master);
+    server_wait_log(replica, 0, complaint);
+    wait_until(command_integer(replica, "DBSIZE") == 0);
+    expect_ok(replica, "REPLICAOF NO ONE");
+    expect_ok(master, "SAVE");
+    server_kill(master);
+    cr_assert_eq(server_launch_in_vain(master), 1);
+    cr_assert(server_log_has(master, 0, complaint));
+}
 
 Test(memory, a_full_record_store_refuses_what_adds_and_serves_the_rest)
 {
