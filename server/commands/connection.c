@@ -169,15 +169,18 @@ static void hello_command(struct call *call)
 }
 
 #define ALWAYS (CMD_LOADING | CMD_STALE | CMD_FAST)
+/* Whoever wants to leave, or to begin anew, may do so at any time. */
+#define LEAVING                                                                                                        \
+    (ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_NOT_QUEUED | CMD_ENDS_MULTI | CMD_IN_SUBSCRIBED)
 
 const struct command connection_commands[] = {
-    {"ping", ping_command, -1, CMD_FAST | CMD_TELLS_HEALTH, CAT_CONNECTION,
+    {"ping", ping_command, -1, CMD_FAST | CMD_TELLS_HEALTH | CMD_IN_SUBSCRIBED, CAT_CONNECTION,
      .tips = TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_ALL_SUCCEEDED},
     {"echo", echo_command, 2, ALWAYS, CAT_CONNECTION},
     {"select", select_command, 2, ALWAYS, CAT_CONNECTION},
     {"auth", auth_command, -2, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_SENTINEL | CMD_ALLOW_BUSY, CAT_CONNECTION},
     {"hello", hello_command, -1, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_SENTINEL | CMD_ALLOW_BUSY, CAT_CONNECTION},
-    {"quit", quit_command, -1, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_ALLOW_BUSY, CAT_CONNECTION},
-    {"reset", reset_command, 1, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_ALLOW_BUSY, CAT_CONNECTION},
+    {"quit", quit_command, -1, LEAVING, CAT_CONNECTION},
+    {"reset", reset_command, 1, LEAVING, CAT_CONNECTION},
     {.name = NULL},
 };

@@ -39,7 +39,12 @@ enum command_flag {
     CMD_ALLOW_BUSY = 1 << 22,
     CMD_NO_ASYNC_LOADING = 1 << 23,
     CMD_TOUCHES_ARBITRARY_KEYS = 1 << 24,
-    CMD_TELLS_HEALTH = 1 << 25, /* ours alone: refused like a write while the disk fails, for those who watch */
+    /* Ours alone: COMMAND INFO says nothing of them. */
+    CMD_TELLS_HEALTH = 1 << 25,  /* refused like a write while the disk fails, for those who watch */
+    CMD_NOT_QUEUED = 1 << 26,    /* works on the transaction itself: runs at once inside MULTI, too */
+    CMD_RUNS_QUEUE = 1 << 27,    /* EXEC: judged by what it runs, and refused together with it */
+    CMD_ENDS_MULTI = 1 << 28,    /* gives a transaction's memory back, so memory is no reason to refuse it */
+    CMD_IN_SUBSCRIBED = 1 << 29, /* allowed to a RESP2 client that is subscribed to something */
 };
 
 /* Flags that give leave where a command without them is refused. */

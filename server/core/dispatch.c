@@ -138,9 +138,9 @@ void dispatch_run(struct core *core, struct session *session, const struct dispa
 
 /* --- the gate --- */
 
-static bool is_exec(const struct command_entry *e)
+static bool runs_queue(const struct command_entry *e)
 {
-    return strcmp(e->row->name, "exec") == 0;
+    return e->row->flags & CMD_RUNS_QUEUE;
 }
 
 /* An EXEC that may not run takes its transaction with it. */
@@ -156,7 +156,7 @@ static void refuse(struct core *core, struct session *s, const struct dispatch_r
 {
     struct command_entry *e = r->command;
     if (e) e->rejected++;
-    if (e && is_exec(e)) {
+    if (e && runs_queue(e)) {
         abort_transaction(core, s, r, error);
     } else {
         if (s->transaction) transaction_spoil(s);
@@ -223,7 +223,7 @@ static bool refuse_malformed(struct core *core, struct session *s, const struct 
 static uint32_t effective_flags(const struct session *s, const struct command_entry *e)
 {
     uint32_t own = e->row->flags;
-    if (likely(!s->transaction) || !is_exec(e)) return own;
+    if (likely(!s->transaction) || !runs_queue(e)) return own;
     uint32_t queued = transaction_flags(s);
     return ((own | queued) & ~(uint32_t)CMD_LEAVES) | (own & queued & CMD_LEAVES);
 }
@@ -253,20 +253,6 @@ static const char *write_refusal(struct core *core, const struct session *s)
     return NULL;
 }
 
-static bool is_one_of(const struct command_entry *e, const char *const *names)
-{
-    for (; *names; names++)
-        if (strcmp(e->row->name, *names) == 0) return true;
-    return false;
-}
-
-static bool allowed_while_subscribed(const struct command_entry *e)
-{
-    static const char *const names[] = {"ping",         "subscribe",    "psubscribe", "ssubscribe", "unsubscribe",
-                                        "punsubscribe", "sunsubscribe", "quit",       "reset",      NULL};
-    return is_one_of(e, names);
-}
-
 /* DEBUG is a door for those who are let in: enable-debug-command no, yes, or local. */
 static const char *protection_refusal(struct core *core, const struct session *s)
 {
@@ -286,7 +272,7 @@ static bool refused_while_loading(struct core *core, uint32_t flags)
 static const char *state_refusal(struct core *core, const struct session *s, const struct command_entry *e,
                                  uint32_t flags, char room[256])
 {
-    if (unlikely(s->subscriptions && s->reply.protocol == 2) && !allowed_while_subscribed(e)) {
+    if (unlikely(s->subscriptions && s->reply.protocol == 2) && !(e->row->flags & CMD_IN_SUBSCRIBED)) {
         snprintf(room, 256,
                  "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
                  "this context",
@@ -301,18 +287,10 @@ static const char *state_refusal(struct core *core, const struct session *s, con
     return NULL;
 }
 
-/* The commands that work on the transaction itself are not queued. */
-static bool runs_inside_multi(const struct command_entry *e)
-{
-    static const char *const names[] = {"exec", "discard", "multi", "watch", "quit", "reset", NULL};
-    return is_one_of(e, names);
-}
-
 /* Without bound, as long as a transaction is not brought to its end. */
 static bool queueing_takes_memory(const struct session *s, const struct command_entry *e)
 {
-    static const char *const names[] = {"exec", "discard", "quit", "reset", NULL};
-    return s->transaction && !is_one_of(e, names);
+    return s->transaction && !(e->row->flags & CMD_ENDS_MULTI);
 }
 
 /* What would only be queued is held, too. */
@@ -345,7 +323,7 @@ void dispatch_request(struct core *core, struct session *s, const struct dispatc
         clients_hold(core->clients, s->client);
         return;
     }
-    if (unlikely(s->transaction) && !runs_inside_multi(e)) {
+    if (unlikely(s->transaction) && !(e->row->flags & CMD_NOT_QUEUED)) {
         if (flags & CMD_NO_MULTI) return refuse(core, s, r, "ERR Command not allowed inside a transaction");
         transaction_queue(s, e, r->argc, r->argv);
         reply_simple(&s->reply, "QUEUED");
