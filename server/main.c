@@ -27,7 +27,9 @@
 #include "server/core/lifecycle.h"
 #include "server/core/logo.h"
 #include "server/core/master_stream.h"
+#include "server/core/monitors.h"
 #include "server/core/own_keys.h"
+#include "server/core/pause.h"
 #include "server/core/persistence.h"
 #include "server/core/ports.h"
 #include "server/core/oom_score.h"
@@ -38,8 +40,8 @@
 #include "server/core/sentinel_exec.h"
 #include "server/core/stats.h"
 #include "server/core/supervisor.h"
-#include "server/core/transaction.h"
 #include "server/core/version.h"
+#include "server/core/watch.h"
 #include "server/data/hash.h"
 #include "server/data/list.h"
 #include "server/data/set.h"
@@ -195,7 +197,9 @@ static int assemble(struct core *core)
     core->pubsub = pubsub_new();
     core->watches = watches_new();
     core->own_keys = own_keys_new();
-    core->blocking = blocking_new(core->loop);
+    core->blocking = blocking_new(core->loop, core->stats);
+    core->pauses = pauses_new(core->blocking, core->keyspace);
+    core->monitors = monitors_new();
     core->block_keys = block_keys_new();
     core->migrate_sockets = migrate_sockets_new(core);
     core->children = children_new(core);

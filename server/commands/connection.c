@@ -8,7 +8,7 @@
 #include "server/core/core.h"
 #include "server/core/settings.h"
 #include "server/core/stats.h"
-#include "server/core/transaction.h"
+#include "server/core/session_end.h"
 #include "server/core/version.h"
 #include "repl/replication.h"
 
@@ -52,7 +52,6 @@ static void reset_command(struct call *call)
 {
     struct client *client = call->session->client;
     if (!client || client->replica) return reply_error(call->reply, "ERR can only reset normal client connections");
-    client_stop_monitor(client);
     session_reset(call->core, call->session);
     reply_simple(call->reply, "RESET");
 }

@@ -13,7 +13,7 @@
 #include "server/core/core.h"
 #include "server/core/persistence.h"
 #include "server/core/settings.h"
-#include "server/core/transaction.h"
+#include "server/core/watch.h"
 #include "server/net/loop.h"
 #include "repl/replication.h"
 

@@ -12,7 +12,7 @@
 #include "server/core/persistence.h"
 #include "server/core/session.h"
 #include "server/core/settings.h"
-#include "server/core/transaction.h"
+#include "server/core/watch.h"
 
 static void key_changed(struct call *call, struct database *db, struct bytes key, const char *event)
 {

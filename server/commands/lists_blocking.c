@@ -1,5 +1,6 @@
 /* List commands that wait until there is something to take (core/block_keys.h). What they take is propagated as the
  * command that would have taken it without waiting. */
+#include "server/commands/block_timeout.h"
 #include "server/commands/list_key.h"
 #include "server/commands/tables.h"
 #include "server/core/block_keys.h"

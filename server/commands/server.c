@@ -8,6 +8,7 @@
 #include "server/core/core.h"
 #include "server/core/lifecycle.h"
 #include "server/core/persistence.h"
+#include "server/core/monitors.h"
 #include "server/core/session.h"
 #include "server/core/version.h"
 
@@ -96,7 +97,7 @@ static void monitor_command(struct call *call)
     struct client *client = call->session->client;
     if (!client || call->session->in_exec)
         return reply_error(call->reply, "ERR MONITOR isn't allowed for DENY BLOCKING client");
-    client_become_monitor(client);
+    monitors_join(call->core->monitors, call->session);
     reply_ok(call->reply);
 }
 

@@ -1,5 +1,6 @@
 /* XREAD and XREADGROUP: from several streams at once, waiting for new entries where asked to (core/block_keys.h). */
 #include "server/base/alloc.h"
+#include "server/commands/block_timeout.h"
 #include "server/commands/stream_key.h"
 #include "server/commands/tables.h"
 #include "server/core/block_keys.h"

@@ -1,7 +1,9 @@
 /* MULTI, EXEC, DISCARD, WATCH, UNWATCH. What they mean is in core/transaction.c. */
 #include "server/commands/tables.h"
 #include "server/core/core.h"
+#include "server/core/exec.h"
 #include "server/core/transaction.h"
+#include "server/core/watch.h"
 
 static void multi_command(struct call *call)
 {
@@ -13,7 +15,7 @@ static void multi_command(struct call *call)
 static void exec_command(struct call *call)
 {
     if (!call->session->transaction) return reply_error(call->reply, "ERR EXEC without MULTI");
-    transaction_execute(call);
+    exec_transaction(call);
 }
 
 static void discard_command(struct call *call)

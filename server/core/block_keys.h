@@ -46,11 +46,6 @@ struct key_wait {
  * is not possible (EXEC, a script, the master's stream) the answer is reply_denied at once. Copies what it is given. */
 void block_on_keys(struct call *call, const struct key_wait *wait);
 
-/* A timeout argument in seconds, decimals allowed, as BLPOP takes it. false: an error was answered. */
-bool block_timeout_seconds(struct call *call, uint32_t arg, int64_t *timeout_ms);
-/* The same in whole milliseconds, as XREAD takes it. */
-bool block_timeout_ms(struct call *call, uint32_t arg, int64_t *timeout_ms);
-
 /* --- who tells --- */
 
 static inline bool block_keys_any(const struct block_keys *b)

@@ -4,19 +4,20 @@
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
-#include "server/core/clients.h"
-#include "server/core/dispatch.h"
+#include "server/core/stats.h"
 
 struct blocking {
     struct loop *loop;
+    struct stats *stats;              /* a wait that ends with an error counts it */
     struct list kinds[BLOCKED_KINDS]; /* struct blocked.node, oldest first */
     size_t timeouts;
 };
 
-struct blocking *blocking_new(struct loop *loop)
+struct blocking *blocking_new(struct loop *loop, struct stats *stats)
 {
     struct blocking *b = mem_calloc(1, sizeof *b);
     b->loop = loop;
+    b->stats = stats;
     for (int kind = 0; kind < BLOCKED_KINDS; kind++) list_init(&b->kinds[kind]);
     return b;
 }
@@ -63,12 +64,13 @@ static void unlink_blocked(struct blocking *b, struct blocked *blocked)
 void blocking_finish(struct blocking *b, struct blocked *blocked)
 {
     struct session *s = blocked->session;
-    struct client *client = s->client;
     bool ran = blocked->kind != BLOCKED_PAUSE;
     unlink_blocked(b, blocked);
-    if (ran && client) dispatch_count_error(client->core, s, s->running_command);
-    if (ran) session_command_done(s);
-    if (client) client_wake(client);
+    if (ran) {
+        stats_count_failure(b->stats, s, s->running_command);
+        session_command_done(s);
+    }
+    session_wake(s);
 }
 
 void blocking_session_gone(struct blocking *b, struct session *s)
@@ -92,10 +94,10 @@ void blocking_disconnect_all(struct blocking *b, enum blocked_kind kind, const c
     list_each(&b->kinds[kind], node)
     {
         struct blocked *blocked = list_entry(node, struct blocked, node);
-        struct client *client = blocked->session->client;
+        struct session *s = blocked->session;
         if (!blocked->interrupted) continue;
         blocked->interrupted(blocked, error);
-        if (client) client_close_after_reply(client);
+        if (s->owner) s->owner->close_after_reply(s);
         blocking_finish(b, blocked);
     }
 }

@@ -9,6 +9,7 @@
 #include "server/net/loop.h"
 
 struct blocking;
+struct stats;
 
 enum blocked_kind { BLOCKED_WAIT, BLOCKED_PAUSE, BLOCKED_KEYS, BLOCKED_SHUTDOWN, BLOCKED_KINDS };
 
@@ -25,7 +26,7 @@ struct blocked {
     void *state;
 };
 
-struct blocking *blocking_new(struct loop *loop);
+struct blocking *blocking_new(struct loop *loop, struct stats *stats);
 /* timeout_ms: from now; 0: for ever. */
 struct blocked *blocking_start(struct blocking *b, struct session *s, enum blocked_kind kind, int64_t timeout_ms);
 void blocking_finish(struct blocking *b,

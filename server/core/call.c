@@ -14,7 +14,7 @@
 #include "server/core/propagate.h"
 #include "server/core/session.h"
 #include "server/core/settings.h"
-#include "server/core/transaction.h"
+#include "server/core/watch.h"
 
 #include <stdio.h>
 

@@ -13,6 +13,8 @@
 #include "server/base/log.h"
 #include "server/core/blocking.h"
 #include "server/core/core.h"
+#include "server/core/dispatch.h"
+#include "server/core/run.h"
 #include "server/core/settings.h"
 #include "server/core/stats.h"
 
@@ -44,8 +46,7 @@ static void protocol_error(struct client *c, const char *error)
 {
     log_verbose("Protocol error (%s) from client id %llu", error, (unsigned long long)c->session.id);
     reply_errorf(&c->session.reply, "ERR %s", error);
-    c->session.errors_counted = c->session.reply.errors;
-    stats_count_error(c->core->stats, "ERR");
+    stats_count_error(c->core->stats, &c->session);
     client_close_after_reply(c);
 }
 
@@ -58,7 +59,7 @@ static bool held(const struct session *s)
 static size_t run_batch(struct client *c, struct request_batch *batch)
 {
     size_t done = 0;
-    dispatch_chain_start();
+    run_chain_start();
     for (size_t i = 0; i < batch->count && client_may_run(c); i++) {
         if (batch->prepared[i].argc) {
             dispatch_request(c->core, &c->session, &batch->prepared[i]);
@@ -107,7 +108,9 @@ static void drop_ahead(struct client *c)
 static void batch_read(struct request_batch *b, struct client *c, const uint8_t *input, size_t len)
 {
     struct resp_limits limits = limits_of(c);
-    request_batch_read(b, c->core, &c->session, &c->request, &limits, bytes_make(input, len));
+    size_t most = c->session.authenticated ? REQUEST_BATCH : 1; /* the limits change with AUTH */
+    request_batch_parse(b, &c->request, &limits, bytes_make(input, len), most);
+    request_batch_look_up(b, c->core, &c->session);
 }
 
 /* What it names is not promised: somebody may change it or close the client before the input comes. */

@@ -23,7 +23,7 @@ static void flag_letters(const struct client *c, char out[16])
 {
     const struct session *s = &c->session;
     size_t n = 0;
-    if (list_contains(&c->monitoring)) out[n++] = 'O';
+    if (list_contains(&s->monitoring)) out[n++] = 'O';
     if (c->replica) out[n++] = 'S';
     if (s->subscriptions) out[n++] = 'P';
     if (s->transaction) out[n++] = 'x';

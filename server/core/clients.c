@@ -8,21 +8,17 @@
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/log.h"
-#include "server/core/blocking.h"
 #include "server/core/core.h"
+#include "server/core/session_end.h"
 #include "server/core/settings.h"
 #include "server/core/stats.h"
 #include "server/net/address.h"
-#include "repl/replication.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
-#define LIMITS_LOOK_BYTES OUTQ_CHUNK_BYTES /* output below this is never over a limit worth looking at */
-
-/* Who has not said who he is may be owed so many bytes, and may leave them here, or half a request, for so long. */
-#define STRANGER_OUTPUT_BYTES OUTQ_CHUNK_BYTES
-#define STRANGER_HOLDS_MS     60000
+/* Who has not said who he is may leave unread replies or half a request here for so long. */
+#define STRANGER_HOLDS_MS 60000
 
 static void on_data(struct conn *conn, const uint8_t *data, size_t len)
 {
@@ -34,19 +30,11 @@ static void on_announced(struct conn *conn, const uint8_t *data, size_t len, boo
     client_announced(conn_owner(conn), data, len, near);
 }
 
-static void cut_off(struct client *c)
-{
-    c->conn = NULL;
-    c->session.reply.out = &c->nowhere;
-    c->session.reply.muted |= REPLY_NOBODY_LISTENS;
-    c->guard.closed = true;
-}
-
 static void on_closed(struct conn *conn, int error)
 {
     struct client *c = conn_owner(conn);
     (void)error;
-    cut_off(c);
+    client_cut_off(c);
     client_close(c);
 }
 
@@ -59,7 +47,6 @@ struct clients *clients_new(struct core *core)
     list_init(&c->all);
     list_init(&c->woken);
     list_init(&c->dead);
-    list_init(&c->monitors);
     return c;
 }
 
@@ -95,7 +82,57 @@ static const char denied_text[] =
     "accepting "
     "connections from the outside.\r\n";
 
-static bool output_may_grow(struct reply_guard *guard, size_t waiting_bytes);
+/* --- what a session asks of its client --- */
+
+static void owner_wake(struct session *s)
+{
+    client_wake(s->client);
+}
+
+static void owner_close(struct session *s)
+{
+    client_close(s->client);
+}
+
+static void owner_close_after_reply(struct session *s)
+{
+    client_close_after_reply(s->client);
+}
+
+static bool owner_is_closing(const struct session *s)
+{
+    return s->client->close_asap || s->client->close_after_reply;
+}
+
+static bool owner_is_local(const struct session *s)
+{
+    return address_is_loopback(&s->client->peer);
+}
+
+static bool owner_is_replica(const struct session *s)
+{
+    return s->client->replica;
+}
+
+static void owner_address(const struct session *s, char out[SESSION_ADDRESS_MAX])
+{
+    char address[ADDRESS_TEXT_MAX];
+    const struct client *c = s->client;
+    address_text(c->unix_socket ? &c->local : &c->peer, address);
+    snprintf(out, SESSION_ADDRESS_MAX, "%s%s", c->unix_socket ? "unix:" : "", address);
+}
+
+static const struct session_owner client_owner = {
+    .wake = owner_wake,
+    .close = owner_close,
+    .close_after_reply = owner_close_after_reply,
+    .is_closing = owner_is_closing,
+    .is_local = owner_is_local,
+    .is_replica = owner_is_replica,
+    .address = owner_address,
+};
+
+/* --- accepting --- */
 
 static void client_add(struct core *core, int fd, bool unix_socket, const struct address *peer)
 {
@@ -110,7 +147,8 @@ static void client_add(struct core *core, int fd, bool unix_socket, const struct
     conn_local_address(c->conn, &c->local);
     session_init(&c->session, core, SESSION_CLIENT, conn_output(c->conn));
     c->session.client = c;
-    c->guard.may_grow = output_may_grow;
+    c->session.owner = &client_owner;
+    c->guard.may_grow = client_output_may_grow;
     c->session.reply.guard = &c->guard;
     if (!unix_socket) {
         conn_set_nodelay(c->conn, true);
@@ -157,33 +195,12 @@ struct list *clients_all(struct clients *c)
     return &c->all;
 }
 
-enum client_class client_class(const struct client *c)
-{
-    if (c->replica) return CLIENT_REPLICA;
-    return c->session.subscriptions ? CLIENT_PUBSUB : CLIENT_NORMAL;
-}
-
 size_t clients_count_handed_over(const struct clients *c)
 {
     return c->handed_over;
 }
 
 /* --- closing --- */
-
-void client_close(struct client *c)
-{
-    struct clients *all = c->core->clients;
-    if (c->close_asap) return;
-    c->close_asap = c->guard.closed = true;
-    if (c->woken) list_remove(&all->woken, &c->pending);
-    c->woken = false;
-    list_push_back(&all->dead, &c->pending);
-}
-
-void client_close_after_reply(struct client *c)
-{
-    c->close_after_reply = true;
-}
 
 static void client_free(struct client *c)
 {
@@ -194,9 +211,8 @@ static void client_free(struct client *c)
     map_remove(&all->by_id, bytes_make(&c->session.id, sizeof c->session.id));
     client_forget_memory(c);
     all->handed_over -= c->handed_over;
-    client_stop_monitor(c);
     if (c->conn) conn_close(c->conn);
-    cut_off(c);
+    client_cut_off(c);
     session_release(c->core, &c->session);
     client_input_free(c);
     outq_clear(&c->nowhere);
@@ -210,72 +226,9 @@ void client_hand_over(struct client *c, void (*detached)(void *arg, int fd, cons
     client_forget_memory(c);
     c->handed_over = true;
     c->core->clients->handed_over++;
-    cut_off(c);
+    client_cut_off(c);
     client_note_memory(c);
     conn_detach(conn, detached, arg);
-}
-
-/* --- output --- */
-
-static bool over_output_limit(struct client *c, size_t unsent)
-{
-    const struct output_limit *limit = &c->core->settings->net.output_limits[client_class(c)];
-    if (unlikely(!c->session.authenticated) && unsent > STRANGER_OUTPUT_BYTES) return true;
-    if (limit->hard_bytes && unsent > limit->hard_bytes) return true;
-    if (!limit->soft_bytes || unsent <= limit->soft_bytes) {
-        c->soft_limit_since_ms = 0;
-        return false;
-    }
-    int64_t now_ms = loop_monotonic_ms(c->core->loop);
-    if (!c->soft_limit_since_ms) c->soft_limit_since_ms = now_ms;
-    return now_ms - c->soft_limit_since_ms > (int64_t)limit->soft_s * 1000;
-}
-
-/* False: too much, and the client is closed. */
-static bool output_within_limit(struct client *c, size_t unsent)
-{
-    client_note_buffers(c, 0, unsent);
-    if (!over_output_limit(c, unsent)) return true;
-    log_warning("Client id=%llu scheduled to be closed ASAP for overcoming of output buffer limits: %zu bytes unsent.",
-                (unsigned long long)c->session.id, unsent);
-    c->core->stats->client_output_buffer_limit_disconnections++;
-    client_close(c);
-    return false;
-}
-
-/* In the middle of a command, too: neither it nor the requests behind it write more than the limit has room for. */
-static bool output_may_grow(struct reply_guard *guard, size_t waiting_bytes)
-{
-    struct client *c = list_entry(guard, struct client, guard);
-    return output_within_limit(c, waiting_bytes);
-}
-
-void client_wrote(struct client *c)
-{
-    if (!c->conn || c->close_asap) return;
-    if (c->close_after_reply) {
-        struct conn *conn = c->conn;
-        cut_off(c);
-        conn_close_after_flush(conn);
-        client_close(c);
-        return;
-    }
-    conn_flush(c->conn);
-    if (conn_unsent(c->conn) > LIMITS_LOOK_BYTES) output_within_limit(c, conn_unsent(c->conn));
-}
-
-void client_wake_later(struct client *c)
-{
-    if (c->woken) return;
-    c->woken = true;
-    list_push_back(&c->core->clients->woken, &c->pending);
-}
-
-void client_wake(struct client *c)
-{
-    if (c->close_asap || c->running) return;
-    client_wrote(c);
-    if (c->query && !c->close_asap) client_wake_later(c);
 }
 
 /* --- per turn and per tick --- */
@@ -337,7 +290,7 @@ static void client_cron(struct client *c, int64_t now_ms)
     if (c->close_asap) return;
     close_idle(c, now_ms);
     close_lingering(c, now_ms);
-    if (c->conn && !c->close_asap && c->soft_limit_since_ms) output_within_limit(c, conn_unsent(c->conn));
+    if (c->conn && !c->close_asap && c->soft_limit_since_ms) client_output_within_limit(c, conn_unsent(c->conn));
     client_note_buffers(c, c->query_len, 0);
     client_note_memory(c);
 }

@@ -38,7 +38,6 @@ struct client {
     struct address peer, local;
     struct list_node node;       /* in clients, by age */
     struct list_node pending;    /* in the list of the woken, or in that of the dead */
-    struct list_node monitoring; /* in the list of monitors, when it is one */
     size_t memory_noted;         /* what of it the sum over all clients has */
     struct outq nowhere;         /* takes replies once there is no connection */
     struct reply_guard guard;    /* of the session's reply */
@@ -56,11 +55,15 @@ struct client *clients_find(struct clients *c, uint64_t id);
 size_t clients_count(const struct clients *c);
 size_t clients_count_handed_over(const struct clients *c); /* replicas */
 struct list *clients_all(struct clients *c);               /* struct client.node */
-enum client_class client_class(const struct client *c);
+
+static inline enum client_class client_class(const struct client *c)
+{
+    if (c->replica) return CLIENT_REPLICA;
+    return c->session.subscriptions ? CLIENT_PUBSUB : CLIENT_NORMAL;
+}
 
 void client_close(struct client *c); /* safe anywhere; frees after its own command ends */
 void client_close_after_reply(struct client *c);
-void client_wake(struct client *c); /* reply written from outside its own command: flush, run kept requests */
 void client_describe(struct client *c, struct outq *out); /* CLIENT LIST's line, with its line feed */
 /* The same of our master, which is no client of ours and listed all the same. false: none, or its link is down. */
 bool clients_describe_master(const struct core *core, struct outq *out);
@@ -71,25 +74,11 @@ void client_hand_over(struct client *c, void (*detached)(void *arg, int fd, cons
 void clients_before_sleep(struct clients *c);
 void clients_cron(struct clients *c,
                   int64_t now_ms); /* monotonic; timeouts, buffers, a slice of all clients per call */
-bool clients_have_monitors(const struct clients *c);
-void client_become_monitor(struct client *c);
-void client_stop_monitor(struct client *c);
-/* secrets: as struct call's. */
-void clients_feed_monitors(struct core *core, struct session *from, uint32_t argc, const struct bytes *argv,
-                           uint64_t secrets);
 /* Bytes of all clients but replicas, with their buffers, as they were when cron last looked at each; *replicas: of
  * those.
  */
 size_t clients_memory(const struct clients *c, size_t *replicas);
 /* The largest buffers of the last seconds: input kept, output that waited. */
 void clients_recent_peaks(const struct clients *c, uint64_t *input_bytes, uint64_t *output_bytes);
-
-/* CLIENT PAUSE; times are monotonic */
-enum pause_kind { PAUSE_NONE, PAUSE_WRITE, PAUSE_ALL };
-void clients_pause(struct clients *c, enum pause_kind kind, int64_t until_ms, const char *purpose);
-void clients_unpause(struct clients *c, const char *purpose);
-enum pause_kind clients_paused(const struct clients *c, int64_t now_ms);
-void clients_end_pauses(struct clients *c, int64_t now_ms);  /* each turn */
-void clients_hold(struct clients *c, struct client *client); /* its request waits, unread, until the pause ends */
 
 #endif

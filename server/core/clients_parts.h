@@ -1,19 +1,12 @@
-/* The set of clients, shared by the files that implement clients.h: clients.c (life), client_input.c (requests),
- * client_list.c (description), client_pause.c, client_monitor.c, client_memory.c. */
+/* The set of clients, shared by the files that implement clients.h: from those that know the fewest others:
+ * client_memory.c, client_close.c (the end), client_output.c, client_input.c (requests), client_list.c (description),
+ * clients.c (life). Server process. */
 #ifndef SLIPSTREAM_CORE_CLIENTS_PARTS_H
 #define SLIPSTREAM_CORE_CLIENTS_PARTS_H
 
 #include "server/base/map.h"
 #include "server/core/clients.h"
 #include "server/core/request_batch.h"
-
-struct pause {
-    enum pause_kind kind;
-    int64_t until_ms;
-    const char *purpose;
-};
-
-#define PAUSES_MAX 3 /* CLIENT PAUSE, fail-over, shutdown */
 
 #define BIGGEST_SECONDS 8
 
@@ -27,12 +20,9 @@ struct clients {
     struct map by_id;      /* 8-byte id -> struct client */
     struct list woken;     /* struct client.pending: kept requests may run */
     struct list dead;      /* struct client.pending: to be freed before the loop sleeps */
-    struct list monitors;  /* struct client.monitoring */
     size_t handed_over;    /* of all: whose socket the link process has */
     size_t memory;         /* sum of struct client.memory_noted */
     size_t replica_memory; /* of those handed over */
-    struct pause pauses[PAUSES_MAX];
-    enum pause_kind paused; /* the strictest of pauses */
     struct list_node *cron_position;
     struct request_batch *free_batches; /* by next_free; a few exist, for clients whose input is announced or run */
     struct biggest_buffers biggest[BIGGEST_SECONDS]; /* by the second's number */
@@ -46,8 +36,14 @@ void client_run_kept(struct client *c);
 void client_input_free(struct client *c);
 bool client_may_run(const struct client *c);
 
-/* clients.c: after replies were written; checks the output limits. */
-void client_wrote(struct client *c);
+/* client_close.c */
+void client_cut_off(struct client *c); /* it has no connection any more: what is written to it goes nowhere */
+
+/* client_output.c */
+void client_wrote(struct client *c); /* after replies were written; checks the output limits */
+void client_wake(struct client *c);  /* reply written from outside its own command: flush, run kept requests */
+bool client_output_within_limit(struct client *c, size_t unsent); /* false: too much, and the client is closed */
+bool client_output_may_grow(struct reply_guard *guard, size_t waiting_bytes);
 void client_wake_later(struct client *c); /* it has more kept requests than one turn runs */
 
 /* client_memory.c */

@@ -135,6 +135,14 @@ struct command_entry *command_table_find_sub(const struct command_entry *contain
     return NULL;
 }
 
+struct command_entry *command_table_resolve(const struct command_table *t, uint32_t argc, const struct bytes *argv)
+{
+    struct command_entry *e = command_table_find(t, argv[0]);
+    if (!e || !e->subcommand_count || argc < 2) return e;
+    struct command_entry *sub = command_table_find_sub(e, argv[1]);
+    return sub ? sub : e;
+}
+
 struct command_entry *command_table_find_full(const struct command_table *t, struct bytes name)
 {
     const uint8_t *bar = memchr(name.ptr, '|', name.len);

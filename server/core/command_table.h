@@ -30,6 +30,9 @@ void command_table_describe(struct command_table *t, const struct command_docs *
 enum command_rename { COMMAND_RENAMED, COMMAND_RENAME_UNKNOWN, COMMAND_RENAME_TAKEN };
 /* From now on it answers to `to` alone; to nothing when `to` is empty. It is still described under its own name. */
 enum command_rename command_table_rename(struct command_table *t, struct bytes from, struct bytes to);
+/* The entry of a request, subcommands resolved; NULL: unknown. A container with an unknown subcommand gives the
+ * container. */
+struct command_entry *command_table_resolve(const struct command_table *t, uint32_t argc, const struct bytes *argv);
 struct command_entry *command_table_find_sub(const struct command_entry *container, struct bytes name);
 struct command_entry *command_table_find_full(const struct command_table *t, struct bytes name); /* "client|kill" too */
 size_t command_table_count(const struct command_table *t);                                       /* top level */

@@ -11,7 +11,9 @@ struct core {
     struct propagation *propagation;         /* core/propagate.h */
     struct clients *clients;                 /* core/clients.h */
     struct pubsub *pubsub;                   /* core/pubsub.h */
-    struct watches *watches;                 /* core/transaction.h */
+    struct watches *watches;                 /* core/watch.h */
+    struct monitors *monitors;               /* core/monitors.h */
+    struct pauses *pauses;                   /* core/pause.h */
     struct blocking *blocking;               /* core/blocking.h */
     struct block_keys *block_keys;           /* core/block_keys.h */
     struct own_keys *own_keys;               /* core/own_keys.h: of a writable replica */

@@ -8,7 +8,7 @@
 #include "server/base/outq.h"
 #include "server/core/clients.h"
 #include "server/core/core.h"
-#include "server/core/dispatch.h"
+#include "server/core/run.h"
 #include "server/core/info.h"
 #include "server/core/settings.h"
 
@@ -36,7 +36,7 @@ static void print_argument(uint32_t index, struct bytes argument)
 
 static void print_command(void *arg)
 {
-    const struct call *call = dispatch_running();
+    const struct call *call = running_call();
     (void)arg;
     if (!call) {
         crash_print("No command was running.\n");
@@ -59,7 +59,7 @@ static void write_queue(struct outq *q)
 
 static void print_client(void *arg)
 {
-    const struct call *call = dispatch_running();
+    const struct call *call = running_call();
     struct outq line = {0};
     (void)arg;
     if (!call || !call->session->client) return;

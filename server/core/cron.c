@@ -11,6 +11,7 @@
 #include "server/core/core.h"
 #include "server/core/lifecycle.h"
 #include "server/core/own_keys.h"
+#include "server/core/pause.h"
 #include "server/core/persistence.h"
 #include "server/core/settings.h"
 #include "server/core/stats.h"
@@ -75,7 +76,7 @@ static void before_sleep(void *arg)
     struct core *core = w->core;
     int64_t now_ms = loop_monotonic_ms(core->loop);
     if (block_keys_pending(core->block_keys)) block_keys_serve(core); /* keys that went by themselves */
-    clients_end_pauses(core->clients, now_ms);
+    pauses_end_due(core->pauses, now_ms);
     persistence_before_sleep(core);
     clients_before_sleep(core->clients);
     replication_before_sleep(core->replication);

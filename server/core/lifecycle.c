@@ -12,6 +12,7 @@
 #include "server/core/children.h"
 #include "server/core/clients.h"
 #include "server/core/core.h"
+#include "server/core/pause.h"
 #include "server/core/persistence.h"
 #include "server/core/ports.h"
 #include "server/core/settings.h"
@@ -58,7 +59,7 @@ static int finish(struct core *core, int flags)
     struct lifecycle *l = core->lifecycle;
     if (save_before_end(core, flags)) {
         l->shutdown_deadline_ms = 0;
-        clients_unpause(core->clients, pause_purpose);
+        pause_end(core->pauses, pause_purpose);
         return -1;
     }
     if (*l->pidfile) {
@@ -98,7 +99,7 @@ int lifecycle_shutdown(struct core *core, int flags, struct session *caller)
     log_notice("%d seconds at most for replicas to catch up before exiting.", timeout_s);
     l->shutdown_flags = flags;
     if (!l->shutdown_deadline_ms) l->shutdown_deadline_ms = now_ms + (int64_t)timeout_s * 1000;
-    clients_pause(core->clients, PAUSE_WRITE, INT64_MAX, pause_purpose);
+    pause_begin(core->pauses, PAUSE_WRITE, INT64_MAX, pause_purpose);
     replication_ask_acks(core->replication, replication_history(core->replication)->offset);
     if (caller && caller->client && !caller->in_exec) {
         struct blocked *b = blocking_start(core->blocking, caller, BLOCKED_SHUTDOWN, 0);
@@ -114,7 +115,7 @@ int lifecycle_abort_shutdown(struct core *core)
     if (!l->shutdown_deadline_ms) return -1;
     log_warning("Shutdown manually aborted.");
     l->shutdown_deadline_ms = 0;
-    clients_unpause(core->clients, pause_purpose);
+    pause_end(core->pauses, pause_purpose);
     blocking_interrupt_all(core->blocking, BLOCKED_SHUTDOWN, "ERR Errors trying to SHUTDOWN. Check logs.");
     return 0;
 }

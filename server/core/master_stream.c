@@ -8,7 +8,9 @@
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 #include "server/core/core.h"
+#include "server/core/dispatch.h"
 #include "server/core/request_batch.h"
+#include "server/core/run.h"
 #include "server/core/session.h"
 #include "server/core/settings.h"
 #include "server/core/stats.h"
@@ -58,7 +60,7 @@ const struct session *master_stream_session(const struct master_stream *m, int64
     return &m->session;
 }
 
-static void run_one(struct master_stream *m, const struct dispatch_request *request)
+static void run_one(struct master_stream *m, const struct request *request)
 {
     uint32_t errors = m->session.reply.errors;
     dispatch_request(m->core, &m->session, request);
@@ -80,10 +82,11 @@ size_t master_stream_apply(struct master_stream *m, const uint8_t *data, size_t 
     size_t read = m->ahead, applied = 0;
     batch->status = RESP_COMPLETE;
     while (read < len && batch->status == RESP_COMPLETE) {
-        request_batch_read(batch, m->core, &m->session, &m->partial, &limits, bytes_make(data + read, len - read));
+        request_batch_parse(batch, &m->partial, &limits, bytes_make(data + read, len - read), REQUEST_BATCH);
+        request_batch_look_up(batch, m->core, &m->session);
         request_batch_fetch_records(batch, &m->session);
         request_batch_fetch_elements(batch, &m->session);
-        dispatch_chain_start();
+        run_chain_start();
         for (size_t i = 0; i < batch->count; i++) {
             if (batch->prepared[i].argc) run_one(m, &batch->prepared[i]);
             read += batch->bytes[i];

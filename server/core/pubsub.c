@@ -6,7 +6,6 @@
 
 #include "server/base/alloc.h"
 #include "server/base/glob.h"
-#include "server/core/clients.h"
 
 struct pubsub {
     struct map names[PUBSUB_KINDS]; /* name -> struct topic */
@@ -136,7 +135,7 @@ static void deliver(struct session *s, const char *kind, const struct bytes *pat
     reply_bulk(&s->reply, channel);
     reply_bulk(&s->reply, message);
     reply_push_end(&s->reply);
-    if (s->client) client_wake(s->client);
+    session_wake(s);
 }
 
 static size_t deliver_all(struct topic *topic, const char *kind, const struct bytes *pattern, struct bytes channel,

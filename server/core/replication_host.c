@@ -13,11 +13,12 @@
 #include "server/core/notify.h"
 #include "server/core/oom_score.h"
 #include "server/core/own_keys.h"
+#include "server/core/pause.h"
 #include "server/core/persistence.h"
 #include "server/core/settings.h"
 #include "server/core/stats.h"
 #include "server/core/supervisor.h"
-#include "server/core/transaction.h"
+#include "server/core/watch.h"
 #include "server/core/wait.h"
 
 /* --- the master's side --- */
@@ -172,15 +173,15 @@ static void pause_writes(void *context, bool paused)
 {
     struct core *core = context;
     if (paused)
-        clients_pause(core->clients, PAUSE_WRITE, INT64_MAX, "failover");
+        pause_begin(core->pauses, PAUSE_WRITE, INT64_MAX, "failover");
     else
-        clients_unpause(core->clients, "failover");
+        pause_end(core->pauses, "failover");
 }
 
 static bool writes_paused(void *context)
 {
     struct core *core = context;
-    return clients_paused(core->clients, loop_monotonic_ms(core->loop)) != PAUSE_NONE;
+    return pauses_now(core->pauses, loop_monotonic_ms(core->loop)) != PAUSE_NONE;
 }
 
 struct replication_host replication_host_of(struct core *core)

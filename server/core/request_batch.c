@@ -16,17 +16,8 @@ static void swap_requests(struct resp_request *a, struct resp_request *b)
     *b = t;
 }
 
-static void prepare(struct request_batch *b, size_t i, struct core *core, struct session *session)
-{
-    const struct resp_request *r = &b->requests[i];
-    struct dispatch_request *p = &b->prepared[i];
-    *p = (struct dispatch_request){.argc = r->argc, .argv = r->argv, .raw = r->raw};
-    if (!r->argc) return;
-    dispatch_prepare(core, session, p);
-}
-
-void request_batch_read(struct request_batch *b, struct core *core, struct session *session,
-                        struct resp_request *partial, const struct resp_limits *limits, struct bytes input)
+void request_batch_parse(struct request_batch *b, struct resp_request *partial, const struct resp_limits *limits,
+                         struct bytes input, size_t most)
 {
     size_t at = 0;
     b->input = input;
@@ -40,10 +31,19 @@ void request_batch_read(struct request_batch *b, struct core *core, struct sessi
             swap_requests(r, partial);
             break;
         }
-        prepare(b, b->count, core, session);
+        struct request *p = &b->prepared[b->count];
+        p->argc = r->argc;
+        p->argv = r->argv;
+        p->raw = r->raw;
+        p->first_key_index = 0;
         at += b->bytes[b->count++];
-        /* Before AUTH one by one: the limits change with it. */
-    } while (b->count < REQUEST_BATCH && at < input.len && session->authenticated);
+    } while (b->count < most && at < input.len);
+}
+
+void request_batch_look_up(struct request_batch *b, struct core *core, struct session *session)
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (b->prepared[i].argc) request_look_up(&b->prepared[i], core, session);
     /* Each kind in a loop of its own, as those below: a prefetch is held up by its address's translation, and only
      * those that stand close together are translated at the same time. */
     for (size_t i = 0; i < b->count; i++)
@@ -70,7 +70,7 @@ void request_batch_fetch_elements(const struct request_batch *b, const struct se
     size_t count = 0;
     if (b->count == 1) return; /* it will look itself, and nobody else gains by it */
     for (size_t i = 0; i < b->count; i++) {
-        const struct dispatch_request *p = &b->prepared[i];
+        const struct request *p = &b->prepared[i];
         uint32_t element = p->first_key_index ? p->command->row->element : 0;
         if (!element || element >= p->argc) continue;
         const struct record *r = database_peek(session->db, p->argv[p->first_key_index], p->first_key_hash);

@@ -1,13 +1,10 @@
-/* Sessions: made, reset and taken apart. Server process. */
+/* Sessions: made, and which of their answers go out. Server process. */
 #include "server/core/session.h"
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
-#include "server/core/blocking.h"
 #include "server/core/core.h"
-#include "server/core/pubsub.h"
 #include "server/core/settings.h"
-#include "server/core/transaction.h"
 
 uint64_t session_next_id(void)
 {
@@ -28,28 +25,10 @@ void session_init(struct session *s, struct core *core, enum session_kind kind, 
     s->user = kind == SESSION_MASTER ? BYTES("(superuser)") : BYTES("default");
 }
 
-static void leave_everything(struct core *core, struct session *s)
-{
-    if (s->blocked) blocking_session_gone(core->blocking, s);
-    if (s->transaction) transaction_discard(core->watches, s);
-    watch_forget_all(core->watches, s);
-    pubsub_unsubscribe_all(core->pubsub, s, PUBSUB_CHANNEL, false);
-    pubsub_unsubscribe_all(core->pubsub, s, PUBSUB_PATTERN, false);
-    pubsub_unsubscribe_all(core->pubsub, s, PUBSUB_SHARD, false);
-}
-
-static void forget_text(struct bytes *text)
+void session_forget_text(struct bytes *text)
 {
     mem_free((void *)text->ptr);
     *text = (struct bytes){0};
-}
-
-void session_release(struct core *core, struct session *s)
-{
-    leave_everything(core, s);
-    forget_text(&s->name);
-    forget_text(&s->lib_name);
-    forget_text(&s->lib_ver);
 }
 
 /* --- which answers go out --- */
@@ -82,14 +61,9 @@ void session_command_done(struct session *s)
     mute_answers(s, s->reply_skip || s->reply_off);
 }
 
-void session_reset(struct core *core, struct session *s)
+void session_reset_replies(struct session *s)
 {
-    leave_everything(core, s);
-    forget_text(&s->name);
-    s->db = keyspace_database(core->keyspace, 0);
     s->reply.protocol = 2;
     s->reply_off = s->reply_skip_next = false;
-    mute_answers(s, s->reply_skip); /* RESET's own may be the one to skip */
-    s->no_evict = s->no_touch = s->readonly = false;
-    s->authenticated = !core->settings->net.requirepass.len;
+    mute_answers(s, s->reply_skip);
 }

@@ -1,27 +1,29 @@
-/* MONITOR: every command, as it is run, to those who watch. Server process. */
-#include "server/core/clients_parts.h"
+/* See monitors.h. Server process. */
+#include "server/core/monitors.h"
 
 #include "repl/replication.h"
+#include "server/base/alloc.h"
 #include "server/base/clock.h"
+#include "server/core/call.h"
 #include "server/core/core.h"
 
 #include <stdio.h>
 
-#define CALLER_TEXT_MAX 320 /* a host name and a port */
-
-bool clients_have_monitors(const struct clients *c)
+struct monitors *monitors_new(void)
 {
-    return c->monitors.count > 0;
+    struct monitors *m = mem_alloc(sizeof *m);
+    list_init(&m->sessions);
+    return m;
 }
 
-void client_become_monitor(struct client *c)
+void monitors_join(struct monitors *m, struct session *s)
 {
-    if (!list_contains(&c->monitoring)) list_push_back(&c->core->clients->monitors, &c->monitoring);
+    if (!list_contains(&s->monitoring)) list_push_back(&m->sessions, &s->monitoring);
 }
 
-void client_stop_monitor(struct client *c)
+void monitors_leave(struct monitors *m, struct session *s)
 {
-    if (list_contains(&c->monitoring)) list_remove(&c->core->clients->monitors, &c->monitoring);
+    if (list_contains(&s->monitoring)) list_remove(&m->sessions, &s->monitoring);
 }
 
 /* As Redis prints arguments: quoted, with \n \r \t \a \b, \" and \\ and \xHH for what is not printable. */
@@ -46,26 +48,22 @@ static void add_quoted(struct outq *line, struct bytes text)
 }
 
 /* A client by its address, our master by the one we follow it at. */
-static void describe_caller(const struct core *core, const struct session *from, char out[CALLER_TEXT_MAX])
+static void describe_caller(const struct core *core, const struct session *from, char out[SESSION_ADDRESS_MAX])
 {
-    char address[ADDRESS_TEXT_MAX];
-    const struct client *c = from->client;
     const char *host;
     int port;
-    if (c) {
-        address_text(c->unix_socket ? &c->local : &c->peer, address);
-        snprintf(out, CALLER_TEXT_MAX, "%s%s", c->unix_socket ? "unix:" : "", address);
-    } else if (from->kind == SESSION_MASTER && replication_master_address(core->replication, &host, &port)) {
-        snprintf(out, CALLER_TEXT_MAX, "%s:%d", host, port);
-    } else {
-        snprintf(out, CALLER_TEXT_MAX, "lua");
-    }
+    if (from->owner)
+        from->owner->address(from, out);
+    else if (from->kind == SESSION_MASTER && replication_master_address(core->replication, &host, &port))
+        snprintf(out, SESSION_ADDRESS_MAX, "%s:%d", host, port);
+    else
+        snprintf(out, SESSION_ADDRESS_MAX, "lua");
 }
 
 static void describe_call(const struct core *core, const struct session *from, uint32_t argc, const struct bytes *argv,
                           uint64_t secrets, struct outq *line)
 {
-    char caller[CALLER_TEXT_MAX], head[CALLER_TEXT_MAX + 64];
+    char caller[SESSION_ADDRESS_MAX], head[SESSION_ADDRESS_MAX + 64];
     int64_t now_us = clock_wall_us();
     describe_caller(core, from, caller);
     int len = snprintf(head, sizeof head, "+%lld.%06lld [%d %s]", (long long)(now_us / 1000000),
@@ -78,20 +76,20 @@ static void describe_call(const struct core *core, const struct session *from, u
     outq_append(line, "\r\n", 2);
 }
 
-void clients_feed_monitors(struct core *core, struct session *from, uint32_t argc, const struct bytes *argv,
-                           uint64_t secrets)
+void monitors_show(const struct core *core, const struct session *from, uint32_t argc, const struct bytes *argv,
+                   uint64_t secrets)
 {
     struct outq line = {0};
     describe_call(core, from, argc, argv, secrets, &line);
-    list_each(&core->clients->monitors, node)
+    list_each(&core->monitors->sessions, node)
     {
-        struct client *c = list_entry(node, struct client, monitoring);
-        if (c->close_asap || c->session.reply.muted) continue;
+        struct session *s = list_entry(node, struct session, monitoring);
+        if (reply_unheard(&s->reply)) continue;
         for (const struct outq_chunk *chunk = line.head; chunk; chunk = chunk->next) {
             size_t filled = chunk == line.tail ? (size_t)(line.cursor - chunk->data) : chunk->filled;
-            reply_raw(&c->session.reply, bytes_make(chunk->data, filled));
+            reply_raw(&s->reply, bytes_make(chunk->data, filled));
         }
-        client_wake(c);
+        session_wake(s);
     }
     outq_clear(&line);
 }
