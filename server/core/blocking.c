@@ -4,7 +4,6 @@
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
-#include "server/core/stats.h"
 
 struct blocking {
     struct loop *loop;
@@ -67,7 +66,7 @@ void blocking_finish(struct blocking *b, struct blocked *blocked)
     bool ran = blocked->kind != BLOCKED_PAUSE;
     unlink_blocked(b, blocked);
     if (ran) {
-        stats_count_failure(b->stats, s, s->running_command);
+        session_count_error(s, b->stats, s->running_command);
         session_command_done(s);
     }
     session_wake(s);

@@ -115,11 +115,6 @@ void call_secret_arg(struct call *call, uint32_t arg)
     call->secrets |= UINT64_C(1) << (arg < 63 ? arg : 63);
 }
 
-bool call_arg_is_secret(uint64_t secrets, uint32_t arg)
-{
-    return secrets >> (arg < 63 ? arg : 63) & 1;
-}
-
 void call_syntax_error(struct call *call)
 {
     reply_error(call->reply, "ERR syntax error");

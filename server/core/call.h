@@ -10,6 +10,7 @@
 #define SLIPSTREAM_CORE_CALL_H
 
 #include "server/core/command.h"
+#include "server/core/notify.h"
 #include "server/keyspace/keyspace.h"
 #include "server/resp/writer.h"
 
@@ -58,7 +59,10 @@ bool call_arg_range(struct call *call, uint32_t arg, int64_t least, int64_t most
 bool call_arg_double(struct call *call, uint32_t arg, double *out, const char *error);
 bool call_arg_is(const struct call *call, uint32_t arg, const char *word); /* case-insensitive */
 void call_secret_arg(struct call *call, uint32_t arg);                     /* MONITOR shows it as (redacted) */
-bool call_arg_is_secret(uint64_t secrets, uint32_t arg);                   /* secrets: a call's */
+static inline bool call_arg_is_secret(uint64_t secrets, uint32_t arg)      /* secrets: a call's */
+{
+    return secrets >> (arg < 63 ? arg : 63) & 1;
+}
 void call_syntax_error(struct call *call);
 void call_help(struct call *call, const char *const *lines); /* NULL-terminated; X HELP */
 void call_unknown_subcommand(struct call *call);
@@ -69,23 +73,6 @@ static inline void call_changed(struct call *call, uint64_t changes)
     call->changes += changes;
 }
 void call_key_modified(struct call *call, struct database *db, struct bytes key);
-enum notify_class {
-    NOTIFY_KEYSPACE = 1 << 0,
-    NOTIFY_KEYEVENT = 1 << 1,
-    NOTIFY_GENERIC = 1 << 2,
-    NOTIFY_STRING = 1 << 3,
-    NOTIFY_LIST = 1 << 4,
-    NOTIFY_SET = 1 << 5,
-    NOTIFY_HASH = 1 << 6,
-    NOTIFY_ZSET = 1 << 7,
-    NOTIFY_EXPIRED = 1 << 8,
-    NOTIFY_EVICTED = 1 << 9,
-    NOTIFY_STREAM = 1 << 10,
-    NOTIFY_KEY_MISS = 1 << 11,
-    NOTIFY_LOADED = 1 << 12,
-    NOTIFY_MODULE = 1 << 13,
-    NOTIFY_NEW = 1 << 14,
-};
 void call_event(struct call *call, enum notify_class class_, const char *event, struct database *db, struct bytes key);
 /* Deletes a key along with what else the command does: WATCH and a "del" event tell of it. false: there was none.
  * aside: as database_delete. */

@@ -46,7 +46,7 @@ static void protocol_error(struct client *c, const char *error)
 {
     log_verbose("Protocol error (%s) from client id %llu", error, (unsigned long long)c->session.id);
     reply_errorf(&c->session.reply, "ERR %s", error);
-    stats_count_error(c->core->stats, &c->session);
+    session_count_error(&c->session, c->core->stats, NULL);
     client_close_after_reply(c);
 }
 

@@ -14,15 +14,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-const struct directive *directive_find(struct bytes name)
-{
-    for (size_t i = 0; i < config_directive_count; i++) {
-        const struct directive *d = &config_directives[i];
-        if (bytes_equal_nocase(name, d->name) || (d->alias && bytes_equal_nocase(name, d->alias))) return d;
-    }
-    return NULL;
-}
-
 static void set_initial(struct config *c, const struct directive *d)
 {
     char message[CONFIG_MESSAGE_MAX];
@@ -39,6 +30,7 @@ struct config *config_new(struct settings *settings)
 {
     struct config *c = mem_calloc(1, sizeof *c);
     c->settings = settings;
+    c->rows = config_directives;
     c->kept = mem_calloc(config_directive_count, sizeof *c->kept);
     c->given = mem_calloc(config_directive_count, sizeof *c->given);
     c->apply = mem_calloc(config_directive_count, sizeof *c->apply);
@@ -67,7 +59,7 @@ void config_on_change(struct config *c, const char *name, int (*apply)(struct co
 {
     const struct directive *d = directive_find(bytes_from_text(name));
     CHECK(d);
-    c->apply[directive_row(d)] = apply;
+    c->apply[directive_row(c, d)] = apply;
 }
 
 /* --- CONFIG GET --- */
@@ -192,10 +184,10 @@ static int apply_changes(struct config *c, struct core *core, const struct chang
                          char message[256])
 {
     for (uint32_t i = 0; i < count; i++) {
-        int (*apply)(struct core *, char[256]) = c->apply[directive_row(changes[i].directive)];
+        int (*apply)(struct core *, char[256]) = c->apply[directive_row(c, changes[i].directive)];
         bool ran = !apply || !changes[i].changed;
         for (uint32_t j = 0; j < i && !ran; j++)
-            ran = changes[j].changed && c->apply[directive_row(changes[j].directive)] == apply;
+            ran = changes[j].changed && c->apply[directive_row(c, changes[j].directive)] == apply;
         if (!ran && apply(core, message)) return (int)i;
     }
     return -1;

@@ -123,7 +123,7 @@ static enum line_result read_words(struct config *c, const struct config_words *
         return bad(message, "Bad directive or wrong number of arguments");
     }
     if (!directive_parse(c, d, w->count - 1, w->word + 1, message)) return LINE_BAD;
-    c->given[directive_row(d)] = true;
+    c->given[directive_row(c, d)] = true;
     return LINE_FINE;
 }
 

@@ -2,7 +2,7 @@
  * config`.
  *
  *   config.c          the object: GET, SET with rollback, hooks
- *   config_table.c    the rows
+ *   config_table.c    the rows, and a row by its name
  *   config_value.c    reading and writing a value by its row's kind
  *   config_special.c  values with a grammar of their own
  *   config_missing.c  what is refused because the part that would honour it is not there
@@ -92,6 +92,7 @@ struct config_user {
 
 struct config {
     struct settings *settings;
+    const struct directive *rows;                      /* config_directives, for those who stand below the table */
     union kept_value *kept;                            /* by row; of those without a field */
     bool *given;                                       /* by row: set by the file or the command line */
     int (**apply)(struct core *core, char error[256]); /* by row; NULL: nothing to do */
@@ -103,9 +104,9 @@ struct config {
     struct config_user default_user;
 };
 
-static inline size_t directive_row(const struct directive *d)
+static inline size_t directive_row(const struct config *c, const struct directive *d)
 {
-    return (size_t)(d - config_directives);
+    return (size_t)(d - c->rows);
 }
 
 const struct directive *directive_find(struct bytes name); /* name or alias, any case; NULL: unknown */

@@ -386,3 +386,12 @@ const struct directive config_directives[] = {
 /* clang-format on */
 
 const size_t config_directive_count = sizeof config_directives / sizeof *config_directives;
+
+const struct directive *directive_find(struct bytes name)
+{
+    for (size_t i = 0; i < config_directive_count; i++) {
+        const struct directive *d = &config_directives[i];
+        if (bytes_equal_nocase(name, d->name) || (d->alias && bytes_equal_nocase(name, d->alias))) return d;
+    }
+    return NULL;
+}

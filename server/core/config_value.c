@@ -13,7 +13,7 @@
 
 void *directive_place(const struct config *c, const struct directive *d)
 {
-    return d->width ? (char *)c->settings + d->offset : (void *)&c->kept[directive_row(d)];
+    return d->width ? (char *)c->settings + d->offset : (void *)&c->kept[directive_row(c, d)];
 }
 
 static bool refuse(char message[CONFIG_MESSAGE_MAX], const char *text)

@@ -10,7 +10,6 @@
 #include "server/core/pause.h"
 #include "server/core/run.h"
 #include "server/core/session.h"
-#include "server/core/stats.h"
 #include "server/core/transaction.h"
 #include "server/net/loop.h"
 
@@ -33,7 +32,7 @@ static void refuse(struct core *core, struct session *s, const struct request *r
         if (s->transaction) transaction_spoil(s);
         reply_error(&s->reply, error);
     }
-    stats_count_error(core->stats, s);
+    session_count_error(s, core->stats, NULL);
 }
 
 static void queue(struct session *s, const struct request *r)

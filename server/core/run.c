@@ -41,7 +41,7 @@ static void count_call(struct call *call, uint64_t started)
     e->ticks += ticks;
     call->core->stats->commands_processed++;
     struct session *s = call->session;
-    if (unlikely(s->reply.errors != s->errors_counted)) stats_count_failure(call->core->stats, s, e);
+    if (unlikely(session_owes_error_count(s))) session_count_error(s, call->core->stats, e);
     if (call->core->settings->server.latency_tracking) stats_count_latency(e, ticks);
 }
 

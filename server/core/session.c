@@ -3,8 +3,10 @@
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/core/command_table.h"
 #include "server/core/core.h"
 #include "server/core/settings.h"
+#include "server/core/stats.h"
 
 uint64_t session_next_id(void)
 {
@@ -59,6 +61,14 @@ void session_command_done(struct session *s)
     s->reply_skip = s->reply_skip_next;
     s->reply_skip_next = false;
     mute_answers(s, s->reply_skip || s->reply_off);
+}
+
+void session_count_error(struct session *s, struct stats *stats, struct command_entry *command)
+{
+    if (!session_owes_error_count(s)) return;
+    s->errors_counted = s->reply.errors;
+    if (command) command->failed++;
+    stats_count_error(stats, s->reply.error_prefix);
 }
 
 void session_reset_replies(struct session *s)

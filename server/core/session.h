@@ -14,6 +14,7 @@
 
 struct client;
 struct session;
+struct stats;
 struct transaction;
 struct blocked;
 struct subscriptions;
@@ -73,6 +74,15 @@ void session_forget_text(struct bytes *text); /* a name, a library's name or ver
 void session_want_replies(struct session *s, bool wanted);
 void session_skip_reply(struct session *s);
 void session_command_done(struct session *s); /* with its answer, if it has one: after each command */
+/* Counts the error that was answered last, unless it is counted: EXEC does not count its commands' errors again, and a
+ * command that has waited counts its own where the wait ends. `command` has failed by it; NULL: none ran. */
+void session_count_error(struct session *s, struct stats *stats, struct command_entry *command);
+
+static inline bool session_owes_error_count(const struct session *s)
+{
+    return s->reply.errors != s->errors_counted;
+}
+
 /* A new beginning: answers are wanted; of RESET's own answer CLIENT REPLY SKIP still decides. */
 void session_reset_replies(struct session *s);
 

@@ -5,10 +5,8 @@
 #include "server/core/stats.h"
 
 #include "server/base/alloc.h"
-#include "server/base/check.h"
 #include "server/base/clock.h"
 #include "server/core/command_table.h"
-#include "server/core/session.h"
 
 #define LATENCY_FINE   256 /* values below have a slot of their own */
 #define LATENCY_HALF   128 /* slots for each doubling above */
@@ -19,7 +17,7 @@ _Static_assert(LATENCY_FINE + 22 * LATENCY_HALF <= LATENCY_SLOTS, "a second need
 /* Scripts raise errors with codes of their own making; past this many distinct ones the rest is counted together. */
 #define ERROR_KINDS_MAX 128
 
-static void count_error(struct stats *s, const char *prefix)
+void stats_count_error(struct stats *s, const char *prefix)
 {
     s->total_error_replies++;
     struct bytes key = bytes_from_text(prefix);
@@ -28,19 +26,6 @@ static void count_error(struct stats *s, const char *prefix)
     *slot = (void *)((uintptr_t)*slot + 1);
 }
 
-bool stats_count_error(struct stats *s, struct session *session)
-{
-    const struct reply *reply = &session->reply;
-    if (likely(reply->errors == session->errors_counted)) return false;
-    session->errors_counted = reply->errors;
-    count_error(s, reply->error_prefix);
-    return true;
-}
-
-void stats_count_failure(struct stats *s, struct session *session, struct command_entry *command)
-{
-    if (unlikely(stats_count_error(s, session))) command->failed++;
-}
 void stats_sample(struct stats_rate *rate, uint64_t value, int64_t now_us)
 {
     int64_t passed_us = now_us - rate->last_us;

@@ -8,7 +8,6 @@
 #define STATS_SAMPLES 16
 
 struct command_entry;
-struct session;
 
 struct stats {
     uint64_t connections_received, connections_rejected, commands_processed;
@@ -38,11 +37,7 @@ struct stats {
 void stats_count_latency(struct command_entry *e, uint64_t ticks);
 double stats_latency_percentile_us(const uint64_t histogram[LATENCY_SLOTS], double percentile);
 
-/* The error that the session was answered last, unless it is counted: EXEC does not count its commands' errors again,
- * and a command that has waited counts its own where the wait ends. false: there is none. */
-bool stats_count_error(struct stats *s, struct session *session);
-/* The same, and `command` has failed. */
-void stats_count_failure(struct stats *s, struct session *session, struct command_entry *command);
+void stats_count_error(struct stats *s, const char *prefix);
 void stats_note_loop(struct stats *s, const struct loop *loop); /* it counts for ever; we since the last reset */
 void stats_sample(struct stats_rate *rate, uint64_t value, int64_t now_us);
 double stats_rate_per_s(const struct stats_rate *rate);

@@ -85,7 +85,7 @@ Test(crash, fault)
         s, (const char *const[]){"BUG REPORT START", "crashed by signal: 11, si_code: 2", "Accessing address: 0x",
                                  "This is the server", "STACK TRACE", "(debug_segfault+", "(run_command+", "REGISTERS",
                                  "CURRENT CLIENT INFO", "cmd=debug argc=3", "argv[1]: '\"SEGFAULT\"'",
-                                 "argv[2]: '\"a \\\"quoted\\\" \\x01 argument\"'", "(transaction_execute+",
+                                 "argv[2]: '\"a \\\"quoted\\\" \\x01 argument\"'", "(exec_transaction+",
                                  "flags=", "redis_version:", "db0:keys=11", "link_process_id", "BUG REPORT END", NULL});
 }
 
