@@ -4,7 +4,7 @@
 #include "repl/replication.h"
 #include "server/base/number.h"
 #include "server/core/core.h"
-#include "server/core/master_stream.h"
+#include "server/core/run/master_stream.h"
 #include "server/net/loop.h"
 
 bool client_filter_take_type(struct call *call, uint32_t arg, struct client_filter *f)

@@ -3,9 +3,9 @@
 #include "server/base/glob.h"
 #include "server/commands/command_docs.h"
 #include "server/commands/tables.h"
-#include "server/core/call.h"
-#include "server/core/command_table.h"
+#include "server/core/command/command_table.h"
 #include "server/core/core.h"
+#include "server/core/run/call.h"
 
 struct named_bit {
     uint32_t bit;

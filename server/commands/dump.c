@@ -2,11 +2,11 @@
 #include "rdb/dump.h"
 #include "server/base/alloc.h"
 #include "server/commands/tables.h"
-#include "server/core/call.h"
+#include "server/core/command/stats.h"
 #include "server/core/core.h"
-#include "server/core/session.h"
+#include "server/core/run/call.h"
+#include "server/core/session/session.h"
 #include "server/core/settings.h"
-#include "server/core/stats.h"
 
 static void dump_command(struct call *call)
 {

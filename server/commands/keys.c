@@ -4,15 +4,15 @@
 #include "server/base/glob.h"
 #include "server/base/number.h"
 #include "server/commands/tables.h"
-#include "server/core/block_keys.h"
-#include "server/core/call.h"
-#include "server/core/children.h"
-#include "server/core/clients.h"
+#include "server/core/clients/clients.h"
 #include "server/core/core.h"
-#include "server/core/persistence.h"
-#include "server/core/session.h"
+#include "server/core/dataset/children.h"
+#include "server/core/dataset/persistence.h"
+#include "server/core/run/block_keys.h"
+#include "server/core/run/call.h"
+#include "server/core/session/session.h"
+#include "server/core/session/watch.h"
 #include "server/core/settings.h"
-#include "server/core/watch.h"
 
 static void key_changed(struct call *call, struct database *db, struct bytes key, const char *event)
 {

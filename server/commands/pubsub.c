@@ -1,10 +1,10 @@
-/* Publish and subscribe. What they mean is in core/pubsub.c. */
+/* Publish and subscribe. What they mean is in core/session/pubsub.c. */
 #include "server/base/glob.h"
 #include "server/commands/tables.h"
-#include "server/core/call.h"
 #include "server/core/core.h"
-#include "server/core/pubsub.h"
-#include "server/core/session.h"
+#include "server/core/run/call.h"
+#include "server/core/session/pubsub.h"
+#include "server/core/session/session.h"
 
 static void subscribe_all(struct call *call, enum pubsub_kind kind)
 {

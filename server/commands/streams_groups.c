@@ -2,8 +2,8 @@
 #include "server/base/alloc.h"
 #include "server/commands/stream_key.h"
 #include "server/commands/tables.h"
-#include "server/core/block_keys.h"
 #include "server/core/core.h"
+#include "server/core/run/block_keys.h"
 
 /* --- XGROUP --- */
 

@@ -1,9 +1,9 @@
-/* MULTI, EXEC, DISCARD, WATCH, UNWATCH. What they mean is in core/transaction.c. */
+/* MULTI, EXEC, DISCARD, WATCH, UNWATCH. What they mean is in core/session/transaction.c. */
 #include "server/commands/tables.h"
 #include "server/core/core.h"
-#include "server/core/exec.h"
-#include "server/core/transaction.h"
-#include "server/core/watch.h"
+#include "server/core/run/exec.h"
+#include "server/core/session/transaction.h"
+#include "server/core/session/watch.h"
 
 static void multi_command(struct call *call)
 {
