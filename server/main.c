@@ -40,6 +40,7 @@
 #include "server/core/session/monitors.h"
 #include "server/core/session/pause.h"
 #include "server/core/session/pubsub.h"
+#include "server/core/session/user.h"
 #include "server/core/session/watch.h"
 #include "server/core/version.h"
 #include "server/data/hash.h"
@@ -195,6 +196,7 @@ static int assemble(struct core *core)
     core->stats = mem_calloc(1, sizeof *core->stats);
     core->propagation = propagation_new();
     core->pubsub = pubsub_new();
+    core->default_user = user_default_new(&settings->net.requirepass);
     core->watches = watches_new();
     core->own_keys = own_keys_new();
     core->blocking = blocking_new(core->loop, core->stats);

@@ -94,7 +94,7 @@ static bool address_is(const struct address *a, struct bytes wanted)
 static bool matches(const struct client_filter *f, const struct candidate *c)
 {
     if (f->class_ >= 0 && c->class_ != (enum client_class)f->class_) return false;
-    if (f->user.ptr && !bytes_equal(f->user, c->session->user)) return false;
+    if (f->user.ptr && !bytes_equal(f->user, session_user_name(c->session))) return false;
     if (f->max_age_s && c->age_ms <= f->max_age_s * 1000) return false;
     if (f->address.ptr && !address_is(c->peer, f->address)) return false;
     return !f->local.ptr || address_is(c->local, f->local);

@@ -8,6 +8,7 @@
 #include "server/core/core.h"
 #include "server/core/run/call.h"
 #include "server/core/session/session_end.h"
+#include "server/core/session/user.h"
 #include "server/core/settings.h"
 #include "server/core/version.h"
 #include "repl/replication.h"
@@ -58,21 +59,13 @@ static void reset_command(struct call *call)
 
 /* --- who are you --- */
 
-/* As long in the wrong case as in the right one, whatever matches. */
-static bool same_secret(struct bytes given, struct bytes wanted)
-{
-    unsigned difference = given.len != wanted.len;
-    for (size_t i = 0; i < given.len; i++) difference |= given.ptr[i] ^ wanted.ptr[i % wanted.len];
-    return difference == 0;
-}
-
 static const char wrong_password[] = "WRONGPASS invalid username-password pair or user is disabled.";
 
-static bool authenticate(struct call *call, struct bytes user, struct bytes password)
+static bool authenticate(struct call *call, struct bytes name, struct bytes password)
 {
-    struct bytes wanted = call->core->settings->net.requirepass;
-    if (bytes_equal_text(user, "default") && (!wanted.len || same_secret(password, wanted))) {
-        call->session->authenticated = true;
+    struct user *user = call->core->default_user;
+    if (user_admits(user, name, password)) {
+        call->session->user = user;
         return true;
     }
     call->core->stats->acl_access_denied_auth++;
@@ -84,7 +77,7 @@ static void auth_command(struct call *call)
 {
     if (call->argc > 3) return call_syntax_error(call);
     for (uint32_t i = 1; i < call->argc; i++) call_secret_arg(call, i);
-    if (call->argc == 2 && !call->core->settings->net.requirepass.len)
+    if (call->argc == 2 && user_is_open(call->core->default_user))
         return reply_error(
             call->reply,
             "ERR AUTH <password> called without any password configured for the default user. Are you sure "
@@ -156,7 +149,7 @@ static void hello_command(struct call *call)
             return;
         }
     }
-    if (!call->session->authenticated)
+    if (!call->session->user)
         return reply_error(
             call->reply,
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> "

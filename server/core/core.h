@@ -11,6 +11,7 @@ struct core {
     struct propagation *propagation;         /* core/dataset/propagate.h */
     struct clients *clients;                 /* core/clients/clients.h */
     struct pubsub *pubsub;                   /* core/session/pubsub.h */
+    struct user *default_user;               /* core/session/user.h */
     struct watches *watches;                 /* core/session/watch.h */
     struct monitors *monitors;               /* core/session/monitors.h */
     struct pauses *pauses;                   /* core/session/pause.h */

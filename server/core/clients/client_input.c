@@ -33,7 +33,7 @@ bool client_may_run(const struct client *c)
 static struct resp_limits limits_of(const struct client *c)
 {
     const struct net_settings *net = &c->core->settings->net;
-    bool trusted = c->session.authenticated;
+    bool trusted = c->session.user != NULL;
     return (struct resp_limits){
         .max_bulk_bytes = net->max_bulk_bytes,
         .max_multibulk = trusted ? INT32_MAX : 10,
@@ -108,7 +108,7 @@ static void drop_ahead(struct client *c)
 static void batch_read(struct request_batch *b, struct client *c, const uint8_t *input, size_t len)
 {
     struct resp_limits limits = limits_of(c);
-    size_t most = c->session.authenticated ? REQUEST_BATCH : 1; /* the limits change with AUTH */
+    size_t most = c->session.user ? REQUEST_BATCH : 1; /* the limits change with AUTH */
     request_batch_parse(b, &c->request, &limits, bytes_make(input, len), most);
     request_batch_look_up(b, c->core, &c->session);
 }
@@ -217,7 +217,7 @@ static void keep_later(struct client *c, struct kept later)
 
 static bool over_limit(struct client *c)
 {
-    size_t most = c->session.authenticated ? c->core->settings->net.query_buffer_limit_bytes : STRANGER_INPUT_BYTES;
+    size_t most = c->session.user ? c->core->settings->net.query_buffer_limit_bytes : STRANGER_INPUT_BYTES;
     if (likely(c->query_len <= most)) return false;
     log_warning("Closing client that reached max query buffer length: id=%llu qbuf=%zu",
                 (unsigned long long)c->session.id, c->query_len);

@@ -99,7 +99,7 @@ static void add_line(const struct line *l, struct outq *out)
     add_number(out, " tot-mem=", (long long)l->total_bytes);
     add_text(out, " events=", l->events);
     add_text(out, " cmd=", s->running_command ? s->running_command->full_name : "NULL");
-    add(out, " user=", s->user);
+    add(out, " user=", session_user_name(s));
     add_number(out, " redir=", -1);
     add_number(out, " resp=", s->reply.protocol);
     add(out, " lib-name=", s->lib_name);

@@ -14,7 +14,7 @@
 static bool over_output_limit(struct client *c, size_t unsent)
 {
     const struct output_limit *limit = &c->core->settings->net.output_limits[client_class(c)];
-    if (unlikely(!c->session.authenticated) && unsent > STRANGER_OUTPUT_BYTES) return true;
+    if (unlikely(!c->session.user) && unsent > STRANGER_OUTPUT_BYTES) return true;
     if (limit->hard_bytes && unsent > limit->hard_bytes) return true;
     if (!limit->soft_bytes || unsent <= limit->soft_bytes) {
         c->soft_limit_since_ms = 0;

@@ -11,6 +11,7 @@
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
 #include "server/core/session/session_end.h"
+#include "server/core/session/user.h"
 #include "server/core/settings.h"
 #include "server/net/address.h"
 
@@ -59,7 +60,7 @@ static void turn_away(int fd, const char *text)
 
 static bool protected_from(struct core *core, const struct address *peer)
 {
-    return core->settings->net.protected_mode && !core->settings->net.requirepass.len && !address_is_loopback(peer);
+    return core->settings->net.protected_mode && user_is_open(core->default_user) && !address_is_loopback(peer);
 }
 
 static const char denied_text[] =
@@ -274,7 +275,7 @@ static void close_idle(struct client *c, int64_t now_ms)
 static void close_lingering(struct client *c, int64_t now_ms)
 {
     bool holds = c->query || (c->conn && conn_unsent(c->conn) > 0);
-    if (c->session.authenticated || c->session.blocked || !holds) {
+    if (c->session.user || c->session.blocked || !holds) {
         c->stranger_holds_since_ms = 0;
     } else if (!c->stranger_holds_since_ms) {
         c->stranger_holds_since_ms = now_ms;

@@ -167,7 +167,7 @@ struct verdict gate_judge(struct core *core, const struct session *s, const stru
     const char *error;
     if (unlikely(!is_well_formed(r))) return judge_malformed(s, r, room);
     uint32_t flags = effective_flags(s, e);
-    if (unlikely(!s->authenticated) && !(flags & CMD_NO_AUTH)) return refused("NOAUTH Authentication required.");
+    if (unlikely(!s->user) && !(flags & CMD_NO_AUTH)) return refused("NOAUTH Authentication required.");
     if (unlikely(flags & CMD_PROTECTED) && (error = protection_refusal(core, s))) return refused(error);
     if (unlikely(core->settings->keyspace.maxmemory_bytes || keyspace_pressed()) &&
         (error = memory_limit_refusal(core, (flags & CMD_DENYOOM) || queueing_takes_memory(s, e))))

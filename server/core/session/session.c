@@ -6,7 +6,7 @@
 #include "server/core/command/command_table.h"
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
-#include "server/core/settings.h"
+#include "server/core/session/user.h"
 
 uint64_t session_next_id(void)
 {
@@ -23,8 +23,15 @@ void session_init(struct session *s, struct core *core, enum session_kind kind, 
     s->reply.out = out;
     s->reply.protocol = 2;
     s->reply.muted = kind == SESSION_CLIENT || kind == SESSION_SCRIPT ? 0 : REPLY_NOBODY_LISTENS;
-    s->authenticated = kind != SESSION_CLIENT || !core->settings->net.requirepass.len;
-    s->user = kind == SESSION_MASTER ? BYTES("(superuser)") : BYTES("default");
+    if (kind == SESSION_MASTER)
+        s->user = &user_superuser;
+    else if (kind != SESSION_CLIENT || user_is_open(core->default_user))
+        s->user = core->default_user;
+}
+
+struct bytes session_user_name(const struct session *s)
+{
+    return s->user ? s->user->name : BYTES("default");
 }
 
 void session_forget_text(struct bytes *text)

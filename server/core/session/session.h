@@ -15,6 +15,7 @@
 struct client;
 struct session;
 struct stats;
+struct user;
 struct transaction;
 struct blocked;
 struct subscriptions;
@@ -40,12 +41,12 @@ struct session_owner {
  * the others have driven out of the cache. */
 struct session {
     enum session_kind kind;
-    bool authenticated;
     bool reply_off, reply_skip_next, reply_skip; /* CLIENT REPLY */
     bool no_evict, no_touch;
     bool readonly;                     /* CLUSTER READONLY, kept for its flag */
     bool in_exec;                      /* EXEC runs its list: nothing may block */
     uint32_t errors_counted;           /* of reply.errors: EXEC must not count its commands' errors again */
+    const struct user *user;           /* NULL: it has not said who it is; core/session/user.h */
     struct client *client;             /* NULL unless kind is SESSION_CLIENT */
     const struct session_owner *owner; /* NULL: nobody hears its answers, nor could it wait for anything */
     struct database *db;
@@ -60,7 +61,6 @@ struct session {
     uint64_t id;
     struct bytes name;              /* CLIENT SETNAME; owned (mem), ptr NULL: none */
     struct bytes lib_name, lib_ver; /* CLIENT SETINFO; owned */
-    struct bytes user;              /* "default" */
     struct map watched;             /* struct watched_key, by database and key; core/session/watch.c */
     bool watch_broken;              /* a watched key was touched: EXEC answers null */
     struct list_node monitoring;    /* in the list of monitors, when it is one */
@@ -85,6 +85,9 @@ static inline bool session_owes_error_count(const struct session *s)
 
 /* A new beginning: answers are wanted; of RESET's own answer CLIENT REPLY SKIP still decides. */
 void session_reset_replies(struct session *s);
+
+/* What CLIENT LIST says; until it has logged in, everybody is the default user. */
+struct bytes session_user_name(const struct session *s);
 
 static inline void session_wake(struct session *s)
 {

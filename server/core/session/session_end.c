@@ -9,8 +9,8 @@
 #include "server/core/session/monitors.h"
 #include "server/core/session/pubsub.h"
 #include "server/core/session/transaction.h"
+#include "server/core/session/user.h"
 #include "server/core/session/watch.h"
-#include "server/core/settings.h"
 
 static void leave_everything(struct core *core, struct session *s)
 {
@@ -38,5 +38,5 @@ void session_reset(struct core *core, struct session *s)
     s->db = keyspace_database(core->keyspace, 0);
     session_reset_replies(s);
     s->no_evict = s->no_touch = s->readonly = false;
-    s->authenticated = !core->settings->net.requirepass.len;
+    s->user = user_is_open(core->default_user) ? core->default_user : NULL;
 }
