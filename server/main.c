@@ -37,6 +37,7 @@
 #include "server/core/run/block_keys.h"
 #include "server/core/run/master_stream.h"
 #include "server/core/session/blocking.h"
+#include "server/core/session/key_watchers.h"
 #include "server/core/session/monitors.h"
 #include "server/core/session/pause.h"
 #include "server/core/session/pubsub.h"
@@ -197,12 +198,14 @@ static int assemble(struct core *core)
     core->propagation = propagation_new();
     core->pubsub = pubsub_new();
     core->default_user = user_default_new(&settings->net.requirepass);
-    core->watches = watches_new();
-    core->own_keys = own_keys_new();
+    core->key_watchers = key_watchers_new();
+    core->watches = watches_new(core->keyspace, core->key_watchers);
+    core->own_keys = own_keys_new(core);
+    own_keys_listen(core);
     core->blocking = blocking_new(core->loop, core->stats);
     core->pauses = pauses_new(core->blocking, core->keyspace);
     core->monitors = monitors_new();
-    core->block_keys = block_keys_new();
+    core->block_keys = block_keys_new(core->key_watchers);
     core->migrate_sockets = migrate_sockets_new(core);
     core->children = children_new(core);
     core->clients = clients_new(core);

@@ -12,6 +12,7 @@ struct core {
     struct clients *clients;                 /* core/clients/clients.h */
     struct pubsub *pubsub;                   /* core/session/pubsub.h */
     struct user *default_user;               /* core/session/user.h */
+    struct key_watchers *key_watchers;       /* core/session/key_watchers.h */
     struct watches *watches;                 /* core/session/watch.h */
     struct monitors *monitors;               /* core/session/monitors.h */
     struct pauses *pauses;                   /* core/session/pause.h */

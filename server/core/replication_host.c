@@ -12,13 +12,12 @@
 #include "server/core/dataset/persistence.h"
 #include "server/core/os/oom_score.h"
 #include "server/core/os/supervisor.h"
-#include "server/core/run/block_keys.h"
 #include "server/core/run/master_stream.h"
 #include "server/core/run/wait.h"
 #include "server/core/session/blocking.h"
 #include "server/core/session/notify.h"
 #include "server/core/session/pause.h"
-#include "server/core/session/watch.h"
+#include "server/core/session/key_watchers.h"
 #include "server/core/settings.h"
 
 /* --- the master's side --- */
@@ -126,9 +125,9 @@ static void dataset_replaced(void *context)
 {
     struct core *core = context;
     persistence_withdraw_child(core);
-    watch_database_touched(core->watches, core->keyspace, -1, NULL, loop_wall_ms(core->loop));
+    key_watchers_tell_database(core->key_watchers,
+                               &(struct database_change){.db = -1, .now_ms = loop_wall_ms(core->loop)});
     own_keys_forget_all(core->own_keys);
-    if (block_keys_any(core->block_keys)) block_keys_database_touched(core->block_keys, -1);
 }
 
 static void synchronised(void *context, bool partial)
@@ -261,14 +260,13 @@ static void key_removing(void *context, struct database *db, struct bytes key, e
     bool lazy = why == KEY_EXPIRED ? ks->lazyfree_lazy_expire : ks->lazyfree_lazy_eviction;
     int index = database_index(db);
     propagate_removal(core->propagation, index, key, lazy);
-    if (block_keys_any(core->block_keys)) block_keys_touched(core->block_keys, index, key);
-    if (why == KEY_EXPIRED) {
-        watch_key_expired(core->watches, index, key);
+    if (key_watchers_any(core->key_watchers))
+        key_watchers_tell(core->key_watchers,
+                          &(struct key_change){.db = index, .key = key, .expires = why == KEY_EXPIRED});
+    if (why == KEY_EXPIRED)
         notify_key_event(core, NOTIFY_EXPIRED, "expired", index, key);
-    } else {
-        watch_key_touched(core->watches, index, key);
+    else
         notify_key_event(core, NOTIFY_EVICTED, "evicted", index, key);
-    }
 }
 
 static int64_t time_of_turn(void *context)

@@ -5,27 +5,41 @@
 #include "server/base/map.h"
 #include "server/core/core.h"
 #include "server/core/session/key_name.h"
+#include "server/core/session/key_watchers.h"
+#include "server/core/session/session.h"
+#include "server/core/settings.h"
 #include "server/keyspace/keyspace.h"
 #include "repl/replication.h"
 
 #define SLOTS_EACH_TICK 1000
 
 struct own_keys {
-    struct map keys; /* by key_name_make(); without values */
-    size_t position; /* in the map's slots, where the next look begins */
+    struct key_watcher watcher; /* listens while replicas may be written to */
+    struct map keys;            /* by key_name_make(); without values */
+    size_t position;            /* in the map's slots, where the next look begins */
 };
 
-struct own_keys *own_keys_new(void)
+static void key_touched(void *context, const struct key_change *change)
 {
-    return mem_calloc(1, sizeof(struct own_keys));
+    struct core *core = context;
+    if (!change->by || change->by->kind == SESSION_MASTER || !replication_is_replica(core->replication)) return;
+    uint8_t room[KEY_NAME_ROOM_BYTES];
+    struct bytes name = key_name_make(change->db, change->key, room);
+    map_slot(&core->own_keys->keys, name);
+    key_name_free(name, room);
 }
 
-void own_keys_note(struct own_keys *o, int db, struct bytes key)
+struct own_keys *own_keys_new(struct core *core)
 {
-    uint8_t room[KEY_NAME_ROOM_BYTES];
-    struct bytes name = key_name_make(db, key, room);
-    map_slot(&o->keys, name);
-    key_name_free(name, room);
+    struct own_keys *o = mem_calloc(1, sizeof *o);
+    o->watcher.context = core;
+    o->watcher.touched = key_touched;
+    return o;
+}
+
+void own_keys_listen(struct core *core)
+{
+    key_watcher_listen(core->key_watchers, &core->own_keys->watcher, !core->settings->repl.read_only);
 }
 
 size_t own_keys_count(const struct own_keys *o)

@@ -12,8 +12,8 @@
 struct core;
 struct own_keys;
 
-struct own_keys *own_keys_new(void);
-void own_keys_note(struct own_keys *o, int db, struct bytes key);
+struct own_keys *own_keys_new(struct core *core);
+void own_keys_listen(struct core *core); /* at the start, and when replica-read-only is another one */
 /* Each tick: looks at some, removes those whose time has come, and forgets the ones without an expiry. */
 void own_keys_expire(struct core *core, int64_t now_ms);
 size_t own_keys_count(const struct own_keys *o);

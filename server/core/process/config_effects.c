@@ -4,6 +4,7 @@
 #include "server/core/config/config.h"
 #include "server/core/core.h"
 #include "server/core/dataset/memory_limit.h"
+#include "server/core/dataset/own_keys.h"
 #include "server/core/os/oom_score.h"
 #include "server/core/os/process_title.h"
 #include "server/core/process/crash_report.h"
@@ -51,6 +52,13 @@ static int apply_log_level(struct core *core, char error[256])
     return 0;
 }
 
+static int apply_read_only(struct core *core, char error[256])
+{
+    (void)error;
+    own_keys_listen(core);
+    return 0;
+}
+
 static int apply_oom_score(struct core *core, char error[256])
 {
     if (oom_score_apply(core) == 0) return 0;
@@ -95,6 +103,7 @@ void config_apply_hooks(struct config *c)
     config_on_change(c, "loglevel", apply_log_level);
     config_on_change(c, "maxmemory", apply_max_memory);
     config_on_change(c, "maxmemory-policy", apply_policy);
+    config_on_change(c, "replica-read-only", apply_read_only);
     config_on_change(c, "oom-score-adj", apply_oom_score);
     config_on_change(c, "oom-score-adj-values", apply_oom_score);
     config_on_change(c, "proc-title-template", apply_title);

@@ -14,13 +14,6 @@
 
 const enum value_type block_queue_types[QUEUES] = {TYPE_LIST, TYPE_ZSET, TYPE_STREAM, TYPE_STREAM};
 
-struct block_keys *block_keys_new(void)
-{
-    struct block_keys *b = mem_calloc(1, sizeof *b);
-    list_init(&b->ready);
-    return b;
-}
-
 /* --- the queues --- */
 
 static struct bytes waited_name(const struct waited_key *k)
@@ -39,6 +32,7 @@ static struct waited_key *waited_key_get(struct block_keys *b, int db, struct by
         k->db = db;
         k->name_len = name.len;
         memcpy(k->name, name.ptr, name.len);
+        key_watcher_listen(b->watchers, &b->watcher, true);
     }
     key_name_free(name, room);
     return *slot;
@@ -51,6 +45,7 @@ void waited_key_settle(struct block_keys *b, struct waited_key *k)
         if (k->queues[q].count) return;
     if (list_contains(&k->ready)) list_remove(&b->ready, &k->ready);
     map_remove(&b->keys, waited_name(k));
+    key_watcher_listen(b->watchers, &b->watcher, b->keys.count > 0);
     mem_free(k);
 }
 
@@ -180,6 +175,28 @@ void block_keys_database_touched(struct block_keys *b, int db)
         struct waited_key *k = e->value;
         if (db < 0 || k->db == db) make_ready(b, k);
     }
+}
+
+/* Whoever touched it, and even when it goes: a wait may be for a key's end. */
+static void key_touched(void *context, const struct key_change *change)
+{
+    block_keys_touched(context, change->db, change->key);
+}
+
+static void database_changing(void *context, const struct database_change *change)
+{
+    block_keys_database_touched(context, change->db);
+}
+
+struct block_keys *block_keys_new(struct key_watchers *watchers)
+{
+    struct block_keys *b = mem_calloc(1, sizeof *b);
+    list_init(&b->ready);
+    b->watchers = watchers;
+    b->watcher.context = b;
+    b->watcher.touched = key_touched;
+    b->watcher.database_changing = database_changing;
+    return b;
 }
 
 /* --- figures --- */

@@ -6,7 +6,7 @@
  * wants to wait writes nothing but its handler.
  *
  * Who is woken: a key counts as touched whenever call_key_modified() is told of it, whatever command it was, and when
- * it expires or is evicted. Commands that change a whole database call block_keys_database_touched(). When the running
+ * it expires or is evicted, and all keys of a database that changes as a whole. When the running
  * command (all of a transaction, all of a script) has ended and left for the replicas, and before the next one, touched
  * keys are gone through in the order in which they were touched; on each key those who have waited longest are run
  * first, for as long as the key holds a value of the type they wait for. */
@@ -16,16 +16,19 @@
 #include "server/base/list.h"
 #include "server/base/map.h"
 #include "server/core/run/call.h"
+#include "server/core/session/key_watchers.h"
 
 /* One per server, in struct core. The fields are for the inline checks below alone. */
 struct block_keys {
+    struct key_watcher watcher; /* listens while somebody waits for a key */
+    struct key_watchers *watchers;
     struct map keys;              /* database number and key -> those who wait for it */
     struct list ready;            /* keys touched since the last serving, first touched first */
     size_t keys_waking_when_gone; /* with a waiter that wakes when they go */
     bool serving;
 };
 
-struct block_keys *block_keys_new(void);
+struct block_keys *block_keys_new(struct key_watchers *watchers);
 
 /* --- for commands --- */
 
@@ -46,16 +49,10 @@ struct key_wait {
  * is not possible (EXEC, a script, the master's stream) the answer is reply_denied at once. Copies what it is given. */
 void block_on_keys(struct call *call, const struct key_wait *wait);
 
-/* --- who tells --- */
+/* --- who tells, beside the watchers of keys (key_watchers.h): what changes for those who wait alone --- */
 
-static inline bool block_keys_any(const struct block_keys *b)
-{
-    return b->keys.count > 0;
-}
-
-/* Slow paths: ask block_keys_any() first. */
 void block_keys_touched(struct block_keys *b, int db, struct bytes key);
-void block_keys_database_touched(struct block_keys *b, int db); /* SWAPDB, FLUSHDB, a full sync; -1: every database */
+void block_keys_database_touched(struct block_keys *b, int db); /* -1: every database */
 
 /* --- when to serve: after each command of the outermost level, and before the loop sleeps --- */
 

@@ -2,18 +2,15 @@
  * process. */
 #include "server/core/run/call.h"
 
-#include "repl/replication.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/number.h"
 #include "server/core/command/command_table.h"
 #include "server/core/core.h"
-#include "server/core/dataset/own_keys.h"
 #include "server/core/dataset/propagate.h"
-#include "server/core/run/block_keys.h"
+#include "server/core/session/key_watchers.h"
 #include "server/core/session/notify.h"
 #include "server/core/session/session.h"
-#include "server/core/session/watch.h"
 #include "server/core/settings.h"
 
 #include <stdio.h>
@@ -155,12 +152,9 @@ void call_unknown_subcommand(struct call *call)
 
 void call_key_modified(struct call *call, struct database *db, struct bytes key)
 {
-    watch_key_touched(call->core->watches, database_index(db), key);
-    if (unlikely(block_keys_any(call->core->block_keys)))
-        block_keys_touched(call->core->block_keys, database_index(db), key);
-    if (unlikely(!call->core->settings->repl.read_only) && !call->from_master &&
-        replication_is_replica(call->core->replication))
-        own_keys_note(call->core->own_keys, database_index(db), key);
+    if (likely(!key_watchers_any(call->core->key_watchers))) return;
+    struct key_change change = {.db = database_index(db), .key = key, .by = call->session};
+    key_watchers_tell(call->core->key_watchers, &change);
 }
 
 void call_event(struct call *call, enum notify_class class_, const char *event, struct database *db, struct bytes key)

@@ -8,8 +8,12 @@
 #include "server/base/list.h"
 #include "server/base/map.h"
 #include "server/core/session/key_name.h"
+#include "server/core/session/key_watchers.h"
 
 struct watches {
+    struct key_watcher watcher; /* listens while somebody watches a key */
+    struct key_watchers *watchers;
+    struct keyspace *keyspace;
     struct map keys; /* by key_name_make(): struct watched_list */
     size_t sessions;
 };
@@ -25,11 +29,6 @@ struct watched_key {
     bool was_expired; /* already logically gone when WATCH saw it: its removal is no change */
 };
 
-struct watches *watches_new(void)
-{
-    return mem_calloc(1, sizeof(struct watches));
-}
-
 static bool logically_expired(struct database *db, struct bytes key, int64_t now_ms)
 {
     const struct record *r = database_peek(db, key, key_hash(key));
@@ -44,6 +43,7 @@ static struct watched_list *join_list(struct watches *w, struct bytes name, stru
         list_init(&(*slot)->sessions);
     }
     list_push_back(&(*slot)->sessions, &k->node);
+    key_watcher_listen(w->watchers, &w->watcher, true);
     return *slot;
 }
 
@@ -71,25 +71,18 @@ void watch_forget_all(struct watches *w, struct session *s)
         mem_free(k);
     }
     map_clear(&s->watched);
+    key_watcher_listen(w->watchers, &w->watcher, w->keys.count > 0);
     w->sessions--;
     s->watch_broken = false;
 }
 
 static struct watched_list *find_list(struct watches *w, int db, struct bytes key)
 {
-    if (__builtin_expect(!w->keys.count, 1)) return NULL;
     uint8_t room[KEY_NAME_ROOM_BYTES];
     struct bytes name = key_name_make(db, key, room);
     struct watched_list *list = map_get(&w->keys, name);
     key_name_free(name, room);
     return list;
-}
-
-void watch_key_touched(struct watches *w, int db, struct bytes key)
-{
-    struct watched_list *list = find_list(w, db, key);
-    if (!list) return;
-    list_each(&list->sessions, node) list_entry(node, struct watched_key, node)->session->watch_broken = true;
 }
 
 /* Who saw the key only after it had run out misses nothing. */
@@ -101,37 +94,58 @@ static void key_gone(struct watched_key *k)
         k->session->watch_broken = true;
 }
 
-void watch_key_expired(struct watches *w, int db, struct bytes key)
+static void key_touched(void *context, const struct key_change *change)
 {
-    struct watched_list *list = find_list(w, db, key);
+    struct watched_list *list = find_list(context, change->db, change->key);
     if (!list) return;
-    list_each(&list->sessions, node) key_gone(list_entry(node, struct watched_key, node));
+    list_each(&list->sessions, node)
+    {
+        struct watched_key *k = list_entry(node, struct watched_key, node);
+        if (change->expires)
+            key_gone(k);
+        else
+            k->session->watch_broken = true;
+    }
 }
 
-void watch_database_touched(struct watches *w, struct keyspace *ks, int db, struct database *replaced_by,
-                            int64_t now_ms)
+static void database_changing_under(struct watches *w, struct bytes name, struct watched_list *list,
+                                    const struct database_change *change)
 {
-    for (struct map_entry *e = map_next(&w->keys, NULL); e; e = map_next(&w->keys, e)) {
-        int index = key_name_db(e->key);
-        if (db >= 0 && index != db) continue;
-        struct bytes key = key_name_key(e->key);
-        uint64_t hash = key_hash(key);
-        bool comes = replaced_by && database_peek(replaced_by, key, hash);
-        bool goes = database_peek(keyspace_database(ks, index), key, hash);
-        if (!comes && !goes) continue;
-        bool comes_stale = comes && logically_expired(replaced_by, key, now_ms);
-        struct watched_list *list = e->value;
-        list_each(&list->sessions, node)
-        {
-            struct watched_key *k = list_entry(node, struct watched_key, node);
-            if (!comes)
-                key_gone(k);
-            else if (comes_stale && (k->was_expired || !goes))
-                k->was_expired = true; /* for who watches, there was nothing, and there is nothing */
-            else
-                k->session->watch_broken = true;
-        }
+    struct bytes key = key_name_key(name);
+    uint64_t hash = key_hash(key);
+    bool comes = change->replaced_by && database_peek(change->replaced_by, key, hash);
+    bool goes = database_peek(keyspace_database(w->keyspace, key_name_db(name)), key, hash);
+    if (!comes && !goes) return;
+    bool comes_stale = comes && logically_expired(change->replaced_by, key, change->now_ms);
+    list_each(&list->sessions, node)
+    {
+        struct watched_key *k = list_entry(node, struct watched_key, node);
+        if (!comes)
+            key_gone(k);
+        else if (comes_stale && (k->was_expired || !goes))
+            k->was_expired = true; /* for who watches, there was nothing, and there is nothing */
+        else
+            k->session->watch_broken = true;
     }
+}
+
+/* Keys that exist, or exist in the database that comes instead. */
+static void database_changing(void *context, const struct database_change *change)
+{
+    struct watches *w = context;
+    for (struct map_entry *e = map_next(&w->keys, NULL); e; e = map_next(&w->keys, e))
+        if (change->db < 0 || key_name_db(e->key) == change->db) database_changing_under(w, e->key, e->value, change);
+}
+
+struct watches *watches_new(struct keyspace *keyspace, struct key_watchers *watchers)
+{
+    struct watches *w = mem_calloc(1, sizeof *w);
+    w->keyspace = keyspace;
+    w->watchers = watchers;
+    w->watcher.context = w;
+    w->watcher.touched = key_touched;
+    w->watcher.database_changing = database_changing;
+    return w;
 }
 
 bool watch_has_expired(struct watches *w, struct session *s, int64_t now_ms)

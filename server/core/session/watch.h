@@ -4,17 +4,12 @@
 
 #include "server/core/session/session.h"
 
+struct key_watchers;
 struct watches;
 
-struct watches *watches_new(void);
+struct watches *watches_new(struct keyspace *keyspace, struct key_watchers *watchers);
 void watch_key(struct watches *w, struct session *s, struct database *db, struct bytes key, int64_t now_ms);
 void watch_forget_all(struct watches *w, struct session *s);
-void watch_key_touched(struct watches *w, int db, struct bytes key); /* cheap when nobody watches */
-void watch_key_expired(struct watches *w, int db, struct bytes key); /* the key has run out and is being removed */
-/* FLUSHDB, SWAPDB, a full resync: keys that exist, or exist in the database that comes instead. db -1: every database.
- */
-void watch_database_touched(struct watches *w, struct keyspace *ks, int db, struct database *replaced_by,
-                            int64_t now_ms);
 bool watch_has_expired(struct watches *w, struct session *s, int64_t now_ms);
 size_t watches_sessions(const struct watches *w);
 
