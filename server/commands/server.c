@@ -6,7 +6,7 @@
 #include "server/core/core.h"
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/persistence.h"
-#include "server/core/process/lifecycle.h"
+#include "server/core/process/shutdown.h"
 #include "server/core/run/call.h"
 #include "server/core/session/monitors.h"
 #include "server/core/session/session.h"
@@ -72,7 +72,7 @@ static void shutdown_command(struct call *call)
     }
     if ((abort && flags) || ((flags & SHUTDOWN_NOSAVE) && (flags & SHUTDOWN_SAVE))) return call_syntax_error(call);
     if (abort) {
-        if (lifecycle_abort_shutdown(call->core))
+        if (shutdown_abort(call->core))
             reply_error(call->reply, "ERR No shutdown in progress.");
         else
             reply_ok(call->reply);
@@ -80,7 +80,7 @@ static void shutdown_command(struct call *call)
     }
     if (call->session->in_exec && !(flags & SHUTDOWN_NOW))
         return reply_error(call->reply, "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client");
-    if (lifecycle_shutdown(call->core, flags, call->session))
+    if (shutdown_begin(call->core, flags, call->session))
         reply_error(call->reply, "ERR Errors trying to SHUTDOWN. Check logs.");
 }
 

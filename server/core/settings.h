@@ -1,4 +1,4 @@
-/* Every setting, grouped by the part that reads it. Pure data: written by core/config/config.c alone, read by anyone it
+/* Every setting, grouped by the part that reads it. Pure data: written by core/config/ alone, read by anyone it
  * is passed to. */
 #ifndef SLIPSTREAM_CORE_SETTINGS_H
 #define SLIPSTREAM_CORE_SETTINGS_H

@@ -1,4 +1,4 @@
-/* A client's end, in the server process: deaf and mute first, freed before the loop sleeps (clients.c). */
+/* A client's end, in the server process: deaf and mute first, freed before the loop sends (clients.c). */
 #include "server/core/clients/clients_parts.h"
 
 #include "server/core/core.h"

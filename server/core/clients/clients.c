@@ -2,7 +2,7 @@
  *
  * Closing is never immediate: a client may be closed while its own command runs, or while somebody walks the
  * subscribers of a channel. client_close() makes it deaf and mute and puts it among the dead; the dead are freed before
- * the loop sleeps. */
+ * the loop sends. */
 #include "server/core/clients/clients_parts.h"
 
 #include "server/base/alloc.h"
@@ -252,7 +252,7 @@ static void run_woken(struct clients *all)
     if (list_first(&all->woken)) loop_do_not_wait(all->core->loop);
 }
 
-void clients_before_sleep(struct clients *all)
+void clients_before_send(struct clients *all)
 {
     run_woken(all);
     list_each(&all->dead, dead)

@@ -1,6 +1,6 @@
 /* Clients: a connection with a session behind it, and the set of all of them. */
-#ifndef SLIPSTREAM_CORE_CLIENTS_H
-#define SLIPSTREAM_CORE_CLIENTS_H
+#ifndef SLIPSTREAM_CORE_CLIENTS_CLIENTS_H
+#define SLIPSTREAM_CORE_CLIENTS_CLIENTS_H
 
 #include "server/base/list.h"
 #include "server/core/session/session.h"
@@ -22,7 +22,7 @@ struct client {
     int64_t last_interaction_ms; /* times here are monotonic */
     uint64_t net_in;
     bool unix_socket;
-    bool close_asap; /* dead: freed before the loop sleeps */
+    bool close_asap; /* dead: freed before the loop sends */
     bool close_after_reply;
     bool handed_over; /* a replica: the link process has the socket */
     bool running;     /* inside its own command: freeing waits */
@@ -71,7 +71,7 @@ bool clients_describe_master(const struct core *core, struct outq *out);
 void client_hand_over(struct client *c, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len),
                       void *arg);
 /* Once a turn: output limits, kept requests of unblocked clients, delayed frees. */
-void clients_before_sleep(struct clients *c);
+void clients_before_send(struct clients *c);
 void clients_cron(struct clients *c,
                   int64_t now_ms); /* monotonic; timeouts, buffers, a slice of all clients per call */
 /* Bytes of all clients but replicas, with their buffers, as they were when cron last looked at each; *replicas: of

@@ -1,8 +1,8 @@
 /* The set of clients, shared by the files that implement clients.h: from those that know the fewest others:
  * client_memory.c, client_close.c (the end), client_output.c, client_input.c (requests), client_list.c (description),
  * clients.c (life). Server process. */
-#ifndef SLIPSTREAM_CORE_CLIENTS_PARTS_H
-#define SLIPSTREAM_CORE_CLIENTS_PARTS_H
+#ifndef SLIPSTREAM_CORE_CLIENTS_CLIENTS_PARTS_H
+#define SLIPSTREAM_CORE_CLIENTS_CLIENTS_PARTS_H
 
 #include "server/base/map.h"
 #include "server/core/clients/clients.h"
@@ -19,7 +19,7 @@ struct clients {
     struct list all;       /* struct client.node, oldest first */
     struct map by_id;      /* 8-byte id -> struct client */
     struct list woken;     /* struct client.pending: kept requests may run */
-    struct list dead;      /* struct client.pending: to be freed before the loop sleeps */
+    struct list dead;      /* struct client.pending: to be freed before the loop sends */
     size_t handed_over;    /* of all: whose socket the link process has */
     size_t memory;         /* sum of struct client.memory_noted */
     size_t replica_memory; /* of those handed over */

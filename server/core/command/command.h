@@ -2,8 +2,8 @@
  *
  * The row says everything that others must know before the command runs: arity, flags, ACL categories, and where its
  * keys are (key specs as Redis 7 reports them; the old first/last/step triple is derived from them). */
-#ifndef SLIPSTREAM_CORE_COMMAND_H
-#define SLIPSTREAM_CORE_COMMAND_H
+#ifndef SLIPSTREAM_CORE_COMMAND_COMMAND_H
+#define SLIPSTREAM_CORE_COMMAND_COMMAND_H
 
 #include "server/base/bytes.h"
 

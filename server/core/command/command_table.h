@@ -1,6 +1,6 @@
 /* All commands by name, with what is counted of each at run time. */
-#ifndef SLIPSTREAM_CORE_COMMAND_TABLE_H
-#define SLIPSTREAM_CORE_COMMAND_TABLE_H
+#ifndef SLIPSTREAM_CORE_COMMAND_COMMAND_TABLE_H
+#define SLIPSTREAM_CORE_COMMAND_COMMAND_TABLE_H
 
 #include "server/core/command/command.h"
 

@@ -1,6 +1,6 @@
 /* What INFO stats counts, in the server process. Plain numbers, incremented where the thing happens. */
-#ifndef SLIPSTREAM_CORE_STATS_H
-#define SLIPSTREAM_CORE_STATS_H
+#ifndef SLIPSTREAM_CORE_COMMAND_STATS_H
+#define SLIPSTREAM_CORE_COMMAND_STATS_H
 
 #include "server/base/map.h"
 #include "server/net/loop.h"

@@ -4,8 +4,8 @@
  * One table (core/config/config_table.c) has a row per directive that Redis 7.2 knows: its names, type, default,
  * bounds, whether it can change at run time, where its value lives (a field of struct settings), and what to call when
  * it has changed. A directive known to Redis but not honoured here is accepted with one warning that names it. */
-#ifndef SLIPSTREAM_CORE_CONFIG_H
-#define SLIPSTREAM_CORE_CONFIG_H
+#ifndef SLIPSTREAM_CORE_CONFIG_CONFIG_H
+#define SLIPSTREAM_CORE_CONFIG_CONFIG_H
 
 #include "server/base/outq.h"
 #include "server/core/settings.h"
@@ -46,7 +46,7 @@ const char *config_file(const struct config *c);
 void config_note_replicaof(struct config *c, const char *host, int port); /* host NULL: none */
 
 /* Called after a directive's value changed by CONFIG SET; 0, or -1 with a message: the change is rolled back.
- * Registered by main.c per directive name. */
+ * Registered per directive name (core/process/config_effects.c). */
 void config_on_change(struct config *c, const char *name, int (*apply)(struct core *core, char error[256]));
 
 /* Registers what must happen when a directive changes at run time (core/process/config_effects.c). */

@@ -13,8 +13,8 @@
  *
  * A value can always be written as text and read back from it. So a default, a rollback and a comparison are all text,
  * and no kind needs more than two functions. */
-#ifndef SLIPSTREAM_CORE_CONFIG_PARTS_H
-#define SLIPSTREAM_CORE_CONFIG_PARTS_H
+#ifndef SLIPSTREAM_CORE_CONFIG_CONFIG_PARTS_H
+#define SLIPSTREAM_CORE_CONFIG_CONFIG_PARTS_H
 
 #include "server/core/config/config.h"
 #include "server/core/config/config_text.h"

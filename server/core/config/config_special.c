@@ -6,7 +6,7 @@
 #include "server/base/alloc.h"
 #include "server/base/number.h"
 #include "server/core/clients/clients.h"
-#include "server/core/process/lifecycle.h"
+#include "server/core/lifecycle.h"
 #include "server/core/run/call.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* A growing piece of text: what a directive's value is formatted into, and a rewritten file. */
-#ifndef SLIPSTREAM_CORE_CONFIG_TEXT_H
-#define SLIPSTREAM_CORE_CONFIG_TEXT_H
+#ifndef SLIPSTREAM_CORE_CONFIG_CONFIG_TEXT_H
+#define SLIPSTREAM_CORE_CONFIG_CONFIG_TEXT_H
 
 #include "server/base/bytes.h"
 

@@ -1,6 +1,6 @@
 /* Forked children of the server: one at a time, reaped by the loop, killed when nobody needs them. */
-#ifndef SLIPSTREAM_CORE_CHILDREN_H
-#define SLIPSTREAM_CORE_CHILDREN_H
+#ifndef SLIPSTREAM_CORE_DATASET_CHILDREN_H
+#define SLIPSTREAM_CORE_DATASET_CHILDREN_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* maxmemory at the gate: makes room before a command runs, or says why it may not. */
-#ifndef SLIPSTREAM_CORE_MEMORY_LIMIT_H
-#define SLIPSTREAM_CORE_MEMORY_LIMIT_H
+#ifndef SLIPSTREAM_CORE_DATASET_MEMORY_LIMIT_H
+#define SLIPSTREAM_CORE_DATASET_MEMORY_LIMIT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  *
  * Noted is every key such a client changes; whether it has an expiry shows when it is looked at. A key that the master
  * writes later keeps its note, as in Redis: writable replicas are for data that the master does not have. */
-#ifndef SLIPSTREAM_CORE_OWN_KEYS_H
-#define SLIPSTREAM_CORE_OWN_KEYS_H
+#ifndef SLIPSTREAM_CORE_DATASET_OWN_KEYS_H
+#define SLIPSTREAM_CORE_DATASET_OWN_KEYS_H
 
 #include "server/base/bytes.h"
 

@@ -9,7 +9,7 @@
 #include "server/core/core.h"
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/propagate.h"
-#include "server/core/process/lifecycle.h"
+#include "server/core/lifecycle.h"
 #include "server/core/settings.h"
 #include "server/net/loop.h"
 
@@ -143,7 +143,7 @@ void persistence_save_behind_command(struct core *core)
     core->persistence->save_owed = true;
 }
 
-void persistence_before_sleep(struct core *core)
+void persistence_before_send(struct core *core)
 {
     struct persistence *p = core->persistence;
     if (!p->save_owed || propagation_in_unit(core->propagation) || replication_is_applying(core->replication)) return;

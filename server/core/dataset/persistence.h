@@ -1,6 +1,6 @@
 /* Saving and loading as seen from the server: save points, SAVE, BGSAVE, start-up load, the loading state. */
-#ifndef SLIPSTREAM_CORE_PERSISTENCE_H
-#define SLIPSTREAM_CORE_PERSISTENCE_H
+#ifndef SLIPSTREAM_CORE_DATASET_PERSISTENCE_H
+#define SLIPSTREAM_CORE_DATASET_PERSISTENCE_H
 
 #include "rdb/snapshot.h"
 
@@ -23,7 +23,7 @@ int persistence_save_in_background(struct core *core); /* 0, or -1 with errno */
 void persistence_save_behind_command(struct core *core);
 /* A child that saves the dataset of before does not get to replace the file any more. */
 void persistence_withdraw_child(struct core *core);
-void persistence_before_sleep(struct core *core);
+void persistence_before_send(struct core *core);
 void persistence_cron(struct core *core, int64_t now_ms);
 void persistence_changed(struct core *core, uint64_t changes);
 /* The dataset came from elsewhere (a full sync): every key of it is a change that our file does not have. */

@@ -3,8 +3,8 @@
  * What leaves is whole: everything between propagate_begin() and the matching propagate_end() leaves as one unit,
  * wrapped in MULTI/EXEC when it holds more than one command, with a SELECT in front when the database differs from the
  * stream's. */
-#ifndef SLIPSTREAM_CORE_PROPAGATE_H
-#define SLIPSTREAM_CORE_PROPAGATE_H
+#ifndef SLIPSTREAM_CORE_DATASET_PROPAGATE_H
+#define SLIPSTREAM_CORE_DATASET_PROPAGATE_H
 
 #include "server/base/bytes.h"
 

@@ -1,6 +1,6 @@
 /* INFO's text: one function a section, fields in Redis 7.2's order and format. */
-#ifndef SLIPSTREAM_CORE_INFO_H
-#define SLIPSTREAM_CORE_INFO_H
+#ifndef SLIPSTREAM_CORE_INFO_INFO_H
+#define SLIPSTREAM_CORE_INFO_INFO_H
 
 #include "server/base/outq.h"
 

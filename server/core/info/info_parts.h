@@ -1,6 +1,6 @@
 /* INFO's sections, one function each; the table that orders them stands in info.c. */
-#ifndef SLIPSTREAM_CORE_INFO_PARTS_H
-#define SLIPSTREAM_CORE_INFO_PARTS_H
+#ifndef SLIPSTREAM_CORE_INFO_INFO_PARTS_H
+#define SLIPSTREAM_CORE_INFO_INFO_PARTS_H
 
 #include "server/core/core.h"
 #include "server/core/info/info.h"

@@ -4,7 +4,7 @@
 #include "repl/replication.h"
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
-#include "server/core/process/lifecycle.h"
+#include "server/core/lifecycle.h"
 #include "server/core/settings.h"
 #include "server/core/version.h"
 #include "server/net/loop.h"

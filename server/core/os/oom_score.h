@@ -1,6 +1,6 @@
 /* How readily the kernel kills this process when memory runs out: oom-score-adj. */
-#ifndef SLIPSTREAM_CORE_OOM_SCORE_H
-#define SLIPSTREAM_CORE_OOM_SCORE_H
+#ifndef SLIPSTREAM_CORE_OS_OOM_SCORE_H
+#define SLIPSTREAM_CORE_OS_OOM_SCORE_H
 
 struct core;
 

@@ -4,7 +4,7 @@
 
 #include "server/base/alloc.h"
 #include "server/core/core.h"
-#include "server/core/process/lifecycle.h"
+#include "server/core/lifecycle.h"
 #include "server/core/settings.h"
 
 #include <bsd/unistd.h>

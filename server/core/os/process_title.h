@@ -1,6 +1,6 @@
 /* The name under which ps and pgrep show a process: proc-title-template, filled in. */
-#ifndef SLIPSTREAM_CORE_PROCESS_TITLE_H
-#define SLIPSTREAM_CORE_PROCESS_TITLE_H
+#ifndef SLIPSTREAM_CORE_OS_PROCESS_TITLE_H
+#define SLIPSTREAM_CORE_OS_PROCESS_TITLE_H
 
 struct core;
 

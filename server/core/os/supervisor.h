@@ -1,6 +1,6 @@
 /* Whoever started us and wants to know how we are: systemd or upstart, as the directive `supervised` says. */
-#ifndef SLIPSTREAM_CORE_SUPERVISOR_H
-#define SLIPSTREAM_CORE_SUPERVISOR_H
+#ifndef SLIPSTREAM_CORE_OS_SUPERVISOR_H
+#define SLIPSTREAM_CORE_OS_SUPERVISOR_H
 
 #include <stdbool.h>
 

@@ -7,6 +7,7 @@
 #include "server/base/crash.h"
 #include "server/base/outq.h"
 #include "server/core/clients/clients.h"
+#include "server/core/command/secrets.h"
 #include "server/core/core.h"
 #include "server/core/info/info.h"
 #include "server/core/run/run.h"
@@ -44,7 +45,7 @@ static void print_command(void *arg)
     }
     crash_print("cmd=%s argc=%u db=%d\n", call->command->full_name, call->argc, database_index(call->db));
     for (uint32_t i = 0; i < call->argc && i < ARGUMENTS_SHOWN; i++)
-        print_argument(i, call_arg_is_secret(call->secrets, i) ? BYTES("(redacted)") : call->argv[i]);
+        print_argument(i, secrets_have(call->secrets, i) ? BYTES("(redacted)") : call->argv[i]);
     if (call->argc > ARGUMENTS_SHOWN) crash_print("... and %u arguments more\n", call->argc - ARGUMENTS_SHOWN);
 }
 

@@ -1,6 +1,6 @@
 /* What the server has to say when it crashes: the command that ran, its client, INFO. */
-#ifndef SLIPSTREAM_CORE_CRASH_REPORT_H
-#define SLIPSTREAM_CORE_CRASH_REPORT_H
+#ifndef SLIPSTREAM_CORE_PROCESS_CRASH_REPORT_H
+#define SLIPSTREAM_CORE_PROCESS_CRASH_REPORT_H
 
 struct core;
 

@@ -1,5 +1,5 @@
-/* The server's own clockwork, on the loop's thread: `hz` times a second, and before each sleep. It goes by the
- * monotonic clock: a step of the wall clock must neither stop it nor hurry it. */
+/* The server's own clockwork, on the loop's thread: `hz` times a second, and before what has been written is sent. It
+ * goes by the monotonic clock: a step of the wall clock must neither stop it nor hurry it. */
 #include "server/core/process/cron.h"
 
 #include "repl/replication.h"
@@ -11,7 +11,7 @@
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/own_keys.h"
 #include "server/core/dataset/persistence.h"
-#include "server/core/process/lifecycle.h"
+#include "server/core/process/shutdown.h"
 #include "server/core/run/block_keys.h"
 #include "server/core/session/pause.h"
 #include "server/core/settings.h"
@@ -47,7 +47,7 @@ static void tenth_of_second(struct core *core, int64_t now_ms)
     children_reap(core->children);
     persistence_cron(core, now_ms);
     replication_cron(core->replication, now_ms);
-    lifecycle_cron(core, now_ms);
+    shutdown_cron(core, now_ms);
 }
 
 static int64_t tick(void *arg)
@@ -70,15 +70,15 @@ static int64_t tick(void *arg)
     return period_ms;
 }
 
-static void before_sleep(void *arg)
+static void before_send(void *arg)
 {
     struct clockwork *w = arg;
     struct core *core = w->core;
     int64_t now_ms = loop_monotonic_ms(core->loop);
     if (block_keys_pending(core->block_keys)) block_keys_serve(core); /* keys that went by themselves */
     pauses_end_due(core->pauses, now_ms);
-    persistence_before_sleep(core);
-    clients_before_sleep(core->clients);
+    persistence_before_send(core);
+    clients_before_send(core->clients);
     replication_before_sleep(core->replication);
 }
 
@@ -86,6 +86,6 @@ void cron_start(struct core *core)
 {
     struct clockwork *w = mem_calloc(1, sizeof *w);
     w->core = core;
-    loop_set_before_sleep(core->loop, before_sleep, w);
+    loop_set_before_sleep(core->loop, before_send, w);
     loop_timer_start(core->loop, 0, tick, w);
 }

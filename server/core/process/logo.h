@@ -1,6 +1,6 @@
 /* The banner of a start that somebody watches. */
-#ifndef SLIPSTREAM_CORE_LOGO_H
-#define SLIPSTREAM_CORE_LOGO_H
+#ifndef SLIPSTREAM_CORE_PROCESS_LOGO_H
+#define SLIPSTREAM_CORE_PROCESS_LOGO_H
 
 struct core;
 

@@ -1,7 +1,7 @@
 /* The server's doors: TCP on every bound address, and the Unix socket. Opened at start, and again when CONFIG SET moves
  * them. */
-#ifndef SLIPSTREAM_CORE_PORTS_H
-#define SLIPSTREAM_CORE_PORTS_H
+#ifndef SLIPSTREAM_CORE_PROCESS_PORTS_H
+#define SLIPSTREAM_CORE_PROCESS_PORTS_H
 
 #include <stddef.h>
 

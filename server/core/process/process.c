@@ -6,6 +6,7 @@
 #include "server/base/log.h"
 #include "server/base/random.h"
 #include "server/core/core.h"
+#include "server/core/process/shutdown.h"
 #include "server/core/settings.h"
 #include "server/net/loop.h"
 
@@ -120,7 +121,7 @@ static void signal_arrived(void *arg, int events)
     const struct server_settings *server = &core->settings->server;
     bool interrupt = ended_by == SIGINT;
     log_warning(interrupt ? "Received SIGINT scheduling shutdown..." : "Received SIGTERM scheduling shutdown...");
-    lifecycle_shutdown(core, interrupt ? server->shutdown_on_sigint : server->shutdown_on_sigterm, NULL);
+    shutdown_begin(core, interrupt ? server->shutdown_on_sigint : server->shutdown_on_sigterm, NULL);
     ended_by = 0;
 }
 

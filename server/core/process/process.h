@@ -1,8 +1,10 @@
 /* This process towards the operating system: who it is, its limits, signals, pid file, daemon. */
-#ifndef SLIPSTREAM_CORE_PROCESS_H
-#define SLIPSTREAM_CORE_PROCESS_H
+#ifndef SLIPSTREAM_CORE_PROCESS_PROCESS_H
+#define SLIPSTREAM_CORE_PROCESS_PROCESS_H
 
-#include "server/core/process/lifecycle.h"
+#include "server/core/lifecycle.h"
+
+struct core;
 
 /* What our parent ignored or blocked (nohup, a shell, a supervisor) comes to us as it comes to anyone. */
 void process_reset_signals(void);

@@ -1,6 +1,6 @@
 /* A start as Sentinel: another program's part. */
-#ifndef SLIPSTREAM_CORE_SENTINEL_EXEC_H
-#define SLIPSTREAM_CORE_SENTINEL_EXEC_H
+#ifndef SLIPSTREAM_CORE_PROCESS_SENTINEL_EXEC_H
+#define SLIPSTREAM_CORE_PROCESS_SENTINEL_EXEC_H
 
 #include <stdbool.h>
 

@@ -10,8 +10,8 @@
  * command (all of a transaction, all of a script) has ended and left for the replicas, and before the next one, touched
  * keys are gone through in the order in which they were touched; on each key those who have waited longest are run
  * first, for as long as the key holds a value of the type they wait for. */
-#ifndef SLIPSTREAM_CORE_BLOCK_KEYS_H
-#define SLIPSTREAM_CORE_BLOCK_KEYS_H
+#ifndef SLIPSTREAM_CORE_RUN_BLOCK_KEYS_H
+#define SLIPSTREAM_CORE_RUN_BLOCK_KEYS_H
 
 #include "server/base/list.h"
 #include "server/base/map.h"

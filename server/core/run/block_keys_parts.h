@@ -1,7 +1,7 @@
 /* Those who wait for keys, shared by block_keys.c (who waits for what) and block_keys_serve.c (who runs again). Server
  * process. */
-#ifndef SLIPSTREAM_CORE_BLOCK_KEYS_PARTS_H
-#define SLIPSTREAM_CORE_BLOCK_KEYS_PARTS_H
+#ifndef SLIPSTREAM_CORE_RUN_BLOCK_KEYS_PARTS_H
+#define SLIPSTREAM_CORE_RUN_BLOCK_KEYS_PARTS_H
 
 #include "server/core/run/block_keys.h"
 

@@ -6,6 +6,7 @@
 #include "server/base/check.h"
 #include "server/base/number.h"
 #include "server/core/command/command_table.h"
+#include "server/core/command/secrets.h"
 #include "server/core/core.h"
 #include "server/core/dataset/propagate.h"
 #include "server/core/session/key_watchers.h"
@@ -109,7 +110,7 @@ bool call_arg_is(const struct call *call, uint32_t arg, const char *word)
 
 void call_secret_arg(struct call *call, uint32_t arg)
 {
-    call->secrets |= UINT64_C(1) << (arg < 63 ? arg : 63);
+    call->secrets = secrets_with(call->secrets, arg);
 }
 
 void call_syntax_error(struct call *call)

@@ -6,8 +6,8 @@
  * A handler that changed data says three things: call_changed() (how many changes; 0 means nothing is propagated),
  * call_key_modified() per key (WATCH, tracking), call_event() (keyspace notifications). By default the request's own
  * bytes are what replicas and the AOF get; call_rewrite() replaces them where the effect is not deterministic. */
-#ifndef SLIPSTREAM_CORE_CALL_H
-#define SLIPSTREAM_CORE_CALL_H
+#ifndef SLIPSTREAM_CORE_RUN_CALL_H
+#define SLIPSTREAM_CORE_RUN_CALL_H
 
 #include "server/core/command/command.h"
 #include "server/core/session/notify.h"
@@ -33,7 +33,7 @@ struct call {
     uint64_t changes; /* written by call_changed() */
     bool rewritten;   /* propagation already said by the handler */
     bool from_master; /* the master's stream: expired keys are kept for its DEL */
-    uint64_t secrets; /* written by call_secret_arg(): bit i is argument i, the last one all from there on */
+    uint64_t secrets; /* written by call_secret_arg(): core/command/secrets.h */
 };
 
 /* The hash of argv[i], free when dispatch has computed it for prefetching. */
@@ -59,10 +59,6 @@ bool call_arg_range(struct call *call, uint32_t arg, int64_t least, int64_t most
 bool call_arg_double(struct call *call, uint32_t arg, double *out, const char *error);
 bool call_arg_is(const struct call *call, uint32_t arg, const char *word); /* case-insensitive */
 void call_secret_arg(struct call *call, uint32_t arg);                     /* MONITOR shows it as (redacted) */
-static inline bool call_arg_is_secret(uint64_t secrets, uint32_t arg)      /* secrets: a call's */
-{
-    return secrets >> (arg < 63 ? arg : 63) & 1;
-}
 void call_syntax_error(struct call *call);
 void call_help(struct call *call, const char *const *lines); /* NULL-terminated; X HELP */
 void call_unknown_subcommand(struct call *call);

@@ -1,6 +1,6 @@
 /* What becomes of a request: it is run, queued, held or refused, as the gate says. Server process. */
-#ifndef SLIPSTREAM_CORE_DISPATCH_H
-#define SLIPSTREAM_CORE_DISPATCH_H
+#ifndef SLIPSTREAM_CORE_RUN_DISPATCH_H
+#define SLIPSTREAM_CORE_RUN_DISPATCH_H
 
 #include "server/core/run/request.h"
 

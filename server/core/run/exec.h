@@ -1,6 +1,6 @@
 /* EXEC: what was queued is run, all of it or nothing. Server process. */
-#ifndef SLIPSTREAM_CORE_EXEC_H
-#define SLIPSTREAM_CORE_EXEC_H
+#ifndef SLIPSTREAM_CORE_RUN_EXEC_H
+#define SLIPSTREAM_CORE_RUN_EXEC_H
 
 #include "server/core/run/call.h"
 

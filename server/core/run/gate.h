@@ -1,6 +1,6 @@
 /* The gate: whether a request may run now. Server process. */
-#ifndef SLIPSTREAM_CORE_GATE_H
-#define SLIPSTREAM_CORE_GATE_H
+#ifndef SLIPSTREAM_CORE_RUN_GATE_H
+#define SLIPSTREAM_CORE_RUN_GATE_H
 
 #include "server/core/run/request.h"
 

@@ -1,6 +1,6 @@
 /* Applying the stream of our master: the same requests, the same dispatch, no answers. */
-#ifndef SLIPSTREAM_CORE_MASTER_STREAM_H
-#define SLIPSTREAM_CORE_MASTER_STREAM_H
+#ifndef SLIPSTREAM_CORE_RUN_MASTER_STREAM_H
+#define SLIPSTREAM_CORE_RUN_MASTER_STREAM_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* One request as its reader left it, and what is found out about it before it runs. Server process. */
-#ifndef SLIPSTREAM_CORE_REQUEST_H
-#define SLIPSTREAM_CORE_REQUEST_H
+#ifndef SLIPSTREAM_CORE_RUN_REQUEST_H
+#define SLIPSTREAM_CORE_RUN_REQUEST_H
 
 #include "server/core/command/command_table.h"
 

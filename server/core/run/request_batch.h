@@ -6,8 +6,8 @@
  * commands name inside their key's value (a hash's field, a set's member), bucket and member -> the caller runs them in
  * order. The memory's latency is so paid once a batch; and not at all where time passes between these steps, because
  * other clients' batches are run meanwhile (client_input.c). */
-#ifndef SLIPSTREAM_CORE_REQUEST_BATCH_H
-#define SLIPSTREAM_CORE_REQUEST_BATCH_H
+#ifndef SLIPSTREAM_CORE_RUN_REQUEST_BATCH_H
+#define SLIPSTREAM_CORE_RUN_REQUEST_BATCH_H
 
 #include "server/core/run/request.h"
 #include "server/resp/reader.h"

@@ -1,6 +1,6 @@
 /* The one way a command is run, whoever sends it. Server process. */
-#ifndef SLIPSTREAM_CORE_RUN_H
-#define SLIPSTREAM_CORE_RUN_H
+#ifndef SLIPSTREAM_CORE_RUN_RUN_H
+#define SLIPSTREAM_CORE_RUN_RUN_H
 
 #include "server/core/run/call.h"
 #include "server/core/run/request.h"

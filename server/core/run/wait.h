@@ -1,6 +1,6 @@
 /* WAIT: a session sleeps until enough replicas have acknowledged what it wrote. */
-#ifndef SLIPSTREAM_CORE_WAIT_H
-#define SLIPSTREAM_CORE_WAIT_H
+#ifndef SLIPSTREAM_CORE_RUN_WAIT_H
+#define SLIPSTREAM_CORE_RUN_WAIT_H
 
 #include "server/core/run/call.h"
 

@@ -1,8 +1,8 @@
 /* Sessions that wait: WAIT, CLIENT PAUSE, BLPOP and its kind, SHUTDOWN.
  *
  * A blocked session's further requests stay in its query buffer until it is unblocked. */
-#ifndef SLIPSTREAM_CORE_BLOCKING_H
-#define SLIPSTREAM_CORE_BLOCKING_H
+#ifndef SLIPSTREAM_CORE_SESSION_BLOCKING_H
+#define SLIPSTREAM_CORE_SESSION_BLOCKING_H
 
 #include "server/base/list.h"
 #include "server/core/session/session.h"

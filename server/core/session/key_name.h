@@ -1,7 +1,7 @@
 /* The name of a key of one database, for maps that hold keys of all of them (WATCH, blocked clients, a replica's own
  * keys): the database's number in KEY_NAME_DB_BYTES, then the key. */
-#ifndef SLIPSTREAM_CORE_KEY_NAME_H
-#define SLIPSTREAM_CORE_KEY_NAME_H
+#ifndef SLIPSTREAM_CORE_SESSION_KEY_NAME_H
+#define SLIPSTREAM_CORE_SESSION_KEY_NAME_H
 
 #include "server/base/alloc.h"
 #include "server/base/bytes.h"

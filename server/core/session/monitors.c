@@ -4,8 +4,8 @@
 #include "repl/replication.h"
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
+#include "server/core/command/secrets.h"
 #include "server/core/core.h"
-#include "server/core/run/call.h"
 
 #include <stdio.h>
 
@@ -71,7 +71,7 @@ static void describe_call(const struct core *core, const struct session *from, u
     outq_append(line, head, (size_t)len);
     for (uint32_t i = 0; i < argc; i++) {
         outq_append(line, " ", 1);
-        add_quoted(line, call_arg_is_secret(secrets, i) ? BYTES("(redacted)") : argv[i]);
+        add_quoted(line, secrets_have(secrets, i) ? BYTES("(redacted)") : argv[i]);
     }
     outq_append(line, "\r\n", 2);
 }

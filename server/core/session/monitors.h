@@ -1,6 +1,6 @@
 /* MONITOR: every command, as it is run, to those who watch. Server process. */
-#ifndef SLIPSTREAM_CORE_MONITORS_H
-#define SLIPSTREAM_CORE_MONITORS_H
+#ifndef SLIPSTREAM_CORE_SESSION_MONITORS_H
+#define SLIPSTREAM_CORE_SESSION_MONITORS_H
 
 #include "server/core/session/session.h"
 
@@ -18,7 +18,7 @@ static inline bool monitors_any(const struct monitors *m)
     return m->sessions.count > 0;
 }
 
-/* secrets: as struct call's. */
+/* secrets: core/command/secrets.h. */
 void monitors_show(const struct core *core, const struct session *from, uint32_t argc, const struct bytes *argv,
                    uint64_t secrets);
 

@@ -1,6 +1,6 @@
 /* Keyspace notifications: events of keys, published on channels when notify-keyspace-events asks for them. */
-#ifndef SLIPSTREAM_CORE_NOTIFY_H
-#define SLIPSTREAM_CORE_NOTIFY_H
+#ifndef SLIPSTREAM_CORE_SESSION_NOTIFY_H
+#define SLIPSTREAM_CORE_SESSION_NOTIFY_H
 
 #include "server/base/bytes.h"
 

@@ -2,8 +2,8 @@
  *
  * Each purpose has its own pause; the strictest one in force counts. A held session is blocked with its request unread,
  * and its owner reads it again when the pause has ended. Times are monotonic. */
-#ifndef SLIPSTREAM_CORE_PAUSE_H
-#define SLIPSTREAM_CORE_PAUSE_H
+#ifndef SLIPSTREAM_CORE_SESSION_PAUSE_H
+#define SLIPSTREAM_CORE_SESSION_PAUSE_H
 
 #include "server/core/session/session.h"
 

@@ -1,6 +1,6 @@
 /* Publish and subscribe: channels, patterns, shard channels. */
-#ifndef SLIPSTREAM_CORE_PUBSUB_H
-#define SLIPSTREAM_CORE_PUBSUB_H
+#ifndef SLIPSTREAM_CORE_SESSION_PUBSUB_H
+#define SLIPSTREAM_CORE_SESSION_PUBSUB_H
 
 #include "server/base/map.h"
 #include "server/core/session/session.h"

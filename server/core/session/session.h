@@ -4,8 +4,8 @@
  * It is embedded in whoever owns it: struct client (core/clients/clients.h), struct master_stream. What runs commands
  * knows sessions alone, and asks their owner through struct session_owner. Parts that need per-session state of their
  * own put a pointer or a list node here and own what is behind it. */
-#ifndef SLIPSTREAM_CORE_SESSION_H
-#define SLIPSTREAM_CORE_SESSION_H
+#ifndef SLIPSTREAM_CORE_SESSION_SESSION_H
+#define SLIPSTREAM_CORE_SESSION_SESSION_H
 
 #include "server/base/list.h"
 #include "server/base/map.h"

@@ -1,6 +1,6 @@
 /* What a session leaves when it ends, or begins anew. Server process. */
-#ifndef SLIPSTREAM_CORE_SESSION_END_H
-#define SLIPSTREAM_CORE_SESSION_END_H
+#ifndef SLIPSTREAM_CORE_SESSION_SESSION_END_H
+#define SLIPSTREAM_CORE_SESSION_SESSION_END_H
 
 #include "server/core/session/session.h"
 

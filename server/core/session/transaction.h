@@ -1,6 +1,6 @@
 /* MULTI and DISCARD: requests that wait for EXEC (core/run/exec.h). Server process. */
-#ifndef SLIPSTREAM_CORE_TRANSACTION_H
-#define SLIPSTREAM_CORE_TRANSACTION_H
+#ifndef SLIPSTREAM_CORE_SESSION_TRANSACTION_H
+#define SLIPSTREAM_CORE_SESSION_TRANSACTION_H
 
 #include "server/core/session/session.h"
 

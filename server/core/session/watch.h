@@ -1,6 +1,6 @@
 /* WATCH: keys whose change makes EXEC answer null. Server process. */
-#ifndef SLIPSTREAM_CORE_WATCH_H
-#define SLIPSTREAM_CORE_WATCH_H
+#ifndef SLIPSTREAM_CORE_SESSION_WATCH_H
+#define SLIPSTREAM_CORE_SESSION_WATCH_H
 
 #include "server/core/session/session.h"
 

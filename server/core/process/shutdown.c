@@ -4,7 +4,7 @@
  *
  * While it waits, writes are paused, so that replicas can reach the offset at which we stop: shutdown-timeout bounds
  * it. */
-#include "server/core/process/lifecycle.h"
+#include "server/core/process/shutdown.h"
 
 #include "repl/replication.h"
 #include "server/base/log.h"
@@ -87,7 +87,7 @@ static void never(struct blocked *b)
     (void)b;
 }
 
-int lifecycle_shutdown(struct core *core, int flags, struct session *caller)
+int shutdown_begin(struct core *core, int flags, struct session *caller)
 {
     struct lifecycle *l = core->lifecycle;
     if (l->stopping) return 0; /* a second signal of the same turn */
@@ -109,7 +109,7 @@ int lifecycle_shutdown(struct core *core, int flags, struct session *caller)
     return 0;
 }
 
-int lifecycle_abort_shutdown(struct core *core)
+int shutdown_abort(struct core *core)
 {
     struct lifecycle *l = core->lifecycle;
     if (!l->shutdown_deadline_ms) return -1;
@@ -120,7 +120,7 @@ int lifecycle_abort_shutdown(struct core *core)
     return 0;
 }
 
-void lifecycle_cron(struct core *core, int64_t now_ms)
+void shutdown_cron(struct core *core, int64_t now_ms)
 {
     struct lifecycle *l = core->lifecycle;
     if (l->stopping || !l->shutdown_deadline_ms) return;
