@@ -1,4 +1,4 @@
-/* The set of clients, shared by the files that implement clients.h: from those that know the fewest others:
+/* The set of clients, shared by the files that implement clients.h; here from those that know the fewest others:
  * client_memory.c, client_close.c (the end), client_output.c, client_input.c (requests), client_list.c (description),
  * clients.c (life). Server process. */
 #ifndef SLIPSTREAM_CORE_CLIENTS_CLIENTS_PARTS_H

@@ -43,21 +43,21 @@ struct session {
     enum session_kind kind;
     bool reply_off, reply_skip_next, reply_skip; /* CLIENT REPLY */
     bool no_evict, no_touch;
-    bool readonly;                     /* CLUSTER READONLY, kept for its flag */
-    bool in_exec;                      /* EXEC runs its list: nothing may block */
-    uint32_t errors_counted;           /* of reply.errors: EXEC must not count its commands' errors again */
-    const struct user *user;           /* NULL: it has not said who it is; core/session/user.h */
-    struct client *client;             /* NULL unless kind is SESSION_CLIENT */
-    const struct session_owner *owner; /* NULL: nobody hears its answers, nor could it wait for anything */
+    bool readonly;           /* CLUSTER READONLY, kept for its flag */
+    bool in_exec;            /* EXEC runs its list: nothing may block */
+    uint32_t errors_counted; /* of reply.errors: EXEC must not count its commands' errors again */
+    const struct user *user; /* NULL: it has not said who it is; core/session/user.h */
     struct database *db;
     struct transaction *transaction;       /* inside MULTI, else NULL; core/session/transaction.c */
     struct blocked *blocked;               /* waiting (WAIT, BLPOP, pause), else NULL; core/session/blocking.c */
     struct subscriptions *subscriptions;   /* NULL: none; core/session/pubsub.c */
     struct command_entry *running_command; /* the last one that ran: CLIENT LIST's cmd */
     struct command_entry *last_command;    /* dispatch's guess for the next request */
-    uint64_t written_offset;               /* in the stream, behind this session's last write: what WAIT waits for */
     struct reply reply;                    /* the sink of this session's answers */
 
+    struct client *client;             /* NULL unless kind is SESSION_CLIENT */
+    const struct session_owner *owner; /* NULL: nobody hears its answers, nor could it wait for anything */
+    uint64_t written_offset;           /* in the stream, behind this session's last write: what WAIT waits for */
     uint64_t id;
     struct bytes name;              /* CLIENT SETNAME; owned (mem), ptr NULL: none */
     struct bytes lib_name, lib_ver; /* CLIENT SETINFO; owned */
