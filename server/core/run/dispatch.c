@@ -55,11 +55,10 @@ static void run(struct core *core, struct session *s, const struct request *r)
     if (unlikely(block_keys_pending(core->block_keys)) && s->kind != SESSION_SCRIPT) block_keys_serve(core);
 }
 
-void dispatch_request(struct core *core, struct session *s, const struct request *r)
+/* Apart, so that those who run need not save what this needs. */
+static __attribute__((noinline)) void keep_from_running(struct core *core, struct session *s, const struct request *r,
+                                                        struct verdict verdict)
 {
-    char room[GATE_ERROR_MAX];
-    struct verdict verdict = gate_judge(core, s, r, room);
-    if (likely(verdict.way == GATE_RUN)) return run(core, s, r);
     switch (verdict.way) {
     case GATE_RUN: UNREACHABLE();
     case GATE_QUEUE: return queue(s, r);
@@ -67,4 +66,14 @@ void dispatch_request(struct core *core, struct session *s, const struct request
     case GATE_REFUSE: return refuse(core, s, r, verdict.error);
     case GATE_CUT_OFF: return cut_off(s);
     }
+}
+
+void dispatch_request(struct core *core, struct session *s, const struct request *r)
+{
+    char room[GATE_ERROR_MAX];
+    struct verdict verdict = gate_judge(core, s, r, room);
+    if (likely(verdict.way == GATE_RUN))
+        run(core, s, r);
+    else
+        keep_from_running(core, s, r, verdict);
 }
