@@ -24,7 +24,7 @@ struct core {
     struct persistence *persistence;         /* core/dataset/persistence.h: save points, last save, loading state */
     struct replication *replication;         /* repl/replication.h: role, history, both sides */
     struct master_stream *master_stream;     /* core/run/master_stream.h: applies what our master sends */
-    struct lifecycle *lifecycle;             /* core/process/lifecycle.h: shutdown, run id, start time, paths */
+    struct lifecycle *lifecycle;             /* core/lifecycle.h: shutdown, run id, start time, paths */
     struct migrate_sockets *migrate_sockets; /* commands/migrate_socket.h: connections that MIGRATE keeps */
 };
 
