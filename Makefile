@@ -166,7 +166,8 @@ ubsan:
 
 lint:
 	@tools/deps.sh build test lint
-	@tools/lint.sh
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@BUILD=$(BUILD) tools/lint.sh
 
 install: all
 	install -D -m 755 $(BUILD)/redis-server $(DESTDIR)$(PREFIX)/bin/redis-server

@@ -51,7 +51,7 @@ struct replication_host {
 };
 
 struct replication_stats {
-    /* fields of core/stats.h */
+    /* fields of core/command/stats.h */
     uint64_t *sync_full, *sync_partial_ok, *sync_partial_err;
     uint64_t *net_input_bytes, *net_output_bytes; /* from our master, and to replicas */
     uint64_t *replicas_input_bytes;               /* acknowledgements and the like: input as any other client's */

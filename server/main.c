@@ -17,30 +17,34 @@
 #include "server/commands/docs/docs.h"
 #include "server/commands/migrate_socket.h"
 #include "server/commands/tables.h"
-#include "server/core/block_keys.h"
-#include "server/core/blocking.h"
-#include "server/core/children.h"
-#include "server/core/clients.h"
-#include "server/core/command_table.h"
-#include "server/core/config.h"
+#include "server/core/clients/clients.h"
+#include "server/core/command/command_table.h"
+#include "server/core/command/stats.h"
+#include "server/core/config/config.h"
 #include "server/core/core.h"
-#include "server/core/crash_report.h"
-#include "server/core/cron.h"
+#include "server/core/dataset/children.h"
+#include "server/core/dataset/own_keys.h"
+#include "server/core/dataset/persistence.h"
 #include "server/core/lifecycle.h"
-#include "server/core/logo.h"
-#include "server/core/master_stream.h"
-#include "server/core/own_keys.h"
-#include "server/core/persistence.h"
-#include "server/core/ports.h"
-#include "server/core/oom_score.h"
-#include "server/core/process.h"
-#include "server/core/process_title.h"
-#include "server/core/pubsub.h"
+#include "server/core/os/oom_score.h"
+#include "server/core/os/process_title.h"
+#include "server/core/os/supervisor.h"
+#include "server/core/process/crash_report.h"
+#include "server/core/process/cron.h"
+#include "server/core/process/logo.h"
+#include "server/core/process/ports.h"
+#include "server/core/process/process.h"
+#include "server/core/process/sentinel_exec.h"
 #include "server/core/replication_host.h"
-#include "server/core/sentinel_exec.h"
-#include "server/core/stats.h"
-#include "server/core/supervisor.h"
-#include "server/core/transaction.h"
+#include "server/core/run/block_keys.h"
+#include "server/core/run/master_stream.h"
+#include "server/core/session/blocking.h"
+#include "server/core/session/key_watchers.h"
+#include "server/core/session/monitors.h"
+#include "server/core/session/pause.h"
+#include "server/core/session/pubsub.h"
+#include "server/core/session/user.h"
+#include "server/core/session/watch.h"
 #include "server/core/version.h"
 #include "server/data/hash.h"
 #include "server/data/list.h"
@@ -198,10 +202,15 @@ static int assemble(struct core *core)
     core->stats = mem_calloc(1, sizeof *core->stats);
     core->propagation = propagation_new();
     core->pubsub = pubsub_new();
-    core->watches = watches_new();
-    core->own_keys = own_keys_new();
-    core->blocking = blocking_new(core->loop);
-    core->block_keys = block_keys_new();
+    core->default_user = user_default_new(&settings->net.requirepass);
+    core->key_watchers = key_watchers_new();
+    core->watches = watches_new(core->keyspace, core->key_watchers);
+    core->own_keys = own_keys_new(core);
+    own_keys_listen(core);
+    core->blocking = blocking_new(core->loop, core->stats);
+    core->pauses = pauses_new(core->blocking, core->keyspace);
+    core->monitors = monitors_new();
+    core->block_keys = block_keys_new(core->key_watchers);
     core->migrate_sockets = migrate_sockets_new(core);
     core->children = children_new(core);
     core->clients = clients_new(core);

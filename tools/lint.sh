@@ -1,5 +1,6 @@
 #!/bin/sh
-# Formatting, include directions, file heads, directives, cppcheck: everything is checked, then the verdict.
+# Formatting, directions of includes and calls (of what is built), file heads, directives, cppcheck: everything is checked,
+# then the verdict.
 set -u
 
 verdict=0
@@ -7,6 +8,7 @@ sources=$(find server rdb shm repl bench tests -name '*.[ch]' | sort)
 
 clang-format --dry-run -Werror --style=file $sources || verdict=1
 tools/lint_includes.sh || verdict=1
+tools/lint_calls.py "${BUILD:-build}" || verdict=1
 tools/lint_heads.sh || verdict=1
 tools/lint_directives.sh || verdict=1
 cppcheck --quiet --std=c11 --language=c -D_GNU_SOURCE -D__linux__ -D__x86_64__ -I. -j "$(nproc)" \

@@ -5,6 +5,10 @@
 #
 # A part includes itself and what stands in an earlier column. repl/link/ is a process of its own and knows base, net, resp
 # and shm alone (beside itself and the message types it shares with its handle). Names are given from the repository's root.
+#
+# The folders of core/ have an order of their own (tools/lint_calls.py checks it for calls):
+#
+#   os <- command <- session <- dataset <- run <- clients <- config <- info <- process
 set -eu
 
 find server rdb shm repl -name '*.[ch]' | sort | xargs awk '
@@ -14,7 +18,12 @@ function part(path, pieces) {
     if (pieces[1] != "server") return pieces[1]
     return pieces[2] == "main.c" ? "main" : pieces[2]
 }
+function core_folder(path, pieces) {
+    return split(path, pieces, "/") == 4 && pieces[2] == "core" ? pieces[3] : ""
+}
 BEGIN {
+    count = split("os command session dataset run clients config info process", order, " ")
+    for (i = 1; i <= count; i++) place[order[i]] = i
     column["base"] = 1
     column["resp"] = column["net"] = column["data"] = column["shm"] = 2
     column["keyspace"] = 3
@@ -36,6 +45,8 @@ function complain(why) {
     to = part(target)
     if (system("test -f " target) != 0) { complain("no such file, seen from the repository root"); next }
     if (!(to in column) && to != "link") { complain("not a part of the server"); next }
+    if (core_folder(FILENAME) && core_folder(target) && place[core_folder(target)] > place[core_folder(FILENAME)])
+        complain(core_folder(FILENAME) " may not know " core_folder(target))
     if (from == to) next
     if (from == "link") {
         if (to !~ /^(base|net|resp|shm)$/ && target != "repl/link_handle.h")

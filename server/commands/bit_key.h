@@ -2,7 +2,7 @@
 #ifndef SLIPSTREAM_COMMANDS_BIT_KEY_H
 #define SLIPSTREAM_COMMANDS_BIT_KEY_H
 
-#include "server/core/call.h"
+#include "server/core/run/call.h"
 
 /* A bit's offset, within what proto-max-bulk-len allows a string. "#n", where number_bits is not 0, is the n-th number
  * of so many bits. false: answered. */

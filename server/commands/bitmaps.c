@@ -3,8 +3,8 @@
 #include "server/base/alloc.h"
 #include "server/commands/bit_key.h"
 #include "server/commands/tables.h"
-#include "server/core/call.h"
 #include "server/core/core.h"
+#include "server/core/run/call.h"
 #include "server/core/settings.h"
 #include "server/data/bitmap.h"
 

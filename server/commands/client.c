@@ -1,14 +1,15 @@
 /* CLIENT: what a client may ask and say about itself and others. Server process. */
 #include "server/base/alloc.h"
 #include "server/base/number.h"
+#include "server/commands/block_timeout.h"
 #include "server/commands/client_filter.h"
 #include "server/commands/connection.h"
 #include "server/commands/tables.h"
-#include "server/core/block_keys.h"
-#include "server/core/blocking.h"
-#include "server/core/call.h"
-#include "server/core/clients.h"
+#include "server/core/clients/clients.h"
 #include "server/core/core.h"
+#include "server/core/run/call.h"
+#include "server/core/session/blocking.h"
+#include "server/core/session/pause.h"
 #include "server/net/loop.h"
 #include "repl/replication.h"
 
@@ -171,13 +172,13 @@ static void client_pause(struct call *call)
             return reply_error(call->reply, "ERR CLIENT PAUSE mode must be WRITE or ALL");
     }
     if (!block_timeout_ms(call, 2, &timeout_ms)) return;
-    clients_pause(call->core->clients, kind, loop_monotonic_ms(call->core->loop) + timeout_ms, "client");
+    pause_begin(call->core->pauses, kind, loop_monotonic_ms(call->core->loop) + timeout_ms, "client");
     reply_ok(call->reply);
 }
 
 static void client_unpause(struct call *call)
 {
-    clients_unpause(call->core->clients, "client");
+    pause_end(call->core->pauses, "client");
     reply_ok(call->reply);
 }
 

@@ -4,7 +4,7 @@
 #include "repl/replication.h"
 #include "server/base/number.h"
 #include "server/core/core.h"
-#include "server/core/master_stream.h"
+#include "server/core/run/master_stream.h"
 #include "server/net/loop.h"
 
 bool client_filter_take_type(struct call *call, uint32_t arg, struct client_filter *f)
@@ -94,7 +94,7 @@ static bool address_is(const struct address *a, struct bytes wanted)
 static bool matches(const struct client_filter *f, const struct candidate *c)
 {
     if (f->class_ >= 0 && c->class_ != (enum client_class)f->class_) return false;
-    if (f->user.ptr && !bytes_equal(f->user, c->session->user)) return false;
+    if (f->user.ptr && !bytes_equal(f->user, session_user_name(c->session))) return false;
     if (f->max_age_s && c->age_ms <= f->max_age_s * 1000) return false;
     if (f->address.ptr && !address_is(c->peer, f->address)) return false;
     return !f->local.ptr || address_is(c->local, f->local);

@@ -2,8 +2,8 @@
 #ifndef SLIPSTREAM_COMMANDS_CLIENT_FILTER_H
 #define SLIPSTREAM_COMMANDS_CLIENT_FILTER_H
 
-#include "server/core/call.h"
-#include "server/core/clients.h"
+#include "server/core/clients/clients.h"
+#include "server/core/run/call.h"
 
 struct client_filter {
     int class_;                  /* enum client_class, -1: any */

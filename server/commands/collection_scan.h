@@ -2,7 +2,7 @@
 #ifndef SLIPSTREAM_COMMANDS_COLLECTION_SCAN_H
 #define SLIPSTREAM_COMMANDS_COLLECTION_SCAN_H
 
-#include "server/core/call.h"
+#include "server/core/run/call.h"
 #include "server/data/packed.h"
 
 struct collection_scan {

@@ -3,10 +3,9 @@
 #include "server/base/glob.h"
 #include "server/commands/command_docs.h"
 #include "server/commands/tables.h"
-#include "server/core/call.h"
-#include "server/core/command_table.h"
+#include "server/core/command/command_table.h"
 #include "server/core/core.h"
-#include "server/core/dispatch.h"
+#include "server/core/run/call.h"
 
 struct named_bit {
     uint32_t bit;
@@ -289,7 +288,7 @@ static struct found_key *keys_of_argument(struct call *call, int *count)
 {
     uint32_t argc = call->argc - 2;
     const struct bytes *argv = call->argv + 2;
-    const struct command_entry *e = dispatch_resolve(call->core, argc, argv);
+    const struct command_entry *e = command_table_resolve(call->core->commands, argc, argv);
     const char *error = NULL;
     if (!e || (e->subcommand_count && argc > 1))
         error = "ERR Invalid command specified";

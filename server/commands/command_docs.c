@@ -3,7 +3,7 @@
 
 #include "server/commands/docs/arguments.h"
 #include "server/base/check.h"
-#include "server/core/command_table.h"
+#include "server/core/command/command_table.h"
 #include "server/core/core.h"
 
 static void reply_field(struct reply *r, const char *name, const char *value)

@@ -2,7 +2,7 @@
 #ifndef SLIPSTREAM_COMMANDS_COMMAND_DOCS_H
 #define SLIPSTREAM_COMMANDS_COMMAND_DOCS_H
 
-#include "server/core/call.h"
+#include "server/core/run/call.h"
 
 void command_docs(struct call *call);
 

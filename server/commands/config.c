@@ -1,13 +1,13 @@
 /* CONFIG: the configuration as clients see it. The directives themselves stand in core's config*.c. Server process. */
 #include "server/base/alloc.h"
 #include "server/commands/tables.h"
-#include "server/core/call.h"
-#include "server/core/clients.h"
-#include "server/core/command_table.h"
-#include "server/core/config.h"
+#include "server/core/clients/clients.h"
+#include "server/core/command/command_table.h"
+#include "server/core/command/stats.h"
+#include "server/core/config/config.h"
 #include "server/core/core.h"
+#include "server/core/run/call.h"
 #include "server/core/settings.h"
-#include "server/core/stats.h"
 
 struct pairs {
     struct reply *reply;

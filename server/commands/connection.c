@@ -3,12 +3,13 @@
 #include "server/base/number.h"
 #include "server/commands/connection.h"
 #include "server/commands/tables.h"
-#include "server/core/call.h"
-#include "server/core/clients.h"
+#include "server/core/clients/clients.h"
+#include "server/core/command/stats.h"
 #include "server/core/core.h"
+#include "server/core/run/call.h"
+#include "server/core/session/session_end.h"
+#include "server/core/session/user.h"
 #include "server/core/settings.h"
-#include "server/core/stats.h"
-#include "server/core/transaction.h"
 #include "server/core/version.h"
 #include "repl/replication.h"
 
@@ -52,28 +53,19 @@ static void reset_command(struct call *call)
 {
     struct client *client = call->session->client;
     if (!client || client->replica) return reply_error(call->reply, "ERR can only reset normal client connections");
-    client_stop_monitor(client);
     session_reset(call->core, call->session);
     reply_simple(call->reply, "RESET");
 }
 
 /* --- who are you --- */
 
-/* As long in the wrong case as in the right one, whatever matches. */
-static bool same_secret(struct bytes given, struct bytes wanted)
-{
-    unsigned difference = given.len != wanted.len;
-    for (size_t i = 0; i < given.len; i++) difference |= given.ptr[i] ^ wanted.ptr[i % wanted.len];
-    return difference == 0;
-}
-
 static const char wrong_password[] = "WRONGPASS invalid username-password pair or user is disabled.";
 
-static bool authenticate(struct call *call, struct bytes user, struct bytes password)
+static bool authenticate(struct call *call, struct bytes name, struct bytes password)
 {
-    struct bytes wanted = call->core->settings->net.requirepass;
-    if (bytes_equal_text(user, "default") && (!wanted.len || same_secret(password, wanted))) {
-        call->session->authenticated = true;
+    struct user *user = call->core->default_user;
+    if (user_admits(user, name, password)) {
+        call->session->user = user;
         return true;
     }
     call->core->stats->acl_access_denied_auth++;
@@ -85,7 +77,7 @@ static void auth_command(struct call *call)
 {
     if (call->argc > 3) return call_syntax_error(call);
     for (uint32_t i = 1; i < call->argc; i++) call_secret_arg(call, i);
-    if (call->argc == 2 && !call->core->settings->net.requirepass.len)
+    if (call->argc == 2 && user_is_open(call->core->default_user))
         return reply_error(
             call->reply,
             "ERR AUTH <password> called without any password configured for the default user. Are you sure "
@@ -157,7 +149,7 @@ static void hello_command(struct call *call)
             return;
         }
     }
-    if (!call->session->authenticated)
+    if (!call->session->user)
         return reply_error(
             call->reply,
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
@@ -169,15 +161,18 @@ static void hello_command(struct call *call)
 }
 
 #define ALWAYS (CMD_LOADING | CMD_STALE | CMD_FAST)
+/* Whoever wants to leave, or to begin anew, may do so at any time. */
+#define LEAVING                                                                                                        \
+    (ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_NOT_QUEUED | CMD_ENDS_MULTI | CMD_IN_SUBSCRIBED)
 
 const struct command connection_commands[] = {
-    {"ping", ping_command, -1, CMD_FAST | CMD_TELLS_HEALTH, CAT_CONNECTION,
+    {"ping", ping_command, -1, CMD_FAST | CMD_TELLS_HEALTH | CMD_IN_SUBSCRIBED, CAT_CONNECTION,
      .tips = TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_ALL_SUCCEEDED},
     {"echo", echo_command, 2, ALWAYS, CAT_CONNECTION},
     {"select", select_command, 2, ALWAYS, CAT_CONNECTION},
     {"auth", auth_command, -2, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_SENTINEL | CMD_ALLOW_BUSY, CAT_CONNECTION},
     {"hello", hello_command, -1, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_SENTINEL | CMD_ALLOW_BUSY, CAT_CONNECTION},
-    {"quit", quit_command, -1, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_ALLOW_BUSY, CAT_CONNECTION},
-    {"reset", reset_command, 1, ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_ALLOW_BUSY, CAT_CONNECTION},
+    {"quit", quit_command, -1, LEAVING, CAT_CONNECTION},
+    {"reset", reset_command, 1, LEAVING, CAT_CONNECTION},
     {.name = NULL},
 };

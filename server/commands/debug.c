@@ -6,14 +6,14 @@
 #include "server/base/number.h"
 #include "server/commands/debug_crash.h"
 #include "server/commands/tables.h"
-#include "server/core/block_keys.h"
-#include "server/core/call.h"
-#include "server/core/clients.h"
-#include "server/core/config.h"
+#include "server/core/clients/clients.h"
+#include "server/core/config/config.h"
 #include "server/core/core.h"
-#include "server/core/persistence.h"
+#include "server/core/dataset/persistence.h"
+#include "server/core/run/block_keys.h"
+#include "server/core/run/call.h"
+#include "server/core/session/key_watchers.h"
 #include "server/core/settings.h"
-#include "server/core/transaction.h"
 #include "server/net/loop.h"
 #include "repl/replication.h"
 
@@ -89,13 +89,14 @@ static void debug_reload(struct call *call)
     if (save && persistence_save_now(core))
         return reply_error(call->reply, "ERR Error saving the dataset, check the log");
     if (flush) {
-        watch_database_touched(core->watches, core->keyspace, -1, NULL, call->now_ms);
+        struct database_change change = {.db = -1, .now_ms = call->now_ms};
+        key_watchers_tell_database(core->key_watchers, &change);
         keyspace_flush(core->keyspace, false);
     }
     if (persistence_load_file(core, core->settings->rdb.filename, &missing))
         return reply_error(call->reply, "ERR Error trying to load the RDB dump, check server logs");
     persistence_state(core)->changes_since_save = 0;
-    if (block_keys_any(core->block_keys)) block_keys_database_touched(core->block_keys, -1);
+    block_keys_database_touched(core->block_keys, -1);
     loop_refresh_time(core->loop);
     log_warning("DB reloaded by DEBUG RELOAD");
     reply_ok(call->reply);

@@ -3,7 +3,7 @@
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
-#include "server/core/call.h"
+#include "server/core/run/call.h"
 
 #include <stdint.h>
 #include <sys/mman.h>

@@ -4,11 +4,11 @@
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 #include "server/commands/tables.h"
-#include "server/core/call.h"
+#include "server/core/command/stats.h"
 #include "server/core/core.h"
-#include "server/core/session.h"
+#include "server/core/run/call.h"
+#include "server/core/session/session.h"
 #include "server/core/settings.h"
-#include "server/core/stats.h"
 
 /* The caller frees its data. */
 static struct rdb_payload dump_of(const struct call *call, const struct record *r)

@@ -2,8 +2,8 @@
 #include "server/base/number.h"
 #include "server/commands/expiry_option.h"
 #include "server/commands/tables.h"
-#include "server/core/call.h"
 #include "server/core/core.h"
+#include "server/core/run/call.h"
 #include "server/core/settings.h"
 
 struct conditions {

@@ -2,7 +2,7 @@
 #include "server/commands/expiry_option.h"
 
 #include "server/base/number.h"
-#include "server/core/command_table.h"
+#include "server/core/command/command_table.h"
 
 bool expiry_option_take(struct call *call, uint32_t *i, struct expiry_option *o)
 {

@@ -2,8 +2,8 @@
 #ifndef SLIPSTREAM_COMMANDS_EXPIRY_OPTION_H
 #define SLIPSTREAM_COMMANDS_EXPIRY_OPTION_H
 
-#include "server/core/call.h"
-#include "server/core/session.h"
+#include "server/core/run/call.h"
+#include "server/core/session/session.h"
 
 enum expiry_unit { EXPIRY_EX, EXPIRY_PX, EXPIRY_EXAT, EXPIRY_PXAT };
 

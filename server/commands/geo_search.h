@@ -2,7 +2,7 @@
 #ifndef SLIPSTREAM_COMMANDS_GEO_SEARCH_H
 #define SLIPSTREAM_COMMANDS_GEO_SEARCH_H
 
-#include "server/core/call.h"
+#include "server/core/run/call.h"
 #include "server/data/geohash.h"
 #include "server/data/zset.h"
 

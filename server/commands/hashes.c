@@ -3,7 +3,7 @@
 #include "server/commands/collection_scan.h"
 #include "server/commands/packed_reply.h"
 #include "server/commands/tables.h"
-#include "server/core/command_table.h"
+#include "server/core/command/command_table.h"
 #include "server/core/core.h"
 #include "server/data/hash.h"
 

@@ -1,10 +1,10 @@
-/* INFO: which sections a client wants. The sections stand in core's info*.c. Server process. */
-#include "server/core/info.h"
+/* INFO: which sections a client wants. The sections stand in core/info/. Server process. */
+#include "server/core/info/info.h"
 
 #include "server/base/alloc.h"
 #include "server/commands/tables.h"
-#include "server/core/call.h"
 #include "server/core/core.h"
+#include "server/core/run/call.h"
 
 /* The text may lie in several chunks; a reply of one string needs it in one piece. */
 static uint8_t *joined(struct outq *text, size_t len)

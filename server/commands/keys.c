@@ -4,15 +4,14 @@
 #include "server/base/glob.h"
 #include "server/base/number.h"
 #include "server/commands/tables.h"
-#include "server/core/block_keys.h"
-#include "server/core/call.h"
-#include "server/core/children.h"
-#include "server/core/clients.h"
+#include "server/core/clients/clients.h"
 #include "server/core/core.h"
-#include "server/core/persistence.h"
-#include "server/core/session.h"
+#include "server/core/dataset/children.h"
+#include "server/core/dataset/persistence.h"
+#include "server/core/run/call.h"
+#include "server/core/session/key_watchers.h"
+#include "server/core/session/session.h"
 #include "server/core/settings.h"
-#include "server/core/transaction.h"
 
 static void key_changed(struct call *call, struct database *db, struct bytes key, const char *event)
 {
@@ -209,13 +208,18 @@ static bool read_flush_mode(struct call *call, bool *aside)
     return false;
 }
 
+static void tell_watchers(struct call *call, int db, struct database *replaced_by)
+{
+    struct database_change change = {.db = db, .replaced_by = replaced_by, .now_ms = call->now_ms};
+    key_watchers_tell_database(call->core->key_watchers, &change);
+}
+
 static void flushdb_command(struct call *call)
 {
     bool aside;
     if (!read_flush_mode(call, &aside)) return;
     size_t removed = database_size(call->db);
-    watch_database_touched(call->core->watches, call->core->keyspace, database_index(call->db), NULL, call->now_ms);
-    block_keys_database_touched(call->core->block_keys, database_index(call->db));
+    tell_watchers(call, database_index(call->db), NULL);
     database_flush(call->db, aside);
     call_changed(call, removed ? removed : 1); /* even an empty one: a replica may hold what we do not */
     reply_ok(call->reply);
@@ -228,8 +232,7 @@ static void flushall_command(struct call *call)
     size_t removed = 0;
     struct keyspace *ks = call->core->keyspace;
     for (int i = 0; i < keyspace_databases(ks); i++) removed += database_size(keyspace_database(ks, i));
-    watch_database_touched(call->core->watches, ks, -1, NULL, call->now_ms);
-    block_keys_database_touched(call->core->block_keys, -1);
+    tell_watchers(call, -1, NULL);
     keyspace_flush(ks, aside);
     persistence_withdraw_child(call->core);
     /* The old file must not stay to come back at the next start. */
@@ -248,12 +251,9 @@ static void swapdb_command(struct call *call)
     struct database *first = call_database(call, a), *second = first ? call_database(call, b) : NULL;
     if (!second) return;
     if (a != b) {
-        struct watches *w = call->core->watches;
-        watch_database_touched(w, ks, (int)a, second, call->now_ms);
-        watch_database_touched(w, ks, (int)b, first, call->now_ms);
+        tell_watchers(call, (int)a, second);
+        tell_watchers(call, (int)b, first);
         keyspace_swap(ks, (int)a, (int)b);
-        block_keys_database_touched(call->core->block_keys, (int)a);
-        block_keys_database_touched(call->core->block_keys, (int)b);
     }
     call_changed(call, 1);
     reply_ok(call->reply);

@@ -2,7 +2,7 @@
 #ifndef SLIPSTREAM_COMMANDS_LCS_H
 #define SLIPSTREAM_COMMANDS_LCS_H
 
-#include "server/core/call.h"
+#include "server/core/run/call.h"
 
 void lcs_command(struct call *call);
 

@@ -2,7 +2,7 @@
 #ifndef SLIPSTREAM_COMMANDS_LIST_KEY_H
 #define SLIPSTREAM_COMMANDS_LIST_KEY_H
 
-#include "server/core/call.h"
+#include "server/core/run/call.h"
 #include "server/data/list.h"
 
 struct list_key {

@@ -4,7 +4,7 @@
 #include "server/commands/list_key.h"
 #include "server/commands/packed_reply.h"
 #include "server/commands/tables.h"
-#include "server/core/command_table.h"
+#include "server/core/command/command_table.h"
 
 /* The list at argv[1], to be read. false: answered with an error; an absent key gives an empty `out` without object. */
 static bool read_list(struct call *call, struct list_value *out)

@@ -1,8 +1,9 @@
-/* List commands that wait until there is something to take (core/block_keys.h). What they take is propagated as the
+/* List commands that wait until there is something to take (core/run/block_keys.h). What they take is propagated as the
  * command that would have taken it without waiting. Server process. */
+#include "server/commands/block_timeout.h"
 #include "server/commands/list_key.h"
 #include "server/commands/tables.h"
-#include "server/core/block_keys.h"
+#include "server/core/run/block_keys.h"
 
 static void wait_for_lists(struct call *call, uint32_t first_key, uint32_t count, int64_t timeout_ms,
                            void (*reply_denied)(struct reply *reply))

@@ -4,8 +4,8 @@
 #include "server/base/alloc.h"
 #include "server/base/list.h"
 #include "server/base/number.h"
+#include "server/core/command/stats.h"
 #include "server/core/core.h"
-#include "server/core/stats.h"
 #include "server/net/blocking_socket.h"
 #include "server/net/loop.h"
 

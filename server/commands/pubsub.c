@@ -1,10 +1,10 @@
-/* The commands of publishing and subscribing. What they mean stands in core's pubsub.c. Server process. */
+/* The commands of publishing and subscribing. What they mean stands in core/session/pubsub.c. Server process. */
 #include "server/base/glob.h"
 #include "server/commands/tables.h"
-#include "server/core/call.h"
 #include "server/core/core.h"
-#include "server/core/pubsub.h"
-#include "server/core/session.h"
+#include "server/core/run/call.h"
+#include "server/core/session/pubsub.h"
+#include "server/core/session/session.h"
 
 static void subscribe_all(struct call *call, enum pubsub_kind kind)
 {
@@ -147,7 +147,7 @@ static const struct command pubsub_subcommands[] = {
     {.name = NULL},
 };
 
-#define SUBSCRIBING    (CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
+#define SUBSCRIBING    (CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_IN_SUBSCRIBED)
 #define PUBLISHING     (CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_MAY_REPLICATE)
 #define SHARD_CHANNELS KEYS(KEY_RANGE(1, -1, 1, KEY_NOT_KEY))
 

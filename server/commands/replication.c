@@ -4,15 +4,15 @@
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 #include "server/base/number.h"
+#include "server/commands/block_timeout.h"
 #include "server/commands/tables.h"
-#include "server/core/block_keys.h"
-#include "server/core/call.h"
-#include "server/core/clients.h"
-#include "server/core/config.h"
+#include "server/core/clients/clients.h"
+#include "server/core/config/config.h"
 #include "server/core/core.h"
-#include "server/core/session.h"
+#include "server/core/run/call.h"
+#include "server/core/run/wait.h"
+#include "server/core/session/session.h"
 #include "server/core/settings.h"
-#include "server/core/wait.h"
 
 #include <stdio.h>
 

@@ -6,7 +6,7 @@
 #include "server/base/glob.h"
 #include "server/commands/collection_scan.h"
 #include "server/commands/tables.h"
-#include "server/core/call.h"
+#include "server/core/run/call.h"
 
 /* Keys that had run out when they were met; they go when the walk is over, for nothing may change during it. */
 struct met_expired {

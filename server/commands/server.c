@@ -2,13 +2,14 @@
 #include "server/base/clock.h"
 #include "server/base/number.h"
 #include "server/commands/tables.h"
-#include "server/core/call.h"
-#include "server/core/children.h"
-#include "server/core/clients.h"
+#include "server/core/clients/clients.h"
 #include "server/core/core.h"
-#include "server/core/lifecycle.h"
-#include "server/core/persistence.h"
-#include "server/core/session.h"
+#include "server/core/dataset/children.h"
+#include "server/core/dataset/persistence.h"
+#include "server/core/process/shutdown.h"
+#include "server/core/run/call.h"
+#include "server/core/session/monitors.h"
+#include "server/core/session/session.h"
 #include "server/core/version.h"
 
 #include <errno.h>
@@ -71,7 +72,7 @@ static void shutdown_command(struct call *call)
     }
     if ((abort && flags) || ((flags & SHUTDOWN_NOSAVE) && (flags & SHUTDOWN_SAVE))) return call_syntax_error(call);
     if (abort) {
-        if (lifecycle_abort_shutdown(call->core))
+        if (shutdown_abort(call->core))
             reply_error(call->reply, "ERR No shutdown in progress.");
         else
             reply_ok(call->reply);
@@ -79,7 +80,7 @@ static void shutdown_command(struct call *call)
     }
     if (call->session->in_exec && !(flags & SHUTDOWN_NOW))
         return reply_error(call->reply, "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client");
-    if (lifecycle_shutdown(call->core, flags, call->session))
+    if (shutdown_begin(call->core, flags, call->session))
         reply_error(call->reply, "ERR Errors trying to SHUTDOWN. Check logs.");
 }
 
@@ -96,7 +97,7 @@ static void monitor_command(struct call *call)
     struct client *client = call->session->client;
     if (!client || call->session->in_exec)
         return reply_error(call->reply, "ERR MONITOR isn't allowed for DENY BLOCKING client");
-    client_become_monitor(client);
+    monitors_join(call->core->monitors, call->session);
     reply_ok(call->reply);
 }
 

@@ -8,7 +8,7 @@
 #include "server/base/check.h"
 #include "server/commands/sort_options.h"
 #include "server/commands/tables.h"
-#include "server/core/session.h"
+#include "server/core/session/session.h"
 #include "server/data/list.h"
 #include "server/data/set.h"
 #include "server/data/zset.h"

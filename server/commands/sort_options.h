@@ -2,7 +2,7 @@
 #ifndef SLIPSTREAM_COMMANDS_SORT_OPTIONS_H
 #define SLIPSTREAM_COMMANDS_SORT_OPTIONS_H
 
-#include "server/core/call.h"
+#include "server/core/run/call.h"
 
 struct sort_options {
     bool descending, alphabetic;

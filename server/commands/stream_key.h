@@ -2,7 +2,7 @@
 #ifndef SLIPSTREAM_COMMANDS_STREAM_KEY_H
 #define SLIPSTREAM_COMMANDS_STREAM_KEY_H
 
-#include "server/core/call.h"
+#include "server/core/run/call.h"
 #include "server/data/stream_group.h"
 
 /* The stream at argv[arg]; *out NULL: no such key. false: another type, answered. */

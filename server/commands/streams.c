@@ -3,8 +3,8 @@
 #include "server/base/alloc.h"
 #include "server/commands/stream_key.h"
 #include "server/commands/tables.h"
-#include "server/core/command_table.h"
-#include "server/core/session.h"
+#include "server/core/command/command_table.h"
+#include "server/core/session/session.h"
 #include "server/data/settings.h"
 
 /* --- trimming --- */

@@ -2,8 +2,8 @@
 #include "server/base/alloc.h"
 #include "server/commands/stream_key.h"
 #include "server/commands/tables.h"
-#include "server/core/block_keys.h"
 #include "server/core/core.h"
+#include "server/core/run/block_keys.h"
 
 /* --- XGROUP --- */
 
@@ -106,8 +106,7 @@ static void xgroup_setid_command(struct call *call)
 /* Those who wait for the group are told, though for WATCH nothing has changed. */
 static void wake_readers(struct call *call)
 {
-    struct block_keys *waiting = call->core->block_keys;
-    if (block_keys_any(waiting)) block_keys_touched(waiting, database_index(call->db), call->argv[2]);
+    block_keys_touched(call->core->block_keys, database_index(call->db), call->argv[2]);
 }
 
 static void xgroup_destroy_command(struct call *call)

@@ -1,10 +1,11 @@
-/* XREAD and XREADGROUP: from several streams at once, waiting for new entries where asked to (core/block_keys.h).
+/* XREAD and XREADGROUP: from several streams at once, waiting for new entries where asked to (core/run/block_keys.h).
  * Server process. */
 #include "server/base/alloc.h"
+#include "server/commands/block_timeout.h"
 #include "server/commands/stream_key.h"
 #include "server/commands/tables.h"
-#include "server/core/block_keys.h"
-#include "server/core/command_table.h"
+#include "server/core/command/command_table.h"
+#include "server/core/run/block_keys.h"
 
 enum read_from { READ_AFTER_ID, READ_AFTER_LAST, READ_UNDELIVERED }; /* an id, $, > */
 

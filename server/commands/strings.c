@@ -5,9 +5,9 @@
 #include "server/commands/expiry_option.h"
 #include "server/commands/lcs.h"
 #include "server/commands/tables.h"
-#include "server/core/call.h"
 #include "server/core/core.h"
-#include "server/core/session.h"
+#include "server/core/run/call.h"
+#include "server/core/session/session.h"
 #include "server/core/settings.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
 #ifndef SLIPSTREAM_COMMANDS_TABLES_H
 #define SLIPSTREAM_COMMANDS_TABLES_H
 
-#include "server/core/command.h"
+#include "server/core/command/command.h"
 
 extern const struct command strings_commands[];
 extern const struct command lists_commands[];

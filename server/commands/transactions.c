@@ -1,7 +1,9 @@
-/* MULTI, EXEC, DISCARD, WATCH, UNWATCH. What they mean stands in core's transaction.c. Server process. */
+/* MULTI, EXEC, DISCARD, WATCH, UNWATCH. What they mean stands in core/session/transaction.c. Server process. */
 #include "server/commands/tables.h"
 #include "server/core/core.h"
-#include "server/core/transaction.h"
+#include "server/core/run/exec.h"
+#include "server/core/session/transaction.h"
+#include "server/core/session/watch.h"
 
 static void multi_command(struct call *call)
 {
@@ -13,7 +15,7 @@ static void multi_command(struct call *call)
 static void exec_command(struct call *call)
 {
     if (!call->session->transaction) return reply_error(call->reply, "ERR EXEC without MULTI");
-    transaction_execute(call);
+    exec_transaction(call);
 }
 
 static void discard_command(struct call *call)
@@ -41,10 +43,12 @@ static void unwatch_command(struct call *call)
 #define ALWAYS (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY)
 
 const struct command transaction_commands[] = {
-    {"multi", multi_command, 1, ALWAYS, CAT_TRANSACTION},
-    {"exec", exec_command, 1, CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SKIP_SLOWLOG, CAT_TRANSACTION},
-    {"discard", discard_command, 1, ALWAYS, CAT_TRANSACTION},
-    {"watch", watch_command, -2, ALWAYS, CAT_TRANSACTION, KEYS(KEY_RANGE(1, -1, 1, KEY_RO))},
+    {"multi", multi_command, 1, ALWAYS | CMD_NOT_QUEUED, CAT_TRANSACTION},
+    {"exec", exec_command, 1,
+     CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SKIP_SLOWLOG | CMD_NOT_QUEUED | CMD_ENDS_MULTI | CMD_RUNS_QUEUE,
+     CAT_TRANSACTION},
+    {"discard", discard_command, 1, ALWAYS | CMD_NOT_QUEUED | CMD_ENDS_MULTI, CAT_TRANSACTION},
+    {"watch", watch_command, -2, ALWAYS | CMD_NOT_QUEUED, CAT_TRANSACTION, KEYS(KEY_RANGE(1, -1, 1, KEY_RO))},
     {"unwatch", unwatch_command, 1, ALWAYS, CAT_TRANSACTION},
     {.name = NULL},
 };

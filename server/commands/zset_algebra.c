@@ -5,7 +5,7 @@
 #include "server/commands/set_key.h"
 #include "server/commands/tables.h"
 #include "server/commands/zset_key.h"
-#include "server/core/command_table.h"
+#include "server/core/command/command_table.h"
 #include "server/data/zset_builder.h"
 
 #include <math.h>

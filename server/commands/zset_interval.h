@@ -2,7 +2,7 @@
 #ifndef SLIPSTREAM_COMMANDS_ZSET_INTERVAL_H
 #define SLIPSTREAM_COMMANDS_ZSET_INTERVAL_H
 
-#include "server/core/call.h"
+#include "server/core/run/call.h"
 #include "server/data/zset.h"
 
 enum zset_range_kind { RANGE_BY_RANK, RANGE_BY_SCORE, RANGE_BY_LEX };

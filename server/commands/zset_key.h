@@ -2,7 +2,7 @@
 #ifndef SLIPSTREAM_COMMANDS_ZSET_KEY_H
 #define SLIPSTREAM_COMMANDS_ZSET_KEY_H
 
-#include "server/core/call.h"
+#include "server/core/run/call.h"
 #include "server/data/zset.h"
 
 struct zset_key {

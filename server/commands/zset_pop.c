@@ -1,9 +1,10 @@
-/* Taking the lowest or highest members of sorted sets, with and without waiting for them (core/block_keys.h). What is
- * taken is propagated as ZPOPMIN or ZPOPMAX. Server process. */
+/* Taking the lowest or highest members of sorted sets, with and without waiting for them (core/run/block_keys.h). What
+ * is taken is propagated as ZPOPMIN or ZPOPMAX. Server process. */
+#include "server/commands/block_timeout.h"
 #include "server/commands/packed_reply.h"
 #include "server/commands/tables.h"
 #include "server/commands/zset_key.h"
-#include "server/core/block_keys.h"
+#include "server/core/run/block_keys.h"
 
 enum end { LOWEST, HIGHEST };
 

@@ -5,21 +5,25 @@
 struct core {
     struct loop *loop;
     struct settings *settings; /* core/settings.h */
-    struct config *config;     /* core/config.h: names, texts, file */
+    struct config *config;     /* core/config/config.h: names, texts, file */
     struct keyspace *keyspace;
-    struct command_table *commands;          /* core/command_table.h */
-    struct propagation *propagation;         /* core/propagate.h */
-    struct clients *clients;                 /* core/clients.h */
-    struct pubsub *pubsub;                   /* core/pubsub.h */
-    struct watches *watches;                 /* core/transaction.h */
-    struct blocking *blocking;               /* core/blocking.h */
-    struct block_keys *block_keys;           /* core/block_keys.h */
-    struct own_keys *own_keys;               /* core/own_keys.h: of a writable replica */
-    struct stats *stats;                     /* core/stats.h */
-    struct children *children;               /* core/children.h: snapshot child and its bookkeeping */
-    struct persistence *persistence;         /* core/persistence.h: save points, last save, loading state */
+    struct command_table *commands;          /* core/command/command_table.h */
+    struct propagation *propagation;         /* core/dataset/propagate.h */
+    struct clients *clients;                 /* core/clients/clients.h */
+    struct pubsub *pubsub;                   /* core/session/pubsub.h */
+    struct user *default_user;               /* core/session/user.h */
+    struct key_watchers *key_watchers;       /* core/session/key_watchers.h */
+    struct watches *watches;                 /* core/session/watch.h */
+    struct monitors *monitors;               /* core/session/monitors.h */
+    struct pauses *pauses;                   /* core/session/pause.h */
+    struct blocking *blocking;               /* core/session/blocking.h */
+    struct block_keys *block_keys;           /* core/run/block_keys.h */
+    struct own_keys *own_keys;               /* core/dataset/own_keys.h: of a writable replica */
+    struct stats *stats;                     /* core/command/stats.h */
+    struct children *children;               /* core/dataset/children.h: snapshot child and its bookkeeping */
+    struct persistence *persistence;         /* core/dataset/persistence.h: save points, last save, loading state */
     struct replication *replication;         /* repl/replication.h: role, history, both sides */
-    struct master_stream *master_stream;     /* core/master_stream.h: applies what our master sends */
+    struct master_stream *master_stream;     /* core/run/master_stream.h: applies what our master sends */
     struct lifecycle *lifecycle;             /* core/lifecycle.h: shutdown, run id, start time, paths */
     struct migrate_sockets *migrate_sockets; /* commands/migrate_socket.h: connections that MIGRATE keeps */
 };

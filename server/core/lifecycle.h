@@ -1,8 +1,10 @@
-/* From start to end: who this process is, and how it stops. */
+/* From start to end: who this process is, and how far its end is. Pure data, for anyone to read; written by
+ * core/process/. */
 #ifndef SLIPSTREAM_CORE_LIFECYCLE_H
 #define SLIPSTREAM_CORE_LIFECYCLE_H
 
-#include "server/core/session.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 struct lifecycle {
     char run_id[41];
@@ -18,10 +20,5 @@ struct lifecycle {
 };
 
 enum { SHUTDOWN_SAVE = 1, SHUTDOWN_NOSAVE = 2, SHUTDOWN_NOW = 4, SHUTDOWN_FORCE = 8 };
-/* Begins: waits for replicas to catch up (shutdown-timeout) unless NOW, saves, ends the loop. -1: could not save, not
- * FORCE. */
-int lifecycle_shutdown(struct core *core, int flags, struct session *caller);
-int lifecycle_abort_shutdown(struct core *core); /* -1: none under way */
-void lifecycle_cron(struct core *core, int64_t now_ms);
 
 #endif

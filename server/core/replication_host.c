@@ -3,22 +3,22 @@
 
 #include "server/base/alloc.h"
 #include "server/base/log.h"
-#include "server/core/block_keys.h"
-#include "server/core/blocking.h"
-#include "server/core/children.h"
-#include "server/core/clients.h"
-#include "server/core/config.h"
+#include "server/core/clients/clients.h"
+#include "server/core/command/stats.h"
+#include "server/core/config/config.h"
 #include "server/core/core.h"
-#include "server/core/master_stream.h"
-#include "server/core/notify.h"
-#include "server/core/oom_score.h"
-#include "server/core/own_keys.h"
-#include "server/core/persistence.h"
+#include "server/core/dataset/children.h"
+#include "server/core/dataset/own_keys.h"
+#include "server/core/dataset/persistence.h"
+#include "server/core/os/oom_score.h"
+#include "server/core/os/supervisor.h"
+#include "server/core/run/master_stream.h"
+#include "server/core/run/wait.h"
+#include "server/core/session/blocking.h"
+#include "server/core/session/notify.h"
+#include "server/core/session/pause.h"
+#include "server/core/session/key_watchers.h"
 #include "server/core/settings.h"
-#include "server/core/stats.h"
-#include "server/core/supervisor.h"
-#include "server/core/transaction.h"
-#include "server/core/wait.h"
 
 /* --- the master's side --- */
 
@@ -125,9 +125,9 @@ static void dataset_replaced(void *context)
 {
     struct core *core = context;
     persistence_withdraw_child(core);
-    watch_database_touched(core->watches, core->keyspace, -1, NULL, loop_wall_ms(core->loop));
+    key_watchers_tell_database(core->key_watchers,
+                               &(struct database_change){.db = -1, .now_ms = loop_wall_ms(core->loop)});
     own_keys_forget_all(core->own_keys);
-    if (block_keys_any(core->block_keys)) block_keys_database_touched(core->block_keys, -1);
 }
 
 static void synchronised(void *context, bool partial)
@@ -172,15 +172,15 @@ static void pause_writes(void *context, bool paused)
 {
     struct core *core = context;
     if (paused)
-        clients_pause(core->clients, PAUSE_WRITE, INT64_MAX, "failover");
+        pause_begin(core->pauses, PAUSE_WRITE, INT64_MAX, "failover");
     else
-        clients_unpause(core->clients, "failover");
+        pause_end(core->pauses, "failover");
 }
 
 static bool writes_paused(void *context)
 {
     struct core *core = context;
-    return clients_paused(core->clients, loop_monotonic_ms(core->loop)) != PAUSE_NONE;
+    return pauses_now(core->pauses, loop_monotonic_ms(core->loop)) != PAUSE_NONE;
 }
 
 struct replication_host replication_host_of(struct core *core)
@@ -260,14 +260,13 @@ static void key_removing(void *context, struct database *db, struct bytes key, e
     bool lazy = why == KEY_EXPIRED ? ks->lazyfree_lazy_expire : ks->lazyfree_lazy_eviction;
     int index = database_index(db);
     propagate_removal(core->propagation, index, key, lazy);
-    if (block_keys_any(core->block_keys)) block_keys_touched(core->block_keys, index, key);
-    if (why == KEY_EXPIRED) {
-        watch_key_expired(core->watches, index, key);
+    if (key_watchers_any(core->key_watchers))
+        key_watchers_tell(core->key_watchers,
+                          &(struct key_change){.db = index, .key = key, .expires = why == KEY_EXPIRED});
+    if (why == KEY_EXPIRED)
         notify_key_event(core, NOTIFY_EXPIRED, "expired", index, key);
-    } else {
-        watch_key_touched(core->watches, index, key);
+    else
         notify_key_event(core, NOTIFY_EVICTED, "evicted", index, key);
-    }
 }
 
 static int64_t time_of_turn(void *context)

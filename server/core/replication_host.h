@@ -3,7 +3,7 @@
 #define SLIPSTREAM_CORE_REPLICATION_HOST_H
 
 #include "repl/replication.h"
-#include "server/core/propagate.h"
+#include "server/core/dataset/propagate.h"
 
 struct core;
 

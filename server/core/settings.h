@@ -1,13 +1,13 @@
-/* Every setting, grouped by the part that reads it. Pure data: written by core/config.c alone, read by anyone it is
- * passed to. */
+/* Every setting, grouped by the part that reads it. Pure data: written by core/config/ alone, read by anyone it
+ * is passed to. */
 #ifndef SLIPSTREAM_CORE_SETTINGS_H
 #define SLIPSTREAM_CORE_SETTINGS_H
 
 #include "rdb/settings.h"
 #include "repl/settings.h"
 #include "server/base/log.h"
-#include "server/core/oom_score.h"
-#include "server/core/supervisor.h"
+#include "server/core/os/oom_score.h"
+#include "server/core/os/supervisor.h"
 #include "server/data/settings.h"
 #include "server/keyspace/settings.h"
 

@@ -78,8 +78,8 @@ enum lookup_flags {
     LOOKUP_NO_TOUCH = 2,
     LOOKUP_NO_STATS = 4,
     LOOKUP_KEEP_EXPIRED = 8,
-    LOOKUP_TOUCH = 16,    /* for core/call.h: under NO-TOUCH, too */
-    LOOKUP_NO_NOTIFY = 32 /* for core/call.h: a miss is no event */
+    LOOKUP_TOUCH = 16,    /* for core/run/call.h: under NO-TOUCH, too */
+    LOOKUP_NO_NOTIFY = 32 /* for core/run/call.h: a miss is no event */
 };
 /* NULL when absent or expired. READ counts hit or miss. A master removes an expired key; a replica only hides it.
  * LOOKUP_KEEP_EXPIRED: the raw record whatever its expiry (a replica applying its master's stream). */

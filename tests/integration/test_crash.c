@@ -83,9 +83,9 @@ Test(crash, fault)
     expect_end_by(s, SIGSEGV);
     expect_lines(
         s, (const char *const[]){"BUG REPORT START", "crashed by signal: 11, si_code: 2", "Accessing address: 0x",
-                                 "This is the server", "STACK TRACE", "(debug_segfault+", "(dispatch_run+", "REGISTERS",
+                                 "This is the server", "STACK TRACE", "(debug_segfault+", "(run_command+", "REGISTERS",
                                  "CURRENT CLIENT INFO", "cmd=debug argc=3", "argv[1]: '\"SEGFAULT\"'",
-                                 "argv[2]: '\"a \\\"quoted\\\" \\x01 argument\"'", "(transaction_execute+",
+                                 "argv[2]: '\"a \\\"quoted\\\" \\x01 argument\"'", "(exec_transaction+",
                                  "flags=", "redis_version:", "db0:keys=11", "link_process_id", "BUG REPORT END", NULL});
 }
 
@@ -122,7 +122,7 @@ Test(crash, failed_check_panic_and_no_memory)
         expect_end_by(s, SIGABRT);
         expect_lines(s, ends[i].lines);
         expect_lines(s,
-                     (const char *const[]){"STACK TRACE", "(dispatch_run+", "redis_version:", "BUG REPORT END", NULL});
+                     (const char *const[]){"STACK TRACE", "(run_command+", "redis_version:", "BUG REPORT END", NULL});
     }
 }
 

@@ -1,8 +1,8 @@
 /* The configuration: reading, refusing, showing, changing with rollback, rewriting. */
 #include "server/base/alloc.h"
 #include "server/base/file.h"
-#include "server/core/call.h"
-#include "server/core/config_parts.h"
+#include "server/core/config/config_parts.h"
+#include "server/core/run/call.h"
 
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>

@@ -1,8 +1,8 @@
 /* Counters: latency histograms, rates, error kinds. */
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
-#include "server/core/command_table.h"
-#include "server/core/stats.h"
+#include "server/core/command/command_table.h"
+#include "server/core/command/stats.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

@@ -2,7 +2,7 @@
 #ifndef SLIPSTREAM_COMMANDS_DOCS_DOCS_H
 #define SLIPSTREAM_COMMANDS_DOCS_DOCS_H
 
-#include "server/core/command.h"
+#include "server/core/command/command.h"
 
 extern const struct command_docs string_docs;
 extern const struct command_docs list_docs;

@@ -1,0 +1,54 @@
+/* The set of clients, shared by the files that implement clients.h; here from those that know the fewest others:
+ * client_memory.c, client_close.c (the end), client_output.c, client_input.c (requests), client_list.c (description),
+ * clients.c (life). Server process. */
+#ifndef SLIPSTREAM_CORE_CLIENTS_CLIENTS_PARTS_H
+#define SLIPSTREAM_CORE_CLIENTS_CLIENTS_PARTS_H
+
+#include "server/base/map.h"
+#include "server/core/clients/clients.h"
+#include "server/core/run/request_batch.h"
+
+#define BIGGEST_SECONDS 8
+
+struct biggest_buffers {
+    uint64_t input, output;
+};
+
+struct clients {
+    struct core *core;
+    struct list all;       /* struct client.node, oldest first */
+    struct map by_id;      /* 8-byte id -> struct client */
+    struct list woken;     /* struct client.pending: kept requests may run */
+    struct list dead;      /* struct client.pending: to be freed before the loop sends */
+    size_t handed_over;    /* of all: whose socket the link process has */
+    size_t memory;         /* sum of struct client.memory_noted */
+    size_t replica_memory; /* of those handed over */
+    struct list_node *cron_position;
+    struct request_batch *free_batches; /* by next_free; a few exist, for clients whose input is announced or run */
+    struct biggest_buffers biggest[BIGGEST_SECONDS]; /* by the second's number */
+    int64_t biggest_second;                          /* the last one that is begun */
+};
+
+/* client_input.c */
+void client_announced(struct client *c, const uint8_t *data, size_t len, bool near);
+void client_received(struct client *c, const uint8_t *data, size_t len);
+void client_run_kept(struct client *c);
+void client_input_free(struct client *c);
+bool client_may_run(const struct client *c);
+
+/* client_close.c */
+void client_cut_off(struct client *c); /* it has no connection any more: what is written to it goes nowhere */
+
+/* client_output.c */
+void client_wrote(struct client *c); /* after replies were written; checks the output limits */
+void client_wake(struct client *c);  /* reply written from outside its own command: flush, run kept requests */
+bool client_output_within_limit(struct client *c, size_t unsent); /* false: too much, and the client is closed */
+bool client_output_may_grow(struct reply_guard *guard, size_t waiting_bytes);
+void client_wake_later(struct client *c); /* it has more kept requests than one turn runs */
+
+/* client_memory.c */
+void client_note_memory(struct client *c); /* what it holds now is what the sum has of it */
+void client_forget_memory(struct client *c);
+void client_note_buffers(struct client *c, uint64_t input, uint64_t output); /* bytes waiting: the biggest are kept */
+
+#endif

@@ -1,0 +1,47 @@
+/* All commands by name, with what is counted of each at run time. */
+#ifndef SLIPSTREAM_CORE_COMMAND_COMMAND_TABLE_H
+#define SLIPSTREAM_CORE_COMMAND_COMMAND_TABLE_H
+
+#include "server/core/command/command.h"
+
+struct command_table;
+
+struct command_entry {
+    const struct command *row;
+    const char *name;                /* what clients call it: the row's, unless renamed */
+    const char *full_name;           /* "client|kill" */
+    struct command_entry *container; /* NULL for a top-level command */
+    struct command_entry *subcommands;
+    size_t subcommand_count;
+    uint32_t categories;               /* the row's and those that follow from its flags */
+    int first_key, last_key, key_step; /* derived from the first key spec; 0: none */
+    const struct command_doc *doc;     /* NULL until described, as is the group */
+    const char *group;
+    uint64_t calls, ticks, rejected, failed;
+    uint64_t *latency_us; /* histogram for INFO latencystats; NULL until the first call */
+};
+
+struct command_table *command_table_new(void);
+void command_table_add(struct command_table *t,
+                       const struct command *rows); /* an array ending with a row without name */
+struct command_entry *command_table_find(const struct command_table *t, struct bytes name); /* any case; NULL: none */
+/* Gives every entry its document. Documents and entries without their counterpart are a fault of ours. */
+void command_table_describe(struct command_table *t, const struct command_docs *const *groups, size_t count);
+enum command_rename { COMMAND_RENAMED, COMMAND_RENAME_UNKNOWN, COMMAND_RENAME_TAKEN };
+/* From now on it answers to `to` alone; to nothing when `to` is empty. It is still described under its own name. */
+enum command_rename command_table_rename(struct command_table *t, struct bytes from, struct bytes to);
+/* The entry of a request, subcommands resolved; NULL: unknown. A container with an unknown subcommand gives the
+ * container. */
+struct command_entry *command_table_resolve(const struct command_table *t, uint32_t argc, const struct bytes *argv);
+struct command_entry *command_table_find_sub(const struct command_entry *container, struct bytes name);
+struct command_entry *command_table_find_full(const struct command_table *t, struct bytes name); /* "client|kill" too */
+size_t command_table_count(const struct command_table *t);                                       /* top level */
+/* for (e = command_table_next(t, NULL); e; e = command_table_next(t, e)) : top level, in order of addition */
+struct command_entry *command_table_next(const struct command_table *t, struct command_entry *previous);
+void command_table_reset_stats(struct command_table *t);
+
+/* The keys of a request (room for argc of them): their number, or -1 when the request is malformed. */
+int command_find_keys(const struct command_entry *e, uint32_t argc, const struct bytes *argv, struct found_key *keys);
+bool command_takes_keys(const struct command *row);
+
+#endif

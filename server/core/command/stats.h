@@ -1,0 +1,46 @@
+/* What INFO stats counts, in the server process. Plain numbers, incremented where the thing happens. */
+#ifndef SLIPSTREAM_CORE_COMMAND_STATS_H
+#define SLIPSTREAM_CORE_COMMAND_STATS_H
+
+#include "server/base/map.h"
+#include "server/net/loop.h"
+
+#define STATS_SAMPLES 16
+
+struct command_entry;
+
+struct stats {
+    uint64_t connections_received, connections_rejected, commands_processed;
+    uint64_t net_input_bytes, net_output_bytes, net_repl_input_bytes, net_repl_output_bytes;
+    uint64_t loop_turns, loop_awake_us;
+    struct loop_usage loop_noted; /* the loop's own counts, as of the last stats_note_loop(); never reset */
+    uint64_t sync_full, sync_partial_ok, sync_partial_err;
+    uint64_t total_forks, latest_fork_us, total_error_replies, acl_access_denied_auth;
+    uint64_t unexpected_error_replies, dump_payload_sanitizations, total_reads, total_writes;
+    uint64_t exceeded_us;      /* by used memory, of maxmemory, without the present time of it */
+    int64_t exceeded_since_us; /* monotonic; 0: is not exceeded; not reset */
+    uint64_t client_query_buffer_limit_disconnections, client_output_buffer_limit_disconnections;
+    uint64_t evicted_clients, migrate_cached_sockets;
+    uint64_t memory_at_start; /* mem_used() once everything is set up, before data; not reset */
+    struct map errors;        /* error prefix -> counter (as pointer-sized integer) */
+    struct stats_rate {       /* instantaneous_*: samples of one per 100 ms */
+        uint64_t last_value;
+        int64_t last_us;
+        double samples[STATS_SAMPLES];
+        unsigned next;
+    } ops, input, output, repl_input, repl_output, turns, awake;
+};
+
+/* Latencies are kept per command in a histogram of LATENCY_SLOTS counters (command_entry.latency_us, made at the first
+ * call): nanoseconds up to one second, two significant digits, so a percentile is exact to one in 128. */
+#define LATENCY_SLOTS 3072
+void stats_count_latency(struct command_entry *e, uint64_t ticks);
+double stats_latency_percentile_us(const uint64_t histogram[LATENCY_SLOTS], double percentile);
+
+void stats_count_error(struct stats *s, const char *prefix);
+void stats_note_loop(struct stats *s, const struct loop *loop); /* it counts for ever; we since the last reset */
+void stats_sample(struct stats_rate *rate, uint64_t value, int64_t now_us);
+double stats_rate_per_s(const struct stats_rate *rate);
+void stats_reset(struct stats *s); /* CONFIG RESETSTAT */
+
+#endif

@@ -1,0 +1,17 @@
+/* One field of INFO, as text. Server process. */
+#include "server/core/info/info.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void info_field(struct outq *out, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(line, sizeof line - 2, format, args);
+    va_end(args);
+    if (len > (int)sizeof line - 3) len = sizeof line - 3;
+    memcpy(line + len, "\r\n", 2);
+    outq_append(out, line, (size_t)len + 2);
+}

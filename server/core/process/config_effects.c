@@ -1,0 +1,112 @@
+/* What must happen when a directive changes at run time, beyond its value. Server process. */
+#include "server/base/log.h"
+#include "server/core/clients/clients.h"
+#include "server/core/config/config.h"
+#include "server/core/core.h"
+#include "server/core/dataset/memory_limit.h"
+#include "server/core/dataset/own_keys.h"
+#include "server/core/os/oom_score.h"
+#include "server/core/os/process_title.h"
+#include "server/core/process/crash_report.h"
+#include "server/core/process/ports.h"
+#include "server/core/process/process.h"
+#include "server/keyspace/keyspace.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static int move_doors(struct core *core, char error[256], const char *failure)
+{
+    if (ports_reopen_tcp(core)) {
+        snprintf(error, 256, "%s", failure);
+        return -1;
+    }
+    process_title_set(core, NULL);
+    return 0;
+}
+
+static int apply_ports(struct core *core, char error[256])
+{
+    return move_doors(core, error, "Unable to listen on this port. Check server logs.");
+}
+
+static int apply_bind(struct core *core, char error[256])
+{
+    return move_doors(core, error, "Failed to bind to specified addresses.");
+}
+
+static int apply_max_clients(struct core *core, char error[256])
+{
+    unsigned asked = core->settings->net.max_clients, granted = asked;
+    process_raise_descriptor_limit(&granted);
+    if (granted == asked) return 0;
+    snprintf(error, 256, "The operating system is not able to handle the specified number of clients, try with %u",
+             granted);
+    return -1;
+}
+
+static int apply_log_level(struct core *core, char error[256])
+{
+    (void)error;
+    log_set_level(core->settings->server.loglevel);
+    return 0;
+}
+
+static int apply_read_only(struct core *core, char error[256])
+{
+    (void)error;
+    own_keys_listen(core);
+    return 0;
+}
+
+static int apply_oom_score(struct core *core, char error[256])
+{
+    if (oom_score_apply(core) == 0) return 0;
+    snprintf(error, 256, "Failed to apply new oom_score_adj configuration, check server logs.");
+    log_warning("Unable to write oom_score_adj: %s", strerror(errno));
+    return -1;
+}
+
+static int apply_title(struct core *core, char error[256])
+{
+    (void)error;
+    process_title_set(core, NULL);
+    return 0;
+}
+
+static int apply_crash_report(struct core *core, char error[256])
+{
+    (void)error;
+    crash_report_follow_settings(core);
+    return 0;
+}
+
+static int apply_max_memory(struct core *core, char error[256])
+{
+    (void)error;
+    memory_limit_changed(core);
+    return 0;
+}
+
+static int apply_policy(struct core *core, char error[256])
+{
+    (void)error;
+    keyspace_policy_changed(core->keyspace);
+    return 0;
+}
+
+void config_apply_hooks(struct config *c)
+{
+    config_on_change(c, "port", apply_ports);
+    config_on_change(c, "bind", apply_bind);
+    config_on_change(c, "maxclients", apply_max_clients);
+    config_on_change(c, "loglevel", apply_log_level);
+    config_on_change(c, "maxmemory", apply_max_memory);
+    config_on_change(c, "maxmemory-policy", apply_policy);
+    config_on_change(c, "replica-read-only", apply_read_only);
+    config_on_change(c, "oom-score-adj", apply_oom_score);
+    config_on_change(c, "oom-score-adj-values", apply_oom_score);
+    config_on_change(c, "proc-title-template", apply_title);
+    config_on_change(c, "crash-log-enabled", apply_crash_report);
+    config_on_change(c, "use-exit-on-panic", apply_crash_report);
+}

@@ -1,0 +1,36 @@
+/* The banner, in the server process. Tools that start servers look for "PID: " and "Port: " in it, as in Redis's. */
+#include "server/core/process/logo.h"
+
+#include "server/base/log.h"
+#include "server/core/core.h"
+#include "server/core/settings.h"
+#include "server/core/version.h"
+#include "server/net/loop.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static const char logo[] = "\n"
+                           "        ~ ~~ ~~~~ ~~~~~~~~\n"
+                           "     ~ ~ ~~~ ~~~~~~~ ~~~~~~~~~      Redis %s compatible, Slipstream %s, %d bit\n"
+                           "  ~ ~~ ~~~~~~ ~~~~~~~~ =========>\n"
+                           "     ~ ~ ~~~ ~~~~~~~ ~~~~~~~~~      Running in standalone mode on %s\n"
+                           "        ~ ~~ ~~~~ ~~~~~~~~          Port: %d\n"
+                           "                                    PID: %ld\n\n";
+
+void logo_show(const struct core *core)
+{
+    const struct server_settings *server = &core->settings->server;
+    bool to_stdout = !server->logfile || !*server->logfile;
+    bool watched = to_stdout && isatty(STDOUT_FILENO);
+    if (!watched && !server->always_show_logo) {
+        log_notice("Running mode=standalone, port=%d.", core->settings->net.port);
+        return;
+    }
+    FILE *out = to_stdout ? stdout : fopen(server->logfile, "ae");
+    if (!out) return;
+    fprintf(out, logo, REDIS_VERSION, SLIPSTREAM_VERSION, (int)sizeof(void *) * 8, loop_engine_name(core->loop),
+            core->settings->net.port, (long)getpid());
+    fflush(out);
+    if (!to_stdout) fclose(out);
+}

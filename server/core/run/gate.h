@@ -1,0 +1,26 @@
+/* The gate: whether a request may run now. Server process. */
+#ifndef SLIPSTREAM_CORE_RUN_GATE_H
+#define SLIPSTREAM_CORE_RUN_GATE_H
+
+#include "server/core/run/request.h"
+
+#define GATE_ERROR_MAX 512
+
+enum gate_way {
+    GATE_RUN,
+    GATE_QUEUE,   /* for EXEC */
+    GATE_HOLD,    /* unread, until the pause ends */
+    GATE_REFUSE,  /* with the verdict's error */
+    GATE_CUT_OFF, /* without an answer: a browser's request */
+};
+
+struct verdict {
+    enum gate_way way;
+    const char *error; /* GATE_REFUSE: its code first; a constant, or in `room` */
+};
+
+/* Nothing is changed by it, but for one thing: where memory is above its limit, keys are evicted to make room. */
+struct verdict gate_judge(struct core *core, const struct session *s, const struct request *r,
+                          char room[GATE_ERROR_MAX]);
+
+#endif

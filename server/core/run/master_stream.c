@@ -1,0 +1,105 @@
+/* The replica's apply, in the server process.
+ *
+ * Invariant: what has been reported as applied ends at a command boundary outside MULTI. Between MULTI and EXEC the
+ * requests are queued as they come but not yet counted; `ahead` remembers how much of the uncounted input was already
+ * read. */
+#include "server/core/run/master_stream.h"
+
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/base/log.h"
+#include "server/core/command/stats.h"
+#include "server/core/core.h"
+#include "server/core/run/dispatch.h"
+#include "server/core/run/request_batch.h"
+#include "server/core/run/run.h"
+#include "server/core/session/session.h"
+#include "server/core/session/transaction.h"
+#include "server/core/settings.h"
+#include "server/net/loop.h"
+
+struct master_stream {
+    struct core *core;
+    struct session session;
+    int64_t since_ms;
+    struct outq nowhere;
+    struct resp_request partial;
+    struct request_batch batch;
+    size_t ahead;
+};
+
+struct master_stream *master_stream_new(struct core *core)
+{
+    struct master_stream *m = mem_calloc(1, sizeof *m);
+    m->core = core;
+    session_init(&m->session, core, SESSION_MASTER, &m->nowhere);
+    resp_request_init(&m->partial);
+    request_batch_init(&m->batch);
+    return m;
+}
+
+void master_stream_reset(struct master_stream *m, int db)
+{
+    if (m->session.transaction) transaction_discard(m->core->watches, &m->session);
+    resp_request_free(&m->partial);
+    resp_request_init(&m->partial);
+    m->session.db = keyspace_database(m->core->keyspace, db < 0 ? 0 : db);
+    m->session.id = session_next_id();
+    m->session.running_command = NULL;
+    m->since_ms = loop_monotonic_ms(m->core->loop);
+    m->session.stream_broken = false;
+    m->ahead = 0;
+}
+
+int master_stream_db(const struct master_stream *m)
+{
+    return database_index(m->session.db);
+}
+
+const struct session *master_stream_session(const struct master_stream *m, int64_t *since_ms)
+{
+    *since_ms = m->since_ms;
+    return &m->session;
+}
+
+static void run_one(struct master_stream *m, const struct request *request)
+{
+    uint32_t errors = m->session.reply.errors;
+    dispatch_request(m->core, &m->session, request);
+    if (m->session.reply.errors == errors) return;
+    log_warning(
+        "== CRITICAL == This replica is sending an error to its master: '%s' after processing the command '%.*s'",
+        m->session.reply.error_prefix, (int)request->argv[0].len, (const char *)request->argv[0].ptr);
+    m->core->stats->unexpected_error_replies++;
+}
+
+size_t master_stream_apply(struct master_stream *m, const uint8_t *data, size_t len)
+{
+    const struct resp_limits limits = {
+        .max_bulk_bytes = m->core->settings->net.max_bulk_bytes,
+        .max_multibulk = INT32_MAX,
+        .max_inline_bytes = 64 * 1024,
+    };
+    struct request_batch *batch = &m->batch;
+    size_t read = m->ahead, applied = 0;
+    batch->status = RESP_COMPLETE;
+    while (read < len && batch->status == RESP_COMPLETE) {
+        request_batch_parse(batch, &m->partial, &limits, bytes_make(data + read, len - read), REQUEST_BATCH);
+        request_batch_look_up(batch, m->core, &m->session);
+        request_batch_fetch_records(batch, &m->session);
+        request_batch_fetch_elements(batch, &m->session);
+        run_chain_start();
+        for (size_t i = 0; i < batch->count; i++) {
+            if (batch->prepared[i].argc) run_one(m, &batch->prepared[i]);
+            if (unlikely(m->session.stream_broken)) return SIZE_MAX;
+            read += batch->bytes[i];
+            if (!m->session.transaction) applied = read;
+        }
+    }
+    if (batch->status == RESP_ERROR) {
+        log_warning("Protocol error from our master: %s", m->partial.error);
+        return SIZE_MAX;
+    }
+    m->ahead = read - applied;
+    return applied;
+}

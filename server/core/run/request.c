@@ -1,0 +1,18 @@
+/* See request.h. Server process. */
+#include "server/core/run/request.h"
+
+#include "server/core/core.h"
+#include "server/core/session/session.h"
+
+void request_look_up(struct request *request, struct core *core, struct session *session)
+{
+    /* Clients repeat themselves: the last command is the likeliest one, and its name is compared in one go. */
+    struct command_entry *e = session->last_command;
+    if (!e || e->subcommand_count || e->container || !bytes_equal_nocase(request->argv[0], e->name))
+        e = command_table_resolve(core->commands, request->argc, request->argv);
+    request->command = session->last_command = e;
+    if (e && e->first_key && (uint32_t)e->first_key < request->argc) {
+        request->first_key_index = (uint32_t)e->first_key;
+        request->first_key_hash = key_hash(request->argv[e->first_key]);
+    }
+}

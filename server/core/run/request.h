@@ -1,0 +1,22 @@
+/* One request as its reader left it, and what is found out about it before it runs. Server process. */
+#ifndef SLIPSTREAM_CORE_RUN_REQUEST_H
+#define SLIPSTREAM_CORE_RUN_REQUEST_H
+
+#include "server/core/command/command_table.h"
+
+struct core;
+struct session;
+
+struct request {
+    uint32_t argc;
+    const struct bytes *argv;
+    struct bytes raw;              /* the request as one RESP array; empty when it must be encoded anew */
+    struct command_entry *command; /* NULL: unknown */
+    uint32_t first_key_index;      /* 0: no key, or not hashed ahead */
+    uint64_t first_key_hash;
+};
+
+/* Resolves the command and hashes its first key; the caller may then prefetch. argc >= 1; no key is hashed yet. */
+void request_look_up(struct request *request, struct core *core, struct session *session);
+
+#endif

@@ -1,0 +1,40 @@
+/* Pipelined requests, parsed ahead so that their keys can be fetched from memory together. Server process.
+ *
+ * parse: bytes to slices, nothing else is looked at -> look_up: command and hash of each first key, prefetch the
+ * buckets
+ * -> fetch_records -> fetch_elements: the same for what
+ * commands name inside their key's value (a hash's field, a set's member), bucket and member -> the caller runs them in
+ * order. The memory's latency is so paid once a batch; and not at all where time passes between these steps, because
+ * other clients' batches are run meanwhile (client_input.c). */
+#ifndef SLIPSTREAM_CORE_RUN_REQUEST_BATCH_H
+#define SLIPSTREAM_CORE_RUN_REQUEST_BATCH_H
+
+#include "server/core/run/request.h"
+#include "server/resp/reader.h"
+
+#define REQUEST_BATCH 32
+
+struct request_batch {
+    struct resp_request requests[REQUEST_BATCH];
+    struct request prepared[REQUEST_BATCH]; /* argc 0: an empty request, nothing to run */
+    size_t bytes[REQUEST_BATCH];            /* of input, each */
+    size_t count;
+    enum resp_status status; /* of the last attempt to read one */
+    bool records_fetched;
+    struct bytes input; /* what it was read from */
+    struct request_batch *next_free;
+};
+
+void request_batch_init(struct request_batch *b);
+/* Parses from input until `most` requests (at most REQUEST_BATCH) are read, the input is used up, or a request is
+ * incomplete or broken. `partial` is the caller's reader of an incomplete request: it carries its progress from call to
+ * call. Slices in prepared[] point into input. Pure: the batch, the partial request and the input are all it knows. */
+void request_batch_parse(struct request_batch *b, struct resp_request *partial, const struct resp_limits *limits,
+                         struct bytes input, size_t most);
+/* What each parsed request asks for, by the session's database. */
+void request_batch_look_up(struct request_batch *b, struct core *core, struct session *session);
+void request_batch_fetch_records(struct request_batch *b, const struct session *session);
+/* Last, for the first request that runs may move what later ones look into. */
+void request_batch_fetch_elements(const struct request_batch *b, const struct session *session);
+
+#endif

@@ -1,0 +1,18 @@
+/* The one way a command is run, whoever sends it. Server process. */
+#ifndef SLIPSTREAM_CORE_RUN_RUN_H
+#define SLIPSTREAM_CORE_RUN_RUN_H
+
+#include "server/core/run/call.h"
+#include "server/core/run/request.h"
+
+/* Runs a command that has passed the gate, or needs none: EXEC's list, a wait that is over, a script, a loader. Counts
+ * it, and propagates what it changed. */
+void run_command(struct core *core, struct session *session, const struct request *request, int64_t now_ms);
+
+/* Before a run of commands: the first one's time is counted from here. */
+void run_chain_start(void);
+
+/* The innermost command that is running at this moment; NULL: none. For a crash report. */
+const struct call *running_call(void);
+
+#endif
