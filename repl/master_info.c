@@ -97,8 +97,8 @@ static void replica_lines(const struct replication *r, struct outq *out)
     {
         struct replica_view v;
         if (!replica_handle_view(list_entry(node, struct replica_handle, node), &v)) continue;
-        replication_info_field(out, "slave%d:ip=%s,port=%d,state=%s,offset=%llu,lag=%lld", index++, v.ip, v.port,
-                               v.state, (unsigned long long)v.offset, (long long)v.lag_s);
+        info_field(out, "slave%d:ip=%s,port=%d,state=%s,offset=%llu,lag=%lld", index++, v.ip, v.port, v.state,
+                   (unsigned long long)v.offset, (long long)v.lag_s);
     }
 }
 
@@ -107,17 +107,17 @@ void master_side_info(const struct replication *r, struct outq *out)
     const struct repl_settings *s = r->settings;
     const struct history *h = &r->history;
     struct resync_window window = master_window(r);
-    replication_info_field(out, "connected_slaves:%d", replication_replicas(r, NULL, 0));
+    info_field(out, "connected_slaves:%d", replication_replicas(r, NULL, 0));
     if (s->min_replicas_to_write && s->min_replicas_max_lag_s)
-        replication_info_field(out, "min_slaves_good_slaves:%d", replication_good_replicas(r));
+        info_field(out, "min_slaves_good_slaves:%d", replication_good_replicas(r));
     replica_lines(r, out);
-    replication_info_field(out, "master_failover_state:%s", replication_failover_state(r));
-    replication_info_field(out, "master_replid:%s", h->id);
-    replication_info_field(out, "master_replid2:%s", h->second_id);
-    replication_info_field(out, "master_repl_offset:%llu", (unsigned long long)h->offset);
-    replication_info_field(out, "second_repl_offset:%lld", (long long)h->second_offset);
-    replication_info_field(out, "repl_backlog_active:%d", window.present);
-    replication_info_field(out, "repl_backlog_size:%llu", (unsigned long long)s->backlog_bytes);
-    replication_info_field(out, "repl_backlog_first_byte_offset:%llu", (unsigned long long)window.first);
-    replication_info_field(out, "repl_backlog_histlen:%llu", (unsigned long long)(window.end - window.first));
+    info_field(out, "master_failover_state:%s", replication_failover_state(r));
+    info_field(out, "master_replid:%s", h->id);
+    info_field(out, "master_replid2:%s", h->second_id);
+    info_field(out, "master_repl_offset:%llu", (unsigned long long)h->offset);
+    info_field(out, "second_repl_offset:%lld", (long long)h->second_offset);
+    info_field(out, "repl_backlog_active:%d", window.present);
+    info_field(out, "repl_backlog_size:%llu", (unsigned long long)s->backlog_bytes);
+    info_field(out, "repl_backlog_first_byte_offset:%llu", (unsigned long long)window.first);
+    info_field(out, "repl_backlog_histlen:%llu", (unsigned long long)(window.end - window.first));
 }

@@ -9,6 +9,7 @@
 
 #include "repl/link_handle.h"
 #include "repl/replication.h"
+#include "server/base/info_field.h"
 
 struct master_side;
 struct replica_side;
@@ -56,9 +57,5 @@ bool replica_side_is_at_offset(const struct replication *r); /* the dataset is o
 int replica_side_stream_db(const struct replication *r);     /* selected there; -1: none yet */
 void replica_side_info(const struct replication *r,
                        struct outq *out); /* INFO replication's lines of a replica, after role: */
-
-/* --- offered by replication.c --- */
-void replication_info_field(struct outq *out, const char *format, ...)
-    __attribute__((format(printf, 2, 3))); /* + "\r\n" */
 
 #endif

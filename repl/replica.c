@@ -284,11 +284,11 @@ static void transfer_lines(const struct replica_side *s, struct outq *out, int64
 {
     struct transfer_progress p = transfer_progress(s->transfer);
     double percent = p.total_bytes ? (double)p.received_bytes / (double)p.total_bytes * 100 : 0;
-    replication_info_field(out, "master_sync_total_bytes:%lld", (long long)p.total_bytes);
-    replication_info_field(out, "master_sync_read_bytes:%lld", (long long)p.received_bytes);
-    replication_info_field(out, "master_sync_left_bytes:%lld", (long long)(p.total_bytes - p.received_bytes));
-    replication_info_field(out, "master_sync_perc:%.2f", percent);
-    replication_info_field(out, "master_sync_last_io_seconds_ago:%lld", (long long)(now_ms - s->last_io_ms) / 1000);
+    info_field(out, "master_sync_total_bytes:%lld", (long long)p.total_bytes);
+    info_field(out, "master_sync_read_bytes:%lld", (long long)p.received_bytes);
+    info_field(out, "master_sync_left_bytes:%lld", (long long)(p.total_bytes - p.received_bytes));
+    info_field(out, "master_sync_perc:%.2f", percent);
+    info_field(out, "master_sync_last_io_seconds_ago:%lld", (long long)(now_ms - s->last_io_ms) / 1000);
 }
 
 void replica_side_info(const struct replication *r, struct outq *out)
@@ -298,21 +298,20 @@ void replica_side_info(const struct replication *r, struct outq *out)
     int64_t now_ms = replica_now_ms(s);
     bool up = replication_master_link_up(r);
     long long applied = (long long)r->history.offset, read = applied + (up ? (long long)s->input.len : 0);
-    replication_info_field(out, "master_host:%s", s->host);
-    replication_info_field(out, "master_port:%d", s->port);
-    replication_info_field(out, "master_link_status:%s", up ? "up" : "down");
-    replication_info_field(out, "master_last_io_seconds_ago:%lld",
-                           up ? (long long)(now_ms - s->last_io_ms) / 1000 : -1);
-    replication_info_field(out, "master_sync_in_progress:%d", s->transfer != NULL);
-    replication_info_field(out, "slave_read_repl_offset:%lld", read);
-    replication_info_field(out, "slave_repl_offset:%lld", applied);
+    info_field(out, "master_host:%s", s->host);
+    info_field(out, "master_port:%d", s->port);
+    info_field(out, "master_link_status:%s", up ? "up" : "down");
+    info_field(out, "master_last_io_seconds_ago:%lld", up ? (long long)(now_ms - s->last_io_ms) / 1000 : -1);
+    info_field(out, "master_sync_in_progress:%d", s->transfer != NULL);
+    info_field(out, "slave_read_repl_offset:%lld", read);
+    info_field(out, "slave_repl_offset:%lld", applied);
     if (s->transfer) transfer_lines(s, out, now_ms);
     if (!up)
-        replication_info_field(out, "master_link_down_since_seconds:%lld",
-                               s->down_since_ms ? (long long)(now_ms - s->down_since_ms) / 1000 : -1);
-    replication_info_field(out, "slave_priority:%d", settings->priority);
-    replication_info_field(out, "slave_read_only:%d", settings->read_only);
-    replication_info_field(out, "replica_announced:%d", settings->announced);
+        info_field(out, "master_link_down_since_seconds:%lld",
+                   s->down_since_ms ? (long long)(now_ms - s->down_since_ms) / 1000 : -1);
+    info_field(out, "slave_priority:%d", settings->priority);
+    info_field(out, "slave_read_only:%d", settings->read_only);
+    info_field(out, "replica_announced:%d", settings->announced);
 }
 
 /* --- life --- */

@@ -4,7 +4,6 @@
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 struct replication *replication_new(struct loop *loop, struct keyspace *ks, struct repl_settings *settings,
@@ -72,23 +71,10 @@ struct replication_memory replication_memory(const struct replication *r)
     return all > rest ? (struct replication_memory){rest, all - rest} : (struct replication_memory){all, 0};
 }
 
-void replication_info_field(struct outq *out, const char *format, ...)
-{
-    char line[512];
-    va_list args;
-    va_start(args, format);
-    int len = vsnprintf(line, sizeof line - 2, format, args);
-    va_end(args);
-    if (len > (int)sizeof line - 3) len = (int)sizeof line - 3;
-    line[len] = '\r';
-    line[len + 1] = '\n';
-    outq_append(out, line, (size_t)len + 2);
-}
-
 void replication_info(const struct replication *r, struct outq *out)
 {
     bool replica = replication_is_replica(r);
-    replication_info_field(out, "role:%s", replica ? "slave" : "master");
+    info_field(out, "role:%s", replica ? "slave" : "master");
     if (replica) replica_side_info(r, out);
     master_side_info(r, out);
 }

@@ -4,21 +4,6 @@
 #include "repl/replication.h"
 #include "server/base/alloc.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
-void info_field(struct outq *out, const char *format, ...)
-{
-    char line[1024];
-    va_list args;
-    va_start(args, format);
-    int len = vsnprintf(line, sizeof line - 2, format, args);
-    va_end(args);
-    if (len > (int)sizeof line - 3) len = sizeof line - 3;
-    memcpy(line + len, "\r\n", 2);
-    outq_append(out, line, (size_t)len + 2);
-}
-
 static void info_replication(struct core *core, struct outq *out)
 {
     replication_info(core->replication, out);
