@@ -100,6 +100,7 @@ tests: all $(UNIT) $(BUILD)/tests/integration $(BUILD)/tests/differential
 
 deps:
 	@tools/deps.sh build test lint
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 
 peers:
 	@tools/peers.sh $(PEERS)
@@ -166,7 +167,8 @@ ubsan:
 
 lint:
 	@tools/deps.sh build test lint
-	@tools/lint.sh
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@BUILD=$(BUILD) tools/lint.sh
 
 install: all
 	install -D -m 755 $(BUILD)/redis-server $(DESTDIR)$(PREFIX)/bin/redis-server

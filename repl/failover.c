@@ -33,7 +33,7 @@ static struct replica_handle *find_synced_target(struct replication *r)
         uint64_t acked;
         int64_t lag_ms;
         if (!is_target(&r->master->failover, h) || !replica_handle_acked(h, &acked, &lag_ms)) continue;
-        if (acked >= r->history.offset) return h;
+        if (acked >= repl_stream_history(r->stream)->offset) return h;
     }
     return NULL;
 }
@@ -78,7 +78,7 @@ int replication_failover(struct replication *r, const char *host, int port, bool
     if (replication_is_replica(r)) return refuse(error, "ERR FAILOVER is not valid when server is a replica.");
     if (!r->master->replicas.count) return refuse(error, "ERR FAILOVER requires connected replicas.");
     *f = (struct failover){.port = port, .force = force};
-    if (timeout_ms) f->deadline_ms = master_now_ms(r) + timeout_ms;
+    if (timeout_ms) f->deadline_ms = replication_now_ms(r) + timeout_ms;
     if (host) snprintf(f->host, sizeof f->host, "%s", host);
     if (check_target(r, force, error) != 0) {
         *f = (struct failover){.state = FAILOVER_NONE};
@@ -90,7 +90,7 @@ int replication_failover(struct replication *r, const char *host, int port, bool
         log_notice("FAILOVER requested.");
     f->state = FAILOVER_WAITING;
     r->host.pause_writes(r->host.context, true);
-    replication_ask_acks(r, r->history.offset);
+    replication_ask_acks(r, repl_stream_history(r->stream)->offset);
     return 0;
 }
 
@@ -106,7 +106,7 @@ static void hand_over(struct replication *r, const char *host, int port)
     char target[256];
     snprintf(target, sizeof target, "%s", host);
     r->master->failover.state = FAILOVER_HANDED_OVER;
-    replication_follow(r, target, port);
+    replica_side_follow(r, target, port, true);
 }
 
 void failover_check(struct replication *r)
@@ -117,7 +117,7 @@ void failover_check(struct replication *r)
     if (synced) {
         log_notice("Failover target %s is synced, failing over.", synced->name);
         hand_over(r, synced->ip, synced->hello.listening_port);
-    } else if (f->deadline_ms && master_now_ms(r) >= f->deadline_ms) {
+    } else if (f->deadline_ms && replication_now_ms(r) >= f->deadline_ms) {
         if (!f->force) {
             abort_because(r, "Replica never caught up before timeout");
             return;
@@ -129,12 +129,7 @@ void failover_check(struct replication *r)
     }
 }
 
-bool master_side_failover_under_way(const struct replication *r)
-{
-    return r->master->failover.state == FAILOVER_HANDED_OVER;
-}
-
-void master_side_failover_ended(struct replication *r, bool good)
+void failover_ended(struct replication *r, bool good)
 {
     if (r->master->failover.state != FAILOVER_HANDED_OVER) return;
     if (!good) {

@@ -5,24 +5,6 @@
 
 #include <stdio.h>
 
-/* An acknowledgement counts from the moment the replica came online: a fresh one has had no time to send any. */
-static int64_t lag_of(const struct replica_handle *h, const struct backlog_peer_view *view)
-{
-    int64_t heard_ms = view->heard_ms > h->online_ms ? view->heard_ms : h->online_ms;
-    int64_t lag_ms = master_now_ms(h->r) - heard_ms;
-    return lag_ms > 0 ? lag_ms : 0;
-}
-
-bool replica_handle_acked(const struct replica_handle *h, uint64_t *offset, int64_t *lag_ms)
-{
-    struct backlog_peer_view view;
-    if (h->state != HANDLE_LINKED || !h->online || h->reason[0]) return false;
-    backlog_peer_view(h->r->master->backlog, h->slot, &view);
-    *offset = view.acked_offset;
-    *lag_ms = lag_of(h, &view);
-    return true;
-}
-
 static const char *state_text(const struct replica_handle *h, const struct backlog_peer_view *view)
 {
     if (h->online) return "online";
@@ -31,7 +13,7 @@ static const char *state_text(const struct replica_handle *h, const struct backl
 
 bool replica_handle_view(const struct replica_handle *h, struct replica_view *out)
 {
-    const struct backlog *b = h->r->master->backlog;
+    const struct backlog *b = repl_stream_backlog(h->r->stream);
     struct backlog_peer_view view = {.state = PEER_WAITING};
     if (h->state == HANDLE_ENDING) return false;
     if (h->slot >= 0) backlog_peer_view(b, h->slot, &view);
@@ -39,7 +21,7 @@ bool replica_handle_view(const struct replica_handle *h, struct replica_view *ou
         .port = h->hello.listening_port,
         .state = state_text(h, &view),
         .offset = view.acked_offset,
-        .lag_s = h->online ? lag_of(h, &view) / 1000 : 0,
+        .lag_s = h->online ? replica_handle_lag_ms(h, &view) / 1000 : 0,
         .rdb_only = h->hello.rdb_only,
         .sent_bytes = view.sent_bytes,
         .received_bytes = view.received_bytes,
@@ -64,32 +46,6 @@ int replication_replicas(const struct replication *r, struct replica_view *out, 
     return room && count > room ? room : count;
 }
 
-int replication_acked(const struct replication *r, uint64_t offset)
-{
-    int count = 0;
-    list_each(&r->master->replicas, node)
-    {
-        uint64_t acked;
-        int64_t lag_ms;
-        if (replica_handle_acked(list_entry(node, struct replica_handle, node), &acked, &lag_ms))
-            count += acked >= offset;
-    }
-    return count;
-}
-
-int replication_good_replicas(const struct replication *r)
-{
-    int good = 0;
-    list_each(&r->master->replicas, node)
-    {
-        uint64_t acked;
-        int64_t lag_ms;
-        if (!replica_handle_acked(list_entry(node, struct replica_handle, node), &acked, &lag_ms)) continue;
-        good += lag_ms / 1000 <= r->settings->min_replicas_max_lag_s;
-    }
-    return good;
-}
-
 static void replica_lines(const struct replication *r, struct outq *out)
 {
     int index = 0;
@@ -105,8 +61,8 @@ static void replica_lines(const struct replication *r, struct outq *out)
 void master_side_info(const struct replication *r, struct outq *out)
 {
     const struct repl_settings *s = r->settings;
-    const struct history *h = &r->history;
-    struct resync_window window = master_window(r);
+    const struct history *h = repl_stream_history(r->stream);
+    struct resync_window window = repl_stream_window(r->stream);
     info_field(out, "connected_slaves:%d", replication_replicas(r, NULL, 0));
     if (s->min_replicas_to_write && s->min_replicas_max_lag_s)
         info_field(out, "min_slaves_good_slaves:%d", replication_good_replicas(r));

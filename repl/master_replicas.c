@@ -21,7 +21,7 @@ static void count_traffic(struct replica_handle *h)
 {
     struct backlog_peer_view view;
     if (h->state != HANDLE_LINKED) return;
-    backlog_peer_view(h->r->master->backlog, h->slot, &view);
+    backlog_peer_view(repl_stream_backlog(h->r->stream), h->slot, &view);
     *h->r->stats.net_output_bytes += view.sent_bytes - h->counted_sent;
     *h->r->stats.replicas_input_bytes += view.received_bytes - h->counted_received;
     h->counted_sent = view.sent_bytes;
@@ -32,7 +32,7 @@ static void count_traffic(struct replica_handle *h)
 static void release(struct replica_handle *h)
 {
     count_traffic(h);
-    if (h->slot >= 0) backlog_peer_free(h->r->master->backlog, h->slot);
+    if (h->slot >= 0) backlog_peer_free(repl_stream_backlog(h->r->stream), h->slot);
     if (h->fd >= 0) close(h->fd);
     h->slot = h->fd = -1;
     snapshot_detach(h);
@@ -47,11 +47,22 @@ void replica_handle_end(struct replica_handle *h, const char *reason)
     log_notice("Disconnecting replica %s: %s", h->name, reason);
     switch (h->state) {
     case HANDLE_COMING: /* the rest when its descriptor arrives */
-        if (h->slot >= 0) backlog_peer_doom(h->r->master->backlog, h->slot);
+        if (h->slot >= 0) backlog_peer_doom(repl_stream_backlog(h->r->stream), h->slot);
         snapshot_detach(h);
         break;
-    case HANDLE_LINKED: backlog_peer_doom(h->r->master->backlog, h->slot); break; /* the link answers with peer_gone */
+    case HANDLE_LINKED:
+        backlog_peer_doom(repl_stream_backlog(h->r->stream), h->slot);
+        break; /* the link answers with peer_gone */
     default: release(h);
+    }
+}
+
+void replicas_end_users(struct snapshot *s, const char *reason)
+{
+    list_each(&s->r->master->replicas, node)
+    {
+        struct replica_handle *h = list_entry(node, struct replica_handle, node);
+        if (h->snapshot == s) replica_handle_end(h, reason);
     }
 }
 
@@ -64,7 +75,6 @@ static void forget(struct replica_handle *h)
 {
     struct replication *r = h->r;
     list_remove(&r->master->replicas, &h->node);
-    r->master->alone_since_ms = master_now_ms(r); /* counts once nobody is left */
     r->host.replica_gone(r->host.context, h->client);
     mem_free(h);
 }
@@ -116,7 +126,7 @@ static struct replica_handle *find_slot(struct replication *r, int slot)
 static void go_online(struct replica_handle *h)
 {
     h->online = true;
-    h->online_ms = master_now_ms(h->r);
+    h->online_ms = replication_now_ms(h->r);
 }
 
 static void peer_online(void *context, int slot)
@@ -138,7 +148,7 @@ static bool has_taken_over(const struct replica_handle *h, const struct backlog_
 static void tell_refusal(const struct replica_handle *h, const struct backlog_peer_view *view, unsigned times)
 {
     int version = h->snapshot ? snapshot_version(h->snapshot) : 0;
-    long long wait_ms = refusals_again_ms(&h->r->master->refusals, h->name) - master_now_ms(h->r);
+    long long wait_ms = refusals_again_ms(&h->r->master->refusals, h->name) - replication_now_ms(h->r);
     char what[32] = "";
     if (version) snprintf(what, sizeof what, " in RDB version %d", version);
     log_warning(
@@ -152,10 +162,10 @@ static void tell_refusal(const struct replica_handle *h, const struct backlog_pe
 static void note_refusal(struct replica_handle *h)
 {
     struct backlog_peer_view view;
-    backlog_peer_view(h->r->master->backlog, h->slot, &view);
+    backlog_peer_view(repl_stream_backlog(h->r->stream), h->slot, &view);
     bool began = view.state == PEER_SENDING_SNAPSHOT || view.state == PEER_ONLINE;
     if (!h->full || h->hello.rdb_only || h->reason[0] || !began || has_taken_over(h, &view)) return;
-    tell_refusal(h, &view, refusals_note(&h->r->master->refusals, h->name, master_now_ms(h->r)));
+    tell_refusal(h, &view, refusals_note(&h->r->master->refusals, h->name, replication_now_ms(h->r)));
 }
 
 static void peer_gone(void *context, int slot, const char *reason)
@@ -216,6 +226,19 @@ void replica_peer_doomed(void *context, int slot, uint64_t lag_bytes, uint64_t l
 
 /* --- the hand-over --- */
 
+bool replicas_can_be_served(const struct replication *r)
+{
+    return link_handle_is_ready(r->master->link) && repl_stream_can_be_shared(r->stream);
+}
+
+void replica_handle_answer(const struct replica_handle *h, char answer[256])
+{
+    answer[0] = '\0';
+    if (h->psync)
+        snprintf(answer, 256, "+FULLRESYNC %s %llu\r\n", repl_stream_history(h->r->stream)->id,
+                 (unsigned long long)(h->from - 1));
+}
+
 void replica_handle_give(struct replica_handle *h, int fd, struct bytes preamble, struct bytes rest)
 {
     struct master_side *m = h->r->master;
@@ -232,7 +255,8 @@ void replica_handle_give(struct replica_handle *h, int fd, struct bytes preamble
         .rest = rest,
     };
     h->fd = -1;
-    if (link_handle_ensure(m->link, m->backlog) != 0 || (h->snapshot && snapshot_prepare_link(h->snapshot) != 0)) {
+    if (link_handle_ensure(m->link, repl_stream_backlog(h->r->stream)) != 0 ||
+        (h->snapshot && snapshot_prepare_link(h->snapshot) != 0)) {
         log_warning("Can't hand replica %s to the link process: %s", h->name, strerror(errno));
         close(fd);
         release(h);
@@ -262,119 +286,12 @@ void replication_take_replica(struct replication *r, struct replica_handle *h, i
     }
 }
 
-/* --- the request --- */
-
-static struct replica_handle *new_handle(struct replication *r, const struct replica_hello *hello,
-                                         const struct address *peer, void *client)
-{
-    struct replica_handle *h = mem_calloc(1, sizeof *h);
-    h->r = r;
-    h->client = client;
-    h->hello = *hello;
-    h->slot = h->fd = -1;
-    h->since_ms = h->newline_ms = master_now_ms(r);
-    address_ip_text(peer, h->ip);
-    if (hello->announced_ip[0]) snprintf(h->ip, sizeof h->ip, "%.*s", (int)sizeof h->ip - 1, hello->announced_ip);
-    snprintf(h->name, sizeof h->name, "%s:%d", h->ip,
-             hello->listening_port ? hello->listening_port : address_port(peer));
-    return h;
-}
-
-static const char *refusal(const struct replication *r)
-{
-    if (r->master->failover.state != FAILOVER_NONE) return "NOMASTERLINK Can't SYNC while failing over";
-    if (replication_is_replica(r) && !replication_master_link_up(r))
-        return "NOMASTERLINK Can't SYNC while not connected with my master";
-    if (r->master->replicas.count >= BACKLOG_PEERS_MAX) return "ERR max number of replicas reached";
-    if (!master_can_serve(r)) return "NOMASTERLINK Can't SYNC while replicas cannot be served, the log says why";
-    return NULL;
-}
-
-static void accept_partial(struct replica_handle *h, const struct resync_decision *d, const char *why, char answer[256])
-{
-    struct replication *r = h->r;
-    h->from = d->from;
-    h->slot = backlog_peer_claim(r->master->backlog, d->from);
-    CHECK(h->slot >= 0);
-    ++*r->stats.sync_partial_ok;
-    log_notice(
-        "Partial resynchronization request from %s accepted. Sending %lld bytes of backlog starting from offset %lld. "
-        "(%s)",
-        h->name, (long long)(backlog_end(r->master->backlog) - d->from), (long long)d->from, why);
-    if (h->hello.psync2)
-        snprintf(answer, 256, "+CONTINUE %s\r\n", r->history.id);
-    else
-        snprintf(answer, 256, "+CONTINUE\r\n");
-}
-
-/* A backlog that starts with this replica starts a history too: what was written before has left no trace. */
-static int open_first_backlog(struct replication *r)
-{
-    if (r->master->backlog) return 0;
-    if (!replication_is_replica(r)) history_new_id(&r->history);
-    if (master_side_open_backlog(r) != 0) return -1;
-    log_notice("Replication backlog created, my new replication IDs are '%s' and '%s'", r->history.id,
-               r->history.second_id);
-    return 0;
-}
-
-static int accept_full(struct replica_handle *h, enum resync_reason reason, const char *why, char answer[256],
-                       char error[256])
-{
-    struct replication *r = h->r;
-    h->full = true;
-    h->request = ++r->master->requests;
-    h->not_before_ms = refusals_again_ms(&r->master->refusals, h->name);
-    h->psync = reason != RESYNC_NO_PSYNC;
-    if (h->psync && reason != RESYNC_FIRST_TIME) ++*r->stats.sync_partial_err;
-    log_notice("Full resync requested by replica %s: %s", h->name, why);
-    if (open_first_backlog(r) != 0) {
-        snprintf(error, 256, "ERR Can't create the replication backlog: %s", strerror(errno));
-        return -1;
-    }
-    if (snapshot_attach(h) == 0) {
-        snapshot_answer(h, answer);
-    } else if (errno != EAGAIN) {
-        snprintf(error, 256, "ERR BGSAVE failed, replication can't continue: %s", strerror(errno));
-        return -1;
-    }
-    ++*r->stats.sync_full;
-    return 0;
-}
-
-struct replica_handle *replication_accept(struct replication *r, const char *asked_id, int64_t asked_offset,
-                                          bool sync_command, const struct replica_hello *hello,
-                                          const struct address *peer, void *client, char answer[256], char error[256])
-{
-    answer[0] = error[0] = '\0';
-    const char *refused = refusal(r);
-    if (refused) {
-        snprintf(error, 256, "%s", refused);
-        return NULL;
-    }
-    char why[512];
-    const char *asked = sync_command ? NULL : asked_id;
-    struct resync_window window = master_window(r);
-    struct resync_decision d = resync_decide(&r->history, &window, asked, asked_offset);
-    resync_explain(&d, &r->history, &window, asked, asked_offset, why);
-    struct replica_handle *h = new_handle(r, hello, peer, client);
-    log_notice("Replica %s asks for synchronization", h->name);
-    if (d.reason == RESYNC_CONTINUE) {
-        accept_partial(h, &d, why, answer);
-    } else if (accept_full(h, d.reason, why, answer, error) != 0) {
-        mem_free(h);
-        return NULL;
-    }
-    list_push_back(&r->master->replicas, &h->node);
-    return h;
-}
-
 /* --- cron --- */
 
 static void check_soft_limit(struct replica_handle *h, int64_t now_ms)
 {
     const struct repl_settings *s = h->r->settings;
-    struct backlog *b = h->r->master->backlog;
+    struct backlog *b = repl_stream_backlog(h->r->stream);
     struct backlog_peer_view view;
     backlog_peer_view(b, h->slot, &view);
     uint64_t lag = backlog_end(b) - view.next_offset;
@@ -405,7 +322,7 @@ static void keep_waiting(struct replica_handle *h, int64_t now_ms)
 static void look_for_success(struct replica_handle *h)
 {
     struct backlog_peer_view view;
-    backlog_peer_view(h->r->master->backlog, h->slot, &view);
+    backlog_peer_view(repl_stream_backlog(h->r->stream), h->slot, &view);
     h->took_over = has_taken_over(h, &view);
     if (h->took_over) refusals_forget(&h->r->master->refusals, h->name);
 }

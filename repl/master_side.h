@@ -1,10 +1,15 @@
 /* The master's side from within: its state, and what its files ask of each other. For master*.c and failover.c alone.
  *
- *   master.c          backlog, feeding it, acknowledgements, cron
- *   master_replicas.c a replica's handle from its PSYNC to its end
- *   master_snapshot.c snapshots for full sync: one child, many replicas
+ *   master.c          the side as a whole: cron, the stream's news, making and freeing
  *   failover.c        FAILOVER
- *   master_info.c     what INFO and others see of it */
+ *   master_request.c  a replica's PSYNC or SYNC, up to its answer
+ *   master_queue.c    which snapshot a replica gets, and when
+ *   master_replicas.c a replica's handle up to its end, and what the link tells of it
+ *   master_snapshot.c one snapshot: its child, its file or pipe
+ *   master_acks.c     acknowledgements, asked for and waited for
+ *   master_info.c     what INFO and others see of it
+ *
+ * Who stands above may call who stands below. */
 #ifndef SLIPSTREAM_REPL_MASTER_SIDE_H
 #define SLIPSTREAM_REPL_MASTER_SIDE_H
 
@@ -77,8 +82,21 @@ struct failover {
     int64_t deadline_ms; /* 0: none */
 };
 
+/* What a snapshot is to be, before it is started. */
+struct snapshot_wish {
+    bool pipe, functions_only;
+    bool compress;     /* somebody gets it unpacked by the wire */
+    bool for_follower; /* somebody follows the stream behind it */
+};
+
+/* Offsets of the stream that somebody waits for; 0: nobody. */
+struct ack_watch {
+    bool ask; /* GETACK goes out before the loop sleeps */
+    uint64_t low, high;
+};
+
 struct master_side {
-    struct backlog *backlog; /* NULL: none */
+    struct repl_stream_listener listener;
     struct link_handle *link;
     struct loop_watch *bell;
     struct list replicas;  /* struct replica_handle */
@@ -86,49 +104,59 @@ struct master_side {
     uint64_t requests;     /* for snapshots, so far */
     struct refusals refusals;
     struct failover failover;
-    struct backlog_limits limits; /* as last told to the backlog */
-    int timeout_s, ping_period_s; /* as last told to the link */
-    int64_t alone_since_ms;       /* the last replica went, or we became a master or got a backlog */
-    int64_t last_ping_ms, last_second_ms;
-    bool ask_acks;                  /* GETACK goes out before the loop sleeps */
-    uint64_t watch_low, watch_high; /* offsets somebody waits for; 0: nobody */
+    struct ack_watch acks;
+    void (*snapshot_failed)(struct snapshot *s, const char *reason); /* whoever is being sent it cannot go on */
+    int timeout_s, ping_period_s;                                    /* as last told to the link */
+    int64_t alone_since_ms; /* a master with a backlog and without a replica; 0: we are not */
+    int64_t last_ping_ms;
 };
 
-/* --- master.c --- */
-struct resync_window master_window(const struct replication *r);
-int64_t master_now_ms(const struct replication *r); /* monotonic, as every time here */
+/* --- failover.c --- */
+void failover_check(struct replication *r); /* time has passed, or acknowledgements have moved */
+void failover_ended(struct replication *r, bool good);
 
-/* A link runs or may be started, and the stream, if there is one, can be shared with it. */
-bool master_can_serve(const struct replication *r);
+/* --- master_queue.c --- */
+/* Finds or starts a snapshot that h can have now, and pins the stream behind it. 0, or -1 with errno; EAGAIN: h has to
+ * wait (another child runs, or more replicas are waited for). */
+int queue_attach(struct replica_handle *h);
+void queue_cron(struct replication *r, int64_t now_ms); /* serves who waits */
 
 /* --- master_replicas.c --- */
 extern const struct link_events master_link_events;
-void replica_handle_end(struct replica_handle *h, const char *reason); /* now or when the link has let go */
+/* A link runs or may be started, and the stream, if there is one, can be shared with it. */
+bool replicas_can_be_served(const struct replication *r);
+void replica_handle_end(struct replica_handle *h, const char *reason);        /* now or when the link has let go */
+void replica_handle_answer(const struct replica_handle *h, char answer[256]); /* +FULLRESYNC; it has a snapshot */
 void replica_handle_give(struct replica_handle *h, int fd, struct bytes preamble,
                          struct bytes rest); /* fd is closed here */
 void replicas_cron(struct replication *r, int64_t now_ms);
 void replicas_reap(struct replication *r); /* frees those that are ending */
+void replicas_end_users(struct snapshot *s, const char *reason);
 void replicas_end_all(struct replication *r, const char *reason);
 void replicas_abandon(struct replication *r); /* at the very end: the link and the backlog are gone */
 void replica_peer_doomed(void *context, int slot, uint64_t lag_bytes, uint64_t limit_bytes);
-/* Online, with its acknowledged offset and how long ago that was; false: not online. */
-bool replica_handle_acked(const struct replica_handle *h, uint64_t *offset, int64_t *lag_ms);
 
 /* --- master_snapshot.c --- */
-/* Finds or starts a snapshot that h can have now, and pins the stream behind it. 0, or -1 with errno; EAGAIN: h has to
- * wait (another child runs, or more replicas are waited for). */
-int snapshot_attach(struct replica_handle *h);
+/* NULL with errno; EBUSY: another child runs; ENOBUFS: every spool is taken. */
+struct snapshot *snapshot_start(struct replication *r, const struct snapshot_wish *w);
+void snapshot_pin(struct snapshot *s, struct replica_handle *h); /* h gets it: a slot, and the stream behind it */
 void snapshot_detach(struct replica_handle *h);
+bool snapshot_covers(const struct snapshot *s); /* the backlog still holds what follows it */
 /* The RDB version that it is written in; 0: not known (a pipe, or nothing is written yet). */
 int snapshot_version(const struct snapshot *s);
-void snapshot_answer(const struct replica_handle *h, char answer[256]); /* +FULLRESYNC for one that is attached */
+int snapshot_give(struct snapshot *s);                      /* to the link. 0, or -1 with errno */
 int snapshot_prepare_link(struct snapshot *s);              /* before a peer of it is given. 0, or -1 with errno */
-void snapshots_cron(struct replication *r, int64_t now_ms); /* serves who waits, stops and frees what nobody needs */
+void snapshots_cron(struct replication *r, int64_t now_ms); /* stops and frees what nobody needs */
 void snapshots_link_died(struct replication *r);
 void snapshots_history_changed(struct replication *r); /* none of them may be given to anyone any more */
 void snapshots_backlog_gone(struct replication *r);
 
-/* --- failover.c --- */
-void failover_check(struct replication *r); /* time has passed, or acknowledgements have moved */
+/* --- master_acks.c --- */
+void acks_before_sleep(struct replication *r);
+/* Acknowledgements have moved: nobody can wait for more than every replica has acknowledged. */
+void acks_settle(struct replication *r);
+/* Online, with its acknowledged offset and how long ago that was; false: not online. */
+bool replica_handle_acked(const struct replica_handle *h, uint64_t *offset, int64_t *lag_ms);
+int64_t replica_handle_lag_ms(const struct replica_handle *h, const struct backlog_peer_view *view);
 
 #endif

@@ -90,23 +90,6 @@ void replica_resolve(struct replica_side *s)
 
 /* --- what arrives --- */
 
-void replica_deliver(struct replica_side *s, const uint8_t *data, size_t len)
-{
-    unsigned life = s->life;
-    if (s->load_timer) return inbox_append(&s->input, data, len); /* behind what waits already */
-    while (len && s->life == life) {
-        size_t taken = len;
-        switch (s->machine.state) {
-        case REPLICA_TRANSFER: taken = replica_receive_snapshot(s, data, len); break;
-        case REPLICA_LOADING: inbox_append(&s->input, data, len); break;
-        case REPLICA_CONNECTED: replica_apply(s, data, len); break;
-        default: return;
-        }
-        data += taken;
-        len -= taken;
-    }
-}
-
 static void unpack(struct replica_side *s, struct bytes input)
 {
     unsigned life = s->life;
@@ -114,7 +97,7 @@ static void unpack(struct replica_side *s, struct bytes input)
     ptrdiff_t got;
     do {
         got = lz4_decoder_unpack(s->decoder, &input, plain, UNPACK_BYTES);
-        if (got > 0) replica_deliver(s, plain, (size_t)got);
+        if (got > 0) s->hooks.deliver(s, plain, (size_t)got);
     } while (s->life == life && got >= 0 && (input.len || got == UNPACK_BYTES));
     if (got < 0 && s->life == life) replica_failed(s, "Bad LZ4 data from MASTER: %s", lz4_decoder_error(s->decoder));
     mem_free(plain);
@@ -138,7 +121,7 @@ static void wire_in(struct replica_side *s, const uint8_t *data, size_t len)
     if (s->wire == WIRE_PACKED)
         unpack(s, bytes_make(data, len));
     else
-        replica_deliver(s, data, len);
+        s->hooks.deliver(s, data, len);
 }
 
 /* What follows the last line of the handshake is for the wire. */
@@ -171,7 +154,7 @@ static void on_data(struct conn *conn, const uint8_t *data, size_t len)
 {
     struct replica_side *s = conn_owner(conn);
     *s->r->stats.net_input_bytes += len;
-    s->last_io_ms = replica_now_ms(s);
+    s->last_io_ms = replication_now_ms(s->r);
     replica_step(s, &(struct replica_event){.kind = EVENT_HEARD});
     if (s->machine.state == REPLICA_HANDSHAKE)
         handshake_in(s, data, len);
@@ -291,7 +274,7 @@ void replica_greet(struct replica_side *s)
 
 void replica_send_psync(struct replica_side *s)
 {
-    const struct history *h = &s->r->history;
+    const struct history *h = repl_stream_history(s->r->stream);
     char offset[I64_TEXT_MAX];
     const char *request[] = {"PSYNC", "?", "-1", "FAILOVER"};
     if (s->can_continue) {

@@ -11,7 +11,7 @@
 void replica_ack(struct replica_side *s)
 {
     char offset[I64_TEXT_MAX];
-    size_t len = format_u64(offset, s->r->history.offset);
+    size_t len = format_u64(offset, repl_stream_history(s->r->stream)->offset);
     struct bytes request[3] = {BYTES("REPLCONF"), BYTES("ACK"), bytes_make(offset, len)};
     s->ack_wanted = false;
     replica_send(s, 3, request);
@@ -39,10 +39,10 @@ static size_t apply_and_relay(struct replica_side *s, const uint8_t *data, size_
     if (applied == SIZE_MAX) {
         s->can_continue = false; /* the same bytes would come again */
         replica_failed(s, "Protocol error in our master's stream at offset %llu",
-                       (unsigned long long)r->history.offset + 1);
+                       (unsigned long long)repl_stream_history(r->stream)->offset + 1);
         return SIZE_MAX;
     }
-    master_side_relay(r, data, applied);
+    repl_stream_append(r->stream, data, applied);
     return applied;
 }
 
@@ -83,7 +83,7 @@ void replica_begin_stream(struct replica_side *s)
 {
     struct replication *r = s->r;
     unsigned life = s->life;
-    master_side_open_backlog(r);
+    repl_stream_open(r->stream);
     r->host.apply_reset(r->host.context, s->stream_db);
     s->streaming = true;
     bool alive = replica_resume_reading(s);

@@ -64,7 +64,7 @@ struct replication *replication_new(struct loop *loop, struct keyspace *ks, stru
 void replication_free(struct replication *r);                 /* ends the link, closes the backlog */
 void replication_cron(struct replication *r, int64_t now_ms); /* every 100 ms; monotonic */
 void replication_before_sleep(struct replication *r);         /* publishes the backlog: once a turn */
-struct history *replication_history(struct replication *r);
+const struct history *replication_history(const struct replication *r);
 /* The aux fields of a snapshot taken now: the history that the dataset is of, its offset, and the database selected
  * there. Left as they are where a stream from there on would not lead to what we are: a master without a backlog does
  * not count its writes, and a replica may hold data that its master's history does not explain. */

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Formatting, include directions, cppcheck: everything is checked, then the verdict.
+# Formatting, include directions, call directions (of what is built), cppcheck: everything is checked, then the verdict.
 set -u
 
 verdict=0
@@ -7,6 +7,7 @@ sources=$(find server rdb shm repl bench tests -name '*.[ch]' | sort)
 
 clang-format --dry-run -Werror --style=file $sources || verdict=1
 tools/lint_includes.sh || verdict=1
+tools/lint_calls.py "${BUILD:-build}" || verdict=1
 cppcheck --quiet --std=c11 --language=c -D_GNU_SOURCE -D__linux__ -D__x86_64__ -I. -j "$(nproc)" \
     --enable=warning,performance,portability --inline-suppr --suppressions-list=tools/cppcheck.suppress \
     --error-exitcode=1 server rdb shm repl bench tests/harness || verdict=1

@@ -1,0 +1,119 @@
+/* A replica's request for synchronization (PSYNC, SYNC): refused, continued, or answered with a snapshot. Server
+ * process of the master.
+ *
+ * Nothing is sent here: the answer goes with the socket, once the client's connection has let go of it
+ * (replication_take_replica). */
+#include "repl/master_side.h"
+
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct replica_handle *new_handle(struct replication *r, const struct replica_hello *hello,
+                                         const struct address *peer, void *client)
+{
+    struct replica_handle *h = mem_calloc(1, sizeof *h);
+    h->r = r;
+    h->client = client;
+    h->hello = *hello;
+    h->slot = h->fd = -1;
+    h->since_ms = h->newline_ms = replication_now_ms(r);
+    address_ip_text(peer, h->ip);
+    if (hello->announced_ip[0]) snprintf(h->ip, sizeof h->ip, "%.*s", (int)sizeof h->ip - 1, hello->announced_ip);
+    snprintf(h->name, sizeof h->name, "%s:%d", h->ip,
+             hello->listening_port ? hello->listening_port : address_port(peer));
+    return h;
+}
+
+static const char *refusal(const struct replication *r)
+{
+    if (r->master->failover.state != FAILOVER_NONE) return "NOMASTERLINK Can't SYNC while failing over";
+    if (replication_is_replica(r) && !replication_master_link_up(r))
+        return "NOMASTERLINK Can't SYNC while not connected with my master";
+    if (r->master->replicas.count >= BACKLOG_PEERS_MAX) return "ERR max number of replicas reached";
+    if (!replicas_can_be_served(r)) return "NOMASTERLINK Can't SYNC while replicas cannot be served, the log says why";
+    return NULL;
+}
+
+static void accept_partial(struct replica_handle *h, const struct resync_decision *d, const char *why, char answer[256])
+{
+    struct replication *r = h->r;
+    h->from = d->from;
+    h->slot = backlog_peer_claim(repl_stream_backlog(r->stream), d->from);
+    CHECK(h->slot >= 0);
+    ++*r->stats.sync_partial_ok;
+    log_notice(
+        "Partial resynchronization request from %s accepted. Sending %lld bytes of backlog starting from offset %lld. "
+        "(%s)",
+        h->name, (long long)(backlog_end(repl_stream_backlog(r->stream)) - d->from), (long long)d->from, why);
+    if (h->hello.psync2)
+        snprintf(answer, 256, "+CONTINUE %s\r\n", repl_stream_history(r->stream)->id);
+    else
+        snprintf(answer, 256, "+CONTINUE\r\n");
+}
+
+/* A backlog that starts with this replica starts a history too: what was written before has left no trace. */
+static int open_first_backlog(struct replication *r)
+{
+    if (repl_stream_backlog(r->stream)) return 0;
+    if (!replication_is_replica(r)) repl_stream_new_id(r->stream);
+    if (repl_stream_open(r->stream) != 0) return -1;
+    log_notice("Replication backlog created, my new replication IDs are '%s' and '%s'",
+               repl_stream_history(r->stream)->id, repl_stream_history(r->stream)->second_id);
+    return 0;
+}
+
+static int accept_full(struct replica_handle *h, enum resync_reason reason, const char *why, char answer[256],
+                       char error[256])
+{
+    struct replication *r = h->r;
+    h->full = true;
+    h->request = ++r->master->requests;
+    h->not_before_ms = refusals_again_ms(&r->master->refusals, h->name);
+    h->psync = reason != RESYNC_NO_PSYNC;
+    if (h->psync && reason != RESYNC_FIRST_TIME) ++*r->stats.sync_partial_err;
+    log_notice("Full resync requested by replica %s: %s", h->name, why);
+    if (open_first_backlog(r) != 0) {
+        snprintf(error, 256, "ERR Can't create the replication backlog: %s", strerror(errno));
+        return -1;
+    }
+    if (queue_attach(h) == 0) {
+        replica_handle_answer(h, answer);
+    } else if (errno != EAGAIN) {
+        snprintf(error, 256, "ERR BGSAVE failed, replication can't continue: %s", strerror(errno));
+        return -1;
+    }
+    ++*r->stats.sync_full;
+    return 0;
+}
+
+struct replica_handle *replication_accept(struct replication *r, const char *asked_id, int64_t asked_offset,
+                                          bool sync_command, const struct replica_hello *hello,
+                                          const struct address *peer, void *client, char answer[256], char error[256])
+{
+    answer[0] = error[0] = '\0';
+    const char *refused = refusal(r);
+    if (refused) {
+        snprintf(error, 256, "%s", refused);
+        return NULL;
+    }
+    char why[512];
+    const char *asked = sync_command ? NULL : asked_id;
+    struct resync_window window = repl_stream_window(r->stream);
+    struct resync_decision d = resync_decide(repl_stream_history(r->stream), &window, asked, asked_offset);
+    resync_explain(&d, repl_stream_history(r->stream), &window, asked, asked_offset, why);
+    struct replica_handle *h = new_handle(r, hello, peer, client);
+    log_notice("Replica %s asks for synchronization", h->name);
+    if (d.reason == RESYNC_CONTINUE) {
+        accept_partial(h, &d, why, answer);
+    } else if (accept_full(h, d.reason, why, answer, error) != 0) {
+        mem_free(h);
+        return NULL;
+    }
+    list_push_back(&r->master->replicas, &h->node);
+    return h;
+}
