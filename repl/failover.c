@@ -10,30 +10,30 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_target(const struct failover *f, const struct replica_handle *h)
+static bool is_target(const struct failover *f, const struct follower *follower)
 {
-    return !f->host[0] || (h->hello.listening_port == f->port && strcmp(h->ip, f->host) == 0);
+    return !f->host[0] || (follower->hello.listening_port == f->port && strcmp(follower->ip, f->host) == 0);
 }
 
-static struct replica_handle *find_target(struct replication *r)
+static struct follower *find_target(struct replication *r)
 {
-    list_each(&r->master->replicas, node)
+    list_each(&r->master->followers, node)
     {
-        struct replica_handle *h = list_entry(node, struct replica_handle, node);
-        if (h->state != HANDLE_ENDING && is_target(&r->master->failover, h)) return h;
+        struct follower *follower = list_entry(node, struct follower, node);
+        if (follower->state != FOLLOWER_ENDING && is_target(&r->master->failover, follower)) return follower;
     }
     return NULL;
 }
 
-static struct replica_handle *find_synced_target(struct replication *r)
+static struct follower *find_synced_target(struct replication *r)
 {
-    list_each(&r->master->replicas, node)
+    list_each(&r->master->followers, node)
     {
-        struct replica_handle *h = list_entry(node, struct replica_handle, node);
+        struct follower *follower = list_entry(node, struct follower, node);
         uint64_t acked;
         int64_t lag_ms;
-        if (!is_target(&r->master->failover, h) || !replica_handle_acked(h, &acked, &lag_ms)) continue;
-        if (acked >= repl_stream_history(r->stream)->offset) return h;
+        if (!is_target(&r->master->failover, follower) || !follower_acked(follower, &acked, &lag_ms)) continue;
+        if (acked >= repl_stream_history(r->stream)->offset) return follower;
     }
     return NULL;
 }
@@ -61,7 +61,7 @@ static int refuse(char error[256], const char *text)
 static int check_target(struct replication *r, bool force, char error[256])
 {
     const struct failover *f = &r->master->failover;
-    const struct replica_handle *target = find_target(r);
+    const struct follower *target = find_target(r);
     if (force && (!f->host[0] || !f->deadline_ms))
         return refuse(error, "ERR FAILOVER with force option requires both a timeout and target HOST and IP.");
     if (!f->host[0]) return 0;
@@ -76,7 +76,7 @@ int replication_failover(struct replication *r, const char *host, int port, bool
     struct failover *f = &r->master->failover;
     if (f->state != FAILOVER_NONE) return refuse(error, "ERR FAILOVER already in progress.");
     if (replication_is_replica(r)) return refuse(error, "ERR FAILOVER is not valid when server is a replica.");
-    if (!r->master->replicas.count) return refuse(error, "ERR FAILOVER requires connected replicas.");
+    if (!r->master->followers.count) return refuse(error, "ERR FAILOVER requires connected replicas.");
     *f = (struct failover){.port = port, .force = force};
     if (timeout_ms) f->deadline_ms = replication_now_ms(r) + timeout_ms;
     if (host) snprintf(f->host, sizeof f->host, "%s", host);
@@ -113,7 +113,7 @@ void failover_check(struct replication *r)
 {
     struct failover *f = &r->master->failover;
     if (f->state != FAILOVER_WAITING) return;
-    const struct replica_handle *synced = find_synced_target(r);
+    const struct follower *synced = find_synced_target(r);
     if (synced) {
         log_notice("Failover target %s is synced, failing over.", synced->name);
         hand_over(r, synced->ip, synced->hello.listening_port);

@@ -51,7 +51,7 @@ static void opened(void *context)
 /* Replicas reconnect to learn the new id. */
 static void renamed(void *context, const char *why)
 {
-    replicas_end_all(context, why);
+    followers_end_all(context, why);
     snapshots_history_changed(context);
 }
 
@@ -89,7 +89,7 @@ static void ping_replicas(struct replication *r, int64_t now_ms)
     struct bytes ping = BYTES("PING");
     if (now_ms - m->last_ping_ms < (int64_t)r->settings->ping_period_s * 1000) return;
     m->last_ping_ms = now_ms;
-    if (!replication_wants_stream(r) || !m->replicas.count || r->host.writes_paused(r->host.context)) return;
+    if (!replication_wants_stream(r) || !m->followers.count || r->host.writes_paused(r->host.context)) return;
     r->host.propagate(r->host.context, 1, &ping);
 }
 
@@ -97,7 +97,7 @@ static void expire_backlog(struct replication *r, int64_t now_ms)
 {
     struct master_side *m = r->master;
     int64_t ttl_s = r->settings->backlog_ttl_s;
-    bool alone = replication_wants_stream(r) && r->started && !m->replicas.count;
+    bool alone = replication_wants_stream(r) && r->started && !m->followers.count;
     if (!alone || !m->alone_since_ms) m->alone_since_ms = alone ? now_ms : 0;
     if (!alone || !ttl_s || now_ms - m->alone_since_ms <= ttl_s * 1000) return;
     repl_stream_expire(r->stream);
@@ -108,7 +108,7 @@ void master_side_cron(struct replication *r, int64_t now_ms)
 {
     follow_settings(r);
     link_handle_cron(r->master->link);
-    replicas_cron(r, now_ms);
+    followers_cron(r, now_ms);
     queue_cron(r, now_ms);
     snapshots_cron(r, now_ms);
     ping_replicas(r, now_ms);
@@ -118,7 +118,7 @@ void master_side_cron(struct replication *r, int64_t now_ms)
 
 void master_side_before_sleep(struct replication *r)
 {
-    replicas_reap(r);
+    followers_reap(r);
     acks_before_sleep(r);
 }
 
@@ -129,19 +129,19 @@ struct master_side *master_side_new(struct replication *r)
     struct master_side *m = mem_calloc(1, sizeof *m);
     struct link_events events = master_link_events;
     events.context = r;
-    list_init(&m->replicas);
+    list_init(&m->followers);
     list_init(&m->snapshots);
     m->link = link_handle_new(r->loop, r->executable, &events);
     m->timeout_s = r->settings->timeout_s;
     m->ping_period_s = r->settings->ping_period_s;
     link_set_timers(m->link, m->timeout_s, m->ping_period_s);
-    m->snapshot_failed = replicas_end_users;
+    m->snapshot_failed = followers_end_users;
     m->listener = (struct repl_stream_listener){.context = r,
                                                 .opened = opened,
                                                 .renamed = renamed,
                                                 .replaced = replaced,
                                                 .closing = closing,
-                                                .peer_doomed = replica_peer_doomed};
+                                                .peer_doomed = follower_peer_doomed};
     repl_stream_listen(r->stream, &m->listener);
     return m;
 }
@@ -149,7 +149,7 @@ struct master_side *master_side_new(struct replication *r)
 void master_side_free(struct replication *r)
 {
     struct master_side *m = r->master;
-    replicas_abandon(r);
+    followers_abandon(r);
     link_handle_free(m->link);
     mem_free(m);
 }

@@ -6,44 +6,43 @@
 #include "repl/master_side.h"
 
 /* An acknowledgement counts from the moment the replica came online: a fresh one has had no time to send any. */
-int64_t replica_handle_lag_ms(const struct replica_handle *h, const struct backlog_peer_view *view)
+int64_t follower_lag_ms(const struct follower *f, const struct backlog_peer_view *view)
 {
-    int64_t heard_ms = view->heard_ms > h->online_ms ? view->heard_ms : h->online_ms;
-    int64_t lag_ms = replication_now_ms(h->r) - heard_ms;
+    int64_t heard_ms = view->heard_ms > f->online_ms ? view->heard_ms : f->online_ms;
+    int64_t lag_ms = replication_now_ms(f->r) - heard_ms;
     return lag_ms > 0 ? lag_ms : 0;
 }
 
-bool replica_handle_acked(const struct replica_handle *h, uint64_t *offset, int64_t *lag_ms)
+bool follower_acked(const struct follower *f, uint64_t *offset, int64_t *lag_ms)
 {
     struct backlog_peer_view view;
-    if (h->state != HANDLE_LINKED || !h->online || h->reason[0]) return false;
-    backlog_peer_view(repl_stream_backlog(h->r->stream), h->slot, &view);
+    if (f->state != FOLLOWER_LINKED || !f->online || f->reason[0]) return false;
+    backlog_peer_view(repl_stream_backlog(f->r->stream), f->slot, &view);
     *offset = view.acked_offset;
-    *lag_ms = replica_handle_lag_ms(h, &view);
+    *lag_ms = follower_lag_ms(f, &view);
     return true;
 }
 
 int replication_acked(const struct replication *r, uint64_t offset)
 {
     int count = 0;
-    list_each(&r->master->replicas, node)
+    list_each(&r->master->followers, node)
     {
         uint64_t acked;
         int64_t lag_ms;
-        if (replica_handle_acked(list_entry(node, struct replica_handle, node), &acked, &lag_ms))
-            count += acked >= offset;
+        if (follower_acked(list_entry(node, struct follower, node), &acked, &lag_ms)) count += acked >= offset;
     }
     return count;
 }
 
-int replication_good_replicas(const struct replication *r)
+int replication_good_followers(const struct replication *r)
 {
     int good = 0;
-    list_each(&r->master->replicas, node)
+    list_each(&r->master->followers, node)
     {
         uint64_t acked;
         int64_t lag_ms;
-        if (!replica_handle_acked(list_entry(node, struct replica_handle, node), &acked, &lag_ms)) continue;
+        if (!follower_acked(list_entry(node, struct follower, node), &acked, &lag_ms)) continue;
         good += lag_ms / 1000 <= r->settings->min_replicas_max_lag_s;
     }
     return good;
@@ -64,12 +63,12 @@ void replication_ask_acks(struct replication *r, uint64_t offset)
 void acks_settle(struct replication *r)
 {
     struct ack_watch *w = &r->master->acks;
-    list_each(&r->master->replicas, node)
+    list_each(&r->master->followers, node)
     {
         uint64_t acked;
         int64_t lag_ms;
-        const struct replica_handle *h = list_entry(node, struct replica_handle, node);
-        if (replica_handle_acked(h, &acked, &lag_ms) && acked < w->high) return;
+        const struct follower *f = list_entry(node, struct follower, node);
+        if (follower_acked(f, &acked, &lag_ms) && acked < w->high) return;
     }
     w->low = w->high = 0;
     backlog_watch_acks(repl_stream_backlog(r->stream), 0);
@@ -83,5 +82,5 @@ void acks_before_sleep(struct replication *r)
     w->ask = false;
     bool ours =
         repl_stream_backlog(r->stream) && !replication_is_replica(r); /* a relayed stream is not to be added to */
-    if (ours && r->master->replicas.count) r->host.propagate(r->host.context, 3, request);
+    if (ours && r->master->followers.count) r->host.propagate(r->host.context, 3, request);
 }

@@ -13,90 +13,90 @@
 #include <string.h>
 
 /* Between our own the wire is packed, better and cheaper than LZF would. */
-static bool wire_is_packed(const struct replica_handle *h)
+static bool wire_is_packed(const struct follower *f)
 {
-    return h->hello.lz4 && h->r->settings->lz4;
+    return f->hello.lz4 && f->r->settings->lz4;
 }
 
-static void add_wish(struct snapshot_wish *w, const struct replica_handle *h)
+static void add_wish(struct snapshot_wish *w, const struct follower *f)
 {
-    w->compress |= !wire_is_packed(h);
-    w->for_follower |= !h->hello.rdb_only;
+    w->compress |= !wire_is_packed(f);
+    w->for_follower |= !f->hello.rdb_only;
 }
 
 /* --- one replica --- */
 
 /* No stream makes up for the age of a file that is taken alone. SYNC is what tools ask with that know nothing newer. */
-static bool is_fresh_enough(const struct snapshot *s, const struct replica_handle *h)
+static bool is_fresh_enough(const struct snapshot *s, const struct follower *f)
 {
-    bool alone = h->hello.rdb_only || !h->psync;
-    return (!alone || s->requests >= h->request) && (h->hello.rdb_only || snapshot_covers(s));
+    bool alone = f->hello.rdb_only || !f->psync;
+    return (!alone || s->requests >= f->request) && (f->hello.rdb_only || snapshot_covers(s));
 }
 
-static struct snapshot *find_reusable(struct replica_handle *h)
+static struct snapshot *find_reusable(struct follower *f)
 {
-    list_each(&h->r->master->snapshots, node)
+    list_each(&f->r->master->snapshots, node)
     {
         struct snapshot *s = list_entry(node, struct snapshot, node);
         bool usable = !s->pipe && !s->stale && !s->killed && s->state != SNAPSHOT_FAILED;
-        if (usable && s->functions_only == h->hello.functions_only && is_fresh_enough(s, h)) return s;
+        if (usable && s->functions_only == f->hello.functions_only && is_fresh_enough(s, f)) return s;
     }
     return NULL;
 }
 
-static bool wants_pipe(const struct replica_handle *h)
+static bool wants_pipe(const struct follower *f)
 {
-    return h->r->settings->diskless_sync && h->hello.eof && !h->hello.functions_only;
+    return f->r->settings->diskless_sync && f->hello.eof && !f->hello.functions_only;
 }
 
-static struct snapshot *start_file(const struct replica_handle *h)
+static struct snapshot *start_file(const struct follower *f)
 {
-    struct snapshot_wish w = {.functions_only = h->hello.functions_only};
-    add_wish(&w, h);
-    return snapshot_start(h->r, &w);
+    struct snapshot_wish w = {.functions_only = f->hello.functions_only};
+    add_wish(&w, f);
+    return snapshot_start(f->r, &w);
 }
 
 /* Once in the log, however often it is tried again. */
-static void tell_to_wait(struct replica_handle *h, const char *why)
+static void tell_to_wait(struct follower *f, const char *why)
 {
-    if (!h->told_to_wait) log_notice("Replica %s waits for its snapshot: %s", h->name, why);
-    h->told_to_wait = true;
+    if (!f->told_to_wait) log_notice("Replica %s waits for its snapshot: %s", f->name, why);
+    f->told_to_wait = true;
     errno = EAGAIN;
 }
 
-int queue_attach(struct replica_handle *h)
+int queue_attach(struct follower *f)
 {
-    if (replication_now_ms(h->r) < h->not_before_ms) {
-        tell_to_wait(h, "it has not taken over the last ones");
+    if (replication_now_ms(f->r) < f->not_before_ms) {
+        tell_to_wait(f, "it has not taken over the last ones");
         return -1;
     }
-    struct snapshot *s = find_reusable(h);
+    struct snapshot *s = find_reusable(f);
     if (s) {
-        log_notice("Replica %s shares the snapshot at offset %llu", h->name, (unsigned long long)s->offset);
-    } else if (wants_pipe(h)) {
-        tell_to_wait(h, "Delay next BGSAVE for diskless SYNC");
+        log_notice("Replica %s shares the snapshot at offset %llu", f->name, (unsigned long long)s->offset);
+    } else if (wants_pipe(f)) {
+        tell_to_wait(f, "Delay next BGSAVE for diskless SYNC");
     } else {
-        s = start_file(h);
-        if (!s && errno == EBUSY) tell_to_wait(h, "another child process is running");
-        if (!s && errno == ENOBUFS) tell_to_wait(h, "earlier snapshots are still being read by others");
+        s = start_file(f);
+        if (!s && errno == EBUSY) tell_to_wait(f, "another child process is running");
+        if (!s && errno == ENOBUFS) tell_to_wait(f, "earlier snapshots are still being read by others");
     }
     if (!s) return -1;
-    snapshot_pin(s, h);
+    snapshot_pin(s, f);
     return 0;
 }
 
 /* --- those who wait --- */
 
-static void serve(struct replica_handle *h)
+static void serve(struct follower *f)
 {
     char answer[256];
-    replica_handle_answer(h, answer);
-    replica_handle_give(h, h->fd, bytes_from_text(answer), bytes_make(NULL, 0));
+    follower_answer(f, answer);
+    follower_give(f, f->fd, bytes_from_text(answer), bytes_make(NULL, 0));
 }
 
-static bool is_waiting(const struct replica_handle *h)
+static bool is_waiting(const struct follower *f)
 {
-    return h->state == HANDLE_WAITING && !h->snapshot && replication_now_ms(h->r) >= h->not_before_ms;
+    return f->state == FOLLOWER_WAITING && !f->snapshot && replication_now_ms(f->r) >= f->not_before_ms;
 }
 
 /* Replicas that can be served from a file; the others are counted. */
@@ -104,17 +104,17 @@ static int serve_from_files(struct replication *r, int64_t *oldest_ms)
 {
     int gathered = 0;
     *oldest_ms = INT64_MAX;
-    list_each(&r->master->replicas, node)
+    list_each(&r->master->followers, node)
     {
-        struct replica_handle *h = list_entry(node, struct replica_handle, node);
-        if (!is_waiting(h)) continue;
-        if (queue_attach(h) == 0) {
-            serve(h);
+        struct follower *f = list_entry(node, struct follower, node);
+        if (!is_waiting(f)) continue;
+        if (queue_attach(f) == 0) {
+            serve(f);
         } else if (errno != EAGAIN) {
-            replica_handle_end(h, strerror(errno));
-        } else if (wants_pipe(h)) {
+            follower_end(f, strerror(errno));
+        } else if (wants_pipe(f)) {
             gathered++;
-            if (h->since_ms < *oldest_ms) *oldest_ms = h->since_ms;
+            if (f->since_ms < *oldest_ms) *oldest_ms = f->since_ms;
         }
     }
     return gathered;
@@ -123,10 +123,10 @@ static int serve_from_files(struct replication *r, int64_t *oldest_ms)
 static struct snapshot *start_pipe(struct replication *r)
 {
     struct snapshot_wish w = {.pipe = true};
-    list_each(&r->master->replicas, node)
+    list_each(&r->master->followers, node)
     {
-        const struct replica_handle *h = list_entry(node, struct replica_handle, node);
-        if (is_waiting(h) && wants_pipe(h)) add_wish(&w, h);
+        const struct follower *f = list_entry(node, struct follower, node);
+        if (is_waiting(f) && wants_pipe(f)) add_wish(&w, f);
     }
     return snapshot_start(r, &w);
 }
@@ -136,20 +136,20 @@ static void serve_from_pipe(struct replication *r)
     struct snapshot *s = start_pipe(r);
     int error = errno;
     if (!s && (error == EBUSY || error == ENOBUFS)) return;
-    list_each(&r->master->replicas, node)
+    list_each(&r->master->followers, node)
     {
-        struct replica_handle *h = list_entry(node, struct replica_handle, node);
-        if (!is_waiting(h) || !wants_pipe(h)) continue;
+        struct follower *f = list_entry(node, struct follower, node);
+        if (!is_waiting(f) || !wants_pipe(f)) continue;
         if (s) {
-            snapshot_pin(s, h);
-            serve(h);
+            snapshot_pin(s, f);
+            serve(f);
         } else {
-            replica_handle_end(h, strerror(error));
+            follower_end(f, strerror(error));
         }
     }
     if (!s || !s->users || snapshot_give(s) == 0) return;
     s->stale = true;
-    replicas_end_users(s, "the link process cannot be reached");
+    followers_end_users(s, "the link process cannot be reached");
 }
 
 static void serve_waiting(struct replication *r, int64_t now_ms)
@@ -164,5 +164,5 @@ static void serve_waiting(struct replication *r, int64_t now_ms)
 
 void queue_cron(struct replication *r, int64_t now_ms)
 {
-    if (repl_stream_backlog(r->stream) && replicas_can_be_served(r)) serve_waiting(r, now_ms);
+    if (repl_stream_backlog(r->stream) && followers_can_be_served(r)) serve_waiting(r, now_ms);
 }

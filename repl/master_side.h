@@ -1,10 +1,11 @@
 /* The master's side from within: its state, and what its files ask of each other. For master*.c and failover.c alone.
+ * A follower is a replica of ours; "replica" alone is what we are to a master of our own.
  *
  *   master.c          the side as a whole: cron, the stream's news, making and freeing
  *   failover.c        FAILOVER
- *   master_request.c  a replica's PSYNC or SYNC, up to its answer
- *   master_queue.c    which snapshot a replica gets, and when
- *   master_replicas.c a replica's handle up to its end, and what the link tells of it
+ *   master_request.c  a follower's PSYNC or SYNC, up to its answer
+ *   master_queue.c    which snapshot a follower gets, and when
+ *   master_followers.c a follower up to its end, and what the link tells of it
  *   master_snapshot.c one snapshot: its child, its file or pipe
  *   master_acks.c     acknowledgements, asked for and waited for
  *   master_info.c     what INFO and others see of it
@@ -17,21 +18,21 @@
 #include "repl/refusals.h"
 #include "server/base/list.h"
 
-enum handle_state {
-    HANDLE_COMING,  /* accepted; its descriptor is still flushing our earlier replies */
-    HANDLE_WAITING, /* we hold its descriptor until a snapshot starts that it can have */
-    HANDLE_LINKED,  /* the link process has it */
-    HANDLE_ENDING   /* to be freed before the loop sleeps */
+enum follower_state {
+    FOLLOWER_COMING,  /* accepted; its descriptor is still flushing our earlier replies */
+    FOLLOWER_WAITING, /* we hold its descriptor until a snapshot starts that it can have */
+    FOLLOWER_LINKED,  /* the link process has it */
+    FOLLOWER_ENDING   /* to be freed before the loop sleeps */
 };
 
 struct snapshot;
 
-struct replica_handle {
+struct follower {
     struct list_node node;
     struct replication *r;
     void *client; /* the server's */
-    enum handle_state state;
-    struct replica_hello hello;
+    enum follower_state state;
+    struct follower_hello hello;
     char ip[ADDRESS_TEXT_MAX];       /* announced, else as seen */
     char name[ADDRESS_TEXT_MAX + 8]; /* "ip:port" for the log */
     bool full;
@@ -39,7 +40,7 @@ struct replica_handle {
     uint64_t from;             /* first stream offset it gets */
     struct snapshot *snapshot; /* full: what it is being sent; NULL: none yet, or through with it */
     int slot;                  /* in the backlog; -1: none yet */
-    int fd;                    /* HANDLE_WAITING; else -1 */
+    int fd;                    /* FOLLOWER_WAITING; else -1 */
     bool psync;                /* SYNC gets no +FULLRESYNC */
     bool told_to_wait;         /* logged why it waits */
     int64_t not_before_ms;     /* it went away from its last snapshot: the next one waits so long */
@@ -67,7 +68,7 @@ struct snapshot {
     bool compress;           /* rdbcompression, unless the wire packs it anyway */
     uint64_t offset;         /* the dataset as of this byte; the stream goes on with offset + 1 */
     uint64_t requests;       /* that had come before it was started: it is as fresh as those asked for */
-    int users;               /* handles that point here */
+    int users;               /* followers that point here */
     int64_t unused_since_ms; /* while users is 0 */
     struct rdb_aux aux;
 };
@@ -99,7 +100,7 @@ struct master_side {
     struct repl_stream_listener listener;
     struct link_handle *link;
     struct loop_watch *bell;
-    struct list replicas;  /* struct replica_handle */
+    struct list followers; /* struct follower */
     struct list snapshots; /* struct snapshot */
     uint64_t requests;     /* for snapshots, so far */
     struct refusals refusals;
@@ -118,29 +119,28 @@ void failover_ended(struct replication *r, bool good);
 /* --- master_queue.c --- */
 /* Finds or starts a snapshot that h can have now, and pins the stream behind it. 0, or -1 with errno; EAGAIN: h has to
  * wait (another child runs, or more replicas are waited for). */
-int queue_attach(struct replica_handle *h);
+int queue_attach(struct follower *f);
 void queue_cron(struct replication *r, int64_t now_ms); /* serves who waits */
 
-/* --- master_replicas.c --- */
+/* --- master_followers.c --- */
 extern const struct link_events master_link_events;
 /* A link runs or may be started, and the stream, if there is one, can be shared with it. */
-bool replicas_can_be_served(const struct replication *r);
-void replica_handle_end(struct replica_handle *h, const char *reason);        /* now or when the link has let go */
-void replica_handle_answer(const struct replica_handle *h, char answer[256]); /* +FULLRESYNC; it has a snapshot */
-void replica_handle_give(struct replica_handle *h, int fd, struct bytes preamble,
-                         struct bytes rest); /* fd is closed here */
-void replicas_cron(struct replication *r, int64_t now_ms);
-void replicas_reap(struct replication *r); /* frees those that are ending */
-void replicas_end_users(struct snapshot *s, const char *reason);
-void replicas_end_all(struct replication *r, const char *reason);
-void replicas_abandon(struct replication *r); /* at the very end: the link and the backlog are gone */
-void replica_peer_doomed(void *context, int slot, uint64_t lag_bytes, uint64_t limit_bytes);
+bool followers_can_be_served(const struct replication *r);
+void follower_end(struct follower *f, const char *reason);        /* now or when the link has let go */
+void follower_answer(const struct follower *f, char answer[256]); /* +FULLRESYNC; it has a snapshot */
+void follower_give(struct follower *f, int fd, struct bytes preamble, struct bytes rest); /* fd is closed here */
+void followers_cron(struct replication *r, int64_t now_ms);
+void followers_reap(struct replication *r); /* frees those that are ending */
+void followers_end_users(struct snapshot *s, const char *reason);
+void followers_end_all(struct replication *r, const char *reason);
+void followers_abandon(struct replication *r); /* at the very end: the link and the backlog are gone */
+void follower_peer_doomed(void *context, int slot, uint64_t lag_bytes, uint64_t limit_bytes);
 
 /* --- master_snapshot.c --- */
 /* NULL with errno; EBUSY: another child runs; ENOBUFS: every spool is taken. */
 struct snapshot *snapshot_start(struct replication *r, const struct snapshot_wish *w);
-void snapshot_pin(struct snapshot *s, struct replica_handle *h); /* h gets it: a slot, and the stream behind it */
-void snapshot_detach(struct replica_handle *h);
+void snapshot_pin(struct snapshot *s, struct follower *f); /* h gets it: a slot, and the stream behind it */
+void snapshot_detach(struct follower *f);
 bool snapshot_covers(const struct snapshot *s); /* the backlog still holds what follows it */
 /* The RDB version that it is written in; 0: not known (a pipe, or nothing is written yet). */
 int snapshot_version(const struct snapshot *s);
@@ -156,7 +156,7 @@ void acks_before_sleep(struct replication *r);
 /* Acknowledgements have moved: nobody can wait for more than every replica has acknowledged. */
 void acks_settle(struct replication *r);
 /* Online, with its acknowledged offset and how long ago that was; false: not online. */
-bool replica_handle_acked(const struct replica_handle *h, uint64_t *offset, int64_t *lag_ms);
-int64_t replica_handle_lag_ms(const struct replica_handle *h, const struct backlog_peer_view *view);
+bool follower_acked(const struct follower *f, uint64_t *offset, int64_t *lag_ms);
+int64_t follower_lag_ms(const struct follower *f, const struct backlog_peer_view *view);
 
 #endif

@@ -43,10 +43,10 @@ static int report_progress(void *context, uint64_t keys, uint64_t bytes)
 /* A replica must see the end of its connection when its master drops it: the child may not hold a copy. */
 static void close_inherited(struct snapshot *s)
 {
-    list_each(&s->r->master->replicas, node)
+    list_each(&s->r->master->followers, node)
     {
-        const struct replica_handle *h = list_entry(node, struct replica_handle, node);
-        if (h->fd >= 0) close(h->fd);
+        const struct follower *f = list_entry(node, struct follower, node);
+        if (f->fd >= 0) close(f->fd);
     }
     if (s->pipe) close(s->fd);
 }
@@ -90,11 +90,11 @@ bool snapshot_covers(const struct snapshot *s)
 
 /* --- the end of a snapshot --- */
 
-void snapshot_detach(struct replica_handle *h)
+void snapshot_detach(struct follower *f)
 {
-    struct snapshot *s = h->snapshot;
-    h->snapshot = NULL;
-    if (s && --s->users == 0) s->unused_since_ms = replication_now_ms(h->r);
+    struct snapshot *s = f->snapshot;
+    f->snapshot = NULL;
+    if (s && --s->users == 0) s->unused_since_ms = replication_now_ms(f->r);
 }
 
 static void free_snapshot(struct snapshot *s)
@@ -198,13 +198,13 @@ struct snapshot *snapshot_start(struct replication *r, const struct snapshot_wis
 
 /* --- its way to a replica --- */
 
-void snapshot_pin(struct snapshot *s, struct replica_handle *h)
+void snapshot_pin(struct snapshot *s, struct follower *f)
 {
-    struct backlog *b = repl_stream_backlog(h->r->stream);
-    h->slot = h->hello.rdb_only ? backlog_peer_claim_unpinned(b) : backlog_peer_claim(b, s->offset + 1);
-    CHECK(h->slot >= 0);
-    h->from = s->offset + 1;
-    h->snapshot = s;
+    struct backlog *b = repl_stream_backlog(f->r->stream);
+    f->slot = f->hello.rdb_only ? backlog_peer_claim_unpinned(b) : backlog_peer_claim(b, s->offset + 1);
+    CHECK(f->slot >= 0);
+    f->from = s->offset + 1;
+    f->snapshot = s;
     s->users++;
 }
 

@@ -89,9 +89,9 @@ static void replicaof_command(struct call *call)
 static void describe_master(struct call *call)
 {
     struct replication *r = call->core->replication;
-    int count = replication_replicas(r, NULL, 0), online = 0;
-    struct replica_view *views = mem_calloc((size_t)count + 1, sizeof *views);
-    count = replication_replicas(r, views, count);
+    int count = replication_followers(r, NULL, 0), online = 0;
+    struct follower_view *views = mem_calloc((size_t)count + 1, sizeof *views);
+    count = replication_followers(r, views, count);
     for (int i = 0; i < count; i++) online += strcmp(views[i].state, "online") == 0;
     reply_array(call->reply, 3);
     reply_bulk_text(call->reply, "master");
@@ -144,7 +144,7 @@ static bool version_argument(struct call *call, uint32_t i, int *out)
     return true;
 }
 
-static bool address_argument(struct call *call, uint32_t i, struct replica_hello *hello)
+static bool address_argument(struct call *call, uint32_t i, struct follower_hello *hello)
 {
     struct bytes address = call->argv[i];
     if (address.len >= sizeof hello->announced_ip) {
@@ -156,7 +156,7 @@ static bool address_argument(struct call *call, uint32_t i, struct replica_hello
     return true;
 }
 
-static bool filter_argument(struct call *call, uint32_t i, struct replica_hello *hello)
+static bool filter_argument(struct call *call, uint32_t i, struct follower_hello *hello)
 {
     if (call->argv[i].len && !call_arg_is(call, i, "functions")) {
         reply_errorf(call->reply, "ERR Unsupported rdb-filter-only option: %.*s", (int)call->argv[i].len,
@@ -168,7 +168,7 @@ static bool filter_argument(struct call *call, uint32_t i, struct replica_hello 
 }
 
 /* One option and its value; false: answered with an error. */
-static bool hello_option(struct call *call, uint32_t i, struct replica_hello *hello)
+static bool hello_option(struct call *call, uint32_t i, struct follower_hello *hello)
 {
     if (call_arg_is(call, i, "listening-port")) {
         int64_t port;
@@ -217,34 +217,34 @@ static void replconf_command(struct call *call)
 /* A client's socket on its way to the link process. */
 struct hand_over {
     struct replication *replication;
-    struct replica_handle *handle;
+    struct follower *follower;
     char answer[256];
 };
 
 static void handed_over(void *arg, int fd, const uint8_t *rest, size_t len)
 {
     struct hand_over *h = arg;
-    replication_take_replica(h->replication, h->handle, fd, bytes_from_text(h->answer), bytes_make(rest, len));
+    replication_take_follower(h->replication, h->follower, fd, bytes_from_text(h->answer), bytes_make(rest, len));
     mem_free(h);
 }
 
 /* `asked_id` NULL: SYNC. */
 static void become_replica(struct call *call, const char *asked_id, int64_t asked_offset)
 {
-    static const struct replica_hello silent;
+    static const struct follower_hello silent;
     struct client *client = call->session->client;
     char error[256];
     if (client->conn && conn_unsent(client->conn))
         return reply_error(call->reply, "ERR SYNC and PSYNC are invalid with pending output");
     struct hand_over *h = mem_calloc(1, sizeof *h);
     h->replication = call->core->replication;
-    h->handle = replication_accept(h->replication, asked_id, asked_offset, !asked_id,
-                                   client->hello ? client->hello : &silent, &client->peer, client, h->answer, error);
-    if (!h->handle) {
+    h->follower = replication_accept(h->replication, asked_id, asked_offset, !asked_id,
+                                     client->hello ? client->hello : &silent, &client->peer, client, h->answer, error);
+    if (!h->follower) {
         mem_free(h);
         return reply_error(call->reply, error);
     }
-    client->replica = h->handle;
+    client->replica = h->follower;
     client_hand_over(client, handed_over, h);
 }
 
