@@ -20,7 +20,7 @@ static struct follower *find_target(struct replication *r)
     list_each(&r->master->followers, node)
     {
         struct follower *follower = list_entry(node, struct follower, node);
-        if (follower->state != FOLLOWER_ENDING && is_target(&r->master->failover, follower)) return follower;
+        if (follower->machine.state != FOLLOWER_GONE && is_target(&r->master->failover, follower)) return follower;
     }
     return NULL;
 }
@@ -66,7 +66,7 @@ static int check_target(struct replication *r, bool force, char error[256])
         return refuse(error, "ERR FAILOVER with force option requires both a timeout and target HOST and IP.");
     if (!f->host[0]) return 0;
     if (!target) return refuse(error, "ERR FAILOVER target HOST and PORT is not a replica.");
-    if (!target->online) return refuse(error, "ERR FAILOVER target replica is not online.");
+    if (!follower_is_online(target)) return refuse(error, "ERR FAILOVER target replica is not online.");
     return 0;
 }
 

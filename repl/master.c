@@ -108,7 +108,7 @@ void master_side_cron(struct replication *r, int64_t now_ms)
 {
     follow_settings(r);
     link_handle_cron(r->master->link);
-    followers_cron(r, now_ms);
+    followers_cron(r);
     queue_cron(r, now_ms);
     snapshots_cron(r, now_ms);
     ping_replicas(r, now_ms);

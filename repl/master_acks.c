@@ -8,7 +8,7 @@
 /* An acknowledgement counts from the moment the replica came online: a fresh one has had no time to send any. */
 int64_t follower_lag_ms(const struct follower *f, const struct backlog_peer_view *view)
 {
-    int64_t heard_ms = view->heard_ms > f->online_ms ? view->heard_ms : f->online_ms;
+    int64_t heard_ms = view->heard_ms > f->machine.online_ms ? view->heard_ms : f->machine.online_ms;
     int64_t lag_ms = replication_now_ms(f->r) - heard_ms;
     return lag_ms > 0 ? lag_ms : 0;
 }
@@ -16,7 +16,7 @@ int64_t follower_lag_ms(const struct follower *f, const struct backlog_peer_view
 bool follower_acked(const struct follower *f, uint64_t *offset, int64_t *lag_ms)
 {
     struct backlog_peer_view view;
-    if (f->state != FOLLOWER_LINKED || !f->online || f->reason[0]) return false;
+    if (!follower_is_online(f)) return false;
     backlog_peer_view(repl_stream_backlog(f->r->stream), f->slot, &view);
     *offset = view.acked_offset;
     *lag_ms = follower_lag_ms(f, &view);

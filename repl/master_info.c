@@ -5,23 +5,19 @@
 
 #include <stdio.h>
 
-static const char *state_text(const struct follower *f, const struct backlog_peer_view *view)
-{
-    if (f->online) return "online";
-    return view->state == PEER_SENDING_SNAPSHOT ? "send_bulk" : "wait_bgsave";
-}
-
-bool follower_view(const struct follower *f, struct follower_view *out)
+bool follower_view(struct follower *f, struct follower_view *out)
 {
     const struct backlog *b = repl_stream_backlog(f->r->stream);
     struct backlog_peer_view view = {.state = PEER_WAITING};
-    if (f->state == FOLLOWER_ENDING) return false;
+    follower_look(f);
+    const struct follower_row *row = follower_shown(&f->machine);
+    if (!row) return false;
     if (f->slot >= 0) backlog_peer_view(b, f->slot, &view);
     *out = (struct follower_view){
         .port = f->hello.listening_port,
-        .state = state_text(f, &view),
+        .state = row,
         .offset = view.acked_offset,
-        .lag_s = f->online ? follower_lag_ms(f, &view) / 1000 : 0,
+        .lag_s = row->online ? follower_lag_ms(f, &view) / 1000 : 0,
         .rdb_only = f->hello.rdb_only,
         .sent_bytes = view.sent_bytes,
         .received_bytes = view.received_bytes,
@@ -53,8 +49,8 @@ static void follower_lines(const struct replication *r, struct outq *out)
     {
         struct follower_view v;
         if (!follower_view(list_entry(node, struct follower, node), &v)) continue;
-        info_field(out, "slave%d:ip=%s,port=%d,state=%s,offset=%llu,lag=%lld", index++, v.ip, v.port, v.state,
-                   (unsigned long long)v.offset, (long long)v.lag_s);
+        info_field(out, "slave%d:ip=%s,port=%d,state=%s,offset=%llu,lag=%lld", index++, v.ip, v.port,
+                   v.state->info_word, (unsigned long long)v.offset, (long long)v.lag_s);
     }
 }
 

@@ -56,11 +56,10 @@ static struct snapshot *start_file(const struct follower *f)
     return snapshot_start(f->r, &w);
 }
 
-/* Once in the log, however often it is tried again. */
+/* In the log at its request, however often it is tried again from the queue. */
 static void tell_to_wait(struct follower *f, const char *why)
 {
-    if (!f->told_to_wait) log_notice("Replica %s waits for its snapshot: %s", f->name, why);
-    f->told_to_wait = true;
+    if (f->machine.state == FOLLOWER_COMING) log_notice("Replica %s waits for its snapshot: %s", f->name, why);
     errno = EAGAIN;
 }
 
@@ -87,16 +86,9 @@ int queue_attach(struct follower *f)
 
 /* --- those who wait --- */
 
-static void serve(struct follower *f)
-{
-    char answer[256];
-    follower_answer(f, answer);
-    follower_give(f, f->fd, bytes_from_text(answer), bytes_make(NULL, 0));
-}
-
 static bool is_waiting(const struct follower *f)
 {
-    return f->state == FOLLOWER_WAITING && !f->snapshot && replication_now_ms(f->r) >= f->not_before_ms;
+    return f->machine.state == FOLLOWER_QUEUED && replication_now_ms(f->r) >= f->not_before_ms;
 }
 
 /* Replicas that can be served from a file; the others are counted. */
@@ -109,12 +101,12 @@ static int serve_from_files(struct replication *r, int64_t *oldest_ms)
         struct follower *f = list_entry(node, struct follower, node);
         if (!is_waiting(f)) continue;
         if (queue_attach(f) == 0) {
-            serve(f);
+            follower_serve(f);
         } else if (errno != EAGAIN) {
             follower_end(f, strerror(errno));
         } else if (wants_pipe(f)) {
             gathered++;
-            if (f->since_ms < *oldest_ms) *oldest_ms = f->since_ms;
+            if (f->machine.since_ms < *oldest_ms) *oldest_ms = f->machine.since_ms;
         }
     }
     return gathered;
@@ -142,7 +134,7 @@ static void serve_from_pipe(struct replication *r)
         if (!is_waiting(f) || !wants_pipe(f)) continue;
         if (s) {
             snapshot_pin(s, f);
-            serve(f);
+            follower_serve(f);
         } else {
             follower_end(f, strerror(error));
         }

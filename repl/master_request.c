@@ -21,7 +21,7 @@ static struct follower *new_follower(struct replication *r, const struct followe
     f->client = client;
     f->hello = *hello;
     f->slot = f->fd = -1;
-    f->since_ms = f->newline_ms = replication_now_ms(r);
+    follower_machine_init(&f->machine, &r->master->follower_settings, f->name, replication_now_ms(r));
     address_ip_text(peer, f->ip);
     if (hello->announced_ip[0]) snprintf(f->ip, sizeof f->ip, "%.*s", (int)sizeof f->ip - 1, hello->announced_ip);
     snprintf(f->name, sizeof f->name, "%s:%d", f->ip,
@@ -71,7 +71,8 @@ static int accept_full(struct follower *f, enum resync_reason reason, const char
                        char error[256])
 {
     struct replication *r = f->r;
-    f->full = true;
+    f->machine.wish = f->hello.rdb_only ? FOLLOWER_COPIES : FOLLOWER_FULL;
+    f->machine.by_mark = f->hello.eof;
     f->request = ++r->master->requests;
     f->not_before_ms = refusals_again_ms(&r->master->refusals, f->name);
     f->psync = reason != RESYNC_NO_PSYNC;

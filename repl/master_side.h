@@ -14,41 +14,30 @@
 #ifndef SLIPSTREAM_REPL_MASTER_SIDE_H
 #define SLIPSTREAM_REPL_MASTER_SIDE_H
 
+#include "repl/follower_machine.h"
 #include "repl/parts.h"
 #include "repl/refusals.h"
 #include "server/base/list.h"
-
-enum follower_state {
-    FOLLOWER_COMING,  /* accepted; its descriptor is still flushing our earlier replies */
-    FOLLOWER_WAITING, /* we hold its descriptor until a snapshot starts that it can have */
-    FOLLOWER_LINKED,  /* the link process has it */
-    FOLLOWER_ENDING   /* to be freed before the loop sleeps */
-};
 
 struct snapshot;
 
 struct follower {
     struct list_node node;
     struct replication *r;
+    struct follower_machine machine;
     void *client; /* the server's */
-    enum follower_state state;
     struct follower_hello hello;
     char ip[ADDRESS_TEXT_MAX];       /* announced, else as seen */
     char name[ADDRESS_TEXT_MAX + 8]; /* "ip:port" for the log */
-    bool full;
-    uint64_t request;          /* number of its request for a snapshot */
-    uint64_t from;             /* first stream offset it gets */
-    struct snapshot *snapshot; /* full: what it is being sent; NULL: none yet, or through with it */
-    int slot;                  /* in the backlog; -1: none yet */
-    int fd;                    /* FOLLOWER_WAITING; else -1 */
-    bool psync;                /* SYNC gets no +FULLRESYNC */
-    bool told_to_wait;         /* logged why it waits */
-    int64_t not_before_ms;     /* it went away from its last snapshot: the next one waits so long */
-    bool online, doomed;
-    bool took_over; /* the snapshot is its dataset now */
-    int64_t since_ms, online_ms, soft_limit_since_ms, newline_ms;
+    bool psync;                      /* SYNC gets no +FULLRESYNC */
+    uint64_t request;                /* number of its request for a snapshot */
+    int64_t not_before_ms;           /* it went away from its last snapshot: the next one waits so long */
+    uint64_t from;                   /* first stream offset it gets */
+    struct snapshot *snapshot;       /* what it is being sent; NULL: none yet, none at all, or through with it */
+    int slot;                        /* in the backlog; -1: none yet */
+    int fd;                          /* while it stands in the queue, or is handed over; else -1 */
+    struct bytes preamble, rest;     /* while it is handed over: what it is sent first, what it had sent already */
     uint64_t counted_sent, counted_received; /* already in the statistics */
-    char reason[128];                        /* why we drop it; "" while we do not */
 };
 
 enum snapshot_state { SNAPSHOT_RUNNING, SNAPSHOT_COMPLETE, SNAPSHOT_FAILED };
@@ -104,6 +93,7 @@ struct master_side {
     struct list snapshots; /* struct snapshot */
     uint64_t requests;     /* for snapshots, so far */
     struct refusals refusals;
+    struct follower_machine_settings follower_settings;
     struct failover failover;
     struct ack_watch acks;
     void (*snapshot_failed)(struct snapshot *s, const char *reason); /* whoever is being sent it cannot go on */
@@ -128,9 +118,12 @@ extern const struct link_events master_link_events;
 bool followers_can_be_served(const struct replication *r);
 void follower_end(struct follower *f, const char *reason);        /* now or when the link has let go */
 void follower_answer(const struct follower *f, char answer[256]); /* +FULLRESYNC; it has a snapshot */
-void follower_give(struct follower *f, int fd, struct bytes preamble, struct bytes rest); /* fd is closed here */
-void followers_cron(struct replication *r, int64_t now_ms);
-void followers_reap(struct replication *r); /* frees those that are ending */
+void follower_serve(struct follower *f); /* it stood in the queue and has a snapshot now: it goes to the link */
+void follower_look(
+    struct follower *f); /* reads what the link has noted in its slot: before anybody asks for its state */
+bool follower_is_online(const struct follower *f);
+void followers_cron(struct replication *r);
+void followers_reap(struct replication *r); /* frees those that are gone */
 void followers_end_users(struct snapshot *s, const char *reason);
 void followers_end_all(struct replication *r, const char *reason);
 void followers_abandon(struct replication *r); /* at the very end: the link and the backlog are gone */

@@ -4,6 +4,7 @@
 #ifndef SLIPSTREAM_REPL_REPLICATION_H
 #define SLIPSTREAM_REPL_REPLICATION_H
 
+#include "repl/follower_machine.h"
 #include "repl/history.h"
 #include "repl/settings.h"
 #include "rdb/reader.h"
@@ -96,15 +97,15 @@ struct follower *replication_accept(struct replication *r, const char *asked_id,
                                     bool sync_command, const struct follower_hello *hello, const struct address *peer,
                                     void *client, char answer[256], char error[256]);
 /* `owed` is the answer. fd -1: the client died before the hand-over. */
-void replication_take_follower(struct replication *r, struct follower *h, int fd, struct bytes owed, struct bytes rest);
+void replication_take_follower(struct replication *r, struct follower *f, int fd, struct bytes owed, struct bytes rest);
 /* CLIENT KILL: follower_gone follows when the link has let go of it. */
-void replication_drop_follower(struct replication *r, struct follower *h, const char *reason);
+void replication_drop_follower(struct replication *r, struct follower *f, const char *reason);
 void replication_drop_followers(struct replication *r, const char *reason);
 
 struct follower_view {
     char ip[ADDRESS_TEXT_MAX];
     int port;
-    const char *state; /* "wait_bgsave", "send_bulk", "online" */
+    const struct follower_row *state; /* INFO and ROLE read it */
     uint64_t offset;
     int64_t lag_s;
     bool rdb_only;
@@ -112,7 +113,7 @@ struct follower_view {
     void *client;
 };
 int replication_followers(const struct replication *r, struct follower_view *out, int room); /* count */
-bool follower_view(const struct follower *h, struct follower_view *out);
+bool follower_view(struct follower *f, struct follower_view *out);                           /* false: it is gone */
 int replication_good_followers(const struct replication *r);         /* online and acked within min-replicas-max-lag */
 int replication_acked(const struct replication *r, uint64_t offset); /* replicas that acknowledged at least offset */
 void replication_ask_acks(struct replication *r, uint64_t offset);   /* GETACK to all, and watch for offset */

@@ -92,13 +92,13 @@ static void describe_master(struct call *call)
     int count = replication_followers(r, NULL, 0), online = 0;
     struct follower_view *views = mem_calloc((size_t)count + 1, sizeof *views);
     count = replication_followers(r, views, count);
-    for (int i = 0; i < count; i++) online += strcmp(views[i].state, "online") == 0;
+    for (int i = 0; i < count; i++) online += views[i].state->online;
     reply_array(call->reply, 3);
     reply_bulk_text(call->reply, "master");
     reply_integer(call->reply, (int64_t)replication_history(r)->offset);
     reply_array(call->reply, (size_t)online);
     for (int i = 0; i < count; i++) {
-        if (strcmp(views[i].state, "online") != 0) continue;
+        if (!views[i].state->online) continue;
         reply_array(call->reply, 3);
         reply_bulk_text(call->reply, views[i].ip);
         reply_bulk_integer(call->reply, views[i].port);
