@@ -5,10 +5,36 @@
  * done) or refuses (we are a master again). Writes flow again in either case. */
 #include "repl/master_side.h"
 
+#include "server/base/check.h"
 #include "server/base/log.h"
 
 #include <stdio.h>
 #include <string.h>
+
+/* --- the state --- */
+
+#define TO(state) (1u << FAILOVER_##state)
+
+static const struct {
+    const char *info_word;
+    unsigned successors;
+} rows[] = {
+    [FAILOVER_NONE] = {"no-failover", TO(WAITING)},
+    [FAILOVER_WAITING] = {"waiting-for-sync", TO(NONE) | TO(HANDED_OVER)},
+    [FAILOVER_HANDED_OVER] = {"failover-in-progress", TO(NONE)},
+};
+
+/* Writes are paused as long as there is a fail-over. */
+static void enter(struct replication *r, enum failover_state state)
+{
+    struct failover *f = &r->master->failover;
+    CHECK(rows[f->state].successors & (1u << state));
+    bool begins = f->state == FAILOVER_NONE;
+    f->state = state;
+    if (begins || state == FAILOVER_NONE) r->host.pause_writes(r->host.context, begins);
+}
+
+/* --- the target --- */
 
 static bool is_target(const struct failover *f, const struct follower *follower)
 {
@@ -38,17 +64,13 @@ static struct follower *find_synced_target(struct replication *r)
     return NULL;
 }
 
-static void end(struct replication *r)
-{
-    r->master->failover = (struct failover){.state = FAILOVER_NONE};
-    r->host.pause_writes(r->host.context, false);
-}
+/* --- the way --- */
 
 static void abort_because(struct replication *r, const char *why)
 {
     bool handed_over = r->master->failover.state == FAILOVER_HANDED_OVER;
     log_notice("Aborting failover: %s", why);
-    end(r);
+    enter(r, FAILOVER_NONE);
     if (handed_over) replication_stop_following(r);
 }
 
@@ -80,16 +102,12 @@ int replication_failover(struct replication *r, const char *host, int port, bool
     *f = (struct failover){.port = port, .force = force};
     if (timeout_ms) f->deadline_ms = replication_now_ms(r) + timeout_ms;
     if (host) snprintf(f->host, sizeof f->host, "%s", host);
-    if (check_target(r, force, error) != 0) {
-        *f = (struct failover){.state = FAILOVER_NONE};
-        return -1;
-    }
+    if (check_target(r, force, error) != 0) return -1;
     if (host)
         log_notice("FAILOVER requested to %s:%d.", host, port);
     else
         log_notice("FAILOVER requested.");
-    f->state = FAILOVER_WAITING;
-    r->host.pause_writes(r->host.context, true);
+    enter(r, FAILOVER_WAITING);
     replication_ask_acks(r, repl_stream_history(r->stream)->offset);
     return 0;
 }
@@ -105,7 +123,7 @@ static void hand_over(struct replication *r, const char *host, int port)
 {
     char target[256];
     snprintf(target, sizeof target, "%s", host);
-    r->master->failover.state = FAILOVER_HANDED_OVER;
+    enter(r, FAILOVER_HANDED_OVER);
     replica_side_follow(r, target, port, true);
 }
 
@@ -137,11 +155,10 @@ void failover_ended(struct replication *r, bool good)
         return;
     }
     log_notice("Failover target took over: we are its replica now");
-    end(r);
+    enter(r, FAILOVER_NONE);
 }
 
 const char *replication_failover_state(const struct replication *r)
 {
-    static const char *const names[] = {"no-failover", "waiting-for-sync", "failover-in-progress"};
-    return names[r->master->failover.state];
+    return rows[r->master->failover.state].info_word;
 }

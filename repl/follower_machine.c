@@ -10,12 +10,13 @@
 
 #define TO(state) (1u << FOLLOWER_##state)
 #define GIVEN     (TO(WAITING) | TO(ONLINE))
+#define REJECT    (TO(REJECTED) | TO(GONE))
 #define LEAVES    (TO(DROPPED) | TO(GONE))
 
 /* clang-format off */
 static const struct follower_row rows[FOLLOWER_STATES] = {
     /*                     name        INFO's word    online linked beats  successors */
-    [FOLLOWER_COMING]   = {"coming",   "wait_bgsave", false, false, false, TO(QUEUED) | GIVEN | TO(REJECTED) | TO(GONE)},
+    [FOLLOWER_COMING]   = {"coming",   "wait_bgsave", false, false, false, TO(QUEUED) | GIVEN | REJECT},
     [FOLLOWER_QUEUED]   = {"queued",   "wait_bgsave", false, false, true,  TO(WAITING) | TO(GONE)},
     [FOLLOWER_WAITING]  = {"waiting",  "wait_bgsave", false, true,  false, TO(SNAPSHOT) | LEAVES},
     [FOLLOWER_SNAPSHOT] = {"snapshot", "send_bulk",   false, true,  false, TO(UNPROVEN) | TO(ONLINE) | LEAVES},

@@ -38,7 +38,7 @@ static struct snapshot *find_reusable(struct follower *f)
     list_each(&f->r->master->snapshots, node)
     {
         struct snapshot *s = list_entry(node, struct snapshot, node);
-        bool usable = !s->pipe && !s->stale && !s->killed && s->state != SNAPSHOT_FAILED;
+        bool usable = !s->pipe && !s->stale && (s->state == SNAPSHOT_RUNNING || s->state == SNAPSHOT_COMPLETE);
         if (usable && s->functions_only == f->hello.functions_only && is_fresh_enough(s, f)) return s;
     }
     return NULL;

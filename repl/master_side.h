@@ -40,20 +40,25 @@ struct follower {
     uint64_t counted_sent, counted_received; /* already in the statistics */
 };
 
-enum snapshot_state { SNAPSHOT_RUNNING, SNAPSHOT_COMPLETE, SNAPSHOT_FAILED };
+enum snapshot_state {
+    SNAPSHOT_PREPARED, /* the child is not there yet */
+    SNAPSHOT_RUNNING,
+    SNAPSHOT_STOPPING, /* nobody needs it: the child is killed, and has not ended yet */
+    SNAPSHOT_COMPLETE,
+    SNAPSHOT_FAILED
+};
 
 /* One snapshot at offset `offset`, on its way to any number of replicas. */
 struct snapshot {
     struct list_node node;
     struct replication *r;
-    enum snapshot_state state;
-    int spool;    /* the backlog's; -1: the backlog is gone */
-    int fd;       /* the spool file; pipe: the end the link reads, -1 once it has it */
-    int write_fd; /* pipe: the child's end; file: the same as fd */
+    enum snapshot_state state; /* master_snapshot.c's enter() is the one to set it */
+    int spool;                 /* the backlog's; -1: the backlog is gone */
+    int fd;                    /* the spool file; pipe: the end the link reads, -1 once it has it */
+    int write_fd;              /* pipe: the child's end; file: the same as fd */
     bool pipe, functions_only;
-    bool given; /* the link has the descriptor */
-    bool stale; /* of a history that is no longer ours: serves nobody */
-    bool killed;
+    bool given;              /* the link has the descriptor */
+    bool stale;              /* of a history that is no longer ours: serves nobody */
     bool compress;           /* rdbcompression, unless the wire packs it anyway */
     uint64_t offset;         /* the dataset as of this byte; the stream goes on with offset + 1 */
     uint64_t requests;       /* that had come before it was started: it is as fresh as those asked for */
@@ -65,8 +70,8 @@ struct snapshot {
 enum failover_state { FAILOVER_NONE, FAILOVER_WAITING, FAILOVER_HANDED_OVER };
 
 struct failover {
-    enum failover_state state;
-    char host[256]; /* "" : the first replica that is in sync */
+    enum failover_state state; /* failover.c's enter() is the one to set it */
+    char host[256];            /* "" : the first replica that is in sync */
     int port;
     bool force;
     int64_t deadline_ms; /* 0: none */

@@ -24,6 +24,21 @@
 
 #define UNUSED_CHILD_GRACE_MS 1000 /* replicas that lost their link are back within this */
 
+#define TO(state) (1u << SNAPSHOT_##state)
+
+static void enter(struct snapshot *s, enum snapshot_state state)
+{
+    static const unsigned successors[] = {
+        [SNAPSHOT_PREPARED] = TO(RUNNING),
+        [SNAPSHOT_RUNNING] = TO(STOPPING) | TO(COMPLETE) | TO(FAILED),
+        [SNAPSHOT_STOPPING] = TO(COMPLETE) | TO(FAILED), /* it may have been through already */
+        [SNAPSHOT_COMPLETE] = 0,
+        [SNAPSHOT_FAILED] = 0,
+    };
+    CHECK(successors[s->state] & (1u << state));
+    s->state = state;
+}
+
 /* --- in the child --- */
 
 static void spool_advanced(void *context, uint64_t total)
@@ -114,11 +129,12 @@ static void child_ended(void *arg, bool good, int signal)
 {
     struct snapshot *s = arg;
     const char *what = s->pipe ? "Background RDB transfer" : "Background saving";
-    s->state = good ? SNAPSHOT_COMPLETE : SNAPSHOT_FAILED;
+    bool stopped = s->state == SNAPSHOT_STOPPING;
+    enter(s, good ? SNAPSHOT_COMPLETE : SNAPSHOT_FAILED);
     if (s->spool >= 0) backlog_spool_finish(repl_stream_backlog(s->r->stream), s->spool, good);
     if (good)
         log_notice("%s terminated with success", what);
-    else if (s->killed)
+    else if (stopped)
         log_notice("%s stopped: no replica needs it any more", what);
     else if (signal)
         log_warning("%s terminated by signal %d", what, signal);
@@ -182,6 +198,7 @@ struct snapshot *snapshot_start(struct replication *r, const struct snapshot_wis
     } else if (open_ends(s) == 0) {
         describe_now(s);
         if (fork_child(s) == 0) {
+            enter(s, SNAPSHOT_RUNNING);
             log_notice("Starting BGSAVE for SYNC with target: %s (the dataset as of offset %llu)",
                        s->pipe ? "replicas sockets" : "disk", (unsigned long long)s->offset);
             r->host.forget_stream_db(r->host.context);
@@ -229,8 +246,7 @@ int snapshot_prepare_link(struct snapshot *s)
 
 static void stop_child(struct snapshot *s)
 {
-    if (s->killed) return;
-    s->killed = true;
+    enter(s, SNAPSHOT_STOPPING);
     s->r->host.kill_snapshot(s->r->host.context);
 }
 
@@ -242,6 +258,7 @@ static void look_after(struct snapshot *s, int64_t now_ms)
         if (s->stale || s->pipe || unused_ms >= UNUSED_CHILD_GRACE_MS) stop_child(s);
         return;
     }
+    if (s->state == SNAPSHOT_STOPPING) return;
     bool of_use = s->state == SNAPSHOT_COMPLETE && !s->stale && !s->pipe && snapshot_covers(s);
     if (!of_use || unused_ms >= (int64_t)s->r->settings->timeout_s * 1000) free_snapshot(s);
 }
@@ -276,7 +293,7 @@ void snapshots_backlog_gone(struct replication *r)
         s->stale = true;
         if (s->state == SNAPSHOT_RUNNING)
             stop_child(s);
-        else
+        else if (s->state != SNAPSHOT_STOPPING)
             free_snapshot(s);
     }
 }

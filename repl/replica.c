@@ -40,6 +40,7 @@ static void continue_history(struct replica_side *s, const char *new_id)
 static void act(struct replica_side *s, const struct replica_action *a)
 {
     switch (a->kind) {
+    case ACTION_NONE: break;
     case ACTION_RESOLVE: replica_resolve(s); break;
     case ACTION_CONNECT: replica_connect(s); break;
     case ACTION_GREET: replica_greet(s); break;

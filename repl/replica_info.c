@@ -34,13 +34,7 @@ bool replication_master_link_view(const struct replication *r, struct master_lin
 
 const char *replication_role_state(const struct replication *r)
 {
-    static const char *const names[REPLICA_STATES] = {
-        [REPLICA_NONE] = "none",           [REPLICA_WAITING] = "connect",
-        [REPLICA_RESOLVING] = "connect",   [REPLICA_CONNECTING] = "connecting",
-        [REPLICA_HANDSHAKE] = "handshake", [REPLICA_TRANSFER] = "sync",
-        [REPLICA_LOADING] = "sync",        [REPLICA_CONNECTED] = "connected",
-    };
-    return names[r->replica->machine.state];
+    return replica_row(r->replica->machine.state)->role_word;
 }
 
 bool replication_has_dataset(const struct replication *r)

@@ -4,6 +4,7 @@
  * protocol. While a snapshot is loaded from its file nothing is read: the descriptor leaves the loop and comes back. */
 #include "repl/replica_side.h"
 
+#include "server/base/check.h"
 #include "server/base/log.h"
 #include "server/base/number.h"
 #include "server/base/workers.h"
@@ -103,6 +104,14 @@ static void unpack(struct replica_side *s, struct bytes input)
     mem_free(plain);
 }
 
+/* The first byte decides, once a connection. */
+static void decide_wire(struct replica_side *s, bool packed)
+{
+    CHECK(s->wire == WIRE_UNDECIDED);
+    s->wire = packed ? WIRE_PACKED : WIRE_PLAIN;
+    if (packed) s->decoder = lz4_decoder_new();
+}
+
 /* Everything behind the answer to PSYNC. */
 static void wire_in(struct replica_side *s, const uint8_t *data, size_t len)
 {
@@ -110,11 +119,8 @@ static void wire_in(struct replica_side *s, const uint8_t *data, size_t len)
         if (*data == '\n') { /* alive */
             data++;
             len--;
-        } else if (*data == LZ4_FIRST_BYTE) {
-            s->wire = WIRE_PACKED;
-            s->decoder = lz4_decoder_new();
         } else {
-            s->wire = WIRE_PLAIN;
+            decide_wire(s, *data == LZ4_FIRST_BYTE);
         }
     }
     if (!len) return;

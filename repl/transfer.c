@@ -4,6 +4,7 @@
 
 #include "repl/inbox.h"
 #include "repl/spool_file.h"
+#include "server/base/check.h"
 #include "server/base/discard.h"
 #include "server/base/file.h"
 
@@ -15,6 +16,8 @@
 #define MARK_BYTES       40
 #define LOAD_SLICE_BYTES (1024 * 1024)
 #define MOST_BYTES       INT64_MAX
+
+#define TO(phase) (1u << PHASE_##phase)
 
 enum phase { PHASE_HEADER, PHASE_SNAPSHOT, PHASE_MARK, PHASE_RECEIVED };
 
@@ -57,6 +60,18 @@ void transfer_free(struct transfer *t)
     mem_free(t);
 }
 
+static void enter(struct transfer *t, enum phase phase)
+{
+    static const unsigned successors[] = {
+        [PHASE_HEADER] = TO(SNAPSHOT),
+        [PHASE_SNAPSHOT] = TO(MARK) | TO(RECEIVED),
+        [PHASE_MARK] = TO(RECEIVED),
+        [PHASE_RECEIVED] = 0,
+    };
+    CHECK(successors[t->phase] & (1u << phase));
+    t->phase = phase;
+}
+
 static enum transfer_status bad(struct transfer *t, const char *what, const char *detail)
 {
     snprintf(t->error, sizeof t->error, "%s%s", what, detail);
@@ -92,7 +107,7 @@ static enum transfer_status begin(struct transfer *t)
     if (!t->direct && (t->file = spool_file_open()) < 0)
         return bad(t, "Opening the temp file needed for MASTER <-> REPLICA synchronization: ", strerror(errno));
     t->reader = rdb_reader_new(t->direct ? t->keyspace : NULL, &t->options);
-    t->phase = PHASE_SNAPSHOT;
+    enter(t, PHASE_SNAPSHOT);
     return TRANSFER_BEGINS;
 }
 
@@ -168,11 +183,11 @@ static enum rdb_status parse(struct transfer *t, const uint8_t *data, size_t len
 static enum transfer_status snapshot_parsed(struct transfer *t)
 {
     if (t->by_mark) {
-        t->phase = PHASE_MARK;
+        enter(t, PHASE_MARK);
         return TRANSFER_MORE;
     }
     if (t->received != t->total) return bad(t, "Bad snapshot from MASTER: it ends before its announced length", "");
-    t->phase = PHASE_RECEIVED;
+    enter(t, PHASE_RECEIVED);
     return TRANSFER_COMPLETE;
 }
 
@@ -200,7 +215,7 @@ static enum transfer_status feed_mark(struct transfer *t, const uint8_t *data, s
             return bad(t, "Bad snapshot from MASTER: its end mark does not follow", "");
     if (t->mark_len < MARK_BYTES) return TRANSFER_MORE;
     t->total = t->received;
-    t->phase = PHASE_RECEIVED;
+    enter(t, PHASE_RECEIVED);
     return TRANSFER_COMPLETE;
 }
 

@@ -34,6 +34,20 @@ enum phase {
     PHASE_DELIVERED /* wanted no more than the snapshot */
 };
 
+#define TO(phase) (1u << PHASE_##phase)
+
+static const struct {
+    const char *name;
+    enum backlog_peer_state slot; /* what the server reads of it */
+    unsigned successors;
+} phases[] = {
+    [PHASE_WAITING] = {"waiting for the snapshot", PEER_WAITING, TO(SNAPSHOT) | TO(STREAM)},
+    [PHASE_SNAPSHOT] = {"snapshot", PEER_SENDING_SNAPSHOT, TO(LOADING) | TO(STREAM) | TO(DELIVERED)},
+    [PHASE_LOADING] = {"loading", PEER_SENDING_SNAPSHOT, TO(STREAM)},
+    [PHASE_STREAM] = {"stream", PEER_ONLINE, 0},
+    [PHASE_DELIVERED] = {"snapshot delivered", PEER_SENDING_SNAPSHOT, 0},
+};
+
 struct peer {
     struct link *link;
     int slot;
@@ -68,6 +82,14 @@ static int64_t now_us(const struct peer *p)
 static bool past(const struct peer *p, int64_t since_us, int seconds)
 {
     return seconds > 0 && now_us(p) - since_us >= seconds * INT64_C(1000000);
+}
+
+static void enter(struct peer *p, enum phase phase)
+{
+    CHECK(phases[p->phase].successors & (1u << phase));
+    if (phases[phase].slot != phases[p->phase].slot)
+        reader_peer_set_state(p->link->reader, p->slot, phases[phase].slot);
+    p->phase = phase;
 }
 
 static void tell(struct link *link, enum message_kind kind, int slot, const char *reason)
@@ -197,9 +219,8 @@ static bool give_up(struct peer *p, const char *reason)
 
 static void start_stream(struct peer *p)
 {
-    p->phase = PHASE_STREAM;
     p->heard_us = now_us(p);
-    reader_peer_set_state(p->link->reader, p->slot, PEER_ONLINE);
+    enter(p, PHASE_STREAM);
 }
 
 static bool finish_snapshot(struct peer *p)
@@ -210,9 +231,9 @@ static bool finish_snapshot(struct peer *p)
     p->piece_buffer = NULL;
     p->heard_us = now_us(p);
     if (p->rdb_only) {
-        p->phase = PHASE_DELIVERED;
+        enter(p, PHASE_DELIVERED);
     } else if (p->eof_framing) {
-        p->phase = PHASE_LOADING;
+        enter(p, PHASE_LOADING);
     } else {
         start_stream(p);
         tell(p->link, MESSAGE_ONLINE, p->slot, "");
@@ -253,8 +274,7 @@ static bool step_waiting(struct peer *p)
         snprintf(header, sizeof(header), "$%llu\r\n", (unsigned long long)bytes);
     }
     send_text(p, bytes_from_text(header));
-    p->phase = PHASE_SNAPSHOT;
-    reader_peer_set_state(r, p->slot, PEER_SENDING_SNAPSHOT);
+    enter(p, PHASE_SNAPSHOT);
     return true;
 }
 
@@ -536,17 +556,12 @@ bool peers_are_done(const struct link *link)
 
 void peers_report(void *arg)
 {
-    static const char *const phases[] = {[PHASE_WAITING] = "waiting for the snapshot",
-                                         [PHASE_SNAPSHOT] = "snapshot",
-                                         [PHASE_LOADING] = "loading",
-                                         [PHASE_STREAM] = "stream",
-                                         [PHASE_DELIVERED] = "snapshot delivered"};
     const struct link *link = arg;
     for (int slot = 0; slot < BACKLOG_PEERS_MAX; slot++) {
         const struct peer *p = link->peers[slot];
         if (p)
             crash_print("slot=%d phase=%s lz4=%d snapshot_bytes=%llu offset=%llu sent_bytes=%llu\n", slot,
-                        phases[p->phase], p->encoder != NULL, (unsigned long long)p->snapshot_bytes,
+                        phases[p->phase].name, p->encoder != NULL, (unsigned long long)p->snapshot_bytes,
                         (unsigned long long)p->offset, (unsigned long long)p->sent_bytes);
     }
 }
