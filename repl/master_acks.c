@@ -5,6 +5,8 @@
  * watched that they may reach. */
 #include "repl/master_side.h"
 
+#include "repl/wire.h"
+
 /* An acknowledgement counts from the moment the replica came online: a fresh one has had no time to send any. */
 int64_t follower_lag_ms(const struct follower *f, const struct backlog_peer_view *view)
 {
@@ -77,7 +79,7 @@ void acks_settle(struct replication *r)
 void acks_before_sleep(struct replication *r)
 {
     struct ack_watch *w = &r->master->acks;
-    struct bytes request[3] = {BYTES("REPLCONF"), BYTES("GETACK"), BYTES("*")};
+    struct bytes request[3] = {BYTES(WIRE_REPLCONF), BYTES(WIRE_GETACK), BYTES("*")};
     if (!w->ask || r->host.writes_paused(r->host.context)) return;
     w->ask = false;
     bool ours =

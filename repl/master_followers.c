@@ -7,6 +7,7 @@
 #include "repl/master_side.h"
 
 #include "rdb/format.h"
+#include "repl/wire.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 
@@ -95,7 +96,7 @@ static void act(struct follower *f, const struct follower_action *a)
 {
     switch (a->kind) {
     case FOLLOWER_ACTION_GIVE: hand_over(f); break;
-    case FOLLOWER_ACTION_BEAT: (void)!send(f->fd, "\n", 1, MSG_DONTWAIT | MSG_NOSIGNAL); break;
+    case FOLLOWER_ACTION_BEAT: (void)!send(f->fd, WIRE_ALIVE, 1, MSG_DONTWAIT | MSG_NOSIGNAL); break;
     case FOLLOWER_ACTION_DETACH: snapshot_detach(f); break;
     case FOLLOWER_ACTION_DOOM:
         if (f->slot >= 0) backlog_peer_doom(repl_stream_backlog(f->r->stream), f->slot);
@@ -259,7 +260,7 @@ void follower_answer(const struct follower *f, char answer[256])
 {
     answer[0] = '\0';
     if (f->psync)
-        snprintf(answer, 256, "+FULLRESYNC %s %llu\r\n", repl_stream_history(f->r->stream)->id,
+        snprintf(answer, 256, WIRE_FULLRESYNC_ANSWER, repl_stream_history(f->r->stream)->id,
                  (unsigned long long)(f->from - 1));
 }
 

@@ -5,6 +5,7 @@
  * (replication_take_follower). */
 #include "repl/master_side.h"
 
+#include "repl/wire.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/log.h"
@@ -51,9 +52,9 @@ static void accept_partial(struct follower *f, const struct resync_decision *d, 
         "(%s)",
         f->name, (long long)(backlog_end(repl_stream_backlog(r->stream)) - d->from), (long long)d->from, why);
     if (f->hello.psync2)
-        snprintf(answer, 256, "+CONTINUE %s\r\n", repl_stream_history(r->stream)->id);
+        snprintf(answer, 256, WIRE_CONTINUE_AS, repl_stream_history(r->stream)->id);
     else
-        snprintf(answer, 256, "+CONTINUE\r\n");
+        snprintf(answer, 256, WIRE_CONTINUE_ANSWER);
 }
 
 /* A backlog that starts with this replica starts a history too: what was written before has left no trace. */

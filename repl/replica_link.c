@@ -4,6 +4,7 @@
  * protocol. While a snapshot is loaded from its file nothing is read: the descriptor leaves the loop and comes back. */
 #include "repl/replica_side.h"
 
+#include "repl/wire.h"
 #include "server/base/check.h"
 #include "server/base/log.h"
 #include "server/base/number.h"
@@ -18,7 +19,6 @@
 
 #define LINE_BYTES_MAX (64 * 1024)
 #define UNPACK_BYTES   (64 * 1024)
-#define LZ4_FIRST_BYTE 0x04 /* of a frame's magic number, as it stands on the wire */
 
 /* --- the name --- */
 
@@ -120,7 +120,7 @@ static void wire_in(struct replica_side *s, const uint8_t *data, size_t len)
             data++;
             len--;
         } else {
-            decide_wire(s, *data == LZ4_FIRST_BYTE);
+            decide_wire(s, *data == WIRE_LZ4_FIRST_BYTE);
         }
     }
     if (!len) return;
@@ -271,10 +271,11 @@ void replica_greet(struct replica_side *s)
     snprintf(port, sizeof port, "%d", settings->announce_port ? settings->announce_port : s->r->listening_port);
     if (s->machine_settings.auth) send_auth(s, settings);
     send_words(s, 1, (const char *[]){"PING"});
-    send_words(s, 3, (const char *[]){"REPLCONF", "listening-port", port});
+    send_words(s, 3, (const char *[]){WIRE_REPLCONF, WIRE_LISTENING_PORT, port});
     if (s->machine_settings.announce_ip)
-        send_words(s, 3, (const char *[]){"REPLCONF", "ip-address", settings->announce_ip});
-    const char *capa[] = {"REPLCONF", "capa", "eof", "capa", "psync2", "capa", "slipstream-lz4"};
+        send_words(s, 3, (const char *[]){WIRE_REPLCONF, WIRE_IP_ADDRESS, settings->announce_ip});
+    const char *capa[] = {WIRE_REPLCONF,    WIRE_CAPA, WIRE_CAPA_EOF, WIRE_CAPA,
+                          WIRE_CAPA_PSYNC2, WIRE_CAPA, WIRE_CAPA_LZ4};
     send_words(s, s->wire == WIRE_UNDECIDED ? 7 : 5, capa);
 }
 
@@ -282,7 +283,7 @@ void replica_send_psync(struct replica_side *s)
 {
     const struct history *h = repl_stream_history(s->r->stream);
     char offset[I64_TEXT_MAX];
-    const char *request[] = {"PSYNC", "?", "-1", "FAILOVER"};
+    const char *request[] = {WIRE_PSYNC, WIRE_NO_HISTORY, WIRE_NO_OFFSET, WIRE_FAILOVER};
     if (s->can_continue) {
         format_u64(offset, h->offset + 1);
         request[1] = h->id;
@@ -296,15 +297,16 @@ void replica_send_psync(struct replica_side *s)
 
 void replica_send_sync(struct replica_side *s)
 {
-    send_words(s, 1, (const char *[]){"SYNC"});
+    send_words(s, 1, (const char *[]){WIRE_SYNC});
 }
 
 void replica_keep_alive(struct replica_side *s)
 {
     if (s->held_fd >= 0) {
-        (void)!send(s->held_fd, "\n", 1, MSG_DONTWAIT | MSG_NOSIGNAL); /* its loss is noticed when reading goes on */
+        (void)!send(s->held_fd, WIRE_ALIVE, 1,
+                    MSG_DONTWAIT | MSG_NOSIGNAL); /* its loss is noticed when reading goes on */
     } else if (s->conn) {
-        outq_append(conn_output(s->conn), "\n", 1);
+        outq_append(conn_output(s->conn), WIRE_ALIVE, 1);
         conn_flush(s->conn);
     }
 }

@@ -2,6 +2,7 @@
  * ones; every failure goes through fail(), so that there is one back-off and one way to let go of a connection. */
 #include "repl/replica_machine.h"
 
+#include "repl/wire.h"
 #include "server/base/check.h"
 
 #include <stdarg.h>
@@ -257,9 +258,9 @@ static void psync_answered(struct replica_machine *m, struct bytes line, int64_t
     bool failover = m->failover;
     struct bytes rest = line;
     struct bytes word = take_word(&rest);
-    if (bytes_equal_text(word, "+FULLRESYNC"))
+    if (bytes_equal_text(word, WIRE_FULLRESYNC))
         full_resync(m, rest, now_ms, out);
-    else if (bytes_equal_text(word, "+CONTINUE"))
+    else if (bytes_equal_text(word, WIRE_CONTINUE))
         partial_resync(m, rest, now_ms, out);
     else if (starts_with(line, "-"))
         psync_refused(m, line, now_ms, out);
@@ -275,7 +276,7 @@ static void psync_answered(struct replica_machine *m, struct bytes line, int64_t
 static const char *judge_reply(enum replica_step step, struct bytes line, char why[256], struct replica_actions *out)
 {
     static const char *const options[] = {
-        [STEP_PORT] = "listening-port", [STEP_ADDRESS] = "ip-address", [STEP_CAPA] = "capa"};
+        [STEP_PORT] = WIRE_LISTENING_PORT, [STEP_ADDRESS] = WIRE_IP_ADDRESS, [STEP_CAPA] = WIRE_CAPA};
     bool refused = line.ptr[0] == '-';
     int shown = (int)(line.len < 160 ? line.len : 160);
     const char *text = (const char *)line.ptr;

@@ -6,13 +6,14 @@
  * the stream behind it fit together. */
 #include "repl/replica_side.h"
 
+#include "repl/wire.h"
 #include "server/base/number.h"
 
 void replica_ack(struct replica_side *s)
 {
     char offset[I64_TEXT_MAX];
     size_t len = format_u64(offset, repl_stream_history(s->r->stream)->offset);
-    struct bytes request[3] = {BYTES("REPLCONF"), BYTES("ACK"), bytes_make(offset, len)};
+    struct bytes request[3] = {BYTES(WIRE_REPLCONF), BYTES(WIRE_ACK), bytes_make(offset, len)};
     s->ack_wanted = false;
     replica_send(s, 3, request);
 }

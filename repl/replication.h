@@ -1,6 +1,5 @@
 /* Replication as the server process sees it: our role, our history, our replicas, our master. The face of repl/ for
- * core/ and commands/. Inside: history.c (decision), master.c (serving replicas), replica.c (following a master; its
- * pure state machine is replica_machine.c), link_handle.c and link/ (the link process). */
+ * core/ and commands/. How it is put together inside: parts.h. */
 #ifndef SLIPSTREAM_REPL_REPLICATION_H
 #define SLIPSTREAM_REPL_REPLICATION_H
 
@@ -14,7 +13,7 @@
 
 struct replication;
 
-/* What replication asks of the server, filled in by main.c. */
+/* What replication asks of the server, filled in by core/replication_host.c. */
 struct replication_host {
     void *context;
     /* --- the master's side --- */

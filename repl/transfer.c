@@ -4,6 +4,7 @@
 
 #include "repl/inbox.h"
 #include "repl/spool_file.h"
+#include "repl/wire.h"
 #include "server/base/check.h"
 #include "server/base/discard.h"
 #include "server/base/file.h"
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define MARK_BYTES       40
 #define LOAD_SLICE_BYTES (1024 * 1024)
 #define MOST_BYTES       INT64_MAX
 
@@ -36,7 +36,7 @@ struct transfer {
     uint64_t total, received, loaded;
     size_t header_len, mark_len;
     char header[160];
-    char mark[MARK_BYTES + 1];
+    char mark[WIRE_MARK_BYTES + 1];
     char error[512];
 };
 
@@ -115,12 +115,13 @@ static enum transfer_status header_complete(struct transfer *t)
 {
     char *line = t->header;
     if (line[0] == '-') return bad(t, "MASTER aborted replication with an error: ", line + 1);
-    if (strncmp(line, "$EOF:", 5) == 0 && strlen(line + 5) == MARK_BYTES) {
+    const char *mark = line + strlen(WIRE_MARK_PREFIX);
+    if (strncmp(line, WIRE_MARK_PREFIX, strlen(WIRE_MARK_PREFIX)) == 0 && strlen(mark) == WIRE_MARK_BYTES) {
         t->by_mark = true;
-        memcpy(t->mark, line + 5, MARK_BYTES);
+        memcpy(t->mark, mark, WIRE_MARK_BYTES);
         return begin(t);
     }
-    if (line[0] == '$' && parse_length(t, line + 1) == 0) return begin(t);
+    if (line[0] == WIRE_LENGTH_PREFIX && parse_length(t, line + 1) == 0) return begin(t);
     return bad(t, "Bad protocol from MASTER, the snapshot's header is: ", line);
 }
 
@@ -210,10 +211,10 @@ static enum transfer_status feed_snapshot(struct transfer *t, const uint8_t *dat
 
 static enum transfer_status feed_mark(struct transfer *t, const uint8_t *data, size_t len, size_t *consumed)
 {
-    while (*consumed < len && t->mark_len < MARK_BYTES)
+    while (*consumed < len && t->mark_len < WIRE_MARK_BYTES)
         if (data[(*consumed)++] != (uint8_t)t->mark[t->mark_len++])
             return bad(t, "Bad snapshot from MASTER: its end mark does not follow", "");
-    if (t->mark_len < MARK_BYTES) return TRANSFER_MORE;
+    if (t->mark_len < WIRE_MARK_BYTES) return TRANSFER_MORE;
     t->total = t->received;
     enter(t, PHASE_RECEIVED);
     return TRANSFER_COMPLETE;

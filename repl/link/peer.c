@@ -8,6 +8,7 @@
 #include "repl/link/peer.h"
 
 #include "repl/link/link.h"
+#include "repl/wire.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/crash.h"
@@ -23,8 +24,7 @@
 
 #define STREAM_PIECE_BYTES (256 * 1024) /* of the ring in one send: what it pins stays small */
 #define PACKED_AHEAD_BYTES (256 * 1024) /* an LZ4 peer's output beyond the socket's own buffer */
-#define MARK_BYTES         40
-#define DELIVERED_GRACE_S  20 /* for a peer that wanted the snapshot only to close by itself */
+#define DELIVERED_GRACE_S  20           /* for a peer that wanted the snapshot only to close by itself */
 
 enum phase {
     PHASE_WAITING, /* for the snapshot to begin, or (without eof framing) to be complete */
@@ -57,7 +57,7 @@ struct peer {
     struct lz4_encoder *encoder; /* NULL: plain */
 
     int spool; /* -1: needs none (any more) */
-    char mark[MARK_BYTES];
+    char mark[WIRE_MARK_BYTES];
     uint8_t *piece_buffer;   /* SPOOL_PIECE_BYTES, while a file is sent */
     uint64_t snapshot_bytes; /* read from the file so far */
     uint64_t pieces;         /* taken from the pipe so far */
@@ -225,7 +225,7 @@ static void start_stream(struct peer *p)
 
 static bool finish_snapshot(struct peer *p)
 {
-    if (p->eof_framing) send_text(p, bytes_make(p->mark, MARK_BYTES));
+    if (p->eof_framing) send_text(p, bytes_make(p->mark, WIRE_MARK_BYTES));
     leave_spool(p);
     mem_free(p->piece_buffer);
     p->piece_buffer = NULL;
@@ -268,10 +268,10 @@ static bool step_waiting(struct peer *p)
     if (snapshot_is_lost(p)) return give_up(p, "the snapshot failed");
     if (!snapshot_may_begin(p, complete, bytes)) return nothing_now(p);
     if (p->eof_framing) {
-        random_hex(p->mark, MARK_BYTES);
-        snprintf(header, sizeof(header), "$EOF:%.*s\r\n", MARK_BYTES, p->mark);
+        random_hex(p->mark, WIRE_MARK_BYTES);
+        snprintf(header, sizeof(header), WIRE_MARK_HEADER, WIRE_MARK_BYTES, p->mark);
     } else {
-        snprintf(header, sizeof(header), "$%llu\r\n", (unsigned long long)bytes);
+        snprintf(header, sizeof(header), WIRE_LENGTH_HEADER, (unsigned long long)bytes);
     }
     send_text(p, bytes_from_text(header));
     enter(p, PHASE_SNAPSHOT);
@@ -379,7 +379,7 @@ static void acknowledged(struct peer *p, const struct resp_request *r)
 {
     uint64_t acked, fack = 0;
     if (parse_u64(r->argv[2], &acked) != 0) return;
-    if (r->argc >= 5 && bytes_equal_nocase(r->argv[3], "FACK")) (void)parse_u64(r->argv[4], &fack);
+    if (r->argc >= 5 && bytes_equal_nocase(r->argv[3], WIRE_FACK)) (void)parse_u64(r->argv[4], &fack);
     if (p->phase == PHASE_LOADING) {
         start_stream(p);
         tell(p->link, MESSAGE_ONLINE, p->slot, "");
@@ -391,7 +391,8 @@ static void acknowledged(struct peer *p, const struct resp_request *r)
 /* Whatever is no acknowledgement is only a sign of life: a loading replica sends bare line ends. */
 static void heard(struct peer *p, const struct resp_request *r)
 {
-    bool is_ack = r->argc >= 3 && bytes_equal_nocase(r->argv[0], "REPLCONF") && bytes_equal_nocase(r->argv[1], "ACK");
+    bool is_ack =
+        r->argc >= 3 && bytes_equal_nocase(r->argv[0], WIRE_REPLCONF) && bytes_equal_nocase(r->argv[1], WIRE_ACK);
     if (is_ack)
         acknowledged(p, r);
     else
@@ -505,7 +506,7 @@ static void keep_alive(struct peer *p)
 {
     if (p->phase != PHASE_WAITING || conn_unsent(p->conn) > 0 || !past(p, p->ping_us, p->link->ping_period_s)) return;
     p->ping_us = now_us(p);
-    send_text(p, BYTES("\n"));
+    send_text(p, BYTES(WIRE_ALIVE));
 }
 
 /* NULL: all is well. */

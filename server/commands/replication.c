@@ -1,6 +1,7 @@
 /* The commands of replication: who follows whom, how a replica introduces itself, and what a client may ask about it.
  * Server process; the work is done in repl/. */
 #include "repl/replication.h"
+#include "repl/wire.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 #include "server/base/number.h"
@@ -158,7 +159,7 @@ static bool address_argument(struct call *call, uint32_t i, struct follower_hell
 
 static bool filter_argument(struct call *call, uint32_t i, struct follower_hello *hello)
 {
-    if (call->argv[i].len && !call_arg_is(call, i, "functions")) {
+    if (call->argv[i].len && !call_arg_is(call, i, WIRE_FILTER_FUNCTION)) {
         reply_errorf(call->reply, "ERR Unsupported rdb-filter-only option: %.*s", (int)call->argv[i].len,
                      (const char *)call->argv[i].ptr);
         return false;
@@ -170,21 +171,21 @@ static bool filter_argument(struct call *call, uint32_t i, struct follower_hello
 /* One option and its value; false: answered with an error. */
 static bool hello_option(struct call *call, uint32_t i, struct follower_hello *hello)
 {
-    if (call_arg_is(call, i, "listening-port")) {
+    if (call_arg_is(call, i, WIRE_LISTENING_PORT)) {
         int64_t port;
         if (!call_arg_range(call, i + 1, 0, 65535, &port, NULL)) return false;
         hello->listening_port = (int)port;
-    } else if (call_arg_is(call, i, "ip-address")) {
+    } else if (call_arg_is(call, i, WIRE_IP_ADDRESS)) {
         return address_argument(call, i + 1, hello);
-    } else if (call_arg_is(call, i, "capa")) {
-        hello->eof |= call_arg_is(call, i + 1, "eof");
-        hello->psync2 |= call_arg_is(call, i + 1, "psync2");
-        hello->lz4 |= call_arg_is(call, i + 1, "slipstream-lz4");
-    } else if (call_arg_is(call, i, "rdb-only")) {
+    } else if (call_arg_is(call, i, WIRE_CAPA)) {
+        hello->eof |= call_arg_is(call, i + 1, WIRE_CAPA_EOF);
+        hello->psync2 |= call_arg_is(call, i + 1, WIRE_CAPA_PSYNC2);
+        hello->lz4 |= call_arg_is(call, i + 1, WIRE_CAPA_LZ4);
+    } else if (call_arg_is(call, i, WIRE_RDB_ONLY)) {
         return flag_argument(call, i + 1, &hello->rdb_only);
-    } else if (call_arg_is(call, i, "rdb-filter-only")) {
+    } else if (call_arg_is(call, i, WIRE_RDB_FILTER_ONLY)) {
         return filter_argument(call, i + 1, hello);
-    } else if (call_arg_is(call, i, "version")) {
+    } else if (call_arg_is(call, i, WIRE_VERSION)) {
         return version_argument(call, i + 1, &hello->version);
     } else {
         reply_errorf(call->reply, "ERR Unrecognized REPLCONF option: %.*s", (int)call->argv[i].len,
@@ -200,8 +201,8 @@ static void replconf_command(struct call *call)
     struct client *client = call->session->client;
     if (call->argc % 2 == 0) return call_syntax_error(call);
     for (uint32_t i = 1; i < call->argc; i += 2) {
-        if (call_arg_is(call, i, "ack")) return;
-        if (call_arg_is(call, i, "getack")) {
+        if (call_arg_is(call, i, WIRE_ACK)) return;
+        if (call_arg_is(call, i, WIRE_GETACK)) {
             if (call->from_master) replication_send_ack(call->core->replication);
             return;
         }
@@ -271,7 +272,7 @@ static void psync_command(struct call *call)
     int64_t offset;
     if (!call->session->client || call->session->client->replica) return;
     text_of(call->argv[1], asked_id, sizeof asked_id);
-    if (call->argc > 3 && call_arg_is(call, 3, "failover") && !take_over(call, asked_id)) return;
+    if (call->argc > 3 && call_arg_is(call, 3, WIRE_FAILOVER) && !take_over(call, asked_id)) return;
     if (!call_arg_i64(call, 2, &offset, NULL)) return;
     become_replica(call, asked_id, offset);
 }
