@@ -112,7 +112,7 @@ void failover_check(struct replication *r); /* time has passed, or acknowledgeme
 void failover_ended(struct replication *r, bool good);
 
 /* --- master_queue.c --- */
-/* Finds or starts a snapshot that h can have now, and pins the stream behind it. 0, or -1 with errno; EAGAIN: h has to
+/* Finds or starts a snapshot that f can have now, and pins the stream behind it. 0, or -1 with errno; EAGAIN: f has to
  * wait (another child runs, or more replicas are waited for). */
 int queue_attach(struct follower *f);
 void queue_cron(struct replication *r, int64_t now_ms); /* serves who waits */
