@@ -100,6 +100,7 @@ tests: all $(UNIT) $(BUILD)/tests/integration $(BUILD)/tests/differential
 
 deps:
 	@tools/deps.sh build test lint
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 
 peers:
 	@tools/peers.sh $(PEERS)

@@ -5,50 +5,72 @@
  * done) or refuses (we are a master again). Writes flow again in either case. */
 #include "repl/master_side.h"
 
+#include "server/base/check.h"
 #include "server/base/log.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static bool is_target(const struct failover *f, const struct replica_handle *h)
+/* --- the state --- */
+
+#define TO(state) (1u << FAILOVER_##state)
+
+static const struct {
+    const char *info_word;
+    unsigned successors;
+} rows[] = {
+    [FAILOVER_NONE] = {"no-failover", TO(WAITING)},
+    [FAILOVER_WAITING] = {"waiting-for-sync", TO(NONE) | TO(HANDED_OVER)},
+    [FAILOVER_HANDED_OVER] = {"failover-in-progress", TO(NONE)},
+};
+
+/* Writes are paused as long as there is a fail-over. */
+static void enter(struct replication *r, enum failover_state state)
 {
-    return !f->host[0] || (h->hello.listening_port == f->port && strcmp(h->ip, f->host) == 0);
+    struct failover *f = &r->master->failover;
+    CHECK(rows[f->state].successors & (1u << state));
+    bool begins = f->state == FAILOVER_NONE;
+    f->state = state;
+    if (begins || state == FAILOVER_NONE) r->host.pause_writes(r->host.context, begins);
 }
 
-static struct replica_handle *find_target(struct replication *r)
+/* --- the target --- */
+
+static bool is_target(const struct failover *f, const struct follower *follower)
 {
-    list_each(&r->master->replicas, node)
+    return !f->host[0] || (follower->hello.listening_port == f->port && strcmp(follower->ip, f->host) == 0);
+}
+
+static struct follower *find_target(struct replication *r)
+{
+    list_each(&r->master->followers, node)
     {
-        struct replica_handle *h = list_entry(node, struct replica_handle, node);
-        if (h->state != HANDLE_ENDING && is_target(&r->master->failover, h)) return h;
+        struct follower *follower = list_entry(node, struct follower, node);
+        if (follower->machine.state != FOLLOWER_GONE && is_target(&r->master->failover, follower)) return follower;
     }
     return NULL;
 }
 
-static struct replica_handle *find_synced_target(struct replication *r)
+static struct follower *find_synced_target(struct replication *r)
 {
-    list_each(&r->master->replicas, node)
+    list_each(&r->master->followers, node)
     {
-        struct replica_handle *h = list_entry(node, struct replica_handle, node);
+        struct follower *follower = list_entry(node, struct follower, node);
         uint64_t acked;
         int64_t lag_ms;
-        if (!is_target(&r->master->failover, h) || !replica_handle_acked(h, &acked, &lag_ms)) continue;
-        if (acked >= r->history.offset) return h;
+        if (!is_target(&r->master->failover, follower) || !follower_acked(follower, &acked, &lag_ms)) continue;
+        if (acked >= repl_stream_history(r->stream)->offset) return follower;
     }
     return NULL;
 }
 
-static void end(struct replication *r)
-{
-    r->master->failover = (struct failover){.state = FAILOVER_NONE};
-    r->host.pause_writes(r->host.context, false);
-}
+/* --- the way --- */
 
 static void abort_because(struct replication *r, const char *why)
 {
     bool handed_over = r->master->failover.state == FAILOVER_HANDED_OVER;
     log_notice("Aborting failover: %s", why);
-    end(r);
+    enter(r, FAILOVER_NONE);
     if (handed_over) replication_stop_following(r);
 }
 
@@ -61,12 +83,12 @@ static int refuse(char error[256], const char *text)
 static int check_target(struct replication *r, bool force, char error[256])
 {
     const struct failover *f = &r->master->failover;
-    const struct replica_handle *target = find_target(r);
+    const struct follower *target = find_target(r);
     if (force && (!f->host[0] || !f->deadline_ms))
         return refuse(error, "ERR FAILOVER with force option requires both a timeout and target HOST and IP.");
     if (!f->host[0]) return 0;
     if (!target) return refuse(error, "ERR FAILOVER target HOST and PORT is not a replica.");
-    if (!target->online) return refuse(error, "ERR FAILOVER target replica is not online.");
+    if (!follower_is_online(target)) return refuse(error, "ERR FAILOVER target replica is not online.");
     return 0;
 }
 
@@ -76,21 +98,17 @@ int replication_failover(struct replication *r, const char *host, int port, bool
     struct failover *f = &r->master->failover;
     if (f->state != FAILOVER_NONE) return refuse(error, "ERR FAILOVER already in progress.");
     if (replication_is_replica(r)) return refuse(error, "ERR FAILOVER is not valid when server is a replica.");
-    if (!r->master->replicas.count) return refuse(error, "ERR FAILOVER requires connected replicas.");
+    if (!r->master->followers.count) return refuse(error, "ERR FAILOVER requires connected replicas.");
     *f = (struct failover){.port = port, .force = force};
-    if (timeout_ms) f->deadline_ms = master_now_ms(r) + timeout_ms;
+    if (timeout_ms) f->deadline_ms = replication_now_ms(r) + timeout_ms;
     if (host) snprintf(f->host, sizeof f->host, "%s", host);
-    if (check_target(r, force, error) != 0) {
-        *f = (struct failover){.state = FAILOVER_NONE};
-        return -1;
-    }
+    if (check_target(r, force, error) != 0) return -1;
     if (host)
         log_notice("FAILOVER requested to %s:%d.", host, port);
     else
         log_notice("FAILOVER requested.");
-    f->state = FAILOVER_WAITING;
-    r->host.pause_writes(r->host.context, true);
-    replication_ask_acks(r, r->history.offset);
+    enter(r, FAILOVER_WAITING);
+    replication_ask_acks(r, repl_stream_history(r->stream)->offset);
     return 0;
 }
 
@@ -105,19 +123,19 @@ static void hand_over(struct replication *r, const char *host, int port)
 {
     char target[256];
     snprintf(target, sizeof target, "%s", host);
-    r->master->failover.state = FAILOVER_HANDED_OVER;
-    replication_follow(r, target, port);
+    enter(r, FAILOVER_HANDED_OVER);
+    replica_side_follow(r, target, port, true);
 }
 
 void failover_check(struct replication *r)
 {
     struct failover *f = &r->master->failover;
     if (f->state != FAILOVER_WAITING) return;
-    const struct replica_handle *synced = find_synced_target(r);
+    const struct follower *synced = find_synced_target(r);
     if (synced) {
         log_notice("Failover target %s is synced, failing over.", synced->name);
         hand_over(r, synced->ip, synced->hello.listening_port);
-    } else if (f->deadline_ms && master_now_ms(r) >= f->deadline_ms) {
+    } else if (f->deadline_ms && replication_now_ms(r) >= f->deadline_ms) {
         if (!f->force) {
             abort_because(r, "Replica never caught up before timeout");
             return;
@@ -129,12 +147,7 @@ void failover_check(struct replication *r)
     }
 }
 
-bool master_side_failover_under_way(const struct replication *r)
-{
-    return r->master->failover.state == FAILOVER_HANDED_OVER;
-}
-
-void master_side_failover_ended(struct replication *r, bool good)
+void failover_ended(struct replication *r, bool good)
 {
     if (r->master->failover.state != FAILOVER_HANDED_OVER) return;
     if (!good) {
@@ -142,11 +155,10 @@ void master_side_failover_ended(struct replication *r, bool good)
         return;
     }
     log_notice("Failover target took over: we are its replica now");
-    end(r);
+    enter(r, FAILOVER_NONE);
 }
 
 const char *replication_failover_state(const struct replication *r)
 {
-    static const char *const names[] = {"no-failover", "waiting-for-sync", "failover-in-progress"};
-    return names[r->master->failover.state];
+    return rows[r->master->failover.state].info_word;
 }

@@ -5,6 +5,7 @@
  */
 #include "repl/history.h"
 
+#include "repl/wire.h"
 #include "server/base/random.h"
 
 #include <stdio.h>
@@ -68,7 +69,7 @@ static enum resync_reason judge(const struct history *h, const struct resync_win
 {
     *by_second_id = false;
     if (!asked_id) return RESYNC_NO_PSYNC;
-    if (asked_id[0] == '?') return RESYNC_FIRST_TIME;
+    if (asked_id[0] == WIRE_NO_HISTORY[0]) return RESYNC_FIRST_TIME;
     if (strcasecmp(asked_id, h->id) != 0) {
         if (h->second_offset < 0 || strcasecmp(asked_id, h->second_id) != 0) return RESYNC_UNKNOWN_ID;
         if (asked_offset > h->second_offset) return RESYNC_PAST_SECOND_ID;

@@ -1,68 +1,68 @@
 /* The master's side from within: its state, and what its files ask of each other. For master*.c and failover.c alone.
+ * A follower is a replica of ours; "replica" alone is what we are to a master of our own.
  *
- *   master.c          backlog, feeding it, acknowledgements, cron
- *   master_replicas.c a replica's handle from its PSYNC to its end
- *   master_snapshot.c snapshots for full sync: one child, many replicas
+ *   master.c          the side as a whole: cron, the stream's news, making and freeing
  *   failover.c        FAILOVER
- *   master_info.c     what INFO and others see of it */
+ *   master_request.c  a follower's PSYNC or SYNC, up to its answer
+ *   master_queue.c    which snapshot a follower gets, and when
+ *   master_followers.c a follower up to its end, and what the link tells of it
+ *   master_snapshot.c one snapshot: its child, its file or pipe
+ *   master_acks.c     acknowledgements, asked for and waited for
+ *   master_info.c     what INFO and others see of it
+ *
+ * Who stands above may call who stands below. */
 #ifndef SLIPSTREAM_REPL_MASTER_SIDE_H
 #define SLIPSTREAM_REPL_MASTER_SIDE_H
 
+#include "repl/follower_machine.h"
 #include "repl/parts.h"
 #include "repl/refusals.h"
 #include "server/base/list.h"
 
-enum handle_state {
-    HANDLE_COMING,  /* accepted; its descriptor is still flushing our earlier replies */
-    HANDLE_WAITING, /* we hold its descriptor until a snapshot starts that it can have */
-    HANDLE_LINKED,  /* the link process has it */
-    HANDLE_ENDING   /* to be freed before the loop sleeps */
-};
-
 struct snapshot;
 
-struct replica_handle {
+struct follower {
     struct list_node node;
     struct replication *r;
+    struct follower_machine machine;
     void *client; /* the server's */
-    enum handle_state state;
-    struct replica_hello hello;
+    struct follower_hello hello;
     char ip[ADDRESS_TEXT_MAX];       /* announced, else as seen */
     char name[ADDRESS_TEXT_MAX + 8]; /* "ip:port" for the log */
-    bool full;
-    uint64_t request;          /* number of its request for a snapshot */
-    uint64_t from;             /* first stream offset it gets */
-    struct snapshot *snapshot; /* full: what it is being sent; NULL: none yet, or through with it */
-    int slot;                  /* in the backlog; -1: none yet */
-    int fd;                    /* HANDLE_WAITING; else -1 */
-    bool psync;                /* SYNC gets no +FULLRESYNC */
-    bool told_to_wait;         /* logged why it waits */
-    int64_t not_before_ms;     /* it went away from its last snapshot: the next one waits so long */
-    bool online, doomed;
-    bool took_over; /* the snapshot is its dataset now */
-    int64_t since_ms, online_ms, soft_limit_since_ms, newline_ms;
+    bool psync;                      /* SYNC gets no +FULLRESYNC */
+    uint64_t request;                /* number of its request for a snapshot */
+    int64_t not_before_ms;           /* it went away from its last snapshot: the next one waits so long */
+    uint64_t from;                   /* first stream offset it gets */
+    struct snapshot *snapshot;       /* what it is being sent; NULL: none yet, none at all, or through with it */
+    int slot;                        /* in the backlog; -1: none yet */
+    int fd;                          /* while it stands in the queue, or is handed over; else -1 */
+    struct bytes preamble, rest;     /* while it is handed over: what it is sent first, what it had sent already */
     uint64_t counted_sent, counted_received; /* already in the statistics */
-    char reason[128];                        /* why we drop it; "" while we do not */
 };
 
-enum snapshot_state { SNAPSHOT_RUNNING, SNAPSHOT_COMPLETE, SNAPSHOT_FAILED };
+enum snapshot_state {
+    SNAPSHOT_PREPARED, /* the child is not there yet */
+    SNAPSHOT_RUNNING,
+    SNAPSHOT_STOPPING, /* nobody needs it: the child is killed, and has not ended yet */
+    SNAPSHOT_COMPLETE,
+    SNAPSHOT_FAILED
+};
 
 /* One snapshot at offset `offset`, on its way to any number of replicas. */
 struct snapshot {
     struct list_node node;
     struct replication *r;
-    enum snapshot_state state;
-    int spool;    /* the backlog's; -1: the backlog is gone */
-    int fd;       /* the spool file; pipe: the end the link reads, -1 once it has it */
-    int write_fd; /* pipe: the child's end; file: the same as fd */
+    enum snapshot_state state; /* master_snapshot.c's enter() is the one to set it */
+    int spool;                 /* the backlog's; -1: the backlog is gone */
+    int fd;                    /* the spool file; pipe: the end the link reads, -1 once it has it */
+    int write_fd;              /* pipe: the child's end; file: the same as fd */
     bool pipe, functions_only;
-    bool given; /* the link has the descriptor */
-    bool stale; /* of a history that is no longer ours: serves nobody */
-    bool killed;
+    bool given;              /* the link has the descriptor */
+    bool stale;              /* of a history that is no longer ours: serves nobody */
     bool compress;           /* rdbcompression, unless the wire packs it anyway */
     uint64_t offset;         /* the dataset as of this byte; the stream goes on with offset + 1 */
     uint64_t requests;       /* that had come before it was started: it is as fresh as those asked for */
-    int users;               /* handles that point here */
+    int users;               /* followers that point here */
     int64_t unused_since_ms; /* while users is 0 */
     struct rdb_aux aux;
 };
@@ -70,65 +70,93 @@ struct snapshot {
 enum failover_state { FAILOVER_NONE, FAILOVER_WAITING, FAILOVER_HANDED_OVER };
 
 struct failover {
-    enum failover_state state;
-    char host[256]; /* "" : the first replica that is in sync */
+    enum failover_state state; /* failover.c's enter() is the one to set it */
+    char host[256];            /* "" : the first replica that is in sync */
     int port;
     bool force;
     int64_t deadline_ms; /* 0: none */
 };
 
+/* What a snapshot is to be, before it is started. */
+struct snapshot_wish {
+    bool pipe, functions_only;
+    bool compress;     /* somebody gets it unpacked by the wire */
+    bool for_follower; /* somebody follows the stream behind it */
+};
+
+/* Offsets of the stream that somebody waits for; 0: nobody. */
+struct ack_watch {
+    bool ask; /* GETACK goes out before the loop sleeps */
+    uint64_t low, high;
+};
+
 struct master_side {
-    struct backlog *backlog; /* NULL: none */
+    struct repl_stream_listener listener;
     struct link_handle *link;
     struct loop_watch *bell;
-    struct list replicas;  /* struct replica_handle */
+    struct list followers; /* struct follower */
     struct list snapshots; /* struct snapshot */
     uint64_t requests;     /* for snapshots, so far */
     struct refusals refusals;
+    struct follower_machine_settings follower_settings;
     struct failover failover;
-    struct backlog_limits limits; /* as last told to the backlog */
-    int timeout_s, ping_period_s; /* as last told to the link */
-    int64_t alone_since_ms;       /* the last replica went, or we became a master or got a backlog */
-    int64_t last_ping_ms, last_second_ms;
-    bool ask_acks;                  /* GETACK goes out before the loop sleeps */
-    uint64_t watch_low, watch_high; /* offsets somebody waits for; 0: nobody */
+    struct ack_watch acks;
+    void (*snapshot_failed)(struct snapshot *s, const char *reason); /* whoever is being sent it cannot go on */
+    int timeout_s, ping_period_s;                                    /* as last told to the link */
+    int64_t alone_since_ms; /* a master with a backlog and without a replica; 0: we are not */
+    int64_t last_ping_ms;
 };
 
-/* --- master.c --- */
-struct resync_window master_window(const struct replication *r);
-int64_t master_now_ms(const struct replication *r); /* monotonic, as every time here */
+/* --- failover.c --- */
+void failover_check(struct replication *r); /* time has passed, or acknowledgements have moved */
+void failover_ended(struct replication *r, bool good);
 
-/* A link runs or may be started, and the stream, if there is one, can be shared with it. */
-bool master_can_serve(const struct replication *r);
+/* --- master_queue.c --- */
+/* Finds or starts a snapshot that f can have now, and pins the stream behind it. 0, or -1 with errno; EAGAIN: f has to
+ * wait (another child runs, or more replicas are waited for). */
+int queue_attach(struct follower *f);
+void queue_cron(struct replication *r, int64_t now_ms); /* serves who waits */
 
-/* --- master_replicas.c --- */
+/* --- master_followers.c --- */
 extern const struct link_events master_link_events;
-void replica_handle_end(struct replica_handle *h, const char *reason); /* now or when the link has let go */
-void replica_handle_give(struct replica_handle *h, int fd, struct bytes preamble,
-                         struct bytes rest); /* fd is closed here */
-void replicas_cron(struct replication *r, int64_t now_ms);
-void replicas_reap(struct replication *r); /* frees those that are ending */
-void replicas_end_all(struct replication *r, const char *reason);
-void replicas_abandon(struct replication *r); /* at the very end: the link and the backlog are gone */
-void replica_peer_doomed(void *context, int slot, uint64_t lag_bytes, uint64_t limit_bytes);
-/* Online, with its acknowledged offset and how long ago that was; false: not online. */
-bool replica_handle_acked(const struct replica_handle *h, uint64_t *offset, int64_t *lag_ms);
+/* A link runs or may be started, and the stream, if there is one, can be shared with it. */
+bool followers_can_be_served(const struct replication *r);
+void follower_end(struct follower *f, const char *reason);        /* now or when the link has let go */
+void follower_answer(const struct follower *f, char answer[256]); /* +FULLRESYNC; it has a snapshot */
+void follower_serve(struct follower *f); /* it stood in the queue and has a snapshot now: it goes to the link */
+void follower_look(
+    struct follower *f); /* reads what the link has noted in its slot: before anybody asks for its state */
+bool follower_is_online(const struct follower *f);
+void followers_cron(struct replication *r);
+void followers_reap(struct replication *r); /* frees those that are gone */
+void followers_end_users(struct snapshot *s, const char *reason);
+void followers_end_all(struct replication *r, const char *reason);
+void followers_abandon(struct replication *r); /* at the very end: the link and the backlog are gone */
+void follower_peer_doomed(void *context, int slot, uint64_t lag_bytes, uint64_t limit_bytes);
 
 /* --- master_snapshot.c --- */
-/* Finds or starts a snapshot that h can have now, and pins the stream behind it. 0, or -1 with errno; EAGAIN: h has to
- * wait (another child runs, or more replicas are waited for). */
-int snapshot_attach(struct replica_handle *h);
-void snapshot_detach(struct replica_handle *h);
+/* NULL with errno; EBUSY: another child runs; ENOBUFS: every spool is taken. */
+struct snapshot *snapshot_start(struct replication *r, const struct snapshot_wish *w);
+void snapshot_pin(struct snapshot *s, struct follower *f); /* h gets it: a slot, and the stream behind it */
+void snapshot_detach(struct follower *f);
+bool snapshot_covers(const struct snapshot *s); /* the backlog still holds what follows it */
 /* The RDB version that it is written in; 0: not known (a pipe, or nothing is written yet). */
 int snapshot_version(const struct snapshot *s);
-void snapshot_answer(const struct replica_handle *h, char answer[256]); /* +FULLRESYNC for one that is attached */
+int snapshot_give(struct snapshot *s);                      /* to the link. 0, or -1 with errno */
 int snapshot_prepare_link(struct snapshot *s);              /* before a peer of it is given. 0, or -1 with errno */
-void snapshots_cron(struct replication *r, int64_t now_ms); /* serves who waits, stops and frees what nobody needs */
+void snapshots_cron(struct replication *r, int64_t now_ms); /* stops and frees what nobody needs */
 void snapshots_link_died(struct replication *r);
 void snapshots_history_changed(struct replication *r); /* none of them may be given to anyone any more */
 void snapshots_backlog_gone(struct replication *r);
 
-/* --- failover.c --- */
-void failover_check(struct replication *r); /* time has passed, or acknowledgements have moved */
+/* --- master_acks.c --- */
+void acks_before_sleep(struct replication *r);
+void acks_watch_new_backlog(struct replication *r); /* for what was asked while there was none */
+/* Acknowledgements have moved, and nobody waits for followers that may yet come: the watch ends where all of those that are
+ * here have reached it. */
+void acks_settle(struct replication *r);
+/* Online, with its acknowledged offset and how long ago that was; false: not online. */
+bool follower_acked(const struct follower *f, uint64_t *offset, int64_t *lag_ms);
+int64_t follower_lag_ms(const struct follower *f, const struct backlog_peer_view *view);
 
 #endif

@@ -24,12 +24,27 @@
 
 #define UNUSED_CHILD_GRACE_MS 1000 /* replicas that lost their link are back within this */
 
+#define TO(state) (1u << SNAPSHOT_##state)
+
+static void enter(struct snapshot *s, enum snapshot_state state)
+{
+    static const unsigned successors[] = {
+        [SNAPSHOT_PREPARED] = TO(RUNNING),
+        [SNAPSHOT_RUNNING] = TO(STOPPING) | TO(COMPLETE) | TO(FAILED),
+        [SNAPSHOT_STOPPING] = TO(COMPLETE) | TO(FAILED), /* it may have been through already */
+        [SNAPSHOT_COMPLETE] = 0,
+        [SNAPSHOT_FAILED] = 0,
+    };
+    CHECK(successors[s->state] & (1u << state));
+    s->state = state;
+}
+
 /* --- in the child --- */
 
 static void spool_advanced(void *context, uint64_t total)
 {
     struct snapshot *s = context;
-    if (!s->pipe) backlog_spool_advance(s->r->master->backlog, s->spool, total);
+    if (!s->pipe) backlog_spool_advance(repl_stream_backlog(s->r->stream), s->spool, total);
 }
 
 static int report_progress(void *context, uint64_t keys, uint64_t bytes)
@@ -43,10 +58,10 @@ static int report_progress(void *context, uint64_t keys, uint64_t bytes)
 /* A replica must see the end of its connection when its master drops it: the child may not hold a copy. */
 static void close_inherited(struct snapshot *s)
 {
-    list_each(&s->r->master->replicas, node)
+    list_each(&s->r->master->followers, node)
     {
-        const struct replica_handle *h = list_entry(node, struct replica_handle, node);
-        if (h->fd >= 0) close(h->fd);
+        const struct follower *f = list_entry(node, struct follower, node);
+        if (f->fd >= 0) close(f->fd);
     }
     if (s->pipe) close(s->fd);
 }
@@ -79,13 +94,18 @@ int snapshot_version(const struct snapshot *s)
     return atoi(header + strlen(RDB_MAGIC));
 }
 
+bool snapshot_covers(const struct snapshot *s)
+{
+    return s->offset + 1 >= backlog_first(repl_stream_backlog(s->r->stream));
+}
+
 /* --- the end of a snapshot --- */
 
-void snapshot_detach(struct replica_handle *h)
+void snapshot_detach(struct follower *f)
 {
-    struct snapshot *s = h->snapshot;
-    h->snapshot = NULL;
-    if (s && --s->users == 0) s->unused_since_ms = master_now_ms(h->r);
+    struct snapshot *s = f->snapshot;
+    f->snapshot = NULL;
+    if (s && --s->users == 0) s->unused_since_ms = replication_now_ms(f->r);
 }
 
 static void free_snapshot(struct snapshot *s)
@@ -93,7 +113,7 @@ static void free_snapshot(struct snapshot *s)
     struct master_side *m = s->r->master;
     if (s->spool >= 0) {
         if (s->given) link_free_spool(m->link, s->spool);
-        backlog_spool_free(m->backlog, s->spool);
+        backlog_spool_free(repl_stream_backlog(s->r->stream), s->spool);
     }
     if (s->fd >= 0 && s->pipe) close(s->fd);
     if (s->fd >= 0 && !s->pipe) discard_file(s->fd);
@@ -101,30 +121,22 @@ static void free_snapshot(struct snapshot *s)
     mem_free(s);
 }
 
-static void end_users(struct snapshot *s, const char *reason)
-{
-    list_each(&s->r->master->replicas, node)
-    {
-        struct replica_handle *h = list_entry(node, struct replica_handle, node);
-        if (h->snapshot == s) replica_handle_end(h, reason);
-    }
-}
-
 static void child_ended(void *arg, bool good, int signal)
 {
     struct snapshot *s = arg;
     const char *what = s->pipe ? "Background RDB transfer" : "Background saving";
-    s->state = good ? SNAPSHOT_COMPLETE : SNAPSHOT_FAILED;
-    if (s->spool >= 0) backlog_spool_finish(s->r->master->backlog, s->spool, good);
+    bool stopped = s->state == SNAPSHOT_STOPPING;
+    enter(s, good ? SNAPSHOT_COMPLETE : SNAPSHOT_FAILED);
+    if (s->spool >= 0) backlog_spool_finish(repl_stream_backlog(s->r->stream), s->spool, good);
     if (good)
         log_notice("%s terminated with success", what);
-    else if (s->killed)
+    else if (stopped)
         log_notice("%s stopped: no replica needs it any more", what);
     else if (signal)
         log_warning("%s terminated by signal %d", what, signal);
     else
         log_warning("%s error", what);
-    if (!good) end_users(s, "its snapshot could not be completed");
+    if (!good) s->r->master->snapshot_failed(s, "its snapshot could not be completed");
 }
 
 /* --- the start --- */
@@ -147,7 +159,7 @@ static int open_ends(struct snapshot *s)
 static void describe_now(struct snapshot *s)
 {
     struct replication *r = s->r;
-    s->offset = r->history.offset;
+    s->offset = repl_stream_history(r->stream)->offset;
     s->aux = r->host.snapshot_aux(r->host.context);
 }
 
@@ -162,12 +174,6 @@ static int fork_child(struct snapshot *s)
     return -1;
 }
 
-/* Between our own the wire is packed, better and cheaper than LZF would. */
-static bool wire_is_packed(const struct replica_handle *h)
-{
-    return h->hello.lz4 && h->r->settings->lz4;
-}
-
 /* Takes one of the backlog's. The last one is kept for those who follow the stream: backups that are read slowly, or
  * not at all, must not keep them from their full sync. */
 static int claim_spool(struct backlog *b, bool for_follower)
@@ -176,36 +182,23 @@ static int claim_spool(struct backlog *b, bool for_follower)
     return backlog_spool_claim(b);
 }
 
-/* What is wanted of a snapshot before it is started. */
-struct wanted {
-    bool pipe, functions_only;
-    bool compress;     /* somebody gets it unpacked by the wire */
-    bool for_follower; /* somebody follows the stream behind it */
-};
-
-static void add_wish(struct wanted *w, const struct replica_handle *h)
-{
-    w->compress |= !wire_is_packed(h);
-    w->for_follower |= !h->hello.rdb_only;
-}
-
-/* NULL with errno; EBUSY: another child runs; ENOBUFS: every spool is taken. */
-static struct snapshot *start_snapshot(struct replication *r, const struct wanted *w)
+struct snapshot *snapshot_start(struct replication *r, const struct snapshot_wish *w)
 {
     struct snapshot *s = mem_calloc(1, sizeof *s);
     *s = (struct snapshot){.r = r, .pipe = w->pipe, .functions_only = w->functions_only, .fd = -1, .write_fd = -1};
     s->compress = r->rdb_settings->compress && w->compress;
     s->requests = r->master->requests;
-    s->spool = claim_spool(r->master->backlog, w->for_follower);
+    s->spool = claim_spool(repl_stream_backlog(r->stream), w->for_follower);
     if (s->spool < 0) {
         errno = ENOBUFS;
     } else if (open_ends(s) == 0) {
         describe_now(s);
         if (fork_child(s) == 0) {
+            enter(s, SNAPSHOT_RUNNING);
             log_notice("Starting BGSAVE for SYNC with target: %s (the dataset as of offset %llu)",
                        s->pipe ? "replicas sockets" : "disk", (unsigned long long)s->offset);
             r->host.forget_stream_db(r->host.context);
-            s->unused_since_ms = master_now_ms(r);
+            s->unused_since_ms = replication_now_ms(r);
             list_push_back(&r->master->snapshots, &s->node);
             return s;
         }
@@ -216,89 +209,19 @@ static struct snapshot *start_snapshot(struct replication *r, const struct wante
     return NULL;
 }
 
-static struct snapshot *start_file(const struct replica_handle *h)
-{
-    struct wanted w = {.functions_only = h->hello.functions_only};
-    add_wish(&w, h);
-    return start_snapshot(h->r, &w);
-}
+/* --- its way to a replica --- */
 
-/* --- who gets it --- */
-
-static bool covers(const struct snapshot *s)
+void snapshot_pin(struct snapshot *s, struct follower *f)
 {
-    return s->offset + 1 >= backlog_first(s->r->master->backlog);
-}
-
-/* No stream makes up for the age of a file that is taken alone. SYNC is what tools ask with that know nothing newer. */
-static bool is_fresh_enough(const struct snapshot *s, const struct replica_handle *h)
-{
-    bool alone = h->hello.rdb_only || !h->psync;
-    return (!alone || s->requests >= h->request) && (h->hello.rdb_only || covers(s));
-}
-
-static struct snapshot *find_reusable(struct replica_handle *h)
-{
-    list_each(&h->r->master->snapshots, node)
-    {
-        struct snapshot *s = list_entry(node, struct snapshot, node);
-        bool usable = !s->pipe && !s->stale && !s->killed && s->state != SNAPSHOT_FAILED;
-        if (usable && s->functions_only == h->hello.functions_only && is_fresh_enough(s, h)) return s;
-    }
-    return NULL;
-}
-
-static bool wants_pipe(const struct replica_handle *h)
-{
-    return h->r->settings->diskless_sync && h->hello.eof && !h->hello.functions_only;
-}
-
-static void pin(struct replica_handle *h, struct snapshot *s)
-{
-    struct backlog *b = h->r->master->backlog;
-    h->slot = h->hello.rdb_only ? backlog_peer_claim_unpinned(b) : backlog_peer_claim(b, s->offset + 1);
-    CHECK(h->slot >= 0);
-    h->from = s->offset + 1;
-    h->snapshot = s;
+    struct backlog *b = repl_stream_backlog(f->r->stream);
+    f->slot = f->hello.rdb_only ? backlog_peer_claim_unpinned(b) : backlog_peer_claim(b, s->offset + 1);
+    CHECK(f->slot >= 0);
+    f->from = s->offset + 1;
+    f->snapshot = s;
     s->users++;
 }
 
-/* Once in the log, however often it is tried again. */
-static void tell_to_wait(struct replica_handle *h, const char *why)
-{
-    if (!h->told_to_wait) log_notice("Replica %s waits for its snapshot: %s", h->name, why);
-    h->told_to_wait = true;
-    errno = EAGAIN;
-}
-
-int snapshot_attach(struct replica_handle *h)
-{
-    if (master_now_ms(h->r) < h->not_before_ms) {
-        tell_to_wait(h, "it has not taken over the last ones");
-        return -1;
-    }
-    struct snapshot *s = find_reusable(h);
-    if (s) {
-        log_notice("Replica %s shares the snapshot at offset %llu", h->name, (unsigned long long)s->offset);
-    } else if (wants_pipe(h)) {
-        tell_to_wait(h, "Delay next BGSAVE for diskless SYNC");
-    } else {
-        s = start_file(h);
-        if (!s && errno == EBUSY) tell_to_wait(h, "another child process is running");
-        if (!s && errno == ENOBUFS) tell_to_wait(h, "earlier snapshots are still being read by others");
-    }
-    if (!s) return -1;
-    pin(h, s);
-    return 0;
-}
-
-void snapshot_answer(const struct replica_handle *h, char answer[256])
-{
-    answer[0] = '\0';
-    if (h->psync) snprintf(answer, 256, "+FULLRESYNC %s %llu\r\n", h->r->history.id, (unsigned long long)(h->from - 1));
-}
-
-static int hand_to_link(struct snapshot *s)
+int snapshot_give(struct snapshot *s)
 {
     if (s->given) return 0;
     if (link_give_spool(s->r->master->link, s->spool, s->fd, s->pipe) != 0) return -1;
@@ -312,90 +235,14 @@ static int hand_to_link(struct snapshot *s)
 /* A file may be joined at any time. A pipe follows its peers: what is read from it is gone. */
 int snapshot_prepare_link(struct snapshot *s)
 {
-    return s->pipe ? 0 : hand_to_link(s);
-}
-
-static void serve(struct replica_handle *h)
-{
-    char answer[256];
-    snapshot_answer(h, answer);
-    replica_handle_give(h, h->fd, bytes_from_text(answer), bytes_make(NULL, 0));
-}
-
-static bool is_waiting(const struct replica_handle *h)
-{
-    return h->state == HANDLE_WAITING && !h->snapshot && master_now_ms(h->r) >= h->not_before_ms;
-}
-
-/* Replicas that can be served from a file; the others are counted. */
-static int serve_from_files(struct replication *r, int64_t *oldest_ms)
-{
-    int gathered = 0;
-    *oldest_ms = INT64_MAX;
-    list_each(&r->master->replicas, node)
-    {
-        struct replica_handle *h = list_entry(node, struct replica_handle, node);
-        if (!is_waiting(h)) continue;
-        if (snapshot_attach(h) == 0) {
-            serve(h);
-        } else if (errno != EAGAIN) {
-            replica_handle_end(h, strerror(errno));
-        } else if (wants_pipe(h)) {
-            gathered++;
-            if (h->since_ms < *oldest_ms) *oldest_ms = h->since_ms;
-        }
-    }
-    return gathered;
-}
-
-static struct snapshot *start_pipe(struct replication *r)
-{
-    struct wanted w = {.pipe = true};
-    list_each(&r->master->replicas, node)
-    {
-        const struct replica_handle *h = list_entry(node, struct replica_handle, node);
-        if (is_waiting(h) && wants_pipe(h)) add_wish(&w, h);
-    }
-    return start_snapshot(r, &w);
-}
-
-static void serve_from_pipe(struct replication *r)
-{
-    struct snapshot *s = start_pipe(r);
-    int error = errno;
-    if (!s && (error == EBUSY || error == ENOBUFS)) return;
-    list_each(&r->master->replicas, node)
-    {
-        struct replica_handle *h = list_entry(node, struct replica_handle, node);
-        if (!is_waiting(h) || !wants_pipe(h)) continue;
-        if (s) {
-            pin(h, s);
-            serve(h);
-        } else {
-            replica_handle_end(h, strerror(error));
-        }
-    }
-    if (!s || !s->users || hand_to_link(s) == 0) return;
-    s->stale = true;
-    end_users(s, "the link process cannot be reached");
-}
-
-static void serve_waiting(struct replication *r, int64_t now_ms)
-{
-    const struct repl_settings *settings = r->settings;
-    int64_t oldest_ms;
-    int gathered = serve_from_files(r, &oldest_ms);
-    if (!gathered) return;
-    bool enough = settings->diskless_sync_max_replicas && gathered >= settings->diskless_sync_max_replicas;
-    if (enough || now_ms - oldest_ms >= (int64_t)settings->diskless_sync_delay_s * 1000) serve_from_pipe(r);
+    return s->pipe ? 0 : snapshot_give(s);
 }
 
 /* --- what nobody needs --- */
 
 static void stop_child(struct snapshot *s)
 {
-    if (s->killed) return;
-    s->killed = true;
+    enter(s, SNAPSHOT_STOPPING);
     s->r->host.kill_snapshot(s->r->host.context);
 }
 
@@ -407,13 +254,13 @@ static void look_after(struct snapshot *s, int64_t now_ms)
         if (s->stale || s->pipe || unused_ms >= UNUSED_CHILD_GRACE_MS) stop_child(s);
         return;
     }
-    bool of_use = s->state == SNAPSHOT_COMPLETE && !s->stale && !s->pipe && covers(s);
+    if (s->state == SNAPSHOT_STOPPING) return;
+    bool of_use = s->state == SNAPSHOT_COMPLETE && !s->stale && !s->pipe && snapshot_covers(s);
     if (!of_use || unused_ms >= (int64_t)s->r->settings->timeout_s * 1000) free_snapshot(s);
 }
 
 void snapshots_cron(struct replication *r, int64_t now_ms)
 {
-    if (r->master->backlog && master_can_serve(r)) serve_waiting(r, now_ms);
     list_each(&r->master->snapshots, node) look_after(list_entry(node, struct snapshot, node), now_ms);
 }
 
@@ -442,7 +289,7 @@ void snapshots_backlog_gone(struct replication *r)
         s->stale = true;
         if (s->state == SNAPSHOT_RUNNING)
             stop_child(s);
-        else
+        else if (s->state != SNAPSHOT_STOPPING)
             free_snapshot(s);
     }
 }

@@ -38,8 +38,7 @@ static void begin_replacing(struct replica_side *s, uint64_t total_bytes)
     struct replication *r = s->r;
     s->replacing = s->without_dataset = true;
     s->can_continue = false;
-    history_new_id(&r->history);
-    master_side_history_replaced(r);
+    repl_stream_replace(r->stream, NULL, repl_stream_history(r->stream)->offset);
     log_notice("MASTER <-> REPLICA sync: Flushing old data");
     r->host.dataset_replaced(r->host.context);
     keyspace_flush(r->keyspace, true);
@@ -76,11 +75,7 @@ static void finish_replacing(struct replica_side *s)
     s->replacing = s->without_dataset = false;
     s->can_continue = s->full_id[0] != '\0';
     s->stream_db = result->aux.repl_stream_db;
-    if (s->can_continue)
-        history_adopt(&r->history, s->full_id, s->full_offset);
-    else
-        history_init(&r->history);
-    master_side_history_replaced(r);
+    repl_stream_replace(r->stream, s->can_continue ? s->full_id : NULL, s->can_continue ? s->full_offset : 0);
     r->host.loaded_keys(r->host.context, result->keys_loaded, result->keys_expired);
     transfer_free(s->transfer);
     s->transfer = NULL;
@@ -142,7 +137,7 @@ static int64_t go_on_receiving(void *arg)
     s->load_timer = NULL;
     s->input = (struct inbox){0};
     replica_step(s, &(struct replica_event){.kind = EVENT_HEARD});
-    replica_deliver(s, waiting.data, waiting.len);
+    s->hooks.deliver(s, waiting.data, waiting.len);
     inbox_clear(&waiting);
     return LOOP_TIMER_DONE;
 }
@@ -158,7 +153,8 @@ static size_t receive_later(struct replica_side *s, const uint8_t *data, size_t 
 size_t replica_receive_snapshot(struct replica_side *s, const uint8_t *data, size_t len)
 {
     size_t taken;
-    if (s->aside) keyspace_set_access_clock(s->aside, replica_now_ms(s)); /* cron does so for the present one alone */
+    if (s->aside)
+        keyspace_set_access_clock(s->aside, replication_now_ms(s->r)); /* cron does so for the present one alone */
     switch (transfer_feed(s->transfer, data, len, &taken)) {
     case TRANSFER_MORE: break;
     case TRANSFER_BEGINS: transfer_begins(s); break;

@@ -4,6 +4,8 @@
  * protocol. While a snapshot is loaded from its file nothing is read: the descriptor leaves the loop and comes back. */
 #include "repl/replica_side.h"
 
+#include "repl/wire.h"
+#include "server/base/check.h"
 #include "server/base/log.h"
 #include "server/base/number.h"
 #include "server/base/workers.h"
@@ -17,7 +19,6 @@
 
 #define LINE_BYTES_MAX (64 * 1024)
 #define UNPACK_BYTES   (64 * 1024)
-#define LZ4_FIRST_BYTE 0x04 /* of a frame's magic number, as it stands on the wire */
 
 /* --- the name --- */
 
@@ -90,23 +91,6 @@ void replica_resolve(struct replica_side *s)
 
 /* --- what arrives --- */
 
-void replica_deliver(struct replica_side *s, const uint8_t *data, size_t len)
-{
-    unsigned life = s->life;
-    if (s->load_timer) return inbox_append(&s->input, data, len); /* behind what waits already */
-    while (len && s->life == life) {
-        size_t taken = len;
-        switch (s->machine.state) {
-        case REPLICA_TRANSFER: taken = replica_receive_snapshot(s, data, len); break;
-        case REPLICA_LOADING: inbox_append(&s->input, data, len); break;
-        case REPLICA_CONNECTED: replica_apply(s, data, len); break;
-        default: return;
-        }
-        data += taken;
-        len -= taken;
-    }
-}
-
 static void unpack(struct replica_side *s, struct bytes input)
 {
     unsigned life = s->life;
@@ -114,10 +98,18 @@ static void unpack(struct replica_side *s, struct bytes input)
     ptrdiff_t got;
     do {
         got = lz4_decoder_unpack(s->decoder, &input, plain, UNPACK_BYTES);
-        if (got > 0) replica_deliver(s, plain, (size_t)got);
+        if (got > 0) s->hooks.deliver(s, plain, (size_t)got);
     } while (s->life == life && got >= 0 && (input.len || got == UNPACK_BYTES));
     if (got < 0 && s->life == life) replica_failed(s, "Bad LZ4 data from MASTER: %s", lz4_decoder_error(s->decoder));
     mem_free(plain);
+}
+
+/* The first byte decides, once a connection. */
+static void decide_wire(struct replica_side *s, bool packed)
+{
+    CHECK(s->wire == WIRE_UNDECIDED);
+    s->wire = packed ? WIRE_PACKED : WIRE_PLAIN;
+    if (packed) s->decoder = lz4_decoder_new();
 }
 
 /* Everything behind the answer to PSYNC. */
@@ -127,18 +119,15 @@ static void wire_in(struct replica_side *s, const uint8_t *data, size_t len)
         if (*data == '\n') { /* alive */
             data++;
             len--;
-        } else if (*data == LZ4_FIRST_BYTE) {
-            s->wire = WIRE_PACKED;
-            s->decoder = lz4_decoder_new();
         } else {
-            s->wire = WIRE_PLAIN;
+            decide_wire(s, *data == WIRE_LZ4_FIRST_BYTE);
         }
     }
     if (!len) return;
     if (s->wire == WIRE_PACKED)
         unpack(s, bytes_make(data, len));
     else
-        replica_deliver(s, data, len);
+        s->hooks.deliver(s, data, len);
 }
 
 /* What follows the last line of the handshake is for the wire. */
@@ -171,7 +160,7 @@ static void on_data(struct conn *conn, const uint8_t *data, size_t len)
 {
     struct replica_side *s = conn_owner(conn);
     *s->r->stats.net_input_bytes += len;
-    s->last_io_ms = replica_now_ms(s);
+    s->last_io_ms = replication_now_ms(s->r);
     replica_step(s, &(struct replica_event){.kind = EVENT_HEARD});
     if (s->machine.state == REPLICA_HANDSHAKE)
         handshake_in(s, data, len);
@@ -282,18 +271,19 @@ void replica_greet(struct replica_side *s)
     snprintf(port, sizeof port, "%d", settings->announce_port ? settings->announce_port : s->r->listening_port);
     if (s->machine_settings.auth) send_auth(s, settings);
     send_words(s, 1, (const char *[]){"PING"});
-    send_words(s, 3, (const char *[]){"REPLCONF", "listening-port", port});
+    send_words(s, 3, (const char *[]){WIRE_REPLCONF, WIRE_LISTENING_PORT, port});
     if (s->machine_settings.announce_ip)
-        send_words(s, 3, (const char *[]){"REPLCONF", "ip-address", settings->announce_ip});
-    const char *capa[] = {"REPLCONF", "capa", "eof", "capa", "psync2", "capa", "slipstream-lz4"};
+        send_words(s, 3, (const char *[]){WIRE_REPLCONF, WIRE_IP_ADDRESS, settings->announce_ip});
+    const char *capa[] = {WIRE_REPLCONF,    WIRE_CAPA, WIRE_CAPA_EOF, WIRE_CAPA,
+                          WIRE_CAPA_PSYNC2, WIRE_CAPA, WIRE_CAPA_LZ4};
     send_words(s, s->wire == WIRE_UNDECIDED ? 7 : 5, capa);
 }
 
 void replica_send_psync(struct replica_side *s)
 {
-    const struct history *h = &s->r->history;
+    const struct history *h = repl_stream_history(s->r->stream);
     char offset[I64_TEXT_MAX];
-    const char *request[] = {"PSYNC", "?", "-1", "FAILOVER"};
+    const char *request[] = {WIRE_PSYNC, WIRE_NO_HISTORY, WIRE_NO_OFFSET, WIRE_FAILOVER};
     if (s->can_continue) {
         format_u64(offset, h->offset + 1);
         request[1] = h->id;
@@ -307,15 +297,16 @@ void replica_send_psync(struct replica_side *s)
 
 void replica_send_sync(struct replica_side *s)
 {
-    send_words(s, 1, (const char *[]){"SYNC"});
+    send_words(s, 1, (const char *[]){WIRE_SYNC});
 }
 
 void replica_keep_alive(struct replica_side *s)
 {
     if (s->held_fd >= 0) {
-        (void)!send(s->held_fd, "\n", 1, MSG_DONTWAIT | MSG_NOSIGNAL); /* its loss is noticed when reading goes on */
+        (void)!send(s->held_fd, WIRE_ALIVE, 1,
+                    MSG_DONTWAIT | MSG_NOSIGNAL); /* its loss is noticed when reading goes on */
     } else if (s->conn) {
-        outq_append(conn_output(s->conn), "\n", 1);
+        outq_append(conn_output(s->conn), WIRE_ALIVE, 1);
         conn_flush(s->conn);
     }
 }

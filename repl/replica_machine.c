@@ -2,6 +2,7 @@
  * ones; every failure goes through fail(), so that there is one back-off and one way to let go of a connection. */
 #include "repl/replica_machine.h"
 
+#include "repl/wire.h"
 #include "server/base/check.h"
 
 #include <stdarg.h>
@@ -14,35 +15,50 @@
 #define TELL_FIRST           3    /* attempts of an outage that are told ... */
 #define TELL_EVERY_MS        1000 /* ... and then one in so long */
 #define BEAT_MS              1000
-#define CONNECT_MOST_MS      5000 /* an address that nobody has any more: the master's name may stand for another by now */
+#define CONNECT_MOST_MS      5000 /* nobody may have the address any more: the name may stand for another by now */
 #define STABLE_MS            1000 /* a link that held so long was a good one */
 #define REFUSED_DELAY_MS     1000 /* after a snapshot or stream that was no good; doubles with each in a row ... */
 #define REFUSED_DOUBLINGS    4    /* ... so often */
 #define SHORT_LINKS_PATIENCE 16   /* after so many that did not, the least delay doubles */
 
-#define TO(state) (1u << (state))
+#define TO(state)  (1u << REPLICA_##state)
+#define GIVE_UP    (TO(NONE) | TO(WAITING))
+#define ANSWERED   (TO(TRANSFER) | TO(CONNECTED))
+#define UNREACHED  "Timeout connecting to the MASTER..."
+#define UNRESOLVED "Timeout resolving the MASTER's name..."
+#define SILENT     "MASTER timeout: no data nor PING received..."
+#define UNRECEIVED                                                                                                     \
+    "Timeout receiving bulk data from MASTER... If the problem persists try to set the 'repl-timeout' parameter in "   \
+    "redis.conf to a larger value."
 
-static const unsigned legal[REPLICA_STATES] = {
-    [REPLICA_NONE] = TO(REPLICA_RESOLVING),
-    [REPLICA_WAITING] = TO(REPLICA_NONE) | TO(REPLICA_RESOLVING),
-    [REPLICA_RESOLVING] = TO(REPLICA_NONE) | TO(REPLICA_WAITING) | TO(REPLICA_CONNECTING),
-    [REPLICA_CONNECTING] = TO(REPLICA_NONE) | TO(REPLICA_WAITING) | TO(REPLICA_HANDSHAKE),
-    [REPLICA_HANDSHAKE] = TO(REPLICA_NONE) | TO(REPLICA_WAITING) | TO(REPLICA_TRANSFER) | TO(REPLICA_CONNECTED),
-    [REPLICA_TRANSFER] = TO(REPLICA_NONE) | TO(REPLICA_WAITING) | TO(REPLICA_LOADING),
-    [REPLICA_LOADING] = TO(REPLICA_NONE) | TO(REPLICA_WAITING) | TO(REPLICA_CONNECTED),
-    [REPLICA_CONNECTED] = TO(REPLICA_NONE) | TO(REPLICA_WAITING),
+/* clang-format off */
+static const struct replica_row rows[REPLICA_STATES] = {
+    /*                      name          ROLE's word   conn.  beat               time-out    successors, patience */
+    [REPLICA_NONE]       = {"none",       "none",       false, ACTION_NONE,       NULL,       TO(RESOLVING)},
+    [REPLICA_WAITING]    = {"waiting",    "connect",    false, ACTION_NONE,       NULL,       TO(NONE) | TO(RESOLVING)},
+    [REPLICA_RESOLVING]  = {"resolving",  "connect",    true,  ACTION_NONE,       UNRESOLVED, GIVE_UP | TO(CONNECTING)},
+    [REPLICA_CONNECTING] = {"connecting", "connecting", true,  ACTION_NONE,       UNREACHED,  GIVE_UP | TO(HANDSHAKE),
+                            .patience_most_ms = CONNECT_MOST_MS},
+    [REPLICA_HANDSHAKE]  = {"handshake",  "handshake",  true,  ACTION_NONE,       UNREACHED,  GIVE_UP | ANSWERED},
+    [REPLICA_TRANSFER]   = {"transfer",   "sync",       true,  ACTION_KEEP_ALIVE, UNRECEIVED, GIVE_UP | TO(LOADING)},
+    [REPLICA_LOADING]    = {"loading",    "sync",       true,  ACTION_KEEP_ALIVE, NULL,       GIVE_UP | TO(CONNECTED)},
+    [REPLICA_CONNECTED]  = {"connected",  "connected",  true,  ACTION_ACK,        SILENT,     GIVE_UP},
 };
+/* clang-format on */
+
+const struct replica_row *replica_row(enum replica_state state)
+{
+    return &rows[state];
+}
 
 bool replica_transition_legal(enum replica_state from, enum replica_state to)
 {
-    return legal[from] & TO(to);
+    return rows[from].successors & (1u << to);
 }
 
 const char *replica_state_name(enum replica_state state)
 {
-    static const char *const names[REPLICA_STATES] = {"none",      "waiting",  "resolving", "connecting",
-                                                      "handshake", "transfer", "loading",   "connected"};
-    return names[state];
+    return rows[state].name;
 }
 
 void replica_machine_init(struct replica_machine *m, const struct replica_machine_settings *settings, uint64_t seed)
@@ -75,11 +91,6 @@ say(struct replica_actions *out, enum replica_action_kind kind, const char *form
     va_start(args, format);
     vsnprintf(a->text, sizeof a->text, format, args);
     va_end(args);
-}
-
-static bool has_connection(enum replica_state state)
-{
-    return state >= REPLICA_RESOLVING;
 }
 
 static void attempt(struct replica_machine *m, int64_t now_ms, struct replica_actions *out)
@@ -130,7 +141,7 @@ static void refuse(struct replica_machine *m, int64_t now_ms)
 static void leave(struct replica_machine *m, int64_t now_ms, struct replica_actions *out)
 {
     if (m->state == REPLICA_NONE) return;
-    if (has_connection(m->state)) add(out, ACTION_CLOSE);
+    if (rows[m->state].connection) add(out, ACTION_CLOSE);
     enter(m, REPLICA_NONE, now_ms);
 }
 
@@ -248,9 +259,9 @@ static void psync_answered(struct replica_machine *m, struct bytes line, int64_t
     bool failover = m->failover;
     struct bytes rest = line;
     struct bytes word = take_word(&rest);
-    if (bytes_equal_text(word, "+FULLRESYNC"))
+    if (bytes_equal_text(word, WIRE_FULLRESYNC))
         full_resync(m, rest, now_ms, out);
-    else if (bytes_equal_text(word, "+CONTINUE"))
+    else if (bytes_equal_text(word, WIRE_CONTINUE))
         partial_resync(m, rest, now_ms, out);
     else if (starts_with(line, "-"))
         psync_refused(m, line, now_ms, out);
@@ -266,7 +277,7 @@ static void psync_answered(struct replica_machine *m, struct bytes line, int64_t
 static const char *judge_reply(enum replica_step step, struct bytes line, char why[256], struct replica_actions *out)
 {
     static const char *const options[] = {
-        [STEP_PORT] = "listening-port", [STEP_ADDRESS] = "ip-address", [STEP_CAPA] = "capa"};
+        [STEP_PORT] = WIRE_LISTENING_PORT, [STEP_ADDRESS] = WIRE_IP_ADDRESS, [STEP_CAPA] = WIRE_CAPA};
     bool refused = line.ptr[0] == '-';
     int shown = (int)(line.len < 160 ? line.len : 160);
     const char *text = (const char *)line.ptr;
@@ -316,41 +327,18 @@ static void handshake_line(struct replica_machine *m, struct bytes line, int64_t
 
 /* --- time --- */
 
-static const char *timeout_reason(enum replica_state state)
-{
-    switch (state) {
-    case REPLICA_RESOLVING: return "Timeout resolving the MASTER's name...";
-    case REPLICA_TRANSFER:
-        return "Timeout receiving bulk data from MASTER... If the problem persists try to set the 'repl-timeout' "
-               "parameter "
-               "in redis.conf to a larger value.";
-    case REPLICA_CONNECTED: return "MASTER timeout: no data nor PING received...";
-    default: return "Timeout connecting to the MASTER...";
-    }
-}
-
-static bool can_time_out(enum replica_state state)
-{
-    return state >= REPLICA_RESOLVING && state != REPLICA_LOADING;
-}
-
-static bool beats(enum replica_state state)
-{
-    return state >= REPLICA_TRANSFER;
-}
-
 static int64_t patience_ms(const struct replica_machine *m)
 {
-    int64_t timeout_ms = m->settings->timeout_ms;
-    return m->state == REPLICA_CONNECTING && timeout_ms > CONNECT_MOST_MS ? CONNECT_MOST_MS : timeout_ms;
+    int64_t timeout_ms = m->settings->timeout_ms, most_ms = rows[m->state].patience_most_ms;
+    return most_ms && timeout_ms > most_ms ? most_ms : timeout_ms;
 }
 
 int64_t replica_machine_deadline_ms(const struct replica_machine *m)
 {
     int64_t deadline = INT64_MAX;
     if (m->state == REPLICA_WAITING) return m->retry_ms;
-    if (can_time_out(m->state)) deadline = m->heard_ms + patience_ms(m);
-    if (beats(m->state) && m->beat_ms < deadline) deadline = m->beat_ms;
+    if (rows[m->state].timeout) deadline = m->heard_ms + patience_ms(m);
+    if (rows[m->state].beat && m->beat_ms < deadline) deadline = m->beat_ms;
     return deadline;
 }
 
@@ -360,13 +348,13 @@ static void tick(struct replica_machine *m, int64_t now_ms, struct replica_actio
         if (now_ms >= m->retry_ms) attempt(m, now_ms, out);
         return;
     }
-    if (can_time_out(m->state) && now_ms - m->heard_ms >= patience_ms(m)) {
-        fail(m, now_ms, timeout_reason(m->state), out);
+    if (rows[m->state].timeout && now_ms - m->heard_ms >= patience_ms(m)) {
+        fail(m, now_ms, rows[m->state].timeout, out);
         return;
     }
-    if (beats(m->state) && now_ms >= m->beat_ms) {
+    if (rows[m->state].beat && now_ms >= m->beat_ms) {
         m->beat_ms = now_ms + BEAT_MS;
-        add(out, m->state == REPLICA_CONNECTED ? ACTION_ACK : ACTION_KEEP_ALIVE);
+        add(out, rows[m->state].beat);
     }
 }
 
@@ -406,7 +394,7 @@ void replica_machine_step(struct replica_machine *m, const struct replica_event 
         if (m->state == REPLICA_LOADING) stream(m, now_ms, out);
         break;
     case EVENT_FAILED:
-        if (!has_connection(m->state)) break;
+        if (!rows[m->state].connection) break;
         fail(m, now_ms, event->text, out);
         if (event->refused) refuse(m, now_ms);
         break;

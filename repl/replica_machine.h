@@ -64,6 +64,7 @@ struct replica_event {
 };
 
 enum replica_action_kind {
+    ACTION_NONE,
     ACTION_RESOLVE,  /* answer: RESOLVED or FAILED */
     ACTION_CONNECT,  /* answer: CONNECTED or FAILED */
     ACTION_GREET,    /* send AUTH, PING and REPLCONF; answers: LINE for each */
@@ -122,6 +123,18 @@ void replica_machine_step(struct replica_machine *m, const struct replica_event 
 /* When EVENT_TICK is due; INT64_MAX: never. May lie in the past. */
 int64_t replica_machine_deadline_ms(const struct replica_machine *m);
 
+/* What there is to know of a state. */
+struct replica_row {
+    const char *name;
+    const char *role_word; /* ROLE's */
+    bool connection;       /* there is one, or it is being made: ACTION_CLOSE ends it, EVENT_FAILED is about it */
+    enum replica_action_kind beat; /* once a second; ACTION_NONE: nothing */
+    const char *timeout;           /* what is said when it ends; NULL: it never does */
+    unsigned successors;           /* bits of enum replica_state */
+    int64_t patience_most_ms;      /* for silence; 0: as long as the settings say */
+};
+
+const struct replica_row *replica_row(enum replica_state state);
 bool replica_transition_legal(enum replica_state from, enum replica_state to);
 const char *replica_state_name(enum replica_state state);
 

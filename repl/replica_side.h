@@ -1,9 +1,13 @@
 /* The replica's side from within. For replica*.c alone.
  *
- *   replica.c          the driver: what the state machine decides, done; and the public face
- *   replica_link.c     resolving, connecting, the handshake, the wire (plain or LZ4)
+ *   replica.c          what the state machine decides, done; whom we follow; making and freeing
  *   replica_dataset.c  receiving and loading the master's snapshot
- *   replica_stream.c   applying the stream, relaying it, acknowledging it */
+ *   replica_stream.c   applying the stream, relaying it, acknowledging it
+ *   replica_link.c     resolving, connecting, the handshake, the wire (plain or LZ4)
+ *   replica_driver.c   the machine's events and clock
+ *   replica_info.c     what INFO and others see of it; changes nothing
+ *
+ * Who stands above may call who stands below. What the machine decides comes back up by `hooks`. */
 #ifndef SLIPSTREAM_REPL_REPLICA_SIDE_H
 #define SLIPSTREAM_REPL_REPLICA_SIDE_H
 
@@ -20,8 +24,15 @@ struct resolve_job;
 
 enum wire { WIRE_PLAIN, WIRE_PACKED, WIRE_UNDECIDED /* LZ4 was offered: the first byte tells */ };
 
+struct replica_hooks {
+    void (*act)(struct replica_side *s, const struct replica_action *action);
+    void (*deliver)(struct replica_side *s, const uint8_t *data, size_t len); /* unpacked, behind the handshake */
+    void (*failover_ended)(struct replication *r, bool good);
+};
+
 struct replica_side {
     struct replication *r;
+    struct replica_hooks hooks; /* filled in by replica.c */
     struct replica_machine machine;
     struct replica_machine_settings machine_settings; /* fixed for an attempt */
     char *host;                                       /* NULL: we are a master */
@@ -59,15 +70,13 @@ struct replica_side {
     bool held_back; /* writes are paused: the stream waits in `input` */
 };
 
-/* --- replica.c --- */
-int64_t replica_now_ms(const struct replica_side *s);           /* monotonic */
+/* --- replica_driver.c --- */
 enum log_level replica_log_level(const struct replica_side *s); /* of an attempt: many in a second are told quietly */
 void replica_step(struct replica_side *s, const struct replica_event *event);
 void replica_failed(struct replica_side *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* --- replica_link.c --- */
 void replica_resolve(struct replica_side *s);
-void replica_deliver(struct replica_side *s, const uint8_t *data, size_t len); /* unpacked, behind the handshake */
 void replica_connect(struct replica_side *s);
 void replica_greet(struct replica_side *s);
 void replica_send_psync(struct replica_side *s);

@@ -6,6 +6,7 @@
  * the stream behind it fit together. */
 #include "repl/replica_side.h"
 
+#include "repl/wire.h"
 #include "server/base/number.h"
 
 #include <stdio.h>
@@ -13,8 +14,8 @@
 void replica_ack(struct replica_side *s)
 {
     char offset[I64_TEXT_MAX];
-    size_t len = format_u64(offset, s->r->history.offset);
-    struct bytes request[3] = {BYTES("REPLCONF"), BYTES("ACK"), bytes_make(offset, len)};
+    size_t len = format_u64(offset, repl_stream_history(s->r->stream)->offset);
+    struct bytes request[3] = {BYTES(WIRE_REPLCONF), BYTES(WIRE_ACK), bytes_make(offset, len)};
     s->ack_wanted = false;
     replica_send(s, 3, request);
 }
@@ -34,7 +35,7 @@ static void broken(struct replica_side *s)
 {
     char why[96];
     snprintf(why, sizeof why, "Protocol error in our master's stream at offset %llu",
-             (unsigned long long)s->r->history.offset + 1);
+             (unsigned long long)repl_stream_history(s->r->stream)->offset + 1);
     s->can_continue = false;
     replica_step(s, &(struct replica_event){.kind = EVENT_FAILED, .text = why, .refused = true});
 }
@@ -52,7 +53,7 @@ static size_t apply_and_relay(struct replica_side *s, const uint8_t *data, size_
         broken(s);
         return SIZE_MAX;
     }
-    master_side_relay(r, data, applied);
+    repl_stream_append(r->stream, data, applied);
     return applied;
 }
 
@@ -93,7 +94,7 @@ void replica_begin_stream(struct replica_side *s)
 {
     struct replication *r = s->r;
     unsigned life = s->life;
-    master_side_open_backlog(r);
+    repl_stream_open(r->stream);
     r->host.apply_reset(r->host.context, s->stream_db);
     s->streaming = true;
     bool alive = replica_resume_reading(s);

@@ -2,10 +2,8 @@
 #include "repl/master_side.h"
 
 #include "server/base/alloc.h"
-#include "server/base/log.h"
 
-#include <stdarg.h>
-#include <stdio.h>
+#include <string.h>
 
 struct replication *replication_new(struct loop *loop, struct keyspace *ks, struct repl_settings *settings,
                                     struct rdb_settings *rdb, const char *executable, int listening_port,
@@ -20,8 +18,8 @@ struct replication *replication_new(struct loop *loop, struct keyspace *ks, stru
     r->listening_port = listening_port;
     r->host = *host;
     r->stats = *stats;
-    history_init(&r->history);
-    r->replica = replica_side_new(r);
+    r->stream = repl_stream_new(settings, listening_port);
+    r->replica = replica_side_new(r, failover_ended);
     r->master = master_side_new(r);
     return r;
 }
@@ -29,12 +27,14 @@ struct replication *replication_new(struct loop *loop, struct keyspace *ks, stru
 void replication_free(struct replication *r)
 {
     replica_side_free(r);
+    repl_stream_free(r->stream);
     master_side_free(r);
     mem_free(r);
 }
 
 void replication_cron(struct replication *r, int64_t now_ms)
 {
+    repl_stream_cron(r->stream, now_ms);
     master_side_cron(r, now_ms);
 }
 
@@ -42,20 +42,22 @@ void replication_before_sleep(struct replication *r)
 {
     replica_side_before_sleep(r);
     master_side_before_sleep(r);
+    repl_stream_publish(r->stream);
 }
 
-struct history *replication_history(struct replication *r)
+const struct history *replication_history(const struct replication *r)
 {
-    return &r->history;
+    return repl_stream_history(r->stream);
 }
 
 void replication_describe(const struct replication *r, struct rdb_aux *aux)
 {
+    const struct history *h = repl_stream_history(r->stream);
     bool replica = replication_is_replica(r);
-    if (replica ? !replica_side_is_at_offset(r) : !r->master->backlog) return;
+    if (replica ? !replica_side_is_at_offset(r) : !repl_stream_backlog(r->stream)) return;
     int db = replica ? replica_side_stream_db(r) : r->host.stream_db(r->host.context);
-    memcpy(aux->repl_id, r->history.id, sizeof aux->repl_id);
-    aux->repl_offset = (int64_t)r->history.offset;
+    memcpy(aux->repl_id, h->id, sizeof aux->repl_id);
+    aux->repl_offset = (int64_t)h->offset;
     aux->repl_stream_db = db < 0 ? 0 : db; /* none is selected: what comes next brings its SELECT */
 }
 
@@ -66,29 +68,16 @@ pid_t replication_link_pid(const struct replication *r)
 
 struct replication_memory replication_memory(const struct replication *r)
 {
-    const struct backlog *b = r->master->backlog;
+    const struct backlog *b = repl_stream_backlog(r->stream);
     if (!b) return (struct replication_memory){0};
     uint64_t all = backlog_memory(b), rest = backlog_rest_bytes(b);
     return all > rest ? (struct replication_memory){rest, all - rest} : (struct replication_memory){all, 0};
 }
 
-void replication_info_field(struct outq *out, const char *format, ...)
-{
-    char line[512];
-    va_list args;
-    va_start(args, format);
-    int len = vsnprintf(line, sizeof line - 2, format, args);
-    va_end(args);
-    if (len > (int)sizeof line - 3) len = (int)sizeof line - 3;
-    line[len] = '\r';
-    line[len + 1] = '\n';
-    outq_append(out, line, (size_t)len + 2);
-}
-
 void replication_info(const struct replication *r, struct outq *out)
 {
     bool replica = replication_is_replica(r);
-    replication_info_field(out, "role:%s", replica ? "slave" : "master");
+    info_field(out, "role:%s", replica ? "slave" : "master");
     if (replica) replica_side_info(r, out);
     master_side_info(r, out);
 }

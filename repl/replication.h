@@ -1,9 +1,9 @@
 /* Replication as the server process sees it: our role, our history, our replicas, our master. The face of repl/ for
- * core/ and commands/. Inside: history.c (decision), master.c (serving replicas), replica.c (following a master; its
- * pure state machine is replica_machine.c), link_handle.c and link/ (the link process). */
+ * core/ and commands/. How it is put together inside: parts.h. */
 #ifndef SLIPSTREAM_REPL_REPLICATION_H
 #define SLIPSTREAM_REPL_REPLICATION_H
 
+#include "repl/follower_machine.h"
 #include "repl/history.h"
 #include "repl/settings.h"
 #include "rdb/reader.h"
@@ -13,7 +13,7 @@
 
 struct replication;
 
-/* What replication asks of the server, filled in by main.c. */
+/* What replication asks of the server, filled in by core/replication_host.c. */
 struct replication_host {
     void *context;
     /* --- the master's side --- */
@@ -25,11 +25,11 @@ struct replication_host {
     struct rdb_aux (*snapshot_aux)(void *context);
     void (*forget_stream_db)(void *context); /* the next propagated command carries its SELECT */
     void (*propagate)(void *context, uint32_t argc,
-                      const struct bytes *argv);       /* PING, REPLCONF GETACK: through the funnel */
-    void (*replica_gone)(void *context, void *client); /* a client that had become a replica is gone: free it */
-    bool (*acks_moved)(void *context);                 /* WAIT may be satisfied; true: some wait on */
-    bool (*writes_paused)(void *context);              /* then the stream must not move: no PING, no GETACK */
-    void (*pause_writes)(void *context, bool paused);  /* while a fail-over waits for its target */
+                      const struct bytes *argv);        /* PING, REPLCONF GETACK: through the funnel */
+    void (*follower_gone)(void *context, void *client); /* a client that had become a replica is gone: free it */
+    bool (*acks_moved)(void *context);                  /* WAIT may be satisfied; true: some wait on */
+    bool (*writes_paused)(void *context);               /* then the stream must not move: no PING, no GETACK */
+    void (*pause_writes)(void *context, bool paused);   /* while a fail-over waits for its target */
     /* --- the replica's side --- */
     /* Runs the complete requests in data as the master's; returns the bytes that count as applied: whole requests, of a
      * transaction all or nothing. Called again with the rest and what came behind it. SIZE_MAX: the stream is broken.
@@ -64,7 +64,7 @@ struct replication *replication_new(struct loop *loop, struct keyspace *ks, stru
 void replication_free(struct replication *r);                 /* ends the link, closes the backlog */
 void replication_cron(struct replication *r, int64_t now_ms); /* every 100 ms; monotonic */
 void replication_before_sleep(struct replication *r);         /* publishes the backlog: once a turn */
-struct history *replication_history(struct replication *r);
+const struct history *replication_history(const struct replication *r);
 /* The aux fields of a snapshot taken now: the history that the dataset is of, its offset, and the database selected
  * there. Left as they are where a stream from there on would not lead to what we are: a master without a backlog does
  * not count its writes, and a replica may hold data that its master's history does not explain. */
@@ -81,40 +81,39 @@ bool replication_is_replica(const struct replication *r);
 bool replication_wants_stream(const struct replication *r);      /* a backlog exists and we are a master */
 void replication_feed(struct replication *r, struct bytes unit); /* whole commands, from propagation */
 /* A client asks to become a replica. It has been told nothing yet; `owed` are replies still unsent to it. */
-struct replica_hello {
+struct follower_hello {
     int listening_port;     /* REPLCONF listening-port */
     char announced_ip[256]; /* REPLCONF ip-address; "" = as seen */
     bool eof, psync2, lz4, rdb_only;
     bool functions_only; /* REPLCONF rdb-filter-only functions: a snapshot without keys */
     int version;         /* REPLCONF version, 0: not said */
 };
-struct replica_handle; /* one per replica, lives until replica_gone */
+struct follower; /* one per replica, lives until follower_gone */
 /* Decides, and sends nothing itself: *answer is +CONTINUE..., +FULLRESYNC... (or nothing for SYNC), which the caller
- * passes with the socket to replication_take_replica once its output is flushed and the descriptor is detached. NULL:
+ * passes with the socket to replication_take_follower once its output is flushed and the descriptor is detached. NULL:
  * refused; error is the reply. */
-struct replica_handle *replication_accept(struct replication *r, const char *asked_id, int64_t asked_offset,
-                                          bool sync_command, const struct replica_hello *hello,
-                                          const struct address *peer, void *client, char answer[256], char error[256]);
+struct follower *replication_accept(struct replication *r, const char *asked_id, int64_t asked_offset,
+                                    bool sync_command, const struct follower_hello *hello, const struct address *peer,
+                                    void *client, char answer[256], char error[256]);
 /* `owed` is the answer. fd -1: the client died before the hand-over. */
-void replication_take_replica(struct replication *r, struct replica_handle *h, int fd, struct bytes owed,
-                              struct bytes rest);
-/* CLIENT KILL: replica_gone follows when the link has let go of it. */
-void replication_drop_replica(struct replication *r, struct replica_handle *h, const char *reason);
-void replication_drop_all_replicas(struct replication *r, const char *reason);
+void replication_take_follower(struct replication *r, struct follower *f, int fd, struct bytes owed, struct bytes rest);
+/* CLIENT KILL: follower_gone follows when the link has let go of it. */
+void replication_drop_follower(struct replication *r, struct follower *f, const char *reason);
+void replication_drop_followers(struct replication *r, const char *reason);
 
-struct replica_view {
+struct follower_view {
     char ip[ADDRESS_TEXT_MAX];
     int port;
-    const char *state; /* "wait_bgsave", "send_bulk", "online" */
+    const struct follower_row *state; /* INFO and ROLE read it */
     uint64_t offset;
     int64_t lag_s;
     bool rdb_only;
     uint64_t sent_bytes, received_bytes, behind_bytes;
     void *client;
 };
-int replication_replicas(const struct replication *r, struct replica_view *out, int room); /* count */
-bool replica_handle_view(const struct replica_handle *h, struct replica_view *out);
-int replication_good_replicas(const struct replication *r);          /* online and acked within min-replicas-max-lag */
+int replication_followers(const struct replication *r, struct follower_view *out, int room); /* count */
+bool follower_view(struct follower *f, struct follower_view *out);                           /* false: it is gone */
+int replication_good_followers(const struct replication *r);         /* online and acked within min-replicas-max-lag */
 int replication_acked(const struct replication *r, uint64_t offset); /* replicas that acknowledged at least offset */
 void replication_ask_acks(struct replication *r, uint64_t offset);   /* GETACK to all, and watch for offset */
 void replication_change_id(struct replication *r);                   /* DEBUG CHANGE-REPL-ID */

@@ -4,6 +4,8 @@
 
 #include "repl/inbox.h"
 #include "repl/spool_file.h"
+#include "repl/wire.h"
+#include "server/base/check.h"
 #include "server/base/discard.h"
 #include "server/base/file.h"
 
@@ -12,9 +14,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define MARK_BYTES       40
 #define LOAD_SLICE_BYTES (1024 * 1024)
 #define MOST_BYTES       INT64_MAX
+
+#define TO(phase) (1u << PHASE_##phase)
 
 enum phase { PHASE_HEADER, PHASE_SNAPSHOT, PHASE_MARK, PHASE_RECEIVED };
 
@@ -33,7 +36,7 @@ struct transfer {
     uint64_t total, received, loaded;
     size_t header_len, mark_len;
     char header[160];
-    char mark[MARK_BYTES + 1];
+    char mark[WIRE_MARK_BYTES + 1];
     char error[512];
 };
 
@@ -61,6 +64,18 @@ void transfer_free(struct transfer *t)
     inbox_clear(&t->carry);
     if (t->file >= 0) discard_file(t->file);
     mem_free(t);
+}
+
+static void enter(struct transfer *t, enum phase phase)
+{
+    static const unsigned successors[] = {
+        [PHASE_HEADER] = TO(SNAPSHOT),
+        [PHASE_SNAPSHOT] = TO(MARK) | TO(RECEIVED),
+        [PHASE_MARK] = TO(RECEIVED),
+        [PHASE_RECEIVED] = 0,
+    };
+    CHECK(successors[t->phase] & (1u << phase));
+    t->phase = phase;
 }
 
 static enum transfer_status bad(struct transfer *t, const char *what, const char *detail)
@@ -98,7 +113,7 @@ static enum transfer_status begin(struct transfer *t)
     if (!t->direct && (t->file = spool_file_open()) < 0)
         return bad(t, "Opening the temp file needed for MASTER <-> REPLICA synchronization: ", strerror(errno));
     t->reader = rdb_reader_new(t->direct ? t->keyspace : NULL, &t->options);
-    t->phase = PHASE_SNAPSHOT;
+    enter(t, PHASE_SNAPSHOT);
     return TRANSFER_BEGINS;
 }
 
@@ -106,12 +121,13 @@ static enum transfer_status header_complete(struct transfer *t)
 {
     char *line = t->header;
     if (line[0] == '-') return bad(t, "MASTER aborted replication with an error: ", line + 1);
-    if (strncmp(line, "$EOF:", 5) == 0 && strlen(line + 5) == MARK_BYTES) {
+    const char *mark = line + strlen(WIRE_MARK_PREFIX);
+    if (strncmp(line, WIRE_MARK_PREFIX, strlen(WIRE_MARK_PREFIX)) == 0 && strlen(mark) == WIRE_MARK_BYTES) {
         t->by_mark = true;
-        memcpy(t->mark, line + 5, MARK_BYTES);
+        memcpy(t->mark, mark, WIRE_MARK_BYTES);
         return begin(t);
     }
-    if (line[0] == '$' && parse_length(t, line + 1) == 0) return begin(t);
+    if (line[0] == WIRE_LENGTH_PREFIX && parse_length(t, line + 1) == 0) return begin(t);
     return bad(t, "Bad protocol from MASTER, the snapshot's header is: ", line);
 }
 
@@ -174,11 +190,11 @@ static enum rdb_status parse(struct transfer *t, const uint8_t *data, size_t len
 static enum transfer_status snapshot_parsed(struct transfer *t)
 {
     if (t->by_mark) {
-        t->phase = PHASE_MARK;
+        enter(t, PHASE_MARK);
         return TRANSFER_MORE;
     }
     if (t->received != t->total) return bad(t, "Bad snapshot from MASTER: it ends before its announced length", "");
-    t->phase = PHASE_RECEIVED;
+    enter(t, PHASE_RECEIVED);
     return TRANSFER_COMPLETE;
 }
 
@@ -201,12 +217,12 @@ static enum transfer_status feed_snapshot(struct transfer *t, const uint8_t *dat
 
 static enum transfer_status feed_mark(struct transfer *t, const uint8_t *data, size_t len, size_t *consumed)
 {
-    while (*consumed < len && t->mark_len < MARK_BYTES)
+    while (*consumed < len && t->mark_len < WIRE_MARK_BYTES)
         if (data[(*consumed)++] != (uint8_t)t->mark[t->mark_len++])
             return bad(t, "Bad snapshot from MASTER: its end mark does not follow", "");
-    if (t->mark_len < MARK_BYTES) return TRANSFER_MORE;
+    if (t->mark_len < WIRE_MARK_BYTES) return TRANSFER_MORE;
     t->total = t->received;
-    t->phase = PHASE_RECEIVED;
+    enter(t, PHASE_RECEIVED);
     return TRANSFER_COMPLETE;
 }
 

@@ -72,6 +72,11 @@ static void open_spool(struct link *link, const struct message *m, int fd)
     peers_pump_all(link);
 }
 
+static void spool_moved(void *context)
+{
+    peers_pump_all(context);
+}
+
 static void free_spool(struct link *link, int spool)
 {
     peers_leave_spool(link, spool, "the snapshot was withdrawn");
@@ -198,7 +203,8 @@ int link_main(int argc, char **argv)
     crash_set_role("replication link");
     crash_set_enabled(strcmp(argv[7], LINK_NO_CRASH_REPORT) != 0);
     struct link link = {.loop = make_loop(argv[4]), .one_processor = has_one_processor()};
-    for (int i = 0; i < BACKLOG_SPOOLS_MAX; i++) spool_init(&link.spools[i], &link);
+    struct spool_events spool_events = {.loop = link.loop, .context = &link, .moved = spool_moved};
+    for (int i = 0; i < BACKLOG_SPOOLS_MAX; i++) spool_init(&link.spools[i], &spool_events);
     link.channel =
         channel_open(link.loop, LINK_CHANNEL_FD,
                      &(struct channel_events){.context = &link, .received = received, .ended = server_ended});

@@ -8,6 +8,7 @@
 #include "repl/link/peer.h"
 
 #include "repl/link/link.h"
+#include "repl/wire.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/crash.h"
@@ -23,8 +24,7 @@
 
 #define STREAM_PIECE_BYTES (256 * 1024) /* of the ring in one send: what it pins stays small */
 #define PACKED_AHEAD_BYTES (256 * 1024) /* an LZ4 peer's output beyond the socket's own buffer */
-#define MARK_BYTES         40
-#define DELIVERED_GRACE_S  20 /* for a peer that wanted the snapshot only to close by itself */
+#define DELIVERED_GRACE_S  20           /* for a peer that wanted the snapshot only to close by itself */
 
 enum phase {
     PHASE_WAITING, /* for the snapshot to begin, or (without eof framing) to be complete */
@@ -32,6 +32,20 @@ enum phase {
     PHASE_LOADING, /* has the snapshot up to its end mark: its first acknowledgement starts the stream */
     PHASE_STREAM,
     PHASE_DELIVERED /* wanted no more than the snapshot */
+};
+
+#define TO(phase) (1u << PHASE_##phase)
+
+static const struct {
+    const char *name;
+    enum shm_peer_phase slot; /* what the server reads of it */
+    unsigned successors;
+} phases[] = {
+    [PHASE_WAITING] = {"waiting for the snapshot", PEER_WAITING, TO(SNAPSHOT) | TO(STREAM)},
+    [PHASE_SNAPSHOT] = {"snapshot", PEER_SENDING_SNAPSHOT, TO(LOADING) | TO(STREAM) | TO(DELIVERED)},
+    [PHASE_LOADING] = {"loading", PEER_SENDING_SNAPSHOT, TO(STREAM)},
+    [PHASE_STREAM] = {"stream", PEER_ONLINE, 0},
+    [PHASE_DELIVERED] = {"snapshot delivered", PEER_SENDING_SNAPSHOT, 0},
 };
 
 struct peer {
@@ -43,7 +57,7 @@ struct peer {
     struct lz4_encoder *encoder; /* NULL: plain */
 
     int spool; /* -1: needs none (any more) */
-    char mark[MARK_BYTES];
+    char mark[WIRE_MARK_BYTES];
     uint8_t *piece_buffer;   /* SPOOL_PIECE_BYTES, while a file is sent */
     uint64_t snapshot_bytes; /* read from the file so far */
     uint64_t pieces;         /* taken from the pipe so far */
@@ -68,6 +82,14 @@ static int64_t now_us(const struct peer *p)
 static bool past(const struct peer *p, int64_t since_us, int seconds)
 {
     return seconds > 0 && now_us(p) - since_us >= seconds * INT64_C(1000000);
+}
+
+static void enter(struct peer *p, enum phase phase)
+{
+    CHECK(phases[p->phase].successors & (1u << phase));
+    if (phases[phase].slot != phases[p->phase].slot)
+        reader_peer_set_state(p->link->reader, p->slot, phases[phase].slot);
+    p->phase = phase;
 }
 
 static void tell(struct link *link, enum message_kind kind, int slot, const char *reason)
@@ -197,22 +219,21 @@ static bool give_up(struct peer *p, const char *reason)
 
 static void start_stream(struct peer *p)
 {
-    p->phase = PHASE_STREAM;
     p->heard_us = now_us(p);
-    reader_peer_set_state(p->link->reader, p->slot, PEER_ONLINE);
+    enter(p, PHASE_STREAM);
 }
 
 static bool finish_snapshot(struct peer *p)
 {
-    if (p->eof_framing) send_text(p, bytes_make(p->mark, MARK_BYTES));
+    if (p->eof_framing) send_text(p, bytes_make(p->mark, WIRE_MARK_BYTES));
     leave_spool(p);
     mem_free(p->piece_buffer);
     p->piece_buffer = NULL;
     p->heard_us = now_us(p);
     if (p->rdb_only) {
-        p->phase = PHASE_DELIVERED;
+        enter(p, PHASE_DELIVERED);
     } else if (p->eof_framing) {
-        p->phase = PHASE_LOADING;
+        enter(p, PHASE_LOADING);
     } else {
         start_stream(p);
         tell(p->link, MESSAGE_ONLINE, p->slot, "");
@@ -247,14 +268,13 @@ static bool step_waiting(struct peer *p)
     if (snapshot_is_lost(p)) return give_up(p, "the snapshot failed");
     if (!snapshot_may_begin(p, complete, bytes)) return nothing_now(p);
     if (p->eof_framing) {
-        random_hex(p->mark, MARK_BYTES);
-        snprintf(header, sizeof(header), "$EOF:%.*s\r\n", MARK_BYTES, p->mark);
+        random_hex(p->mark, WIRE_MARK_BYTES);
+        snprintf(header, sizeof(header), WIRE_MARK_HEADER, WIRE_MARK_BYTES, p->mark);
     } else {
-        snprintf(header, sizeof(header), "$%llu\r\n", (unsigned long long)bytes);
+        snprintf(header, sizeof(header), WIRE_LENGTH_HEADER, (unsigned long long)bytes);
     }
     send_text(p, bytes_from_text(header));
-    p->phase = PHASE_SNAPSHOT;
-    reader_peer_set_state(r, p->slot, PEER_SENDING_SNAPSHOT);
+    enter(p, PHASE_SNAPSHOT);
     return true;
 }
 
@@ -359,7 +379,7 @@ static void acknowledged(struct peer *p, const struct resp_request *r)
 {
     uint64_t acked, fack = 0;
     if (parse_u64(r->argv[2], &acked) != 0) return;
-    if (r->argc >= 5 && bytes_equal_nocase(r->argv[3], "FACK")) (void)parse_u64(r->argv[4], &fack);
+    if (r->argc >= 5 && bytes_equal_nocase(r->argv[3], WIRE_FACK)) (void)parse_u64(r->argv[4], &fack);
     if (p->phase == PHASE_LOADING) {
         start_stream(p);
         tell(p->link, MESSAGE_ONLINE, p->slot, "");
@@ -371,7 +391,8 @@ static void acknowledged(struct peer *p, const struct resp_request *r)
 /* Whatever is no acknowledgement is only a sign of life: a loading replica sends bare line ends. */
 static void heard(struct peer *p, const struct resp_request *r)
 {
-    bool is_ack = r->argc >= 3 && bytes_equal_nocase(r->argv[0], "REPLCONF") && bytes_equal_nocase(r->argv[1], "ACK");
+    bool is_ack =
+        r->argc >= 3 && bytes_equal_nocase(r->argv[0], WIRE_REPLCONF) && bytes_equal_nocase(r->argv[1], WIRE_ACK);
     if (is_ack)
         acknowledged(p, r);
     else
@@ -486,7 +507,7 @@ static void keep_alive(struct peer *p)
 {
     if (p->phase != PHASE_WAITING || conn_unsent(p->conn) > 0 || !past(p, p->ping_us, p->link->ping_period_s)) return;
     p->ping_us = now_us(p);
-    send_text(p, BYTES("\n"));
+    send_text(p, BYTES(WIRE_ALIVE));
 }
 
 /* NULL: all is well. */
@@ -537,17 +558,12 @@ bool peers_are_done(const struct link *link)
 
 void peers_report(void *arg)
 {
-    static const char *const phases[] = {[PHASE_WAITING] = "waiting for the snapshot",
-                                         [PHASE_SNAPSHOT] = "snapshot",
-                                         [PHASE_LOADING] = "loading",
-                                         [PHASE_STREAM] = "stream",
-                                         [PHASE_DELIVERED] = "snapshot delivered"};
     const struct link *link = arg;
     for (int slot = 0; slot < BACKLOG_PEERS_MAX; slot++) {
         const struct peer *p = link->peers[slot];
         if (p)
             crash_print("slot=%d phase=%s lz4=%d snapshot_bytes=%llu offset=%llu sent_bytes=%llu\n", slot,
-                        phases[p->phase], p->encoder != NULL, (unsigned long long)p->snapshot_bytes,
+                        phases[p->phase].name, p->encoder != NULL, (unsigned long long)p->snapshot_bytes,
                         (unsigned long long)p->offset, (unsigned long long)p->sent_bytes);
     }
 }

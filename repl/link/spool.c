@@ -1,8 +1,6 @@
 /* Snapshots on their way through the link process. */
 #include "repl/link/spool.h"
 
-#include "repl/link/link.h"
-#include "repl/link/peer.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 
@@ -11,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-void spool_init(struct spool *s, struct link *link)
+void spool_init(struct spool *s, const struct spool_events *events)
 {
-    *s = (struct spool){.link = link, .fd = -1};
+    *s = (struct spool){.events = *events, .fd = -1};
 }
 
 static void close_file(struct spool *s)
@@ -28,7 +26,8 @@ void spool_close(struct spool *s)
 {
     close_file(s);
     mem_free(s->piece);
-    spool_init(s, s->link);
+    struct spool_events events = s->events;
+    spool_init(s, &events);
 }
 
 /* --- pipes --- */
@@ -52,7 +51,7 @@ static void read_piece(struct spool *s)
         s->pieces++;
         s->outstanding = s->readers;
     }
-    peers_pump_all(s->link);
+    s->events.moved(s->events.context);
 }
 
 static void pipe_ready(void *arg, int events)
@@ -65,7 +64,7 @@ static void pipe_ready(void *arg, int events)
 static void start_pipe(struct spool *s)
 {
     if (!s->is_pipe || s->fd < 0 || s->readers == 0 || s->watch) return;
-    s->watch = loop_watch_start(s->link->loop, s->fd, LOOP_READABLE, pipe_ready, s);
+    s->watch = loop_watch_start(s->events.loop, s->fd, LOOP_READABLE, pipe_ready, s);
 }
 
 void spool_piece_done(struct spool *s)

@@ -14,10 +14,14 @@
 
 #define SPOOL_PIECE_BYTES (256 * 1024)
 
-struct link;
+struct spool_events {
+    struct loop *loop;
+    void *context;
+    void (*moved)(void *context); /* a pipe's next piece is here, or its end */
+};
 
 struct spool {
-    struct link *link;
+    struct spool_events events;
     int fd; /* -1: not here yet, or closed */
     bool is_pipe;
     unsigned readers; /* peers that still need it */
@@ -31,7 +35,7 @@ struct spool {
     bool ended;           /* the child has closed its end */
 };
 
-void spool_init(struct spool *s, struct link *link);
+void spool_init(struct spool *s, const struct spool_events *events);
 void spool_open(struct spool *s, int fd, bool is_pipe); /* owns fd */
 void spool_close(struct spool *s);
 

@@ -1,6 +1,7 @@
 /* The commands of replication: who follows whom, how a replica introduces itself, and what a client may ask about it.
  * Server process; the work is done in repl/. */
 #include "repl/replication.h"
+#include "repl/wire.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 #include "server/base/number.h"
@@ -89,16 +90,16 @@ static void replicaof_command(struct call *call)
 static void describe_master(struct call *call)
 {
     struct replication *r = call->core->replication;
-    int count = replication_replicas(r, NULL, 0), online = 0;
-    struct replica_view *views = mem_calloc((size_t)count + 1, sizeof *views);
-    count = replication_replicas(r, views, count);
-    for (int i = 0; i < count; i++) online += strcmp(views[i].state, "online") == 0;
+    int count = replication_followers(r, NULL, 0), online = 0;
+    struct follower_view *views = mem_calloc((size_t)count + 1, sizeof *views);
+    count = replication_followers(r, views, count);
+    for (int i = 0; i < count; i++) online += views[i].state->online;
     reply_array(call->reply, 3);
     reply_bulk_text(call->reply, "master");
     reply_integer(call->reply, (int64_t)replication_history(r)->offset);
     reply_array(call->reply, (size_t)online);
     for (int i = 0; i < count; i++) {
-        if (strcmp(views[i].state, "online") != 0) continue;
+        if (!views[i].state->online) continue;
         reply_array(call->reply, 3);
         reply_bulk_text(call->reply, views[i].ip);
         reply_bulk_integer(call->reply, views[i].port);
@@ -144,7 +145,7 @@ static bool version_argument(struct call *call, uint32_t i, int *out)
     return true;
 }
 
-static bool address_argument(struct call *call, uint32_t i, struct replica_hello *hello)
+static bool address_argument(struct call *call, uint32_t i, struct follower_hello *hello)
 {
     struct bytes address = call->argv[i];
     if (address.len >= sizeof hello->announced_ip) {
@@ -156,9 +157,9 @@ static bool address_argument(struct call *call, uint32_t i, struct replica_hello
     return true;
 }
 
-static bool filter_argument(struct call *call, uint32_t i, struct replica_hello *hello)
+static bool filter_argument(struct call *call, uint32_t i, struct follower_hello *hello)
 {
-    if (call->argv[i].len && !call_arg_is(call, i, "functions")) {
+    if (call->argv[i].len && !call_arg_is(call, i, WIRE_FILTER_FUNCTION)) {
         reply_errorf(call->reply, "ERR Unsupported rdb-filter-only option: %.*s", (int)call->argv[i].len,
                      (const char *)call->argv[i].ptr);
         return false;
@@ -168,23 +169,23 @@ static bool filter_argument(struct call *call, uint32_t i, struct replica_hello 
 }
 
 /* One option and its value; false: answered with an error. */
-static bool hello_option(struct call *call, uint32_t i, struct replica_hello *hello)
+static bool hello_option(struct call *call, uint32_t i, struct follower_hello *hello)
 {
-    if (call_arg_is(call, i, "listening-port")) {
+    if (call_arg_is(call, i, WIRE_LISTENING_PORT)) {
         int64_t port;
         if (!call_arg_range(call, i + 1, 0, 65535, &port, NULL)) return false;
         hello->listening_port = (int)port;
-    } else if (call_arg_is(call, i, "ip-address")) {
+    } else if (call_arg_is(call, i, WIRE_IP_ADDRESS)) {
         return address_argument(call, i + 1, hello);
-    } else if (call_arg_is(call, i, "capa")) {
-        hello->eof |= call_arg_is(call, i + 1, "eof");
-        hello->psync2 |= call_arg_is(call, i + 1, "psync2");
-        hello->lz4 |= call_arg_is(call, i + 1, "slipstream-lz4");
-    } else if (call_arg_is(call, i, "rdb-only")) {
+    } else if (call_arg_is(call, i, WIRE_CAPA)) {
+        hello->eof |= call_arg_is(call, i + 1, WIRE_CAPA_EOF);
+        hello->psync2 |= call_arg_is(call, i + 1, WIRE_CAPA_PSYNC2);
+        hello->lz4 |= call_arg_is(call, i + 1, WIRE_CAPA_LZ4);
+    } else if (call_arg_is(call, i, WIRE_RDB_ONLY)) {
         return flag_argument(call, i + 1, &hello->rdb_only);
-    } else if (call_arg_is(call, i, "rdb-filter-only")) {
+    } else if (call_arg_is(call, i, WIRE_RDB_FILTER_ONLY)) {
         return filter_argument(call, i + 1, hello);
-    } else if (call_arg_is(call, i, "version")) {
+    } else if (call_arg_is(call, i, WIRE_VERSION)) {
         return version_argument(call, i + 1, &hello->version);
     } else {
         reply_errorf(call->reply, "ERR Unrecognized REPLCONF option: %.*s", (int)call->argv[i].len,
@@ -200,8 +201,8 @@ static void replconf_command(struct call *call)
     struct client *client = call->session->client;
     if (call->argc % 2 == 0) return call_syntax_error(call);
     for (uint32_t i = 1; i < call->argc; i += 2) {
-        if (call_arg_is(call, i, "ack")) return;
-        if (call_arg_is(call, i, "getack")) {
+        if (call_arg_is(call, i, WIRE_ACK)) return;
+        if (call_arg_is(call, i, WIRE_GETACK)) {
             if (call->from_master) replication_send_ack(call->core->replication);
             return;
         }
@@ -217,34 +218,34 @@ static void replconf_command(struct call *call)
 /* A client's socket on its way to the link process. */
 struct hand_over {
     struct replication *replication;
-    struct replica_handle *handle;
+    struct follower *follower;
     char answer[256];
 };
 
 static void handed_over(void *arg, int fd, const uint8_t *rest, size_t len)
 {
     struct hand_over *h = arg;
-    replication_take_replica(h->replication, h->handle, fd, bytes_from_text(h->answer), bytes_make(rest, len));
+    replication_take_follower(h->replication, h->follower, fd, bytes_from_text(h->answer), bytes_make(rest, len));
     mem_free(h);
 }
 
 /* `asked_id` NULL: SYNC. */
 static void become_replica(struct call *call, const char *asked_id, int64_t asked_offset)
 {
-    static const struct replica_hello silent;
+    static const struct follower_hello silent;
     struct client *client = call->session->client;
     char error[256];
     if (client->conn && conn_unsent(client->conn))
         return reply_error(call->reply, "ERR SYNC and PSYNC are invalid with pending output");
     struct hand_over *h = mem_calloc(1, sizeof *h);
     h->replication = call->core->replication;
-    h->handle = replication_accept(h->replication, asked_id, asked_offset, !asked_id,
-                                   client->hello ? client->hello : &silent, &client->peer, client, h->answer, error);
-    if (!h->handle) {
+    h->follower = replication_accept(h->replication, asked_id, asked_offset, !asked_id,
+                                     client->hello ? client->hello : &silent, &client->peer, client, h->answer, error);
+    if (!h->follower) {
         mem_free(h);
         return reply_error(call->reply, error);
     }
-    client->replica = h->handle;
+    client->replica = h->follower;
     client_hand_over(client, handed_over, h);
 }
 
@@ -271,7 +272,7 @@ static void psync_command(struct call *call)
     int64_t offset;
     if (!call->session->client || call->session->client->replica) return;
     text_of(call->argv[1], asked_id, sizeof asked_id);
-    if (call->argc > 3 && call_arg_is(call, 3, "failover") && !take_over(call, asked_id)) return;
+    if (call->argc > 3 && call_arg_is(call, 3, WIRE_FAILOVER) && !take_over(call, asked_id)) return;
     if (!call_arg_i64(call, 2, &offset, NULL)) return;
     become_replica(call, asked_id, offset);
 }

@@ -61,7 +61,7 @@ static void propagate(void *context, uint32_t argc, const struct bytes *argv)
     propagate_command(core->propagation, -1, argc, argv);
 }
 
-static void replica_gone(void *context, void *client)
+static void follower_gone(void *context, void *client)
 {
     struct client *c = client;
     (void)context;
@@ -193,7 +193,7 @@ struct replication_host replication_host_of(struct core *core)
         .snapshot_aux = snapshot_aux,
         .forget_stream_db = forget_stream_db,
         .propagate = propagate,
-        .replica_gone = replica_gone,
+        .follower_gone = follower_gone,
         .acks_moved = acks_moved,
         .writes_paused = writes_paused,
         .pause_writes = pause_writes,

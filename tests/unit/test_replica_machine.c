@@ -76,6 +76,19 @@ static void come_to_connected(struct bench *b)
     EXPECT_STATE(b, REPLICA_CONNECTED);
 }
 
+Test(replica_machine, every_row_is_filled_in)
+{
+    for (int state = 0; state < REPLICA_STATES; state++) {
+        const struct replica_row *row = replica_row(state);
+        cr_assert_not_null(row->name);
+        cr_assert_not_null(row->role_word);
+        cr_assert(!row->timeout || row->connection, "%s", row->name);
+        cr_assert(row->beat == ACTION_NONE || row->connection, "%s", row->name);
+        cr_assert(replica_transition_legal(state, state == REPLICA_NONE ? REPLICA_RESOLVING : REPLICA_NONE));
+        cr_assert_not(replica_transition_legal(state, state));
+    }
+}
+
 Test(replica_machine, full_resync)
 {
     struct bench b;

@@ -74,8 +74,8 @@ static void add_identity(const struct line *l, struct outq *out)
 /* The stream's bytes that are kept for it, be they in the backlog or beyond. */
 static size_t kept_for_replica(const struct client *c)
 {
-    struct replica_view view;
-    return c->replica && replica_handle_view(c->replica, &view) ? view.behind_bytes : 0;
+    struct follower_view view;
+    return c->replica && follower_view(c->replica, &view) ? view.behind_bytes : 0;
 }
 
 static void add_line(const struct line *l, struct outq *out)

@@ -45,8 +45,8 @@ struct client {
     int64_t
         stranger_holds_since_ms; /* not authenticated, with half a request or unread replies here since, 0: not so */
     /* replica handshake (REPLCONF before PSYNC); owned by commands/replication.c */
-    struct replica_hello *hello;
-    void *replica; /* repl/master.c's handle once this client has become a replica, else NULL */
+    struct follower_hello *hello;
+    void *replica; /* struct follower once this client has become a replica, else NULL */
 };
 
 struct clients *clients_new(struct core *core);

@@ -26,8 +26,8 @@ static const char pause_purpose[] = "shutdown";
 static bool replicas_are_behind(struct core *core)
 {
     if (replication_is_replica(core->replication)) return false;
-    struct replica_view one;
-    int replicas = replication_replicas(core->replication, &one, 0);
+    struct follower_view one;
+    int replicas = replication_followers(core->replication, &one, 0);
     uint64_t offset = replication_history(core->replication)->offset;
     return replicas > replication_acked(core->replication, offset);
 }

@@ -104,7 +104,7 @@ static const char *write_refusal(const struct core *core, const struct session *
 {
     const struct repl_settings *repl = &core->settings->repl;
     if (unlikely(!replica && repl->min_replicas_to_write && repl->min_replicas_max_lag_s &&
-                 replication_good_replicas(core->replication) < repl->min_replicas_to_write))
+                 replication_good_followers(core->replication) < repl->min_replicas_to_write))
         return "NOREPLICAS Not enough good replicas to write.";
     if (unlikely(replica && repl->read_only && s->kind != SESSION_MASTER))
         return "READONLY You can't write against a read only replica.";

@@ -1,12 +1,14 @@
-/* One field of INFO, as text. Server process. */
-#include "server/core/info/info.h"
+/* See info_field.h. Server process. */
+#include "server/base/info_field.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
+#define LINE_BYTES_MAX 1024
+
 void info_field(struct outq *out, const char *format, ...)
 {
-    char line[1024];
+    char line[LINE_BYTES_MAX];
     va_list args;
     va_start(args, format);
     int len = vsnprintf(line, sizeof line - 2, format, args);

@@ -1,0 +1,208 @@
+/* See stream.h. Server process. */
+#include "repl/stream.h"
+
+#include "server/base/alloc.h"
+#include "server/base/crc64.h"
+#include "server/base/log.h"
+#include "shm/owner.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OBJECT_NAME_BYTES 64
+#define TIDY_EVERY_MS     1000 /* the backlog returns memory */
+
+struct repl_stream {
+    struct history history;
+    struct backlog *backlog; /* NULL: none */
+    const struct repl_settings *settings;
+    struct backlog_limits limits; /* as last told to the backlog */
+    int listening_port;
+    int64_t tidied_ms;
+    struct list listeners; /* struct repl_stream_listener */
+};
+
+/* Calls a member of each listener that has it. */
+#define TELL(s, member, ...)                                                                                           \
+    list_each(&(s)->listeners, node_)                                                                                  \
+    {                                                                                                                  \
+        struct repl_stream_listener *listener_ = list_entry(node_, struct repl_stream_listener, node);                 \
+        if (listener_->member) listener_->member(listener_->context, ##__VA_ARGS__);                                   \
+    }
+
+/* --- the backlog --- */
+
+/* The next server of this port and directory finds what we leave behind if we are killed. */
+static void object_name(const struct repl_stream *s, char out[OBJECT_NAME_BYTES])
+{
+    char directory[4096] = "";
+    if (!getcwd(directory, sizeof directory)) directory[0] = '\0';
+    snprintf(out, OBJECT_NAME_BYTES, SHM_NAME_PREFIX "%d-%016llx", s->listening_port,
+             (unsigned long long)crc64(0, directory, strlen(directory)));
+}
+
+static struct backlog_limits wanted_limits(const struct repl_stream *s)
+{
+    return (struct backlog_limits){s->settings->backlog_bytes, s->settings->output_hard_bytes};
+}
+
+static void write_history(struct repl_stream *s)
+{
+    const struct history *h = &s->history;
+    if (s->backlog) backlog_set_history(s->backlog, h->id, h->second_id, h->second_offset);
+}
+
+static void peer_doomed(void *context, int slot, uint64_t lag_bytes, uint64_t limit_bytes)
+{
+    struct repl_stream *s = context;
+    TELL(s, peer_doomed, slot, lag_bytes, limit_bytes);
+}
+
+int repl_stream_open(struct repl_stream *s)
+{
+    if (s->backlog) return 0;
+    char name[OBJECT_NAME_BYTES];
+    object_name(s, name);
+    struct backlog_events events = {s, peer_doomed};
+    s->limits = wanted_limits(s);
+    s->backlog = backlog_open(name, s->history.offset + 1, &s->limits, &events);
+    if (!s->backlog) {
+        log_warning("Can't create the replication backlog of %llu bytes: %s", (unsigned long long)s->limits.rest_bytes,
+                    strerror(errno));
+        return -1;
+    }
+    write_history(s);
+    TELL(s, opened);
+    return 0;
+}
+
+static void close_backlog(struct repl_stream *s)
+{
+    if (!s->backlog) return;
+    TELL(s, closing);
+    backlog_close(s->backlog);
+    s->backlog = NULL;
+}
+
+void repl_stream_expire(struct repl_stream *s)
+{
+    history_new_id(&s->history);
+    close_backlog(s);
+}
+
+void repl_stream_append(struct repl_stream *s, const void *data, size_t len)
+{
+    if (s->backlog) backlog_append(s->backlog, data, len);
+    s->history.offset += len;
+}
+
+void repl_stream_publish(struct repl_stream *s)
+{
+    if (s->backlog) backlog_publish(s->backlog);
+}
+
+static void follow_settings(struct repl_stream *s)
+{
+    struct backlog_limits limits = wanted_limits(s);
+    if (limits.rest_bytes == s->limits.rest_bytes && limits.hard_bytes == s->limits.hard_bytes) return;
+    s->limits = limits;
+    if (s->backlog) backlog_set_limits(s->backlog, &limits);
+}
+
+void repl_stream_cron(struct repl_stream *s, int64_t now_ms)
+{
+    follow_settings(s);
+    if (now_ms - s->tidied_ms < TIDY_EVERY_MS) return;
+    s->tidied_ms = now_ms;
+    if (s->backlog) backlog_cron(s->backlog);
+}
+
+/* --- changes of history --- */
+
+static void renamed(struct repl_stream *s, const char *why)
+{
+    TELL(s, renamed, why);
+    write_history(s);
+}
+
+void repl_stream_replace(struct repl_stream *s, const char *id, uint64_t offset)
+{
+    if (id)
+        history_adopt(&s->history, id, offset);
+    else
+        history_new_id(&s->history);
+    s->history.offset = offset;
+    TELL(s, replaced);
+    if (s->backlog) backlog_restart(s->backlog, offset + 1);
+    write_history(s);
+}
+
+void repl_stream_continue_as(struct repl_stream *s, const char *id, const char *why)
+{
+    history_continue_as(&s->history, id);
+    renamed(s, why);
+}
+
+void repl_stream_branch(struct repl_stream *s, const char *why)
+{
+    history_shift_id(&s->history);
+    renamed(s, why);
+}
+
+void repl_stream_new_id(struct repl_stream *s)
+{
+    history_new_id(&s->history);
+    write_history(s);
+}
+
+/* --- what there is --- */
+
+const struct history *repl_stream_history(const struct repl_stream *s)
+{
+    return &s->history;
+}
+
+struct resync_window repl_stream_window(const struct repl_stream *s)
+{
+    if (!s->backlog) return (struct resync_window){false, 0, 0};
+    return (struct resync_window){true, backlog_first(s->backlog), backlog_end(s->backlog)};
+}
+
+struct backlog *repl_stream_backlog(const struct repl_stream *s)
+{
+    return s->backlog;
+}
+
+bool repl_stream_can_be_shared(const struct repl_stream *s)
+{
+    return !s->backlog || backlog_is_shared(s->backlog);
+}
+
+/* --- life --- */
+
+struct repl_stream *repl_stream_new(const struct repl_settings *settings, int listening_port)
+{
+    struct repl_stream *s = mem_calloc(1, sizeof *s);
+    char name[OBJECT_NAME_BYTES];
+    s->settings = settings;
+    s->listening_port = listening_port;
+    s->limits = wanted_limits(s);
+    list_init(&s->listeners);
+    history_init(&s->history);
+    object_name(s, name);
+    owner_remove_dead(name);
+    return s;
+}
+
+void repl_stream_listen(struct repl_stream *s, struct repl_stream_listener *listener)
+{
+    list_push_back(&s->listeners, &listener->node);
+}
+
+void repl_stream_free(struct repl_stream *s)
+{
+    close_backlog(s);
+    mem_free(s);
+}

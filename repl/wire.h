@@ -1,0 +1,62 @@
+/* The replication protocol's words, once, for both ends: who sends them and who understands them cannot differ. Server
+ * process, as master and as replica, and the link process; words alone, no code.
+ *
+ *   replica                                   master
+ *     AUTH [user] password
+ *     PING                                      +PONG
+ *     REPLCONF listening-port N                 +OK
+ *     REPLCONF ip-address A                     +OK
+ *     REPLCONF capa C capa C ...                +OK
+ *     PSYNC id offset [FAILOVER]                +CONTINUE [id], the stream
+ *                                               +FULLRESYNC id offset, a snapshot, the stream
+ *     SYNC                                      a snapshot, the stream
+ *
+ * A snapshot is "$<length>" and so many bytes, or "$EOF:<mark>", bytes, and the mark again; before it any number of
+ * line ends that only say that the master is alive. In the stream the master may ask REPLCONF GETACK *; the replica
+ * says REPLCONF ACK <offset> [FACK <offset>] unasked, too. Where both have named it, LZ4 frames hold everything behind
+ * the answer to PSYNC. */
+#ifndef SLIPSTREAM_REPL_WIRE_H
+#define SLIPSTREAM_REPL_WIRE_H
+
+/* --- requests --- */
+#define WIRE_PSYNC      "PSYNC"
+#define WIRE_FAILOVER   "FAILOVER" /* behind PSYNC: the receiver is to take over */
+#define WIRE_SYNC       "SYNC"
+#define WIRE_NO_HISTORY "?" /* PSYNC's id of one that has nothing to continue; its offset is: */
+#define WIRE_NO_OFFSET  "-1"
+#define WIRE_REPLCONF   "REPLCONF"
+
+/* --- REPLCONF's options --- */
+#define WIRE_LISTENING_PORT  "listening-port"
+#define WIRE_IP_ADDRESS      "ip-address"
+#define WIRE_CAPA            "capa"
+#define WIRE_RDB_ONLY        "rdb-only"
+#define WIRE_RDB_FILTER_ONLY "rdb-filter-only"
+#define WIRE_FILTER_FUNCTION "functions" /* of rdb-filter-only */
+#define WIRE_VERSION         "version"
+#define WIRE_ACK             "ACK"
+#define WIRE_FACK            "FACK" /* what is on the replica's disk */
+#define WIRE_GETACK          "GETACK"
+
+/* --- capabilities --- */
+#define WIRE_CAPA_EOF    "eof"    /* understands a snapshot that ends with a mark */
+#define WIRE_CAPA_PSYNC2 "psync2" /* understands +CONTINUE with an id */
+#define WIRE_CAPA_LZ4    "slipstream-lz4"
+
+/* --- answers --- */
+#define WIRE_CONTINUE          "+CONTINUE"
+#define WIRE_CONTINUE_ANSWER   WIRE_CONTINUE "\r\n"
+#define WIRE_CONTINUE_AS       WIRE_CONTINUE " %s\r\n" /* id */
+#define WIRE_FULLRESYNC        "+FULLRESYNC"
+#define WIRE_FULLRESYNC_ANSWER WIRE_FULLRESYNC " %s %llu\r\n" /* id, offset as unsigned long long */
+
+/* --- a snapshot's frame --- */
+#define WIRE_MARK_BYTES     40
+#define WIRE_MARK_PREFIX    "$EOF:"
+#define WIRE_MARK_HEADER    WIRE_MARK_PREFIX "%.*s\r\n" /* WIRE_MARK_BYTES, the mark */
+#define WIRE_LENGTH_PREFIX  '$'
+#define WIRE_LENGTH_HEADER  "$%llu\r\n" /* unsigned long long */
+#define WIRE_LZ4_FIRST_BYTE 0x04        /* of an LZ4 frame's magic number, as it stands on the wire */
+#define WIRE_ALIVE          "\n"
+
+#endif
