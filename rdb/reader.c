@@ -28,8 +28,7 @@
 #define BATCH_UNPACKED_BYTES ((size_t)1024 * 1024)
 /* The file's word for how many keys will come is believed this far when its size is unknown ... */
 #define RESERVE_UNPROVEN_KEYS ((uint64_t)1024 * 1024)
-/* ... else as far as so many smallest keys would fit, and in no case further than this: a size may be announced, too.
- */
+/* ... else as far as so many smallest keys would fit, and never further than this: a size may be announced, too. */
 #define KEY_LEAST_BYTES   4
 #define RESERVE_MOST_KEYS ((uint64_t)64 * 1024 * 1024)
 /* The log names so many keys that are skipped, and so many that are mended. */

@@ -1,8 +1,7 @@
 /* Replication histories and the resync decision. Server process; pure, so that a simulator and a table of cases can run
  * it.
  *
- * Offsets count as PSYNC does: the first byte of a history is number 1, `offset` is the number of the last byte so far.
- */
+ * Offsets count as PSYNC does: the first byte of a history is number 1, `offset` is the last byte's so far. */
 #include "repl/history.h"
 
 #include "repl/wire.h"

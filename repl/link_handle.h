@@ -42,8 +42,7 @@ struct link_handle *link_handle_new(struct loop *loop, const char *executable, c
 void link_handle_free(struct link_handle *l);       /* ends the process */
 pid_t link_handle_pid(const struct link_handle *l); /* 0: not running */
 
-/* Starts the process if needed, bound to b. 0 or -1 with errno (EAGAIN: it ended or failed to start too often of late).
- */
+/* Starts the process if needed, bound to b. 0 or -1 with errno (EAGAIN: it ended or failed too often of late). */
 int link_handle_ensure(struct link_handle *l, struct backlog *b);
 bool link_handle_is_ready(const struct link_handle *l); /* it runs, or may be started */
 void link_handle_cron(struct link_handle *l);           /* some times a second: a link that hangs is killed */

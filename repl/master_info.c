@@ -1,4 +1,5 @@
-/* What others see of the master's side: INFO replication, ROLE, WAIT's count, the replicas that make a write safe. */
+/* What others see of the master's side: INFO replication, ROLE, WAIT's count, the replicas that make a write safe.
+ * Server process. */
 #include "repl/master_side.h"
 
 #include "server/base/outq.h"

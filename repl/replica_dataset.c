@@ -3,8 +3,7 @@
  * An empty keyspace is filled straight from the wire. Otherwise the old data serves readers until the whole snapshot is
  * here and known to be good: in a file, or with repl-diskless-load swapdb in a second keyspace, which then takes the
  * first one's place at once. From the moment old data is given up until the new is complete, we have no history that
- * anybody could continue: our own replicas are let go, and a failure leaves an empty dataset and a full resync to come.
- */
+ * anybody could continue: our own replicas are let go; a failure leaves an empty dataset and a full resync to come. */
 #include "repl/replica_side.h"
 
 #include "server/base/log.h"

@@ -32,8 +32,7 @@ struct replication_host {
     void (*pause_writes)(void *context, bool paused);   /* while a fail-over waits for its target */
     /* --- the replica's side --- */
     /* Runs the complete requests in data as the master's; returns the bytes that count as applied: whole requests, of a
-     * transaction all or nothing. Called again with the rest and what came behind it. SIZE_MAX: the stream is broken.
-     */
+     * transaction all or nothing. Called again with the rest and what comes behind. SIZE_MAX: the stream is broken. */
     size_t (*apply)(void *context, const uint8_t *data, size_t len);
     void (*apply_reset)(void *context,
                         int db);     /* a new stream: forget a half-read transaction, select db (-1: none yet, 0) */

@@ -1,8 +1,7 @@
-/* The backlog's writer: rings, the window, appending and publishing. Runs in the server.
+/* The backlog's writer: rings, the window, appending and publishing. Server process.
  *
  * An append compares once, with `limit`, and copies. What the limit stands for is worked out only when it is met, about
- * once per ring: memory not yet reserved, a byte some peer still needs, or a peer about to fall behind the hard limit.
- */
+ * once per ring: memory not yet reserved, a byte some peer needs, or a peer about to fall behind the hard limit. */
 #include "shm/writer.h"
 
 #include "server/base/alloc.h"

@@ -38,8 +38,7 @@ struct backlog *backlog_open(const char *name, uint64_t first, const struct back
 void backlog_close(struct backlog *b); /* unlinks the name; peers must be gone */
 
 void backlog_append(struct backlog *b, const void *data, size_t len);
-/* Makes everything appended visible and rings the link's doorbell if it sleeps. Once a turn; free when nothing is new.
- */
+/* Makes everything appended visible and rings the link's doorbell if it sleeps. Once a turn; free without news. */
 void backlog_publish(struct backlog *b);
 
 /* False: no ring could be made that others can read (no descriptor or no memory was left), so the stream goes on in
@@ -74,8 +73,7 @@ struct backlog_peer_view {
     uint64_t sent_bytes, received_bytes; /* on the socket */
 };
 void backlog_peer_view(const struct backlog *b, int slot, struct backlog_peer_view *out);
-/* The link rings `backlog_server_bell` when any peer's acknowledged offset reaches at least `offset` (WAIT); 0: never.
- */
+/* The link rings `backlog_server_bell` when any peer's acknowledged offset reaches `offset` (WAIT); 0: never. */
 void backlog_watch_acks(struct backlog *b, uint64_t offset);
 int backlog_server_bell(const struct backlog *b); /* eventfd, readable: acks moved */
 

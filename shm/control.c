@@ -1,4 +1,4 @@
-/* The control region as a whole. Runs in the server (making) and in the link (mapping). */
+/* The control region as a whole: made by the server process, mapped by the link process. */
 #include "shm/control.h"
 
 #include "shm/owner.h"

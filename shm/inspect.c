@@ -1,4 +1,4 @@
-/* A control region's picture, read while its writers go on. Runs in the inspecting tool; shm/layout.h has the
+/* A control region's picture, read while its writers go on. Inspecting tool; shm/layout.h has the
  * algorithms. What does not settle within some rounds is taken as it is, or told to be unknown: a writer that was
  * killed in the middle of a change will not finish it. */
 #include "shm/inspect.h"

@@ -1,4 +1,4 @@
-/* Finds backlogs by port or by name, and shows them. Runs as the inspecting tool. */
+/* Backlogs found by port or by name, and shown. Inspecting tool, a process of its own. */
 #include "shm/inspect.h"
 
 #include "server/base/alloc.h"

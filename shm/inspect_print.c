@@ -1,4 +1,4 @@
-/* A picture of a control region as one page of text. Runs in the inspecting tool. */
+/* A picture of a control region as one page of text. Inspecting tool. */
 #include "shm/inspect.h"
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* Whose a named backlog is. Runs in the server, before it makes its own. */
+/* Whose a named backlog is, asked before one is made. Server process. */
 #include "shm/owner.h"
 
 #include "server/base/log.h"

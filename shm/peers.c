@@ -1,4 +1,4 @@
-/* Peer slots, the writer's side: who needs which bytes. Runs in the server. shm/layout.h has the algorithm. */
+/* Peer slots, the writer's side: who needs which bytes. Server process. shm/layout.h has the algorithm. */
 #include "shm/writer.h"
 
 #include "server/base/check.h"

@@ -1,4 +1,4 @@
-/* Pieces of shared memory. Runs in the server (making) and in the link (mapping). */
+/* Pieces of shared memory: made by the server process, mapped by the link process. */
 #include "shm/region.h"
 
 #include <dirent.h>

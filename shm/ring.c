@@ -1,4 +1,4 @@
-/* One ring of the backlog, the writer's side. Runs in the server, whose used memory its pages are part of. */
+/* One ring of the backlog, the writer's side. Server process, whose used memory its pages are part of. */
 #include "shm/ring.h"
 
 #include "server/base/alloc.h"

@@ -1,4 +1,4 @@
-/* Messages between server and link, both ends. */
+/* Messages between server and link, both ends. Server process and link process. */
 #include "repl/link/channel.h"
 
 #include "server/base/alloc.h"

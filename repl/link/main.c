@@ -155,8 +155,7 @@ static void take_down(struct link *link)
     loop_free(link->loop);
 }
 
-/* A signal to the whole process group (Ctrl-C) is the server's to act on: it may want to wait for the replicas first.
- */
+/* A signal to the whole process group (Ctrl-C) is the server's to act on: it may wait for the replicas first. */
 static void tie_to_server(pid_t server)
 {
     prctl(PR_SET_NAME, "slipstream-link");

@@ -3,8 +3,7 @@
  * A plain peer has at most one piece under way, sent from where it lies: the snapshot's piece buffer, then the ring
  * itself. An LZ4 peer's bytes are packed into its connection's output, a bounded amount ahead of the socket: the
  * snapshot by an encoder of its own, the stream once for all (packing.h). Nothing here waits for a peer: each goes on
- * when its own output has left (`drained`) or when the bell tells of something new.
- */
+ * when its own output has left (`drained`) or when the bell tells of something new. */
 #include "repl/link/peer.h"
 
 #include "repl/link/link.h"
@@ -248,8 +247,7 @@ static bool snapshot_is_lost(const struct peer *p)
 }
 
 /* With eof framing the head of a growing snapshot can leave; without it the length must be known. Where there is one
- * processor only, the child has it until it is through: what we send meanwhile would lengthen its copy-on-write window.
- */
+ * processor only, the child has it until it is through: sending meanwhile would lengthen its copy-on-write window. */
 static bool snapshot_may_begin(const struct peer *p, bool complete, uint64_t bytes)
 {
     const struct spool *s = &p->link->spools[p->spool];

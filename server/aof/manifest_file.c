@@ -88,8 +88,7 @@ static int replace(const char *temporary, const char *path, struct bytes text)
     return -1;
 }
 
-/* Names with many bytes that cannot be printed may make a line too long to be read, and numbers may come to their end.
- */
+/* Many bytes of a name that cannot be printed may make a line too long to be read, and numbers may come to an end. */
 static bool can_be_read(struct bytes text)
 {
     struct aof_manifest_fault fault;

@@ -140,8 +140,7 @@ static void synchronised(void *context, bool partial)
 }
 
 static const char unblocked_text[] =
-    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> "
-    "replica?)";
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
 
 /* Also from one master to another: what somebody waits for belonged to a dataset that is about to go. */
 static void role_changed(void *context, bool replica)

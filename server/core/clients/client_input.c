@@ -20,8 +20,7 @@
 
 /* Before AUTH: the largest request that is allowed then, and some of what came behind it. */
 #define STRANGER_INPUT_BYTES ((size_t)256 * 1024)
-/* Kept requests run in pieces of about this size, one a turn, as what arrives does; it is more than a turn can bring.
- */
+/* Kept requests run in pieces of about this size, one a turn, as what arrives does; more than a turn can bring. */
 #define KEPT_BYTES_EACH_TURN ((size_t)128 * 1024)
 #define KEEP_EXACT_BYTES     (32 * 1024) /* a bulk larger than this gets a buffer of just its size */
 

@@ -1,7 +1,6 @@
 /* What INFO says of the clients' buffers, in the server process.
  *
- * Nobody goes through all clients for it: each is noted when cron comes by, about once a second, and the sum follows.
- */
+ * Nobody goes through all clients for it: each is noted when cron comes by, about once a second; the sum follows. */
 #include "server/core/clients/clients_parts.h"
 
 #include "server/core/core.h"

@@ -75,8 +75,7 @@ void clients_before_send(struct clients *c);
 void clients_cron(struct clients *c,
                   int64_t now_ms); /* monotonic; timeouts, buffers, a slice of all clients per call */
 /* Bytes of all clients but replicas, with their buffers, as they were when cron last looked at each; *replicas: of
- * those.
- */
+ * those. */
 size_t clients_memory(const struct clients *c, size_t *replicas);
 /* The largest buffers of the last seconds: input kept, output that waited. */
 void clients_recent_peaks(const struct clients *c, uint64_t *input_bytes, uint64_t *output_bytes);

@@ -1,4 +1,5 @@
 /* One row per directive that Redis 7.2 knows, and our own: names, kind, default, bounds, and where its value lives.
+ * Server process.
  *
  * What we honour is a field of struct settings that some part reads. Rows with DIR_NO_EFFECT are accepted and shown,
  * and nobody asks for their value; most have no field, and the configuration keeps the value itself. Defaults are text,

@@ -1,4 +1,4 @@
-/* Text of the configuration: building it, quoting it, and taking a line apart again. Pure. */
+/* Text of the configuration: building it, quoting it, and taking a line apart again. Pure. Server process. */
 #include "server/core/config/config_text.h"
 
 #include "server/base/alloc.h"

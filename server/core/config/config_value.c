@@ -1,7 +1,6 @@
 /* Values of directives by kind: from arguments into their place, and back into text. Server process.
  *
- * The place is a field of struct settings, of whatever width that field has, or a slot the configuration keeps itself.
- */
+ * The place is a field of struct settings, of whatever width it has, or a slot the configuration keeps itself. */
 #include "server/core/config/config_parts.h"
 
 #include "server/base/alloc.h"

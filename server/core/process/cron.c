@@ -1,5 +1,5 @@
-/* The server's own clockwork, on the loop's thread: `hz` times a second, and before what has been written is sent. It
- * goes by the monotonic clock: a step of the wall clock must neither stop it nor hurry it. */
+/* The server's own clockwork: `hz` times a second, and before what has been written is sent. It goes by the monotonic
+ * clock: a step of the wall clock must neither stop it nor hurry it. Server process, on the loop's thread. */
 #include "server/core/process/cron.h"
 
 #include "repl/replication.h"

@@ -1,5 +1,6 @@
 /* `redis-server FILE --sentinel`, or our binary under the name redis-sentinel. The process that was started becomes
- * Debian's redis-sentinel: it watches our servers as it watches its own, and whoever started us need not know.
+ * Debian's redis-sentinel: it watches our servers as it watches its own, and whoever started us need not know. Server
+ * process, before it is one.
  *
  * It is looked for beside our executable and then along PATH, and must not be a name of ourselves. */
 #include "server/core/process/sentinel_exec.h"

@@ -39,8 +39,7 @@ struct key_wait {
     bool wakes_when_gone;     /* run again also when a key is deleted or holds another type: XREADGROUP's NOGROUP */
     int64_t timeout_ms;       /* 0: wait for ever */
     void (*reply_denied)(struct reply *reply); /* the answer where waiting is not possible: mostly reply_null_array */
-    /* What runs again, when that is not the call's own request: XREAD has turned its $ into an id. argc 0: the call's.
-     */
+    /* What runs again, when that is not the call's own request: XREAD has turned its $ into an id. argc 0: it is. */
     uint32_t argc;
     const struct bytes *argv;
 };

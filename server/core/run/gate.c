@@ -92,10 +92,9 @@ static const char *disk_refusal(const struct core *core, const struct session *s
 {
     if (unlikely(persistence_write_refused(core)) && s->kind != SESSION_MASTER)
         return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
-               "Commands "
-               "that may modify the data set are disabled, because this instance is configured to report errors during "
-               "writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for "
-               "details about the RDB error.";
+               "Commands that may modify the data set are disabled, because this instance is configured to report "
+               "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the "
+               "Redis logs for details about the RDB error.";
     return NULL;
 }
 
@@ -116,10 +115,9 @@ static const char *protection_refusal(const struct core *core, const struct sess
 {
     int enabled = core->settings->server.enable_debug_command;
     if (enabled == 1 || !s->owner || (enabled == 2 && s->owner->is_local(s))) return NULL;
-    return "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from "
-           "a "
-           "local connection, otherwise you need to set this option in the configuration file, and then restart the "
-           "server.";
+    return "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it "
+           "from a local connection, otherwise you need to set this option in the configuration file, and then restart "
+           "the server.";
 }
 
 static bool refused_while_loading(const struct core *core, uint32_t flags)
