@@ -117,10 +117,10 @@ void master_side_cron(struct replication *r, int64_t now_ms)
     expire_backlog(r, now_ms);
 }
 
-void master_side_before_sleep(struct replication *r)
+void master_side_before_send(struct replication *r)
 {
     followers_reap(r);
-    acks_before_sleep(r);
+    acks_before_send(r);
 }
 
 /* --- life --- */

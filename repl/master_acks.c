@@ -84,7 +84,7 @@ void acks_settle(struct replication *r)
     backlog_watch_acks(repl_stream_backlog(r->stream), 0);
 }
 
-void acks_before_sleep(struct replication *r)
+void acks_before_send(struct replication *r)
 {
     struct ack_watch *w = &r->master->acks;
     struct bytes request[3] = {BYTES(WIRE_REPLCONF), BYTES(WIRE_GETACK), BYTES("*")};

@@ -150,7 +150,7 @@ void snapshots_history_changed(struct replication *r); /* none of them may be gi
 void snapshots_backlog_gone(struct replication *r);
 
 /* --- master_acks.c --- */
-void acks_before_sleep(struct replication *r);
+void acks_before_send(struct replication *r);
 void acks_watch_new_backlog(struct replication *r); /* for what was asked while there was none */
 /* Acknowledgements have moved, and nobody waits for followers that may yet come: the watch ends where all of those that are
  * here have reached it. */

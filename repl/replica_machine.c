@@ -147,7 +147,7 @@ static void leave(struct replica_machine *m, int64_t now_ms, struct replica_acti
 
 /* --- the handshake --- */
 
-static enum replica_step next_step(const struct replica_machine *m, enum replica_step step)
+static enum handshake_step next_step(const struct replica_machine *m, enum handshake_step step)
 {
     step++;
     if (step == STEP_ADDRESS && !m->settings->announce_ip) step++;
@@ -274,7 +274,7 @@ static void psync_answered(struct replica_machine *m, struct bytes line, int64_t
 }
 
 /* NULL: the reply lets us go on. */
-static const char *judge_reply(enum replica_step step, struct bytes line, char why[256], struct replica_actions *out)
+static const char *judge_reply(enum handshake_step step, struct bytes line, char why[256], struct replica_actions *out)
 {
     static const char *const options[] = {
         [STEP_PORT] = WIRE_LISTENING_PORT, [STEP_ADDRESS] = WIRE_IP_ADDRESS, [STEP_CAPA] = WIRE_CAPA};

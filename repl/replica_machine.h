@@ -28,7 +28,7 @@ enum replica_state {
 };
 
 /* The replies a handshake waits for, in the order of the requests. */
-enum replica_step {
+enum handshake_step {
     STEP_AUTH,
     STEP_PING,
     STEP_PORT,
@@ -100,7 +100,7 @@ struct replica_actions {
 struct replica_machine {
     const struct replica_machine_settings *settings;
     enum replica_state state;
-    enum replica_step step; /* HANDSHAKE: the reply that comes next */
+    enum handshake_step step; /* HANDSHAKE: the reply that comes next */
     bool failover;
     unsigned failures;    /* since the last link was up */
     unsigned short_links; /* links in a row that broke soon after they were up */

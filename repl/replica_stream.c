@@ -82,7 +82,7 @@ static void apply_waiting(struct replica_side *s)
     inbox_clear(&waiting);
 }
 
-void replica_side_before_sleep(struct replication *r)
+void replica_side_before_send(struct replication *r)
 {
     struct replica_side *s = r->replica;
     if (!s->held_back || r->host.writes_paused(r->host.context)) return;

@@ -38,10 +38,10 @@ void replication_cron(struct replication *r, int64_t now_ms)
     master_side_cron(r, now_ms);
 }
 
-void replication_before_sleep(struct replication *r)
+void replication_before_send(struct replication *r)
 {
-    replica_side_before_sleep(r);
-    master_side_before_sleep(r);
+    replica_side_before_send(r);
+    master_side_before_send(r);
     repl_stream_publish(r->stream);
 }
 

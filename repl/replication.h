@@ -62,7 +62,7 @@ struct replication *replication_new(struct loop *loop, struct keyspace *ks, stru
                                     const struct replication_host *host, const struct replication_stats *stats);
 void replication_free(struct replication *r);                 /* ends the link, closes the backlog */
 void replication_cron(struct replication *r, int64_t now_ms); /* every 100 ms; monotonic */
-void replication_before_sleep(struct replication *r);         /* publishes the backlog: once a turn */
+void replication_before_send(struct replication *r);          /* publishes the backlog: once a turn */
 const struct history *replication_history(const struct replication *r);
 /* The aux fields of a snapshot taken now: the history that the dataset is of, its offset, and the database selected
  * there. Left as they are where a stream from there on would not lead to what we are: a master without a backlog does

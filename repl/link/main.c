@@ -18,10 +18,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define TICK_MS          500
-#define LAST_WORDS_TURNS 20
-#define PACE_MS          1
-#define LAST_WORDS_MS    5 /* each */
+#define TICK_MS            500
+#define LAST_WORDS_TURNS   20
+#define PACE_MS            1
+#define LAST_WORDS_TURN_MS 5
 
 static _Noreturn void give_up(const char *what)
 {
@@ -141,7 +141,8 @@ static void last_words(struct link *link)
 {
     if (!link->reader) return;
     peers_pump_all(link);
-    for (int turn = 0; turn < LAST_WORDS_TURNS && !peers_are_done(link); turn++) loop_turn(link->loop, LAST_WORDS_MS);
+    for (int turn = 0; turn < LAST_WORDS_TURNS && !peers_are_done(link); turn++)
+        loop_turn(link->loop, LAST_WORDS_TURN_MS);
 }
 
 static void take_down(struct link *link)

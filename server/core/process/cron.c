@@ -79,7 +79,7 @@ static void before_send(void *arg)
     pauses_end_due(core->pauses, now_ms);
     persistence_before_send(core);
     clients_before_send(core->clients);
-    replication_before_sleep(core->replication);
+    replication_before_send(core->replication);
 }
 
 void cron_start(struct core *core)
