@@ -238,6 +238,8 @@ Test(protocol, inputs_that_arrive_together)
     for (int i = 0; i < CLIENTS; i++) fds[i] = raw_connect(s);
     for (int round = 0; round < ROUNDS; round++) {
         int victim = raw_connect(s), broken = raw_connect(s);
+        raw_send_text(victim, "PING\r\n"); /* a connection that waits to be accepted is nobody's to kill */
+        raw_expect(victim, "+PONG\r\n");
         char kill[64];
         snprintf(kill, sizeof kill, "CLIENT KILL 127.0.0.1:%d\r\n", own_port(victim));
         raw_send_text(sleeper, "DEBUG SLEEP 0.3\r\n"); /* all that follows finds the server busy */
