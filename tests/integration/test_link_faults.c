@@ -399,7 +399,7 @@ static void wait_counts_who_comes_later(struct server *master)
 {
     int fd = raw_connect(master);
     for (int wanted = 1; wanted <= 2; wanted++) {
-        char command[64], reply[16];
+        char command[64], reply[32];
         snprintf(command, sizeof command, "SET key %d\r\nWAIT %d 0\r\n", wanted, wanted);
         snprintf(reply, sizeof reply, "+OK\r\n:%d\r\n", wanted);
         raw_send_text(fd, command);
