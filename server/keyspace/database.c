@@ -32,6 +32,11 @@ bool database_is_exhausted(const struct database *db)
     return db->table.store && store_is_exhausted(db->table.store); /* none before a key */
 }
 
+bool database_reserve_is_low(const struct database *db)
+{
+    return db->table.store && store_reserve_is_low(db->table.store);
+}
+
 size_t database_expiring(const struct database *db)
 {
     return db->table.expiring;

@@ -96,6 +96,8 @@ struct record *database_peek(const struct database *db, struct bytes key, uint64
 
 size_t database_size(const struct database *db);
 bool database_is_exhausted(const struct database *db); /* one key more, and the server aborts: its record store ends */
+/* Beyond what any client may fill: who cannot be refused (a master's stream) had better stop. */
+bool database_reserve_is_low(const struct database *db);
 size_t database_expiring(const struct database *db);
 int64_t database_average_ttl_ms(const struct database *db); /* estimate, kept by the active cycle */
 struct record *database_random(struct database *db, int64_t now_ms, bool only_expiring); /* NULL: none */

@@ -203,6 +203,11 @@ bool store_is_full(const struct store *s)
     return pages_left(s) < s->page_limit / PRESSED_SHARE / 4;
 }
 
+bool store_reserve_is_low(const struct store *s)
+{
+    return pages_left(s) < s->page_limit / PRESSED_SHARE / 8;
+}
+
 bool store_is_exhausted(const struct store *s)
 {
     return s->pressed && pages_left(s) < RECORD_PAGES;

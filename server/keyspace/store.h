@@ -85,7 +85,8 @@ size_t store_resident(const struct store *s); /* bytes of pages that hold memory
 
 /* Of a store that is pressed: so many bytes of blocks should go, so that others can come in their place. */
 size_t store_excess(const struct store *s);
-bool store_is_full(const struct store *s);      /* what is left is for those who cannot be refused */
-bool store_is_exhausted(const struct store *s); /* that, too, is used up, but for one record's sake */
+bool store_is_full(const struct store *s);        /* what is left is for those who cannot be refused */
+bool store_reserve_is_low(const struct store *s); /* half of that is used up */
+bool store_is_exhausted(const struct store *s);   /* that, too, is used up, but for one record's sake */
 
 #endif

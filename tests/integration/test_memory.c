@@ -85,6 +85,27 @@ Test(memory, a_snapshot_that_overfills_a_record_store_is_refused)
     cr_assert(server_log_has(master, 0, complaint));
 }
 
+/* A write of a master is not to be refused, and must not end the replica either. */
+Test(memory, a_stream_that_overfills_a_record_store_is_given_up)
+{
+    enum { KEYS_EACH = 100, COMMANDS = 6000 };
+    struct server *master = server_start(OURS, "%s", "");
+    setenv("SLIPSTREAM_RECORD_STORE_BYTES", STORE_BYTES, 1);
+    struct server *replica = server_start(OURS, "%s", "");
+    follow(replica, master);
+    wait_in_step(replica, master);
+    char keys[KEYS_EACH][152];
+    const char *argv[1 + 2 * KEYS_EACH] = {"MSET"};
+    for (int i = 0; i < KEYS_EACH; i++) argv[1 + 2 * i] = keys[i], argv[2 + 2 * i] = "v";
+    for (int sent = 0; sent < COMMANDS && !server_log_has(replica, 0, "its stream is given up"); sent++) {
+        for (int i = 0; i < KEYS_EACH; i++) snprintf(keys[i], sizeof keys[i], "%0150d", sent * KEYS_EACH + i);
+        freeReplyObject(redisCommandArgv(connection(master), 1 + 2 * KEYS_EACH, argv, NULL));
+    }
+    server_wait_log(replica, 0, "our master's mset cannot be applied, and its stream is given up");
+    expect_ok(replica, "REPLICAOF NO ONE");
+    cr_assert_gt(command_integer(replica, "DBSIZE"), KEYS_EACH); /* what came before is kept */
+}
+
 Test(memory, a_full_record_store_refuses_what_adds_and_serves_the_rest)
 {
     setenv("SLIPSTREAM_RECORD_STORE_BYTES", STORE_BYTES, 1);

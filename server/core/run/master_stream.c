@@ -62,8 +62,22 @@ const struct session *master_stream_session(const struct master_stream *m, int64
     return &m->session;
 }
 
+/* A write of our master cannot be refused. Where its dataset outgrows our record store, we stop following it, and say
+ * so, before the store ends. */
+static bool has_room(struct master_stream *m, const struct request *request)
+{
+    const struct database *db = m->session.db;
+    if (likely(!keyspace_pressed()) || !request->command || !database_reserve_is_low(db)) return true;
+    if (!(request->command->row->flags & CMD_DENYOOM)) return true;
+    log_warning("DB %d is full after %zu keys: our master's %s cannot be applied, and its stream is given up",
+                database_index(db), database_size(db), request->command->full_name);
+    m->session.stream_broken = true;
+    return false;
+}
+
 static void run_one(struct master_stream *m, const struct request *request)
 {
+    if (unlikely(!has_room(m, request))) return;
     uint32_t errors = m->session.reply.errors;
     dispatch_request(m->core, &m->session, request);
     if (m->session.reply.errors == errors) return;
