@@ -191,11 +191,6 @@ void replication_drop_follower(struct replication *r, struct follower *f, const 
     follower_end(f, reason);
 }
 
-void replication_drop_followers(struct replication *r, const char *reason)
-{
-    followers_end_all(r, reason);
-}
-
 /* --- what the link and the backlog tell --- */
 
 static struct follower *find_slot(struct replication *r, int slot)

@@ -98,7 +98,6 @@ struct follower *replication_accept(struct replication *r, const char *asked_id,
 void replication_take_follower(struct replication *r, struct follower *f, int fd, struct bytes owed, struct bytes rest);
 /* CLIENT KILL: follower_gone follows when the link has let go of it. */
 void replication_drop_follower(struct replication *r, struct follower *f, const char *reason);
-void replication_drop_followers(struct replication *r, const char *reason);
 
 struct follower_view {
     char ip[ADDRESS_TEXT_MAX];

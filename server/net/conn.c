@@ -372,19 +372,9 @@ void *conn_owner(const struct conn *conn)
     return conn->owner;
 }
 
-void conn_set_owner(struct conn *conn, void *owner)
-{
-    conn->owner = owner;
-}
-
 int conn_fd(const struct conn *conn)
 {
     return conn->endpoint.fd;
-}
-
-struct loop *conn_loop(const struct conn *conn)
-{
-    return conn->endpoint.loop;
 }
 
 void conn_set_nodelay(struct conn *conn, bool on)

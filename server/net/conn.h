@@ -41,9 +41,7 @@ struct conn *conn_connect(struct loop *loop, const struct address *to, const str
                           const struct conn_events *events, void *owner);
 
 void *conn_owner(const struct conn *conn);
-void conn_set_owner(struct conn *conn, void *owner);
 int conn_fd(const struct conn *conn);
-struct loop *conn_loop(const struct conn *conn);
 
 struct outq *conn_output(struct conn *conn);
 void conn_flush(struct conn *conn);          /* cheap, may be called after every reply */

@@ -188,8 +188,3 @@ int propagation_db(const struct propagation *p)
 {
     return p->stream_db;
 }
-
-void propagation_set_db(struct propagation *p, int db)
-{
-    p->stream_db = db;
-}

@@ -35,6 +35,5 @@ bool propagation_in_unit(const struct propagation *p); /* between propagate_begi
 bool propagation_owes(const struct propagation *p);
 void propagate_forget_db(struct propagation *p); /* the next command carries its SELECT: a snapshot starts here */
 int propagation_db(const struct propagation *p); /* database the stream has selected, -1: none */
-void propagation_set_db(struct propagation *p, int db);
 
 #endif

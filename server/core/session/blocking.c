@@ -108,11 +108,6 @@ size_t blocking_count(const struct blocking *b)
     return count;
 }
 
-size_t blocking_count_kind(const struct blocking *b, enum blocked_kind kind)
-{
-    return b->kinds[kind].count;
-}
-
 size_t blocking_count_timeouts(const struct blocking *b)
 {
     return b->timeouts;

@@ -36,7 +36,6 @@ void blocking_interrupt_all(struct blocking *b, enum blocked_kind kind, const ch
 /* The same, and each connection is closed behind its error. */
 void blocking_disconnect_all(struct blocking *b, enum blocked_kind kind, const char *error);
 size_t blocking_count(const struct blocking *b);
-size_t blocking_count_kind(const struct blocking *b, enum blocked_kind kind);
 size_t blocking_count_timeouts(const struct blocking *b); /* of those blocked, who have one */
 /* Each blocked session of a kind; `visit` may finish the one it is given. */
 void blocking_each(struct blocking *b, enum blocked_kind kind, void (*visit)(void *arg, struct blocked *blocked),
