@@ -13,18 +13,26 @@
 #define REJECT    (TO(REJECTED) | TO(GONE))
 #define LEAVES    (TO(DROPPED) | TO(GONE))
 
+#define AFTER_SNAPSHOT (TO(UNPROVEN) | TO(ONLINE))
+
+#define TAKING         (1u << OWES_TAKING)
+#define WORD           (1u << OWES_WORD)
+#define WHILE_SNAPSHOT (TAKING | WORD | (1u << OWES_CLOSE))
+
+#define CLOSE_WITHIN_MS 20000 /* a backup that is through; who knows why it stays */
+
 /* clang-format off */
 static const struct follower_row rows[FOLLOWER_STATES] = {
-    /*                     name        INFO's word    online linked beats  successors */
-    [FOLLOWER_COMING]   = {"coming",   "wait_bgsave", false, false, false, TO(QUEUED) | GIVEN | REJECT},
-    [FOLLOWER_QUEUED]   = {"queued",   "wait_bgsave", false, false, true,  TO(WAITING) | TO(GONE)},
-    [FOLLOWER_WAITING]  = {"waiting",  "wait_bgsave", false, true,  false, TO(SNAPSHOT) | LEAVES},
-    [FOLLOWER_SNAPSHOT] = {"snapshot", "send_bulk",   false, true,  false, TO(UNPROVEN) | TO(ONLINE) | LEAVES},
-    [FOLLOWER_UNPROVEN] = {"unproven", "online",      true,  true,  false, TO(ONLINE) | LEAVES},
-    [FOLLOWER_ONLINE]   = {"online",   "online",      true,  true,  false, LEAVES},
-    [FOLLOWER_REJECTED] = {"rejected", NULL,          false, false, false, TO(GONE)},
-    [FOLLOWER_DROPPED]  = {"dropped",  NULL,          false, true,  false, TO(GONE)},
-    [FOLLOWER_GONE]     = {"gone",     NULL,          false, false, false, 0},
+    /*                     name        INFO's word    online linked beats  times out       successors */
+    [FOLLOWER_COMING]   = {"coming",   "wait_bgsave", false, false, false, 0,              TO(QUEUED) | GIVEN | REJECT},
+    [FOLLOWER_QUEUED]   = {"queued",   "wait_bgsave", false, false, true,  0,              TO(WAITING) | TO(GONE)},
+    [FOLLOWER_WAITING]  = {"waiting",  "wait_bgsave", false, true,  false, TAKING,         TO(SNAPSHOT) | LEAVES},
+    [FOLLOWER_SNAPSHOT] = {"snapshot", "send_bulk",   false, true,  false, WHILE_SNAPSHOT, AFTER_SNAPSHOT | LEAVES},
+    [FOLLOWER_UNPROVEN] = {"unproven", "online",      true,  true,  false, WORD,           TO(ONLINE) | LEAVES},
+    [FOLLOWER_ONLINE]   = {"online",   "online",      true,  true,  false, WORD,           LEAVES},
+    [FOLLOWER_REJECTED] = {"rejected", NULL,          false, false, false, 0,              TO(GONE)},
+    [FOLLOWER_DROPPED]  = {"dropped",  NULL,          false, true,  false, 0,              TO(GONE)},
+    [FOLLOWER_GONE]     = {"gone",     NULL,          false, false, false, 0,              0},
 };
 /* clang-format on */
 
@@ -168,7 +176,31 @@ static void streams(struct follower_machine *m, int64_t now_ms, struct follower_
 
 /* --- time --- */
 
-static void tick(struct follower_machine *m, uint64_t lag_bytes, int64_t now_ms, struct follower_actions *out)
+/* Whether it has moved since: by taking what it was sent, or by a word. */
+static bool has_moved(const struct follower_slot *before, const struct follower_slot *now)
+{
+    if (now->owes != before->owes || now->owes == OWES_NOTHING) return true;
+    return now->owes == OWES_WORD ? now->received_bytes != before->received_bytes
+                                  : now->sent_bytes != before->sent_bytes;
+}
+
+/* NULL: all is well. */
+static const char *timed_out(struct follower_machine *m, const struct follower_slot *slot, int64_t now_ms)
+{
+    static const char *const reasons[] = {
+        [OWES_TAKING] = "timeout: it does not take the snapshot",
+        [OWES_WORD] = "timeout: nothing was heard of it",
+        [OWES_CLOSE] = "the snapshot was delivered",
+    };
+    if (has_moved(&m->slot, slot)) m->moved_ms = now_ms;
+    m->slot = *slot;
+    int64_t within_ms = slot->owes == OWES_CLOSE ? CLOSE_WITHIN_MS : m->settings->timeout_ms;
+    if (!within_ms || !(rows[m->state].times_out & (1u << slot->owes))) return NULL;
+    return now_ms - m->moved_ms >= within_ms ? reasons[slot->owes] : NULL;
+}
+
+static void tick(struct follower_machine *m, const struct follower_event *e, int64_t now_ms,
+                 struct follower_actions *out)
 {
     const struct follower_machine_settings *s = m->settings;
     if (rows[m->state].beats && now_ms - m->beat_ms >= s->beat_ms) {
@@ -176,14 +208,19 @@ static void tick(struct follower_machine *m, uint64_t lag_bytes, int64_t now_ms,
         add(out, FOLLOWER_ACTION_BEAT);
     }
     if (!rows[m->state].linked || leaves(m)) return;
-    if (!s->soft_limit_bytes || lag_bytes <= s->soft_limit_bytes) {
+    const char *why = timed_out(m, &e->slot, now_ms);
+    if (why) {
+        unwanted(m, why, now_ms, out);
+        return;
+    }
+    if (!s->soft_limit_bytes || e->lag_bytes <= s->soft_limit_bytes) {
         m->over_ms = 0;
         return;
     }
     if (!m->over_ms) m->over_ms = now_ms;
     if (now_ms - m->over_ms <= s->soft_limit_ms) return;
     add(out, FOLLOWER_ACTION_DOOM);
-    over_limit(m, "soft", lag_bytes, s->soft_limit_bytes, now_ms, out);
+    over_limit(m, "soft", e->lag_bytes, s->soft_limit_bytes, now_ms, out);
 }
 
 /* --- events --- */
@@ -235,6 +272,6 @@ void follower_machine_step(struct follower_machine *m, const struct follower_eve
     case FOLLOWER_EVENT_LINK_DIED:
         if (rows[m->state].linked) go(m, now_ms, out);
         break;
-    case FOLLOWER_EVENT_TICK: tick(m, event->lag_bytes, now_ms, out); break;
+    case FOLLOWER_EVENT_TICK: tick(m, event, now_ms, out); break;
     }
 }

@@ -11,6 +11,8 @@
 #ifndef SLIPSTREAM_REPL_FOLLOWER_MACHINE_H
 #define SLIPSTREAM_REPL_FOLLOWER_MACHINE_H
 
+#include "shm/layout.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,7 +35,8 @@ struct follower_row {
     const char *info_word; /* INFO's state=; NULL: it is leaving, and shown as it was before */
     bool online;           /* ROLE lists it; its acknowledgements count */
     bool linked;           /* the link process has its socket */
-    bool beats;            /* hears newlines from us; the link has time-outs of its own */
+    bool beats;            /* hears newlines from us */
+    unsigned times_out;    /* bits of enum shm_peer_debt: for which it may take no longer than its time */
     unsigned successors;   /* bits of enum follower_state */
 };
 
@@ -45,6 +48,7 @@ enum follower_wish {
 
 struct follower_machine_settings {
     int64_t beat_ms;
+    int64_t timeout_ms;        /* so long it may owe the same without a sign that it moves; 0: for ever */
     uint64_t soft_limit_bytes; /* so far behind, and for so long: it is dropped; 0: no limit */
     int64_t soft_limit_ms;
 };
@@ -61,7 +65,7 @@ enum follower_event_kind {
     FOLLOWER_EVENT_DOOMED,       /* the backlog drops it: `lag_bytes` behind, past `limit_bytes`; 0: no memory */
     FOLLOWER_EVENT_LET_GO,       /* the link has let go of its socket; `text` says why */
     FOLLOWER_EVENT_LINK_DIED,
-    FOLLOWER_EVENT_TICK /* some times a second; `lag_bytes`: so far it is behind, if it is linked */
+    FOLLOWER_EVENT_TICK /* some times a second; if it is linked, with `lag_bytes`, and `slot` as the link notes it */
 };
 
 struct follower_event {
@@ -69,6 +73,10 @@ struct follower_event {
     bool ready;
     const char *text;
     uint64_t lag_bytes, limit_bytes;
+    struct follower_slot {
+        enum shm_peer_debt owes;
+        uint64_t sent_bytes, received_bytes;
+    } slot;
 };
 
 enum follower_action_kind {
@@ -101,13 +109,15 @@ struct follower_machine {
     const char *name; /* "ip:port", the owner's */
     enum follower_state state;
     enum follower_wish wish;
-    bool by_mark;             /* its snapshot ends with a mark: the link's word that the stream follows is proof */
-    int64_t since_ms;         /* entered the state */
-    int64_t online_ms;        /* the stream follows since */
-    int64_t beat_ms;          /* the last newline */
-    int64_t over_ms;          /* past the soft limit since; 0: it is not */
-    enum follower_state left; /* leaving: the state that it was dropped in */
-    char reason[128];         /* why it is dropped; "" while it is not */
+    bool by_mark;              /* its snapshot ends with a mark: the link's word that the stream follows is proof */
+    int64_t since_ms;          /* entered the state */
+    int64_t online_ms;         /* the stream follows since */
+    int64_t beat_ms;           /* the last newline */
+    int64_t over_ms;           /* past the soft limit since; 0: it is not */
+    struct follower_slot slot; /* as last seen */
+    int64_t moved_ms;          /* it moved last, in what it owes */
+    enum follower_state left;  /* leaving: the state that it was dropped in */
+    char reason[128];          /* why it is dropped; "" while it is not */
 };
 
 /* now_ms: monotonic. name stays the caller's. */

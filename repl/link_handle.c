@@ -52,7 +52,7 @@ struct link_handle {
     struct link_watch watch;
     struct list dying; /* struct dying */
     struct loop_timer *reaper;
-    int timeout_s, ping_period_s;
+    int ping_period_s;
     int pipe_fd[BACKLOG_SPOOLS_MAX]; /* pipes to be given in the next turn, -1: none */
     struct loop_timer *pipe_timer;
 };
@@ -264,9 +264,9 @@ static void ring_opened(void *context, int ring, int fd, uint64_t size)
     kill(l->pid, SIGKILL);
 }
 
-static void send_timers(struct link_handle *l)
+static void send_ping_period(struct link_handle *l)
 {
-    struct message m = {.kind = MESSAGE_TIMERS, .timers = {l->timeout_s, l->ping_period_s}};
+    struct message m = {.kind = MESSAGE_PING_PERIOD, .ping_period = {l->ping_period_s}};
     channel_send(l->channel, &m, bytes_make(NULL, 0), NULL, 0);
 }
 
@@ -276,7 +276,7 @@ static int introduce(struct link_handle *l, struct backlog *b)
     struct message m = {.kind = MESSAGE_ATTACH};
     if (channel_send(l->channel, &m, bytes_make(NULL, 0), fds, 3) != 0) return -1;
     backlog_on_ring(b, ring_opened, l);
-    send_timers(l);
+    send_ping_period(l);
     return 0;
 }
 
@@ -408,9 +408,8 @@ void link_free_spool(struct link_handle *l, int spool)
     channel_send(l->channel, &m, bytes_make(NULL, 0), NULL, 0);
 }
 
-void link_set_timers(struct link_handle *l, int timeout_s, int ping_period_s)
+void link_set_ping_period(struct link_handle *l, int seconds)
 {
-    l->timeout_s = timeout_s;
-    l->ping_period_s = ping_period_s;
-    if (l->pid) send_timers(l);
+    l->ping_period_s = seconds;
+    if (l->pid) send_ping_period(l);
 }

@@ -55,7 +55,7 @@ void link_drop_peer(struct link_handle *l, int slot, const char *reason);
  * of those is gone the link closes its end, so the caller must not keep one. */
 int link_give_spool(struct link_handle *l, int spool, int fd, bool is_pipe);
 void link_free_spool(struct link_handle *l, int spool);
-/* repl-timeout etc. changed; newline keep-alives to peers waiting for a snapshot every ping_period. */
-void link_set_timers(struct link_handle *l, int timeout_s, int ping_period_s);
+/* Peers that wait for a snapshot are kept alive by newlines, so often; 0: never. */
+void link_set_ping_period(struct link_handle *l, int seconds);
 
 #endif

@@ -76,10 +76,9 @@ static void closing(void *context)
 static void follow_settings(struct replication *r)
 {
     struct master_side *m = r->master;
-    if (r->settings->timeout_s == m->timeout_s && r->settings->ping_period_s == m->ping_period_s) return;
-    m->timeout_s = r->settings->timeout_s;
+    if (r->settings->ping_period_s == m->ping_period_s) return;
     m->ping_period_s = r->settings->ping_period_s;
-    link_set_timers(m->link, m->timeout_s, m->ping_period_s);
+    link_set_ping_period(m->link, m->ping_period_s);
 }
 
 /* Replicas judge the link by what they hear. A pause (of a client, a fail-over, a shutdown) wants the offset to stand
@@ -133,9 +132,8 @@ struct master_side *master_side_new(struct replication *r)
     list_init(&m->followers);
     list_init(&m->snapshots);
     m->link = link_handle_new(r->loop, r->executable, &events);
-    m->timeout_s = r->settings->timeout_s;
     m->ping_period_s = r->settings->ping_period_s;
-    link_set_timers(m->link, m->timeout_s, m->ping_period_s);
+    link_set_ping_period(m->link, m->ping_period_s);
     m->snapshot_failed = followers_end_users;
     m->listener = (struct repl_stream_listener){.context = r,
                                                 .opened = opened,

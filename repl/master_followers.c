@@ -302,7 +302,9 @@ static void look_after(struct follower *f)
     if (follower_row(f->machine.state)->linked) {
         count_traffic(f);
         follower_look(f);
-        tick.lag_bytes = backlog_end(repl_stream_backlog(f->r->stream)) - view_of(f).next_offset;
+        struct backlog_peer_view view = view_of(f);
+        tick.lag_bytes = backlog_end(repl_stream_backlog(f->r->stream)) - view.next_offset;
+        tick.slot = (struct follower_slot){view.owes, view.sent_bytes, view.received_bytes};
     }
     step(f, &tick);
 }
@@ -312,6 +314,7 @@ static void follow_settings(struct replication *r)
     const struct repl_settings *s = r->settings;
     r->master->follower_settings = (struct follower_machine_settings){
         .beat_ms = (int64_t)s->ping_period_s * 1000,
+        .timeout_ms = (int64_t)s->timeout_s * 1000,
         .soft_limit_bytes = s->output_soft_bytes,
         .soft_limit_ms = (int64_t)s->output_soft_s * 1000,
     };

@@ -102,7 +102,7 @@ struct master_side {
     struct failover failover;
     struct ack_watch acks;
     void (*snapshot_failed)(struct snapshot *s, const char *reason); /* whoever is being sent it cannot go on */
-    int timeout_s, ping_period_s;                                    /* as last told to the link */
+    int ping_period_s;                                               /* as last told to the link */
     int64_t alone_since_ms; /* a master with a backlog and without a replica; 0: we are not */
     int64_t last_ping_ms;
 };

@@ -71,6 +71,7 @@ struct backlog_peer_view {
     uint64_t fack_offset;                /* ... FACK (AOF fsynced), 0: never */
     int64_t heard_ms;                    /* last acknowledgement or sign of life, monotonic; 0: never */
     uint64_t sent_bytes, received_bytes; /* on the socket */
+    enum shm_peer_debt owes;
 };
 void backlog_peer_view(const struct backlog *b, int slot, struct backlog_peer_view *out);
 /* The link rings `backlog_server_bell` when any peer's acknowledged offset reaches `offset` (WAIT); 0: never. */

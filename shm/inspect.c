@@ -115,6 +115,7 @@ static bool read_peer(const struct shm_peer *peer, struct inspected_peer *out)
         out->opened = acquire(&peer->opened) == claim;
         if (out->opened) {
             out->phase = atomic_load_explicit(&peer->phase, memory_order_relaxed);
+            out->owes = atomic_load_explicit(&peer->owes, memory_order_relaxed);
             out->needs = load(&peer->next_offset);
             out->acked_offset = load(&peer->acked_offset);
             out->durable_offset = load(&peer->durable_offset);

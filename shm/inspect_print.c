@@ -120,13 +120,20 @@ static struct text heard(const struct inspected_peer *peer, int64_t now_ms)
     return t;
 }
 
+static const char *owes(const struct inspected_peer *peer)
+{
+    static const char *const debts[] = {
+        [OWES_NOTHING] = "nothing", [OWES_TAKING] = "to take", [OWES_WORD] = "a word", [OWES_CLOSE] = "its end"};
+    return peer->owes < sizeof(debts) / sizeof(*debts) ? debts[peer->owes] : "?";
+}
+
 static void print_peer(const struct inspection *i, const struct inspected_peer *peer, int64_t now_ms, FILE *out)
 {
-    fprintf(out, "  %4d %8s %9s %14s %14s %14s %14s %14s %12s\n", peer->slot,
+    fprintf(out, "  %4d %8s %9s %14s %14s %14s %14s %14s %12s %8s\n", peer->slot,
             peer->kind == 0 ? "replica" : number(peer->kind).chars, state_of(peer),
             number_or(peer->needs, SHM_NEEDS_NONE, "nothing").chars, behind(i, peer).chars,
             number_or(peer->acked_offset, 0, "-").chars, unacked(i, peer).chars,
-            number_or(peer->durable_offset, 0, "-").chars, heard(peer, now_ms).chars);
+            number_or(peer->durable_offset, 0, "-").chars, heard(peer, now_ms).chars, owes(peer));
 }
 
 /* NULL: nobody needs anything. */
@@ -147,8 +154,8 @@ static void print_peers(const struct inspection *i, int64_t now_ms, FILE *out)
     if (last) fprintf(out, ", the slowest is slot %d, %s bytes behind", last->slot, behind(i, last).chars);
     fprintf(out, "\n");
     if (i->peer_count)
-        fprintf(out, "  %4s %8s %9s %14s %14s %14s %14s %14s %12s\n", "slot", "kind", "state", "needs from", "behind",
-                "acknowledged", "unacknowledged", "durable", "heard before");
+        fprintf(out, "  %4s %8s %9s %14s %14s %14s %14s %14s %12s %8s\n", "slot", "kind", "state", "needs from",
+                "behind", "acknowledged", "unacknowledged", "durable", "heard before", "owes");
     for (int n = 0; n < i->peer_count; n++) print_peer(i, &i->peers[n], now_ms, out);
 }
 

@@ -132,6 +132,7 @@
  *           and the link's line:
  *      +64    opened               link                    rel, after a new line     server, inspecting tool
  *      +72    phase                link                    rlx                       server, inspecting tool
+ *      +76    owes                 link                    rlx                       server, inspecting tool
  *      +80    next_offset          link                    rel                       server, inspecting tool
  *      +88    acked_offset         link                    seq, against ack_watch    server, inspecting tool
  *      +96    durable_offset       link                    rlx                       server, inspecting tool
@@ -164,7 +165,7 @@
 #include <stdint.h>
 
 #define SHM_MAGIC       UINT64_C(0x6d72747370696c53) /* "Slipstrm" */
-#define SHM_VERSION     3
+#define SHM_VERSION     4
 #define SHM_NAME_PREFIX "/slipstream-"
 
 #define SHM_RINGS_MAX      64
@@ -182,6 +183,14 @@ enum shm_slot_state { SLOT_FREE, SLOT_CLAIMED, SLOT_DOOMED };
 
 /* The link's word: how far the peer has come. */
 enum shm_peer_phase { PEER_WAITING, PEER_SENDING_SNAPSHOT, PEER_ONLINE };
+
+/* What is the peer's to do next; how long it may take for it, the server judges. */
+enum shm_peer_debt {
+    OWES_NOTHING,
+    OWES_TAKING, /* bytes of its snapshot lie ready */
+    OWES_WORD,   /* an acknowledgement, or any sign of life */
+    OWES_CLOSE   /* it has all that it wanted */
+};
 
 enum shm_spool_state { SPOOL_FREE, SPOOL_GROWING, SPOOL_COMPLETE, SPOOL_FAILED };
 
@@ -213,7 +222,7 @@ struct shm_peer {
 
     _Atomic uint64_t opened; /* the claim that this line speaks of */
     _Atomic uint32_t phase;  /* enum shm_peer_phase */
-    uint32_t unused;
+    _Atomic uint32_t owes;   /* enum shm_peer_debt */
     _Atomic uint64_t next_offset;    /* lowest offset that it still needs */
     _Atomic uint64_t acked_offset;   /* what it says it has; 0: nothing yet */
     _Atomic uint64_t durable_offset; /* what it says is on its disk; 0: never said */
@@ -298,6 +307,7 @@ SHM_PLACED(shm_peer, state, 16);
 SHM_PLACED(shm_peer, kind, 20);
 SHM_PLACED(shm_peer, opened, 64);
 SHM_PLACED(shm_peer, phase, 72);
+SHM_PLACED(shm_peer, owes, 76);
 SHM_PLACED(shm_peer, next_offset, 80);
 SHM_PLACED(shm_peer, acked_offset, 88);
 SHM_PLACED(shm_peer, durable_offset, 96);

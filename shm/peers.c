@@ -136,6 +136,7 @@ void backlog_peer_view(const struct backlog *b, int slot, struct backlog_peer_vi
         .heard_ms = atomic_load_explicit(&peer->heard_ms, memory_order_relaxed),
         .sent_bytes = atomic_load_explicit(&peer->sent_bytes, memory_order_relaxed),
         .received_bytes = atomic_load_explicit(&peer->received_bytes, memory_order_relaxed),
+        .owes = (enum shm_peer_debt)atomic_load_explicit(&peer->owes, memory_order_relaxed),
     };
 }
 

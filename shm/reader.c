@@ -141,6 +141,7 @@ void reader_peer_open(struct reader *r, int slot)
     struct shm_peer *peer = peer_of(r, slot);
     atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&peer->phase, PEER_WAITING, memory_order_relaxed);
+    atomic_store_explicit(&peer->owes, OWES_NOTHING, memory_order_relaxed);
     atomic_store_explicit(&peer->next_offset, atomic_load_explicit(&peer->from, memory_order_relaxed),
                           memory_order_relaxed);
     atomic_store_explicit(&peer->acked_offset, 0, memory_order_relaxed);
@@ -160,6 +161,11 @@ bool reader_peer_is_doomed(const struct reader *r, int slot)
 void reader_peer_set_state(struct reader *r, int slot, enum shm_peer_phase state)
 {
     atomic_store_explicit(&peer_of(r, slot)->phase, state, memory_order_relaxed);
+}
+
+void reader_peer_set_debt(struct reader *r, int slot, enum shm_peer_debt owes)
+{
+    atomic_store_explicit(&peer_of(r, slot)->owes, owes, memory_order_relaxed);
 }
 
 void reader_peer_moved(struct reader *r, int slot, uint64_t next_offset)

@@ -29,6 +29,7 @@ struct bytes reader_next_run(const struct reader *r, int slot, uint64_t offset, 
 void reader_peer_open(struct reader *r, int slot);
 bool reader_peer_is_doomed(const struct reader *r, int slot);
 void reader_peer_set_state(struct reader *r, int slot, enum shm_peer_phase state);
+void reader_peer_set_debt(struct reader *r, int slot, enum shm_peer_debt owes);
 void reader_peer_moved(struct reader *r, int slot, uint64_t next_offset);
 void reader_peer_let_go(struct reader *r, int slot); /* its socket is shut: nothing of the stream is needed any more */
 /* now_ms: monotonic. fack_offset 0: not said. Rings the server when it watches for this offset or an earlier one. */

@@ -18,7 +18,7 @@ enum message_kind {
     MESSAGE_SPOOL_FREE, /* index */
     MESSAGE_PEER,       /* index: its slot; body: the preamble, then bytes the peer had sent already; descriptor */
     MESSAGE_DROP,       /* index: a peer's slot; body: the reason */
-    MESSAGE_TIMERS,
+    MESSAGE_PING_PERIOD,
     /* link to server */
     MESSAGE_ONLINE, /* index: a peer's slot */
     MESSAGE_GONE    /* index: a peer's slot; body: the reason */
@@ -41,12 +41,12 @@ struct message {
             bool eof_framing, lz4, rdb_only, nodelay;
         } peer;
         struct {
-            int32_t timeout_s, ping_period_s;
-        } timers;
+            int32_t seconds;
+        } ping_period;
     };
 };
 
-#define CHANNEL_PROTOCOL_VERSION 2 /* to be raised with every change of meaning that changes no size */
+#define CHANNEL_PROTOCOL_VERSION 3 /* to be raised with every change of meaning that changes no size */
 #define CHANNEL_PROTOCOL_BYTES   64
 /* Version and sizes of all that the two share, messages and memory. */
 void channel_protocol(char out[CHANNEL_PROTOCOL_BYTES]);

@@ -109,10 +109,7 @@ static void received(void *context, const struct message *m, struct bytes body, 
     case MESSAGE_SPOOL_FREE: free_spool(link, m->index); break;
     case MESSAGE_PEER: peer_open(link, m, body, fds[0]); break;
     case MESSAGE_DROP: drop_peer(link, m->index, body); break;
-    case MESSAGE_TIMERS:
-        link->timeout_s = m->timers.timeout_s;
-        link->ping_period_s = m->timers.ping_period_s;
-        break;
+    case MESSAGE_PING_PERIOD: link->ping_period_s = m->ping_period.seconds; break;
     case MESSAGE_ONLINE:
     case MESSAGE_GONE: UNREACHABLE();
     }

@@ -23,7 +23,6 @@
 
 #define STREAM_PIECE_BYTES (256 * 1024) /* of the ring in one send: what it pins stays small */
 #define PACKED_AHEAD_BYTES (256 * 1024) /* an LZ4 peer's output beyond the socket's own buffer */
-#define DELIVERED_GRACE_S  20           /* for a peer that wanted the snapshot only to close by itself */
 
 enum phase {
     PHASE_WAITING, /* for the snapshot to begin, or (without eof framing) to be complete */
@@ -66,7 +65,7 @@ struct peer {
     size_t stream_in_flight; /* bytes from offset on, sent in place */
 
     uint64_t handed_bytes, sent_bytes; /* to the connection, by the connection */
-    int64_t progress_us, heard_us, ping_us;
+    int64_t ping_us;
 
     struct resp_request request;
     uint8_t *input; /* the beginning of an incomplete request */
@@ -192,7 +191,6 @@ static void note_progress(struct peer *p)
     if (sent == p->sent_bytes) return;
     reader_peer_count(p->link->reader, p->slot, sent - p->sent_bytes, 0);
     p->sent_bytes = sent;
-    p->progress_us = now_us(p);
     if (p->stream_in_flight == 0) return;
     uint64_t left = conn_in_place_left(p->conn);
     p->offset += p->stream_in_flight - left;
@@ -218,7 +216,6 @@ static bool give_up(struct peer *p, const char *reason)
 
 static void start_stream(struct peer *p)
 {
-    p->heard_us = now_us(p);
     enter(p, PHASE_STREAM);
 }
 
@@ -228,7 +225,6 @@ static bool finish_snapshot(struct peer *p)
     leave_spool(p);
     mem_free(p->piece_buffer);
     p->piece_buffer = NULL;
-    p->heard_us = now_us(p);
     if (p->rdb_only) {
         enter(p, PHASE_DELIVERED);
     } else if (p->eof_framing) {
@@ -439,7 +435,6 @@ static void append_input(struct peer *p, struct bytes more)
 
 static void take_input(struct peer *p, struct bytes input)
 {
-    p->heard_us = now_us(p);
     reader_peer_count(p->link->reader, p->slot, 0, input.len);
     if (p->input_bytes > 0) {
         append_input(p, input);
@@ -480,7 +475,7 @@ void peer_open(struct link *link, const struct message *m, struct bytes body, in
     link->peers[p->slot] = p;
     reader_peer_open(link->reader, p->slot);
     packing_forget(&link->packing); /* a history that began anew has let all earlier peers go */
-    p->progress_us = p->heard_us = p->ping_us = now_us(p);
+    p->ping_us = now_us(p);
     p->conn = conn_open(link->loop, fd, &events, p);
     conn_set_nodelay(p->conn, m->peer.nodelay);
     resp_request_init(&p->request);
@@ -508,18 +503,15 @@ static void keep_alive(struct peer *p)
     send_text(p, BYTES(WIRE_ALIVE));
 }
 
-/* NULL: all is well. */
-static const char *timed_out(const struct peer *p)
+static enum shm_peer_debt owes(const struct peer *p)
 {
-    bool stuck = conn_unsent(p->conn) > 0 && past(p, p->progress_us, p->link->timeout_s);
+    bool unsent = conn_unsent(p->conn) > 0;
     switch (p->phase) {
     case PHASE_WAITING:
-    case PHASE_SNAPSHOT: return stuck ? "timeout: it does not take the snapshot" : NULL;
+    case PHASE_SNAPSHOT: return unsent ? OWES_TAKING : OWES_NOTHING;
     case PHASE_LOADING:
-    case PHASE_STREAM: return past(p, p->heard_us, p->link->timeout_s) ? "timeout: nothing was heard of it" : NULL;
-    case PHASE_DELIVERED:
-        if (conn_unsent(p->conn) > 0) return stuck ? "timeout: it does not take the snapshot" : NULL;
-        return past(p, p->progress_us, DELIVERED_GRACE_S) ? "the snapshot was delivered" : NULL;
+    case PHASE_STREAM: return OWES_WORD;
+    case PHASE_DELIVERED: return unsent ? OWES_TAKING : OWES_CLOSE;
     }
     UNREACHABLE();
 }
@@ -528,8 +520,7 @@ static void tick(struct peer *p)
 {
     note_progress(p);
     keep_alive(p);
-    const char *reason = timed_out(p);
-    if (reason) peer_close(p, reason);
+    reader_peer_set_debt(p->link->reader, p->slot, owes(p));
 }
 
 void peers_tick(struct link *link)

@@ -12,7 +12,7 @@ void peer_open(struct link *link, const struct message *m, struct bytes body, in
 void peer_close(struct peer *p, const char *reason);
 
 void peers_pump_all(struct link *link); /* something new to send may be there */
-void peers_tick(struct link *link);     /* keep-alives and timeouts: twice a second or so */
+void peers_tick(struct link *link);     /* keep-alives, and what each owes: twice a second or so */
 void peers_leave_spool(struct link *link, int spool, const char *reason); /* closes who still needs it */
 void peers_report(void *link);                                            /* a section of a crash report */
 bool peers_are_done(const struct link *link);                             /* everything published has left */

@@ -288,3 +288,64 @@ Test(follower_machine, any_order_of_events_is_survived)
         }
     }
 }
+
+/* --- time-outs --- */
+
+/* One second goes by, and the slot says this. */
+static void pass_second(struct bench *b, enum shm_peer_debt owes, uint64_t sent_bytes, uint64_t received_bytes)
+{
+    b->now_ms += 1000;
+    send_event(b, (struct follower_event){.kind = FOLLOWER_EVENT_TICK, .slot = {owes, sent_bytes, received_bytes}});
+}
+
+Test(follower_machine, who_does_not_take_its_snapshot_times_out)
+{
+    struct bench b;
+    receive_snapshot(&b, true);
+    b.settings.timeout_ms = 5000;
+    for (int i = 0; i < 20; i++) pass_second(&b, OWES_TAKING, (uint64_t)i, 0); /* slow is not silent */
+    for (int i = 0; i < 20; i++) pass_second(&b, OWES_NOTHING, 19, 0);         /* the child writes nothing */
+    cr_assert_eq(b.machine.state, FOLLOWER_SNAPSHOT);
+    for (int i = 0; i < 5; i++) pass_second(&b, OWES_TAKING, 19, 0);
+    cr_assert_eq(b.machine.state, FOLLOWER_SNAPSHOT);
+    pass_second(&b, OWES_TAKING, 19, 7); /* words are not what it owes */
+    cr_assert(did(&b, FOLLOWER_ACTION_DOOM));
+    cr_assert(said(&b, "it does not take the snapshot"));
+    cr_assert_eq(b.machine.state, FOLLOWER_DROPPED);
+}
+
+Test(follower_machine, who_says_nothing_times_out)
+{
+    struct bench b;
+    start(&b, FOLLOWER_CONTINUES, true);
+    send_event(&b, (struct follower_event){.kind = FOLLOWER_EVENT_ARRIVED, .ready = true});
+    b.settings.timeout_ms = 5000;
+    for (int i = 0; i < 20; i++) pass_second(&b, OWES_WORD, 0, (uint64_t)i);
+    cr_assert_eq(b.machine.state, FOLLOWER_ONLINE);
+    for (int i = 0; i < 5; i++) pass_second(&b, OWES_WORD, (uint64_t)i, 19);
+    cr_assert(did(&b, FOLLOWER_ACTION_DOOM));
+    cr_assert(said(&b, "nothing was heard of it"));
+    cr_assert_eq(b.machine.state, FOLLOWER_DROPPED);
+}
+
+Test(follower_machine, without_a_timeout_silence_is_borne)
+{
+    struct bench b;
+    start(&b, FOLLOWER_CONTINUES, true);
+    send_event(&b, (struct follower_event){.kind = FOLLOWER_EVENT_ARRIVED, .ready = true});
+    for (int i = 0; i < 100000; i++) pass_second(&b, OWES_WORD, 0, 0);
+    cr_assert_eq(b.machine.state, FOLLOWER_ONLINE);
+}
+
+Test(follower_machine, a_backup_that_is_through_is_closed_some_time_after)
+{
+    struct bench b;
+    start(&b, FOLLOWER_COPIES, true);
+    send_event(&b, (struct follower_event){.kind = FOLLOWER_EVENT_ARRIVED, .ready = true});
+    send_kind(&b, FOLLOWER_EVENT_BEGUN);
+    for (int i = 0; i < 20; i++) pass_second(&b, OWES_CLOSE, 100, 0);
+    cr_assert_eq(b.machine.state, FOLLOWER_SNAPSHOT);
+    pass_second(&b, OWES_CLOSE, 100, 0);
+    cr_assert(said(&b, "the snapshot was delivered"));
+    cr_assert_eq(b.machine.state, FOLLOWER_DROPPED);
+}
