@@ -158,6 +158,11 @@ void failover_ended(struct replication *r, bool good)
     enter(r, FAILOVER_NONE);
 }
 
+bool replication_is_failing_over(const struct replication *r)
+{
+    return r->master->failover.state != FAILOVER_NONE;
+}
+
 const char *replication_failover_state(const struct replication *r)
 {
     return rows[r->master->failover.state].info_word;

@@ -5,6 +5,7 @@
  * the history's offset stands still, and its id is known to nobody. */
 #include "repl/master_side.h"
 
+#include "repl/wire.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 
@@ -86,7 +87,7 @@ static void follow_settings(struct replication *r)
 static void ping_replicas(struct replication *r, int64_t now_ms)
 {
     struct master_side *m = r->master;
-    struct bytes ping = BYTES("PING");
+    struct bytes ping = BYTES(WIRE_PING);
     if (now_ms - m->last_ping_ms < (int64_t)r->settings->ping_period_s * 1000) return;
     m->last_ping_ms = now_ms;
     if (!replication_wants_stream(r) || !m->followers.count || r->host.writes_paused(r->host.context)) return;

@@ -256,7 +256,7 @@ static void send_words(struct replica_side *s, uint32_t count, const char *const
 
 static void send_auth(struct replica_side *s, const struct repl_settings *settings)
 {
-    struct bytes argv[3] = {BYTES("AUTH")};
+    struct bytes argv[3] = {BYTES(WIRE_AUTH)};
     uint32_t argc = 1;
     if (settings->master_user) argv[argc++] = bytes_from_text(settings->master_user);
     argv[argc++] = settings->master_auth;
@@ -270,7 +270,7 @@ void replica_greet(struct replica_side *s)
     char port[16];
     snprintf(port, sizeof port, "%d", settings->announce_port ? settings->announce_port : s->r->listening_port);
     if (s->machine_settings.auth) send_auth(s, settings);
-    send_words(s, 1, (const char *[]){"PING"});
+    send_words(s, 1, (const char *[]){WIRE_PING});
     send_words(s, 3, (const char *[]){WIRE_REPLCONF, WIRE_LISTENING_PORT, port});
     if (s->machine_settings.announce_ip)
         send_words(s, 3, (const char *[]){WIRE_REPLCONF, WIRE_IP_ADDRESS, settings->announce_ip});

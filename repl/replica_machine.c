@@ -241,7 +241,7 @@ static void psync_refused(struct replica_machine *m, struct bytes line, int64_t 
         say(out, ACTION_WARN, "Failover target rejected psync request: %.*s", shown, text);
         fail(m, now_ms, "", out);
         add(out, ACTION_FAILOVER_END);
-    } else if (starts_with(line, "-ERR unknown command")) {
+    } else if (starts_with(line, WIRE_UNKNOWN_COMMAND)) {
         say(out, ACTION_NOTE, "Master does not support PSYNC (reply: %.*s). Retrying with SYNC...", shown, text);
         enter(m, REPLICA_TRANSFER, now_ms);
         add(out, ACTION_SYNC);
@@ -292,8 +292,8 @@ static const char *judge_reply(enum handshake_step step, struct bytes line, char
         return why;
     case STEP_PING:
         /* A master that wants a password we do not have says so here; it may still let a replica in. */
-        if (refused && !starts_with(line, "-NOAUTH") && !starts_with(line, "-NOPERM") &&
-            !starts_with(line, "-ERR operation not permitted")) {
+        if (refused && !starts_with(line, WIRE_NOT_LOGGED_IN) && !starts_with(line, WIRE_NOT_PERMITTED) &&
+            !starts_with(line, WIRE_NOT_PERMITTED_OLD)) {
             snprintf(why, 256, "Error reply to PING from master: '%.*s'", shown, text);
             return why;
         }

@@ -120,6 +120,7 @@ void replication_change_id(struct replication *r);                   /* DEBUG CH
 int replication_failover(struct replication *r, const char *host, int port, bool force, int64_t timeout_ms,
                          char error[256]);
 int replication_failover_abort(struct replication *r, char error[256]);
+bool replication_is_failing_over(const struct replication *r);
 const char *
 replication_failover_state(const struct replication *r); /* "no-failover", "waiting-for-sync", "failover-in-progress" */
 

@@ -19,6 +19,8 @@
 #define SLIPSTREAM_REPL_WIRE_H
 
 /* --- requests --- */
+#define WIRE_AUTH       "AUTH"
+#define WIRE_PING       "PING" /* of a replica that comes; of its master, in the stream, as a sign of life */
 #define WIRE_PSYNC      "PSYNC"
 #define WIRE_FAILOVER   "FAILOVER" /* behind PSYNC: the receiver is to take over */
 #define WIRE_SYNC       "SYNC"
@@ -49,6 +51,12 @@
 #define WIRE_CONTINUE_AS       WIRE_CONTINUE " %s\r\n" /* id */
 #define WIRE_FULLRESYNC        "+FULLRESYNC"
 #define WIRE_FULLRESYNC_ANSWER WIRE_FULLRESYNC " %s %llu\r\n" /* id, offset as unsigned long long */
+
+/* --- refusals, of masters of any age, by which a replica tells them apart --- */
+#define WIRE_NOT_LOGGED_IN     "-NOAUTH"
+#define WIRE_NOT_PERMITTED     "-NOPERM"
+#define WIRE_NOT_PERMITTED_OLD "-ERR operation not permitted" /* before Redis 2.8 */
+#define WIRE_UNKNOWN_COMMAND   "-ERR unknown command"
 
 /* --- a snapshot's frame --- */
 #define WIRE_MARK_BYTES     40

@@ -27,7 +27,7 @@ struct inspected_spool {
 struct inspected_peer {
     int slot;
     uint32_t state, kind, phase, owes; /* as in the layout, or anything else */
-    bool opened;                 /* false: the link does not know it yet; phase and what follows needs are 0 */
+    bool opened;                       /* false: the link does not know it yet; phase and what follows needs are 0 */
     bool takes_file_alone;
     uint64_t needs; /* SHM_NEEDS_NONE: nothing */
     uint64_t acked_offset, durable_offset, sent_bytes, received_bytes;

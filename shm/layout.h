@@ -220,9 +220,9 @@ struct shm_peer {
     _Atomic uint32_t kind;  /* 0: a replica */
     uint8_t pad[40];
 
-    _Atomic uint64_t opened; /* the claim that this line speaks of */
-    _Atomic uint32_t phase;  /* enum shm_peer_phase */
-    _Atomic uint32_t owes;   /* enum shm_peer_debt */
+    _Atomic uint64_t opened;         /* the claim that this line speaks of */
+    _Atomic uint32_t phase;          /* enum shm_peer_phase */
+    _Atomic uint32_t owes;           /* enum shm_peer_debt */
     _Atomic uint64_t next_offset;    /* lowest offset that it still needs */
     _Atomic uint64_t acked_offset;   /* what it says it has; 0: nothing yet */
     _Atomic uint64_t durable_offset; /* what it says is on its disk; 0: never said */

@@ -14,10 +14,10 @@ struct link {
     struct channel *channel; /* NULL once the server has gone */
     struct reader *reader;   /* NULL until the server says what to attach to */
     struct loop_watch *bell;
-    bool pacing;                  /* awake by the clock, the bell is not armed: see main.c */
-    bool one_processor;           /* is all that server, child and link have together */
-    uint64_t seen_end;            /* the stream's end at the last beat of the pace */
-    int ping_period_s; /* 0: never */
+    bool pacing;        /* awake by the clock, the bell is not armed: see main.c */
+    bool one_processor; /* is all that server, child and link have together */
+    uint64_t seen_end;  /* the stream's end at the last beat of the pace */
+    int ping_period_s;  /* 0: never */
     struct peer *peers[BACKLOG_PEERS_MAX];
     struct spool spools[BACKLOG_SPOOLS_MAX];
     struct packing packing; /* the stream for all LZ4 peers */

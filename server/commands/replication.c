@@ -64,7 +64,7 @@ static void replicaof_command(struct call *call)
     char host[HOST_BYTES_MAX];
     int current_port;
     int64_t port;
-    if (strcmp(replication_failover_state(core->replication), "no-failover") != 0)
+    if (replication_is_failing_over(core->replication))
         return reply_error(call->reply, "ERR REPLICAOF not allowed while failing over.");
     if (call_arg_is(call, 1, "no") && call_arg_is(call, 2, "one")) {
         stop_following(call);

@@ -15,7 +15,6 @@ struct watches {
     struct key_watchers *watchers;
     struct keyspace *keyspace;
     struct map keys; /* by key_name_make(): struct watched_list */
-    size_t sessions;
 };
 
 struct watched_list {
@@ -51,7 +50,6 @@ void watch_key(struct watches *w, struct session *s, struct database *db, struct
 {
     uint8_t room[KEY_NAME_ROOM_BYTES];
     struct bytes name = key_name_make(database_index(db), key, room);
-    if (!s->watched.count) w->sessions++;
     struct watched_key **slot = (struct watched_key **)map_slot(&s->watched, name);
     if (!*slot) {
         struct watched_key *k = *slot = mem_alloc(sizeof *k);
@@ -72,7 +70,6 @@ void watch_forget_all(struct watches *w, struct session *s)
     }
     map_clear(&s->watched);
     key_watcher_listen(w->watchers, &w->watcher, w->keys.count > 0);
-    w->sessions--;
     s->watch_broken = false;
 }
 
@@ -157,9 +154,4 @@ bool watch_has_expired(struct watches *w, struct session *s, int64_t now_ms)
         if (!k->was_expired && logically_expired(db, key_name_key(e->key), now_ms)) return true;
     }
     return false;
-}
-
-size_t watches_sessions(const struct watches *w)
-{
-    return w->sessions;
 }
