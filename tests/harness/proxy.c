@@ -3,37 +3,33 @@
  * had. */
 #include "tests/harness/proxy.h"
 
+#include "tests/harness/clock.h"
 #include "tests/harness/fail.h"
+#include "tests/harness/flow.h"
 #include "tests/harness/port.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PAIRS_MAX    64
-#define BUFFER_BYTES 65536
-
-enum mode { PASS, CUT, STALL, HALF_OPEN, DEAF };
-
-/* Bytes on their way in one direction. */
-struct flow {
-    uint8_t bytes[BUFFER_BYTES];
-    size_t from, to;
-    bool ended; /* the source said so */
-};
+#define PAIRS_MAX     64
+#define BURST_US      50000 /* a slow line may save up so much */
+#define LEAST_WAIT_US 1000
 
 struct pair {
+    uint64_t number;
     int caller, target; /* -1: closed */
+    bool connecting;    /* the target has not answered yet */
     struct flow to_caller, to_target;
 };
 
@@ -41,40 +37,87 @@ struct proxy {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t applied;
+    char target_host[256];
     int port, target_port, listener, wake;
-    enum mode mode, wished;
+    enum proxy_mode mode, wished;
     bool stopping, limited;
     uint64_t limit_bytes; /* still allowed to the caller, if limited */
-    uint64_t bytes_to_caller;
+    uint64_t rate_bytes_per_s, allowance_bytes;
+    int64_t allowed_us; /* when the allowance was last reckoned */
+    int delay_ms, jitter_ms;
+    unsigned jitter_state;
+    uint64_t bytes_to_caller, bytes_to_target, connections;
+    struct proxy_observer observer;
     struct pair *pairs[PAIRS_MAX];
     int pair_count;
 };
 
-static int socket_to(int port)
+const char *proxy_mode_name(enum proxy_mode mode)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
-        close(fd);
+    static const char *const names[PROXY_MODES] = {"pass", "cut", "reset", "stall", "half-open", "deaf"};
+    return names[mode];
+}
+
+/* --- sockets --- */
+
+static int resolved(const char *host, int port, bool passive, int (*use)(int fd, const struct addrinfo *a))
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0)};
+    struct addrinfo *list, *a;
+    char service[16];
+    int fd = -1;
+    snprintf(service, sizeof service, "%d", port);
+    if (getaddrinfo(host, service, &hints, &list) != 0) {
+        errno = EADDRNOTAVAIL;
         return -1;
     }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    fcntl(fd, F_SETFL, O_NONBLOCK);
+    for (a = list; a && fd < 0; a = a->ai_next) {
+        fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0 || use(fd, a) == 0) continue;
+        int error = errno;
+        close(fd);
+        fd = -1;
+        errno = error;
+    }
+    freeaddrinfo(list);
     return fd;
 }
 
-static void close_side(int *fd)
+static int begin_connecting(int fd, const struct addrinfo *a)
 {
-    if (*fd >= 0) close(*fd);
+    int yes = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    return connect(fd, a->ai_addr, a->ai_addrlen) == 0 || errno == EINPROGRESS ? 0 : -1;
+}
+
+static int begin_listening(int fd, const struct addrinfo *a)
+{
+    int yes = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    return bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, 64) == 0 ? 0 : -1;
+}
+
+static void close_side(int *fd, bool reset)
+{
+    struct linger at_once = {1, 0};
+    if (*fd < 0) return;
+    if (reset) setsockopt(*fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(*fd);
     *fd = -1;
 }
 
+/* --- pairs --- */
+
 static void drop_pair(struct proxy *p, int i)
 {
-    close_side(&p->pairs[i]->caller);
-    close_side(&p->pairs[i]->target);
-    free(p->pairs[i]);
+    struct pair *pair = p->pairs[i];
+    bool reset = p->mode == PROXY_RESET;
+    close_side(&pair->caller, reset);
+    close_side(&pair->target, reset);
+    flow_swallow(&pair->to_caller);
+    flow_swallow(&pair->to_target);
+    if (p->observer.closed) p->observer.closed(p->observer.context, pair->number);
+    free(pair);
     p->pairs[i] = p->pairs[--p->pair_count];
 }
 
@@ -82,124 +125,220 @@ static void accept_one(struct proxy *p)
 {
     int yes = 1, caller = accept4(p->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (caller < 0) return;
-    int target = p->mode == PASS && p->pair_count < PAIRS_MAX ? socket_to(p->target_port) : -1;
+    bool wanted = p->mode == PROXY_PASS && p->pair_count < PAIRS_MAX;
+    int target = wanted ? resolved(p->target_host, p->target_port, false, begin_connecting) : -1;
     if (target < 0) {
-        close(caller);
+        close_side(&caller, p->mode == PROXY_RESET);
         return;
     }
     setsockopt(caller, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     struct pair *pair = calloc(1, sizeof *pair);
-    pair->caller = caller;
-    pair->target = target;
+    *pair = (struct pair){.number = ++p->connections, .caller = caller, .target = target, .connecting = true};
     p->pairs[p->pair_count++] = pair;
+    if (p->observer.opened) p->observer.opened(p->observer.context, pair->number);
 }
 
 static void apply_mode(struct proxy *p)
 {
     if (p->mode == p->wished) return;
-    enum mode before = p->mode;
+    bool crippled = p->mode == PROXY_HALF_OPEN || p->mode == PROXY_DEAF;
     p->mode = p->wished;
     for (int i = p->pair_count - 1; i >= 0; i--) {
         struct pair *pair = p->pairs[i];
-        bool crippled = before == HALF_OPEN || before == DEAF;
-        if (p->mode == CUT || crippled)
+        if (p->mode == PROXY_CUT || p->mode == PROXY_RESET || crippled)
             drop_pair(p, i);
-        else if (p->mode == HALF_OPEN)
-            close_side(&pair->target);
-        else if (p->mode == DEAF)
-            close_side(&pair->caller);
+        else if (p->mode == PROXY_HALF_OPEN)
+            close_side(&pair->target, false);
+        else if (p->mode == PROXY_DEAF)
+            close_side(&pair->caller, false);
     }
 }
 
-/* Moves what it can from one side to the other; false when the pair is finished. */
-static bool move(struct proxy *p, struct flow *flow, int from, int to, bool to_caller)
+/* --- bytes --- */
+
+static int64_t due_us(struct proxy *p, int64_t now_us)
 {
-    if (from < 0) return true;
-    if (flow->from == flow->to && !flow->ended) {
-        ssize_t got = recv(from, flow->bytes, sizeof flow->bytes, 0);
-        if (got == 0) flow->ended = true;
-        if (got < 0 && errno != EAGAIN && errno != EINTR) return false;
-        flow->from = 0;
-        flow->to = got > 0 ? (size_t)got : 0;
+    int64_t due = now_us + (int64_t)p->delay_ms * 1000;
+    if (p->jitter_ms) due += rand_r(&p->jitter_state) % (p->jitter_ms * 1000 + 1);
+    return due;
+}
+
+/* False: the pair is finished. */
+static bool take(struct proxy *p, struct pair *pair, bool to_caller, int64_t now_us)
+{
+    struct flow *flow = to_caller ? &pair->to_caller : &pair->to_target;
+    int from = to_caller ? pair->target : pair->caller;
+    if (from < 0 || !flow_has_room(flow, p->delay_ms > 0)) return true;
+    long len;
+    const uint8_t *bytes = flow_take(flow, from, due_us(p, now_us), &len);
+    if (bytes && p->observer.passed)
+        p->observer.passed(p->observer.context, pair->number, to_caller, bytes, (size_t)len);
+    return len >= 0;
+}
+
+static uint64_t allowed(struct proxy *p, bool to_caller)
+{
+    uint64_t most = UINT64_MAX;
+    if (!to_caller) return most;
+    if (p->rate_bytes_per_s) most = p->allowance_bytes;
+    return p->limited && p->limit_bytes < most ? p->limit_bytes : most;
+}
+
+static void count(struct proxy *p, bool to_caller, uint64_t bytes)
+{
+    if (!to_caller) {
+        p->bytes_to_target += bytes;
+        return;
     }
-    if (to < 0) flow->from = flow->to; /* nobody is there any more: swallowed */
-    size_t len = flow->to - flow->from;
-    if (to_caller && p->limited && len > p->limit_bytes) len = p->limit_bytes;
-    if (len) {
-        ssize_t sent = send(to, flow->bytes + flow->from, len, MSG_NOSIGNAL);
-        if (sent < 0 && errno != EAGAIN && errno != EINTR) return false;
-        if (sent < 0) sent = 0;
-        flow->from += sent;
-        if (to_caller) p->bytes_to_caller += sent;
-        if (to_caller && p->limited) p->limit_bytes -= sent;
+    p->bytes_to_caller += bytes;
+    if (p->rate_bytes_per_s) p->allowance_bytes -= bytes;
+    if (p->limited) p->limit_bytes -= bytes;
+}
+
+/* False: the pair is finished. */
+static bool give(struct proxy *p, struct pair *pair, bool to_caller, int64_t now_us)
+{
+    struct flow *flow = to_caller ? &pair->to_caller : &pair->to_target;
+    int to = to_caller ? pair->caller : pair->target;
+    if (to < 0) {
+        flow_swallow(flow);
+    } else if (to_caller || !pair->connecting) {
+        long sent = flow_send(flow, to, now_us, allowed(p, to_caller));
+        if (sent < 0) return false;
+        count(p, to_caller, (uint64_t)sent);
     }
     if (to_caller && p->limited && p->limit_bytes == 0) {
         p->limited = false;
-        p->wished = CUT;
+        p->wished = PROXY_CUT;
     }
-    return !(flow->ended && flow->from == flow->to);
+    return !flow_is_through(flow);
 }
 
-static void watch(struct pollfd *entry, int fd, const struct flow *in, const struct flow *out, int other)
+/* False: there is nobody at the other end. */
+static bool is_connected(struct pair *pair, short events)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (!pair->connecting || !events) return true;
+    pair->connecting = false;
+    return getsockopt(pair->target, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0;
+}
+
+static bool move(struct proxy *p, struct pair *pair, const struct pollfd *caller, const struct pollfd *target,
+                 int64_t now_us)
+{
+    if (!is_connected(pair, target->revents)) return false;
+    if (caller->revents & ~POLLOUT && !take(p, pair, false, now_us)) return false;
+    if (target->revents & ~POLLOUT && !take(p, pair, true, now_us)) return false;
+    return give(p, pair, false, now_us) && give(p, pair, true, now_us);
+}
+
+/* --- waiting --- */
+
+static void reckon_allowance(struct proxy *p, int64_t now_us)
+{
+    uint64_t most = p->rate_bytes_per_s * BURST_US / 1000000 + 1;
+    int64_t passed_us = now_us - p->allowed_us;
+    if (!p->rate_bytes_per_s || passed_us < LEAST_WAIT_US) return;
+    p->allowance_bytes += p->rate_bytes_per_s * (uint64_t)passed_us / 1000000;
+    if (p->allowance_bytes > most) p->allowance_bytes = most;
+    p->allowed_us = now_us;
+}
+
+/* What is due is a reason to ask whether it can be written; what is not yet due is a reason to wake up then. */
+static void watch_side(struct pollfd *entry, int fd, bool may_read, const struct flow *out, uint64_t most,
+                       int64_t now_us)
 {
     *entry = (struct pollfd){.fd = fd};
     if (fd < 0) return;
-    if (!in->ended && (in->from == in->to || other < 0)) entry->events |= POLLIN;
-    if (out->from < out->to) entry->events |= POLLOUT;
+    if (may_read) entry->events |= POLLIN;
+    if (most && flow_due_us(out) <= now_us) entry->events |= POLLOUT;
+}
+
+static void sooner(int64_t *wait_us, int64_t other_us)
+{
+    if (other_us < LEAST_WAIT_US) other_us = LEAST_WAIT_US;
+    if (*wait_us < 0 || other_us < *wait_us) *wait_us = other_us;
+}
+
+static void watch_pair(struct proxy *p, const struct pair *pair, struct pollfd fds[2], int64_t now_us, int64_t *wait_us)
+{
+    bool delayed = p->delay_ms > 0;
+    uint64_t most = allowed(p, true);
+    watch_side(&fds[0], pair->caller, flow_has_room(&pair->to_target, delayed), &pair->to_caller, most, now_us);
+    watch_side(&fds[1], pair->target, flow_has_room(&pair->to_caller, delayed), &pair->to_target, UINT64_MAX, now_us);
+    if (pair->connecting) fds[1].events |= POLLOUT;
+    if (flow_due_us(&pair->to_caller) <= now_us && !most && p->rate_bytes_per_s) sooner(wait_us, LEAST_WAIT_US);
+    if (pair->to_caller.first && flow_due_us(&pair->to_caller) > now_us)
+        sooner(wait_us, flow_due_us(&pair->to_caller) - now_us);
+    if (pair->to_target.first && flow_due_us(&pair->to_target) > now_us)
+        sooner(wait_us, flow_due_us(&pair->to_target) - now_us);
+}
+
+/* Under the lock but for the wait itself. */
+static void turn(struct proxy *p)
+{
+    struct pollfd fds[2 + 2 * PAIRS_MAX];
+    int64_t now_us = clock_us(), wait_us = -1;
+    int count = p->mode == PROXY_STALL ? 0 : p->pair_count;
+    reckon_allowance(p, now_us);
+    fds[0] = (struct pollfd){.fd = p->wake, .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = p->listener, .events = POLLIN};
+    for (int i = 0; i < count; i++) watch_pair(p, p->pairs[i], &fds[2 + 2 * i], now_us, &wait_us);
+    pthread_mutex_unlock(&p->lock);
+    poll(fds, (nfds_t)(2 + 2 * count), wait_us < 0 ? -1 : (int)((wait_us + 999) / 1000));
+    pthread_mutex_lock(&p->lock);
+    uint64_t rung;
+    if (fds[0].revents && read(p->wake, &rung, sizeof rung) < 0) return;
+    now_us = clock_us();
+    reckon_allowance(p, now_us);
+    for (int i = count - 1; i >= 0 && p->mode == p->wished; i--)
+        if (!move(p, p->pairs[i], &fds[2 + 2 * i], &fds[3 + 2 * i], now_us)) drop_pair(p, i);
+    if (p->mode == p->wished && fds[1].revents) accept_one(p);
 }
 
 static void *proxy_main(void *arg)
 {
     struct proxy *p = arg;
-    struct pollfd fds[2 + 2 * PAIRS_MAX];
     pthread_mutex_lock(&p->lock);
     while (!p->stopping) {
         apply_mode(p);
         pthread_cond_broadcast(&p->applied);
-        fds[0] = (struct pollfd){.fd = p->wake, .events = POLLIN};
-        fds[1] = (struct pollfd){.fd = p->listener, .events = POLLIN};
-        int count = p->mode == STALL ? 0 : p->pair_count;
-        for (int i = 0; i < count; i++) {
-            struct pair *pair = p->pairs[i];
-            watch(&fds[2 + 2 * i], pair->caller, &pair->to_target, &pair->to_caller, pair->target);
-            watch(&fds[3 + 2 * i], pair->target, &pair->to_caller, &pair->to_target, pair->caller);
-        }
-        pthread_mutex_unlock(&p->lock);
-        poll(fds, 2 + 2 * count, -1);
-        pthread_mutex_lock(&p->lock);
-        uint64_t rung;
-        if (fds[0].revents && read(p->wake, &rung, sizeof rung) < 0) continue;
-        if (p->mode != p->wished) continue;
-        for (int i = count - 1; i >= 0 && p->mode == p->wished; i--) {
-            struct pair *pair = p->pairs[i];
-            if (!fds[2 + 2 * i].revents && !fds[3 + 2 * i].revents) continue;
-            if (!move(p, &pair->to_target, pair->caller, pair->target, false) ||
-                !move(p, &pair->to_caller, pair->target, pair->caller, true))
-                drop_pair(p, i);
-        }
-        if (fds[1].revents) accept_one(p);
+        turn(p);
     }
     while (p->pair_count) drop_pair(p, p->pair_count - 1);
     pthread_mutex_unlock(&p->lock);
     return NULL;
 }
 
-struct proxy *proxy_start(int target_port)
+/* --- life --- */
+
+struct proxy *proxy_open(const struct proxy_settings *s, char error[256])
 {
     struct proxy *p = calloc(1, sizeof *p);
-    p->port = port_reserve();
-    p->target_port = target_port;
+    p->port = s->listen_port ? s->listen_port : port_reserve();
+    p->target_port = s->target_port;
+    p->observer = s->observer;
+    p->jitter_state = 1;
+    snprintf(p->target_host, sizeof p->target_host, "%s", s->target_host ? s->target_host : "127.0.0.1");
+    p->listener = resolved(s->listen_host ? s->listen_host : "127.0.0.1", p->port, true, begin_listening);
+    if (p->listener < 0) {
+        snprintf(error, 256, "port %d cannot be listened on: %s", p->port, strerror(errno));
+        free(p);
+        return NULL;
+    }
     p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->applied, NULL);
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(p->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int yes = 1;
-    p->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    setsockopt(p->listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (bind(p->listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(p->listener, 64) < 0)
-        harness_fail("proxy on port %d: %s", p->port, strerror(errno));
     if (pthread_create(&p->thread, NULL, proxy_main, p) != 0) harness_fail("no thread for a proxy");
+    return p;
+}
+
+struct proxy *proxy_start(int target_port)
+{
+    char error[256];
+    struct proxy *p = proxy_open(&(struct proxy_settings){.target_port = target_port}, error);
+    if (!p) harness_fail("%s", error);
     return p;
 }
 
@@ -228,7 +367,9 @@ void proxy_stop(struct proxy *p)
     free(p);
 }
 
-static void wish(struct proxy *p, enum mode mode)
+/* --- wishes --- */
+
+void proxy_set_mode(struct proxy *p, enum proxy_mode mode)
 {
     pthread_mutex_lock(&p->lock);
     p->wished = mode;
@@ -238,25 +379,38 @@ static void wish(struct proxy *p, enum mode mode)
     pthread_mutex_unlock(&p->lock);
 }
 
-void proxy_cut(struct proxy *p)
+enum proxy_mode proxy_current_mode(struct proxy *p)
 {
-    wish(p, CUT);
+    pthread_mutex_lock(&p->lock);
+    enum proxy_mode mode = p->wished;
+    pthread_mutex_unlock(&p->lock);
+    return mode;
 }
-void proxy_heal(struct proxy *p)
+
+void proxy_retarget(struct proxy *p, int port)
 {
-    wish(p, PASS);
+    pthread_mutex_lock(&p->lock);
+    p->target_port = port;
+    pthread_mutex_unlock(&p->lock);
 }
-void proxy_stall(struct proxy *p)
+
+void proxy_slow(struct proxy *p, uint64_t bytes_per_s)
 {
-    wish(p, STALL);
+    pthread_mutex_lock(&p->lock);
+    p->rate_bytes_per_s = bytes_per_s;
+    p->allowance_bytes = 0;
+    p->allowed_us = clock_us();
+    wake(p);
+    pthread_mutex_unlock(&p->lock);
 }
-void proxy_half_open(struct proxy *p)
+
+void proxy_delay(struct proxy *p, int delay_ms, int jitter_ms)
 {
-    wish(p, HALF_OPEN);
-}
-void proxy_deaf(struct proxy *p)
-{
-    wish(p, DEAF);
+    pthread_mutex_lock(&p->lock);
+    p->delay_ms = delay_ms;
+    p->jitter_ms = jitter_ms;
+    wake(p);
+    pthread_mutex_unlock(&p->lock);
 }
 
 void proxy_cut_after(struct proxy *p, uint64_t bytes)
@@ -267,10 +421,28 @@ void proxy_cut_after(struct proxy *p, uint64_t bytes)
     pthread_mutex_unlock(&p->lock);
 }
 
-uint64_t proxy_bytes_to_caller(struct proxy *p)
+static uint64_t counted(struct proxy *p, const uint64_t *counter)
 {
     pthread_mutex_lock(&p->lock);
-    uint64_t bytes = p->bytes_to_caller;
+    uint64_t value = *counter;
     pthread_mutex_unlock(&p->lock);
-    return bytes;
+    return value;
+}
+
+uint64_t proxy_bytes_to_caller(struct proxy *p)
+{
+    return counted(p, &p->bytes_to_caller);
+}
+
+uint64_t proxy_bytes_to_target(struct proxy *p)
+{
+    return counted(p, &p->bytes_to_target);
+}
+
+int proxy_connections(struct proxy *p)
+{
+    pthread_mutex_lock(&p->lock);
+    int count = p->pair_count;
+    pthread_mutex_unlock(&p->lock);
+    return count;
 }
