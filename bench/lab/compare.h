@@ -1,0 +1,10 @@
+/* Whether a replica has what its master has. */
+#ifndef LAB_COMPARE_H
+#define LAB_COMPARE_H
+
+#include "bench/lab/contestant.h"
+
+/* By DEBUG DIGEST where both allow it, else key by key. False: `difference` says one. */
+bool same_data(struct instance *master, struct instance *replica, char difference[160]);
+
+#endif

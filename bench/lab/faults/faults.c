@@ -1,0 +1,29 @@
+/* All faults, in the order of --help. */
+#include "bench/lab/faults/faults.h"
+
+#include <string.h>
+
+const struct fault *const faults[] = {
+    &fault_cut,
+    &fault_reset,
+    &fault_stall,
+    &fault_half_open,
+    &fault_deaf,
+    &fault_slow,
+    &fault_delay,
+    &fault_cut_stream,
+    &fault_replica_frozen,
+    &fault_replica_killed,
+    &fault_replica_restarted,
+    &fault_master_restarted,
+    &fault_link_killed,
+    &fault_sibling_promoted,
+    NULL,
+};
+
+const struct fault *fault_by_name(const char *name)
+{
+    for (int i = 0; faults[i]; i++)
+        if (strcmp(faults[i]->name, name) == 0) return faults[i];
+    return NULL;
+}

@@ -1,0 +1,29 @@
+/* A fault: a small named piece, a file each in this folder. It knows the scene and nothing of the lab around it. */
+#ifndef LAB_FAULTS_H
+#define LAB_FAULTS_H
+
+#include "bench/lab/scene.h"
+
+#define FAULT_NOT_HERE 1 /* these servers cannot have it: the cell is passed over, and `why` says so */
+
+/* Each step returns 0, FAULT_NOT_HERE, or -1 with `why`. */
+struct fault {
+    const char *name; /* one word, as in a grid */
+    const char *summary;
+    bool breaks;        /* the connection does not outlive it, however short it is */
+    bool heals_itself;  /* the servers come back while it lasts */
+    bool by_wire;       /* the proxy alone makes it: it can be had with servers that run already */
+    bool wants_sibling; /* a second replica */
+    int (*strike)(struct scene *s, char why[256]);
+    int (*prepare)(struct scene *s, char why[256]); /* before the decision is predicted; NULL: nothing to do */
+    int (*heal)(struct scene *s, char why[256]);
+};
+
+extern const struct fault fault_cut, fault_reset, fault_stall, fault_half_open, fault_deaf, fault_slow, fault_delay,
+    fault_cut_stream, fault_replica_frozen, fault_replica_killed, fault_replica_restarted, fault_master_restarted,
+    fault_link_killed, fault_sibling_promoted;
+
+extern const struct fault *const faults[]; /* ends with NULL */
+const struct fault *fault_by_name(const char *name);
+
+#endif

@@ -1,0 +1,189 @@
+/* Setting the scene of a try, and clearing it away. See scene.h. */
+#include "bench/lab/scene.h"
+
+#include "tests/harness/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STEP_BOUND_MS   60000
+#define ANSWER_BOUND_MS 2000
+#define BATCH           2000
+
+/* --- the wire --- */
+
+static void connection_opened(void *context, uint64_t connection)
+{
+    struct wire_log *w = context;
+    pthread_mutex_lock(&w->lock);
+    w->connections = connection;
+    if (connection < HANDSHAKES_MAX) w->handshakes[connection] = calloc(1, sizeof(struct handshake));
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void bytes_passed(void *context, uint64_t connection, bool to_caller, const uint8_t *bytes, size_t len)
+{
+    struct wire_log *w = context;
+    pthread_mutex_lock(&w->lock);
+    if (connection < HANDSHAKES_MAX) handshake_feed(w->handshakes[connection], to_caller, bytes, len);
+    pthread_mutex_unlock(&w->lock);
+}
+
+bool wire_log_answered(struct wire_log *w, uint64_t from, struct handshake *out)
+{
+    bool found = false;
+    pthread_mutex_lock(&w->lock);
+    for (uint64_t c = from; c <= w->connections && c < HANDSHAKES_MAX && !found; c++) {
+        const struct handshake *h = w->handshakes[c];
+        found = h->granted == GRANTED_PARTIAL || h->granted == GRANTED_FULL;
+        if (found) *out = *h;
+    }
+    pthread_mutex_unlock(&w->lock);
+    return found;
+}
+
+uint64_t wire_log_connections(struct wire_log *w)
+{
+    pthread_mutex_lock(&w->lock);
+    uint64_t connections = w->connections;
+    pthread_mutex_unlock(&w->lock);
+    return connections;
+}
+
+/* --- the servers --- */
+
+static void set_number(struct instance *i, const char *directive, uint64_t value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    instance_set(i, directive, text);
+}
+
+int scene_start_again(struct scene *s, struct instance *i, char error[256])
+{
+    if (instance_start(i, error) != 0) return -1;
+    instance_set(i, "save", "");
+    instance_set(i, "repl-diskless-sync-delay", "0");
+    set_number(i, "repl-backlog-size", s->settings.backlog_bytes);
+    set_number(i, "repl-timeout", (uint64_t)s->settings.timeout_s);
+    return 0;
+}
+
+static int start(struct scene *s, struct instance *i, const struct contestant *of, const char *role, char error[256])
+{
+    instance_init(i, of, role);
+    return scene_start_again(s, i, error);
+}
+
+static int fill(struct instance *i, long keys, int value_bytes)
+{
+    char *value = malloc((size_t)value_bytes + 1);
+    memset(value, 'v', (size_t)value_bytes);
+    value[value_bytes] = '\0';
+    int status = 0;
+    for (long at = 0; at < keys && status == 0;) {
+        long batch = keys - at < BATCH ? keys - at : BATCH;
+        for (long k = 0; k < batch; k++, at++)
+            redisAppendCommand(i->client, "SET lab:%ld %b", at, value, (size_t)value_bytes);
+        for (long k = 0; k < batch && status == 0; k++) {
+            redisReply *r = NULL;
+            status = redisGetReply(i->client, (void **)&r) == REDIS_OK && r->type == REDIS_REPLY_STATUS ? 0 : -1;
+            freeReplyObject(r);
+        }
+    }
+    free(value);
+    return status;
+}
+
+int scene_follow(struct instance *replica, int port)
+{
+    redisReply *r = instance_command(replica, "REPLICAOF 127.0.0.1 %d", port);
+    int status = r && r->type == REDIS_REPLY_STATUS ? 0 : -1;
+    freeReplyObject(r);
+    return status;
+}
+
+bool scene_in_step(struct scene *s)
+{
+    char *master = instance_info(&s->master, "replication", ANSWER_BOUND_MS);
+    char *replica = instance_info(&s->replica, "replication", ANSWER_BOUND_MS), link[16] = "";
+    bool good = master && replica && info_text_of(replica, "master_link_status", link, sizeof link) &&
+                strcmp(link, "up") == 0 &&
+                info_number_of(replica, "slave_repl_offset") == info_number_of(master, "master_repl_offset");
+    free(master);
+    free(replica);
+    return good;
+}
+
+int scene_wait_in_step(struct scene *s, int bound_ms)
+{
+    for (int64_t until_ms = clock_ms() + bound_ms; clock_ms() < until_ms; sleep_us(500))
+        if (scene_in_step(s)) return 0;
+    return -1;
+}
+
+static bool link_is_up(struct instance *replica)
+{
+    char *info = instance_info(replica, "replication", ANSWER_BOUND_MS), link[16] = "";
+    info_text_of(info, "master_link_status", link, sizeof link);
+    free(info);
+    return strcmp(link, "up") == 0;
+}
+
+/* A replica whose link is up may not be sent the stream yet: only a write that has arrived says so. */
+static int stream_flows(struct scene *s, struct instance *replica)
+{
+    int64_t linked_by_ms = clock_ms() + STEP_BOUND_MS;
+    while (!link_is_up(replica) && clock_ms() < linked_by_ms) sleep_us(1000);
+    redisReply *r = instance_command(&s->master, "SET lab:0 %s", replica->role);
+    freeReplyObject(r);
+    for (int64_t until_ms = clock_ms() + STEP_BOUND_MS; clock_ms() < until_ms; sleep_us(1000)) {
+        r = instance_command(replica, "GET lab:0");
+        bool there = r && r->type == REDIS_REPLY_STRING && strcmp(r->str, replica->role) == 0;
+        freeReplyObject(r);
+        if (there) return scene_wait_in_step(s, STEP_BOUND_MS);
+    }
+    return -1;
+}
+
+static int connect_pair(struct scene *s, char error[256])
+{
+    struct proxy_settings between = {
+        .target_port = s->master.port,
+        .observer = {.context = &s->wire, .opened = connection_opened, .passed = bytes_passed},
+    };
+    s->proxy = proxy_open(&between, error);
+    if (!s->proxy) return -1;
+    snprintf(error, 256, "'%s' does not become a replica of '%s'", s->replica.of->name, s->master.of->name);
+    if (scene_follow(&s->replica, proxy_port(s->proxy)) != 0) return -1;
+    return stream_flows(s, &s->replica);
+}
+
+int scene_set(struct scene *s, const struct scene_settings *settings, char error[256])
+{
+    *s = (struct scene){.settings = *settings};
+    pthread_mutex_init(&s->wire.lock, NULL);
+    if (start(s, &s->master, settings->master, "master", error) != 0) return -1;
+    if (start(s, &s->replica, settings->replica, "replica", error) != 0) return -1;
+    if (fill(&s->master, settings->keys, settings->value_bytes) != 0) {
+        snprintf(error, 256, "'%s' does not take the first keys", settings->master->name);
+        return -1;
+    }
+    if (connect_pair(s, error) != 0) return -1;
+    if (!settings->sibling) return 0;
+    if (start(s, &s->sibling, settings->replica, "sibling", error) != 0) return -1;
+    snprintf(error, 256, "the sibling does not follow '%s'", settings->master->name);
+    if (scene_follow(&s->sibling, s->master.port) != 0) return -1;
+    return stream_flows(s, &s->sibling);
+}
+
+void scene_clear(struct scene *s)
+{
+    if (s->proxy) proxy_stop(s->proxy);
+    instance_free(&s->sibling);
+    instance_free(&s->replica);
+    instance_free(&s->master);
+    for (int c = 0; c < HANDSHAKES_MAX; c++) free(s->wire.handshakes[c]);
+    pthread_mutex_destroy(&s->wire.lock);
+}

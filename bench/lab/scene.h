@@ -1,0 +1,60 @@
+/* The scene of one try: a master and its replica with the proxy between them, who writes, who watches.
+ *
+ *     writer, probe ──▶ master ◀── proxy ◀── replica
+ *
+ * The scene is set, the fault strikes, the writer writes, the fault is healed, and the scene is watched until both are
+ * equal again. Faults (faults/) know the scene alone. */
+#ifndef LAB_SCENE_H
+#define LAB_SCENE_H
+
+#include "bench/lab/contestant.h"
+#include "bench/lab/wire.h"
+#include "tests/harness/proxy.h"
+
+#include <pthread.h>
+
+#define HANDSHAKES_MAX 256
+
+/* What passed through the proxy, connection by connection. */
+struct wire_log {
+    pthread_mutex_t lock;
+    struct handshake *handshakes[HANDSHAKES_MAX]; /* by connection number, from 1 on */
+    uint64_t connections;
+};
+
+/* Sizes as the cell has them. */
+struct scene_settings {
+    const struct contestant *master, *replica;
+    uint64_t backlog_bytes;
+    int timeout_s;
+    long keys;
+    int value_bytes;
+    bool sibling;
+    uint64_t seed;
+    int length_ms; /* of the fault */
+};
+
+struct scene {
+    struct scene_settings settings;
+    struct instance master, replica;
+    struct instance sibling; /* another replica, for faults that need one; `of` NULL: there is none */
+    struct proxy *proxy;
+    struct wire_log wire;
+};
+
+/* 0, or -1: `error` says why. */
+int scene_set(struct scene *s, const struct scene_settings *settings, char error[256]);
+void scene_clear(struct scene *s);
+
+int scene_follow(struct instance *replica, int port); /* REPLICAOF; 0 or -1 */
+/* One of its servers again, in its directory, with the settings of the scene. 0, or -1 with `error`. */
+int scene_start_again(struct scene *s, struct instance *i, char error[256]);
+/* Link up and offsets equal; or within bound_ms. 0, or -1. */
+bool scene_in_step(struct scene *s);
+int scene_wait_in_step(struct scene *s, int bound_ms);
+
+/* The first handshake from connection number `from` on that was answered, copied; false: there was none. */
+bool wire_log_answered(struct wire_log *w, uint64_t from, struct handshake *out);
+uint64_t wire_log_connections(struct wire_log *w);
+
+#endif
