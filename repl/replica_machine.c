@@ -15,6 +15,7 @@
 #define TELL_FIRST           3    /* attempts of an outage that are told ... */
 #define TELL_EVERY_MS        1000 /* ... and then one in so long */
 #define BEAT_MS              1000
+#define FIRST_BEAT_MS        10
 #define CONNECT_MOST_MS      5000 /* nobody may have the address any more: the name may stand for another by now */
 #define STABLE_MS            1000 /* a link that held so long was a good one */
 #define REFUSED_DELAY_MS     1000 /* after a snapshot or stream that was no good; doubles with each in a row ... */
@@ -67,12 +68,21 @@ void replica_machine_init(struct replica_machine *m, const struct replica_machin
     random_seed(&m->random, seed);
 }
 
+/* Once a second, but sooner while the link is young: Redis sends a new replica no stream before it has heard an
+ * acknowledgement, and forgets one that came before it had noticed the end of the child that wrote the snapshot. */
+static int64_t next_beat_ms(const struct replica_machine *m, int64_t now_ms)
+{
+    int64_t age_ms = now_ms - m->since_ms;
+    if (m->state != REPLICA_CONNECTED || age_ms >= BEAT_MS) return now_ms + BEAT_MS;
+    return now_ms + (age_ms < FIRST_BEAT_MS ? FIRST_BEAT_MS : age_ms);
+}
+
 static void enter(struct replica_machine *m, enum replica_state state, int64_t now_ms)
 {
     CHECK(replica_transition_legal(m->state, state));
     m->state = state;
     m->since_ms = m->heard_ms = now_ms;
-    m->beat_ms = now_ms + BEAT_MS;
+    m->beat_ms = next_beat_ms(m, now_ms);
 }
 
 static struct replica_action *add(struct replica_actions *out, enum replica_action_kind kind)
@@ -353,7 +363,7 @@ static void tick(struct replica_machine *m, int64_t now_ms, struct replica_actio
         return;
     }
     if (rows[m->state].beat && now_ms >= m->beat_ms) {
-        m->beat_ms = now_ms + BEAT_MS;
+        m->beat_ms = next_beat_ms(m, now_ms);
         add(out, rows[m->state].beat);
     }
 }

@@ -404,3 +404,25 @@ Test(replica_machine, random_events_cause_legal_transitions_only)
     for (int state = 0; state < REPLICA_STATES; state++)
         cr_expect(seen[state], "never came to %s", replica_state_name(state));
 }
+
+/* A Redis forgets an acknowledgement that comes too early for it, and sends no stream before it has one. */
+Test(replica_machine, acknowledgements_are_close_together_at_first)
+{
+    struct bench b;
+    set_up(&b, false, false);
+    come_to_psync(&b);
+    line(&b, "+CONTINUE");
+    EXPECT_STATE(&b, REPLICA_CONNECTED);
+    int in_first_second = 0;
+    int64_t begun_ms = b.now_ms, last_gap_ms = 0;
+    for (int beats = 0; beats < 20; beats++) {
+        int64_t before_ms = b.now_ms;
+        b.now_ms = replica_machine_deadline_ms(&b.m);
+        last_gap_ms = b.now_ms - before_ms;
+        in_first_second += b.now_ms - begun_ms < 1000;
+        happens(&b, EVENT_TICK);
+        EXPECT_DONE(&b, ACTION_ACK);
+    }
+    cr_assert(in_first_second >= 5 && in_first_second <= 10, "%d", in_first_second);
+    cr_assert_eq(last_gap_ms, 1000);
+}
