@@ -53,7 +53,7 @@ PLAIN_HARNESS := $(patsubst %/under_criterion.o,%/standalone.o,$(HARNESS))
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
 
-all: $(BUILD)/redis-server $(BUILD)/redis-check-rdb $(BUILD)/redis-check-aof
+all: $(BUILD)/redis-server $(BUILD)/redis-check-rdb $(BUILD)/redis-check-aof $(BUILD)/slipstream-lab
 
 $(BUILD)/redis-server: $(OBJ)
 	$(call say,LINK)
@@ -121,7 +121,7 @@ run:
 demo:
 	@tools/deps.sh build
 	@$(MAKE) --no-print-directory -j$(JOBS) all peers
-	@tools/demo.sh $(BUILD)/redis-server $(PEERS)/usr/bin/redis-cli
+	@tools/demo.sh $(BUILD)/redis-server $(PEERS)/usr/bin/redis-cli $(BUILD)/slipstream-lab
 
 # TEST=suite/name narrows the integration tests, ENGINES names the event loops they run on.
 ENGINES ?= auto epoll
@@ -181,6 +181,7 @@ install: all
 	install -D -m 755 $(BUILD)/redis-server $(DESTDIR)$(PREFIX)/bin/redis-server
 	ln -sf redis-server $(DESTDIR)$(PREFIX)/bin/redis-check-rdb
 	ln -sf redis-server $(DESTDIR)$(PREFIX)/bin/redis-check-aof
+	install -D -m 755 $(BUILD)/slipstream-lab $(DESTDIR)$(PREFIX)/bin/slipstream-lab
 
 clean:
 	rm -rf build

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Shows replication at work: a master and its replica, writes, a cut link, and the partial resync that follows.
-# usage: tools/demo.sh REDIS_SERVER REDIS_CLI
+# usage: tools/demo.sh REDIS_SERVER REDIS_CLI SLIPSTREAM_LAB
 set -euo pipefail
 
-server=$(realpath -s "$1") cli=$(realpath -s "$2")
+server=$(realpath -s "$1") cli=$(realpath -s "$2") lab=$(realpath -s "$3")
 work=$(mktemp -d)
 pids=()
 end()
@@ -53,8 +53,12 @@ write() { for i in $(seq "$1" "$2"); do echo "SET key:$i value-$i"; done | "$cli
 master=$(free_port 7301)
 start master "$master"
 replica=$(free_port $((master + 1)))
-say "A master on port $master, a replica on port $replica that is told to follow it, and 1000 keys"
-start replica "$replica" --replicaof "127.0.0.1 $master"
+line=$(free_port $((replica + 1)))
+say "A master on port $master, a replica on port $replica that follows it through a proxy on port $line, and 1000 keys"
+"$lab" proxy --listen "$line" --to "$master" --control "$work/line" >/dev/null &
+pids+=($!)
+until_true "the proxy" "[ -S '$work/line' ]"
+start replica "$replica" --replicaof "127.0.0.1 $line"
 until_true "the first sync" in_step
 write 1 1000
 until_true "the replica to follow" in_step
@@ -64,9 +68,11 @@ say "INFO replication of the master"
 say "INFO replication of the replica"
 "$cli" -p "$replica" INFO replication
 
-say "The link is cut (CLIENT KILL TYPE replica), and 1000 more keys are written"
-"$cli" -p "$master" CLIENT KILL TYPE replica >/dev/null
+say "The line is cut, 1000 more keys are written, and it is healed"
+"$lab" tell "$work/line" cut >/dev/null
 write 1001 2000
+echo "while it was cut: offset of the master $(field "$master" replication master_repl_offset), of the replica $(field "$replica" replication slave_repl_offset)"
+"$lab" tell "$work/line" heal >/dev/null
 until_true "the resync" in_step
 echo "full resyncs granted:    $(field "$master" stats sync_full)"
 echo "partial resyncs granted: $(field "$master" stats sync_partial_ok)"

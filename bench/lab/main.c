@@ -38,7 +38,8 @@ static int usage(FILE *out)
     fputs(
         "slipstream-lab: what happens when a replica comes back\n\n"
         "  slipstream-lab --server NAME='COMMAND with {port} and {dir}' [--server ...] [options]\n"
-        "  slipstream-lab proxy --listen [HOST:]PORT --to [HOST:]PORT [--control SOCKET]\n\n"
+        "  slipstream-lab proxy --listen [HOST:]PORT --to [HOST:]PORT [--control SOCKET]\n"
+        "  slipstream-lab tell SOCKET WORDS       cut, stall, heal, slow 100k ... (proxy --help names them)\n\n"
         "Each server is tried as master and as replica of each; --pairs a:b,b:a (master:replica) narrows that. The\n"
         "first sync, a fault, writes meanwhile, and the way back: was it partial or full, as it should have been?\n\n"
         "  --fault F,...    or all; --length 100ms,1s   --rate 0,1m   --backlog 1m,16m   the grid: every combination\n"
@@ -203,6 +204,7 @@ int main(int argc, char **argv)
     static struct options o;
     struct results r = {0};
     if (argc > 1 && strcmp(argv[1], "proxy") == 0) return proxy_command_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "tell") == 0) return tell_command_main(argc, argv);
     if (argc < 2) return usage(stderr);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) return usage(stdout);
     if (strcmp(argv[1], "--list") == 0) {

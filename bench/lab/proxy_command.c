@@ -19,6 +19,7 @@ static int usage(void)
 {
     fprintf(stderr,
             "usage: slipstream-lab proxy --listen [HOST:]PORT --to [HOST:]PORT [--control SOCKET]\n"
+            "       slipstream-lab tell SOCKET WORDS\n"
             "words on the socket: pass, heal, cut, reset, stall, half-open, deaf, slow BYTES, delay MS [JITTER],\n"
             "cut-after BYTES, status\n");
     return 2;
@@ -113,6 +114,24 @@ static void serve(struct proxy *p, int client)
         fflush(in);
     }
     if (in) fclose(in);
+}
+
+int tell_command_main(int argc, char **argv)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char answer[LINE_BYTES] = "";
+    if (argc < 4 || strlen(argv[2]) >= sizeof address.sun_path) return usage();
+    strcpy(address.sun_path, argv[2]);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        fprintf(stderr, "slipstream-lab tell: %s: %s\n", argv[2], strerror(errno));
+        return 1;
+    }
+    for (int i = 3; i < argc; i++) dprintf(fd, "%s%c", argv[i], i + 1 < argc ? ' ' : '\n');
+    ssize_t got = read(fd, answer, sizeof answer - 1);
+    close(fd);
+    if (got > 0) fputs(answer, stdout);
+    return got > 0 && strncmp(answer, "error", 5) != 0 ? 0 : 1;
 }
 
 int proxy_command_main(int argc, char **argv)

@@ -8,10 +8,12 @@
  *   cut-after BYTES   to who connects; then as cut
  *   status            one line: mode, connections, bytes each way
  *
- * One word or line a request, one line an answer, "ok" or "error: ...". */
+ * A line is a request, a line is the answer: "ok", "error: ...", or what was asked for. `slipstream-lab tell SOCKET WORDS`
+ * sends one and prints the answer. */
 #ifndef LAB_PROXY_COMMAND_H
 #define LAB_PROXY_COMMAND_H
 
 int proxy_command_main(int argc, char **argv); /* argv[1] is "proxy" */
+int tell_command_main(int argc, char **argv);  /* "tell" */
 
 #endif

@@ -9,7 +9,7 @@
 #define CHART_HEIGHT 160
 #define CHART_LEFT   8
 #define CHART_RIGHT  (CHART_WIDTH - 8)
-#define CHART_TOP    18
+#define CHART_TOP    26
 #define CHART_BOTTOM (CHART_HEIGHT - 22)
 
 static const char style[] =
@@ -20,7 +20,7 @@ static const char style[] =
     "body{margin:0 auto;max-width:60rem;padding:1rem;font:16px/1.5 system-ui,sans-serif;color:var(--ink);"
     "background:var(--page)}"
     "h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}h3{font-size:1rem;margin:1.2rem 0 .3rem}"
-    "p,dl{margin:.4rem 0}.soft,figcaption{color:var(--soft);font-size:.9rem}.wide{overflow-x:auto}"
+    "p,figcaption,h3{overflow-wrap:anywhere}p{margin:.4rem 0}.soft,figcaption{color:var(--soft);font-size:.9rem}.wide{overflow-x:auto}"
     "table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
     "th,td{border:1px solid var(--line);padding:.25rem .6rem;text-align:left;font-weight:normal;white-space:nowrap}"
     "thead th{color:var(--soft)}td.good{background:var(--good)}td.full{background:var(--full)}td.bad{background:var(--bad)}"
@@ -28,7 +28,7 @@ static const char style[] =
     "svg text{font:11px system-ui,sans-serif;fill:var(--soft)}.m{stroke:var(--master)}.r{stroke:var(--replica)}"
     ".m,.r{fill:none;stroke-width:2}svg text.mt{fill:var(--master)}svg text.rt{fill:var(--replica)}"
     ".f{fill:var(--fault)}.a{stroke:var(--line)}.d{stroke:var(--ink);stroke-dasharray:3 3}"
-    "@media print{body{max-width:none}figure{break-inside:avoid}}";
+    "@media(max-width:40rem){svg text{font-size:20px}}@media print{body{max-width:none}figure{break-inside:avoid}}";
 
 static void put_text(FILE *out, const char *text)
 {
@@ -143,8 +143,9 @@ struct scale {
     long long low, high; /* offsets */
 };
 
-static struct scale scale_of(const struct track *t)
+static struct scale scale_of(const struct try_result *x)
 {
+    const struct track *t = &x->track;
     struct scale s = {.last_ms = 1, .low = -1};
     for (int i = 0; i < t->count; i++) {
         const long long offsets[] = {t->points[i].master_offset, t->points[i].replica_offset};
@@ -155,6 +156,8 @@ static struct scale scale_of(const struct track *t)
         }
         if (t->points[i].t_ms > s.last_ms) s.last_ms = t->points[i].t_ms;
     }
+    /* What the comparison of the data takes afterwards is of no interest. */
+    if (x->caught_up_at_ms > 0 && s.last_ms > x->caught_up_at_ms * 6 / 5) s.last_ms = x->caught_up_at_ms * 6 / 5;
     if (s.high <= s.low) s.high = s.low + 1;
     return s;
 }
@@ -174,7 +177,7 @@ static void put_line(const struct track *t, const struct scale *s, bool master, 
 {
     bool drawing = false;
     fprintf(out, "<path class=%c d=\"", master ? 'm' : 'r');
-    for (int i = 0; i < t->count; i++) {
+    for (int i = 0; i < t->count && t->points[i].t_ms <= s->last_ms; i++) {
         long long offset = master ? t->points[i].master_offset : t->points[i].replica_offset;
         if (offset >= 0) fprintf(out, "%c%.1f %.1f", drawing ? 'L' : 'M', x_of(s, t->points[i].t_ms), y_of(s, offset));
         drawing = offset >= 0;
@@ -195,7 +198,7 @@ static void put_decision(const struct try_result *t, const struct scale *s, FILE
 static void put_timeline(const struct result *x, FILE *out)
 {
     const struct try_result *t = &x->got;
-    struct scale s = scale_of(&t->track);
+    struct scale s = scale_of(t);
     double from = x_of(&s, t->fault_from_ms), to = x_of(&s, t->fault_to_ms);
     fprintf(out,
             "<svg viewBox=\"0 0 %d %d\" role=img aria-label=\"offsets of master and replica over %d ms\">"

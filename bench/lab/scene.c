@@ -26,11 +26,15 @@ static void bytes_passed(void *context, uint64_t connection, bool to_caller, con
 {
     struct wire_log *w = context;
     pthread_mutex_lock(&w->lock);
-    if (connection < HANDSHAKES_MAX) handshake_feed(w->handshakes[connection], to_caller, bytes, len);
+    struct handshake *h = connection < HANDSHAKES_MAX ? w->handshakes[connection] : NULL;
+    if (h && !h->granted) {
+        handshake_feed(h, to_caller, bytes, len);
+        if (h->granted) w->answered_us[connection] = clock_us();
+    }
     pthread_mutex_unlock(&w->lock);
 }
 
-bool wire_log_answered(struct wire_log *w, uint64_t from, struct handshake *out)
+bool wire_log_answered(struct wire_log *w, uint64_t from, struct handshake *out, int64_t *when_us)
 {
     bool found = false;
     pthread_mutex_lock(&w->lock);
@@ -38,6 +42,7 @@ bool wire_log_answered(struct wire_log *w, uint64_t from, struct handshake *out)
         const struct handshake *h = w->handshakes[c];
         found = h->granted == GRANTED_PARTIAL || h->granted == GRANTED_FULL;
         if (found) *out = *h;
+        if (found) *when_us = w->answered_us[c];
     }
     pthread_mutex_unlock(&w->lock);
     return found;

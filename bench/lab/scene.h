@@ -19,6 +19,7 @@
 struct wire_log {
     pthread_mutex_t lock;
     struct handshake *handshakes[HANDSHAKES_MAX]; /* by connection number, from 1 on */
+    int64_t answered_us[HANDSHAKES_MAX];          /* monotonic */
     uint64_t connections;
 };
 
@@ -53,8 +54,8 @@ int scene_start_again(struct scene *s, struct instance *i, char error[256]);
 bool scene_in_step(struct scene *s);
 int scene_wait_in_step(struct scene *s, int bound_ms);
 
-/* The first handshake from connection number `from` on that was answered, copied; false: there was none. */
-bool wire_log_answered(struct wire_log *w, uint64_t from, struct handshake *out);
+/* The first handshake from connection number `from` on that was answered, copied, and when; false: there was none. */
+bool wire_log_answered(struct wire_log *w, uint64_t from, struct handshake *out, int64_t *when_us);
 uint64_t wire_log_connections(struct wire_log *w);
 
 #endif

@@ -32,10 +32,10 @@ struct try_result {
     char answer[96]; /* the master's, on the wire */
     uint64_t seed;
     int fault_from_ms, fault_to_ms, caught_up_at_ms; /* on the track; -1: it never caught up */
-    double caught_up_ms;                             /* from healed on; -1 */
-    uint64_t bytes_again;                            /* to the replica, from healed on */
-    long long forks;                                 /* of the master; -1: it does not say */
-    uint64_t writes_acknowledged;                    /* while the fault lasted */
+    double caught_up_ms;          /* from healed on; where it heals itself, from struck to answered; -1 */
+    uint64_t bytes_again;         /* to the replica, from healed on */
+    long long forks;              /* of the master; -1: it does not say */
+    uint64_t writes_acknowledged; /* while the fault lasted */
     bool data_equal;
     struct track track;
 };
