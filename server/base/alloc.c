@@ -214,6 +214,16 @@ const char *mem_allocator_name(void)
     return "libc";
 }
 
+int mem_purge(void)
+{
+    return 0;
+}
+
+void mem_report(void (*write)(void *context, const char *text), void *context)
+{
+    write(context, "Stats not supported for the current allocator");
+}
+
 #else
 
 static size_t jemalloc_stat(const char *name)
@@ -229,6 +239,18 @@ void mem_allocator_info(struct mem_allocator_info *out)
     out->allocated = jemalloc_stat("stats.allocated");
     out->active = jemalloc_stat("stats.active");
     out->resident = jemalloc_stat("stats.resident");
+}
+
+int mem_purge(void)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "arena.%u.purge", MALLCTL_ARENAS_ALL);
+    return mallctl(name, NULL, NULL, NULL, 0) == 0 ? 0 : -1;
+}
+
+void mem_report(void (*write)(void *context, const char *text), void *context)
+{
+    malloc_stats_print(write, context, NULL);
 }
 
 #define TEXT_OF(x)       #x

@@ -35,5 +35,7 @@ void mem_allocator_info(struct mem_allocator_info *out);
 size_t mem_resident(void);            /* RSS of this process in bytes, from /proc/self/statm */
 size_t mem_resident_alone(int pid);   /* of another process, without what it shares with others; 0: not known */
 const char *mem_allocator_name(void); /* "jemalloc-5.3.0" */
+int mem_purge(void);                  /* free pages go back to the system: 0, or -1 if the allocator refuses */
+void mem_report(void (*write)(void *context, const char *text), void *context); /* the allocator's own, in pieces */
 
 #endif

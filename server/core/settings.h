@@ -33,6 +33,9 @@ struct server_settings {
     int shutdown_timeout_s;
     int shutdown_on_sigint, shutdown_on_sigterm;        /* SHUTDOWN_* flags, 0: default */
     int enable_debug_command, enable_protected_configs; /* 0 no, 1 yes, 2 local */
+    int64_t slowlog_slower_than_us;                     /* negative: no slow log */
+    uint64_t slowlog_max_len;
+    int64_t latency_monitor_threshold_ms; /* 0: no latency monitor */
     bool latency_tracking;
     double latency_percentiles[PERCENTILES_MAX]; /* what INFO latencystats shows, 0 to 100 */
     int latency_percentile_count;

@@ -166,3 +166,8 @@ void keyspace_memory(const struct keyspace *ks, struct keyspace_memory *out)
         out->store_used += t->store->used - table_blocks(t); /* what blocks hold besides the table */
     }
 }
+
+size_t database_table_bytes(const struct database *db)
+{
+    return table_memory(&db->table);
+}

@@ -96,6 +96,12 @@ void config_get(const struct config *c, uint32_t patterns, const struct bytes *p
 
 /* --- CONFIG SET --- */
 
+bool config_is_secret(struct bytes name)
+{
+    const struct directive *d = directive_find(name);
+    return d && (d->kind == KIND_SECRET || (d->flags & DIR_SECRET));
+}
+
 struct change {
     const struct directive *directive;
     struct bytes name, value; /* as the caller wrote them */

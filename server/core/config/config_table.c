@@ -221,6 +221,9 @@ const struct directive config_directives[] = {
     SPECIAL("oom-score-adj-values", NULL, DIR_WORDS, "0 200 800", oom_score_grammar, server.oom_scores),
     ENUM("enable-protected-configs", NULL, FIX, "no", yes_no_local, server.enable_protected_configs),
     ENUM("enable-debug-command", NULL, FIX, "no", yes_no_local, server.enable_debug_command),
+    INT("slowlog-log-slower-than", NULL, 0, "10000", -1, LMAX, server.slowlog_slower_than_us),
+    INT("slowlog-max-len", NULL, 0, "128", 0, LMAX, server.slowlog_max_len),
+    INT("latency-monitor-threshold", NULL, 0, "0", 0, LMAX, server.latency_monitor_threshold_ms),
     BOOL("latency-tracking", NULL, 0, "yes", server.latency_tracking),
     SPECIAL("latency-tracking-info-percentiles", NULL, DIR_WORDS, "50 99 99.9",
             percentiles_grammar, server.latency_percentiles),
@@ -274,7 +277,7 @@ const struct directive config_directives[] = {
     /* replication */
     SPECIAL("replicaof", "slaveof", FIX | DIR_WORDS, "", replicaof_grammar, repl.master_host),
     SECRET("masterauth", NULL, 0, repl.master_auth),
-    STRING("masteruser", NULL, NUL, "", NULL, repl.master_user),
+    STRING("masteruser", NULL, NUL | DIR_SECRET, "", NULL, repl.master_user),
     BOOL("replica-serve-stale-data", "slave-serve-stale-data", 0, "yes", repl.serve_stale_data),
     BOOL("replica-read-only", "slave-read-only", 0, "yes", repl.read_only),
     BOOL("repl-disable-tcp-nodelay", NULL, 0, "no", repl.disable_tcp_nodelay),
@@ -298,8 +301,6 @@ const struct directive config_directives[] = {
     /* --- known to Redis, without effect here --- */
     BOOL_0("dynamic-hz", NULL, 0, "yes"),
     BOOL_0("activerehashing", NULL, 0, "yes"),
-    INT_0("slowlog-log-slower-than", NULL, 0, "10000", -1, LMAX),
-    INT_0("slowlog-max-len", NULL, 0, "128", 0, LMAX),
     BOOL_0("replica-lazy-flush", "slave-lazy-flush", 0, "no"),
     MEMORY_0("loading-process-events-interval-bytes", NULL, DIR_HIDDEN, "2097152", 1024, INT_MAX),
 
@@ -322,7 +323,6 @@ const struct directive config_directives[] = {
     ENUM_0("enable-module-command", NULL, FIX, "no", yes_no_local),
     INT_0("busy-reply-threshold", "lua-time-limit", 0, "5000", 0, LMAX),
     INT_0("tracking-table-max-keys", NULL, 0, "1000000", 0, LMAX),
-    INT_0("latency-monitor-threshold", NULL, 0, "0", 0, LMAX),
     STRING_0("locale-collate", NULL, 0, "", NULL),
 
     INT_0("io-threads", NULL, FIX, "1", 1, 128),
@@ -369,10 +369,10 @@ const struct directive config_directives[] = {
     INT_0("tls-port", NULL, 0, "0", 0, 65535),
     STRING_0("tls-cert-file", NULL, 0, "", NULL),
     STRING_0("tls-key-file", NULL, 0, "", NULL),
-    STRING_0("tls-key-file-pass", NULL, 0, "", NULL),
+    STRING_0("tls-key-file-pass", NULL, DIR_SECRET, "", NULL),
     STRING_0("tls-client-cert-file", NULL, 0, "", NULL),
     STRING_0("tls-client-key-file", NULL, 0, "", NULL),
-    STRING_0("tls-client-key-file-pass", NULL, 0, "", NULL),
+    STRING_0("tls-client-key-file-pass", NULL, DIR_SECRET, "", NULL),
     STRING_0("tls-dh-params-file", NULL, 0, "", NULL),
     STRING_0("tls-ca-cert-file", NULL, 0, "", NULL),
     STRING_0("tls-ca-cert-dir", NULL, 0, "", NULL),
