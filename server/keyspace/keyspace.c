@@ -171,3 +171,15 @@ size_t database_table_bytes(const struct database *db)
 {
     return table_memory(&db->table);
 }
+
+struct database_table database_table(const struct database *db)
+{
+    const struct table *t = &db->table;
+    return (struct database_table){
+        .records = t->count,
+        .expiring = t->expiring,
+        .slots = t->segments * SEGMENT_SLOTS,
+        .segments = t->segments,
+        .chained = t->chained,
+    };
+}

@@ -189,6 +189,14 @@ struct keyspace_memory {
 void keyspace_memory(const struct keyspace *ks, struct keyspace_memory *out);
 size_t database_table_bytes(const struct database *db); /* its part of table_bytes */
 
+/* DEBUG HTSTATS: the shape of a database's hash table. */
+struct database_table {
+    size_t records, expiring;
+    size_t slots; /* of all buckets, those beyond a full one aside */
+    size_t segments, chained;
+};
+struct database_table database_table(const struct database *db);
+
 /* OBJECT FREQ / IDLETIME */
 /* What eviction goes by under the present maxmemory-policy. */
 enum access_kind { ACCESS_NONE, ACCESS_IDLE, ACCESS_FREQUENCY };

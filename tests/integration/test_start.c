@@ -146,6 +146,7 @@ Test(start, signals_mean_what_they_mean_to_debians)
     static const int ignored[] = {SIGHUP, SIGPIPE, SIGALRM}, caught[] = {SIGINT, SIGTERM};
     struct server *ours = server_start(OURS, "%s", ""), *debians = server_start(DEBIAN, "%s", "");
     for (int signal = 1; signal <= SIGSYS; signal++) {
+        if (signal == SIGALRM) continue; /* as 7.2 does, ours says where it is */
         cr_expect_eq(signal_is_in("SigIgn", ours->pid, signal), signal_is_in("SigIgn", debians->pid, signal), "%d",
                      signal);
     }

@@ -171,6 +171,14 @@ static void settle_hz(struct settings *s)
     if (s->server.hz > 500) s->server.hz = 500;
 }
 
+/* The watch is set again by each tick of the clockwork: it must outlast the time between two. */
+static void settle_watchdog(struct settings *s)
+{
+    int least_ms = 2 * 1000 / s->server.hz;
+    if (s->server.watchdog_period_ms && s->server.watchdog_period_ms < least_ms)
+        s->server.watchdog_period_ms = least_ms;
+}
+
 static void settle_backlog(struct settings *s)
 {
     if (s->repl.backlog_bytes < 16 * 1024) s->repl.backlog_bytes = 16 * 1024;
@@ -216,6 +224,7 @@ const struct directive config_directives[] = {
     SPECIAL("shutdown-on-sigint", NULL, DIR_WORDS, "default", shutdown_grammar, server.shutdown_on_sigint),
     SPECIAL("shutdown-on-sigterm", NULL, DIR_WORDS, "default", shutdown_grammar, server.shutdown_on_sigterm),
     BOOL("crash-log-enabled", NULL, 0, "yes", server.crash_log_enabled),
+    INT_SETTLED("watchdog-period", NULL, DIR_HIDDEN, "0", 0, INT_MAX, server.watchdog_period_ms, settle_watchdog),
     BOOL("use-exit-on-panic", NULL, DIR_HIDDEN, "no", server.exit_on_panic),
     ENUM("oom-score-adj", NULL, 0, "no", oom_score_modes, server.oom_score_mode),
     SPECIAL("oom-score-adj-values", NULL, DIR_WORDS, "0 200 800", oom_score_grammar, server.oom_scores),
@@ -324,6 +333,7 @@ const struct directive config_directives[] = {
     INT_0("busy-reply-threshold", "lua-time-limit", 0, "5000", 0, LMAX),
     INT_0("tracking-table-max-keys", NULL, 0, "1000000", 0, LMAX),
     STRING_0("locale-collate", NULL, 0, "", NULL),
+    BOOL_0("lua-enable-deprecated-api", NULL, FIX | DIR_HIDDEN, "no"),
 
     INT_0("io-threads", NULL, FIX, "1", 1, 128),
     BOOL_0("io-threads-do-reads", NULL, FIX, "no"),

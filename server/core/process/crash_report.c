@@ -92,10 +92,12 @@ void crash_report_follow_settings(const struct core *core)
 void crash_report_start(struct core *core)
 {
     crash_report_follow_settings(core);
-    crash_add_section(&(struct crash_section){"CURRENT CLIENT INFO", print_command, NULL});
-    crash_add_section(&(struct crash_section){NULL, print_client, NULL});
+    crash_add_section(
+        &(struct crash_section){.title = "CURRENT CLIENT INFO", .write = print_command, .in_place = true});
+    crash_add_section(&(struct crash_section){.write = print_client});
     for (size_t i = 0; i < INFO_PARTS_MAX && info_section_name(i); i++) {
         info_parts[i] = (struct info_part){core, i};
-        crash_add_section(&(struct crash_section){i == 0 ? "INFO OUTPUT" : NULL, print_info_part, &info_parts[i]});
+        crash_add_section(&(struct crash_section){
+            .title = i == 0 ? "INFO OUTPUT" : NULL, .write = print_info_part, .arg = &info_parts[i]});
     }
 }

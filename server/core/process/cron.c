@@ -5,6 +5,7 @@
 #include "repl/replication.h"
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
+#include "server/base/crash.h"
 #include "server/core/clients/clients.h"
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
@@ -21,6 +22,13 @@
 
 #define TENTH_MS           100
 #define EXPIRE_CYCLE_SHARE 4 /* the active expiry cycle may take a quarter of the time between two ticks */
+
+static bool paused;
+
+void cron_set_paused(bool wanted)
+{
+    paused = wanted;
+}
 
 struct clockwork {
     struct core *core;
@@ -72,6 +80,8 @@ static int64_t tick(void *arg)
     bool loading = persistence_state(core)->loading;
     int64_t began_us = clock_monotonic_us();
     int64_t now_ms = loop_monotonic_ms(core->loop), period_ms = 1000 / core->settings->server.hz;
+    if (core->settings->server.watchdog_period_ms) crash_watch_for_stall(core->settings->server.watchdog_period_ms);
+    if (paused) return period_ms;
     core->lifecycle->cron_loops++;
     keyspace_set_access_clock(core->keyspace, now_ms);
     clients_cron(core->clients, now_ms);
