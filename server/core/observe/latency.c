@@ -82,7 +82,7 @@ const char *latency_event_name(enum latency_event event)
 enum latency_event latency_event_by_name(struct bytes name)
 {
     enum latency_event e = 0;
-    while (e < LATENCY_EVENTS && !bytes_equal_nocase(name, names[e])) e++;
+    while (e < LATENCY_EVENTS && !bytes_equal_text(name, names[e])) e++;
     return e;
 }
 

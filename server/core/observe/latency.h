@@ -56,7 +56,7 @@ void latency_note(struct latency_monitor *m, enum latency_event event, int64_t t
 bool latency_reset(struct latency_monitor *m, enum latency_event event);
 
 const char *latency_event_name(enum latency_event event);
-enum latency_event latency_event_by_name(struct bytes name); /* any case; LATENCY_EVENTS: none has it */
+enum latency_event latency_event_by_name(struct bytes name); /* LATENCY_EVENTS: none has it */
 /* NULL: nothing noted since the last reset. */
 const struct latency_series *latency_series(const struct latency_monitor *m, enum latency_event event);
 
