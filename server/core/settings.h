@@ -57,6 +57,7 @@ struct net_settings {
     unsigned unix_socket_mode;
     int tcp_backlog, timeout_s, tcp_keepalive_s;
     unsigned max_clients;
+    unsigned socket_mark_id; /* of listening sockets; 0: none */
     bool protected_mode;
     struct bytes requirepass; /* any bytes; empty: none */
     uint64_t max_bulk_bytes, query_buffer_limit_bytes;

@@ -1,7 +1,7 @@
 /* Directives that ask for a part which is not there, and whose loss would cost data or security: refused, at the start
  * and by CONFIG SET, with the loss named. Server process.
  *
- * Every other directive without effect is accepted with a warning (DIR_NO_EFFECT), since a server without a slow log is
+ * Every other directive without effect is accepted with a warning (DIR_NO_EFFECT), since a server on one thread is
  * still of use; one that lies open or comes back empty is not. A row goes when its part comes. */
 #include "server/core/config/config_parts.h"
 

@@ -196,6 +196,7 @@ const struct directive config_directives[] = {
     INT("timeout", NULL, 0, "0", 0, INT_MAX, net.timeout_s),
     INT("tcp-keepalive", NULL, 0, "300", 0, INT_MAX, net.tcp_keepalive_s),
     INT("maxclients", NULL, 0, "10000", 1, UINT_MAX, net.max_clients),
+    INT("socket-mark-id", NULL, FIX, "0", 0, UINT_MAX, net.socket_mark_id),
     BOOL("protected-mode", NULL, 0, PROTECTED_MODE, net.protected_mode),
     SECRET("requirepass", NULL, 0, net.requirepass),
     MEMORY("proto-max-bulk-len", NULL, 0, "536870912", 1024 * 1024, LMAX, net.max_bulk_bytes, NULL),
@@ -337,7 +338,6 @@ const struct directive config_directives[] = {
 
     INT_0("io-threads", NULL, FIX, "1", 1, 128),
     BOOL_0("io-threads-do-reads", NULL, FIX, "no"),
-    INT_0("socket-mark-id", NULL, FIX, "0", 0, UINT_MAX),
     BOOL_0("disable-thp", NULL, FIX, "yes"),
     BOOL_0("jemalloc-bg-thread", NULL, 0, "yes"),
     BOOL_0("crash-memcheck-enabled", NULL, 0, "yes"),
