@@ -400,6 +400,7 @@ static const struct {
 } debug_subcommands[] = {
     {"assert", debug_assert, -2},
     {"change-repl-id", debug_change_repl_id, 2},
+    {"client-enforce-reply-list", debug_accepted, 3},
     {"config-rewrite-force-all", debug_config_rewrite, 2},
     {"dict-resizing", debug_accepted, 3},
     {"digest", debug_digest, 2},
