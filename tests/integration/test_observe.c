@@ -90,6 +90,27 @@ Test(observe, passwords_are_in_no_log)
     cr_expect_str_eq(logged(s, 0), "CONFIG SET requirepass (redacted) requirepass (redacted)");
 }
 
+Test(observe, what_a_master_sends_is_logged_as_its_own)
+{
+    struct server *master = server_start(OURS, "%s", ""), *s = start_logging("");
+    char expected[64];
+    follow(s, master);
+    wait_in_step(s, master);
+    expect_ok(master, "SET key value");
+    wait_in_step(s, master);
+    bool found = false;
+    redisReply *all = command(s, "SLOWLOG GET -1");
+    snprintf(expected, sizeof expected, "127.0.0.1:%d", master->port);
+    for (size_t i = 0; i < all->elements; i++) {
+        const redisReply *entry = all->element[i];
+        if (strcmp(entry->element[3]->element[0]->str, "SET") != 0) continue;
+        cr_expect_str_eq(entry->element[4]->str, expected);
+        found = true;
+    }
+    cr_expect(found);
+    freeReplyObject(all);
+}
+
 /* EXEC's commands speak for themselves, and a command that waits does so once it has run. */
 Test(observe, each_command_is_logged_once)
 {

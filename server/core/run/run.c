@@ -14,6 +14,8 @@
 #include "server/core/session/session.h"
 #include "server/core/settings.h"
 
+#include <stdio.h>
+
 static void propagate_effects(struct call *call)
 {
     if (!call->changes || call->rewritten || call->from_master) return;
@@ -51,11 +53,17 @@ void run_follow_thresholds(struct core *core)
     slow_ticks = slow < late ? slow : late;
 }
 
-/* As CLIENT LIST has it, without the word by which MONITOR tells a path from a host; of who is no client nothing is
- * known. */
-static const char *describe_caller(const struct session *s, char room[SESSION_ADDRESS_MAX])
+/* As CLIENT LIST has it, without the word by which MONITOR tells a path from a host; our master by the address we follow
+ * it at; of others nothing is known. */
+static const char *describe_caller(const struct core *core, const struct session *s, char room[SESSION_ADDRESS_MAX])
 {
     static const char local[] = "unix:";
+    const char *host;
+    int port;
+    if (s->kind == SESSION_MASTER && replication_master_address(core->replication, &host, &port)) {
+        snprintf(room, SESSION_ADDRESS_MAX, "%s:%d", host, port);
+        return room;
+    }
     if (!s->owner || !s->owner->address) return "?:0";
     s->owner->address(s, room);
     return strncmp(room, local, sizeof local - 1) == 0 ? room + sizeof local - 1 : room;
@@ -72,7 +80,7 @@ static void log_slow(const struct call *call, int64_t took_us)
                      .argc = call->argc,
                      .argv = call->argv,
                      .secrets = call->secrets,
-                     .address = describe_caller(call->session, room),
+                     .address = describe_caller(core, call->session, room),
                      .client_name = call->session->name,
                  },
                  core->settings->server.slowlog_max_len);
@@ -82,6 +90,7 @@ static void log_slow(const struct call *call, int64_t took_us)
 static __attribute__((noinline)) void look_at_slow(const struct call *call, uint64_t ticks)
 {
     const struct core *core = call->core;
+    if (call->session->kind == SESSION_LOADER) return; /* a file's commands have been somebody's before */
     uint32_t flags = call->command->row->flags;
     int64_t took_us = (int64_t)(clock_ticks_to_ns(ticks) / 1000),
             least_us = core->settings->server.slowlog_slower_than_us;
