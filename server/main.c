@@ -26,6 +26,8 @@
 #include "server/core/dataset/own_keys.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/lifecycle.h"
+#include "server/core/observe/latency.h"
+#include "server/core/observe/slow_log.h"
 #include "server/core/os/oom_score.h"
 #include "server/core/os/process_title.h"
 #include "server/core/os/supervisor.h"
@@ -38,6 +40,7 @@
 #include "server/core/replication_host.h"
 #include "server/core/run/block_keys.h"
 #include "server/core/run/master_stream.h"
+#include "server/core/run/run.h"
 #include "server/core/session/blocking.h"
 #include "server/core/session/key_watchers.h"
 #include "server/core/session/monitors.h"
@@ -72,7 +75,8 @@ static const struct command *const families[] = {
     connection_commands,     client_commands,        pubsub_commands,
     config_commands,         info_commands,          transaction_commands,
     server_commands,         debug_commands,         command_commands,
-    replication_commands,
+    replication_commands,    slowlog_commands,       latency_commands,
+    memory_commands,
 };
 
 static const struct command_docs *const documents[] = {
@@ -200,6 +204,8 @@ static int assemble(struct core *core)
     struct keyspace_hooks hooks = keyspace_hooks_of(core);
     core->keyspace = keyspace_new(settings->server.databases, &settings->keyspace, &hooks);
     core->stats = mem_calloc(1, sizeof *core->stats);
+    core->slow_log = slow_log_new();
+    core->latency = latency_monitor_new();
     core->propagation = propagation_new();
     core->pubsub = pubsub_new();
     core->default_user = user_default_new(&settings->net.requirepass);
@@ -298,6 +304,7 @@ static int server_main(int argc, char **argv)
     process_catch_signals(&core);
     crash_report_start(&core);
     config_apply_hooks(core.config);
+    run_follow_thresholds(&core);
     if (oom_score_apply(&core)) log_warning("Unable to write oom_score_adj: %s", strerror(errno));
     if (background || settings.server.pidfile) process_write_pidfile(&lifecycle, settings.server.pidfile);
     return serve(&core);

@@ -205,7 +205,7 @@ int link_main(int argc, char **argv)
     link.channel =
         channel_open(link.loop, LINK_CHANNEL_FD,
                      &(struct channel_events){.context = &link, .received = received, .ended = server_ended});
-    crash_add_section(&(struct crash_section){"REPLICAS OF THE LINK", peers_report, &link});
+    crash_add_section(&(struct crash_section){.title = "REPLICAS OF THE LINK", .write = peers_report, .arg = &link});
     loop_timer_start(link.loop, TICK_MS, tick, &link);
     loop_run(link.loop);
     last_words(&link);

@@ -9,6 +9,7 @@
  * instead, and jemalloc's own calls are left out. */
 #include "server/base/alloc.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -214,6 +215,30 @@ const char *mem_allocator_name(void)
     return "libc";
 }
 
+int mem_purge(void)
+{
+    return 0;
+}
+
+int mem_control(const char *name, int64_t *value, const int64_t *wanted)
+{
+    (void)name, (void)value, (void)wanted;
+    errno = ENOENT;
+    return -1;
+}
+
+int mem_control_text(const char *name, const char **value, const char *wanted)
+{
+    (void)name, (void)value, (void)wanted;
+    errno = ENOENT;
+    return -1;
+}
+
+void mem_report(void (*write)(void *context, const char *text), void *context)
+{
+    write(context, "Stats not supported for the current allocator");
+}
+
 #else
 
 static size_t jemalloc_stat(const char *name)
@@ -229,6 +254,45 @@ void mem_allocator_info(struct mem_allocator_info *out)
     out->allocated = jemalloc_stat("stats.allocated");
     out->active = jemalloc_stat("stats.active");
     out->resident = jemalloc_stat("stats.resident");
+}
+
+/* A name's width is known to the allocator alone, which refuses every other. */
+int mem_control(const char *name, int64_t *value, const int64_t *wanted)
+{
+    static const size_t widths[] = {sizeof(uint64_t), sizeof(uint32_t), sizeof(bool)};
+    int error = EINVAL;
+    for (size_t i = 0; i < sizeof widths / sizeof *widths && error == EINVAL; i++) {
+        uint64_t old = 0, new = wanted ? (uint64_t)*wanted : 0; /* little endian: the low bytes come first */
+        size_t width = widths[i];
+        error = mallctl(name, &old, &width, wanted ? &new : NULL, wanted ? width : 0);
+        *value = (int64_t)old;
+    }
+    errno = error;
+    return error ? -1 : 0;
+}
+
+int mem_control_text(const char *name, const char **value, const char *wanted)
+{
+    size_t width = sizeof *value;
+    int error;
+    if (wanted && strcmp(wanted, "VOID") == 0)
+        error = mallctl(name, NULL, NULL, NULL, 0);
+    else
+        error = mallctl(name, value, &width, wanted ? &wanted : NULL, wanted ? sizeof wanted : 0);
+    errno = error;
+    return error ? -1 : 0;
+}
+
+int mem_purge(void)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "arena.%u.purge", MALLCTL_ARENAS_ALL);
+    return mallctl(name, NULL, NULL, NULL, 0) == 0 ? 0 : -1;
+}
+
+void mem_report(void (*write)(void *context, const char *text), void *context)
+{
+    malloc_stats_print(write, context, NULL);
 }
 
 #define TEXT_OF(x)       #x

@@ -7,6 +7,7 @@
 #define SLIPSTREAM_BASE_ALLOC_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 void *mem_alloc(size_t size);
 void *mem_calloc(size_t count, size_t size);
@@ -35,5 +36,11 @@ void mem_allocator_info(struct mem_allocator_info *out);
 size_t mem_resident(void);            /* RSS of this process in bytes, from /proc/self/statm */
 size_t mem_resident_alone(int pid);   /* of another process, without what it shares with others; 0: not known */
 const char *mem_allocator_name(void); /* "jemalloc-5.3.0" */
+/* Reads one of the allocator's numbers or switches, and sets it where `wanted` is not NULL. -1: errno says why not. */
+int mem_control(const char *name, int64_t *value, const int64_t *wanted);
+/* The same of a text; "VOID" for `wanted`: the name is an order, without a value. *value is the allocator's. */
+int mem_control_text(const char *name, const char **value, const char *wanted);
+int mem_purge(void); /* free pages go back to the system: 0, or -1 if the allocator refuses */
+void mem_report(void (*write)(void *context, const char *text), void *context); /* the allocator's own, in pieces */
 
 #endif

@@ -109,3 +109,9 @@ uint64_t clock_ticks_to_ns(uint64_t ticks)
 {
     return (uint64_t)(((unsigned __int128)ticks * ns_per_tick_q32) >> 32);
 }
+
+uint64_t clock_ns_to_ticks(uint64_t ns)
+{
+    unsigned __int128 ticks = ((unsigned __int128)ns << 32) / ns_per_tick_q32;
+    return ticks < UINT64_MAX ? (uint64_t)ticks : UINT64_MAX;
+}

@@ -27,5 +27,6 @@ int64_t clock_monotonic_ms(void);
 
 uint64_t clock_ticks(void);
 uint64_t clock_ticks_to_ns(uint64_t ticks); /* a difference of two clock_ticks() */
+uint64_t clock_ns_to_ticks(uint64_t ns);    /* rounded down; UINT64_MAX: longer than ticks can count */
 
 #endif

@@ -1,4 +1,4 @@
-/* The report of a process on its own end. Any process.
+/* The report of a process on its own end, and of one that stands still. Any process.
  *
  * The faulting thread does it, on a stack of its own, for the other one may have overflowed. While a part is written
  * the fatal signals are let in, and so is an alarm: both leave the part by siglongjmp. vsnprintf is used for what it
@@ -11,6 +11,7 @@
 #include "server/base/symbols.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -24,6 +25,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BACKTRACE_DEPTH 100
@@ -92,18 +94,6 @@ static void let_in_fatal_signals(int how)
 static void set_alarm(int seconds)
 {
     setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_sec = seconds}, NULL);
-}
-
-static void time_is_over(int signal)
-{
-    pid_t me = (pid_t)syscall(SYS_gettid), writing = atomic_load(&reporter);
-    if (!writing) return;
-    if (me != writing) {
-        syscall(SYS_tgkill, getpid(), writing, signal);
-    } else if (inside_part) {
-        out_of_time = 1;
-        siglongjmp(part_end, 1);
-    }
 }
 
 /* Nothing is tried any more once one part has hung: others are likely to want what it waited for. */
@@ -256,10 +246,15 @@ static void claim_report(void)
     abort();
 }
 
-static void open_report(void)
+static void open_log(void)
 {
     const char *path = log_path();
     report_fd = *path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644) : STDOUT_FILENO;
+}
+
+static void open_report(void)
+{
+    open_log();
     if (report_fd < 0) report_fd = STDERR_FILENO;
     print_text("\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\n");
 }
@@ -318,6 +313,63 @@ void crash_end(void)
     abort();
 }
 
+/* --- a stall, which the process survives --- */
+
+static void close_log(void)
+{
+    if (report_fd > STDERR_FILENO) close(report_fd);
+    report_fd = -1;
+}
+
+/* Wherever the first thread was interrupted it goes on afterwards: nothing here allocates, or takes a lock of ours. */
+static void report_stall(const siginfo_t *info, const ucontext_t *context)
+{
+    static volatile sig_atomic_t reporting;
+    int error = errno;
+    long now_s = (long)time(NULL), pid = (long)getpid();
+    if (syscall(SYS_gettid) != pid) {
+        syscall(SYS_tgkill, pid, pid, SIGALRM);
+        return;
+    }
+    if (reporting) return;
+    reporting = 1;
+    fault = (struct fault){SIGALRM, info, context};
+    open_log();
+    crash_print("%ld:signal-handler (%ld) \n%s\n", pid, now_s,
+                info->si_code <= SI_USER ? "Received SIGALRM" : "--- WATCHDOG TIMER EXPIRED ---");
+    print_text("\n------ STACK TRACE ------\n");
+    write_place(NULL);
+    write_backtrace(NULL);
+    for (size_t i = 0; i < section_count; i++) {
+        if (!sections[i].in_place) continue;
+        if (sections[i].title) crash_print("\n------ %s ------\n", sections[i].title);
+        sections[i].write(sections[i].arg);
+    }
+    crash_print("%ld:signal-handler (%ld) --------\n", pid, now_s);
+    close_log();
+    fault = (struct fault){0};
+    reporting = 0;
+    errno = error;
+}
+
+void crash_watch_for_stall(int ms)
+{
+    struct itimerval timer = {.it_value = {ms / 1000, ms % 1000 * 1000}};
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void on_alarm(int signal, siginfo_t *info, void *context)
+{
+    pid_t me = (pid_t)syscall(SYS_gettid), writing = atomic_load(&reporter);
+    if (!writing) return report_stall(info, context);
+    if (me != writing) {
+        syscall(SYS_tgkill, getpid(), writing, signal);
+    } else if (inside_part) {
+        out_of_time = 1;
+        siglongjmp(part_end, 1);
+    }
+}
+
 /* --- setting up --- */
 
 static void take_own_stack(void)
@@ -339,7 +391,7 @@ static void set_handlers(void)
     }
 }
 
-/* The alarm is only ever set by a report, for this thread or any other that the kernel picks. */
+/* The alarm is set by a report, or by the watch for a stall, for this thread or any other that the kernel picks. */
 static void set_other_handlers(void)
 {
     struct sigaction action = {.sa_flags = SA_ONSTACK | SA_RESTART};
@@ -347,7 +399,8 @@ static void set_other_handlers(void)
     action.sa_handler = told_to_stand_still;
     sigaction(STAND_STILL, &action, NULL);
     sigemptyset(&action.sa_mask);
-    action.sa_handler = time_is_over;
+    action.sa_flags |= SA_SIGINFO;
+    action.sa_sigaction = on_alarm;
     sigaction(SIGALRM, &action, NULL);
 }
 

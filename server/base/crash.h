@@ -30,8 +30,13 @@ struct crash_section {
     const char *title;
     void (*write)(void *arg);
     void *arg;
+    bool in_place; /* reads what lies there, and neither allocates nor locks: a stall's report has it, too */
 };
 void crash_add_section(const struct crash_section *section);
+
+/* watchdog-period: unless this is called again within so many milliseconds, the log says where the first thread is, and
+ * it goes on. 0: no such watch. By that thread. */
+void crash_watch_for_stall(int ms);
 
 /* Inside of a section. */
 void crash_write(const void *data, size_t len);

@@ -5,6 +5,7 @@
 #include "server/commands/client_filter.h"
 #include "server/commands/connection.h"
 #include "server/commands/tables.h"
+#include "server/commands/text_reply.h"
 #include "server/core/clients/clients.h"
 #include "server/core/core.h"
 #include "server/core/run/call.h"
@@ -47,25 +48,11 @@ static void client_setinfo(struct call *call)
 
 /* --- lists --- */
 
-static void reply_lines(struct call *call, struct outq *lines)
-{
-    size_t len = outq_pending(lines), at = 0;
-    uint8_t *text = mem_alloc(len + 1);
-    while (!outq_empty(lines)) {
-        struct bytes run = outq_front(lines);
-        memcpy(text + at, run.ptr, run.len);
-        at += run.len;
-        outq_consume(lines, run.len);
-    }
-    reply_verbatim(call->reply, bytes_make(text, len), "txt");
-    mem_free(text);
-}
-
 static void client_info(struct call *call)
 {
     struct outq lines = {0};
     if (call->session->client) client_describe(call->session->client, &lines);
-    reply_lines(call, &lines);
+    reply_text_of(call->reply, &lines);
 }
 
 /* Our master's line stands among the others by its id. */
@@ -93,7 +80,7 @@ static void list_matching(struct call *call, const struct client_filter *filter)
     l.master_comes = client_filter_matches_master(filter, call->core, &l.master_id);
     client_filter_each(call->core->clients, filter, describe, &l);
     if (l.master_comes) clients_describe_master(call->core, &lines);
-    reply_lines(call, &lines);
+    reply_text_of(call->reply, &lines);
 }
 
 static void client_list(struct call *call)

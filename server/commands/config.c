@@ -42,6 +42,8 @@ static bool may_set_protected(const struct call *call)
 static void config_set_command(struct call *call)
 {
     char error[512];
+    for (uint32_t i = 2; i + 1 < call->argc; i += 2)
+        if (config_is_secret(call->argv[i])) call_secret_arg(call, i + 1);
     if (call->argc % 2) return call_syntax_error(call);
     bool done =
         config_set(call->core->config, call->core, call->argc / 2 - 1, call->argv + 2, may_set_protected(call), error);

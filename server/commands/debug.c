@@ -1,22 +1,28 @@
 /* DEBUG: for tests and for looking inside. Guarded by enable-debug-command. Server process. */
+#include "rdb/dump.h"
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
 #include "server/base/glob.h"
 #include "server/base/log.h"
 #include "server/base/number.h"
 #include "server/commands/debug_crash.h"
+#include "server/commands/debug_inspect.h"
 #include "server/commands/tables.h"
 #include "server/core/clients/clients.h"
 #include "server/core/config/config.h"
 #include "server/core/core.h"
 #include "server/core/dataset/persistence.h"
+#include "server/core/process/cron.h"
 #include "server/core/run/block_keys.h"
 #include "server/core/run/call.h"
 #include "server/core/session/key_watchers.h"
 #include "server/core/settings.h"
+#include "server/data/quicklist.h"
+#include "server/data/settings.h"
 #include "server/net/loop.h"
 #include "repl/replication.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -33,7 +39,8 @@ static void debug_sleep(struct call *call)
     if (seconds > SLEEP_MOST_S) seconds = SLEEP_MOST_S;
     if (seconds > 0) {
         struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
-        nanosleep(&t, NULL);
+        while (nanosleep(&t, &t) && errno == EINTR)
+            ;
     }
     loop_refresh_time(call->core->loop);
     reply_ok(call->reply);
@@ -102,13 +109,29 @@ static void debug_reload(struct call *call)
     reply_ok(call->reply);
 }
 
+/* A payload of DUMP without its type, version and checksum. */
+static size_t serialized_length(const struct core *core, const struct record *r)
+{
+    const struct rdb_settings *settings = &core->settings->rdb;
+    struct rdb_payload payload = rdb_dump(r, settings->compress, (enum rdb_write_for)settings->write_for);
+    mem_free(payload.data);
+    return payload.len - 11;
+}
+
 static void debug_object(struct call *call)
 {
     struct record *r = database_peek(call->db, call->argv[2], key_hash(call->argv[2]));
     if (!r) return reply_error(call->reply, "ERR no such key");
-    reply_bulkf(call->reply, "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%lld",
-                (void *)r, value_encoding_name(record_encoding(r)), record_memory(r),
-                record_access_clock(r) & ~RECORD_CLOCK_COUNTS, (long long)keyspace_idle_s(call->core->keyspace, r));
+    char nodes[128] = "";
+    if (record_encoding(r) == ENCODING_QUICKLIST) {
+        const struct quicklist *ql = record_object(r);
+        snprintf(nodes, sizeof nodes, " ql_nodes:%zu ql_avg_node:%.2f ql_listpack_max:%d", quicklist_nodes(ql),
+                 (double)quicklist_count(ql) / (double)quicklist_nodes(ql), data_settings->list_max_listpack_size);
+    }
+    reply_bulkf(call->reply, "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%lld%s",
+                (void *)r, value_encoding_name(record_encoding(r)), serialized_length(call->core, r),
+                record_access_clock(r) & ~RECORD_CLOCK_COUNTS, (long long)keyspace_idle_s(call->core->keyspace, r),
+                nodes);
 }
 
 static void debug_set_active_expire(struct call *call)
@@ -204,6 +227,32 @@ static void debug_step_wall_clock(struct call *call)
     reply_ok(call->reply);
 }
 
+static void debug_pause_cron(struct call *call)
+{
+    cron_set_paused(!bytes_equal_text(call->argv[2], "0"));
+    reply_ok(call->reply);
+}
+
+static void debug_packed_threshold(struct call *call)
+{
+    uint64_t bytes;
+    if (parse_memory(call->argv[2], &bytes) || bytes > UINT32_MAX)
+        return reply_error(call->reply, "ERR argument must be a memory value bigger than 1 and smaller than 4gb");
+    quicklist_plain_above_bytes = bytes ? bytes : SIZE_MAX;
+    reply_ok(call->reply);
+}
+
+/* Output chunks are common to all clients and given back when they are sent: none has a buffer that could shrink. */
+static void debug_replybuffer(struct call *call)
+{
+    int64_t ms;
+    bool resizing = call_arg_is(call, 2, "resizing");
+    if (!resizing && !call_arg_is(call, 2, "peak-reset-time")) return call_unknown_subcommand(call);
+    bool word = call_arg_is(call, 3, "never") || call_arg_is(call, 3, "reset");
+    if (!resizing && !word && !call_arg_i64(call, 3, &ms, NULL)) return;
+    reply_ok(call->reply);
+}
+
 static void debug_accepted(struct call *call)
 {
     reply_ok(call->reply);
@@ -269,50 +318,75 @@ static void debug_config_rewrite(struct call *call)
 
 static void debug_help(struct call *call)
 {
-    static const char *const lines[] = {"ASSERT",
-                                        "    Crash by assertion failed.",
-                                        "CHANGE-REPL-ID",
-                                        "    Change the replication IDs of the instance.",
-                                        "CONFIG-REWRITE-FORCE-ALL",
-                                        "    Like CONFIG REWRITE but writes all configuration options.",
-                                        "DIGEST",
-                                        "    Output a hex signature representing the current DB content.",
-                                        "DIGEST-VALUE <key> [<key> ...]",
-                                        "    Output a hex signature of the values of all the specified keys.",
-                                        "ERROR <string>",
-                                        "    Return a Redis protocol error with <string> as message.",
-                                        "JMAP",
-                                        "    Accepted, without effect.",
-                                        "LOG <message>",
-                                        "    Write <message> to the server log.",
-                                        "OBJECT <key>",
-                                        "    Show low level info about `key` and associated value.",
-                                        "OOM",
-                                        "    Crash the server simulating an out-of-memory error.",
-                                        "PANIC",
-                                        "    Crash the server simulating a panic.",
-                                        "POPULATE <count> [<prefix>] [<size>]",
-                                        "    Create <count> string keys named key:<num>.",
-                                        "PROTOCOL <type>",
-                                        "    Reply with a test value of the specified type.",
-                                        "QUICKLIST-PACKED-THRESHOLD <size>",
-                                        "    Accepted, without effect.",
-                                        "RELOAD [option ...]",
-                                        "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
-                                        "    * MERGE, NOFLUSH, NOSAVE",
-                                        "SEGFAULT",
-                                        "    Crash the server with sigsegv.",
-                                        "SET-ACTIVE-EXPIRE <0|1>",
-                                        "    Setting it to 0 disables expiring keys in background.",
-                                        "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
-                                        "    Enable or disable checksum checks for RDB files and RESTORE's payload.",
-                                        "SLEEP <seconds>",
-                                        "    Stop the server for <seconds>. Decimals allowed.",
-                                        "STEP-WALL-CLOCK <milliseconds>",
-                                        "    Make the wall clock of this process go wrong by so much more.",
-                                        "STRINGMATCH-LEN <len> <pattern>",
-                                        "    Match <pattern> against <len> characters.",
-                                        NULL};
+    static const char *const lines[] = {
+        "ASSERT",
+        "    Crash by assertion failed.",
+        "CHANGE-REPL-ID",
+        "    Change the replication IDs of the instance.",
+        "CONFIG-REWRITE-FORCE-ALL",
+        "    Like CONFIG REWRITE but writes all configuration options.",
+        "DICT-RESIZING <0|1>",
+        "    Accepted, without effect: tables grow by a segment at a time.",
+        "DIGEST",
+        "    Output a hex signature representing the current DB content.",
+        "DIGEST-VALUE <key> [<key> ...]",
+        "    Output a hex signature of the values of all the specified keys.",
+        "ERROR <string>",
+        "    Return a Redis protocol error with <string> as message.",
+        "HTSTATS <dbid>",
+        "    Return hash table statistics of the specified database.",
+        "HTSTATS-KEY <key>",
+        "    Like HTSTATS but for the hash table stored at <key>'s value.",
+        "JMAP",
+        "    Accepted, without effect.",
+        "LISTPACK <key>",
+        "    Show low level info about the listpack encoding of <key>.",
+        "LOG <message>",
+        "    Write <message> to the server log.",
+        "MALLCTL <key> [<val>]",
+        "    Get or set a malloc tuning integer.",
+        "MALLCTL-STR <key> [<val>]",
+        "    Get or set a malloc tuning string.",
+        "OBJECT <key>",
+        "    Show low level info about `key` and associated value.",
+        "OOM",
+        "    Crash the server simulating an out-of-memory error.",
+        "PANIC",
+        "    Crash the server simulating a panic.",
+        "PAUSE-CRON <0|1>",
+        "    Stop periodic cron job processing.",
+        "POPULATE <count> [<prefix>] [<size>]",
+        "    Create <count> string keys named key:<num>.",
+        "PROTOCOL <type>",
+        "    Reply with a test value of the specified type.",
+        "QUICKLIST <key>",
+        "    Show low level info about the quicklist encoding of <key>.",
+        "QUICKLIST-PACKED-THRESHOLD <size>",
+        "    Sets the size above which an element has a node to itself. 0: the default.",
+        "RELOAD [option ...]",
+        "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
+        "    * MERGE, NOFLUSH, NOSAVE",
+        "REPLYBUFFER RESIZING|PEAK-RESET-TIME <value>",
+        "    Accepted, without effect: no client has a reply buffer of its own.",
+        "SDSLEN <key>",
+        "    Show low level info about the strings of <key> and its value.",
+        "SEGFAULT",
+        "    Crash the server with sigsegv.",
+        "SET-ACTIVE-EXPIRE <0|1>",
+        "    Setting it to 0 disables expiring keys in background.",
+        "SET-DISABLE-DENY-SCRIPTS <0|1>",
+        "    Accepted, without effect.",
+        "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+        "    Enable or disable checksum checks for RDB files and RESTORE's payload.",
+        "SLEEP <seconds>",
+        "    Stop the server for <seconds>. Decimals allowed.",
+        "STEP-WALL-CLOCK <milliseconds>",
+        "    Make the wall clock of this process go wrong by so much more.",
+        "STRINGMATCH-LEN <len> <pattern>",
+        "    Match <pattern> against <len> characters.",
+        "STRUCTSIZE",
+        "    Return the size of different core C structures.",
+        NULL};
     call_help(call, lines);
 }
 
@@ -326,26 +400,39 @@ static const struct {
 } debug_subcommands[] = {
     {"assert", debug_assert, -2},
     {"change-repl-id", debug_change_repl_id, 2},
+    {"client-enforce-reply-list", debug_accepted, 3},
     {"config-rewrite-force-all", debug_config_rewrite, 2},
+    {"dict-resizing", debug_accepted, 3},
     {"digest", debug_digest, 2},
     {"digest-value", debug_digest_value, -2},
     {"error", debug_error, 3},
     {"help", debug_help, 2},
+    {"htstats", debug_htstats, -3},
+    {"htstats-key", debug_htstats_key, -3},
     {"jmap", debug_jmap, -2},
+    {"listpack", debug_listpack, 3},
     {"log", debug_log, 3},
+    {"mallctl", debug_mallctl, -3},
+    {"mallctl-str", debug_mallctl_str, -3},
     {"object", debug_object, -3},
     {"oom", debug_oom, -2},
     {"panic", debug_panic, -2},
+    {"pause-cron", debug_pause_cron, 3},
     {"populate", debug_populate, -3},
     {"protocol", debug_protocol, 3},
-    {"quicklist-packed-threshold", debug_accepted, 3},
+    {"quicklist", debug_quicklist, -3},
+    {"quicklist-packed-threshold", debug_packed_threshold, 3},
     {"reload", debug_reload, -2},
+    {"replybuffer", debug_replybuffer, -4},
+    {"sdslen", debug_sdslen, 3},
     {"segfault", debug_segfault, -2},
     {"set-active-expire", debug_set_active_expire, 3},
+    {"set-disable-deny-scripts", debug_accepted, 3},
     {"set-skip-checksum-validation", debug_set_skip_checksum, 3},
     {"sleep", debug_sleep, 3},
     {"step-wall-clock", debug_step_wall_clock, 3},
     {"stringmatch-len", debug_stringmatch_len, 4},
+    {"structsize", debug_structsize, -2},
 };
 
 static void debug_command(struct call *call)

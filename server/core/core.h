@@ -20,6 +20,8 @@ struct core {
     struct block_keys *block_keys;           /* core/run/block_keys.h */
     struct own_keys *own_keys;               /* core/dataset/own_keys.h: of a writable replica */
     struct stats *stats;                     /* core/command/stats.h */
+    struct slow_log *slow_log;               /* core/observe/slow_log.h */
+    struct latency_monitor *latency;         /* core/observe/latency.h */
     struct children *children;               /* core/dataset/children.h: snapshot child and its bookkeeping */
     struct persistence *persistence;         /* core/dataset/persistence.h: save points, last save, loading state */
     struct replication *replication;         /* repl/replication.h: role, history, both sides */

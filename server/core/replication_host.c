@@ -2,6 +2,7 @@
 #include "server/core/replication_host.h"
 
 #include "server/base/alloc.h"
+#include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/core/clients/clients.h"
 #include "server/core/command/stats.h"
@@ -10,6 +11,7 @@
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/own_keys.h"
 #include "server/core/dataset/persistence.h"
+#include "server/core/observe/latency.h"
 #include "server/core/os/oom_score.h"
 #include "server/core/os/supervisor.h"
 #include "server/core/run/master_stream.h"
@@ -274,8 +276,20 @@ static int64_t time_of_turn(void *context)
     return loop_wall_ms(core->loop);
 }
 
+static void key_removed(void *context, enum keyspace_removal why, int64_t took_us)
+{
+    const struct core *core = context;
+    enum latency_event event = why == KEY_EXPIRED ? LATENCY_EXPIRE_DEL : LATENCY_EVICTION_DEL;
+    latency_note(core->latency, event, took_us, clock_wall_us() / 1000000);
+}
+
 struct keyspace_hooks keyspace_hooks_of(struct core *core)
 {
     return (struct keyspace_hooks){
-        .context = core, .removing = key_removing, .added = key_added, .now_ms = time_of_turn};
+        .context = core,
+        .removing = key_removing,
+        .removed = key_removed,
+        .added = key_added,
+        .now_ms = time_of_turn,
+    };
 }

@@ -33,6 +33,9 @@ struct server_settings {
     int shutdown_timeout_s;
     int shutdown_on_sigint, shutdown_on_sigterm;        /* SHUTDOWN_* flags, 0: default */
     int enable_debug_command, enable_protected_configs; /* 0 no, 1 yes, 2 local */
+    int64_t slowlog_slower_than_us;                     /* negative: no slow log */
+    uint64_t slowlog_max_len;
+    int64_t latency_monitor_threshold_ms; /* 0: no latency monitor */
     bool latency_tracking;
     double latency_percentiles[PERCENTILES_MAX]; /* what INFO latencystats shows, 0 to 100 */
     int latency_percentile_count;
@@ -43,6 +46,7 @@ struct server_settings {
     char *proc_title_template;
     bool set_proc_title;
     bool crash_log_enabled, exit_on_panic;
+    int watchdog_period_ms; /* a turn of the loop that takes longer is reported; 0: none is */
 };
 
 struct net_settings {
@@ -53,6 +57,7 @@ struct net_settings {
     unsigned unix_socket_mode;
     int tcp_backlog, timeout_s, tcp_keepalive_s;
     unsigned max_clients;
+    unsigned socket_mark_id; /* of listening sockets; 0: none */
     bool protected_mode;
     struct bytes requirepass; /* any bytes; empty: none */
     uint64_t max_bulk_bytes, query_buffer_limit_bytes;

@@ -33,9 +33,11 @@ bool quicklist_node_exceeds(int fill, size_t bytes, size_t count)
     return bytes > fill_bytes(fill) || count > fill_count(fill);
 }
 
+size_t quicklist_plain_above_bytes = SIZE_MAX;
+
 bool quicklist_is_large(const struct quicklist *ql, const struct packed_value *v)
 {
-    return v->ptr && v->len > fill_bytes(ql->fill);
+    return v->ptr && (v->len > fill_bytes(ql->fill) || v->len > quicklist_plain_above_bytes);
 }
 
 bool quicklist_node_accepts(const struct quicklist *ql, const struct quicklist_node *n, const struct packed_value *v)

@@ -22,6 +22,8 @@ size_t quicklist_count(const struct quicklist *ql);
 size_t quicklist_nodes(const struct quicklist *ql);
 size_t quicklist_memory(const struct quicklist *ql, size_t samples); /* heap bytes; of nodes: so many, 0: all */
 
+/* DEBUG QUICKLIST-PACKED-THRESHOLD: a longer element has a node to itself, even where a node could be larger. */
+extern size_t quicklist_plain_above_bytes;
 /* A listpack of these dimensions is too large to be one node. */
 bool quicklist_node_exceeds(int fill, size_t bytes, size_t count);
 

@@ -25,6 +25,7 @@ struct keyspace {
     bool replica, held;
     bool snapshot_running;
     bool active_expiry;
+    bool times_removals;
     uint32_t clock_s;   /* LRU: 24 bits of seconds */
     uint32_t clock_min; /* LFU: 16 bits of minutes */
     bool counts;        /* LFU is the policy, and has been since counts_since_min */
@@ -51,6 +52,7 @@ void database_remove(struct database *db, struct record *r, uint64_t hash, bool 
 /* --- expiry.c --- */
 /* On a master: tells the hook and removes r, which has expired. */
 void database_expire(struct database *db, struct record *r, uint64_t hash);
-void database_tell_removing(struct database *db, struct bytes key, enum keyspace_removal why);
+/* ... and for both reasons. aside: a worker frees the value when it is large. */
+void database_remove_for(struct database *db, struct record *r, uint64_t hash, enum keyspace_removal why, bool aside);
 
 #endif

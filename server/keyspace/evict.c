@@ -162,9 +162,8 @@ static size_t evict_one(struct database *db, struct record *r, uint64_t hash)
 {
     struct keyspace *ks = db->keyspace;
     size_t bytes = record_memory(r);
-    database_tell_removing(db, record_key(r), KEY_EVICTED);
     ks->stats.evicted++;
-    database_remove(db, r, hash, ks->settings->lazyfree_lazy_eviction);
+    database_remove_for(db, r, hash, KEY_EVICTED, ks->settings->lazyfree_lazy_eviction);
     return bytes;
 }
 

@@ -11,18 +11,27 @@
 #define BUCKET_KEYS_MAX 64 /* of one bucket; the rest of a longer chain waits for the next round */
 #define STALE_PERC_BASE 10 /* go on in a database while more than this, less the effort, had expired */
 
-void database_tell_removing(struct database *db, struct bytes key, enum keyspace_removal why)
+void database_remove_for(struct database *db, struct record *r, uint64_t hash, enum keyspace_removal why, bool aside)
 {
-    struct keyspace_hooks *hooks = &db->keyspace->hooks;
-    if (hooks->removing) hooks->removing(hooks->context, db, key, why);
+    struct keyspace *ks = db->keyspace;
+    const struct keyspace_hooks *hooks = &ks->hooks;
+    bool timed = ks->times_removals && hooks->removed;
+    if (hooks->removing) hooks->removing(hooks->context, db, record_key(r), why);
+    int64_t began_us = timed ? clock_monotonic_us() : 0;
+    database_remove(db, r, hash, aside);
+    if (timed) hooks->removed(hooks->context, why, clock_monotonic_us() - began_us);
+}
+
+void keyspace_time_removals(struct keyspace *ks, bool on)
+{
+    ks->times_removals = on;
 }
 
 void database_expire(struct database *db, struct record *r, uint64_t hash)
 {
     struct keyspace *ks = db->keyspace;
-    database_tell_removing(db, record_key(r), KEY_EXPIRED);
     ks->stats.expired++;
-    database_remove(db, r, hash, ks->settings->lazyfree_lazy_expire);
+    database_remove_for(db, r, hash, KEY_EXPIRED, ks->settings->lazyfree_lazy_expire);
 }
 
 void database_met_expired(struct database *db, struct record *r)

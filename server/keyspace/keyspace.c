@@ -166,3 +166,20 @@ void keyspace_memory(const struct keyspace *ks, struct keyspace_memory *out)
         out->store_used += t->store->used - table_blocks(t); /* what blocks hold besides the table */
     }
 }
+
+size_t database_table_bytes(const struct database *db)
+{
+    return table_memory(&db->table);
+}
+
+struct database_table database_table(const struct database *db)
+{
+    const struct table *t = &db->table;
+    return (struct database_table){
+        .records = t->count,
+        .expiring = t->expiring,
+        .slots = t->segments * SEGMENT_SLOTS,
+        .segments = t->segments,
+        .chained = t->chained,
+    };
+}

@@ -25,6 +25,8 @@ struct keyspace_hooks {
     void *context;
     /* A key is about to be removed by time or memory pressure; `key` is valid for the call. */
     void (*removing)(void *context, struct database *db, struct bytes key, enum keyspace_removal why);
+    /* It is gone, and its value with it if it was not left to the worker. Told while keyspace_time_removals() is on. */
+    void (*removed)(void *context, enum keyspace_removal why, int64_t took_us);
     /* A key that was not there has come, by whatever way. */
     void (*added)(void *context, struct database *db, struct bytes key);
     /* The time by which a key that is overwritten without a look is judged: one that has run out goes first. NULL: it
@@ -61,6 +63,8 @@ void keyspace_set_active_expiry(struct keyspace *ks, bool on); /* DEBUG SET-ACTI
 bool keyspace_active_expiry(const struct keyspace *ks);
 /* LRU seconds or LFU; cron refreshes it. Monotonic: only differences count, and a step of the wall clock is no use. */
 void keyspace_set_access_clock(struct keyspace *ks, int64_t steady_ms);
+
+void keyspace_time_removals(struct keyspace *ks, bool on); /* for the latency monitor: each reads the clock twice */
 
 void keyspace_policy_changed(struct keyspace *ks); /* maxmemory-policy: at its change, before the next command */
 
@@ -183,6 +187,15 @@ struct keyspace_memory {
     size_t table_bytes;                                /* directories and segments */
 };
 void keyspace_memory(const struct keyspace *ks, struct keyspace_memory *out);
+size_t database_table_bytes(const struct database *db); /* its part of table_bytes */
+
+/* DEBUG HTSTATS: the shape of a database's hash table. */
+struct database_table {
+    size_t records, expiring;
+    size_t slots; /* of all buckets, those beyond a full one aside */
+    size_t segments, chained;
+};
+struct database_table database_table(const struct database *db);
 
 /* OBJECT FREQ / IDLETIME */
 /* What eviction goes by under the present maxmemory-policy. */

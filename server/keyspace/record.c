@@ -111,15 +111,19 @@ uint32_t record_access_clock(const struct record *r)
     return r->flags & RECORD_COUNTS ? clock | RECORD_CLOCK_COUNTS : clock;
 }
 
-size_t record_memory(const struct record *r)
+size_t record_memory_sampled(const struct record *r, size_t samples)
 {
     size_t total = store_block_size(record_size(r));
     if (r->flags & RECORD_KEY_OUTSIDE) total += mem_size(record_outside(record_key_field(r)).ptr);
     if (r->flags & RECORD_VALUE_OUTSIDE) total += mem_size(record_outside(record_value_field(r)).ptr);
     const struct value_ops *ops = value_ops(record_type(r));
-    if (ops && !record_value_is_inside(r))
-        total += ops->memory(record_object(r), record_encoding(r), VALUE_MEMORY_SAMPLES);
+    if (ops && !record_value_is_inside(r)) total += ops->memory(record_object(r), record_encoding(r), samples);
     return total;
+}
+
+size_t record_memory(const struct record *r)
+{
+    return record_memory_sampled(r, VALUE_MEMORY_SAMPLES);
 }
 
 /* --- parts --- */

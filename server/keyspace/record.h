@@ -41,6 +41,8 @@ bool record_object_inside(const struct record *r);
 /* 24 bits of seconds, or RECORD_CLOCK_COUNTS and 24 bits of minutes and counter. */
 uint32_t record_access_clock(const struct record *r);
 #define RECORD_CLOCK_COUNTS (1u << 24)
-size_t record_memory(const struct record *r); /* MEMORY USAGE: record, key and value outside */
+size_t record_memory(const struct record *r); /* record, key and value outside; of a large value about */
+/* The same, with so many elements of a large value measured; 0: all. MEMORY USAGE */
+size_t record_memory_sampled(const struct record *r, size_t samples);
 
 #endif

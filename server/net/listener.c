@@ -74,6 +74,11 @@ struct listener *listener_unix(struct loop *loop, const char *path, unsigned mod
     return listener;
 }
 
+int listener_set_mark(struct listener *listener, unsigned mark)
+{
+    return setsockopt(listener->endpoint.fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark);
+}
+
 void listener_close(struct listener *listener)
 {
     if (listener->retry) loop_timer_cancel(listener->retry);

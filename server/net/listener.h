@@ -13,6 +13,8 @@ struct listener *listener_tcp(struct loop *loop, const struct address *address, 
 /* A stale socket file at path is removed first. mode 0: leave the umask's. */
 struct listener *listener_unix(struct loop *loop, const char *path, unsigned mode, int backlog,
                                void (*accepted)(void *arg, int fd), void *arg);
+/* SO_MARK, on it and on what it accepts from now on: for the routing and filtering of packets. 0, or -1 with errno. */
+int listener_set_mark(struct listener *listener, unsigned mark);
 void listener_close(struct listener *listener); /* closes the socket; does not unlink a Unix socket's file */
 const struct address *listener_address(const struct listener *listener);
 

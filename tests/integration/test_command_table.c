@@ -259,13 +259,10 @@ static struct exception only_debians[] = {
     NOT_IN_THIS_SERVER("fcall", "no functions"),
     NOT_IN_THIS_SERVER("fcall_ro", "no functions"),
     NOT_IN_THIS_SERVER("function", "no functions"),
-    NOT_IN_THIS_SERVER("latency", "latencies of events are not kept"),
-    NOT_IN_THIS_SERVER("memory", "memory is told about in INFO alone"),
     NOT_IN_THIS_SERVER("module", "no modules"),
     NOT_IN_THIS_SERVER("readonly", "no cluster"),
     NOT_IN_THIS_SERVER("readwrite", "no cluster"),
     NOT_IN_THIS_SERVER("script", "no scripts"),
-    NOT_IN_THIS_SERVER("slowlog", "slow commands are not kept"),
     {0},
 };
 

@@ -121,8 +121,8 @@ Test(crash, failed_check_panic_and_no_memory)
         end_in(s, ends[i].command);
         expect_end_by(s, SIGABRT);
         expect_lines(s, ends[i].lines);
-        expect_lines(s,
-                     (const char *const[]){"STACK TRACE", "(run_command+", "redis_version:", "BUG REPORT END", NULL});
+        expect_lines(s, (const char *const[]){"STACK TRACE", "(run_command+", "redis_version:", "CLIENT LIST OUTPUT",
+                                              "CONFIG DEBUG OUTPUT", "list-compress-depth 0", "BUG REPORT END", NULL});
     }
 }
 

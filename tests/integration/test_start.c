@@ -104,9 +104,9 @@ Test(start, setting_what_is_missing_is_refused_or_said)
     cr_assert_str_eq(config_get(s, "tls-port"), "0");
     cr_assert_str_eq(config_get(s, "maxclients"), "10000");
     long mark = server_log_end(s);
-    expect_ok(s, "CONFIG SET appendonly yes activedefrag yes");
+    expect_ok(s, "CONFIG SET appendonly yes activerehashing no");
     cr_expect(server_log_has(s, mark, "Directive 'appendonly' is accepted but has no effect here"));
-    cr_expect(server_log_has(s, mark, "Directive 'activedefrag' is accepted but has no effect here"));
+    cr_expect(server_log_has(s, mark, "Directive 'activerehashing' is accepted but has no effect here"));
 }
 
 /* --- doors that are shut unless somebody opens them --- */
@@ -146,6 +146,7 @@ Test(start, signals_mean_what_they_mean_to_debians)
     static const int ignored[] = {SIGHUP, SIGPIPE, SIGALRM}, caught[] = {SIGINT, SIGTERM};
     struct server *ours = server_start(OURS, "%s", ""), *debians = server_start(DEBIAN, "%s", "");
     for (int signal = 1; signal <= SIGSYS; signal++) {
+        if (signal == SIGALRM) continue; /* as 7.2 does, ours says where it is */
         cr_expect_eq(signal_is_in("SigIgn", ours->pid, signal), signal_is_in("SigIgn", debians->pid, signal), "%d",
                      signal);
     }

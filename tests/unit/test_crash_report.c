@@ -140,7 +140,7 @@ static void write_for_ever(void *arg)
 
 static void add(const char *title, void (*write)(void *arg), void *arg)
 {
-    crash_add_section(&(struct crash_section){title, write, arg});
+    crash_add_section(&(struct crash_section){.title = title, .write = write, .arg = arg});
 }
 
 static void fault_with_faulty_sections(void)

@@ -70,3 +70,26 @@ Test(stats, error_kinds_are_bounded_and_reset)
     cr_expect_eq(s.errors.count, 0u);
     cr_expect_eq(s.memory_at_start, 7);
 }
+
+/* The times that Redis's LATENCY HISTOGRAM has. */
+Test(stats, buckets_of_a_histogram)
+{
+    static const uint64_t expected_us[LATENCY_BUCKETS] = {1,     2,     4,     8,      16,     33,     66,
+                                                          132,   264,   528,   1056,   2113,   4227,   8454,
+                                                          16908, 33816, 67633, 135266, 270532, 541065, 1082130};
+    for (unsigned i = 0; i < LATENCY_BUCKETS; i++) cr_expect_eq(stats_latency_bucket_us(i), expected_us[i], "%u", i);
+    clock_init();
+    struct command_entry e = {0};
+    uint64_t upto[LATENCY_BUCKETS];
+    stats_count_latency(&e, 0);
+    stats_count_latency(&e, ticks_of(900));
+    stats_count_latency(&e, ticks_of(3000));
+    stats_count_latency(&e, ticks_of(20ull * 1000 * 1000 * 1000));
+    stats_latency_buckets(e.latency_us, upto);
+    cr_expect_eq(upto[0], 2);
+    cr_expect_eq(upto[1], 2);
+    cr_expect_eq(upto[2], 3);
+    cr_expect_eq(upto[LATENCY_BUCKETS - 2], 3);
+    cr_expect_eq(upto[LATENCY_BUCKETS - 1], 4, "what takes longer than a second counts as one");
+    mem_free(e.latency_us);
+}

@@ -63,12 +63,16 @@ void stats_reset(struct stats *s)
         .memory_at_start = s->memory_at_start, .exceeded_since_us = s->exceeded_since_us, .loop_noted = s->loop_noted};
 }
 
-static unsigned latency_slot(uint64_t ns)
+static unsigned latency_slot_raw(uint64_t ns)
 {
-    if (ns > LATENCY_MAX_NS) ns = LATENCY_MAX_NS;
     if (ns < LATENCY_FINE) return (unsigned)ns;
     unsigned doublings = (unsigned)(63 - __builtin_clzll(ns)) - 7;
     return LATENCY_FINE + (doublings - 1) * LATENCY_HALF + (unsigned)(ns >> doublings) - LATENCY_HALF;
+}
+
+static unsigned latency_slot(uint64_t ns)
+{
+    return latency_slot_raw(ns < LATENCY_MAX_NS ? ns : LATENCY_MAX_NS);
 }
 
 /* The highest value that falls into the slot: what a percentile reports, as HDR histograms do. */
@@ -97,4 +101,29 @@ double stats_latency_percentile_us(const uint64_t histogram[LATENCY_SLOTS], doub
         if (seen >= wanted) return (double)latency_slot_end_ns(i) / 1000;
     }
     return 0;
+}
+
+#define BUCKET_NS(bucket) (UINT64_C(1024) << (bucket))
+
+/* A bucket ends where the slot of its nominal time does: the histogram knows no finer. */
+uint64_t stats_latency_bucket_us(unsigned bucket)
+{
+    return latency_slot_end_ns(latency_slot_raw(BUCKET_NS(bucket))) / 1000;
+}
+
+void stats_latency_buckets(const uint64_t histogram[LATENCY_SLOTS], uint64_t upto[LATENCY_BUCKETS])
+{
+    uint64_t seen = 0;
+    unsigned slot = 0;
+    for (unsigned i = 0; i < LATENCY_BUCKETS; i++) {
+        unsigned last = latency_slot_raw(BUCKET_NS(i));
+        for (; slot <= last && slot < LATENCY_SLOTS; slot++) seen += histogram[slot];
+        upto[i] = seen;
+    }
+}
+
+double stats_fork_gb_per_s(const struct stats *s)
+{
+    if (!s->latest_fork_us) return 0;
+    return (double)s->latest_fork_bytes / (1024.0 * 1024 * 1024) * 1e6 / (double)s->latest_fork_us;
 }

@@ -16,6 +16,7 @@ struct stats {
     struct loop_usage loop_noted; /* the loop's own counts, as of the last stats_note_loop(); never reset */
     uint64_t sync_full, sync_partial_ok, sync_partial_err;
     uint64_t total_forks, latest_fork_us, total_error_replies, acl_access_denied_auth;
+    uint64_t latest_fork_bytes; /* in use when it began */
     uint64_t unexpected_error_replies, dump_payload_sanitizations, total_reads, total_writes;
     uint64_t exceeded_us;      /* by used memory, of maxmemory, without the present time of it */
     int64_t exceeded_since_us; /* monotonic; 0: is not exceeded; not reset */
@@ -35,12 +36,19 @@ struct stats {
  * call): nanoseconds up to one second, two significant digits, so a percentile is exact to one in 128. */
 #define LATENCY_SLOTS 3072
 void stats_count_latency(struct command_entry *e, uint64_t ticks);
+/* As LATENCY HISTOGRAM shows it: how many took no longer than each of LATENCY_BUCKETS times, which double from a
+ * microsecond (1024 ns) to a second. */
+#define LATENCY_BUCKETS 21
+void stats_latency_buckets(const uint64_t histogram[LATENCY_SLOTS], uint64_t upto[LATENCY_BUCKETS]);
+uint64_t stats_latency_bucket_us(unsigned bucket); /* its highest time */
 double stats_latency_percentile_us(const uint64_t histogram[LATENCY_SLOTS], double percentile);
 
 void stats_count_error(struct stats *s, const char *prefix);
 void stats_note_loop(struct stats *s, const struct loop *loop); /* it counts for ever; we since the last reset */
 void stats_sample(struct stats_rate *rate, uint64_t value, int64_t now_us);
 double stats_rate_per_s(const struct stats_rate *rate);
-void stats_reset(struct stats *s); /* CONFIG RESETSTAT */
+double
+stats_fork_gb_per_s(const struct stats *s); /* memory that the last fork covered in its time; 0: there was none */
+void stats_reset(struct stats *s);          /* CONFIG RESETSTAT */
 
 #endif

@@ -96,6 +96,12 @@ void config_get(const struct config *c, uint32_t patterns, const struct bytes *p
 
 /* --- CONFIG SET --- */
 
+bool config_is_secret(struct bytes name)
+{
+    const struct directive *d = directive_find(name);
+    return d && (d->kind == KIND_SECRET || (d->flags & DIR_SECRET));
+}
+
 struct change {
     const struct directive *directive;
     struct bytes name, value; /* as the caller wrote them */
@@ -164,7 +170,7 @@ static bool parse_all(struct config *c, struct change *changes, uint32_t count, 
         char message[CONFIG_MESSAGE_MAX];
         directive_format(c, change->directive, &change->old);
         good = directive_parse(c, change->directive, 1, &change->value, message);
-        const char *loss = good ? config_missing_part(c, change->directive) : NULL;
+        const char *loss = good ? config_missing_part(c, change->directive, false) : NULL;
         if (!good || loss) {
             failed(error, change->name, loss ? loss : message);
             restore(c, changes, loss ? i + 1 : i);

@@ -41,6 +41,7 @@ bool config_set(struct config *c, struct core *core, uint32_t pairs, const struc
  * `everything`: directives at their default are written too (DEBUG CONFIG-REWRITE-FORCE-ALL). */
 int config_rewrite(struct config *c, bool everything, char error[512]);
 const char *config_file(const struct config *c);
+bool config_is_secret(struct bytes name); /* what CONFIG SET gives it belongs into no log */
 
 /* REPLICAOF, AUTH and the like change settings without CONFIG SET, so that CONFIG REWRITE sees them. */
 void config_note_replicaof(struct config *c, const char *host, int port); /* host NULL: none */

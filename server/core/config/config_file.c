@@ -218,7 +218,7 @@ static bool check_log_file(const struct config *c)
 static bool check_whole(const struct config *c)
 {
     for (size_t i = 0; i < config_directive_count; i++) {
-        const char *loss = config_missing_part(c, &config_directives[i]);
+        const char *loss = config_missing_part(c, &config_directives[i], true);
         if (loss) return refuse_whole(config_directives[i].name, loss);
     }
     if (!config_user_agrees(c))

@@ -42,6 +42,7 @@ enum directive_flag {
     DIR_HIDDEN = 1 << 3,        /* CONFIG GET shows it by its exact name only */
     DIR_WORDS = 1 << 4,         /* any number of arguments; one that holds blanks is several */
     DIR_EMPTY_IS_NULL = 1 << 5, /* KIND_STRING: "" is no value (of KIND_SECRET it never is one) */
+    DIR_SECRET = 1 << 7,        /* no log shows its value; KIND_SECRET needs no word of it */
     DIR_NO_EFFECT = 1 << 6,     /* Redis knows it, we do not honour it: accepted, kept and shown */
 };
 
@@ -127,8 +128,9 @@ extern const struct directive_grammar save_grammar, bind_grammar, output_limit_g
     notify_grammar, shutdown_grammar, percentiles_grammar, client_memory_grammar, oom_score_grammar;
 
 /* --- config_missing.c --- */
-/* What is lost if the present value of `d` is accepted as if it had an effect; NULL: nothing that hurts. */
-const char *config_missing_part(const struct config *c, const struct directive *d);
+/* What is lost if the present value of `d` is accepted as if it had an effect; NULL: nothing that hurts. A start is more
+ * patient than CONFIG SET, whose caller hears of it. */
+const char *config_missing_part(const struct config *c, const struct directive *d, bool at_start);
 
 /* --- config_users.c --- */
 /* Whether a `user` line (the words behind "user") says only what holds without ACLs, as far as one line can tell. */

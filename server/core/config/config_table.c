@@ -171,6 +171,14 @@ static void settle_hz(struct settings *s)
     if (s->server.hz > 500) s->server.hz = 500;
 }
 
+/* The watch is set again by each tick of the clockwork: it must outlast the time between two. */
+static void settle_watchdog(struct settings *s)
+{
+    int least_ms = 2 * 1000 / s->server.hz;
+    if (s->server.watchdog_period_ms && s->server.watchdog_period_ms < least_ms)
+        s->server.watchdog_period_ms = least_ms;
+}
+
 static void settle_backlog(struct settings *s)
 {
     if (s->repl.backlog_bytes < 16 * 1024) s->repl.backlog_bytes = 16 * 1024;
@@ -188,6 +196,7 @@ const struct directive config_directives[] = {
     INT("timeout", NULL, 0, "0", 0, INT_MAX, net.timeout_s),
     INT("tcp-keepalive", NULL, 0, "300", 0, INT_MAX, net.tcp_keepalive_s),
     INT("maxclients", NULL, 0, "10000", 1, UINT_MAX, net.max_clients),
+    INT("socket-mark-id", NULL, FIX, "0", 0, UINT_MAX, net.socket_mark_id),
     BOOL("protected-mode", NULL, 0, PROTECTED_MODE, net.protected_mode),
     SECRET("requirepass", NULL, 0, net.requirepass),
     MEMORY("proto-max-bulk-len", NULL, 0, "536870912", 1024 * 1024, LMAX, net.max_bulk_bytes, NULL),
@@ -216,11 +225,15 @@ const struct directive config_directives[] = {
     SPECIAL("shutdown-on-sigint", NULL, DIR_WORDS, "default", shutdown_grammar, server.shutdown_on_sigint),
     SPECIAL("shutdown-on-sigterm", NULL, DIR_WORDS, "default", shutdown_grammar, server.shutdown_on_sigterm),
     BOOL("crash-log-enabled", NULL, 0, "yes", server.crash_log_enabled),
+    INT_SETTLED("watchdog-period", NULL, DIR_HIDDEN, "0", 0, INT_MAX, server.watchdog_period_ms, settle_watchdog),
     BOOL("use-exit-on-panic", NULL, DIR_HIDDEN, "no", server.exit_on_panic),
     ENUM("oom-score-adj", NULL, 0, "no", oom_score_modes, server.oom_score_mode),
     SPECIAL("oom-score-adj-values", NULL, DIR_WORDS, "0 200 800", oom_score_grammar, server.oom_scores),
     ENUM("enable-protected-configs", NULL, FIX, "no", yes_no_local, server.enable_protected_configs),
     ENUM("enable-debug-command", NULL, FIX, "no", yes_no_local, server.enable_debug_command),
+    INT("slowlog-log-slower-than", NULL, 0, "10000", -1, LMAX, server.slowlog_slower_than_us),
+    INT("slowlog-max-len", NULL, 0, "128", 0, LMAX, server.slowlog_max_len),
+    INT("latency-monitor-threshold", NULL, 0, "0", 0, LMAX, server.latency_monitor_threshold_ms),
     BOOL("latency-tracking", NULL, 0, "yes", server.latency_tracking),
     SPECIAL("latency-tracking-info-percentiles", NULL, DIR_WORDS, "50 99 99.9",
             percentiles_grammar, server.latency_percentiles),
@@ -274,7 +287,7 @@ const struct directive config_directives[] = {
     /* replication */
     SPECIAL("replicaof", "slaveof", FIX | DIR_WORDS, "", replicaof_grammar, repl.master_host),
     SECRET("masterauth", NULL, 0, repl.master_auth),
-    STRING("masteruser", NULL, NUL, "", NULL, repl.master_user),
+    STRING("masteruser", NULL, NUL | DIR_SECRET, "", NULL, repl.master_user),
     BOOL("replica-serve-stale-data", "slave-serve-stale-data", 0, "yes", repl.serve_stale_data),
     BOOL("replica-read-only", "slave-read-only", 0, "yes", repl.read_only),
     BOOL("repl-disable-tcp-nodelay", NULL, 0, "no", repl.disable_tcp_nodelay),
@@ -298,8 +311,6 @@ const struct directive config_directives[] = {
     /* --- known to Redis, without effect here --- */
     BOOL_0("dynamic-hz", NULL, 0, "yes"),
     BOOL_0("activerehashing", NULL, 0, "yes"),
-    INT_0("slowlog-log-slower-than", NULL, 0, "10000", -1, LMAX),
-    INT_0("slowlog-max-len", NULL, 0, "128", 0, LMAX),
     BOOL_0("replica-lazy-flush", "slave-lazy-flush", 0, "no"),
     MEMORY_0("loading-process-events-interval-bytes", NULL, DIR_HIDDEN, "2097152", 1024, INT_MAX),
 
@@ -322,12 +333,11 @@ const struct directive config_directives[] = {
     ENUM_0("enable-module-command", NULL, FIX, "no", yes_no_local),
     INT_0("busy-reply-threshold", "lua-time-limit", 0, "5000", 0, LMAX),
     INT_0("tracking-table-max-keys", NULL, 0, "1000000", 0, LMAX),
-    INT_0("latency-monitor-threshold", NULL, 0, "0", 0, LMAX),
     STRING_0("locale-collate", NULL, 0, "", NULL),
+    BOOL_0("lua-enable-deprecated-api", NULL, FIX | DIR_HIDDEN, "no"),
 
     INT_0("io-threads", NULL, FIX, "1", 1, 128),
     BOOL_0("io-threads-do-reads", NULL, FIX, "no"),
-    INT_0("socket-mark-id", NULL, FIX, "0", 0, UINT_MAX),
     BOOL_0("disable-thp", NULL, FIX, "yes"),
     BOOL_0("jemalloc-bg-thread", NULL, 0, "yes"),
     BOOL_0("crash-memcheck-enabled", NULL, 0, "yes"),
@@ -369,10 +379,10 @@ const struct directive config_directives[] = {
     INT_0("tls-port", NULL, 0, "0", 0, 65535),
     STRING_0("tls-cert-file", NULL, 0, "", NULL),
     STRING_0("tls-key-file", NULL, 0, "", NULL),
-    STRING_0("tls-key-file-pass", NULL, 0, "", NULL),
+    STRING_0("tls-key-file-pass", NULL, DIR_SECRET, "", NULL),
     STRING_0("tls-client-cert-file", NULL, 0, "", NULL),
     STRING_0("tls-client-key-file", NULL, 0, "", NULL),
-    STRING_0("tls-client-key-file-pass", NULL, 0, "", NULL),
+    STRING_0("tls-client-key-file-pass", NULL, DIR_SECRET, "", NULL),
     STRING_0("tls-dh-params-file", NULL, 0, "", NULL),
     STRING_0("tls-ca-cert-file", NULL, 0, "", NULL),
     STRING_0("tls-ca-cert-dir", NULL, 0, "", NULL),

@@ -12,6 +12,7 @@
 #include "server/base/log.h"
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
+#include "server/core/observe/latency.h"
 #include "server/core/os/oom_score.h"
 #include "server/core/os/process_title.h"
 #include "server/keyspace/keyspace.h"
@@ -161,6 +162,14 @@ static void begin_progress(struct children *c)
     c->progress->keys_total = keys;
 }
 
+static void note_fork(struct core *core, int64_t took_us)
+{
+    core->stats->latest_fork_us = (uint64_t)took_us;
+    core->stats->latest_fork_bytes = mem_used();
+    core->stats->total_forks++;
+    latency_note(core->latency, LATENCY_FORK, took_us, clock_wall_us() / 1000000);
+}
+
 int children_start(struct children *c, const struct child_job *job)
 {
     if (c->job.purpose != CHILD_NONE) {
@@ -173,8 +182,7 @@ int children_start(struct children *c, const struct child_job *job)
     pid_t pid = fork();
     if (pid < 0) return -1;
     if (pid == 0) run_child(c, job, server);
-    c->core->stats->latest_fork_us = (uint64_t)(clock_monotonic_us() - before_us);
-    c->core->stats->total_forks++;
+    note_fork(c->core, clock_monotonic_us() - before_us);
     c->job = *job;
     c->pid = pid;
     c->dismissed = false;

@@ -10,6 +10,7 @@
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/propagate.h"
 #include "server/core/lifecycle.h"
+#include "server/core/observe/latency.h"
 #include "server/core/settings.h"
 #include "server/net/loop.h"
 
@@ -180,7 +181,10 @@ static int save_in_child(void *arg)
 static void remove_temporary_file(struct core *core, pid_t child)
 {
     char path[PATH_MAX];
-    if (rdb_temporary_path(core->settings->rdb.filename, child, path) == 0) discard_path(path);
+    if (rdb_temporary_path(core->settings->rdb.filename, child, path)) return;
+    int64_t began_us = clock_monotonic_us();
+    discard_path(path);
+    latency_note(core->latency, LATENCY_RDB_UNLINK, clock_monotonic_us() - began_us, clock_wall_us() / 1000000);
 }
 
 static void save_ended(void *arg, bool good, int signal)

@@ -1,4 +1,5 @@
 /* What must happen when a directive changes at run time, beyond its value. Server process. */
+#include "server/base/crash.h"
 #include "server/base/log.h"
 #include "server/core/clients/clients.h"
 #include "server/core/config/config.h"
@@ -10,6 +11,7 @@
 #include "server/core/process/crash_report.h"
 #include "server/core/process/ports.h"
 #include "server/core/process/process.h"
+#include "server/core/run/run.h"
 #include "server/keyspace/keyspace.h"
 
 #include <errno.h>
@@ -81,6 +83,20 @@ static int apply_crash_report(struct core *core, char error[256])
     return 0;
 }
 
+static int apply_watchdog(struct core *core, char error[256])
+{
+    (void)error;
+    crash_watch_for_stall(core->settings->server.watchdog_period_ms);
+    return 0;
+}
+
+static int apply_thresholds(struct core *core, char error[256])
+{
+    (void)error;
+    run_follow_thresholds(core);
+    return 0;
+}
+
 static int apply_max_memory(struct core *core, char error[256])
 {
     (void)error;
@@ -101,6 +117,9 @@ void config_apply_hooks(struct config *c)
     config_on_change(c, "bind", apply_bind);
     config_on_change(c, "maxclients", apply_max_clients);
     config_on_change(c, "loglevel", apply_log_level);
+    config_on_change(c, "watchdog-period", apply_watchdog);
+    config_on_change(c, "slowlog-log-slower-than", apply_thresholds);
+    config_on_change(c, "latency-monitor-threshold", apply_thresholds);
     config_on_change(c, "maxmemory", apply_max_memory);
     config_on_change(c, "maxmemory-policy", apply_policy);
     config_on_change(c, "replica-read-only", apply_read_only);

@@ -8,6 +8,7 @@
 #include "server/base/outq.h"
 #include "server/core/clients/clients.h"
 #include "server/core/command/secrets.h"
+#include "server/core/config/config.h"
 #include "server/core/core.h"
 #include "server/core/info/info.h"
 #include "server/core/run/run.h"
@@ -83,6 +84,46 @@ static void print_info_part(void *arg)
     crash_print("\r\n");
 }
 
+static void print_clients(void *arg)
+{
+    const struct core *core = arg;
+    struct outq line = {0};
+    list_each(clients_all(core->clients), node)
+    {
+        client_describe(list_entry(node, struct client, node), &line);
+        write_queue(&line);
+    }
+    if (clients_describe_master(core, &line)) write_queue(&line);
+}
+
+static void print_pair(void *context, struct bytes name, struct bytes value)
+{
+    (void)context;
+    crash_print("%.*s %.*s\n", (int)name.len, (const char *)name.ptr, (int)value.len, (const char *)value.ptr);
+}
+
+/* What decides which code runs, and never a secret. */
+static void print_config(void *arg)
+{
+    const struct core *core = arg;
+    static const char *const patterns[] = {
+        "lazyfree-lazy-*",
+        "repl-diskless-*",
+        "replica-read-only",
+        "list-compress-depth",
+        "sanitize-dump-payload",
+        "proto-max-bulk-len",
+        "client-query-buffer-limit",
+        "maxmemory*",
+        "event-loop",
+        "hz",
+    };
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+        struct bytes pattern = bytes_from_text(patterns[i]);
+        config_get(core->config, 1, &pattern, &(struct config_get_sink){print_pair, NULL});
+    }
+}
+
 void crash_report_follow_settings(const struct core *core)
 {
     crash_set_enabled(core->settings->server.crash_log_enabled);
@@ -92,10 +133,14 @@ void crash_report_follow_settings(const struct core *core)
 void crash_report_start(struct core *core)
 {
     crash_report_follow_settings(core);
-    crash_add_section(&(struct crash_section){"CURRENT CLIENT INFO", print_command, NULL});
-    crash_add_section(&(struct crash_section){NULL, print_client, NULL});
+    crash_add_section(
+        &(struct crash_section){.title = "CURRENT CLIENT INFO", .write = print_command, .in_place = true});
+    crash_add_section(&(struct crash_section){.write = print_client});
     for (size_t i = 0; i < INFO_PARTS_MAX && info_section_name(i); i++) {
         info_parts[i] = (struct info_part){core, i};
-        crash_add_section(&(struct crash_section){i == 0 ? "INFO OUTPUT" : NULL, print_info_part, &info_parts[i]});
+        crash_add_section(&(struct crash_section){
+            .title = i == 0 ? "INFO OUTPUT" : NULL, .write = print_info_part, .arg = &info_parts[i]});
     }
+    crash_add_section(&(struct crash_section){.title = "CLIENT LIST OUTPUT", .write = print_clients, .arg = core});
+    crash_add_section(&(struct crash_section){.title = "CONFIG DEBUG OUTPUT", .write = print_config, .arg = core});
 }

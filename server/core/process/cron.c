@@ -5,12 +5,14 @@
 #include "repl/replication.h"
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
+#include "server/base/crash.h"
 #include "server/core/clients/clients.h"
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/own_keys.h"
 #include "server/core/dataset/persistence.h"
+#include "server/core/observe/latency.h"
 #include "server/core/process/shutdown.h"
 #include "server/core/run/block_keys.h"
 #include "server/core/session/pause.h"
@@ -20,6 +22,13 @@
 
 #define TENTH_MS           100
 #define EXPIRE_CYCLE_SHARE 4 /* the active expiry cycle may take a quarter of the time between two ticks */
+
+static bool paused;
+
+void cron_set_paused(bool wanted)
+{
+    paused = wanted;
+}
 
 struct clockwork {
     struct core *core;
@@ -50,23 +59,38 @@ static void tenth_of_second(struct core *core, int64_t now_ms)
     shutdown_cron(core, now_ms);
 }
 
+static void note_late(const struct core *core, enum latency_event event, int64_t began_us)
+{
+    if (latency_is_on(core->latency))
+        latency_note(core->latency, event, clock_monotonic_us() - began_us, clock_wall_us() / 1000000);
+}
+
+static void expire(struct core *core, int64_t period_ms)
+{
+    int64_t began_us = clock_monotonic_us(), wall_ms = loop_wall_ms(core->loop); /* what an expiry is told in */
+    keyspace_expire_cycle(core->keyspace, wall_ms, period_ms * 1000 / EXPIRE_CYCLE_SHARE);
+    own_keys_expire(core, wall_ms);
+    note_late(core, LATENCY_EXPIRE_CYCLE, began_us);
+}
+
 static int64_t tick(void *arg)
 {
     struct clockwork *w = arg;
     struct core *core = w->core;
+    bool loading = persistence_state(core)->loading;
+    int64_t began_us = clock_monotonic_us();
     int64_t now_ms = loop_monotonic_ms(core->loop), period_ms = 1000 / core->settings->server.hz;
+    if (core->settings->server.watchdog_period_ms) crash_watch_for_stall(core->settings->server.watchdog_period_ms);
+    if (paused) return period_ms;
     core->lifecycle->cron_loops++;
     keyspace_set_access_clock(core->keyspace, now_ms);
     clients_cron(core->clients, now_ms);
-    if (!persistence_state(core)->loading) {
-        int64_t wall_ms = loop_wall_ms(core->loop); /* what an expiry is told in */
-        keyspace_expire_cycle(core->keyspace, wall_ms, period_ms * 1000 / EXPIRE_CYCLE_SHARE);
-        own_keys_expire(core, wall_ms);
-    }
+    if (!loading) expire(core, period_ms);
     if (now_ms - w->last_tenth_ms >= TENTH_MS) {
         w->last_tenth_ms = now_ms;
         tenth_of_second(core, now_ms);
     }
+    if (loading) note_late(core, LATENCY_WHILE_BLOCKED_CRON, began_us);
     return period_ms;
 }
 

@@ -114,6 +114,13 @@ static void close_but(struct door_list *list, const struct door_list *kept)
     }
 }
 
+static void mark(const struct core *core, struct listener *listener)
+{
+    unsigned id = core->settings->net.socket_mark_id;
+    if (id && listener_set_mark(listener, id))
+        log_warning("Unable to mark a listening socket with socket-mark-id %u: %s", id, strerror(errno));
+}
+
 /* The kernel gives back the port of a server that has just been killed only when it has wound up that process's ring,
  * some milliseconds after its end: a restart at once waits for it. */
 static void open_door(struct core *core, struct door *door, int patience_ms)
@@ -121,6 +128,7 @@ static void open_door(struct core *core, struct door *door, int patience_ms)
     int64_t deadline_ms = clock_monotonic_ms() + patience_ms;
     for (;;) {
         door->listener = listener_tcp(core->loop, &door->address, core->settings->net.tcp_backlog, accepted_tcp, core);
+        if (door->listener) mark(core, door->listener);
         if (door->listener || errno != EADDRINUSE || clock_monotonic_ms() >= deadline_ms) return;
         nanosleep(&(struct timespec){.tv_nsec = PORT_RETRY_MS * 1000 * 1000}, NULL);
     }

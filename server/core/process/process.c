@@ -137,7 +137,6 @@ void process_catch_signals(struct core *core)
     if (rdb_temporary_path(core->settings->rdb.filename, getpid(), unfinished_snapshot)) unfinished_snapshot[0] = 0;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    signal(SIGALRM, SIG_IGN); /* Redis keeps it for a watchdog that we do not have */
     signal_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (signal_bell < 0) {
         log_warning("SIGTERM and SIGINT will end the server without a last save: eventfd: %s", strerror(errno));

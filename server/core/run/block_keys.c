@@ -136,6 +136,7 @@ void block_on_keys(struct call *call, const struct key_wait *wait)
 {
     struct session *s = call->session;
     if (s->blocked) {
+        call->waits = true;
         ((struct waiter *)s->blocked->state)->waits_on = true;
         return;
     }
@@ -143,6 +144,7 @@ void block_on_keys(struct call *call, const struct key_wait *wait)
         wait->reply_denied(call->reply);
         return;
     }
+    call->waits = true;
     struct waiter *w = waiter_new(call, wait);
     struct blocked *blocked = blocking_start(call->core->blocking, s, BLOCKED_KEYS, wait->timeout_ms);
     blocked->state = w;

@@ -29,6 +29,7 @@ static void run_again(struct core *core, struct waiter *w)
     struct blocked *blocked = w->blocked;
     struct request request = {.argc = w->argc, .argv = w->argv, .command = w->command};
     w->waits_on = false;
+    run_chain_start(); /* who is served may not stand behind a command: a key may have come by itself */
     run_command(core, blocked->session, &request, loop_wall_ms(core->loop));
     if (!w->waits_on) blocking_finish(core->blocking, blocked);
 }

@@ -8,9 +8,13 @@
 #include "server/core/core.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/dataset/propagate.h"
+#include "server/core/observe/latency.h"
+#include "server/core/observe/slow_log.h"
 #include "server/core/session/monitors.h"
 #include "server/core/session/session.h"
 #include "server/core/settings.h"
+
+#include <stdio.h>
 
 static void propagate_effects(struct call *call)
 {
@@ -26,10 +30,74 @@ static void propagate_effects(struct call *call)
 
 /* One timestamp a command: a command's end is the next one's beginning, as long as nothing else ran in between. */
 static uint64_t chained_ticks;
+static uint64_t slow_ticks = UINT64_MAX; /* who takes as long is looked at by the slow log and the latency monitor */
 
 void run_chain_start(void)
 {
     chained_ticks = clock_ticks();
+}
+
+static uint64_t ticks_of_us(int64_t us)
+{
+    return us > INT64_MAX / 1000 ? UINT64_MAX : clock_ns_to_ticks((uint64_t)us * 1000);
+}
+
+void run_follow_thresholds(struct core *core)
+{
+    const struct server_settings *s = &core->settings->server;
+    int64_t ms = s->latency_monitor_threshold_ms;
+    latency_set_threshold_ms(core->latency, ms);
+    keyspace_time_removals(core->keyspace, ms > 0);
+    uint64_t slow = s->slowlog_slower_than_us < 0 ? UINT64_MAX : ticks_of_us(s->slowlog_slower_than_us);
+    uint64_t late = ms <= 0 ? UINT64_MAX : ticks_of_us(ms > INT64_MAX / 1000 ? INT64_MAX : ms * 1000);
+    slow_ticks = slow < late ? slow : late;
+}
+
+/* As CLIENT LIST has it, without the word by which MONITOR tells a path from a host; our master by the address we follow
+ * it at; of others nothing is known. */
+static const char *describe_caller(const struct core *core, const struct session *s, char room[SESSION_ADDRESS_MAX])
+{
+    static const char local[] = "unix:";
+    const char *host;
+    int port;
+    if (s->kind == SESSION_MASTER && replication_master_address(core->replication, &host, &port)) {
+        snprintf(room, SESSION_ADDRESS_MAX, "%s:%d", host, port);
+        return room;
+    }
+    if (!s->owner || !s->owner->address) return "?:0";
+    s->owner->address(s, room);
+    return strncmp(room, local, sizeof local - 1) == 0 ? room + sizeof local - 1 : room;
+}
+
+static void log_slow(const struct call *call, int64_t took_us)
+{
+    const struct core *core = call->core;
+    char room[SESSION_ADDRESS_MAX];
+    slow_log_add(core->slow_log,
+                 &(struct slow_command){
+                     .at_s = clock_wall_us() / 1000000,
+                     .took_us = took_us,
+                     .argc = call->argc,
+                     .argv = call->argv,
+                     .secrets = call->secrets,
+                     .address = describe_caller(core, call->session, room),
+                     .client_name = call->session->name,
+                 },
+                 core->settings->server.slowlog_max_len);
+}
+
+/* Who waits has not run yet: he is looked at when he does. EXEC's commands speak for themselves. */
+static __attribute__((noinline)) void look_at_slow(const struct call *call, uint64_t ticks)
+{
+    const struct core *core = call->core;
+    if (call->session->kind == SESSION_LOADER) return; /* a file's commands have been somebody's before */
+    uint32_t flags = call->command->row->flags;
+    int64_t took_us = (int64_t)(clock_ticks_to_ns(ticks) / 1000),
+            least_us = core->settings->server.slowlog_slower_than_us;
+    latency_note(core->latency, flags & CMD_FAST ? LATENCY_FAST_COMMAND : LATENCY_COMMAND, took_us,
+                 clock_wall_us() / 1000000);
+    if (call->waits || (flags & CMD_SKIP_SLOWLOG) || least_us < 0 || took_us < least_us) return;
+    log_slow(call, took_us);
 }
 
 static void count_call(struct call *call, uint64_t started)
@@ -43,6 +111,7 @@ static void count_call(struct call *call, uint64_t started)
     struct session *s = call->session;
     if (unlikely(session_owes_error_count(s))) session_count_error(s, call->core->stats, e);
     if (call->core->settings->server.latency_tracking) stats_count_latency(e, ticks);
+    if (unlikely(ticks >= slow_ticks)) look_at_slow(call, ticks);
 }
 
 /* After the command: what it says about its arguments is known, EXEC stands behind its commands, and RESET finds its

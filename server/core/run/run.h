@@ -12,6 +12,9 @@ void run_command(struct core *core, struct session *session, const struct reques
 /* Before a run of commands: the first one's time is counted from here. */
 void run_chain_start(void);
 
+/* From now on the slow log and the latency monitor go by the settings as they are. At the start, and at their change. */
+void run_follow_thresholds(struct core *core);
+
 /* The innermost command that is running at this moment; NULL: none. For a crash report. */
 const struct call *running_call(void);
 

@@ -42,6 +42,7 @@ void wait_start(struct call *call, int64_t replicas, int64_t timeout_ms)
         reply_integer(call->reply, acked);
         return;
     }
+    call->waits = true;
     struct blocked *b = blocking_start(core->blocking, call->session, BLOCKED_WAIT, timeout_ms);
     struct waiting *w = mem_alloc(sizeof *w);
     *w = (struct waiting){core, offset, replicas};

@@ -155,3 +155,8 @@ bool watch_has_expired(struct watches *w, struct session *s, int64_t now_ms)
     }
     return false;
 }
+
+size_t watch_memory(const struct session *s)
+{
+    return map_memory(&s->watched) + s->watched.count * sizeof(struct watched_key);
+}

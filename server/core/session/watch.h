@@ -11,5 +11,6 @@ struct watches *watches_new(struct keyspace *keyspace, struct key_watchers *watc
 void watch_key(struct watches *w, struct session *s, struct database *db, struct bytes key, int64_t now_ms);
 void watch_forget_all(struct watches *w, struct session *s);
 bool watch_has_expired(struct watches *w, struct session *s, int64_t now_ms);
+size_t watch_memory(const struct session *s); /* bytes, of its watched keys */
 
 #endif
