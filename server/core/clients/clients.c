@@ -13,6 +13,7 @@
 #include "server/core/session/session_end.h"
 #include "server/core/session/user.h"
 #include "server/core/settings.h"
+#include "server/core/tracking/tracking.h"
 #include "server/net/address.h"
 
 #include <stdio.h>
@@ -180,6 +181,18 @@ struct client *clients_find(struct clients *c, uint64_t id)
     return map_get(&c->by_id, bytes_make(&id, sizeof id));
 }
 
+static struct session *find_session(void *context, uint64_t id)
+{
+    struct core *core = context;
+    struct client *c = clients_find(core->clients, id);
+    return c && !c->close_asap ? &c->session : NULL;
+}
+
+struct tracking_host clients_for_tracking(struct core *core)
+{
+    return (struct tracking_host){.context = core, .find = find_session};
+}
+
 size_t clients_count(const struct clients *c)
 {
     return c->all.count;
@@ -208,6 +221,7 @@ static void client_free(struct client *c)
     all->handed_over -= c->handed_over;
     if (c->conn) conn_close(c->conn);
     client_cut_off(c);
+    tracking_stop(c->core->tracking, &c->session);
     session_release(c->core, &c->session);
     client_input_free(c);
     outq_clear(&c->nowhere);

@@ -4,6 +4,7 @@
 
 #include "server/base/list.h"
 #include "server/core/session/session.h"
+#include "server/core/tracking/tracking.h"
 #include "server/net/conn.h"
 #include "server/resp/reader.h"
 
@@ -52,6 +53,7 @@ struct client {
 struct clients *clients_new(struct core *core);
 void clients_accept(struct core *core, int fd, bool unix_socket);
 struct client *clients_find(struct clients *c, uint64_t id);
+struct tracking_host clients_for_tracking(struct core *core); /* sessions by their ids */
 size_t clients_count(const struct clients *c);
 size_t clients_count_handed_over(const struct clients *c); /* replicas */
 struct list *clients_all(struct clients *c);               /* struct client.node */

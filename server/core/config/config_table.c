@@ -224,6 +224,7 @@ const struct directive config_directives[] = {
     BOOL("latency-tracking", NULL, 0, "yes", server.latency_tracking),
     SPECIAL("latency-tracking-info-percentiles", NULL, DIR_WORDS, "50 99 99.9",
             percentiles_grammar, server.latency_percentiles),
+    INT("tracking-table-max-keys", NULL, 0, "1000000", 0, LMAX, server.tracking_table_max_keys),
     SPECIAL("notify-keyspace-events", NULL, 0, "", notify_grammar, server.notify_classes),
     STRING("event-loop", NULL, FIX, "auto", event_loop_refusal, server.event_loop),
 
@@ -321,7 +322,6 @@ const struct directive config_directives[] = {
     ENUM_0("acl-pubsub-default", NULL, 0, "resetchannels", channel_defaults),
     ENUM_0("enable-module-command", NULL, FIX, "no", yes_no_local),
     INT_0("busy-reply-threshold", "lua-time-limit", 0, "5000", 0, LMAX),
-    INT_0("tracking-table-max-keys", NULL, 0, "1000000", 0, LMAX),
     INT_0("latency-monitor-threshold", NULL, 0, "0", 0, LMAX),
     STRING_0("locale-collate", NULL, 0, "", NULL),
 

@@ -10,7 +10,9 @@
 #include "server/core/process/crash_report.h"
 #include "server/core/process/ports.h"
 #include "server/core/process/process.h"
+#include "server/core/tracking/tracking.h"
 #include "server/keyspace/keyspace.h"
+#include "server/net/loop.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -88,6 +90,22 @@ static int apply_max_memory(struct core *core, char error[256])
     return 0;
 }
 
+#define TRIM_AT_ONCE 100 /* keys of the tracking table */
+
+/* Other work comes in between. */
+static int64_t trim_tracking(void *arg)
+{
+    struct core *core = arg;
+    return tracking_trim(core->tracking, TRIM_AT_ONCE) ? 0 : LOOP_TIMER_DONE;
+}
+
+static int apply_tracking_limit(struct core *core, char error[256])
+{
+    (void)error;
+    loop_timer_start(core->loop, 0, trim_tracking, core);
+    return 0;
+}
+
 static int apply_policy(struct core *core, char error[256])
 {
     (void)error;
@@ -103,6 +121,7 @@ void config_apply_hooks(struct config *c)
     config_on_change(c, "loglevel", apply_log_level);
     config_on_change(c, "maxmemory", apply_max_memory);
     config_on_change(c, "maxmemory-policy", apply_policy);
+    config_on_change(c, "tracking-table-max-keys", apply_tracking_limit);
     config_on_change(c, "replica-read-only", apply_read_only);
     config_on_change(c, "oom-score-adj", apply_oom_score);
     config_on_change(c, "oom-score-adj-values", apply_oom_score);

@@ -15,11 +15,14 @@
 #include "server/core/run/block_keys.h"
 #include "server/core/session/pause.h"
 #include "server/core/settings.h"
+#include "server/core/tracking/tracking.h"
 #include "server/keyspace/keyspace.h"
 #include "server/net/loop.h"
 
-#define TENTH_MS           100
-#define EXPIRE_CYCLE_SHARE 4 /* the active expiry cycle may take a quarter of the time between two ticks */
+#define TENTH_MS 100
+/* of a table that is too large, or that nobody reads; a key takes less than a microsecond */
+#define TRACKED_KEYS_EACH_TENTH 2000
+#define EXPIRE_CYCLE_SHARE      4 /* the active expiry cycle may take a quarter of the time between two ticks */
 
 struct clockwork {
     struct core *core;
@@ -48,6 +51,7 @@ static void tenth_of_second(struct core *core, int64_t now_ms)
     persistence_cron(core, now_ms);
     replication_cron(core->replication, now_ms);
     shutdown_cron(core, now_ms);
+    tracking_trim(core->tracking, TRACKED_KEYS_EACH_TENTH);
 }
 
 static int64_t tick(void *arg)
@@ -79,6 +83,7 @@ static void before_send(void *arg)
     pauses_end_due(core->pauses, now_ms);
     persistence_before_send(core);
     clients_before_send(core->clients);
+    tracking_before_send(core->tracking);
     replication_before_send(core->replication);
 }
 
