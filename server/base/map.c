@@ -74,6 +74,7 @@ void **map_slot(struct map *m, struct bytes key)
     if (slot_is_empty(e)) m->used++;
     *e = (struct map_entry){bytes_make(bytes_to_text(key), key.len), NULL, hash};
     m->count++;
+    m->key_bytes += key.len + 1;
     return &e->value;
 }
 
@@ -82,6 +83,7 @@ void *map_remove(struct map *m, struct bytes key)
     struct map_entry *e = find(m, key, hash_bytes(key));
     if (!e) return NULL;
     void *value = e->value;
+    m->key_bytes -= e->key.len + 1;
     mem_free((void *)(uintptr_t)e->key.ptr);
     *e = (struct map_entry){.hash = REMOVED_MARK};
     m->count--;

@@ -18,6 +18,7 @@ struct map {
     size_t capacity;         /* a power of two, or 0 */
     size_t count;
     size_t used; /* count plus removed slots */
+    size_t key_bytes;
 };
 
 void map_init(struct map *m);                         /* all zero is an empty map too */
@@ -25,6 +26,11 @@ void map_clear(struct map *m);                        /* frees keys and slots, n
 void *map_get(const struct map *m, struct bytes key); /* NULL when absent */
 void **map_slot(struct map *m, struct bytes key);     /* value's place, inserted as NULL when absent */
 void *map_remove(struct map *m, struct bytes key);    /* the value, or NULL */
+
+static inline size_t map_memory(const struct map *m)
+{
+    return m->capacity * sizeof(struct map_entry) + m->key_bytes;
+}
 
 /* for (struct map_entry *e = map_next(m, NULL); e; e = map_next(m, e)) */
 struct map_entry *map_next(const struct map *m, struct map_entry *previous);

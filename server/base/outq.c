@@ -128,6 +128,18 @@ size_t outq_memory(const struct outq *q)
     return q->held_bytes;
 }
 
+struct outq_parts outq_parts(const struct outq *q)
+{
+    struct outq_parts p = {.list_bytes = q->held_bytes};
+    for (const struct outq_chunk *c = q->head; c; c = c->next) p.list_chunks++;
+    if (!q->tail || chunk_bytes(q->tail) != OUTQ_CHUNK_BYTES) return p;
+    p.buffer_bytes = OUTQ_CHUNK_BYTES;
+    p.buffer_used = tail_pending(q);
+    p.list_bytes -= OUTQ_CHUNK_BYTES;
+    p.list_chunks--;
+    return p;
+}
+
 struct bytes outq_front(const struct outq *q)
 {
     if (!q->head) return bytes_make(NULL, 0);

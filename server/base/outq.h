@@ -44,6 +44,13 @@ void outq_append(struct outq *q, const void *data, size_t len); /* fills the tai
 size_t outq_pending(const struct outq *q);                      /* bytes not yet consumed */
 size_t outq_memory(const struct outq *q);                       /* heap bytes held */
 
+/* What CLIENT LIST tells apart, in Redis's terms. */
+struct outq_parts {
+    size_t buffer_bytes, buffer_used; /* one common chunk that is being written to; 0: there is none */
+    size_t list_chunks, list_bytes;   /* all others */
+};
+struct outq_parts outq_parts(const struct outq *q);
+
 static inline bool outq_empty(const struct outq *q)
 {
     return !q->head || (q->head == q->tail && q->cursor == q->head->data + q->head->consumed);

@@ -31,6 +31,11 @@ void resp_request_free(struct resp_request *r)
     resp_request_init(r);
 }
 
+size_t resp_request_memory(const struct resp_request *r)
+{
+    return r->capacity * sizeof *r->argv + (r->inline_args ? mem_size(r->inline_args) : 0);
+}
+
 static enum resp_status fail(struct resp_request *r, const char *error)
 {
     snprintf(r->error, sizeof(r->error), "%s", error);

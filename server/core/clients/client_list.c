@@ -16,7 +16,9 @@ struct line {
     int fd; /* -1: none of ours */
     int64_t age_ms, idle_ms;
     const char *flags, *events;
-    size_t query_bytes, query_spare_bytes, argument_bytes, output_bytes, total_bytes;
+    size_t query_bytes, query_spare_bytes, argument_bytes, multi_bytes, total_bytes;
+    struct outq_parts output;
+    size_t output_peak_bytes;
 };
 
 static void flag_letters(const struct client *c, char out[16])
@@ -33,6 +35,7 @@ static void flag_letters(const struct client *c, char out[16])
     if (s->tracking & TRACKING_BCAST) out[n++] = 'B';
     if (s->watch_broken) out[n++] = 'd';
     if (c->close_after_reply) out[n++] = 'c';
+    if (c->close_asap) out[n++] = 'A';
     if (c->unix_socket) out[n++] = 'U';
     if (s->readonly) out[n++] = 'r';
     if (s->no_evict) out[n++] = 'e';
@@ -93,12 +96,12 @@ static void add_line(const struct line *l, struct outq *out)
     add_number(out, " qbuf=", (long long)l->query_bytes);
     add_number(out, " qbuf-free=", (long long)l->query_spare_bytes);
     add_number(out, " argv-mem=", (long long)l->argument_bytes);
-    add_number(out, " multi-mem=", 0);
-    add_number(out, " rbs=", OUTQ_CHUNK_BYTES);
-    add_number(out, " rbp=", 0);
-    add_number(out, " obl=", 0);
-    add_number(out, " oll=", (long long)(l->output_bytes / OUTQ_CHUNK_BYTES));
-    add_number(out, " omem=", (long long)l->output_bytes);
+    add_number(out, " multi-mem=", (long long)l->multi_bytes);
+    add_number(out, " rbs=", (long long)l->output.buffer_bytes);
+    add_number(out, " rbp=", (long long)l->output_peak_bytes);
+    add_number(out, " obl=", (long long)l->output.buffer_used);
+    add_number(out, " oll=", (long long)l->output.list_chunks);
+    add_number(out, " omem=", (long long)l->output.list_bytes);
     add_number(out, " tot-mem=", (long long)l->total_bytes);
     add_text(out, " events=", l->events);
     add_text(out, " cmd=", s->running_command ? s->running_command->full_name : "NULL");
@@ -113,7 +116,10 @@ static void add_line(const struct line *l, struct outq *out)
 void client_describe(struct client *c, struct outq *out)
 {
     int64_t now_ms = loop_monotonic_ms(c->core->loop);
-    size_t output_memory = outq_memory(c->conn ? conn_output(c->conn) : &c->nowhere) + kept_for_replica(c);
+    size_t kept = kept_for_replica(c);
+    struct outq_parts output = outq_parts(c->conn ? conn_output(c->conn) : &c->nowhere);
+    output.list_bytes += kept;
+    output.list_chunks += kept > 0; /* in one piece, whatever its size */
     bool writing = c->conn && conn_unsent(c->conn) > 0;
     char flags[16];
     flag_letters(c, flags);
@@ -131,9 +137,11 @@ void client_describe(struct client *c, struct outq *out)
                                 : "r",
             .query_bytes = c->query_len + c->processing_len,
             .query_spare_bytes = c->query_capacity - c->query_len,
-            .argument_bytes = c->request.capacity * sizeof(struct bytes),
-            .output_bytes = output_memory,
-            .total_bytes = sizeof *c + c->query_capacity + output_memory,
+            .argument_bytes = resp_request_memory(&c->request),
+            .multi_bytes = transaction_memory(&c->session),
+            .output = output,
+            .output_peak_bytes = c->output_peak > output.buffer_used ? c->output_peak : output.buffer_used,
+            .total_bytes = client_memory(c) + kept,
         },
         out);
 }
@@ -155,7 +163,7 @@ bool clients_describe_master(const struct core *core, struct outq *out)
             .flags = "M",
             .events = link.unsent_bytes ? "rw" : "r",
             .query_bytes = link.unapplied_bytes,
-            .output_bytes = link.unsent_bytes,
+            .output = {.list_bytes = link.unsent_bytes, .list_chunks = link.unsent_bytes > 0},
             .total_bytes = link.unapplied_bytes + link.unsent_bytes,
         },
         out);

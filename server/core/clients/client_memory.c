@@ -4,6 +4,7 @@
 #include "server/core/clients/clients_parts.h"
 
 #include "server/core/core.h"
+#include "server/core/session/session_memory.h"
 
 static size_t *sum_with(struct client *c)
 {
@@ -17,10 +18,16 @@ void client_forget_memory(struct client *c)
     c->memory_noted = 0;
 }
 
-void client_note_memory(struct client *c)
+size_t client_memory(const struct client *c)
 {
     const struct outq *output = c->conn ? conn_output(c->conn) : &c->nowhere;
-    size_t now = sizeof *c + c->query_capacity + outq_memory(output);
+    size_t input = c->query_capacity + resp_request_memory(&c->request);
+    return sizeof *c + input + outq_memory(output) + session_memory(&c->session);
+}
+
+void client_note_memory(struct client *c)
+{
+    size_t now = client_memory(c);
     *sum_with(c) += now - c->memory_noted;
     c->memory_noted = now;
 }

@@ -28,6 +28,7 @@ static bool over_output_limit(struct client *c, size_t unsent)
 bool client_output_within_limit(struct client *c, size_t unsent)
 {
     client_note_buffers(c, 0, unsent);
+    if (unsent > c->output_peak) c->output_peak = unsent;
     if (!over_output_limit(c, unsent)) return true;
     log_warning("Client id=%llu scheduled to be closed ASAP for overcoming of output buffer limits: %zu bytes unsent.",
                 (unsigned long long)c->session.id, unsent);

@@ -47,6 +47,7 @@ bool client_output_may_grow(struct reply_guard *guard, size_t waiting_bytes);
 void client_wake_later(struct client *c); /* it has more kept requests than one turn runs */
 
 /* client_memory.c */
+size_t client_memory(const struct client *c); /* bytes: buffers, and what its session holds; a replica's stream aside */
 void client_note_memory(struct client *c); /* what it holds now is what the sum has of it */
 void client_forget_memory(struct client *c);
 void client_note_buffers(struct client *c, uint64_t input, uint64_t output); /* bytes waiting: the biggest are kept */

@@ -37,6 +37,17 @@ size_t pubsub_session_count(const struct session *s, enum pubsub_kind kind)
     return s->subscriptions ? s->subscriptions->names[kind].count : 0;
 }
 
+size_t pubsub_session_memory(const struct session *s)
+{
+    if (!s->subscriptions) return 0;
+    size_t total = sizeof *s->subscriptions;
+    for (int kind = 0; kind < PUBSUB_KINDS; kind++) {
+        const struct map *names = &s->subscriptions->names[kind];
+        total += map_memory(names) + names->count * sizeof(struct subscription);
+    }
+    return total;
+}
+
 static struct map *session_names(struct session *s, enum pubsub_kind kind)
 {
     if (!s->subscriptions) s->subscriptions = mem_calloc(1, sizeof *s->subscriptions);

@@ -16,6 +16,7 @@ void pubsub_unsubscribe_all(struct pubsub *p, struct session *s, enum pubsub_kin
 size_t pubsub_publish(struct pubsub *p, struct bytes channel, struct bytes message, bool shard); /* receivers */
 size_t pubsub_subscribers(const struct pubsub *p, enum pubsub_kind kind, struct bytes name);
 size_t pubsub_session_count(const struct session *s, enum pubsub_kind kind);
+size_t pubsub_session_memory(const struct session *s); /* bytes */
 const struct map *pubsub_names(const struct pubsub *p, enum pubsub_kind kind);
 
 #endif

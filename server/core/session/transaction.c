@@ -8,6 +8,7 @@
 struct transaction {
     struct queued_command *queue;
     size_t length, capacity;
+    size_t queued_bytes; /* of the requests */
     uint32_t flags, common_flags; /* of any, and of all in the queue */
     bool spoiled;
 };
@@ -30,6 +31,7 @@ void transaction_queue(struct session *s, struct command_entry *command, uint32_
     }
     struct queued_command *q = &t->queue[t->length++];
     *q = (struct queued_command){command, argc, mem_alloc(bytes)};
+    t->queued_bytes += bytes;
     uint8_t *at = (uint8_t *)(q->argv + argc);
     for (uint32_t i = 0; i < argc; i++) {
         memcpy(at, argv[i].ptr, argv[i].len);
@@ -69,6 +71,12 @@ uint32_t transaction_flags(const struct session *s)
 size_t transaction_length(const struct session *s)
 {
     return s->transaction->length;
+}
+
+size_t transaction_memory(const struct session *s)
+{
+    const struct transaction *t = s->transaction;
+    return t ? sizeof *t + t->capacity * sizeof *t->queue + t->queued_bytes : 0;
 }
 
 bool transaction_is_spoiled(const struct session *s)

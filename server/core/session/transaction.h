@@ -20,6 +20,7 @@ void transaction_discard(struct watches *w, struct session *s);
 /* What EXEC is judged by: the flags that any queued command has, of CMD_LEAVES those that all of them have. */
 uint32_t transaction_flags(const struct session *s);
 size_t transaction_length(const struct session *s);
+size_t transaction_memory(const struct session *s); /* bytes; 0 outside of one */
 
 /* For EXEC. */
 bool transaction_is_spoiled(const struct session *s);

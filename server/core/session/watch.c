@@ -163,3 +163,8 @@ size_t watches_sessions(const struct watches *w)
 {
     return w->sessions;
 }
+
+size_t watch_memory(const struct session *s)
+{
+    return map_memory(&s->watched) + s->watched.count * sizeof(struct watched_key);
+}

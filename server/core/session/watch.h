@@ -12,5 +12,6 @@ void watch_key(struct watches *w, struct session *s, struct database *db, struct
 void watch_forget_all(struct watches *w, struct session *s);
 bool watch_has_expired(struct watches *w, struct session *s, int64_t now_ms);
 size_t watches_sessions(const struct watches *w);
+size_t watch_memory(const struct session *s); /* bytes, of its watched keys */
 
 #endif
