@@ -49,6 +49,7 @@ struct clients *clients_new(struct core *core)
     list_init(&c->all);
     list_init(&c->woken);
     list_init(&c->dead);
+    clients_limit_start(c);
     return c;
 }
 
@@ -217,7 +218,7 @@ static void client_free(struct client *c)
     if (all->cron_position == &c->node) all->cron_position = c->node.next;
     list_remove(&all->all, &c->node);
     map_remove(&all->by_id, bytes_make(&c->session.id, sizeof c->session.id));
-    client_forget_memory(c);
+    client_leave_accounts(c);
     all->handed_over -= c->handed_over;
     if (c->conn) conn_close(c->conn);
     client_cut_off(c);
@@ -232,7 +233,7 @@ static void client_free(struct client *c)
 void client_hand_over(struct client *c, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg)
 {
     struct conn *conn = c->conn;
-    client_forget_memory(c);
+    client_leave_accounts(c);
     c->handed_over = true;
     c->core->clients->handed_over++;
     client_cut_off(c);
@@ -264,6 +265,7 @@ static void run_woken(struct clients *all)
 void clients_before_send(struct clients *all)
 {
     run_woken(all);
+    if (unlikely(all->memory_limit && all->memory > all->memory_limit)) clients_keep_limit(all);
     list_each(&all->dead, dead)
     {
         struct client *c = list_entry(dead, struct client, pending);
@@ -302,7 +304,7 @@ static void client_cron(struct client *c, int64_t now_ms)
     close_lingering(c, now_ms);
     if (c->conn && !c->close_asap && c->soft_limit_since_ms) client_output_within_limit(c, conn_unsent(c->conn));
     client_note_buffers(c, c->query_len, 0);
-    client_note_memory(c);
+    client_account_now(c);
 }
 
 /* Every client about once a second, a slice each tick. */

@@ -32,14 +32,16 @@ struct client {
     struct session session;
 
     size_t query_at, query_capacity;
-    uint64_t kept_turn; /* the loop's, when kept requests last ran: each turn runs some */
+    uint64_t kept_turn;               /* the loop's, when kept requests last ran: each turn runs some */
     uint64_t query_peak, output_peak; /* bytes that waited; of output as far as somebody looked */
     uint64_t net_out;
     int64_t created_ms;
     struct address peer, local;
-    struct list_node node;       /* in clients, by age */
-    struct list_node pending;    /* in the list of the woken, or in that of the dead */
-    size_t memory_noted;         /* what of it the sum over all clients has */
+    struct list_node node;    /* in clients, by age */
+    struct list_node pending; /* in the list of the woken, or in that of the dead */
+    size_t memory_noted;      /* what of it the sum over all clients has */
+    struct list *bucket;      /* of those that might be evicted, NULL: it is in none; by in_bucket */
+    struct list_node in_bucket;
     struct outq nowhere;         /* takes replies once there is no connection */
     struct reply_guard guard;    /* of the session's reply */
     int64_t soft_limit_since_ms; /* output buffer above its soft limit since, 0: not */
@@ -79,6 +81,7 @@ void clients_cron(struct clients *c,
 /* Bytes of all clients but replicas, with their buffers, as they were when cron last looked at each; *replicas: of
  * those. */
 size_t clients_memory(const struct clients *c, size_t *replicas);
+void clients_limit_changed(struct clients *c); /* maxmemory-clients, or what it is a percentage of */
 /* The largest buffers of the last seconds: input kept, output that waited. */
 void clients_recent_peaks(const struct clients *c, uint64_t *input_bytes, uint64_t *output_bytes);
 

@@ -87,6 +87,14 @@ static int apply_max_memory(struct core *core, char error[256])
 {
     (void)error;
     memory_limit_changed(core);
+    clients_limit_changed(core->clients);
+    return 0;
+}
+
+static int apply_client_memory(struct core *core, char error[256])
+{
+    (void)error;
+    clients_limit_changed(core->clients);
     return 0;
 }
 
@@ -120,6 +128,7 @@ void config_apply_hooks(struct config *c)
     config_on_change(c, "maxclients", apply_max_clients);
     config_on_change(c, "loglevel", apply_log_level);
     config_on_change(c, "maxmemory", apply_max_memory);
+    config_on_change(c, "maxmemory-clients", apply_client_memory);
     config_on_change(c, "maxmemory-policy", apply_policy);
     config_on_change(c, "tracking-table-max-keys", apply_tracking_limit);
     config_on_change(c, "replica-read-only", apply_read_only);

@@ -8,7 +8,7 @@
 struct transaction {
     struct queued_command *queue;
     size_t length, capacity;
-    size_t queued_bytes; /* of the requests */
+    size_t queued_bytes;          /* of the requests */
     uint32_t flags, common_flags; /* of any, and of all in the queue */
     bool spoiled;
 };
