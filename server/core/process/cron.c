@@ -9,6 +9,7 @@
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
 #include "server/core/dataset/children.h"
+#include "server/core/dataset/memory_limit.h"
 #include "server/core/dataset/own_keys.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/process/shutdown.h"
@@ -84,6 +85,7 @@ static void before_send(void *arg)
     persistence_before_send(core);
     clients_before_send(core->clients);
     tracking_before_send(core->tracking);
+    memory_limit_turn_ends(core);
     replication_before_send(core->replication);
 }
 
