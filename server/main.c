@@ -48,6 +48,7 @@
 #include "server/core/session/pubsub.h"
 #include "server/core/session/user.h"
 #include "server/core/session/watch.h"
+#include "server/core/tracking/tracking.h"
 #include "server/core/version.h"
 #include "server/data/hash.h"
 #include "server/data/list.h"
@@ -211,6 +212,8 @@ static int assemble(struct core *core)
     core->default_user = user_default_new(&settings->net.requirepass);
     core->key_watchers = key_watchers_new();
     core->watches = watches_new(core->keyspace, core->key_watchers);
+    struct tracking_host tracking_host = clients_for_tracking(core);
+    core->tracking = tracking_new(core->key_watchers, &tracking_host, &settings->server.tracking_table_max_keys);
     core->own_keys = own_keys_new(core);
     own_keys_listen(core);
     core->blocking = blocking_new(core->loop, core->stats);

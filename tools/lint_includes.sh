@@ -9,7 +9,7 @@
 #
 # The folders of core/ have an order of their own (tools/lint_calls.py checks it for calls):
 #
-#   os <- command <- observe <- session <- dataset <- run <- clients <- config <- info <- process
+#   os <- command <- observe <- session <- tracking <- dataset <- run <- clients <- config <- info <- process
 set -eu
 
 find server rdb shm repl -name '*.[ch]' | sort | xargs awk '
@@ -23,7 +23,7 @@ function core_folder(path, pieces) {
     return split(path, pieces, "/") == 4 && pieces[2] == "core" ? pieces[3] : ""
 }
 BEGIN {
-    count = split("os command observe session dataset run clients config info process", order, " ")
+    count = split("os command observe session tracking dataset run clients config info process", order, " ")
     for (i = 1; i <= count; i++) place[order[i]] = i
     column["base"] = 1
     column["resp"] = column["net"] = column["data"] = column["shm"] = 2

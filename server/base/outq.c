@@ -46,6 +46,11 @@ static void chunk_give(struct outq_chunk *c)
     recycled_count++;
 }
 
+size_t outq_spare_bytes(void)
+{
+    return recycled_count * OUTQ_CHUNK_BYTES;
+}
+
 /* Unconsumed bytes of the tail, which exists. */
 static size_t tail_pending(const struct outq *q)
 {

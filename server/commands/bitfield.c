@@ -173,8 +173,12 @@ static void change_fields(struct call *call, const struct field *fields, size_t 
         else if (change_field(call, &fields[i], data, &changed))
             changes += changed || grown;
     }
-    if (!changes) changes = grown; /* the replicas' strings have to grow as well, though every operation failed */
-    if (changes) bit_key_written(call, call->argv[1], "setbit", changes);
+    if (changes) {
+        bit_key_written(call, call->argv[1], "setbit", changes);
+    } else if (grown) { /* the replicas' strings have to grow as well, though every operation failed */
+        call_key_modified(call, call->db, call->argv[1]);
+        call_changed(call, 1);
+    }
 }
 
 static void run_fields(struct call *call, const struct field *fields, size_t count, bool may_write)

@@ -3,6 +3,7 @@
 #include "server/base/number.h"
 #include "server/commands/block_timeout.h"
 #include "server/commands/client_filter.h"
+#include "server/commands/client_tracking.h"
 #include "server/commands/connection.h"
 #include "server/commands/tables.h"
 #include "server/commands/text_reply.h"
@@ -230,74 +231,78 @@ static void client_unblock(struct call *call)
     reply_integer(call->reply, 1);
 }
 
-static void client_getredir(struct call *call)
-{
-    reply_integer(call->reply, -1); /* tracking is never on */
-}
-
 static void client_help(struct call *call)
 {
-    static const char *const lines[] = {"GETNAME",
-                                        "    Return the name of the current connection.",
-                                        "GETREDIR",
-                                        "    Return the client ID we are redirecting to when tracking is enabled.",
-                                        "ID",
-                                        "    Return the ID of the current connection.",
-                                        "INFO",
-                                        "    Return information about the current client connection.",
-                                        "KILL <ip:port>",
-                                        "    Kill connection made from <ip:port>.",
-                                        "KILL <option> <value> [<option> <value> [...]]",
-                                        "    Kill connections. Options are:",
-                                        "    * ADDR (<ip:port>|<unixsocket>:0)",
-                                        "      Kill connections made from the specified address",
-                                        "    * LADDR (<ip:port>|<unixsocket>:0)",
-                                        "      Kill connections made to specified local address",
-                                        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
-                                        "      Kill connections by type.",
-                                        "    * USER <username>",
-                                        "      Kill connections authenticated by <username>.",
-                                        "    * SKIPME (YES|NO)",
-                                        "      Skip killing current connection (default: yes).",
-                                        "    * ID <client-id>",
-                                        "      Kill connections by client id.",
-                                        "    * MAXAGE <maxage>",
-                                        "      Kill connections older than the specified age.",
-                                        "LIST [options ...]",
-                                        "    Return information about client connections. Options:",
-                                        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
-                                        "      Return clients of specified type.",
-                                        "    * ID <client-id> [<client-id> ...]",
-                                        "      Return clients of specified IDs only.",
-                                        "UNPAUSE",
-                                        "    Stop the current client pause, resuming traffic.",
-                                        "PAUSE <timeout> [WRITE|ALL]",
-                                        "    Suspend all, or just write, clients for <timeout> milliseconds.",
-                                        "REPLY (ON|OFF|SKIP)",
-                                        "    Control the replies sent to the current connection.",
-                                        "SETNAME <name>",
-                                        "    Assign the name <name> to the current connection.",
-                                        "SETINFO <option> <value>",
-                                        "    Set client meta attr. Options are:",
-                                        "    * LIB-NAME: the client lib name.",
-                                        "    * LIB-VER: the client lib version.",
-                                        "UNBLOCK <clientid> [TIMEOUT|ERROR]",
-                                        "    Unblock the specified blocked client.",
-                                        "NO-EVICT (ON|OFF)",
-                                        "    Protect current client connection from eviction.",
-                                        "NO-TOUCH (ON|OFF)",
-                                        "    Will not touch LRU/LFU stats when this mode is on.",
-                                        NULL};
+    static const char *const lines[] = {
+        "CACHING (YES|NO)",
+        "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+        "GETREDIR",
+        "    Return the client ID we are redirecting to when tracking is enabled.",
+        "GETNAME",
+        "    Return the name of the current connection.",
+        "ID",
+        "    Return the ID of the current connection.",
+        "INFO",
+        "    Return information about the current client connection.",
+        "KILL <ip:port>",
+        "    Kill connection made from <ip:port>.",
+        "KILL <option> <value> [<option> <value> [...]]",
+        "    Kill connections. Options are:",
+        "    * ADDR (<ip:port>|<unixsocket>:0)",
+        "      Kill connections made from the specified address",
+        "    * LADDR (<ip:port>|<unixsocket>:0)",
+        "      Kill connections made to specified local address",
+        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+        "      Kill connections by type.",
+        "    * USER <username>",
+        "      Kill connections authenticated by <username>.",
+        "    * SKIPME (YES|NO)",
+        "      Skip killing current connection (default: yes).",
+        "    * ID <client-id>",
+        "      Kill connections by client id.",
+        "    * MAXAGE <maxage>",
+        "      Kill connections older than the specified age.",
+        "LIST [options ...]",
+        "    Return information about client connections. Options:",
+        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+        "      Return clients of specified type.",
+        "    * ID <client-id> [<client-id> ...]",
+        "      Return clients of specified IDs only.",
+        "UNPAUSE",
+        "    Stop the current client pause, resuming traffic.",
+        "PAUSE <timeout> [WRITE|ALL]",
+        "    Suspend all, or just write, clients for <timeout> milliseconds.",
+        "REPLY (ON|OFF|SKIP)",
+        "    Control the replies sent to the current connection.",
+        "SETNAME <name>",
+        "    Assign the name <name> to the current connection.",
+        "SETINFO <option> <value>",
+        "    Set client meta attr. Options are:",
+        "    * LIB-NAME: the client lib name.",
+        "    * LIB-VER: the client lib version.",
+        "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+        "    Unblock the specified blocked client.",
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+        "         [OPTIN] [OPTOUT] [NOLOOP]",
+        "    Control server assisted client side caching.",
+        "TRACKINGINFO",
+        "    Report tracking status for the current connection.",
+        "NO-EVICT (ON|OFF)",
+        "    Protect current client connection from eviction.",
+        "NO-TOUCH (ON|OFF)",
+        "    Will not touch LRU/LFU stats when this mode is on.",
+        NULL};
     call_help(call, lines);
 }
 
-#define SELF  (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SENTINEL)
+#define SELF  (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SENTINEL | CMD_KEEPS_CACHING)
 #define ADMIN (CMD_ADMIN | SELF)
 
 static const struct command client_subcommands[] = {
+    {"caching", client_caching, 3, SELF & ~CMD_SENTINEL, CAT_CONNECTION},
     {"getname", client_getname, 2, SELF, CAT_CONNECTION},
     {"getredir", client_getredir, 2, SELF, CAT_CONNECTION},
-    {"help", client_help, 2, CMD_LOADING | CMD_STALE | CMD_SENTINEL, CAT_CONNECTION},
+    {"help", client_help, 2, CMD_LOADING | CMD_STALE | CMD_SENTINEL | CMD_KEEPS_CACHING, CAT_CONNECTION},
     {"id", client_id, 2, SELF, CAT_CONNECTION},
     {"info", client_info, 2, SELF, CAT_CONNECTION, .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {"kill", client_kill, -3, ADMIN, CAT_CONNECTION},
@@ -308,6 +313,8 @@ static const struct command client_subcommands[] = {
     {"reply", client_reply, 3, SELF, CAT_CONNECTION},
     {"setinfo", client_setinfo, 4, SELF, CAT_CONNECTION, .tips = TIP_REQUEST_ALL_NODES | TIP_RESPONSE_ALL_SUCCEEDED},
     {"setname", client_setname, 3, SELF, CAT_CONNECTION, .tips = TIP_REQUEST_ALL_NODES | TIP_RESPONSE_ALL_SUCCEEDED},
+    {"tracking", client_tracking, -3, SELF & ~CMD_SENTINEL, CAT_CONNECTION},
+    {"trackinginfo", client_trackinginfo, 2, SELF & ~CMD_SENTINEL, CAT_CONNECTION},
     {"unblock", client_unblock, -3, ADMIN, CAT_CONNECTION},
     {"unpause", client_unpause, 2, ADMIN, CAT_CONNECTION},
     {.name = NULL},

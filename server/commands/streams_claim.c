@@ -242,7 +242,11 @@ static void xautoclaim_command(struct call *call)
     struct stream_id start;
     int64_t count;
     call_rewrite_nothing(call);
-    if (!read_autoclaim(&c, &start, &count) || !stream_group_open(call, 1, 2, &c.stream, &c.group)) return;
+    if (!read_autoclaim(&c, &start, &count)) {
+        call_find_read(call, 1); /* the key counts as read all the same */
+        return;
+    }
+    if (!stream_group_open(call, 1, 2, &c.stream, &c.group)) return;
     take_consumer(&c);
     reply_deferred_begin(call->reply, &deferred);
     struct stream_id next = claim_idle(&c, start, count, &claimed, &deleted);

@@ -276,6 +276,7 @@ static bool reply_sources(struct call *call, const struct read_arguments *a)
     size_t served = 0;
     for (uint32_t i = 0; i < a->streams; i++) {
         struct group_read r = {call, a, a->keys_arg + i, &a->sources[i], NULL, false};
+        call_find_read(call, r.key_arg); /* to look at its type and to read it are two reads, for counts and events */
         if (a->of_group) get_consumer(&r);
         if (has_something(a, &a->sources[i])) {
             if (!served++) reply_deferred_begin(call->reply, &deferred);

@@ -14,6 +14,7 @@ struct core {
     struct user *default_user;               /* core/session/user.h */
     struct key_watchers *key_watchers;       /* core/session/key_watchers.h */
     struct watches *watches;                 /* core/session/watch.h */
+    struct tracking *tracking;               /* core/tracking/tracking.h */
     struct monitors *monitors;               /* core/session/monitors.h */
     struct pauses *pauses;                   /* core/session/pause.h */
     struct blocking *blocking;               /* core/session/blocking.h */

@@ -9,6 +9,7 @@
 #include "server/core/config/config.h"
 #include "server/core/core.h"
 #include "server/core/dataset/children.h"
+#include "server/core/dataset/memory_limit.h"
 #include "server/core/dataset/own_keys.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/observe/latency.h"
@@ -254,13 +255,8 @@ static void key_added(void *context, struct database *db, struct bytes key)
     if (!state->loading || state->async_loading) notify_key_event(core, NOTIFY_NEW, "new", database_index(db), key);
 }
 
-static void key_removing(void *context, struct database *db, struct bytes key, enum keyspace_removal why)
+static void tell_of_removal(struct core *core, int index, struct bytes key, enum keyspace_removal why)
 {
-    struct core *core = context;
-    const struct keyspace_settings *ks = &core->settings->keyspace;
-    bool lazy = why == KEY_EXPIRED ? ks->lazyfree_lazy_expire : ks->lazyfree_lazy_eviction;
-    int index = database_index(db);
-    propagate_removal(core->propagation, index, key, lazy);
     if (key_watchers_any(core->key_watchers))
         key_watchers_tell(core->key_watchers,
                           &(struct key_change){.db = index, .key = key, .expires = why == KEY_EXPIRED});
@@ -268,6 +264,20 @@ static void key_removing(void *context, struct database *db, struct bytes key, e
         notify_key_event(core, NOTIFY_EXPIRED, "expired", index, key);
     else
         notify_key_event(core, NOTIFY_EVICTED, "evicted", index, key);
+}
+
+static void key_removing(void *context, struct database *db, struct bytes key, enum keyspace_removal why)
+{
+    struct core *core = context;
+    const struct keyspace_settings *ks = &core->settings->keyspace;
+    bool lazy = why == KEY_EXPIRED ? ks->lazyfree_lazy_expire : ks->lazyfree_lazy_eviction;
+    bool listened_to = key_watchers_any(core->key_watchers) || core->settings->server.notify_classes;
+    propagate_removal(core->propagation, database_index(db), key, lazy);
+    if (!listened_to) return;
+    size_t before = mem_used();
+    tell_of_removal(core, database_index(db), key, why);
+    size_t after = mem_used();
+    if (why == KEY_EVICTED && after > before) memory_limit_told(core, after - before);
 }
 
 static int64_t time_of_turn(void *context)

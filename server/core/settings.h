@@ -41,6 +41,7 @@ struct server_settings {
     int latency_percentile_count;
     char *event_loop;        /* "auto", "io_uring", "epoll": ours */
     uint32_t notify_classes; /* notify-keyspace-events */
+    uint64_t tracking_table_max_keys;
     enum oom_score_mode oom_score_mode;
     int oom_scores[OOM_SCORE_CLASSES];
     char *proc_title_template;

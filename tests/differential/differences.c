@@ -1,6 +1,8 @@
 /* A line of the table: COMMAND | OURS | THEIRS | REASON. The first three are patterns (as of fnmatch) for the command
  * and the replies as they are printed. Instead of a pattern OURS may be an allowance, after which the rest is compared:
  *   field NAME   the pair of that name is left out
+ *   event LINE   keyspace events like that are left out, behind this command or others sent together with it, or while
+ *                it waits
  *   same double  texts that are the same double agree */
 #include "tests/differential/differences.h"
 
@@ -14,6 +16,7 @@
 
 #define COLUMNS      4
 #define FIELD_PREFIX "field "
+#define EVENT_PREFIX "event "
 
 struct rule {
     char *line; /* owned; the columns point into it */
@@ -144,6 +147,36 @@ bool differences_expect(struct differences *d, const struct words *command, enum
     free(mine);
     free(peers);
     return expected;
+}
+
+static void drop_lines_like(char *lines, const char *pattern)
+{
+    char *to = lines;
+    for (char *line = lines, *next; *line; line = next) {
+        size_t len = strcspn(line, "\n");
+        next = line + len + (line[len] == '\n');
+        line[len] = '\0';
+        if (fnmatch(pattern, line, 0) == 0) continue;
+        memmove(to, line, len);
+        to[len] = '\n';
+        to += len + 1;
+    }
+    *to = '\0';
+}
+
+bool differences_expect_events(struct differences *d, const struct words *command, char *ours, char *theirs)
+{
+    char *said = printed_command(command);
+    for (int i = 0; i < d->count; i++) {
+        struct rule *rule = &d->rules[i];
+        if (strncmp(rule->ours, EVENT_PREFIX, strlen(EVENT_PREFIX)) != 0) continue;
+        if (fnmatch(rule->command, said, FNM_CASEFOLD) != 0) continue;
+        drop_lines_like(ours, rule->ours + strlen(EVENT_PREFIX));
+        drop_lines_like(theirs, rule->ours + strlen(EVENT_PREFIX));
+        rule->used = true;
+    }
+    free(said);
+    return strcmp(ours, theirs) == 0;
 }
 
 int differences_report_unused(const struct differences *d, FILE *out)

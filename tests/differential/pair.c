@@ -2,6 +2,7 @@
 #include "tests/differential/pair.h"
 
 #include "tests/differential/channel.h"
+#include "tests/differential/events.h"
 #include "tests/harness/process.h"
 #include "tests/harness/wait.h"
 
@@ -39,6 +40,7 @@ struct pair {
     struct pair_options o;
     int sides, resp;
     struct channel control[2];
+    struct events events[2];
     struct client clients[CLIENTS];
     struct variable *variables;
     char *disagreement;
@@ -51,7 +53,7 @@ static const char *const defaults[] = {
     "zset-max-listpack-value",   "64",        "stream-node-max-entries",   "100",
     "stream-node-max-bytes",     "4096",      "hll-sparse-max-bytes",      "3000",
     "proto-max-bulk-len",        "536870912", "maxmemory-policy",          "noeviction",
-    "notify-keyspace-events",    "",
+    "notify-keyspace-events",    KEY_EVENTS,
 };
 
 struct pair *pair_make(const struct pair_options *options)
@@ -91,7 +93,10 @@ static void end_clients(struct pair *p)
 void pair_free(struct pair *p)
 {
     end_clients(p);
-    for (int side = 0; side < 2; side++) channel_close(&p->control[side]);
+    for (int side = 0; side < 2; side++) {
+        channel_close(&p->control[side]);
+        events_close(&p->events[side]);
+    }
     free(p->disagreement);
     free(p);
 }
@@ -165,7 +170,10 @@ static bool refresh(struct pair *p, int side)
     }
     if (fresh && p->o.server[side]->kind == OURS)
         fresh = ask_text(c, "CONFIG SET set-max-listpack-entries 128", p, side, p->o.patience_ms);
-    return fresh;
+    if (!fresh || p->sides == 1) return fresh;
+    events_listen(&p->events[side], p->o.server[side]);
+    events_take(&p->events[side], p->o.patience_ms); /* of the case before */
+    return true;
 }
 
 void pair_begin(struct pair *p, int resp)
@@ -175,6 +183,7 @@ void pair_begin(struct pair *p, int resp)
     for (int side = 0; side < p->sides; side++) {
         if (refresh(p, side)) continue;
         channel_close(&p->control[side]);
+        events_close(&p->events[side]);
         server_print_log_tail(p->o.server[side]->log);
         server_restart(p->o.server[side]);
         if (!refresh(p, side)) harness_fail("%s does not answer after a new start", p->o.name[side]);
@@ -416,6 +425,26 @@ static bool expect_silence(struct pair *p, const struct step *s)
     return silent;
 }
 
+/* What the steps have told of keys. */
+static bool events_agree(struct pair *p, const struct step *steps, int count)
+{
+    char *heard[2];
+    if (p->sides == 1) return true;
+    for (int side = 0; side < 2; side++) heard[side] = events_take(&p->events[side], p->o.patience_ms);
+    bool agree = strcmp(heard[0], heard[1]) == 0;
+    for (int i = 0; i < count && !agree; i++)
+        agree = differences_expect_events(p->o.differences, &steps[i].words, heard[0], heard[1]);
+    for (int i = 0; i < CLIENTS && !agree; i++) { /* who waits runs behind the command that ends the wait */
+        const struct step *sent = p->clients[i].open ? p->clients[i].sent : NULL;
+        if (sent) agree = differences_expect_events(p->o.differences, &sent->words, heard[0], heard[1]);
+    }
+    if (agree) return true;
+    FILE *out = write_disagreement(p);
+    for (int side = 0; side < 2; side++) fprintf(out, "# %s tells of keys:\n%s", p->o.name[side], heard[side]);
+    fclose(out);
+    return false;
+}
+
 /* Up to which step commands can go out together: one client's, and nothing that waits for a variable's value. */
 static int end_of_burst(const struct script *s, int from, int burst)
 {
@@ -427,6 +456,15 @@ static int end_of_burst(const struct script *s, int from, int burst)
     return to;
 }
 
+/* EXEC's events are those of what has been queued since MULTI. */
+static const struct step *start_of_transaction(const struct script *s, const struct step *step)
+{
+    const struct step *first = step;
+    if (!words_have(&step->words, 0, "EXEC")) return step;
+    while (first > s->at && !words_have(&first->words, 0, "MULTI")) first--;
+    return first;
+}
+
 int pair_run(struct pair *p, const struct script *s, int burst)
 {
     for (int i = 0; i < s->count;) {
@@ -436,6 +474,8 @@ int pair_run(struct pair *p, const struct script *s, int burst)
             send_steps(p, s, i, to);
             for (; i < to; i++)
                 if (!await(p, &s->at[i])) return i;
+            const struct step *first = start_of_transaction(s, step);
+            if (!events_agree(p, first, (int)(&s->at[i] - first))) return i - 1;
             continue;
         }
         if (step->kind == STEP_SEND) {

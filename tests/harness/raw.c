@@ -91,6 +91,18 @@ void raw_expect_at(const char *file, int line, int fd, const char *text)
     free(got);
 }
 
+void raw_skip_past_at(const char *file, int line, int fd, const char *text)
+{
+    enum { MOST = 64 * 1024 };
+    static char got[MOST];
+    size_t len = strlen(text), have = 0;
+    do {
+        if (have == MOST || !read_some(file, line, fd, got + have, 1))
+            harness_fail_at(file, line, "no \"%.300s\" in \"%.*s\"", text, (int)(have < 300 ? have : 300), got);
+        have++;
+    } while (have < len || memcmp(got + have - len, text, len) != 0);
+}
+
 char *raw_read_to_end(int fd, size_t *len)
 {
     char *text = NULL, part[16384];

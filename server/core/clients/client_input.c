@@ -257,6 +257,7 @@ void client_received(struct client *c, const uint8_t *data, size_t len)
     if (c->query || c->running || !client_may_run(c)) {
         drop_ahead(c);
         keep(c, data, len);
+        client_account(c, c->core->clients);
         if (!over_limit(c) && !c->woken) client_run_kept(c);
         return;
     }

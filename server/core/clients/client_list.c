@@ -30,6 +30,9 @@ static void flag_letters(const struct client *c, char out[16])
     if (s->subscriptions) out[n++] = 'P';
     if (s->transaction) out[n++] = 'x';
     if (s->blocked) out[n++] = 'b';
+    if (s->tracking) out[n++] = 't';
+    if (s->tracking & TRACKING_BROKEN_REDIRECT) out[n++] = 'R';
+    if (s->tracking & TRACKING_BCAST) out[n++] = 'B';
     if (s->watch_broken) out[n++] = 'd';
     if (c->close_after_reply) out[n++] = 'c';
     if (c->close_asap) out[n++] = 'A';
@@ -103,7 +106,7 @@ static void add_line(const struct line *l, struct outq *out)
     add_text(out, " events=", l->events);
     add_text(out, " cmd=", s->running_command ? s->running_command->full_name : "NULL");
     add(out, " user=", session_user_name(s));
-    add_number(out, " redir=", -1);
+    add_number(out, " redir=", s->tracking ? (long long)tracking_redirect(s) : -1);
     add_number(out, " resp=", s->reply.protocol);
     add(out, " lib-name=", s->lib_name);
     add(out, " lib-ver=", s->lib_ver);

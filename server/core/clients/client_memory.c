@@ -5,6 +5,7 @@
 
 #include "server/core/core.h"
 #include "server/core/session/session_memory.h"
+#include "server/core/tracking/tracking.h"
 
 static size_t *sum_with(struct client *c)
 {
@@ -18,11 +19,20 @@ void client_forget_memory(struct client *c)
     c->memory_noted = 0;
 }
 
+#define SMALL_OUTPUT_BYTES 4096
+
+/* A few answers leave with the turn, and their chunk serves the next client: a limit must not see clients come and go
+ * with them. */
+static size_t output_memory(const struct outq *output)
+{
+    return outq_pending(output) < SMALL_OUTPUT_BYTES ? 0 : outq_memory(output);
+}
+
 size_t client_memory(const struct client *c)
 {
     const struct outq *output = c->conn ? conn_output(c->conn) : &c->nowhere;
     size_t input = c->query_capacity + resp_request_memory(&c->request);
-    return sizeof *c + input + outq_memory(output) + session_memory(&c->session);
+    return sizeof *c + input + output_memory(output) + session_memory(&c->session) + tracking_memory(&c->session);
 }
 
 void client_note_memory(struct client *c)

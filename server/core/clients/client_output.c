@@ -55,6 +55,7 @@ void client_wrote(struct client *c)
         return;
     }
     conn_flush(c->conn);
+    client_account(c, c->core->clients);
     if (conn_unsent(c->conn) > LIMITS_LOOK_BYTES) client_output_within_limit(c, conn_unsent(c->conn));
 }
 

@@ -13,6 +13,7 @@
 #include "server/core/session/session_end.h"
 #include "server/core/session/user.h"
 #include "server/core/settings.h"
+#include "server/core/tracking/tracking.h"
 #include "server/net/address.h"
 
 #include <stdio.h>
@@ -48,6 +49,7 @@ struct clients *clients_new(struct core *core)
     list_init(&c->all);
     list_init(&c->woken);
     list_init(&c->dead);
+    clients_limit_start(c);
     return c;
 }
 
@@ -180,6 +182,18 @@ struct client *clients_find(struct clients *c, uint64_t id)
     return map_get(&c->by_id, bytes_make(&id, sizeof id));
 }
 
+static struct session *find_session(void *context, uint64_t id)
+{
+    struct core *core = context;
+    struct client *c = clients_find(core->clients, id);
+    return c && !c->close_asap ? &c->session : NULL;
+}
+
+struct tracking_host clients_for_tracking(struct core *core)
+{
+    return (struct tracking_host){.context = core, .find = find_session};
+}
+
 size_t clients_count(const struct clients *c)
 {
     return c->all.count;
@@ -204,10 +218,11 @@ static void client_free(struct client *c)
     if (all->cron_position == &c->node) all->cron_position = c->node.next;
     list_remove(&all->all, &c->node);
     map_remove(&all->by_id, bytes_make(&c->session.id, sizeof c->session.id));
-    client_forget_memory(c);
+    client_leave_accounts(c);
     all->handed_over -= c->handed_over;
     if (c->conn) conn_close(c->conn);
     client_cut_off(c);
+    tracking_stop(c->core->tracking, &c->session);
     session_release(c->core, &c->session);
     client_input_free(c);
     outq_clear(&c->nowhere);
@@ -218,7 +233,7 @@ static void client_free(struct client *c)
 void client_hand_over(struct client *c, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg)
 {
     struct conn *conn = c->conn;
-    client_forget_memory(c);
+    client_leave_accounts(c);
     c->handed_over = true;
     c->core->clients->handed_over++;
     client_cut_off(c);
@@ -250,6 +265,7 @@ static void run_woken(struct clients *all)
 void clients_before_send(struct clients *all)
 {
     run_woken(all);
+    if (unlikely(all->memory_limit && all->memory > all->memory_limit)) clients_keep_limit(all);
     list_each(&all->dead, dead)
     {
         struct client *c = list_entry(dead, struct client, pending);
@@ -288,7 +304,7 @@ static void client_cron(struct client *c, int64_t now_ms)
     close_lingering(c, now_ms);
     if (c->conn && !c->close_asap && c->soft_limit_since_ms) client_output_within_limit(c, conn_unsent(c->conn));
     client_note_buffers(c, c->query_len, 0);
-    client_note_memory(c);
+    client_account_now(c);
 }
 
 /* Every client about once a second, a slice each tick. */

@@ -4,6 +4,7 @@
 
 #include "server/base/list.h"
 #include "server/core/session/session.h"
+#include "server/core/tracking/tracking.h"
 #include "server/net/conn.h"
 #include "server/resp/reader.h"
 
@@ -36,9 +37,11 @@ struct client {
     uint64_t net_out;
     int64_t created_ms;
     struct address peer, local;
-    struct list_node node;       /* in clients, by age */
-    struct list_node pending;    /* in the list of the woken, or in that of the dead */
-    size_t memory_noted;         /* what of it the sum over all clients has */
+    struct list_node node;    /* in clients, by age */
+    struct list_node pending; /* in the list of the woken, or in that of the dead */
+    size_t memory_noted;      /* what of it the sum over all clients has */
+    struct list *bucket;      /* of those that might be evicted, NULL: it is in none; by in_bucket */
+    struct list_node in_bucket;
     struct outq nowhere;         /* takes replies once there is no connection */
     struct reply_guard guard;    /* of the session's reply */
     int64_t soft_limit_since_ms; /* output buffer above its soft limit since, 0: not */
@@ -52,6 +55,7 @@ struct client {
 struct clients *clients_new(struct core *core);
 void clients_accept(struct core *core, int fd, bool unix_socket);
 struct client *clients_find(struct clients *c, uint64_t id);
+struct tracking_host clients_for_tracking(struct core *core); /* sessions by their ids */
 size_t clients_count(const struct clients *c);
 size_t clients_count_handed_over(const struct clients *c); /* replicas */
 struct list *clients_all(struct clients *c);               /* struct client.node */
@@ -77,6 +81,7 @@ void clients_cron(struct clients *c,
 /* Bytes of all clients but replicas, with their buffers, as they were when cron last looked at each; *replicas: of
  * those. */
 size_t clients_memory(const struct clients *c, size_t *replicas);
+void clients_limit_changed(struct clients *c); /* maxmemory-clients, or what it is a percentage of */
 /* The largest buffers of the last seconds: input kept, output that waited. */
 void clients_recent_peaks(const struct clients *c, uint64_t *input_bytes, uint64_t *output_bytes);
 

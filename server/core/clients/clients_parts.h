@@ -1,5 +1,5 @@
 /* The set of clients, shared by the files that implement clients.h; here from those that know the fewest others:
- * client_memory.c, client_close.c (the end), client_output.c, client_input.c (requests), client_list.c (description),
+ * client_memory.c, client_close.c (the end), client_evict.c, client_output.c, client_input.c (requests), client_list.c (description),
  * clients.c (life). Server process. */
 #ifndef SLIPSTREAM_CORE_CLIENTS_CLIENTS_PARTS_H
 #define SLIPSTREAM_CORE_CLIENTS_CLIENTS_PARTS_H
@@ -9,6 +9,7 @@
 #include "server/core/run/request_batch.h"
 
 #define BIGGEST_SECONDS 8
+#define CLIENT_BUCKETS  18
 
 struct biggest_buffers {
     uint64_t input, output;
@@ -16,13 +17,15 @@ struct biggest_buffers {
 
 struct clients {
     struct core *core;
-    struct list all;       /* struct client.node, oldest first */
-    struct map by_id;      /* 8-byte id -> struct client */
-    struct list woken;     /* struct client.pending: kept requests may run */
-    struct list dead;      /* struct client.pending: to be freed before the loop sends */
-    size_t handed_over;    /* of all: whose socket the link process has */
-    size_t memory;         /* sum of struct client.memory_noted */
-    size_t replica_memory; /* of those handed over */
+    struct list all;                     /* struct client.node, oldest first */
+    struct map by_id;                    /* 8-byte id -> struct client */
+    struct list woken;                   /* struct client.pending: kept requests may run */
+    struct list dead;                    /* struct client.pending: to be freed before the loop sends */
+    size_t handed_over;                  /* of all: whose socket the link process has */
+    size_t memory;                       /* sum of struct client.memory_noted */
+    size_t replica_memory;               /* of those handed over */
+    size_t memory_limit;                 /* maxmemory-clients, bytes; 0: none */
+    struct list buckets[CLIENT_BUCKETS]; /* struct client.in_bucket: by what each holds, while there is a limit */
     struct list_node *cron_position;
     struct request_batch *free_batches; /* by next_free; a few exist, for clients whose input is announced or run */
     struct biggest_buffers biggest[BIGGEST_SECONDS]; /* by the second's number */
@@ -45,6 +48,18 @@ void client_wake(struct client *c);  /* reply written from outside its own comma
 bool client_output_within_limit(struct client *c, size_t unsent); /* false: too much, and the client is closed */
 bool client_output_may_grow(struct reply_guard *guard, size_t waiting_bytes);
 void client_wake_later(struct client *c); /* it has more kept requests than one turn runs */
+
+/* client_evict.c */
+void client_account_now(struct client *c);    /* what it holds is noted, for the sum and for who goes first */
+void client_leave_accounts(struct client *c); /* it is about to go */
+void clients_keep_limit(struct clients *all);
+void clients_limit_start(struct clients *all);
+
+/* After it was heard, or written to. */
+static inline void client_account(struct client *c, const struct clients *all)
+{
+    if (__builtin_expect(all->memory_limit > 0, 0)) client_account_now(c);
+}
 
 /* client_memory.c */
 size_t client_memory(const struct client *c); /* bytes: buffers, and what its session holds; a replica's stream aside */

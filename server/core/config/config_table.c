@@ -203,7 +203,7 @@ const struct directive config_directives[] = {
     MEMORY("client-query-buffer-limit", NULL, 0, "1073741824", 1024 * 1024, LMAX, net.query_buffer_limit_bytes, NULL),
     SPECIAL("client-output-buffer-limit", NULL, DIR_WORDS,
             "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", output_limit_grammar, net.output_limits),
-    SPECIAL("maxmemory-clients", NULL, DIR_NO_EFFECT, "0", client_memory_grammar, net.maxmemory_clients_bytes),
+    SPECIAL("maxmemory-clients", NULL, 0, "0", client_memory_grammar, net.maxmemory_clients_bytes),
 
     /* process */
     BOOL("always-show-logo", NULL, FIX, "no", server.always_show_logo),
@@ -237,6 +237,7 @@ const struct directive config_directives[] = {
     BOOL("latency-tracking", NULL, 0, "yes", server.latency_tracking),
     SPECIAL("latency-tracking-info-percentiles", NULL, DIR_WORDS, "50 99 99.9",
             percentiles_grammar, server.latency_percentiles),
+    INT("tracking-table-max-keys", NULL, 0, "1000000", 0, LMAX, server.tracking_table_max_keys),
     SPECIAL("notify-keyspace-events", NULL, 0, "", notify_grammar, server.notify_classes),
     STRING("event-loop", NULL, FIX, "auto", event_loop_refusal, server.event_loop),
 
@@ -332,7 +333,6 @@ const struct directive config_directives[] = {
     ENUM_0("acl-pubsub-default", NULL, 0, "resetchannels", channel_defaults),
     ENUM_0("enable-module-command", NULL, FIX, "no", yes_no_local),
     INT_0("busy-reply-threshold", "lua-time-limit", 0, "5000", 0, LMAX),
-    INT_0("tracking-table-max-keys", NULL, 0, "1000000", 0, LMAX),
     STRING_0("locale-collate", NULL, 0, "", NULL),
     BOOL_0("lua-enable-deprecated-api", NULL, FIX | DIR_HIDDEN, "no"),
 

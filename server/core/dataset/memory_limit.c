@@ -5,6 +5,7 @@
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/clock.h"
+#include "server/base/outq.h"
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
 #include "server/core/dataset/propagate.h"
@@ -15,14 +16,26 @@
 
 size_t memory_limit_not_counted(const struct core *core)
 {
-    return replication_memory(core->replication).replicas;
+    return replication_memory(core->replication).replicas + outq_spare_bytes();
 }
 
-/* What is on its way out is gone already: it must not cost a second victim. What is promised is asked first, so that an
- * error is on the side of fewer victims. */
+void memory_limit_told(struct core *core, size_t bytes)
+{
+    core->stats->told_bytes[0] += bytes;
+}
+
+void memory_limit_turn_ends(struct core *core)
+{
+    core->stats->told_bytes[1] = core->stats->told_bytes[0];
+    core->stats->told_bytes[0] = 0;
+}
+
+/* What is on its way out is gone already: it must not cost a second victim. What is promised is asked first, so that an error is on the side of fewer victims. */
 static size_t counted(const struct core *core)
 {
-    size_t left_out = free_aside_bytes() + memory_limit_not_counted(core), used = mem_used();
+    const struct stats *s = core->stats;
+    size_t left_out = free_aside_bytes() + memory_limit_not_counted(core) + s->told_bytes[0] + s->told_bytes[1];
+    size_t used = mem_used();
     return used > left_out ? used - left_out : 0;
 }
 

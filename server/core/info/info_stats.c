@@ -14,6 +14,7 @@
 #include "server/core/session/blocking.h"
 #include "server/core/session/pubsub.h"
 #include "server/core/settings.h"
+#include "server/core/tracking/tracking.h"
 #include "server/keyspace/keyspace.h"
 #include "server/net/loop.h"
 
@@ -43,7 +44,7 @@ void info_clients(struct core *core, struct outq *out)
     count_field(out, "client_recent_max_input_buffer", biggest_input);
     count_field(out, "client_recent_max_output_buffer", biggest_output);
     count_field(out, "blocked_clients", blocking_count(core->blocking));
-    count_field(out, "tracking_clients", 0);
+    count_field(out, "tracking_clients", tracking_figures(core->tracking).sessions);
     count_field(out, "clients_in_timeout_table", blocking_count_timeouts(core->blocking));
     count_field(out, "total_blocking_keys", block_keys_count(core->block_keys));
     count_field(out, "total_blocking_keys_on_nokey", block_keys_count_waking_when_gone(core->block_keys));
@@ -101,9 +102,10 @@ static void feature_fields(const struct core *core, const struct stats *s, struc
     count_field(out, "active_defrag_key_misses", 0);
     count_field(out, "total_active_defrag_time", 0);
     count_field(out, "current_active_defrag_time", 0);
-    count_field(out, "tracking_total_keys", 0);
-    count_field(out, "tracking_total_items", 0);
-    count_field(out, "tracking_total_prefixes", 0);
+    struct tracking_figures tracking = tracking_figures(core->tracking);
+    count_field(out, "tracking_total_keys", tracking.keys);
+    count_field(out, "tracking_total_items", tracking.items);
+    count_field(out, "tracking_total_prefixes", tracking.prefixes);
 }
 
 static void error_fields(const struct stats *s, struct outq *out)

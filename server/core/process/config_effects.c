@@ -12,7 +12,9 @@
 #include "server/core/process/ports.h"
 #include "server/core/process/process.h"
 #include "server/core/run/run.h"
+#include "server/core/tracking/tracking.h"
 #include "server/keyspace/keyspace.h"
+#include "server/net/loop.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -101,6 +103,30 @@ static int apply_max_memory(struct core *core, char error[256])
 {
     (void)error;
     memory_limit_changed(core);
+    clients_limit_changed(core->clients);
+    return 0;
+}
+
+static int apply_client_memory(struct core *core, char error[256])
+{
+    (void)error;
+    clients_limit_changed(core->clients);
+    return 0;
+}
+
+#define TRIM_AT_ONCE 100 /* keys of the tracking table */
+
+/* Other work comes in between. */
+static int64_t trim_tracking(void *arg)
+{
+    struct core *core = arg;
+    return tracking_trim(core->tracking, TRIM_AT_ONCE) ? 0 : LOOP_TIMER_DONE;
+}
+
+static int apply_tracking_limit(struct core *core, char error[256])
+{
+    (void)error;
+    loop_timer_start(core->loop, 0, trim_tracking, core);
     return 0;
 }
 
@@ -121,7 +147,9 @@ void config_apply_hooks(struct config *c)
     config_on_change(c, "slowlog-log-slower-than", apply_thresholds);
     config_on_change(c, "latency-monitor-threshold", apply_thresholds);
     config_on_change(c, "maxmemory", apply_max_memory);
+    config_on_change(c, "maxmemory-clients", apply_client_memory);
     config_on_change(c, "maxmemory-policy", apply_policy);
+    config_on_change(c, "tracking-table-max-keys", apply_tracking_limit);
     config_on_change(c, "replica-read-only", apply_read_only);
     config_on_change(c, "oom-score-adj", apply_oom_score);
     config_on_change(c, "oom-score-adj-values", apply_oom_score);

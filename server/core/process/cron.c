@@ -10,6 +10,7 @@
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
 #include "server/core/dataset/children.h"
+#include "server/core/dataset/memory_limit.h"
 #include "server/core/dataset/own_keys.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/observe/latency.h"
@@ -17,11 +18,14 @@
 #include "server/core/run/block_keys.h"
 #include "server/core/session/pause.h"
 #include "server/core/settings.h"
+#include "server/core/tracking/tracking.h"
 #include "server/keyspace/keyspace.h"
 #include "server/net/loop.h"
 
-#define TENTH_MS           100
-#define EXPIRE_CYCLE_SHARE 4 /* the active expiry cycle may take a quarter of the time between two ticks */
+#define TENTH_MS 100
+/* of a table that is too large, or that nobody reads; a key takes less than a microsecond */
+#define TRACKED_KEYS_EACH_TENTH 2000
+#define EXPIRE_CYCLE_SHARE      4 /* the active expiry cycle may take a quarter of the time between two ticks */
 
 static bool paused;
 
@@ -57,6 +61,7 @@ static void tenth_of_second(struct core *core, int64_t now_ms)
     persistence_cron(core, now_ms);
     replication_cron(core->replication, now_ms);
     shutdown_cron(core, now_ms);
+    tracking_trim(core->tracking, TRACKED_KEYS_EACH_TENTH);
 }
 
 static void note_late(const struct core *core, enum latency_event event, int64_t began_us)
@@ -103,6 +108,8 @@ static void before_send(void *arg)
     pauses_end_due(core->pauses, now_ms);
     persistence_before_send(core);
     clients_before_send(core->clients);
+    tracking_before_send(core->tracking);
+    memory_limit_turn_ends(core);
     replication_before_send(core->replication);
 }
 

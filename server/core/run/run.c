@@ -11,8 +11,10 @@
 #include "server/core/observe/latency.h"
 #include "server/core/observe/slow_log.h"
 #include "server/core/session/monitors.h"
+#include "server/core/session/push.h"
 #include "server/core/session/session.h"
 #include "server/core/settings.h"
+#include "server/core/tracking/tracking.h"
 
 #include <stdio.h>
 
@@ -123,6 +125,15 @@ static void show_monitors(const struct call *call)
     run_chain_start();
 }
 
+/* Apart, for few sessions have any of this. */
+static __attribute__((noinline)) void after_run(struct call *call)
+{
+    struct session *s = call->session;
+    if (s->after_run & AFTER_RUN_KEYS)
+        tracking_note_command(call->core->tracking, s, call->command, call->argc, call->argv);
+    if (s->depth == 0 && (s->after_run & AFTER_RUN_PUSHES)) push_held(s);
+}
+
 static const struct call *running;
 
 const struct call *running_call(void)
@@ -146,6 +157,7 @@ void run_command(struct core *core, struct session *session, const struct reques
         .first_key_index = request->first_key_index,
         .from_master = session->kind == SESSION_MASTER,
     };
+    session->depth++;
     bool waited = session->blocked != NULL; /* and was counted when it began to */
     const struct call *around = running;    /* EXEC */
     running = &call;
@@ -162,4 +174,6 @@ void run_command(struct core *core, struct session *session, const struct reques
     if (unlikely(waited)) request->command->calls--;
     count_call(&call, started);
     if (unlikely(monitors_any(core->monitors)) && !waited) show_monitors(&call);
+    session->depth--;
+    if (unlikely(session->after_run)) after_run(&call);
 }

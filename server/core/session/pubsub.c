@@ -6,6 +6,7 @@
 
 #include "server/base/alloc.h"
 #include "server/base/glob.h"
+#include "server/core/session/push.h"
 
 struct pubsub {
     struct map names[PUBSUB_KINDS]; /* name -> struct topic */
@@ -140,13 +141,12 @@ void pubsub_unsubscribe_all(struct pubsub *p, struct session *s, enum pubsub_kin
 static void deliver(struct session *s, const char *kind, const struct bytes *pattern, struct bytes channel,
                     struct bytes message)
 {
-    reply_push_begin(&s->reply, pattern ? 4 : 3);
-    reply_bulk_text(&s->reply, kind);
-    if (pattern) reply_bulk(&s->reply, *pattern);
-    reply_bulk(&s->reply, channel);
-    reply_bulk(&s->reply, message);
-    reply_push_end(&s->reply);
-    session_wake(s);
+    struct reply *r = push_begin(s, pattern ? 4 : 3);
+    reply_bulk_text(r, kind);
+    if (pattern) reply_bulk(r, *pattern);
+    reply_bulk(r, channel);
+    reply_bulk(r, message);
+    push_end(s, r);
 }
 
 static size_t deliver_all(struct topic *topic, const char *kind, const struct bytes *pattern, struct bytes channel,

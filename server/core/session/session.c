@@ -29,6 +29,12 @@ void session_init(struct session *s, struct core *core, enum session_kind kind, 
         s->user = core->default_user;
 }
 
+void session_speak_for(struct session *s, struct session *caller)
+{
+    s->caller = caller;
+    s->after_run = caller ? caller->after_run & AFTER_RUN_KEYS : 0;
+}
+
 struct bytes session_user_name(const struct session *s)
 {
     return s->user ? s->user->name : BYTES("default");
@@ -62,9 +68,17 @@ void session_skip_reply(struct session *s)
     if (!s->reply_off) s->reply_skip_next = true;
 }
 
+/* CLIENT CACHING is about one command; from MULTI on, about all up to EXEC. */
+static void use_up_caching(struct session *s)
+{
+    if (!s->caching_kept && !s->transaction) s->caching_said = false;
+    s->caching_kept = false;
+}
+
 void session_command_done(struct session *s)
 {
-    if (likely(!s->reply_skip_next && !s->reply_skip)) return;
+    if (likely(!s->reply_skip_next && !s->reply_skip && !s->caching_said)) return;
+    use_up_caching(s);
     s->reply_skip = s->reply_skip_next;
     s->reply_skip_next = false;
     mute_answers(s, s->reply_skip || s->reply_off);

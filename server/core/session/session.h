@@ -21,8 +21,25 @@ struct blocked;
 struct subscriptions;
 struct core;
 struct command_entry;
+struct tracker;
+struct held_pushes;
 
 enum session_kind { SESSION_CLIENT, SESSION_MASTER, SESSION_SCRIPT, SESSION_LOADER };
+
+enum session_after_run {
+    AFTER_RUN_PUSHES = 1, /* what was pushed to it meanwhile goes out behind its reply; core/session/push.h */
+    AFTER_RUN_KEYS = 2,   /* the keys that it reads are remembered */
+};
+
+/* CLIENT TRACKING */
+enum session_tracking {
+    TRACKING_ON = 1,
+    TRACKING_BCAST = 2,
+    TRACKING_OPTIN = 4,
+    TRACKING_OPTOUT = 8,
+    TRACKING_NOLOOP = 16,
+    TRACKING_BROKEN_REDIRECT = 32, /* whoever should hear of its keys is gone */
+};
 
 #define SESSION_ADDRESS_MAX 320 /* a host name or a path, and a port */
 
@@ -46,6 +63,11 @@ struct session {
     bool readonly;           /* CLUSTER READONLY, kept for its flag */
     bool in_exec;            /* EXEC runs its list: nothing may block */
     bool stream_broken;      /* of our master: nothing of it may be applied any more */
+    bool caching_said;       /* CLIENT CACHING: of the next command's keys */
+    bool caching_kept;       /* ... and this one does not use it up */
+    uint8_t depth;           /* commands of it that run, one inside the other: EXEC and one of its queue */
+    uint8_t after_run;       /* enum session_after_run: what its commands leave to be done behind them */
+    uint8_t tracking;        /* enum session_tracking; 0: off; core/tracking/ */
     uint32_t errors_counted; /* of reply.errors: EXEC must not count its commands' errors again */
     const struct user *user; /* NULL: it has not said who it is; core/session/user.h */
     struct database *db;
@@ -65,6 +87,9 @@ struct session {
     struct map watched;             /* struct watched_key, by database and key; core/session/watch.c */
     bool watch_broken;              /* a watched key was touched: EXEC answers null */
     struct list_node monitoring;    /* in the list of monitors, when it is one */
+    struct tracker *tracker;        /* NULL while tracking is off */
+    struct held_pushes *held;       /* pushes that came while it ran a command, else NULL */
+    struct session *caller;         /* of a script: whose request it is; else NULL */
 };
 
 void session_init(struct session *s, struct core *core, enum session_kind kind, struct outq *out);
@@ -86,6 +111,15 @@ static inline bool session_owes_error_count(const struct session *s)
 
 /* A new beginning: answers are wanted; of RESET's own answer CLIENT REPLY SKIP still decides. */
 void session_reset_replies(struct session *s);
+
+/* A script's session speaks for its caller from now on, until it is given another one, or NULL. */
+void session_speak_for(struct session *s, struct session *caller);
+
+/* Whose doing a command is: a script is its caller's. */
+static inline const struct session *session_speaker(const struct session *s)
+{
+    return s->caller ? s->caller : s;
+}
 
 /* What CLIENT LIST says; until it has logged in, everybody is the default user. */
 struct bytes session_user_name(const struct session *s);

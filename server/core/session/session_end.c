@@ -8,6 +8,7 @@
 #include "server/core/session/blocking.h"
 #include "server/core/session/monitors.h"
 #include "server/core/session/pubsub.h"
+#include "server/core/session/push.h"
 #include "server/core/session/transaction.h"
 #include "server/core/session/user.h"
 #include "server/core/session/watch.h"
@@ -26,6 +27,7 @@ static void leave_everything(struct core *core, struct session *s)
 void session_release(struct core *core, struct session *s)
 {
     leave_everything(core, s);
+    push_forget_held(s);
     session_forget_text(&s->name);
     session_forget_text(&s->lib_name);
     session_forget_text(&s->lib_ver);
