@@ -51,6 +51,8 @@ struct client {
 
 struct clients *clients_new(struct core *core);
 void clients_accept(struct core *core, int fd, bool unix_socket);
+/* The default user has changed: while he needs no password, whoever has not logged in is him. */
+void clients_follow_default_user(struct core *core);
 struct client *clients_find(struct clients *c, uint64_t id);
 size_t clients_count(const struct clients *c);
 size_t clients_count_handed_over(const struct clients *c); /* replicas */

@@ -103,10 +103,7 @@ static enum line_result read_statement(struct config *c, const struct config_wor
         return LINE_STOP;
     }
     if (bytes_equal_nocase(name, "user") && w->count >= 2) {
-        if (config_user_is_default(c, w->count - 1, w->word + 1)) return LINE_FINE;
-        return bad(message,
-                   "users and their rules (ACL) are not supported yet: they would be ignored. Accepted is only "
-                   "what holds anyway: user default on nopass ~* &* +@all");
+        return config_keep_user_line(c, w->count - 1, w->word + 1, message) ? LINE_FINE : LINE_BAD;
     }
     if (bytes_equal_nocase(name, "rename-command") && w->count == 3)
         return rename_command(c, w->word[1], w->word[2], message);
@@ -221,9 +218,6 @@ static bool check_whole(const struct config *c)
         const char *loss = config_missing_part(c, &config_directives[i]);
         if (loss) return refuse_whole(config_directives[i].name, loss);
     }
-    if (!config_user_agrees(c))
-        return refuse_whole("user", "users and their rules (ACL) are not supported yet, and the user 'default' has "
-                                    "another password than 'requirepass'");
     return check_log_file(c);
 }
 

@@ -1,4 +1,5 @@
 /* What must happen when a directive changes at run time, beyond its value. Server process. */
+#include "server/acl/users.h"
 #include "server/base/log.h"
 #include "server/core/clients/clients.h"
 #include "server/core/config/config.h"
@@ -52,6 +53,14 @@ static int apply_log_level(struct core *core, char error[256])
     return 0;
 }
 
+static int apply_password(struct core *core, char error[256])
+{
+    (void)error;
+    user_set_password(core->users->default_user, core->settings->net.requirepass);
+    clients_follow_default_user(core);
+    return 0;
+}
+
 static int apply_read_only(struct core *core, char error[256])
 {
     (void)error;
@@ -101,6 +110,7 @@ void config_apply_hooks(struct config *c)
     config_on_change(c, "bind", apply_bind);
     config_on_change(c, "maxclients", apply_max_clients);
     config_on_change(c, "loglevel", apply_log_level);
+    config_on_change(c, "requirepass", apply_password);
     config_on_change(c, "maxmemory", apply_max_memory);
     config_on_change(c, "maxmemory-policy", apply_policy);
     config_on_change(c, "replica-read-only", apply_read_only);

@@ -9,6 +9,7 @@
 #include "server/core/core.h"
 #include "server/core/dataset/memory_limit.h"
 #include "server/core/dataset/persistence.h"
+#include "server/core/run/permission.h"
 #include "server/core/session/pause.h"
 #include "server/core/session/session.h"
 #include "server/core/session/transaction.h"
@@ -28,6 +29,12 @@ static struct verdict refused(const char *error)
 static bool is_web_request(const struct session *s, const struct request *r)
 {
     return s->owner && (bytes_equal_nocase(r->argv[0], "post") || bytes_equal_nocase(r->argv[0], "host:"));
+}
+
+/* Who has not said who he is gets no further than to say it, which is nobody's to forbid. */
+static bool denied(const struct session *s, const struct request *r)
+{
+    return s->user && !s->user->unrestricted && acl_check(s->user, r->command, r->argc, r->argv).reason;
 }
 
 static const char *unknown_command(const struct request *r, char room[GATE_ERROR_MAX])
@@ -167,6 +174,7 @@ struct verdict gate_judge(struct core *core, const struct session *s, const stru
     uint32_t flags = effective_flags(s, e);
     if (unlikely(!s->user) && !(flags & CMD_NO_AUTH)) return refused("NOAUTH Authentication required.");
     if (unlikely(flags & CMD_PROTECTED) && (error = protection_refusal(core, s))) return refused(error);
+    if (denied(s, r)) return (struct verdict){.way = GATE_DENY};
     if (unlikely(core->settings->keyspace.maxmemory_bytes || keyspace_pressed()) &&
         (error = memory_limit_refusal(core, (flags & CMD_DENYOOM) || queueing_takes_memory(s, e))))
         return refused(error);

@@ -11,6 +11,7 @@ enum gate_way {
     GATE_QUEUE,   /* for EXEC */
     GATE_HOLD,    /* unread, until the pause ends */
     GATE_REFUSE,  /* with the verdict's error */
+    GATE_DENY,    /* the user's rules forbid it: acl_check() says why */
     GATE_CUT_OFF, /* without an answer: a browser's request */
 };
 
