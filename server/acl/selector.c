@@ -58,7 +58,7 @@ bool acl_pattern_matches(const struct acl_pattern *p, struct bytes text)
 {
     switch ((enum pattern_kind)p->kind) {
     case PATTERN_EXACT: return bytes_equal(p->text, text);
-    case PATTERN_PREFIX: return begins_with(text, bytes_make(p->text.ptr, p->text.len - 1));
+    case PATTERN_PREFIX: return text.len && begins_with(text, bytes_make(p->text.ptr, p->text.len - 1)); /* as a glob */
     case PATTERN_GLOB: break;
     }
     return glob_match(p->text, text, false);
@@ -101,6 +101,7 @@ static enum acl_error add_key_pattern(struct selector *s, struct bytes rule)
 {
     uint8_t access = rule.ptr[0] == '~' ? KEY_READS | KEY_WRITES : 0;
     size_t at = 1;
+    if (s->flags & SELECTOR_ALL_KEYS) return ACL_BEHIND_ALL_KEYS;
     for (; rule.ptr[0] == '%' && at < rule.len; at++) {
         uint8_t letter = byte_lower(rule.ptr[at]);
         uint8_t means = letter == 'r' ? KEY_READS : letter == 'w' ? KEY_WRITES : 0;
@@ -111,7 +112,6 @@ static enum acl_error add_key_pattern(struct selector *s, struct bytes rule)
     if (!access) return ACL_SYNTAX;
     if (rule.ptr[0] == '%' && at < rule.len) at++;
     struct bytes pattern = behind(rule, at);
-    if (s->flags & SELECTOR_ALL_KEYS) return ACL_BEHIND_ALL_KEYS;
     if (has_blank(pattern)) return ACL_SYNTAX;
     patterns_add(&s->keys, pattern, access);
     return ACL_NO_ERROR;
@@ -344,7 +344,11 @@ void selector_describe_keys(const struct selector *s, struct acl_text *out)
     if (s->flags & SELECTOR_ALL_KEYS) acl_text_add_word(out, BYTES("~*"));
     for (size_t i = 0; i < s->keys.count; i++) {
         const struct acl_pattern *p = &s->keys.list[i];
-        bool both = p->access == (KEY_READS | KEY_WRITES);
+        bool both = p->access == (KEY_READS | KEY_WRITES), last = i + 1 == s->keys.count;
+        if (both && !last && bytes_equal_text(p->text, "*")) { /* "~*" would forbid what follows */
+            acl_text_add_word(out, BYTES("%RW~*"));
+            continue;
+        }
         acl_text_add_word(out, both ? BYTES("~") : p->access == KEY_READS ? BYTES("%R~") : BYTES("%W~"));
         acl_text_add(out, p->text);
     }

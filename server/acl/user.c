@@ -2,6 +2,7 @@
 #include "server/acl/user.h"
 
 #include "server/base/alloc.h"
+#include "server/base/words.h"
 
 #include <ctype.h>
 #include <sha2.h>
@@ -129,20 +130,17 @@ static void forget_selectors(struct user *u, size_t from)
     while (u->selector_count > from) selector_free(&u->selectors[--u->selector_count]);
 }
 
-/* "(+get ~x)": the words in between are its rules. */
+/* "(+get ~x)": the words in between are its rules; quotes mean what they mean in the configuration. */
 static enum acl_error apply_selector(struct user *u, const struct acl_vocabulary *v, bool all_channels,
                                      struct bytes rule)
 {
     struct selector made;
+    struct words words;
     enum acl_error error = ACL_NO_ERROR;
-    struct bytes rest = bytes_make(rule.ptr + 1, rule.len - 2);
+    if (!words_split(bytes_make(rule.ptr + 1, rule.len - 2), &words)) return ACL_SYNTAX;
     selector_init(&made, all_channels);
-    while (rest.len && !error) {
-        const uint8_t *blank = memchr(rest.ptr, ' ', rest.len);
-        size_t len = blank ? (size_t)(blank - rest.ptr) : rest.len, whole = blank ? len + 1 : len;
-        error = selector_apply(&made, v, bytes_make(rest.ptr, len));
-        rest = bytes_make(rest.ptr + whole, rest.len - whole);
-    }
+    for (uint32_t i = 0; i < words.count && !error; i++) error = selector_apply(&made, v, words.word[i]);
+    words_free(&words);
     if (error)
         selector_free(&made);
     else

@@ -138,8 +138,8 @@ struct command {
         *subcommands; /* ends with a row without name; `run` then serves only an unknown subcommand's error */
     /* Finds keys where specs cannot, or how this request uses them: as command_find_keys(). */
     int (*find_keys)(uint32_t argc, const struct bytes *argv, struct found_key *keys);
-    uint8_t element; /* the argument that names an element of the first key's value, for value_ops.prefetch; 0: none */
-    uint32_t tips;   /* enum command_tip */
+    uint8_t element;  /* the argument that names an element of the first key's value, for value_ops.prefetch; 0: none */
+    uint32_t tips;    /* enum command_tip */
     uint8_t channels; /* enum command_channels: those that a user's rules are asked about */
 };
 

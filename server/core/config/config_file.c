@@ -90,7 +90,7 @@ static bool is_retired(struct bytes name)
 }
 
 /* Lines that are no directives with a value. LINE_BAD without a message: not one of these either. */
-static enum line_result read_statement(struct config *c, const struct config_words *w, int depth, char *message)
+static enum line_result read_statement(struct config *c, const struct words *w, int depth, char *message)
 {
     struct bytes name = w->word[0];
     *message = 0;
@@ -111,7 +111,7 @@ static enum line_result read_statement(struct config *c, const struct config_wor
     return is_retired(name) && w->count == 2 ? LINE_FINE : LINE_BAD;
 }
 
-static enum line_result read_words(struct config *c, const struct config_words *w, int depth, char *message)
+static enum line_result read_words(struct config *c, const struct words *w, int depth, char *message)
 {
     const struct directive *d = directive_find(w->word[0]);
     if (!d) {
@@ -127,10 +127,10 @@ static enum line_result read_words(struct config *c, const struct config_words *
 static enum line_result read_line(struct config *c, struct bytes line, int depth, char *message)
 {
     if (!line.len || line.ptr[0] == '#') return LINE_FINE;
-    struct config_words words;
-    if (!config_split_words(line, &words)) return bad(message, "Unbalanced quotes in configuration line");
+    struct words words;
+    if (!words_split(line, &words)) return bad(message, "Unbalanced quotes in configuration line");
     enum line_result result = words.count ? read_words(c, &words, depth, message) : LINE_FINE;
-    config_words_free(&words);
+    words_free(&words);
     return result;
 }
 

@@ -9,7 +9,7 @@
  *   config_users.c    `user` lines, and who may log in at the start
  *   config_file.c     the file, standard input, the command line
  *   config_rewrite.c  CONFIG REWRITE
- *   config_text.c     words, quotes, growing text
+ *   config_text.c     quotes, growing text
  *
  * A value can always be written as text and read back from it. So a default, a rollback and a comparison are all text,
  * and no kind needs more than two functions. */

@@ -40,12 +40,12 @@ struct rewriter {
 static struct line classified(struct bytes text)
 {
     struct line line = {.text = text};
-    struct config_words words;
+    struct words words;
     while (text.len && isspace(text.ptr[0])) text = bytes_make(text.ptr + 1, text.len - 1);
-    if (!text.len || text.ptr[0] == '#' || !config_split_words(text, &words)) return line;
+    if (!text.len || text.ptr[0] == '#' || !words_split(text, &words)) return line;
     if (words.count) line.owner = directive_find(words.word[0]);
     if (words.count && bytes_equal_nocase(words.word[0], users)) line.owner = users;
-    config_words_free(&words);
+    words_free(&words);
     return line;
 }
 
