@@ -54,13 +54,8 @@ static enum pattern_kind kind_of(struct bytes pattern)
     return PATTERN_EXACT;
 }
 
-bool acl_pattern_matches(const struct acl_pattern *p, struct bytes text)
+bool acl_glob_matches(const struct acl_pattern *p, struct bytes text)
 {
-    switch ((enum pattern_kind)p->kind) {
-    case PATTERN_EXACT: return bytes_equal(p->text, text);
-    case PATTERN_PREFIX: return text.len && begins_with(text, bytes_make(p->text.ptr, p->text.len - 1)); /* as a glob */
-    case PATTERN_GLOB: break;
-    }
     return glob_match(p->text, text, false);
 }
 

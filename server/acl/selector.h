@@ -86,6 +86,24 @@ static inline bool selector_has_command(const struct selector *s, uint16_t id)
     return s->commands[id / 64] >> (id % 64) & 1;
 }
 
-bool acl_pattern_matches(const struct acl_pattern *p, struct bytes text);
+bool acl_glob_matches(const struct acl_pattern *p, struct bytes text);
+
+/* An empty text is matched by no star, as by a glob. */
+static inline bool acl_pattern_matches(const struct acl_pattern *p, struct bytes text)
+{
+    if (p->kind == PATTERN_GLOB) return acl_glob_matches(p, text);
+    if (p->kind == PATTERN_EXACT) return bytes_equal(p->text, text);
+    return text.len && text.len >= p->text.len - 1 && memcmp(text.ptr, p->text.ptr, p->text.len - 1) == 0;
+}
+
+/* Open to reading and writing. */
+static inline bool selector_opens_key(const struct selector *s, struct bytes key)
+{
+    for (size_t i = 0; i < s->keys.count; i++) {
+        const struct acl_pattern *p = &s->keys.list[i];
+        if (p->access == (KEY_READS | KEY_WRITES) && acl_pattern_matches(p, key)) return true;
+    }
+    return false;
+}
 
 #endif

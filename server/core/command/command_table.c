@@ -57,7 +57,8 @@ static enum key_finding key_finding_of(const struct command *row)
     if (!command_takes_keys(row)) return KEYS_NONE;
     bool one = KEY_SPECS_MAX == 1 || !row->keys[1].flags;
     bool plain = first->begin == BEGIN_INDEX && first->find == FIND_RANGE && first->limit <= 1 && first->step > 0;
-    return !row->find_keys && one && plain ? KEYS_IN_ONE_RANGE : KEYS_SEARCHED;
+    if (!one || !plain || (row->find_keys && !(first->flags & KEY_VARIABLE))) return KEYS_SEARCHED;
+    return row->find_keys ? KEYS_IN_ONE_RANGE_VARIED : KEYS_IN_ONE_RANGE;
 }
 
 static void entry_init(struct command_table *t, struct command_entry *e, const struct command *row,

@@ -7,8 +7,9 @@
 struct acl_vocabulary;
 struct command_table;
 
-/* How a request's keys are found. */
-enum key_finding { KEYS_NONE, KEYS_IN_ONE_RANGE, KEYS_SEARCHED };
+/* How a request's keys are found; KEYS_IN_ONE_RANGE_VARIED: at the first spec's places, but what is done with them only
+ * the row's find_keys knows. */
+enum key_finding { KEYS_NONE, KEYS_IN_ONE_RANGE, KEYS_IN_ONE_RANGE_VARIED, KEYS_SEARCHED };
 
 struct command_entry {
     const struct command *row;

@@ -18,16 +18,21 @@ static uint8_t access_of(uint16_t key_flags)
     return key_flags & (KEY_INSERT | KEY_DELETE | KEY_UPDATE) ? access | KEY_WRITES : access;
 }
 
-/* The commonest: one key, or several in a row. */
+/* Of a spec that is one range: the last key's place, or 0 where the arguments end before. */
+static inline uint32_t range_end(const struct key_spec *spec, uint32_t argc)
+{
+    int64_t last = spec->last >= 0 ? (int64_t)spec->index + spec->last : (int64_t)argc + spec->last;
+    return last > 0 && last < argc ? (uint32_t)last : 0;
+}
+
 static size_t keys_in_range(const struct command_entry *e, uint32_t argc, struct acl_key *keys)
 {
     const struct key_spec *spec = &e->row->keys[0];
     uint8_t access = access_of(spec->flags);
     size_t count = 0;
-    int64_t last = spec->last >= 0 ? (int64_t)spec->index + spec->last : (int64_t)argc + spec->last;
-    if (last >= argc) return 0;
-    for (int64_t i = spec->index; i <= last; i += spec->step)
-        keys[count++] = (struct acl_key){.arg = (uint32_t)i, .access = access};
+    uint32_t last = range_end(spec, argc);
+    for (uint32_t i = (uint32_t)spec->index; i <= last; i += (uint32_t)spec->step)
+        keys[count++] = (struct acl_key){.arg = i, .access = access};
     return count;
 }
 
@@ -75,10 +80,9 @@ static void find_channels(const struct command *row, struct acl_request *r)
     r->channels_end = row->channels == CHANNELS_AT_1 && r->argc > 2 ? 2 : r->argc;
 }
 
-struct acl_denial acl_check(const struct user *u, const struct command_entry *e, uint32_t argc,
-                            const struct bytes *argv)
+static __attribute__((noinline)) struct acl_denial
+check_all_selectors(const struct user *u, const struct command_entry *e, uint32_t argc, const struct bytes *argv)
 {
-    if (u->unrestricted) return (struct acl_denial){ACL_ALLOWED, 0};
     struct acl_request r = {
         .command = e->id, .for_everyone = (e->row->flags & CMD_NO_AUTH) != 0, .argc = argc, .argv = argv};
     if (e->row->channels) find_channels(e->row, &r);
@@ -88,6 +92,30 @@ struct acl_denial acl_check(const struct user *u, const struct command_entry *e,
     if (e->key_finding == KEYS_IN_ONE_RANGE) return check_keys_in_range(u, e, &r, keys);
     struct found_key found[ARGUMENTS_ON_STACK];
     return check_keys_searched(u, e, &r, keys, found);
+}
+
+/* The commonest: the root allows the command, and its keys stand where its row says, each open to reading and writing.
+ * false: has to be looked at closely. */
+static bool root_allows_plainly(const struct selector *root, const struct command_entry *e, uint32_t argc,
+                                const struct bytes *argv)
+{
+    if (!selector_has_command(root, e->id)) return false;
+    if (e->row->channels && !(root->flags & SELECTOR_ALL_CHANNELS)) return false;
+    if ((root->flags & SELECTOR_ALL_KEYS) || e->key_finding == KEYS_NONE) return true;
+    if (e->key_finding == KEYS_SEARCHED) return false;
+    const struct key_spec *spec = &e->row->keys[0];
+    uint32_t last = range_end(spec, argc);
+    for (uint32_t i = (uint32_t)spec->index; i <= last; i += (uint32_t)spec->step)
+        if (!selector_opens_key(root, argv[i])) return false;
+    return true;
+}
+
+struct acl_denial acl_check(const struct user *u, const struct command_entry *e, uint32_t argc,
+                            const struct bytes *argv)
+{
+    if (u->unrestricted || root_allows_plainly(&u->selectors[0], e, argc, argv))
+        return (struct acl_denial){ACL_ALLOWED, 0};
+    return check_all_selectors(u, e, argc, argv);
 }
 
 /* --- what becomes of a refusal --- */
