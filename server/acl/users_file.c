@@ -40,19 +40,21 @@ static uint32_t split(struct bytes line, struct bytes **out)
     return count;
 }
 
+/* As Redis reports it: every rule that names an unknown command, and of all other faults the line's first. */
 static void apply_rules(struct loading *l, struct user *u, unsigned number, uint32_t count, const struct bytes *word)
 {
     struct acl_rules rules;
     uint32_t culprit;
-    if (acl_rules_join(&rules, count, word, &culprit)) {
-        acl_text_addf(l->errors, "%s:%u: Unmatched parenthesis in selector definition.", l->path, number);
-    } else {
-        for (uint32_t i = 0; i < rules.count; i++) {
-            enum acl_error error = users_apply(l->users, u, rules.rule[i]);
-            if (!error) continue;
+    bool said = acl_rules_join(&rules, count, word, &culprit) != 0;
+    if (said) acl_text_addf(l->errors, "%s:%u: Unmatched parenthesis in selector definition. ", l->path, number);
+    for (uint32_t i = 0; i < rules.count; i++) {
+        enum acl_error error = users_apply(l->users, u, rules.rule[i]);
+        if (error == ACL_UNKNOWN_COMMAND)
+            acl_text_addf(l->errors, "%s:%u: Error in applying operation '%.*s': %s. ", l->path, number,
+                          (int)rules.rule[i].len, (const char *)rules.rule[i].ptr, acl_error_text(error));
+        else if (error && !said)
             acl_text_addf(l->errors, "%s:%u: %s. ", l->path, number, acl_error_text(error));
-            break;
-        }
+        said |= error && error != ACL_UNKNOWN_COMMAND;
     }
     acl_rules_free(&rules);
 }

@@ -375,7 +375,9 @@ Test(acl, faults_of_a_file_have_their_lines)
         {"\nuser", "f:2 should start with user keyword followed by the username. "},
         {"# a remark", "f:1 should start with user keyword followed by the username. "},
         {"user a on\nuser a off", "WARNING: Duplicate user 'a' found on line 2. "},
-        {"user a +nosuch foo\nuser b foo", "f:1: Unknown command or category name in ACL. f:2: Syntax error. "},
+        {"user a +nosuch foo -@no #x bar\nuser b foo",
+         "f:1: Error in applying operation '+nosuch': Unknown command or category name in ACL. f:1: Syntax error. "
+         "f:1: Error in applying operation '-@no': Unknown command or category name in ACL. f:2: Syntax error. "},
     };
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         struct acl_text errors = {0};
