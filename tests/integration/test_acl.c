@@ -223,7 +223,7 @@ Test(acl, who_listens_to_what_he_may_not_hear_any_more_is_cut_off)
 
 Test(acl, clients_of_a_deleted_user_are_cut_off)
 {
-    struct server *s = server_start(OURS, "user app on >secret +@all\nuser other on >secret +@all");
+    struct server *s = server_start(OURS, "user app on >secret ~* +@all\nuser other on >secret +@all");
     int one = log_in(s, "app"), two = log_in(s, "app"), other = log_in(s, "other");
     raw_send_text(two, "BLPOP list 0\r\n");
     wait_until(info_is(s, "clients", "blocked_clients", "1"));
