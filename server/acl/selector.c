@@ -249,7 +249,7 @@ static enum acl_error apply_first_argument(struct selector *s, const struct acl_
     const struct acl_command *c = acl_vocabulary_find(v, bytes_make(rule.ptr + 1, name_len));
     if (!c) return ACL_UNKNOWN_COMMAND;
     if (c->is_subcommand) return ACL_ARGUMENT_OF_SUBCOMMAND;
-    if (!argument.len) return ACL_SYNTAX;
+    if (!argument.len || has_blank(argument)) return ACL_SYNTAX; /* with a blank it could not be shown as one word */
     if (c->subcommands) return ACL_UNKNOWN_COMMAND;
     log_warning("Deprecation warning: Allowing a first arg of an otherwise blocked command is a misuse of ACL and may "
                 "get disabled in the future (offender: %.*s)",

@@ -246,6 +246,45 @@ void user_swap(struct user *a, struct user *b)
     b->name = name;
 }
 
+static bool needs_quotes(struct bytes word)
+{
+    for (size_t i = 0; i < word.len; i++)
+        if (word.ptr[i] && strchr("\"'()", word.ptr[i])) return true;
+    return false;
+}
+
+static void add_in_quotes(struct acl_text *out, struct bytes word)
+{
+    acl_text_add(out, BYTES("\""));
+    for (size_t i = 0; i < word.len; i++) {
+        if (word.ptr[i] == '"' || word.ptr[i] == '\\') acl_text_add(out, BYTES("\\"));
+        acl_text_add(out, bytes_make(word.ptr + i, 1));
+    }
+    acl_text_add(out, BYTES("\""));
+}
+
+/* As Redis shows it, but that a word with quotes or parentheses in it can be read again. */
+static void describe_selector(const struct selector *s, struct acl_text *out)
+{
+    struct acl_text inside = {0};
+    selector_describe(s, &inside);
+    struct bytes rest = acl_text_bytes(&inside);
+    acl_text_add_word(out, BYTES("("));
+    while (rest.len) {
+        const uint8_t *blank = memchr(rest.ptr, ' ', rest.len);
+        size_t len = blank ? (size_t)(blank - rest.ptr) : rest.len, whole = blank ? len + 1 : len;
+        struct bytes word = bytes_make(rest.ptr, len);
+        if (needs_quotes(word))
+            add_in_quotes(out, word);
+        else
+            acl_text_add(out, word);
+        if (blank) acl_text_add(out, BYTES(" "));
+        rest = bytes_make(rest.ptr + whole, rest.len - whole);
+    }
+    acl_text_add(out, BYTES(")"));
+    acl_text_free(&inside);
+}
+
 void user_describe(const struct user *u, struct acl_text *out)
 {
     acl_text_add_word(out, BYTES("user"));
@@ -258,14 +297,7 @@ void user_describe(const struct user *u, struct acl_text *out)
         acl_text_add(out, bytes_make(u->passwords[i].hash, ACL_HASH_DIGITS));
     }
     selector_describe(&u->selectors[0], out);
-    for (size_t i = 1; i < u->selector_count; i++) {
-        struct acl_text inside = {0};
-        selector_describe(&u->selectors[i], &inside);
-        acl_text_add_word(out, BYTES("("));
-        acl_text_add(out, acl_text_bytes(&inside));
-        acl_text_add(out, BYTES(")"));
-        acl_text_free(&inside);
-    }
+    for (size_t i = 1; i < u->selector_count; i++) describe_selector(&u->selectors[i], out);
 }
 
 bool user_name_is_valid(struct bytes name)

@@ -103,6 +103,8 @@ static const char *const shown[][2] = {
     {"( +get  ~x ) (&y)",
      "off sanitize-payload resetchannels -@all (~x resetchannels -@all +get) (resetchannels &y -@all)"},
     {"(~\"x\")", "off sanitize-payload resetchannels -@all (~x resetchannels -@all)"},
+    {"(~\"\\\"x\" \"~a'b\" \"~c)\" ~d)",
+     "off sanitize-payload resetchannels -@all (\"~\\\"x\" \"~a'b\" \"~c)\" ~d resetchannels -@all)"},
     {"(+get) clearselectors", "off sanitize-payload resetchannels -@all"},
     {"on >abc ~* &* +@all (+get) reset", "off sanitize-payload resetchannels -@all"},
 };
@@ -147,6 +149,7 @@ Test(acl, faults_are_named)
         {"~a\tb", ACL_SYNTAX},
         {"&a\tb", ACL_SYNTAX},
         {"+get|", ACL_SYNTAX},
+        {"+get|a\tb", ACL_SYNTAX},
         {"+config|", ACL_SYNTAX},
         {"+nosuch", ACL_UNKNOWN_COMMAND},
         {"-nosuch", ACL_UNKNOWN_COMMAND},
