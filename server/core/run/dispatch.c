@@ -40,7 +40,8 @@ static void deny(struct core *core, struct session *s, const struct request *r)
 {
     struct acl_text error = {0};
     struct acl_denial denial = acl_check(s->user, r->command, r->argc, r->argv);
-    acl_note_denied(core, s, r, denial, s->transaction ? ACL_MULTI : ACL_TOPLEVEL);
+    enum acl_context context = s->transaction ? ACL_MULTI : ACL_TOPLEVEL;
+    acl_note_denied(core, s, r, denial, s->kind == SESSION_SCRIPT ? ACL_LUA : context);
     acl_add_denial(&error, s->user, r, denial);
     refuse(core, s, r, (const char *)error.ptr);
     acl_text_free(&error);
