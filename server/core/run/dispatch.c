@@ -36,15 +36,11 @@ static void refuse(struct core *core, struct session *s, const struct request *r
     session_count_error(s, core->stats, NULL);
 }
 
-static void deny(struct core *core, struct session *s, const struct request *r)
+static void note_denied(struct core *core, struct session *s, const struct request *r)
 {
-    struct acl_text error = {0};
-    struct acl_denial denial = acl_check(s->user, r->command, r->argc, r->argv);
     enum acl_context context = s->transaction ? ACL_MULTI : ACL_TOPLEVEL;
-    acl_note_denied(core, s, r, denial, s->kind == SESSION_SCRIPT ? ACL_LUA : context);
-    acl_add_denial(&error, s->user, r, denial);
-    refuse(core, s, r, (const char *)error.ptr);
-    acl_text_free(&error);
+    struct acl_denial denial = acl_check(s->user, r->command, r->argc, r->argv);
+    acl_note_denied(core, s, r, denial, context);
 }
 
 static void queue(struct session *s, const struct request *r)
@@ -75,8 +71,9 @@ static __attribute__((noinline)) void keep_from_running(struct core *core, struc
     case GATE_RUN: UNREACHABLE();
     case GATE_QUEUE: return queue(s, r);
     case GATE_HOLD: return pause_hold(core->pauses, s);
-    case GATE_REFUSE: return refuse(core, s, r, verdict.error);
-    case GATE_DENY: return deny(core, s, r);
+    case GATE_REFUSE:
+        if (verdict.by_rules) note_denied(core, s, r);
+        return refuse(core, s, r, verdict.error);
     case GATE_CUT_OFF: return cut_off(s);
     }
 }

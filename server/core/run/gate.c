@@ -20,7 +20,7 @@
 
 static struct verdict refused(const char *error)
 {
-    return (struct verdict){GATE_REFUSE, error};
+    return (struct verdict){.way = GATE_REFUSE, .error = error};
 }
 
 /* --- requests that are none --- */
@@ -29,12 +29,6 @@ static struct verdict refused(const char *error)
 static bool is_web_request(const struct session *s, const struct request *r)
 {
     return s->owner && (bytes_equal_nocase(r->argv[0], "post") || bytes_equal_nocase(r->argv[0], "host:"));
-}
-
-/* Who has not said who he is gets no further than to say it, which is nobody's to forbid. */
-static bool denied(const struct session *s, const struct request *r)
-{
-    return s->user && !s->user->unrestricted && acl_check(s->user, r->command, r->argc, r->argv).reason;
 }
 
 static const char *unknown_command(const struct request *r, char room[GATE_ERROR_MAX])
@@ -81,6 +75,18 @@ static struct verdict judge_malformed(const struct session *s, const struct requ
     if (r->command->subcommand_count && r->argc >= 2) return refused(unknown_subcommand(r, room));
     snprintf(room, GATE_ERROR_MAX, "ERR wrong number of arguments for '%s' command", r->command->full_name);
     return refused(room);
+}
+
+/* --- requests that the user's rules forbid --- */
+
+static __attribute__((noinline)) struct verdict denied(const struct user *u, const struct request *r,
+                                                       struct acl_denial denial, char room[GATE_ERROR_MAX])
+{
+    struct acl_text text = {0};
+    acl_add_denial(&text, u, r, denial);
+    snprintf(room, GATE_ERROR_MAX, "%s", (const char *)text.ptr);
+    acl_text_free(&text);
+    return (struct verdict){.way = GATE_REFUSE, .by_rules = true, .error = room};
 }
 
 /* --- requests at the wrong time --- */
@@ -174,7 +180,10 @@ struct verdict gate_judge(struct core *core, const struct session *s, const stru
     uint32_t flags = effective_flags(s, e);
     if (unlikely(!s->user) && !(flags & CMD_NO_AUTH)) return refused("NOAUTH Authentication required.");
     if (unlikely(flags & CMD_PROTECTED) && (error = protection_refusal(core, s))) return refused(error);
-    if (denied(s, r)) return (struct verdict){.way = GATE_DENY};
+    if (likely(s->user) && unlikely(!s->user->unrestricted)) {
+        struct acl_denial denial = acl_check(s->user, e, r->argc, r->argv);
+        if (denial.reason != ACL_ALLOWED) return denied(s->user, r, denial, room);
+    }
     if (unlikely(core->settings->keyspace.maxmemory_bytes || keyspace_pressed()) &&
         (error = memory_limit_refusal(core, (flags & CMD_DENYOOM) || queueing_takes_memory(s, e))))
         return refused(error);

@@ -11,12 +11,12 @@ enum gate_way {
     GATE_QUEUE,   /* for EXEC */
     GATE_HOLD,    /* unread, until the pause ends */
     GATE_REFUSE,  /* with the verdict's error */
-    GATE_DENY,    /* the user's rules forbid it: acl_check() says why */
     GATE_CUT_OFF, /* without an answer: a browser's request */
 };
 
 struct verdict {
     enum gate_way way;
+    bool by_rules;     /* GATE_REFUSE: the user's rules forbid it; who refuses tells acl_note_denied() */
     const char *error; /* GATE_REFUSE: its code first; a constant, or in `room` */
 };
 

@@ -25,7 +25,7 @@ void session_init(struct session *s, struct core *core, enum session_kind kind, 
     s->reply.muted = kind == SESSION_CLIENT || kind == SESSION_SCRIPT ? 0 : REPLY_NOBODY_LISTENS;
     if (kind == SESSION_MASTER || kind == SESSION_LOADER)
         s->user = &user_superuser;
-    else if (kind != SESSION_CLIENT || user_is_open(core->users->default_user))
+    else if (kind == SESSION_CLIENT && user_is_open(core->users->default_user))
         s->user = core->users->default_user;
 }
 

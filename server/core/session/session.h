@@ -49,7 +49,7 @@ struct session {
     bool adopted;            /* never logged in: the default user only for as long as he needs no password */
     bool stream_broken;      /* of our master: nothing of it may be applied any more */
     uint32_t errors_counted; /* of reply.errors: EXEC must not count its commands' errors again */
-    const struct user *user; /* NULL: it has not said who it is; server/acl/user.h */
+    const struct user *user; /* NULL: it has not said who it is; a script's is its caller's. server/acl/user.h */
     struct database *db;
     struct transaction *transaction;       /* inside MULTI, else NULL; core/session/transaction.c */
     struct blocked *blocked;               /* waiting (WAIT, BLPOP, pause), else NULL; core/session/blocking.c */
