@@ -6,6 +6,8 @@
 #include "rdb/snapshot.h"
 #include "repl/link_handle.h"
 #include "repl/replication.h"
+#include "server/acl/log.h"
+#include "server/acl/users.h"
 #include "server/aof/check.h"
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
@@ -46,7 +48,6 @@
 #include "server/core/session/monitors.h"
 #include "server/core/session/pause.h"
 #include "server/core/session/pubsub.h"
-#include "server/core/session/user.h"
 #include "server/core/session/watch.h"
 #include "server/core/tracking/tracking.h"
 #include "server/core/version.h"
@@ -77,13 +78,13 @@ static const struct command *const families[] = {
     config_commands,         info_commands,          transaction_commands,
     server_commands,         debug_commands,         command_commands,
     replication_commands,    slowlog_commands,       latency_commands,
-    memory_commands,
+    memory_commands,         acl_commands,
 };
 
 static const struct command_docs *const documents[] = {
     &string_docs,     &list_docs,   &hash_docs,         &set_docs,    &sorted_set_docs,
     &geo_docs,        &bitmap_docs, &hyperloglog_docs,  &stream_docs, &generic_docs,
-    &connection_docs, &pubsub_docs, &transactions_docs, &server_docs,
+    &connection_docs, &pubsub_docs, &transactions_docs, &server_docs, &acl_docs,
 };
 
 static struct command_table *all_commands(void)
@@ -209,7 +210,7 @@ static int assemble(struct core *core)
     core->latency = latency_monitor_new();
     core->propagation = propagation_new();
     core->pubsub = pubsub_new();
-    core->default_user = user_default_new(&settings->net.requirepass);
+    core->acl_log = acl_log_new();
     core->key_watchers = key_watchers_new();
     core->watches = watches_new(core->keyspace, core->key_watchers);
     struct tracking_host tracking_host = clients_for_tracking(core);
@@ -264,7 +265,7 @@ static void run(struct core *core)
 
 static int serve(struct core *core)
 {
-    if (ports_open(core)) return 1;
+    if (config_load_users(core->config) || ports_open(core)) return 1;
     log_warning("Server initialized");
     cron_start(core); /* clients come and go while the data is loaded, too */
     int status = persistence_load_at_start(core);
@@ -286,6 +287,8 @@ static int server_main(int argc, char **argv)
     data_settings = &settings.data;
     core.commands = all_commands();
     core.config = config_new(&settings);
+    core.users = users_new(command_table_vocabulary(core.commands), &settings.acl);
+    config_use_users(core.config, core.users);
     config_rename_in(core.config, core.commands);
     if (load_configuration(core.config, argc, argv)) return 1;
     if (config_file(core.config)) process_note_config_file(&lifecycle, config_file(core.config));

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Checks every #include "..." of the server's sources against the direction in which parts may know each other:
 #
-#   base <- resp, net, data, shm <- keyspace <- rdb <- repl, aof <- core <- commands, acl, script, sentinel <- main.c
+#   base <- resp, net, data, shm, acl <- keyspace <- rdb <- repl, aof <- core <- commands, script, sentinel <- main.c
 #
 # A part includes itself and what stands in an earlier column. repl/link/ is a process of its own and knows base, net, resp
 # and shm alone, beside itself, the message types it shares with its handle, and the words of repl/wire.h. Names are given
@@ -26,12 +26,12 @@ BEGIN {
     count = split("os command observe session tracking dataset run clients config info process", order, " ")
     for (i = 1; i <= count; i++) place[order[i]] = i
     column["base"] = 1
-    column["resp"] = column["net"] = column["data"] = column["shm"] = 2
+    column["resp"] = column["net"] = column["data"] = column["shm"] = column["acl"] = 2
     column["keyspace"] = 3
     column["rdb"] = 4
     column["repl"] = column["aof"] = 5
     column["core"] = 6
-    column["commands"] = column["acl"] = column["script"] = column["sentinel"] = 7
+    column["commands"] = column["script"] = column["sentinel"] = 7
     column["main"] = 8
 }
 function complain(why) {

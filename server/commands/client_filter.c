@@ -2,6 +2,7 @@
 #include "server/commands/client_filter.h"
 
 #include "repl/replication.h"
+#include "server/acl/users.h"
 #include "server/base/number.h"
 #include "server/core/core.h"
 #include "server/core/run/master_stream.h"
@@ -49,7 +50,7 @@ static bool take_option(struct call *call, uint32_t i, struct client_filter *f)
     } else if (call_arg_is(call, i, "laddr")) {
         f->local = call->argv[i + 1];
     } else if (call_arg_is(call, i, "user")) {
-        if (!bytes_equal_text(call->argv[i + 1], "default")) {
+        if (!users_find(call->core->users, call->argv[i + 1])) {
             reply_errorf(call->reply, "ERR No such user '%.*s'", (int)call->argv[i + 1].len,
                          (const char *)call->argv[i + 1].ptr);
             return false;

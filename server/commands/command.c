@@ -34,29 +34,6 @@ static const struct named_bit flag_names[] = {{CMD_WRITE, "write"},
                                               {CMD_ALLOW_BUSY, "allow_busy"},
                                               {0, NULL}};
 
-static const struct named_bit category_names[] = {{CAT_KEYSPACE, "@keyspace"},
-                                                  {CAT_READ, "@read"},
-                                                  {CAT_WRITE, "@write"},
-                                                  {CAT_SET, "@set"},
-                                                  {CAT_SORTEDSET, "@sortedset"},
-                                                  {CAT_LIST, "@list"},
-                                                  {CAT_HASH, "@hash"},
-                                                  {CAT_STRING, "@string"},
-                                                  {CAT_BITMAP, "@bitmap"},
-                                                  {CAT_HYPERLOGLOG, "@hyperloglog"},
-                                                  {CAT_GEO, "@geo"},
-                                                  {CAT_STREAM, "@stream"},
-                                                  {CAT_PUBSUB, "@pubsub"},
-                                                  {CAT_ADMIN, "@admin"},
-                                                  {CAT_FAST, "@fast"},
-                                                  {CAT_SLOW, "@slow"},
-                                                  {CAT_BLOCKING, "@blocking"},
-                                                  {CAT_DANGEROUS, "@dangerous"},
-                                                  {CAT_CONNECTION, "@connection"},
-                                                  {CAT_TRANSACTION, "@transaction"},
-                                                  {CAT_SCRIPTING, "@scripting"},
-                                                  {0, NULL}};
-
 static const struct named_bit key_flag_names[] = {{KEY_RW, "RW"},
                                                   {KEY_RO, "RO"},
                                                   {KEY_OW, "OW"},
@@ -98,6 +75,13 @@ static void reply_names(struct reply *r, uint32_t bits, const struct named_bit *
     reply_set(r, count);
     for (const struct named_bit *n = names; n->name; n++)
         if (bits & n->bit) reply_simple(r, n->name);
+}
+
+static void reply_categories(struct reply *r, uint32_t categories)
+{
+    reply_set(r, (size_t)__builtin_popcount(categories));
+    for (const struct category_name *n = category_names; n->name; n++)
+        if (categories & n->bit) reply_simple(r, n->name);
 }
 
 /* --- COMMAND INFO --- */
@@ -188,7 +172,7 @@ static void reply_info(struct reply *r, const struct command_entry *e)
     reply_integer(r, e->first_key);
     reply_integer(r, e->last_key);
     reply_integer(r, e->key_step);
-    reply_names(r, e->categories, category_names);
+    reply_categories(r, e->categories);
     reply_tips(r, e->row->tips);
     reply_key_specs(r, e->row);
     reply_set(r, e->subcommand_count);
@@ -241,12 +225,8 @@ static bool read_filter(struct call *call, struct list_filter *f)
     if (call->argc != 5 || !call_arg_is(call, 2, "filterby")) return call_syntax_error(call), false;
     struct bytes value = call->argv[4];
     if (call_arg_is(call, 3, "aclcat")) {
-        f->kind = LIST_NOTHING;
-        for (const struct named_bit *n = category_names; n->name; n++)
-            if (bytes_equal_nocase(value, n->name + 1)) {
-                f->kind = LIST_CATEGORY;
-                f->category = n->bit;
-            }
+        f->category = category_find(value);
+        f->kind = f->category ? LIST_CATEGORY : LIST_NOTHING;
     } else if (call_arg_is(call, 3, "pattern")) {
         f->kind = LIST_PATTERN;
         f->pattern = value;

@@ -1,4 +1,5 @@
 /* The connection itself: greeting, authentication, protocol version, database, goodbye. Server process. */
+#include "server/acl/users.h"
 #include "server/base/alloc.h"
 #include "server/base/number.h"
 #include "server/commands/connection.h"
@@ -7,8 +8,8 @@
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
 #include "server/core/run/call.h"
+#include "server/core/run/permission.h"
 #include "server/core/session/session_end.h"
-#include "server/core/session/user.h"
 #include "server/core/settings.h"
 #include "server/core/version.h"
 #include "repl/replication.h"
@@ -60,16 +61,18 @@ static void reset_command(struct call *call)
 
 /* --- who are you --- */
 
+static const char client_names[] = "Client names"; /* what an error calls them */
 static const char wrong_password[] = "WRONGPASS invalid username-password pair or user is disabled.";
 
 static bool authenticate(struct call *call, struct bytes name, struct bytes password)
 {
-    struct user *user = call->core->default_user;
-    if (user_admits(user, name, password)) {
+    struct user *user = users_find(call->core->users, name);
+    if (user && user_admits(user, password)) {
         call->session->user = user;
+        call->session->adopted = false;
         return true;
     }
-    call->core->stats->acl_access_denied_auth++;
+    acl_note_login_denied(call->core, call->session, call->argv[0], name);
     reply_error(call->reply, wrong_password);
     return false;
 }
@@ -78,7 +81,7 @@ static void auth_command(struct call *call)
 {
     if (call->argc > 3) return call_syntax_error(call);
     for (uint32_t i = 1; i < call->argc; i++) call_secret_arg(call, i);
-    if (call->argc == 2 && user_is_open(call->core->default_user))
+    if (call->argc == 2 && call->core->users->default_user->no_password)
         return reply_error(
             call->reply,
             "ERR AUTH <password> called without any password configured for the default user. Are you sure "
@@ -95,12 +98,16 @@ static bool is_plain_name(struct bytes name)
     return true;
 }
 
+static bool check_text(struct call *call, struct bytes text, const char *what)
+{
+    if (is_plain_name(text)) return true;
+    reply_errorf(call->reply, "ERR %s cannot contain spaces, newlines or special characters.", what);
+    return false;
+}
+
 bool connection_set_text(struct call *call, struct bytes *where, struct bytes text, const char *what)
 {
-    if (!is_plain_name(text)) {
-        reply_errorf(call->reply, "ERR %s cannot contain spaces, newlines or special characters.", what);
-        return false;
-    }
+    if (!check_text(call, text, what)) return false;
     mem_free((void *)where->ptr);
     *where = (struct bytes){0};
     if (text.len) *where = bytes_make(memcpy(mem_alloc(text.len), text.ptr, text.len), text.len);
@@ -127,37 +134,54 @@ static void reply_hello(struct call *call)
     reply_array(call->reply, 0);
 }
 
-static void hello_command(struct call *call)
+struct hello {
+    int64_t version; /* 0: as it is */
+    uint32_t name;   /* the argument, as is the user's name, which the password follows; 0: not given */
+    uint32_t user;
+};
+
+/* Of an option that comes again the last counts. false: answered. */
+static bool read_hello(struct call *call, struct hello *h)
 {
-    int64_t version = 0;
-    uint32_t name = 0;
+    *h = (struct hello){0};
     if (call->argc >= 2) {
-        if (!call_arg_i64(call, 1, &version, "ERR Protocol version is not an integer or out of range")) return;
-        if (version < 2 || version > 3) return reply_error(call->reply, "NOPROTO unsupported protocol version");
+        if (!call_arg_i64(call, 1, &h->version, "ERR Protocol version is not an integer or out of range")) return false;
+        if (h->version < 2 || h->version > 3)
+            return reply_error(call->reply, "NOPROTO unsupported protocol version"), false;
     }
     for (uint32_t i = 2; i < call->argc; i++) {
         uint32_t more = call->argc - 1 - i;
         if (call_arg_is(call, i, "auth") && more >= 2) {
             call_secret_arg(call, i + 1);
             call_secret_arg(call, i + 2);
-            if (!authenticate(call, call->argv[i + 1], call->argv[i + 2])) return;
+            h->user = i + 1;
             i += 2;
         } else if (call_arg_is(call, i, "setname") && more >= 1) {
-            name = ++i;
+            h->name = ++i;
+            if (!check_text(call, call->argv[i], client_names)) return false;
         } else {
             reply_errorf(call->reply, "ERR Syntax error in HELLO option '%.*s'", (int)call->argv[i].len,
                          (const char *)call->argv[i].ptr);
-            return;
+            return false;
         }
     }
+    return true;
+}
+
+/* All of it or nothing. */
+static void hello_command(struct call *call)
+{
+    struct hello h;
+    if (!read_hello(call, &h)) return;
+    if (h.user && !authenticate(call, call->argv[h.user], call->argv[h.user + 1])) return;
     if (!call->session->user)
         return reply_error(
             call->reply,
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
             "<user> <pass> option can be used to authenticate the client and select the RESP protocol version at the "
             "same time");
-    if (name && !connection_set_text(call, &call->session->name, call->argv[name], "Client names")) return;
-    if (version) call->reply->protocol = (uint8_t)version;
+    if (h.name && !connection_set_text(call, &call->session->name, call->argv[h.name], client_names)) return;
+    if (h.version) call->reply->protocol = (uint8_t)h.version;
     reply_hello(call);
 }
 

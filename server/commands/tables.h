@@ -29,6 +29,7 @@ extern const struct command sort_commands[];
 extern const struct command expire_commands[];
 extern const struct command scan_commands[];
 extern const struct command connection_commands[];
+extern const struct command acl_commands[];
 extern const struct command client_commands[];
 extern const struct command pubsub_commands[];
 extern const struct command transaction_commands[];

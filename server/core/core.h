@@ -11,7 +11,8 @@ struct core {
     struct propagation *propagation;         /* core/dataset/propagate.h */
     struct clients *clients;                 /* core/clients/clients.h */
     struct pubsub *pubsub;                   /* core/session/pubsub.h */
-    struct user *default_user;               /* core/session/user.h */
+    struct users *users;                     /* server/acl/users.h: who may log in, and what each may do */
+    struct acl_log *acl_log;                 /* server/acl/log.h: who was refused what */
     struct key_watchers *key_watchers;       /* core/session/key_watchers.h */
     struct watches *watches;                 /* core/session/watch.h */
     struct tracking *tracking;               /* core/tracking/tracking.h */

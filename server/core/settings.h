@@ -5,6 +5,7 @@
 
 #include "rdb/settings.h"
 #include "repl/settings.h"
+#include "server/acl/settings.h"
 #include "server/base/log.h"
 #include "server/core/os/oom_score.h"
 #include "server/core/os/supervisor.h"
@@ -73,6 +74,7 @@ struct net_settings {
 struct settings {
     struct server_settings server;
     struct net_settings net;
+    struct acl_settings acl;
     struct keyspace_settings keyspace;
     struct data_settings data;
     struct rdb_settings rdb;

@@ -3,7 +3,8 @@
  *   field NAME   the pair of that name is left out
  *   event LINE   keyspace events like that are left out, behind this command or others sent together with it, or while
  *                it waits
- *   same double  texts that are the same double agree */
+ *   same double  texts that are the same double agree
+ *   same behind TEXT  of texts that have this in them, only what follows it is compared */
 #include "tests/differential/differences.h"
 
 #include "tests/harness/fail.h"
@@ -14,9 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS      4
-#define FIELD_PREFIX "field "
-#define EVENT_PREFIX "event "
+#define COLUMNS       4
+#define FIELD_PREFIX  "field "
+#define EVENT_PREFIX  "event "
+#define BEHIND_PREFIX "same behind "
 
 struct rule {
     char *line; /* owned; the columns point into it */
@@ -96,17 +98,32 @@ static void adopt_doubles(const struct reply *ours, struct reply *theirs)
     for (int i = 0; i < ours->parts && i < theirs->parts; i++) adopt_doubles(&ours->part[i], &theirs->part[i]);
 }
 
+static void cut_up_to(struct reply *r, const char *text)
+{
+    const char *found = r->parts || !r->text ? NULL : memmem(r->text, r->len, text, strlen(text));
+    if (!found) return;
+    found += strlen(text);
+    r->len -= (size_t)(found - r->text);
+    r->text = found;
+}
+
 /* Carries out the rule's allowance; false: it has none, but patterns. */
-static bool allow(const struct rule *rule, struct reply *ours, struct reply *theirs)
+static bool allow(struct rule *rule, struct reply *ours, struct reply *theirs)
 {
     bool field = strncmp(rule->ours, FIELD_PREFIX, strlen(FIELD_PREFIX)) == 0;
+    bool behind = strncmp(rule->ours, BEHIND_PREFIX, strlen(BEHIND_PREFIX)) == 0;
     bool doubles = strcmp(rule->ours, "same double") == 0;
     if (field) {
-        reply_drop_field(ours, rule->ours + strlen(FIELD_PREFIX));
-        reply_drop_field(theirs, rule->ours + strlen(FIELD_PREFIX));
+        bool mine = reply_drop_field(ours, rule->ours + strlen(FIELD_PREFIX));
+        bool peers = reply_drop_field(theirs, rule->ours + strlen(FIELD_PREFIX));
+        rule->used |= mine || peers; /* though others may have to be left out, too */
+    }
+    if (behind) {
+        cut_up_to(ours, rule->ours + strlen(BEHIND_PREFIX));
+        cut_up_to(theirs, rule->ours + strlen(BEHIND_PREFIX));
     }
     if (doubles) adopt_doubles(ours, theirs);
-    return field || doubles;
+    return field || behind || doubles;
 }
 
 static char *printed_reply(const struct reply *r)

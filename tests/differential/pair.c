@@ -56,6 +56,17 @@ static const char *const defaults[] = {
     "notify-keyspace-events",    KEY_EVENTS,
 };
 
+/* Users belong to no database. Those that cases and productions make have these names. */
+static const char *const no_users[] = {
+    "CONFIG SET acl-pubsub-default resetchannels",
+    "CONFIG SET acllog-max-len 128",
+    "ACL SETUSER default reset on nopass ~* &* +@all",
+    "ACL DELUSER alice bob",
+    "ACL SETUSER u reset",
+    "ACL SETUSER v reset",
+    "ACL LOG RESET",
+};
+
 struct pair *pair_make(const struct pair_options *options)
 {
     struct pair *p = calloc(1, sizeof *p);
@@ -168,6 +179,8 @@ static bool refresh(struct pair *p, int side)
         snprintf(line, sizeof line, "CONFIG SET %s \"%s\"", defaults[i], defaults[i + 1]);
         fresh = ask_text(c, line, p, side, p->o.patience_ms);
     }
+    for (size_t i = 0; fresh && i < sizeof no_users / sizeof *no_users; i++)
+        fresh = ask_text(c, no_users[i], p, side, p->o.patience_ms);
     if (fresh && p->o.server[side]->kind == OURS)
         fresh = ask_text(c, "CONFIG SET set-max-listpack-entries 128", p, side, p->o.patience_ms);
     if (!fresh || p->sides == 1) return fresh;

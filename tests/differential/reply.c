@@ -98,19 +98,22 @@ int reply_compare(const struct reply *a, const struct reply *b)
     return differ ? differ : a->parts - b->parts;
 }
 
-void reply_drop_field(struct reply *r, const char *name)
+bool reply_drop_field(struct reply *r, const char *name)
 {
     size_t len = strlen(name);
+    bool dropped = false;
     for (int i = 0; i < r->parts; i++) {
         struct reply *part = &r->part[i];
-        reply_drop_field(part, name);
+        dropped |= reply_drop_field(part, name);
         bool named = part->type == '$' && part->len == len && memcmp(part->text, name, len) == 0;
         if (!named || i + 1 == r->parts) continue;
         reply_free(&r->part[i + 1]);
         memmove(part, part + 2, (r->parts - i - 2) * sizeof *part);
         r->parts -= 2;
         i--;
+        dropped = true;
     }
+    return dropped;
 }
 
 static void print_text(FILE *out, const struct reply *r)

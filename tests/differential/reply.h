@@ -26,8 +26,9 @@ bool reply_is_aggregate(const struct reply *r);
 bool reply_is_error(const struct reply *r);
 /* A total order, zero if and only if the bytes were the same. */
 int reply_compare(const struct reply *a, const struct reply *b);
-/* Takes the pair "name, value" out of every map, and of every array that holds the name, at any depth. */
-void reply_drop_field(struct reply *r, const char *name);
+/* Takes the pair "name, value" out of every map, and of every array that holds the name, at any depth. false: there was
+ * none. */
+bool reply_drop_field(struct reply *r, const char *name);
 /* In one line, as redis-cli's words with the types visible: "text", OK, (integer) 3, (error) ERR no, [a, b], {a: b}. */
 void reply_print(FILE *out, const struct reply *r);
 

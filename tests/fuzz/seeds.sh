@@ -1,12 +1,12 @@
 #!/bin/sh
 # Makes the corpora that the fuzz targets start from: values of every type and encoding as our server and Debian's
-# Redis dump them, the files that both save, the forms that neither writes any more (old_forms.txt), and append-only
-# files, whose oddities stand in aof_forms.txt.
+# Redis dump them, the files that both save, the forms that neither writes any more (old_forms.txt), append-only files,
+# whose oddities stand in aof_forms.txt, and ACL files (acl_forms.txt).
 # usage: tests/fuzz/seeds.sh DIRECTORY REDIS_CLI REDIS_SERVER...
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-mkdir -p "$1/restore" "$1/rdb_file" "$1/aof_scan" "$1/aof_manifest"
+mkdir -p "$1/restore" "$1/rdb_file" "$1/aof_scan" "$1/aof_manifest" "$1/acl_file"
 out=$(cd "$1" && pwd)
 cli=$2
 shift 2
@@ -89,7 +89,7 @@ for program in "$@"; do
 done
 
 number=0
-grep -hv '^#' "$here/old_forms.txt" "$here/aof_forms.txt" | while read -r target form; do
+grep -hv '^#' "$here/old_forms.txt" "$here/aof_forms.txt" "$here/acl_forms.txt" | while read -r target form; do
     number=$((number + 1))
     printf '%b' "$form" >"$out/$target/form-$number"
 done

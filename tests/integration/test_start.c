@@ -33,34 +33,12 @@ static void expect_refused(struct server *s, const char *complaint)
 Test(start, what_would_be_open_without_its_part_is_refused)
 {
     static const char *const refused[][2] = {
-        {"aclfile users.acl", "'aclfile': users and their rules (ACL) are not supported yet"},
-        {"user alice on >secret ~* +@all", "users and their rules (ACL) are not supported yet"},
-        {"user default off", "users and their rules (ACL) are not supported yet"},
-        {"user default on >secret ~* &* +@all", "'user': users and their rules (ACL) are not supported yet"},
-        {"requirepass secret\nuser default on nopass ~* &* +@all", "another password than 'requirepass'"},
         {"tls-port 1", "'tls-port': TLS is not supported yet"},
         {"tls-replication yes", "'tls-replication': TLS is not supported yet"},
         {"cluster-enabled yes", "'cluster-enabled': cluster mode is not supported yet"},
     };
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         expect_refused(server_prepare(OURS, "%s", refused[i][0]), refused[i][1]);
-}
-
-/* Redis writes such lines into each file that it rewrites. */
-Test(start, a_user_line_that_says_what_holds_anyway_is_fine)
-{
-    struct server *open = server_start(OURS, "user default on nopass sanitize-payload ~* &* +@all");
-    expect_status(open, "PONG", "PING");
-    static const char hashed[] =
-        "user default on #2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b ~* &* +@all\n"
-        "requirepass secret";
-    struct server *closed = server_start(OURS, "%s", hashed);
-    expect_error(closed, "NOAUTH", "PING");
-    expect_ok(closed, "AUTH secret");
-    expect_ok(closed, "CONFIG SET requirepass another");
-    expect_ok(closed, "CONFIG REWRITE");
-    server_restart(closed);
-    expect_ok(closed, "AUTH another");
 }
 
 static void make_file(const struct server *s, const char *name)

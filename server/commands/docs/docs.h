@@ -15,6 +15,7 @@ extern const struct command_docs hyperloglog_docs;
 extern const struct command_docs stream_docs;
 extern const struct command_docs generic_docs;
 extern const struct command_docs connection_docs;
+extern const struct command_docs acl_docs;
 extern const struct command_docs pubsub_docs;
 extern const struct command_docs transactions_docs;
 extern const struct command_docs server_docs;

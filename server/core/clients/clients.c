@@ -5,13 +5,13 @@
  * the loop sends. */
 #include "server/core/clients/clients_parts.h"
 
+#include "server/acl/users.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/log.h"
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
 #include "server/core/session/session_end.h"
-#include "server/core/session/user.h"
 #include "server/core/settings.h"
 #include "server/core/tracking/tracking.h"
 #include "server/net/address.h"
@@ -62,7 +62,7 @@ static void turn_away(int fd, const char *text)
 
 static bool protected_from(struct core *core, const struct address *peer)
 {
-    return core->settings->net.protected_mode && user_is_open(core->default_user) && !address_is_loopback(peer);
+    return core->settings->net.protected_mode && core->users->default_user->no_password && !address_is_loopback(peer);
 }
 
 static const char denied_text[] =
@@ -119,6 +119,11 @@ static void owner_address(const struct session *s, char out[SESSION_ADDRESS_MAX]
     snprintf(out, SESSION_ADDRESS_MAX, "%s%s", c->unix_socket ? "unix:" : "", address);
 }
 
+static void owner_describe(const struct session *s, struct outq *out)
+{
+    client_describe(s->client, out);
+}
+
 static const struct session_owner client_owner = {
     .wake = owner_wake,
     .close = owner_close,
@@ -127,6 +132,7 @@ static const struct session_owner client_owner = {
     .is_local = owner_is_local,
     .is_replica = owner_is_replica,
     .address = owner_address,
+    .describe = owner_describe,
 };
 
 /* --- accepting --- */
@@ -175,6 +181,19 @@ void clients_accept(struct core *core, int fd, bool unix_socket)
         return;
     }
     client_add(core, fd, unix_socket, &peer);
+}
+
+void clients_follow_default_user(struct core *core)
+{
+    const struct user *u = core->users->default_user;
+    bool open = user_is_open(u);
+    list_each(&core->clients->all, node)
+    {
+        struct session *s = &list_entry(node, struct client, node)->session;
+        if (open ? s->user != NULL : !s->adopted) continue;
+        s->user = open ? u : NULL;
+        s->adopted = open;
+    }
 }
 
 struct client *clients_find(struct clients *c, uint64_t id)

@@ -54,6 +54,8 @@ struct client {
 
 struct clients *clients_new(struct core *core);
 void clients_accept(struct core *core, int fd, bool unix_socket);
+/* The default user has changed: while he needs no password, whoever has not logged in is him. */
+void clients_follow_default_user(struct core *core);
 struct client *clients_find(struct clients *c, uint64_t id);
 struct tracking_host clients_for_tracking(struct core *core); /* sessions by their ids */
 size_t clients_count(const struct clients *c);

@@ -5,6 +5,7 @@
 #ifndef SLIPSTREAM_CORE_COMMAND_COMMAND_H
 #define SLIPSTREAM_CORE_COMMAND_COMMAND_H
 
+#include "server/acl/category.h"
 #include "server/base/bytes.h"
 
 /* A row of a table says what its command has, and leaves out the rest. */
@@ -50,31 +51,6 @@ enum command_flag {
 
 /* Flags that give leave where a command without them is refused. */
 #define CMD_LEAVES (CMD_LOADING | CMD_STALE | CMD_NO_AUTH)
-
-/* Categories that do not follow from flags (write, read, admin, dangerous, fast, slow, pubsub, blocking do). */
-enum command_category {
-    CAT_KEYSPACE = 1 << 0,
-    CAT_READ = 1 << 1,
-    CAT_WRITE = 1 << 2,
-    CAT_SET = 1 << 3,
-    CAT_SORTEDSET = 1 << 4,
-    CAT_LIST = 1 << 5,
-    CAT_HASH = 1 << 6,
-    CAT_STRING = 1 << 7,
-    CAT_BITMAP = 1 << 8,
-    CAT_HYPERLOGLOG = 1 << 9,
-    CAT_GEO = 1 << 10,
-    CAT_STREAM = 1 << 11,
-    CAT_PUBSUB = 1 << 12,
-    CAT_ADMIN = 1 << 13,
-    CAT_FAST = 1 << 14,
-    CAT_SLOW = 1 << 15,
-    CAT_BLOCKING = 1 << 16,
-    CAT_DANGEROUS = 1 << 17,
-    CAT_CONNECTION = 1 << 18,
-    CAT_TRANSACTION = 1 << 19,
-    CAT_SCRIPTING = 1 << 20,
-};
 
 enum key_flag {
     KEY_RO = 1 << 0,
@@ -138,6 +114,14 @@ enum command_tip {
     TIP_RESPONSE_SPECIAL = 1 << 11,
 };
 
+/* Which arguments are channels of publish and subscribe. */
+enum command_channels {
+    CHANNELS_NONE,
+    CHANNELS_AT_1,          /* the first argument */
+    CHANNELS_FROM_1,        /* all arguments */
+    CHANNEL_PATTERNS_FROM_1 /* all arguments, which are patterns */
+};
+
 /* A key in a request. */
 struct found_key {
     int index;
@@ -149,14 +133,15 @@ struct command {
     void (*run)(struct call *call);
     int arity; /* as Redis: with the name; negative: at least */
     uint32_t flags;
-    uint32_t categories;
+    uint32_t categories; /* enum command_category; those are left out that follow from flags: categories_of() */
     struct key_spec keys[KEY_SPECS_MAX];
     const struct command
         *subcommands; /* ends with a row without name; `run` then serves only an unknown subcommand's error */
     /* Finds keys where specs cannot, or how this request uses them: as command_find_keys(). */
     int (*find_keys)(uint32_t argc, const struct bytes *argv, struct found_key *keys);
-    uint8_t element; /* the argument that names an element of the first key's value, for value_ops.prefetch; 0: none */
-    uint32_t tips;   /* enum command_tip */
+    uint8_t element;  /* the argument that names an element of the first key's value, for value_ops.prefetch; 0: none */
+    uint32_t tips;    /* enum command_tip */
+    uint8_t channels; /* enum command_channels: those that a user's rules are asked about */
 };
 
 /* What COMMAND DOCS tells of one command or subcommand, in our own wording. */

@@ -4,6 +4,7 @@
  * ever taken out of a slot (a renaming fills them anew), so a miss ends at the first empty one. */
 #include "server/core/command/command_table.h"
 
+#include "server/acl/vocabulary.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/number.h"
@@ -14,6 +15,7 @@ struct command_table {
     struct command_entry *slots[SLOTS];
     struct command_entry **ordered; /* by addition */
     size_t count;
+    uint16_t next_id;
 };
 
 static uint32_t hash_name(struct bytes name)
@@ -49,9 +51,23 @@ static void derive_key_range(struct command_entry *e)
         e->last_key = second->last >= 0 ? second->index + second->last : second->last;
 }
 
-static void entry_init(struct command_entry *e, const struct command *row, struct command_entry *container)
+static enum key_finding key_finding_of(const struct command *row)
 {
+    const struct key_spec *first = &row->keys[0];
+    if (!command_takes_keys(row)) return KEYS_NONE;
+    bool one = KEY_SPECS_MAX == 1 || !row->keys[1].flags;
+    bool plain = first->begin == BEGIN_INDEX && first->find == FIND_RANGE && first->limit <= 1 && first->step > 0;
+    if (!one || !plain || (row->find_keys && !(first->flags & KEY_VARIABLE))) return KEYS_SEARCHED;
+    return row->find_keys ? KEYS_IN_ONE_RANGE_VARIED : KEYS_IN_ONE_RANGE;
+}
+
+static void entry_init(struct command_table *t, struct command_entry *e, const struct command *row,
+                       struct command_entry *container)
+{
+    CHECK(t->next_id < ACL_COMMANDS_MAX);
+    e->id = t->next_id++;
     e->row = row;
+    e->key_finding = key_finding_of(row);
     e->name = row->name;
     e->container = container;
     e->categories = categories_of(row);
@@ -71,7 +87,7 @@ static void entry_init(struct command_entry *e, const struct command *row, struc
     if (!count) return;
     e->subcommand_count = count;
     e->subcommands = mem_calloc(count, sizeof *e->subcommands);
-    for (size_t i = 0; i < count; i++) entry_init(&e->subcommands[i], &row->subcommands[i], e);
+    for (size_t i = 0; i < count; i++) entry_init(t, &e->subcommands[i], &row->subcommands[i], e);
 }
 
 struct command_table *command_table_new(void)
@@ -92,7 +108,7 @@ void command_table_add(struct command_table *t, const struct command *rows)
         CHECK(!command_table_find(t, bytes_from_text(row->name)));
         CHECK(t->count < SLOTS / 2);
         struct command_entry *e = mem_calloc(1, sizeof *e);
-        entry_init(e, row, NULL);
+        entry_init(t, e, row, NULL);
         take_slot(t, e);
         t->ordered = mem_realloc(t->ordered, (t->count + 1) * sizeof *t->ordered);
         t->ordered[t->count++] = e;
@@ -182,6 +198,26 @@ struct command_entry *command_table_next(const struct command_table *t, struct c
     if (previous)
         while (t->ordered[next++] != previous) CHECK(next < t->count);
     return next < t->count ? t->ordered[next] : NULL;
+}
+
+static void add_to_vocabulary(struct acl_vocabulary *v, const struct command_entry *e)
+{
+    struct acl_command command = {
+        .name = e->full_name,
+        .categories = e->categories,
+        .id = e->id,
+        .subcommands = (uint16_t)e->subcommand_count,
+        .is_subcommand = e->container != NULL,
+    };
+    acl_vocabulary_add(v, &command);
+    for (size_t i = 0; i < e->subcommand_count; i++) add_to_vocabulary(v, &e->subcommands[i]);
+}
+
+struct acl_vocabulary *command_table_vocabulary(const struct command_table *t)
+{
+    struct acl_vocabulary *v = acl_vocabulary_new();
+    for (size_t i = 0; i < t->count; i++) add_to_vocabulary(v, t->ordered[i]);
+    return v;
 }
 
 static void reset_entry(struct command_entry *e)

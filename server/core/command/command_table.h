@@ -4,7 +4,12 @@
 
 #include "server/core/command/command.h"
 
+struct acl_vocabulary;
 struct command_table;
+
+/* How a request's keys are found; KEYS_IN_ONE_RANGE_VARIED: at the first spec's places, but what is done with them only
+ * the row's find_keys knows. */
+enum key_finding { KEYS_NONE, KEYS_IN_ONE_RANGE, KEYS_IN_ONE_RANGE_VARIED, KEYS_SEARCHED };
 
 struct command_entry {
     const struct command *row;
@@ -14,6 +19,8 @@ struct command_entry {
     struct command_entry *subcommands;
     size_t subcommand_count;
     uint32_t categories;               /* the row's and those that follow from its flags */
+    uint16_t id;                       /* by addition, from 0 on; subcommands have the ids behind their container's */
+    uint8_t key_finding;               /* enum key_finding */
     int first_key, last_key, key_step; /* derived from the first key spec; 0: none */
     const struct command_doc *doc;     /* NULL until described, as is the group */
     const char *group;
@@ -38,6 +45,8 @@ struct command_entry *command_table_find_full(const struct command_table *t, str
 size_t command_table_count(const struct command_table *t);                                       /* top level */
 /* for (e = command_table_next(t, NULL); e; e = command_table_next(t, e)) : top level, in order of addition */
 struct command_entry *command_table_next(const struct command_table *t, struct command_entry *previous);
+/* What users' rules may name: every command under the name it has now, before any is renamed. */
+struct acl_vocabulary *command_table_vocabulary(const struct command_table *t);
 void command_table_reset_stats(struct command_table *t);
 
 /* The keys of a request (room for argc of them): their number, or -1 when the request is malformed. */

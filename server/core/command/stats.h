@@ -15,7 +15,8 @@ struct stats {
     uint64_t loop_turns, loop_awake_us;
     struct loop_usage loop_noted; /* the loop's own counts, as of the last stats_note_loop(); never reset */
     uint64_t sync_full, sync_partial_ok, sync_partial_err;
-    uint64_t total_forks, latest_fork_us, total_error_replies, acl_access_denied_auth;
+    uint64_t total_forks, latest_fork_us, total_error_replies;
+    uint64_t acl_denied_auth, acl_denied_command, acl_denied_key, acl_denied_channel;
     uint64_t latest_fork_bytes; /* in use when it began */
     uint64_t unexpected_error_replies, dump_payload_sanitizations, total_reads, total_writes;
     uint64_t exceeded_us;      /* by used memory, of maxmemory, without the present time of it */

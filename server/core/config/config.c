@@ -26,6 +26,11 @@ void config_rename_in(struct config *c, struct command_table *commands)
     c->commands = commands;
 }
 
+void config_use_users(struct config *c, struct users *users)
+{
+    c->users = users;
+}
+
 struct config *config_new(struct settings *settings)
 {
     struct config *c = mem_calloc(1, sizeof *c);

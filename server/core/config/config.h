@@ -13,10 +13,16 @@
 struct command_table;
 struct config;
 struct core;
+struct users;
 
 struct config *config_new(struct settings *settings); /* every setting at its default */
 /* Before config_load: the commands that `rename-command` renames. */
 void config_rename_in(struct config *c, struct command_table *commands);
+/* Before config_load: whose users its `user` lines are. */
+void config_use_users(struct config *c, struct users *users);
+/* Once all is loaded and the log is open: makes the users, of the `user` lines or of the ACL file. -1: the log says why
+ * the server may not start. */
+int config_load_users(struct config *c);
 /* Loads `path` (NULL: none) and then `extra`, lines that the command line's options became. -1:
  * the error was printed to stderr in Redis's words ("*** FATAL CONFIG FILE ERROR (...) ***", line number, the line). */
 int config_load(struct config *c, const char *path, struct bytes extra);

@@ -90,7 +90,7 @@ static bool is_retired(struct bytes name)
 }
 
 /* Lines that are no directives with a value. LINE_BAD without a message: not one of these either. */
-static enum line_result read_statement(struct config *c, const struct config_words *w, int depth, char *message)
+static enum line_result read_statement(struct config *c, const struct words *w, int depth, char *message)
 {
     struct bytes name = w->word[0];
     *message = 0;
@@ -103,10 +103,7 @@ static enum line_result read_statement(struct config *c, const struct config_wor
         return LINE_STOP;
     }
     if (bytes_equal_nocase(name, "user") && w->count >= 2) {
-        if (config_user_is_default(c, w->count - 1, w->word + 1)) return LINE_FINE;
-        return bad(message,
-                   "users and their rules (ACL) are not supported yet: they would be ignored. Accepted is only "
-                   "what holds anyway: user default on nopass ~* &* +@all");
+        return config_keep_user_line(c, w->count - 1, w->word + 1, message) ? LINE_FINE : LINE_BAD;
     }
     if (bytes_equal_nocase(name, "rename-command") && w->count == 3)
         return rename_command(c, w->word[1], w->word[2], message);
@@ -114,7 +111,7 @@ static enum line_result read_statement(struct config *c, const struct config_wor
     return is_retired(name) && w->count == 2 ? LINE_FINE : LINE_BAD;
 }
 
-static enum line_result read_words(struct config *c, const struct config_words *w, int depth, char *message)
+static enum line_result read_words(struct config *c, const struct words *w, int depth, char *message)
 {
     const struct directive *d = directive_find(w->word[0]);
     if (!d) {
@@ -130,10 +127,10 @@ static enum line_result read_words(struct config *c, const struct config_words *
 static enum line_result read_line(struct config *c, struct bytes line, int depth, char *message)
 {
     if (!line.len || line.ptr[0] == '#') return LINE_FINE;
-    struct config_words words;
-    if (!config_split_words(line, &words)) return bad(message, "Unbalanced quotes in configuration line");
+    struct words words;
+    if (!words_split(line, &words)) return bad(message, "Unbalanced quotes in configuration line");
     enum line_result result = words.count ? read_words(c, &words, depth, message) : LINE_FINE;
-    config_words_free(&words);
+    words_free(&words);
     return result;
 }
 
@@ -221,9 +218,6 @@ static bool check_whole(const struct config *c)
         const char *loss = config_missing_part(c, &config_directives[i], true);
         if (loss) return refuse_whole(config_directives[i].name, loss);
     }
-    if (!config_user_agrees(c))
-        return refuse_whole("user", "users and their rules (ACL) are not supported yet, and the user 'default' has "
-                                    "another password than 'requirepass'");
     return check_log_file(c);
 }
 

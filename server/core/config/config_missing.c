@@ -39,8 +39,6 @@ static const struct {
 } missing[] = {
     {"appendonly", append_only_file_exists,
      "there is an append only file, and this server can't load one yet: it would come up without that data"},
-    {"aclfile", NULL,
-     "users and their rules (ACL) are not supported yet: they would be ignored, and everybody allowed everything"},
     {"cluster-enabled", NULL,
      "cluster mode is not supported yet: this server would stand alone and take every key for its own"},
     {"tls-port", NULL, "TLS is not supported yet: nothing would listen on that port"},

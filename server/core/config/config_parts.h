@@ -6,23 +6,21 @@
  *   config_value.c    reading and writing a value by its row's kind
  *   config_special.c  values with a grammar of their own
  *   config_missing.c  what is refused because the part that would honour it is not there
- *   config_users.c    `user` lines, of which one is accepted
+ *   config_users.c    `user` lines, and who may log in at the start
  *   config_file.c     the file, standard input, the command line
  *   config_rewrite.c  CONFIG REWRITE
- *   config_text.c     words, quotes, growing text
+ *   config_text.c     quotes, growing text
  *
  * A value can always be written as text and read back from it. So a default, a rollback and a comparison are all text,
  * and no kind needs more than two functions. */
 #ifndef SLIPSTREAM_CORE_CONFIG_CONFIG_PARTS_H
 #define SLIPSTREAM_CORE_CONFIG_CONFIG_PARTS_H
 
+#include "server/acl/users.h"
 #include "server/core/config/config.h"
 #include "server/core/config/config_text.h"
 
-#include <sha2.h>
-
 #define CONFIG_MESSAGE_MAX 256
-#define PASSWORD_HASH_MAX  SHA256_DIGEST_STRING_LENGTH /* in hexadecimal digits */
 
 enum directive_kind {
     KIND_BOOL,
@@ -85,10 +83,10 @@ union kept_value {
     char *text;
 };
 
-/* What a `user default` line said that was accepted. */
+/* A `user` line: its words behind "user", the name first; owned. */
 struct config_user {
-    bool given;
-    char hash[PASSWORD_HASH_MAX]; /* of its password; "": none */
+    uint32_t count;
+    struct bytes *word;
 };
 
 struct config {
@@ -102,7 +100,9 @@ struct config {
     bool reading;                                      /* a file is being read: `save` lines add up */
     bool save_given;                                   /* ... and the first replaced the default */
     struct command_table *commands;                    /* what rename-command acts on */
-    struct config_user default_user;
+    struct users *users;                               /* whom `user` lines make */
+    struct config_user *user_lines;                    /* as read, until the users are made of them */
+    uint32_t user_line_count;
 };
 
 static inline size_t directive_row(const struct config *c, const struct directive *d)
@@ -133,9 +133,10 @@ extern const struct directive_grammar save_grammar, bind_grammar, output_limit_g
 const char *config_missing_part(const struct config *c, const struct directive *d, bool at_start);
 
 /* --- config_users.c --- */
-/* Whether a `user` line (the words behind "user") says only what holds without ACLs, as far as one line can tell. */
-bool config_user_is_default(struct config *c, uint32_t argc, const struct bytes *argv);
-bool config_user_agrees(const struct config *c); /* ... and with requirepass; once all lines are read */
+/* Keeps a `user` line (the words behind "user") for config_load_users(); false: message says why not. */
+bool config_keep_user_line(struct config *c, uint32_t argc, const struct bytes *argv, char message[CONFIG_MESSAGE_MAX]);
+/* The lines of a rewritten file without "user ", each ended by a line feed; none where an ACL file has the users. */
+void config_user_lines(const struct config *c, struct config_text *out);
 
 /* --- config_file.c --- */
 bool config_read_lines(struct config *c, struct bytes text, int depth); /* false: the error was printed */

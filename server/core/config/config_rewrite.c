@@ -1,7 +1,7 @@
 /* CONFIG REWRITE: the file as it was, with the lines of changed directives replaced where they stood. Server process.
  *
- * Comments, blank lines and lines that are no directives with a value (include, rename-command) stay as they are; a
- * `user` line goes: it repeats requirepass, which may have changed since.
+ * Comments, blank lines and lines that are no directives with a value (include, rename-command) stay as they are.
+ * `user` lines are treated as the lines of one directive, which says what the users are now.
  * A directive's new lines take the places of its old ones; what finds no place goes to the end, behind a line that says
  * who wrote it; old places that are not needed any more are dropped. A directive at its default that the file does not
  * mention is not written at all. */
@@ -24,10 +24,11 @@
 
 struct line {
     struct bytes text;
-    const struct directive *directive; /* NULL: none */
-    bool ours;                         /* a directive's, or one that goes: dropped where there is no replacement */
-    char *replacement;                 /* owned */
+    const void *owner; /* its directive, or &users: dropped where there is no replacement; NULL: stays */
+    char *replacement; /* owned */
 };
+
+static const char users[] = "user";
 
 struct rewriter {
     struct line *lines;
@@ -39,12 +40,12 @@ struct rewriter {
 static struct line classified(struct bytes text)
 {
     struct line line = {.text = text};
-    struct config_words words;
+    struct words words;
     while (text.len && isspace(text.ptr[0])) text = bytes_make(text.ptr + 1, text.len - 1);
-    if (!text.len || text.ptr[0] == '#' || !config_split_words(text, &words)) return line;
-    line.directive = words.count ? directive_find(words.word[0]) : NULL;
-    line.ours = line.directive || (words.count && bytes_equal_nocase(words.word[0], "user"));
-    config_words_free(&words);
+    if (!text.len || text.ptr[0] == '#' || !words_split(text, &words)) return line;
+    if (words.count) line.owner = directive_find(words.word[0]);
+    if (words.count && bytes_equal_nocase(words.word[0], users)) line.owner = users;
+    words_free(&words);
     return line;
 }
 
@@ -63,10 +64,10 @@ static void split_file(struct rewriter *r, struct bytes file)
     }
 }
 
-static struct line *place_of(struct rewriter *r, const struct directive *d, struct line *behind)
+static struct line *place_of(struct rewriter *r, const void *owner, struct line *behind)
 {
     struct line *line = behind ? behind + 1 : r->lines;
-    while (line < r->lines + r->count && line->directive != d) line++;
+    while (line < r->lines + r->count && line->owner != owner) line++;
     return line < r->lines + r->count ? line : NULL;
 }
 
@@ -95,30 +96,45 @@ static void format_lines(const struct config *c, const struct directive *d, stru
     }
 }
 
-static void rewrite_directive(struct rewriter *r, const struct config *c, const struct directive *d, bool everything)
+/* The lines, given without their name, take the places of the old ones of this owner; the rest goes to the end. */
+static void put_lines(struct rewriter *r, const void *owner, const char *name, const struct config_text *lines)
 {
-    struct line *place = place_of(r, d, NULL);
-    if (!place && !everything && directive_is_initial(c, d)) return;
-    struct config_text lines = {0}, line = {0};
-    format_lines(c, d, &lines);
-    for (char *at = lines.ptr; at && *at; at = strchr(at, '\n') + 1) {
+    struct config_text line = {0};
+    struct line *place = place_of(r, owner, NULL);
+    for (char *at = lines->ptr; at && *at; at = strchr(at, '\n') + 1) {
         config_text_clear(&line);
-        config_text_printf(&line, "%s %.*s", d->name, (int)strcspn(at, "\n"), at);
+        config_text_printf(&line, "%s %.*s", name, (int)strcspn(at, "\n"), at);
         if (place)
             place->replacement = mem_strdup(line.ptr);
         else
             config_text_printf(&r->added, "%s\n", line.ptr);
-        if (place) place = place_of(r, d, place);
+        if (place) place = place_of(r, owner, place);
     }
-    config_text_free(&lines);
     config_text_free(&line);
+}
+
+static void rewrite_directive(struct rewriter *r, const struct config *c, const struct directive *d, bool everything)
+{
+    if (!place_of(r, d, NULL) && !everything && directive_is_initial(c, d)) return;
+    struct config_text lines = {0};
+    format_lines(c, d, &lines);
+    put_lines(r, d, d->name, &lines);
+    config_text_free(&lines);
+}
+
+static void rewrite_users(struct rewriter *r, const struct config *c)
+{
+    struct config_text lines = {0};
+    config_user_lines(c, &lines);
+    put_lines(r, users, users, &lines);
+    config_text_free(&lines);
 }
 
 static void join(const struct rewriter *r, struct config_text *out)
 {
     for (size_t i = 0; i < r->count; i++) {
         const struct line *l = &r->lines[i];
-        if (l->ours && !l->replacement) continue;
+        if (l->owner && !l->replacement) continue;
         config_text_add(out, l->replacement ? bytes_from_text(l->replacement) : l->text);
         config_text_add(out, BYTES("\n"));
     }
@@ -131,6 +147,7 @@ static void rewrite_text(const struct config *c, struct bytes old, bool everythi
     struct rewriter r = {0};
     split_file(&r, old);
     for (size_t i = 0; i < config_directive_count; i++) rewrite_directive(&r, c, &config_directives[i], everything);
+    rewrite_users(&r, c);
     join(&r, out);
     for (size_t i = 0; i < r.count; i++) mem_free(r.lines[i].replacement);
     mem_free(r.lines);

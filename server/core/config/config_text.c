@@ -1,4 +1,4 @@
-/* Text of the configuration: building it, quoting it, and taking a line apart again. Pure. Server process. */
+/* Text of the configuration: building it and quoting it. Pure. Server process. */
 #include "server/core/config/config_text.h"
 
 #include "server/base/alloc.h"
@@ -94,88 +94,4 @@ void config_text_free(struct config_text *t)
 struct bytes config_text_bytes(const struct config_text *t)
 {
     return t->ptr ? bytes_make(t->ptr, t->len) : BYTES("");
-}
-
-/* --- words --- */
-
-struct splitter {
-    struct bytes line;
-    size_t at;
-    uint8_t *out; /* where the next unescaped byte goes */
-};
-
-static int hex_digit(uint8_t c)
-{
-    return isdigit(c) ? c - '0' : tolower(c) - 'a' + 10;
-}
-
-static void unescape(struct splitter *s)
-{
-    const uint8_t *p = s->line.ptr + s->at; /* at the backslash; one byte follows */
-    size_t left = s->line.len - s->at;
-    if (left >= 4 && p[1] == 'x' && isxdigit(p[2]) && isxdigit(p[3])) {
-        *s->out++ = (uint8_t)(hex_digit(p[2]) * 16 + hex_digit(p[3]));
-        s->at += 4;
-        return;
-    }
-    static const char letters[] = "nrtba", meaning[] = "\n\r\t\b\a";
-    const char *letter = p[1] ? strchr(letters, p[1]) : NULL;
-    *s->out++ = letter ? (uint8_t)meaning[letter - letters] : p[1];
-    s->at += 2;
-}
-
-/* From behind the opening quote to behind the closing one, which must end the word. */
-static bool quoted_part(struct splitter *s, uint8_t quote)
-{
-    while (s->at < s->line.len && s->line.ptr[s->at] != quote) {
-        bool escape = s->line.ptr[s->at] == '\\' && s->at + 1 < s->line.len;
-        if (escape && quote == '"') {
-            unescape(s);
-        } else {
-            if (escape && s->line.ptr[s->at + 1] == '\'') s->at++;
-            *s->out++ = s->line.ptr[s->at++];
-        }
-    }
-    if (s->at == s->line.len) return false;
-    s->at++;
-    return s->at == s->line.len || isspace(s->line.ptr[s->at]);
-}
-
-static bool next_word(struct splitter *s, struct bytes *word)
-{
-    uint8_t *start = s->out;
-    while (s->at < s->line.len && !isspace(s->line.ptr[s->at])) {
-        uint8_t c = s->line.ptr[s->at++];
-        if (c != '"' && c != '\'')
-            *s->out++ = c;
-        else if (!quoted_part(s, c))
-            return false;
-    }
-    *word = bytes_make(start, (size_t)(s->out - start));
-    return true;
-}
-
-bool config_split_words(struct bytes line, struct config_words *out)
-{
-    /* Unescaping never grows a word, and words are at least a blank apart. */
-    out->count = 0;
-    out->storage = mem_alloc(line.len + 1);
-    out->word = mem_alloc((line.len / 2 + 1) * sizeof *out->word);
-    struct splitter s = {line, 0, out->storage};
-    for (;;) {
-        while (s.at < line.len && isspace(line.ptr[s.at])) s.at++;
-        if (s.at == line.len) return true;
-        if (!next_word(&s, &out->word[out->count])) {
-            config_words_free(out);
-            return false;
-        }
-        out->count++;
-    }
-}
-
-void config_words_free(struct config_words *words)
-{
-    mem_free(words->word);
-    mem_free(words->storage);
-    *words = (struct config_words){0};
 }

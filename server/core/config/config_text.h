@@ -3,6 +3,7 @@
 #define SLIPSTREAM_CORE_CONFIG_CONFIG_TEXT_H
 
 #include "server/base/bytes.h"
+#include "server/base/words.h"
 
 struct config_text {
     char *ptr; /* zero-terminated once anything was added; NULL before */
@@ -11,21 +12,12 @@ struct config_text {
 
 void config_text_add(struct config_text *t, struct bytes part);
 void config_text_printf(struct config_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* In double quotes, with \n \r \t \a \b \xHH escapes: what config_split_words reads back. */
+/* In double quotes, with \n \r \t \a \b \xHH escapes: what words_split reads back. */
 void config_text_quoted(struct config_text *t, struct bytes part);
 void config_text_word(struct config_text *t, struct bytes part); /* quoted only if it must be to stay one word */
 void config_text_size(struct config_text *t, uint64_t bytes);    /* "64mb": in the largest unit that is exact */
 void config_text_clear(struct config_text *t);                   /* empty, memory kept */
 void config_text_free(struct config_text *t);
 struct bytes config_text_bytes(const struct config_text *t);
-
-/* The words of one line: blanks separate, "double quotes" with escapes, 'single quotes' with \' only. */
-struct config_words {
-    uint32_t count;
-    struct bytes *word; /* slices of storage */
-    uint8_t *storage;
-};
-bool config_split_words(struct bytes line, struct config_words *out); /* false: unbalanced quotes, nothing to free */
-void config_words_free(struct config_words *words);
 
 #endif

@@ -121,10 +121,10 @@ static void error_fields(const struct stats *s, struct outq *out)
     count_field(out, "client_output_buffer_limit_disconnections", s->client_output_buffer_limit_disconnections);
     count_field(out, "reply_buffer_shrinks", 0);
     count_field(out, "reply_buffer_expands", 0);
-    count_field(out, "acl_access_denied_auth", s->acl_access_denied_auth);
-    count_field(out, "acl_access_denied_cmd", 0);
-    count_field(out, "acl_access_denied_key", 0);
-    count_field(out, "acl_access_denied_channel", 0);
+    count_field(out, "acl_access_denied_auth", s->acl_denied_auth);
+    count_field(out, "acl_access_denied_cmd", s->acl_denied_command);
+    count_field(out, "acl_access_denied_key", s->acl_denied_key);
+    count_field(out, "acl_access_denied_channel", s->acl_denied_channel);
 }
 
 static uint64_t time_in_commands_us(const struct core *core)

@@ -1,4 +1,5 @@
 /* What must happen when a directive changes at run time, beyond its value. Server process. */
+#include "server/acl/users.h"
 #include "server/base/crash.h"
 #include "server/base/log.h"
 #include "server/core/clients/clients.h"
@@ -53,6 +54,14 @@ static int apply_log_level(struct core *core, char error[256])
 {
     (void)error;
     log_set_level(core->settings->server.loglevel);
+    return 0;
+}
+
+static int apply_password(struct core *core, char error[256])
+{
+    (void)error;
+    user_set_password(core->users->default_user, core->settings->net.requirepass);
+    clients_follow_default_user(core);
     return 0;
 }
 
@@ -146,6 +155,7 @@ void config_apply_hooks(struct config *c)
     config_on_change(c, "watchdog-period", apply_watchdog);
     config_on_change(c, "slowlog-log-slower-than", apply_thresholds);
     config_on_change(c, "latency-monitor-threshold", apply_thresholds);
+    config_on_change(c, "requirepass", apply_password);
     config_on_change(c, "maxmemory", apply_max_memory);
     config_on_change(c, "maxmemory-clients", apply_client_memory);
     config_on_change(c, "maxmemory-policy", apply_policy);

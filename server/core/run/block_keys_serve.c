@@ -1,8 +1,10 @@
 /* Sessions that wait for keys: their commands run again. Server process. */
 #include "server/core/run/block_keys_parts.h"
 
+#include "server/base/check.h"
 #include "server/core/core.h"
 #include "server/core/dataset/persistence.h"
+#include "server/core/run/permission.h"
 #include "server/core/run/run.h"
 #include "server/core/session/blocking.h"
 #include "server/core/session/key_name.h"
@@ -24,13 +26,31 @@ static bool may_run(const struct waiter *w)
     return !s->owner->is_closing(s);
 }
 
+/* The rules may have changed during the wait. */
+static bool still_allowed(struct core *core, const struct waiter *w, const struct request *r)
+{
+    struct session *s = w->blocked->session;
+    if (likely(!s->user || s->user->unrestricted)) return true;
+    struct acl_text error = {0};
+    struct acl_denial denial = acl_check(s->user, r->command, r->argc, r->argv);
+    if (denial.reason == ACL_ALLOWED) return true;
+    acl_note_denied(core, s, r, denial, ACL_TOPLEVEL);
+    acl_add_denial(&error, s->user, r, denial);
+    reply_error(&s->reply, (const char *)error.ptr);
+    acl_text_free(&error);
+    w->command->calls--; /* it was counted when it began to wait */
+    w->command->rejected++;
+    session_count_error(s, core->stats, NULL);
+    return false;
+}
+
 static void run_again(struct core *core, struct waiter *w)
 {
     struct blocked *blocked = w->blocked;
     struct request request = {.argc = w->argc, .argv = w->argv, .command = w->command};
     w->waits_on = false;
     run_chain_start(); /* who is served may not stand behind a command: a key may have come by itself */
-    run_command(core, blocked->session, &request, loop_wall_ms(core->loop));
+    if (still_allowed(core, w, &request)) run_command(core, blocked->session, &request, loop_wall_ms(core->loop));
     if (!w->waits_on) blocking_finish(core->blocking, blocked);
 }
 

@@ -6,6 +6,7 @@
 #include "server/core/core.h"
 #include "server/core/run/block_keys.h"
 #include "server/core/run/gate.h"
+#include "server/core/run/permission.h"
 #include "server/core/run/run.h"
 #include "server/core/session/monitors.h"
 #include "server/core/session/pause.h"
@@ -33,6 +34,13 @@ static void refuse(struct core *core, struct session *s, const struct request *r
         reply_error(&s->reply, error);
     }
     session_count_error(s, core->stats, NULL);
+}
+
+static void note_denied(struct core *core, struct session *s, const struct request *r)
+{
+    enum acl_context context = s->transaction ? ACL_MULTI : ACL_TOPLEVEL;
+    struct acl_denial denial = acl_check(s->user, r->command, r->argc, r->argv);
+    acl_note_denied(core, s, r, denial, context);
 }
 
 static void queue(struct session *s, const struct request *r)
@@ -63,7 +71,9 @@ static __attribute__((noinline)) void keep_from_running(struct core *core, struc
     case GATE_RUN: UNREACHABLE();
     case GATE_QUEUE: return queue(s, r);
     case GATE_HOLD: return pause_hold(core->pauses, s);
-    case GATE_REFUSE: return refuse(core, s, r, verdict.error);
+    case GATE_REFUSE:
+        if (verdict.by_rules) note_denied(core, s, r);
+        return refuse(core, s, r, verdict.error);
     case GATE_CUT_OFF: return cut_off(s);
     }
 }

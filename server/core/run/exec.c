@@ -1,10 +1,37 @@
 /* See exec.h. Server process. */
 #include "server/core/run/exec.h"
 
+#include "server/acl/users.h"
+#include "server/base/check.h"
 #include "server/core/core.h"
+#include "server/core/run/permission.h"
 #include "server/core/run/run.h"
+#include "server/core/session/session.h"
 #include "server/core/session/transaction.h"
 #include "server/core/session/watch.h"
+
+/* The rules may have changed since the command was queued. */
+static bool still_allowed(struct call *call, const struct request *r)
+{
+    static const char *const reasons[] = {
+        [ACL_DENIED_COMMAND] = "no permission to execute the command or subcommand",
+        [ACL_DENIED_KEY] = "no permission to touch the specified keys",
+        [ACL_DENIED_CHANNEL] = "no permission to access one of the channels used as arguments",
+    };
+    struct session *s = call->session;
+    const struct user *u = s->user ? s->user : call->core->users->default_user;
+    if (likely(u->unrestricted)) return true;
+    struct acl_denial denial = acl_check(u, r->command, r->argc, r->argv);
+    if (denial.reason == ACL_ALLOWED) return true;
+    s->running_command = call->command;
+    acl_note_denied(call->core, s, r, denial, ACL_MULTI);
+    reply_errorf(&s->reply,
+                 "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This "
+                 "command is no longer allowed for the following reason: %s",
+                 reasons[denial.reason]);
+    session_count_error(s, call->core->stats, NULL);
+    return false;
+}
 
 static void run_queue(struct call *call)
 {
@@ -17,7 +44,7 @@ static void run_queue(struct call *call)
     reply_array(&s->reply, length);
     for (size_t i = 0; i < length && !s->stream_broken; i++) {
         struct request r = {.argc = queue[i].argc, .argv = queue[i].argv, .command = queue[i].command};
-        run_command(call->core, s, &r, call->now_ms);
+        if (still_allowed(call, &r)) run_command(call->core, s, &r, call->now_ms);
     }
     s->in_exec = false;
     s->transaction = t;

@@ -9,6 +9,7 @@
 #include "server/core/core.h"
 #include "server/core/dataset/memory_limit.h"
 #include "server/core/dataset/persistence.h"
+#include "server/core/run/permission.h"
 #include "server/core/session/pause.h"
 #include "server/core/session/session.h"
 #include "server/core/session/transaction.h"
@@ -19,7 +20,7 @@
 
 static struct verdict refused(const char *error)
 {
-    return (struct verdict){GATE_REFUSE, error};
+    return (struct verdict){.way = GATE_REFUSE, .error = error};
 }
 
 /* --- requests that are none --- */
@@ -74,6 +75,18 @@ static struct verdict judge_malformed(const struct session *s, const struct requ
     if (r->command->subcommand_count && r->argc >= 2) return refused(unknown_subcommand(r, room));
     snprintf(room, GATE_ERROR_MAX, "ERR wrong number of arguments for '%s' command", r->command->full_name);
     return refused(room);
+}
+
+/* --- requests that the user's rules forbid --- */
+
+static __attribute__((noinline)) struct verdict denied(const struct user *u, const struct request *r,
+                                                       struct acl_denial denial, char room[GATE_ERROR_MAX])
+{
+    struct acl_text text = {0};
+    acl_add_denial(&text, u, r, denial);
+    snprintf(room, GATE_ERROR_MAX, "%s", (const char *)text.ptr);
+    acl_text_free(&text);
+    return (struct verdict){.way = GATE_REFUSE, .by_rules = true, .error = room};
 }
 
 /* --- requests at the wrong time --- */
@@ -167,6 +180,10 @@ struct verdict gate_judge(struct core *core, const struct session *s, const stru
     uint32_t flags = effective_flags(s, e);
     if (unlikely(!s->user) && !(flags & CMD_NO_AUTH)) return refused("NOAUTH Authentication required.");
     if (unlikely(flags & CMD_PROTECTED) && (error = protection_refusal(core, s))) return refused(error);
+    if (likely(s->user) && unlikely(!s->user->unrestricted)) {
+        struct acl_denial denial = acl_check(s->user, e, r->argc, r->argv);
+        if (denial.reason != ACL_ALLOWED) return denied(s->user, r, denial, room);
+    }
     if (unlikely(core->settings->keyspace.maxmemory_bytes || keyspace_pressed()) &&
         (error = memory_limit_refusal(core, (flags & CMD_DENYOOM) || queueing_takes_memory(s, e))))
         return refused(error);

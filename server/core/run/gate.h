@@ -16,6 +16,7 @@ enum gate_way {
 
 struct verdict {
     enum gate_way way;
+    bool by_rules;     /* GATE_REFUSE: the user's rules forbid it; who refuses tells acl_note_denied() */
     const char *error; /* GATE_REFUSE: its code first; a constant, or in `room` */
 };
 

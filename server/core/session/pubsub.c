@@ -180,3 +180,14 @@ const struct map *pubsub_names(const struct pubsub *p, enum pubsub_kind kind)
 {
     return &p->names[kind];
 }
+
+bool pubsub_every_name(const struct session *s,
+                       bool (*allows)(const void *arg, enum pubsub_kind kind, struct bytes name), const void *arg)
+{
+    for (int kind = 0; kind < PUBSUB_KINDS && s->subscriptions; kind++) {
+        const struct map *names = &s->subscriptions->names[kind];
+        for (struct map_entry *e = map_next(names, NULL); e; e = map_next(names, e))
+            if (!allows(arg, (enum pubsub_kind)kind, e->key)) return false;
+    }
+    return true;
+}

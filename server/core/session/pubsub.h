@@ -17,6 +17,9 @@ size_t pubsub_publish(struct pubsub *p, struct bytes channel, struct bytes messa
 size_t pubsub_subscribers(const struct pubsub *p, enum pubsub_kind kind, struct bytes name);
 size_t pubsub_session_count(const struct session *s, enum pubsub_kind kind);
 size_t pubsub_session_memory(const struct session *s); /* bytes */
+/* Whether `allows` says so of every name the session is subscribed to. */
+bool pubsub_every_name(const struct session *s,
+                       bool (*allows)(const void *arg, enum pubsub_kind kind, struct bytes name), const void *arg);
 const struct map *pubsub_names(const struct pubsub *p, enum pubsub_kind kind);
 
 #endif

@@ -1,12 +1,12 @@
 /* Sessions: made, and which of their answers go out. Server process. */
 #include "server/core/session/session.h"
 
+#include "server/acl/users.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/core/command/command_table.h"
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
-#include "server/core/session/user.h"
 
 uint64_t session_next_id(void)
 {
@@ -23,10 +23,10 @@ void session_init(struct session *s, struct core *core, enum session_kind kind, 
     s->reply.out = out;
     s->reply.protocol = 2;
     s->reply.muted = kind == SESSION_CLIENT || kind == SESSION_SCRIPT ? 0 : REPLY_NOBODY_LISTENS;
-    if (kind == SESSION_MASTER)
+    if (kind == SESSION_MASTER || kind == SESSION_LOADER)
         s->user = &user_superuser;
-    else if (kind != SESSION_CLIENT || user_is_open(core->default_user))
-        s->user = core->default_user;
+    else if (kind == SESSION_CLIENT && user_is_open(core->users->default_user))
+        s->user = core->users->default_user;
 }
 
 void session_speak_for(struct session *s, struct session *caller)

@@ -52,6 +52,7 @@ struct session_owner {
     bool (*is_local)(const struct session *s);   /* it speaks to us from this very machine */
     bool (*is_replica)(const struct session *s);
     void (*address)(const struct session *s, char out[SESSION_ADDRESS_MAX]); /* as MONITOR shows it */
+    void (*describe)(const struct session *s, struct outq *out);             /* CLIENT LIST's line */
 };
 
 /* What every request looks at stands first and close together: with many clients, each request begins with lines that
@@ -62,6 +63,7 @@ struct session {
     bool no_evict, no_touch;
     bool readonly;           /* CLUSTER READONLY, kept for its flag */
     bool in_exec;            /* EXEC runs its list: nothing may block */
+    bool adopted;            /* never logged in: the default user only for as long as he needs no password */
     bool stream_broken;      /* of our master: nothing of it may be applied any more */
     bool caching_said;       /* CLIENT CACHING: of the next command's keys */
     bool caching_kept;       /* ... and this one does not use it up */
@@ -69,7 +71,7 @@ struct session {
     uint8_t after_run;       /* enum session_after_run: what its commands leave to be done behind them */
     uint8_t tracking;        /* enum session_tracking; 0: off; core/tracking/ */
     uint32_t errors_counted; /* of reply.errors: EXEC must not count its commands' errors again */
-    const struct user *user; /* NULL: it has not said who it is; core/session/user.h */
+    const struct user *user; /* NULL: it has not said who it is; a script's is its caller's. server/acl/user.h */
     struct database *db;
     struct transaction *transaction;       /* inside MULTI, else NULL; core/session/transaction.c */
     struct blocked *blocked;               /* waiting (WAIT, BLPOP, pause), else NULL; core/session/blocking.c */

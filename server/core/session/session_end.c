@@ -4,13 +4,13 @@
  * of that. */
 #include "server/core/session/session_end.h"
 
+#include "server/acl/users.h"
 #include "server/core/core.h"
 #include "server/core/session/blocking.h"
 #include "server/core/session/monitors.h"
 #include "server/core/session/pubsub.h"
 #include "server/core/session/push.h"
 #include "server/core/session/transaction.h"
-#include "server/core/session/user.h"
 #include "server/core/session/watch.h"
 
 static void leave_everything(struct core *core, struct session *s)
@@ -40,5 +40,6 @@ void session_reset(struct core *core, struct session *s)
     s->db = keyspace_database(core->keyspace, 0);
     session_reset_replies(s);
     s->no_evict = s->no_touch = s->readonly = false;
-    s->user = user_is_open(core->default_user) ? core->default_user : NULL;
+    s->adopted = false;
+    s->user = user_is_open(core->users->default_user) ? core->users->default_user : NULL;
 }
