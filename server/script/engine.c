@@ -3,11 +3,13 @@
 #include "server/base/check.h"
 #include "server/script/parts.h"
 #include "server/script/sandbox.h"
+#include "server/script/watchdog.h"
 
 struct script_engine *script_engine_new(struct core *core)
 {
     struct script_engine *e = mem_calloc(1, sizeof *e);
     e->core = core;
+    script_watchdog_init();
     session_init(&e->run.session, core, SESSION_SCRIPT, &e->run.reply);
     e->run.session.in_exec = true; /* nothing that waits waits in here */
     return e;

@@ -8,11 +8,14 @@
 #include "server/core/dataset/memory_limit.h"
 #include "server/core/settings.h"
 #include "server/script/convert.h"
+#include "server/script/long_run.h"
 #include "server/script/parts.h"
-#include "server/script/sandbox.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
+#include <unistd.h>
+
+#define HEAP_LEAST_BYTES ((size_t)16 * 1024 * 1024)
 
 struct invocation {
     struct script_engine *engine;
@@ -64,6 +67,15 @@ static bool is_out_of_memory(struct core *core)
     return memory_limit_refusal(core, true) != NULL;
 }
 
+/* A script may take as much as the data; where they have no limit, most of the machine: it gets an error then, and the
+ * server stays alive. */
+static size_t heap_limit(const struct core *core)
+{
+    uint64_t limit = core->settings->keyspace.maxmemory_bytes;
+    if (!limit) return (size_t)sysconf(_SC_PHYS_PAGES) / 4 * 3 * (size_t)sysconf(_SC_PAGESIZE);
+    return limit > HEAP_LEAST_BYTES ? limit : HEAP_LEAST_BYTES;
+}
+
 static void begin(struct script_run *run, const struct script *script, struct call *call, bool read_only)
 {
     const struct session *caller = call->session;
@@ -82,7 +94,9 @@ static void begin(struct script_run *run, const struct script *script, struct ca
     s->no_touch = caller->no_touch;
     s->unpropagated = s->stream_broken = false;
     s->reply.protocol = 2;
-    script_sandbox_reseed();
+    script->vm->limit_bytes = heap_limit(call->core);
+    script->vm->source = script->source;
+    script->vm->line = script->return_line;
 }
 
 static void end(struct script_run *run)
@@ -161,10 +175,12 @@ void script_run(struct script_engine *e, const struct script *script, struct cal
     const char *why_not = refusal(script, read_only);
     if (why_not) return reply_error(call->reply, why_not);
     begin(&e->run, script, call, read_only);
+    script_long_run_watch(e);
     if (script_vm_enter(script->vm, run_body, &i, &error)) {
         reply_script_error(&i, &error);
         i.error_counted = error.counted;
     }
+    script_long_run_end(e);
     script_vm_leave(script->vm);
     end(&e->run);
     if (i.error_counted) note_counted(call);

@@ -2,6 +2,8 @@
 #include "server/script/scripts.h"
 
 #include "server/base/alloc.h"
+#include "server/core/core.h"
+#include "server/core/script_host.h"
 #include "server/script/cache.h"
 #include "server/script/engine.h"
 
@@ -12,3 +14,15 @@ struct scripts *scripts_new(struct core *core)
     s->cache = script_cache_new(s->engine);
     return s;
 }
+
+static void usage(const struct core *core, struct script_usage *out)
+{
+    struct script_cache_usage cache = script_cache_usage(core->scripts->cache);
+    *out = (struct script_usage){
+        .eval_machine_bytes = cache.machine_bytes,
+        .eval_text_bytes = cache.text_bytes,
+        .cached_scripts = cache.count,
+    };
+}
+
+const struct script_host script_host = {.usage = usage};
