@@ -13,7 +13,6 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #define HEAP_LEAST_BYTES ((size_t)16 * 1024 * 1024)
 
@@ -69,15 +68,16 @@ static bool is_out_of_memory(struct core *core)
 
 /* A script may take as much as the data; where they have no limit, most of the machine: it gets an error then, and the
  * server stays alive. */
-static size_t heap_limit(const struct core *core)
+static size_t heap_limit(const struct script_engine *e)
 {
-    uint64_t limit = core->settings->keyspace.maxmemory_bytes;
-    if (!limit) return (size_t)sysconf(_SC_PHYS_PAGES) / 4 * 3 * (size_t)sysconf(_SC_PAGESIZE);
+    uint64_t limit = e->core->settings->keyspace.maxmemory_bytes;
+    if (likely(!limit)) return e->most_heap_bytes;
     return limit > HEAP_LEAST_BYTES ? limit : HEAP_LEAST_BYTES;
 }
 
-static void begin(struct script_run *run, const struct script *script, struct call *call, bool read_only)
+static void begin(struct script_engine *e, const struct script *script, struct call *call, bool read_only)
 {
+    struct script_run *run = &e->run;
     const struct session *caller = call->session;
     struct session *s = &run->session;
     bool master = caller->kind == SESSION_MASTER;
@@ -94,7 +94,7 @@ static void begin(struct script_run *run, const struct script *script, struct ca
     s->no_touch = caller->no_touch;
     s->unpropagated = s->stream_broken = false;
     s->reply.protocol = 2;
-    script->vm->limit_bytes = heap_limit(call->core);
+    script->vm->limit_bytes = heap_limit(e);
     script->vm->source = script->source;
     script->vm->line = script->return_line;
 }
@@ -174,7 +174,7 @@ void script_run(struct script_engine *e, const struct script *script, struct cal
     find_keys(&i, keys_from);
     const char *why_not = refusal(script, read_only);
     if (why_not) return reply_error(call->reply, why_not);
-    begin(&e->run, script, call, read_only);
+    begin(e, script, call, read_only);
     script_long_run_watch(e);
     if (script_vm_enter(script->vm, run_body, &i, &error)) {
         reply_script_error(&i, &error);
