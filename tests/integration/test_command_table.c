@@ -252,10 +252,6 @@ static struct exception only_debians[] = {
     NOT_IN_THIS_SERVER("client|tracking", "no tracking of clients' caches"),
     NOT_IN_THIS_SERVER("client|trackinginfo", "no tracking of clients' caches"),
     NOT_IN_THIS_SERVER("cluster", "no cluster"),
-    NOT_IN_THIS_SERVER("eval", "no scripts"),
-    NOT_IN_THIS_SERVER("eval_ro", "no scripts"),
-    NOT_IN_THIS_SERVER("evalsha", "no scripts"),
-    NOT_IN_THIS_SERVER("evalsha_ro", "no scripts"),
     NOT_IN_THIS_SERVER("fcall", "no functions"),
     NOT_IN_THIS_SERVER("fcall_ro", "no functions"),
     NOT_IN_THIS_SERVER("function", "no functions"),
@@ -264,7 +260,6 @@ static struct exception only_debians[] = {
     NOT_IN_THIS_SERVER("module", "no modules"),
     NOT_IN_THIS_SERVER("readonly", "no cluster"),
     NOT_IN_THIS_SERVER("readwrite", "no cluster"),
-    NOT_IN_THIS_SERVER("script", "no scripts"),
     NOT_IN_THIS_SERVER("slowlog", "slow commands are not kept"),
     {0},
 };
