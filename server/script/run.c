@@ -7,6 +7,7 @@
 #include "server/core/command/command_table.h"
 #include "server/core/dataset/memory_limit.h"
 #include "server/core/settings.h"
+#include "server/net/loop.h"
 #include "server/script/convert.h"
 #include "server/script/long_run.h"
 #include "server/script/parts.h"
@@ -84,6 +85,7 @@ static void begin(struct script_engine *e, const struct script *script, struct c
     run->script = script;
     run->call = call;
     run->protocol = 2;
+    run->started_ms = loop_monotonic_ms(e->core->loop);
     run->read_only = read_only || (script->flags & SCRIPT_NO_WRITES);
     run->allow_oom = master || (script->flags & (SCRIPT_ALLOW_OOM | SCRIPT_NO_WRITES));
     run->out_of_memory = !run->allow_oom && is_out_of_memory(call->core);
