@@ -14,8 +14,8 @@ IMAGE    := build/slipstream.tar
 JOBS     ?= $(shell nproc)
 
 WARN       := -Wall -Wextra -Werror
-ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -I/usr/include/luajit-2.1 $(WARN) -fno-omit-frame-pointer $(CFLAGS)
-LIBS       := -lluajit-5.1 -luring -llz4 -llzf -ljemalloc -lmd -lbsd -lpthread -lm
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -isystem /usr/include/luajit-2.1 $(WARN) -fno-omit-frame-pointer $(CFLAGS)
+LIBS       := -luring -llz4 -llzf -ljemalloc -lmd -lbsd -lluajit-5.1 -lpthread -lm
 
 ifneq ($(PROTECTED_MODE),)
 ALL_CFLAGS += -DPROTECTED_MODE='"$(PROTECTED_MODE)"'

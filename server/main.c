@@ -52,6 +52,7 @@
 #include "server/data/settings.h"
 #include "server/data/zset.h"
 #include "server/data/stream.h"
+#include "server/script/scripts.h"
 #include "shm/inspect.h"
 
 #include <errno.h>
@@ -72,13 +73,13 @@ static const struct command *const families[] = {
     connection_commands,     client_commands,        pubsub_commands,
     config_commands,         info_commands,          transaction_commands,
     server_commands,         debug_commands,         command_commands,
-    replication_commands,
+    replication_commands,    eval_commands,
 };
 
 static const struct command_docs *const documents[] = {
     &string_docs,     &list_docs,   &hash_docs,         &set_docs,    &sorted_set_docs,
     &geo_docs,        &bitmap_docs, &hyperloglog_docs,  &stream_docs, &generic_docs,
-    &connection_docs, &pubsub_docs, &transactions_docs, &server_docs,
+    &connection_docs, &pubsub_docs, &transactions_docs, &scripting_docs, &server_docs,
 };
 
 static struct command_table *all_commands(void)
@@ -211,6 +212,7 @@ static int assemble(struct core *core)
     core->pauses = pauses_new(core->blocking, core->keyspace);
     core->monitors = monitors_new();
     core->block_keys = block_keys_new(core->key_watchers);
+    core->scripts = scripts_new(core);
     core->migrate_sockets = migrate_sockets_new(core);
     core->children = children_new(core);
     core->clients = clients_new(core);

@@ -38,5 +38,6 @@ extern const struct command server_commands[];
 extern const struct command debug_commands[];
 extern const struct command command_commands[];
 extern const struct command replication_commands[];
+extern const struct command eval_commands[]; /* server/script/eval.c */
 
 #endif

@@ -25,6 +25,7 @@ struct core {
     struct replication *replication;         /* repl/replication.h: role, history, both sides */
     struct master_stream *master_stream;     /* core/run/master_stream.h: applies what our master sends */
     struct lifecycle *lifecycle;             /* core/lifecycle.h: shutdown, run id, start time, paths */
+    struct scripts *scripts;                 /* script/scripts.h: EVAL's, and what runs them */
     struct migrate_sockets *migrate_sockets; /* commands/migrate_socket.h: connections that MIGRATE keeps */
 };
 

@@ -11,6 +11,7 @@
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 struct call;
+struct core;
 
 /* Names as COMMAND INFO prints them, in its order. */
 enum command_flag {
@@ -45,6 +46,7 @@ enum command_flag {
     CMD_RUNS_QUEUE = 1 << 27,    /* EXEC: judged by what it runs, and refused together with it */
     CMD_ENDS_MULTI = 1 << 28,    /* gives a transaction's memory back, so memory is no reason to refuse it */
     CMD_IN_SUBSCRIBED = 1 << 29, /* allowed to a RESP2 client that is subscribed to something */
+    CMD_OWN_FLAGS = 1 << 30,     /* the row's request_flags says what this very request is: EVAL and its kin */
 };
 
 /* Flags that give leave where a command without them is refused. */
@@ -156,6 +158,8 @@ struct command {
     int (*find_keys)(uint32_t argc, const struct bytes *argv, struct found_key *keys);
     uint8_t element; /* the argument that names an element of the first key's value, for value_ops.prefetch; 0: none */
     uint32_t tips;   /* enum command_tip */
+    /* CMD_OWN_FLAGS: the flags by which a request is judged, made of the row's. */
+    uint32_t (*request_flags)(const struct core *core, uint32_t flags, uint32_t argc, const struct bytes *argv);
 };
 
 /* What COMMAND DOCS tells of one command or subcommand, in our own wording. */

@@ -79,9 +79,11 @@ static struct verdict judge_malformed(const struct session *s, const struct requ
 /* --- requests at the wrong time --- */
 
 /* EXEC is judged by what it will run. */
-static uint32_t effective_flags(const struct session *s, const struct command_entry *e)
+static uint32_t effective_flags(const struct core *core, const struct session *s, const struct request *r)
 {
-    uint32_t own = e->row->flags;
+    const struct command *row = r->command->row;
+    uint32_t own = row->flags;
+    if (unlikely(own & CMD_OWN_FLAGS)) own = row->request_flags(core, own, r->argc, r->argv);
     if (likely(!s->transaction) || !(own & CMD_RUNS_QUEUE)) return own;
     uint32_t queued = transaction_flags(s);
     return ((own | queued) & ~(uint32_t)CMD_LEAVES) | (own & queued & CMD_LEAVES);
@@ -164,10 +166,10 @@ struct verdict gate_judge(struct core *core, const struct session *s, const stru
     const struct command_entry *e = r->command;
     const char *error;
     if (unlikely(!is_well_formed(r))) return judge_malformed(s, r, room);
-    uint32_t flags = effective_flags(s, e);
+    uint32_t flags = effective_flags(core, s, r);
     if (unlikely(!s->user) && !(flags & CMD_NO_AUTH)) return refused("NOAUTH Authentication required.");
     if (unlikely(flags & CMD_PROTECTED) && (error = protection_refusal(core, s))) return refused(error);
-    if (unlikely(core->settings->keyspace.maxmemory_bytes || keyspace_pressed()) &&
+    if (unlikely(core->settings->keyspace.maxmemory_bytes || keyspace_pressed()) && s->kind != SESSION_SCRIPT &&
         (error = memory_limit_refusal(core, (flags & CMD_DENYOOM) || queueing_takes_memory(s, e))))
         return refused(error);
     if (((flags & CMD_WRITE) || (e->row->flags & CMD_TELLS_HEALTH)) && (error = disk_refusal(core, s)))

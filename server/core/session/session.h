@@ -46,6 +46,7 @@ struct session {
     bool readonly;           /* CLUSTER READONLY, kept for its flag */
     bool in_exec;            /* EXEC runs its list: nothing may block */
     bool stream_broken;      /* of our master: nothing of it may be applied any more */
+    bool unpropagated;       /* a script has asked that what it does now stay here */
     uint32_t errors_counted; /* of reply.errors: EXEC must not count its commands' errors again */
     const struct user *user; /* NULL: it has not said who it is; core/session/user.h */
     struct database *db;

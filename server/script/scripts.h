@@ -1,0 +1,16 @@
+/* The server's scripts: what stands behind core->scripts. */
+#ifndef SLIPSTREAM_SCRIPT_SCRIPTS_H
+#define SLIPSTREAM_SCRIPT_SCRIPTS_H
+
+struct core;
+struct script_cache;
+struct script_engine;
+
+struct scripts {
+    struct script_engine *engine; /* script/engine.h */
+    struct script_cache *cache;   /* script/cache.h: EVAL's */
+};
+
+struct scripts *scripts_new(struct core *core);
+
+#endif
