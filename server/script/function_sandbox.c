@@ -3,9 +3,9 @@
  * All of it has one table for globals, which stands for two in turn. While a library is being loaded it is a small one:
  * redis.register_function, redis.log and a few constants, and nothing that could touch data or depend on it. When its
  * functions are called, it is what EVAL's scripts have. */
+#include "server/base/check.h"
 #include "server/base/clock.h"
 #include "server/script/function_parts.h"
-#include "server/script/libraries.h"
 #include "server/script/parts.h"
 #include "server/script/protect.h"
 #include "server/script/sandbox.h"
@@ -49,10 +49,23 @@ static void push_redis_of_loading(lua_State *lua, struct function_set *set)
     script_protect(lua);
 }
 
+/* What functions have never had, unlike EVAL's scripts. */
+static void hide_from_functions(lua_State *lua)
+{
+    static const char *const names[] = {"breakpoint", "debug", "replicate_commands"};
+    lua_getglobal(lua, "redis");
+    CHECK(script_protected(lua, -1));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        lua_pushnil(lua);
+        lua_setfield(lua, -2, names[i]);
+    }
+    lua_pop(lua, 2);
+}
+
 static void prepare(lua_State *lua, void *arg)
 {
     struct function_set *set = arg;
-    script_open_libraries(lua);
+    hide_from_functions(lua);
     script_sandbox_close(lua);
 
     lua_createtable(lua, 0, 2);

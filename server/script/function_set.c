@@ -3,6 +3,7 @@
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/base/list.h"
 #include "server/script/function_parts.h"
 
 #include <ctype.h>
@@ -49,13 +50,14 @@ void function_set_free(struct function_set *set)
         free_library(e->value);
     map_clear(&set->libraries);
     map_clear(&set->functions);
+    mem_free(set->in_order);
     if (set->vm) script_vm_free(set->vm);
     mem_free(set);
 }
 
 static void free_in_worker(struct worker_job *job)
 {
-    function_set_free(container_of(job, struct function_set, freeing));
+    function_set_free(list_entry(job, struct function_set, freeing));
 }
 
 void function_set_free_aside(struct function_set *set)
@@ -174,6 +176,8 @@ int function_set_join(struct function_set *set, struct libraries *l, struct func
     for (size_t i = 0; i < count; i++) {
         struct function_library *library = libraries[i];
         *map_slot(&set->libraries, library->name) = library;
+        set->in_order = mem_realloc(set->in_order, set->libraries.count * sizeof(struct function_library *));
+        set->in_order[set->libraries.count - 1] = library;
         for (size_t f = 0; f < library->count; f++) set_function(set, library->functions[f], true);
         libraries_keep(l, library->source);
         library->joined = true;
@@ -184,6 +188,9 @@ int function_set_join(struct function_set *set, struct libraries *l, struct func
 void function_set_remove(struct function_set *set, struct libraries *l, struct function_library *library)
 {
     for (size_t i = 0; i < library->count; i++) set_function(set, library->functions[i], false);
+    size_t at = 0, last = set->libraries.count - 1;
+    while (set->in_order[at] != library) at++;
+    memmove(set->in_order + at, set->in_order + at + 1, (last - at) * sizeof(struct function_library *));
     CHECK(map_remove(&set->libraries, library->name) == library);
     libraries_drop(l, library->source);
     function_library_free(set, library);

@@ -30,10 +30,11 @@ struct function_library {
 struct function_set {
     struct script_engine *engine;
     struct script_vm *vm;
-    struct map libraries; /* struct function_library *, those that have joined */
-    struct map functions; /* struct function *, their names in lower case */
-    int environment;      /* in the state's registry: what the libraries' code has for globals */
-    int load_globals;     /* what it finds there while a library is being loaded */
+    struct map libraries;               /* struct function_library *, those that have joined */
+    struct function_library **in_order; /* the same, as they came */
+    struct map functions;               /* struct function *, their names in lower case */
+    int environment;                    /* in the state's registry: what the libraries' code has for globals */
+    int load_globals;                   /* what it finds there while a library is being loaded */
     struct function_library *loading;
     struct worker_job freeing;
 };
