@@ -74,19 +74,21 @@ static void gap_fields(struct outq *out, const char *name, size_t outer, size_t 
     info_field(out, "%s_bytes:%lld", name, (long long)outer - (long long)inner);
 }
 
-static void script_fields(struct outq *out)
+static void script_fields(const struct core *core, struct outq *out)
 {
+    struct function_memory functions;
+    libraries_measure(keyspace_libraries(core->keyspace), &functions);
     size_field(out, "used_memory_lua", 0);
     size_field(out, "used_memory_vm_eval", 0);
     info_field(out, "used_memory_lua_human:0B");
     size_field(out, "used_memory_scripts_eval", 0);
     size_field(out, "number_of_cached_scripts", 0);
-    size_field(out, "number_of_functions", 0);
-    size_field(out, "number_of_libraries", 0);
-    size_field(out, "used_memory_vm_functions", 0);
-    size_field_human(out, "used_memory_vm_total", 0);
-    size_field(out, "used_memory_functions", 0);
-    size_field_human(out, "used_memory_scripts", 0);
+    size_field(out, "number_of_functions", functions.functions);
+    size_field(out, "number_of_libraries", functions.libraries);
+    size_field(out, "used_memory_vm_functions", functions.vm_bytes);
+    size_field_human(out, "used_memory_vm_total", functions.vm_bytes);
+    size_field(out, "used_memory_functions", functions.bytes);
+    size_field_human(out, "used_memory_scripts", functions.bytes);
 }
 
 static void policy_pair(void *context, struct bytes name, struct bytes value)
@@ -125,7 +127,7 @@ void info_memory(struct core *core, struct outq *out)
     size_field(out, "allocator_active", u.allocator.active);
     size_field(out, "allocator_resident", u.allocator.resident);
     size_field_human(out, "total_system_memory", (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
-    script_fields(out);
+    script_fields(core, out);
     limit_fields(core, out);
     fragmentation_fields(&u, out);
     size_field(out, "mem_not_counted_for_evict", memory_limit_not_counted(core));
