@@ -39,6 +39,7 @@
 #include "server/core/run/block_keys.h"
 #include "server/core/run/master_stream.h"
 #include "server/core/session/blocking.h"
+#include "server/core/session/busy.h"
 #include "server/core/session/key_watchers.h"
 #include "server/core/session/monitors.h"
 #include "server/core/session/pause.h"
@@ -211,8 +212,10 @@ static int assemble(struct core *core)
     core->blocking = blocking_new(core->loop, core->stats);
     core->pauses = pauses_new(core->blocking, core->keyspace);
     core->monitors = monitors_new();
+    core->busy = mem_calloc(1, sizeof *core->busy);
     core->block_keys = block_keys_new(core->key_watchers);
     core->scripts = scripts_new(core);
+    core->script_host = &script_host;
     core->migrate_sockets = migrate_sockets_new(core);
     core->children = children_new(core);
     core->clients = clients_new(core);

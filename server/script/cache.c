@@ -10,6 +10,7 @@
 #include "server/base/workers.h"
 #include "server/script/sandbox.h"
 #include "server/script/shebang.h"
+#include "server/script/tail_calls.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -63,31 +64,38 @@ struct cached_script *script_cache_find(struct script_cache *c, struct bytes dig
 
 /* --- making --- */
 
+static const char chunk_name[] = "@user_script";
+
 struct compilation {
-    struct bytes code;
+    struct bytes code, rewritten; /* ptr NULL: not so */
     int function;
     char *error;
 };
 
+/* What a rewritten text has against it is said of the text as it came. */
 static void compile(lua_State *lua, void *arg)
 {
     struct compilation *c = arg;
-    if (script_vm_compile(lua, c->code, "@user_script"))
-        snprintf(c->error, SCRIPT_ERROR_MAX, "ERR Error compiling script (new function): %s", lua_tostring(lua, -1));
-    else
+    bool compiled = (c->rewritten.ptr && script_vm_compile(lua, c->rewritten, chunk_name) == 0) ||
+                    script_vm_compile(lua, c->code, chunk_name) == 0;
+    if (compiled)
         c->function = luaL_ref(lua, LUA_REGISTRYINDEX);
+    else
+        snprintf(c->error, SCRIPT_ERROR_MAX, "ERR Error compiling script (new function): %s", lua_tostring(lua, -1));
 }
 
 /* The function's number; LUA_NOREF: it is no Lua, and the error's text. The first line's end stays, so that lines keep
  * their numbers. */
-static int compile_code(struct script_cache *c, struct bytes code, char error[SCRIPT_ERROR_MAX])
+static int compile_code(struct script_cache *c, struct bytes code, int *return_line, char error[SCRIPT_ERROR_MAX])
 {
     struct compilation compilation = {.code = code, .function = LUA_NOREF, .error = error};
     struct script_error raised;
+    compilation.rewritten = script_avoid_tail_calls(code, 1, return_line);
     if (script_vm_enter(c->vm, compile, &compilation, &raised))
         snprintf(error, SCRIPT_ERROR_MAX, "ERR Error compiling script (new function): %.*s",
                  (int)(raised.text.len < 512 ? raised.text.len : 512), (const char *)raised.text.ptr);
     script_vm_leave(c->vm);
+    mem_free((void *)compilation.rewritten.ptr);
     return compilation.function;
 }
 
@@ -97,11 +105,12 @@ static struct cached_script *make(struct script_cache *c, struct bytes text, con
     uint32_t flags;
     size_t skipped;
     if (script_read_shebang(text, &flags, &skipped, error)) return NULL;
-    int function = compile_code(c, bytes_make(text.ptr + skipped, text.len - skipped), error);
+    int return_line,
+        function = compile_code(c, bytes_make(text.ptr + skipped, text.len - skipped), &return_line, error);
     if (function == LUA_NOREF) return NULL;
     struct cached_script *s = mem_alloc(sizeof *s);
     *s = (struct cached_script){
-        .script = {.vm = c->vm, .function = function, .flags = flags},
+        .script = {.vm = c->vm, .function = function, .flags = flags, .source = chunk_name, .return_line = return_line},
         .digest = *digest,
         .text = bytes_make(memcpy(mem_alloc(text.len ? text.len : 1), text.ptr, text.len), text.len),
     };

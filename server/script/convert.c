@@ -155,7 +155,8 @@ static struct bytes text_at(lua_State *lua, int index)
 static char *one_line(struct bytes text)
 {
     char *line = mem_alloc(text.len + 1);
-    for (size_t i = 0; i < text.len; i++) line[i] = text.ptr[i] == '\r' || text.ptr[i] == '\n' ? ' ' : (char)text.ptr[i];
+    for (size_t i = 0; i < text.len; i++)
+        line[i] = text.ptr[i] == '\r' || text.ptr[i] == '\n' ? ' ' : (char)text.ptr[i];
     line[text.len] = 0;
     return line;
 }
@@ -185,6 +186,13 @@ static void write_big_number(struct reply *r, struct bytes text)
 static int64_t to_integer(double number)
 {
     return number > -0x1p63 && number < 0x1p63 ? (int64_t)number : INT64_MIN;
+}
+
+/* Metatables are not asked, for they may be a script's. */
+static void push_field(lua_State *lua, int table, const char *name)
+{
+    lua_pushstring(lua, name);
+    lua_rawget(lua, table);
 }
 
 /* Of the table on top: its field by that name is pushed when it has the wanted type. */
@@ -221,8 +229,9 @@ static void write_keyed(lua_State *lua, struct reply *r, int protocol, bool is_m
 
 static bool write_verbatim(lua_State *lua, struct reply *r)
 {
-    lua_getfield(lua, -1, "string");
-    lua_getfield(lua, -2, "format");
+    int table = lua_gettop(lua);
+    push_field(lua, table, "string");
+    push_field(lua, table, "format");
     bool complete = lua_type(lua, -1) == LUA_TSTRING && lua_type(lua, -2) == LUA_TSTRING;
     if (complete) {
         struct bytes given = text_at(lua, -1);
@@ -253,7 +262,7 @@ static void write_array(lua_State *lua, struct reply *r, int protocol)
 static bool write_error(lua_State *lua, struct reply *r)
 {
     script_reply_error(r, text_at(lua, -1));
-    lua_getfield(lua, -2, "ignore_error_stats_update");
+    push_field(lua, lua_gettop(lua) - 1, "ignore_error_stats_update");
     bool counted = lua_toboolean(lua, -1);
     lua_pop(lua, 1);
     return counted;

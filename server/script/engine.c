@@ -7,11 +7,16 @@
 #include "server/script/lib_struct.h"
 #include "server/script/parts.h"
 #include "server/script/sandbox.h"
+#include "server/script/watchdog.h"
+
+#include <unistd.h>
 
 struct script_engine *script_engine_new(struct core *core)
 {
     struct script_engine *e = mem_calloc(1, sizeof *e);
     e->core = core;
+    e->most_heap_bytes = (size_t)sysconf(_SC_PHYS_PAGES) / 4 * 3 * (size_t)sysconf(_SC_PAGESIZE);
+    script_watchdog_init();
     session_init(&e->run.session, core, SESSION_SCRIPT, &e->run.reply);
     e->run.session.in_exec = true; /* nothing that waits waits in here */
     return e;

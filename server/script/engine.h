@@ -26,10 +26,12 @@ enum script_flag {
 
 struct script {
     struct script_vm *vm;
-    const char *name; /* for errors: a digest, or a function's name */
-    int function;     /* in the state's registry */
-    uint32_t flags;   /* enum script_flag */
-    bool is_function; /* gets keys and arguments as its own, not as KEYS and ARGV; stopped by FUNCTION KILL */
+    const char *name;   /* for errors: a digest, or a function's name */
+    int function;       /* in the state's registry */
+    const char *source; /* "@user_script": its chunk's name, */
+    int return_line;    /* and a line of it, for errors that know none */
+    uint32_t flags;     /* enum script_flag */
+    bool is_function;   /* gets keys and arguments as its own, not as KEYS and ARGV; stopped by FUNCTION KILL */
 };
 
 struct script_engine *script_engine_new(struct core *core);

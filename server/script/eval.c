@@ -4,6 +4,7 @@
 #include "server/core/settings.h"
 #include "server/script/cache.h"
 #include "server/script/convert.h"
+#include "server/script/long_run.h"
 #include "server/script/parts.h"
 #include "server/script/scripts.h"
 #include "server/script/shebang.h"
@@ -86,16 +87,15 @@ static void script_flush(struct call *call)
 {
     bool aside = call->core->settings->keyspace.lazyfree_lazy_user_flush;
     bool told = call->argc == 3 && (call_arg_is(call, 2, "async") || call_arg_is(call, 2, "sync"));
-    if (call->argc > 2 && !told)
-        return reply_error(call->reply, "ERR SCRIPT FLUSH only support SYNC|ASYNC option");
+    if (call->argc > 2 && !told) return reply_error(call->reply, "ERR SCRIPT FLUSH only support SYNC|ASYNC option");
     if (told) aside = call_arg_is(call, 2, "async");
     script_cache_flush(call->core->scripts->cache, aside);
     reply_ok(call->reply);
 }
 
-static void script_kill(struct call *call)
+static void script_kill_command(struct call *call)
 {
-    reply_error(call->reply, "NOTBUSY No scripts in execution right now.");
+    script_kill(call->core->scripts->engine, call, false);
 }
 
 static void script_debug(struct call *call)
@@ -130,7 +130,7 @@ static void script_help(struct call *call)
 
 #define EVAL (CMD_NOSCRIPT | CMD_STALE | CMD_SKIP_MONITOR | CMD_NO_MANDATORY_KEYS | CMD_MOVABLE_KEYS | CMD_OWN_FLAGS)
 
-#define UNKNOWN_USE "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"
+#define UNKNOWN_USE    "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"
 #define UNKNOWN_USE_RO "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"
 #define COUNTED(flags_, notes_)                                                                                        \
     KEYS({.flags = (flags_), .index = 2, .find = FIND_KEYNUM, .first_key = 1, .step = 1, .notes = (notes_)})
@@ -142,7 +142,7 @@ static const struct command script_subcommands[] = {
     {"flush", script_flush, -2, CMD_NOSCRIPT, CAT_SCRIPTING,
      .tips = TIP_REQUEST_ALL_NODES | TIP_RESPONSE_ALL_SUCCEEDED},
     {"help", script_help, 2, CMD_LOADING | CMD_STALE, CAT_SCRIPTING},
-    {"kill", script_kill, 2, CMD_NOSCRIPT | CMD_ALLOW_BUSY, CAT_SCRIPTING,
+    {"kill", script_kill_command, 2, CMD_NOSCRIPT | CMD_ALLOW_BUSY, CAT_SCRIPTING,
      .tips = TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_ONE_SUCCEEDED},
     {"load", script_load, 3, CMD_NOSCRIPT | CMD_STALE, CAT_SCRIPTING,
      .tips = TIP_REQUEST_ALL_NODES | TIP_RESPONSE_ALL_SUCCEEDED},

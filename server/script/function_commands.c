@@ -9,6 +9,7 @@
 #include "server/commands/tables.h"
 #include "server/core/settings.h"
 #include "server/script/functions.h"
+#include "server/script/long_run.h"
 #include "server/script/parts.h"
 #include "server/script/scripts.h"
 
@@ -228,7 +229,7 @@ static void reply_running(struct reply *reply, const struct script_run *run)
     reply_array(reply, call->argc);
     for (uint32_t i = 0; i < call->argc; i++) reply_bulk(reply, call->argv[i]);
     reply_bulk_text(reply, "duration_ms");
-    reply_integer(reply, 0);
+    reply_integer(reply, loop_monotonic_ms(call->core->loop) - run->started_ms);
 }
 
 static void function_stats(struct call *call)
@@ -254,7 +255,7 @@ static void function_stats(struct call *call)
 
 static void function_kill(struct call *call)
 {
-    reply_error(call->reply, "NOTBUSY No scripts in execution right now.");
+    script_kill(call->core->scripts->engine, call, true);
 }
 
 static void function_help(struct call *call)

@@ -18,6 +18,7 @@ struct script_run {
     struct session session;      /* that of the calls inside */
     struct outq reply;           /* of the command inside that has just run */
     int protocol;                /* redis.setresp() */
+    int64_t started_ms;          /* monotonic */
     bool read_only;              /* no command that writes */
     bool allow_oom;
     bool out_of_memory; /* above the limit when it began */
@@ -28,6 +29,7 @@ struct script_run {
 struct script_engine {
     struct core *core;
     struct script_run run;
+    size_t most_heap_bytes; /* for a script where maxmemory sets no limit */
     struct command_entry *cached[CACHED_COMMANDS]; /* by a few letters of the name */
 };
 

@@ -143,8 +143,8 @@ static int insert(lua_State *lua)
 
 void script_protect_functions(lua_State *lua, int globals, int table_library)
 {
-    static const struct luaL_Reg functions[] = {{"rawset", raw_set}, {"rawget", raw_get},
-                                                {"setmetatable", set_metatable}};
+    static const struct luaL_Reg functions[] = {
+        {"rawset", raw_set}, {"rawget", raw_get}, {"setmetatable", set_metatable}};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         lua_pushcfunction(lua, functions[i].func);
         lua_setfield(lua, globals, functions[i].name);

@@ -91,7 +91,8 @@ const struct bytes *script_arguments(struct script_engine *e, lua_State *lua, ui
 static struct command_entry **cache_slot(struct script_engine *e, struct bytes name)
 {
     unsigned place = (unsigned)name.len;
-    if (name.len) place += (name.ptr[0] & 31u) * 7 + (name.ptr[name.len - 1] & 31u) * 3 + (name.ptr[name.len / 2] & 31u);
+    if (name.len)
+        place += (name.ptr[0] & 31u) * 7 + (name.ptr[name.len - 1] & 31u) * 3 + (name.ptr[name.len / 2] & 31u);
     return &e->cached[place & (CACHED_COMMANDS - 1)];
 }
 

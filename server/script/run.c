@@ -7,12 +7,15 @@
 #include "server/core/command/command_table.h"
 #include "server/core/dataset/memory_limit.h"
 #include "server/core/settings.h"
+#include "server/net/loop.h"
 #include "server/script/convert.h"
+#include "server/script/long_run.h"
 #include "server/script/parts.h"
-#include "server/script/sandbox.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
+
+#define HEAP_LEAST_BYTES ((size_t)16 * 1024 * 1024)
 
 struct invocation {
     struct script_engine *engine;
@@ -64,14 +67,25 @@ static bool is_out_of_memory(struct core *core)
     return memory_limit_refusal(core, true) != NULL;
 }
 
-static void begin(struct script_run *run, const struct script *script, struct call *call, bool read_only)
+/* A script may take as much as the data; where they have no limit, most of the machine: it gets an error then, and the
+ * server stays alive. */
+static size_t heap_limit(const struct script_engine *e)
 {
+    uint64_t limit = e->core->settings->keyspace.maxmemory_bytes;
+    if (likely(!limit)) return e->most_heap_bytes;
+    return limit > HEAP_LEAST_BYTES ? limit : HEAP_LEAST_BYTES;
+}
+
+static void begin(struct script_engine *e, const struct script *script, struct call *call, bool read_only)
+{
+    struct script_run *run = &e->run;
     const struct session *caller = call->session;
     struct session *s = &run->session;
     bool master = caller->kind == SESSION_MASTER;
     run->script = script;
     run->call = call;
     run->protocol = 2;
+    run->started_ms = loop_monotonic_ms(e->core->loop);
     run->read_only = read_only || (script->flags & SCRIPT_NO_WRITES);
     run->allow_oom = master || (script->flags & (SCRIPT_ALLOW_OOM | SCRIPT_NO_WRITES));
     run->out_of_memory = !run->allow_oom && is_out_of_memory(call->core);
@@ -82,7 +96,9 @@ static void begin(struct script_run *run, const struct script *script, struct ca
     s->no_touch = caller->no_touch;
     s->unpropagated = s->stream_broken = false;
     s->reply.protocol = 2;
-    script_sandbox_reseed();
+    script->vm->limit_bytes = heap_limit(e);
+    script->vm->source = script->source;
+    script->vm->line = script->return_line;
 }
 
 static void end(struct script_run *run)
@@ -160,11 +176,13 @@ void script_run(struct script_engine *e, const struct script *script, struct cal
     find_keys(&i, keys_from);
     const char *why_not = refusal(script, read_only);
     if (why_not) return reply_error(call->reply, why_not);
-    begin(&e->run, script, call, read_only);
+    begin(e, script, call, read_only);
+    script_long_run_watch(e);
     if (script_vm_enter(script->vm, run_body, &i, &error)) {
         reply_script_error(&i, &error);
         i.error_counted = error.counted;
     }
+    script_long_run_end(e);
     script_vm_leave(script->vm);
     end(&e->run);
     if (i.error_counted) note_counted(call);

@@ -12,7 +12,5 @@ void script_sandbox_open(lua_State *lua);
 void script_sandbox_add(lua_State *lua, const char *name, lua_CFunction open);
 /* From now on the globals are read-only, too, and reading one that is not there is an error. */
 void script_sandbox_close(lua_State *lua);
-/* math.random's sequence begins anew: each script sees the same one, unless it seeds it. */
-void script_sandbox_reseed(void);
 
 #endif

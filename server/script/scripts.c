@@ -3,6 +3,7 @@
 
 #include "server/base/alloc.h"
 #include "server/core/core.h"
+#include "server/core/script_host.h"
 #include "server/keyspace/keyspace.h"
 #include "server/script/cache.h"
 #include "server/script/engine.h"
@@ -17,3 +18,21 @@ struct scripts *scripts_new(struct core *core)
     keyspace_set_library_host(core->keyspace, &s->functions);
     return s;
 }
+
+static void usage(const struct core *core, struct script_usage *out)
+{
+    struct script_cache_usage cache = script_cache_usage(core->scripts->cache);
+    struct function_memory functions;
+    libraries_measure(keyspace_libraries(core->keyspace), &functions);
+    *out = (struct script_usage){
+        .eval_machine_bytes = cache.machine_bytes,
+        .eval_text_bytes = cache.text_bytes,
+        .cached_scripts = cache.count,
+        .function_machine_bytes = functions.vm_bytes,
+        .function_text_bytes = functions.bytes,
+        .functions = functions.functions,
+        .libraries = functions.libraries,
+    };
+}
+
+const struct script_host script_host = {.usage = usage};

@@ -15,5 +15,6 @@ struct scripts {
 };
 
 struct scripts *scripts_new(struct core *core);
+extern const struct script_host script_host; /* core/script_host.h */
 
 #endif

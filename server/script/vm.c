@@ -14,12 +14,15 @@
 #include <luajit.h>
 #include <lualib.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #define STACK_HANDLER 1
 #define STACK_GATE    2
 
-/* Of the C stack, which is 8 MiB and more; each level of a callback in string.gsub takes 9 KiB. */
+/* Of the C stack; a level of string.gsub with a callback takes 9 KiB. What is not checked takes 4 MiB at the most, as the
+ * Lua stack ends first. */
 #define C_STACK_BYTES ((ptrdiff_t)2 * 1024 * 1024)
+#define C_STACK_SHARE 4 /* of all there is, which is usually 8 MiB */
 
 struct entry {
     void (*body)(lua_State *lua, void *arg);
@@ -52,16 +55,26 @@ struct script_vm *script_vm_of(lua_State *lua)
 
 /* --- errors --- */
 
-/* Where it was raised: the innermost function that is not C, one level up at most, as Redis looks. */
+/* Where it was raised: the innermost function, or the one that has called it where that is C, as Redis looks. */
 static void note_position(lua_State *lua, int table)
 {
-    lua_Debug where;
-    if (!lua_getstack(lua, 1, &where) || !lua_getinfo(lua, "nSl", &where)) return;
-    if (*where.what == 'C' && (!lua_getstack(lua, 2, &where) || !lua_getinfo(lua, "nSl", &where))) return;
-    lua_pushstring(lua, where.source);
-    lua_setfield(lua, table, "source");
-    lua_pushinteger(lua, where.currentline);
-    lua_setfield(lua, table, "line");
+    const struct script_vm *vm = script_vm_of(lua);
+    const char *source = vm->source;
+    int line = vm->line;
+    for (int level = 1; level <= 2; level++) {
+        lua_Debug where;
+        if (!lua_getstack(lua, level, &where) || !lua_getinfo(lua, "Sl", &where) || *where.what == 'C') continue;
+        source = where.source;
+        line = where.currentline;
+        break;
+    }
+    if (!source) return;
+    lua_pushliteral(lua, "source");
+    lua_pushstring(lua, source);
+    lua_rawset(lua, table);
+    lua_pushliteral(lua, "line");
+    lua_pushinteger(lua, line);
+    lua_rawset(lua, table);
 }
 
 static void push_text_of(lua_State *lua, int index)
@@ -92,11 +105,17 @@ static int on_error(lua_State *lua)
     return 1;
 }
 
+/* The table may be a script's: whatever its metatable says is not asked. */
+static void push_field(lua_State *lua, int table, const char *name)
+{
+    lua_pushstring(lua, name);
+    lua_rawget(lua, table);
+}
+
 static struct bytes text_field(lua_State *lua, int table, const char *name)
 {
     size_t len = 0;
-    lua_pushstring(lua, name);
-    lua_rawget(lua, table);
+    push_field(lua, table, name);
     const char *text = lua_type(lua, -1) == LUA_TSTRING ? lua_tolstring(lua, -1, &len) : NULL;
     lua_pop(lua, 1); /* the table keeps it */
     return text ? bytes_make(text, len) : (struct bytes){0};
@@ -119,9 +138,9 @@ static void read_error(lua_State *lua, struct script_error *error)
     struct bytes text = text_field(lua, top, "err");
     if (text.ptr) error->text = text;
     error->source = text_field(lua, top, "source");
-    lua_getfield(lua, top, "line");
+    push_field(lua, top, "line");
     error->line = lua_tointeger(lua, -1);
-    lua_getfield(lua, top, "ignore_error_stats_update");
+    push_field(lua, top, "ignore_error_stats_update");
     error->counted = lua_toboolean(lua, -1);
     lua_pop(lua, 2);
 }
@@ -151,28 +170,34 @@ int script_vm_enter(struct script_vm *vm, void (*body)(lua_State *lua, void *arg
     return -1;
 }
 
+/* What has filled the heap to its limit is not left to scripts to come. */
 void script_vm_leave(struct script_vm *vm)
 {
     lua_settop(vm->lua, STACK_GATE);
+    if (unlikely(vm->limit_bytes && vm->bytes > vm->limit_bytes / 2)) lua_gc(vm->lua, LUA_GCCOLLECT, 0);
 }
 
 void script_vm_check_stack(lua_State *lua)
 {
     const char *here = __builtin_frame_address(0);
-    if (unlikely(script_vm_of(lua)->stack_base - here > C_STACK_BYTES)) luaL_error(lua, "C stack overflow");
+    const struct script_vm *vm = script_vm_of(lua);
+    if (unlikely(vm->stack_base - here > vm->stack_bytes)) luaL_error(lua, "C stack overflow");
 }
 
 int script_vm_compile(lua_State *lua, struct bytes text, const char *chunk_name)
 {
-    return luaL_loadbufferx(lua, (const char *)text.ptr, text.len, chunk_name, "t") ? -1 : 0;
+    if (luaL_loadbufferx(lua, (const char *)text.ptr, text.len, chunk_name, "t") == 0) return 0;
+    if (text.len && *text.ptr == LUA_SIGNATURE[0])
+        lua_pushfstring(lua, "%s:1: unexpected symbol near 'char(27)'", chunk_name + 1);
+    return -1;
 }
 
 /* --- life --- */
 
 static int prepare(lua_State *lua)
 {
-    static const char *const texts[] = {"KEYS", "ARGV", "err", "ok", "double", "map", "set", "big_number",
-                                        "verbatim_string"};
+    static const char *const texts[] = {"KEYS",       "ARGV",           "err", "ok", "double", "map", "set",
+                                        "big_number", "verbatim_string"};
     lua_pushvalue(lua, LUA_GLOBALSINDEX);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) lua_pushstring(lua, texts[i]);
     lua_pushcclosure(lua, gate, UPVALUES);
@@ -184,9 +209,17 @@ static int refuse_to_die(lua_State *lua)
     PANIC("An error of Lua that nothing catches: %s", lua_tostring(lua, -1));
 }
 
+static ptrdiff_t stack_bytes(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_STACK, &limit) || limit.rlim_cur / C_STACK_SHARE > (rlim_t)C_STACK_BYTES) return C_STACK_BYTES;
+    return (ptrdiff_t)(limit.rlim_cur / C_STACK_SHARE);
+}
+
 struct script_vm *script_vm_new(void)
 {
     struct script_vm *vm = mem_calloc(1, sizeof *vm);
+    vm->stack_bytes = stack_bytes();
     vm->lua = lua_newstate(allocate, vm);
     if (!vm->lua) {
         mem_free(vm);

@@ -12,10 +12,13 @@
 
 struct script_vm {
     lua_State *lua;
-    size_t bytes;           /* the state's heap */
-    size_t limit_bytes;     /* 0: none. A script that asks for more gets a Lua error */
-    bool limited;           /* false where a refusal would hit us, not a script */
-    const char *stack_base; /* C stack: where the outermost body began */
+    size_t bytes;       /* the state's heap */
+    size_t limit_bytes; /* 0: none. A script that asks for more gets a Lua error */
+    bool limited;       /* false where a refusal would hit us, not a script */
+    const char *source; /* of what runs, for errors without a place; NULL: nothing to say */
+    int line;
+    const char *stack_base; /* C stack: where the outermost body began, */
+    ptrdiff_t stack_bytes;  /* and how much of it functions may use that call back */
 };
 
 /* An error that left a body. The slices live until script_vm_leave(). */

@@ -320,7 +320,7 @@ const struct directive config_directives[] = {
     INT_0("acllog-max-len", NULL, 0, "128", 0, LMAX),
     ENUM_0("acl-pubsub-default", NULL, 0, "resetchannels", channel_defaults),
     ENUM_0("enable-module-command", NULL, FIX, "no", yes_no_local),
-    INT_0("busy-reply-threshold", "lua-time-limit", 0, "5000", 0, LMAX),
+    INT("busy-reply-threshold", "lua-time-limit", 0, "5000", 0, LMAX, server.busy_reply_threshold_ms),
     INT_0("tracking-table-max-keys", NULL, 0, "1000000", 0, LMAX),
     INT_0("latency-monitor-threshold", NULL, 0, "0", 0, LMAX),
     STRING_0("locale-collate", NULL, 0, "", NULL),

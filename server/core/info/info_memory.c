@@ -2,8 +2,7 @@
  *
  * Records live in a store that is mapped, not allocated, and the replication backlog in shared memory; both are added
  * to the allocator's figures, so that ratios between them keep the meaning they have where everything is allocated.
- * Scripts and functions do not exist: their fields are
- * 0. */
+ * The virtual machines of scripts are not in the used memory, as in Redis. */
 #include "server/core/info/info_parts.h"
 
 #include "repl/replication.h"
@@ -13,6 +12,7 @@
 #include "server/core/command/stats.h"
 #include "server/core/config/config.h"
 #include "server/core/dataset/memory_limit.h"
+#include "server/core/script_host.h"
 #include "server/core/settings.h"
 #include "server/keyspace/keyspace.h"
 
@@ -76,19 +76,18 @@ static void gap_fields(struct outq *out, const char *name, size_t outer, size_t 
 
 static void script_fields(const struct core *core, struct outq *out)
 {
-    struct function_memory functions;
-    libraries_measure(keyspace_libraries(core->keyspace), &functions);
-    size_field(out, "used_memory_lua", 0);
-    size_field(out, "used_memory_vm_eval", 0);
-    info_field(out, "used_memory_lua_human:0B");
-    size_field(out, "used_memory_scripts_eval", 0);
-    size_field(out, "number_of_cached_scripts", 0);
-    size_field(out, "number_of_functions", functions.functions);
-    size_field(out, "number_of_libraries", functions.libraries);
-    size_field(out, "used_memory_vm_functions", functions.vm_bytes);
-    size_field_human(out, "used_memory_vm_total", functions.vm_bytes);
-    size_field(out, "used_memory_functions", functions.bytes);
-    size_field_human(out, "used_memory_scripts", functions.bytes);
+    struct script_usage u = {0};
+    core->script_host->usage(core, &u);
+    size_field_human(out, "used_memory_lua", u.eval_machine_bytes);
+    size_field(out, "used_memory_vm_eval", u.eval_machine_bytes);
+    size_field(out, "used_memory_scripts_eval", u.eval_text_bytes);
+    size_field(out, "number_of_cached_scripts", u.cached_scripts);
+    size_field(out, "number_of_functions", u.functions);
+    size_field(out, "number_of_libraries", u.libraries);
+    size_field(out, "used_memory_vm_functions", u.function_machine_bytes);
+    size_field_human(out, "used_memory_vm_total", u.eval_machine_bytes + u.function_machine_bytes);
+    size_field(out, "used_memory_functions", u.function_text_bytes);
+    size_field_human(out, "used_memory_scripts", u.eval_text_bytes + u.function_text_bytes);
 }
 
 static void policy_pair(void *context, struct bytes name, struct bytes value)

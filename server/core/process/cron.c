@@ -13,6 +13,7 @@
 #include "server/core/dataset/persistence.h"
 #include "server/core/process/shutdown.h"
 #include "server/core/run/block_keys.h"
+#include "server/core/session/busy.h"
 #include "server/core/session/pause.h"
 #include "server/core/settings.h"
 #include "server/keyspace/keyspace.h"
@@ -58,6 +59,7 @@ static int64_t tick(void *arg)
     core->lifecycle->cron_loops++;
     keyspace_set_access_clock(core->keyspace, now_ms);
     clients_cron(core->clients, now_ms);
+    if (is_busy(core->busy)) return period_ms; /* the data and the processes around it are left alone */
     if (!persistence_state(core)->loading) {
         int64_t wall_ms = loop_wall_ms(core->loop); /* what an expiry is told in */
         keyspace_expire_cycle(core->keyspace, wall_ms, period_ms * 1000 / EXPIRE_CYCLE_SHARE);
@@ -75,7 +77,7 @@ static void before_send(void *arg)
     struct clockwork *w = arg;
     struct core *core = w->core;
     int64_t now_ms = loop_monotonic_ms(core->loop);
-    if (block_keys_pending(core->block_keys)) block_keys_serve(core); /* keys that went by themselves */
+    if (block_keys_pending(core->block_keys) && !is_busy(core->busy)) block_keys_serve(core); /* keys that went by themselves */
     pauses_end_due(core->pauses, now_ms);
     persistence_before_send(core);
     clients_before_send(core->clients);

@@ -9,6 +9,7 @@
 #include "server/core/core.h"
 #include "server/core/dataset/memory_limit.h"
 #include "server/core/dataset/persistence.h"
+#include "server/core/session/busy.h"
 #include "server/core/session/pause.h"
 #include "server/core/session/session.h"
 #include "server/core/session/transaction.h"
@@ -160,6 +161,12 @@ static bool held_by_pause(const struct core *core, const struct session *s, uint
     return pause == PAUSE_ALL || (pause == PAUSE_WRITE && writes);
 }
 
+/* Not in the middle of a script. */
+static bool may_evict(const struct core *core, const struct session *s)
+{
+    return s->kind != SESSION_SCRIPT && !is_busy(core->busy);
+}
+
 struct verdict gate_judge(struct core *core, const struct session *s, const struct request *r,
                           char room[GATE_ERROR_MAX])
 {
@@ -169,7 +176,7 @@ struct verdict gate_judge(struct core *core, const struct session *s, const stru
     uint32_t flags = effective_flags(core, s, r);
     if (unlikely(!s->user) && !(flags & CMD_NO_AUTH)) return refused("NOAUTH Authentication required.");
     if (unlikely(flags & CMD_PROTECTED) && (error = protection_refusal(core, s))) return refused(error);
-    if (unlikely(core->settings->keyspace.maxmemory_bytes || keyspace_pressed()) && s->kind != SESSION_SCRIPT &&
+    if (unlikely(core->settings->keyspace.maxmemory_bytes || keyspace_pressed()) && may_evict(core, s) &&
         (error = memory_limit_refusal(core, (flags & CMD_DENYOOM) || queueing_takes_memory(s, e))))
         return refused(error);
     if (((flags & CMD_WRITE) || (e->row->flags & CMD_TELLS_HEALTH)) && (error = disk_refusal(core, s)))
@@ -177,6 +184,7 @@ struct verdict gate_judge(struct core *core, const struct session *s, const stru
     bool replica = replication_is_replica(core->replication);
     if ((flags & CMD_WRITE) && (error = write_refusal(core, s, replica))) return refused(error);
     if ((error = state_refusal(core, s, e, flags, replica, room))) return refused(error);
+    if (unlikely(is_busy(core->busy)) && s->owner && !(flags & CMD_ALLOW_BUSY)) return refused(core->busy->refusal);
     if (unlikely(held_by_pause(core, s, flags))) return (struct verdict){.way = GATE_HOLD};
     if (likely(!s->transaction) || (e->row->flags & CMD_NOT_QUEUED)) return (struct verdict){.way = GATE_RUN};
     if (flags & CMD_NO_MULTI) return refused("ERR Command not allowed inside a transaction");
