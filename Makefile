@@ -82,6 +82,9 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# What runs scripts stands on all of the server.
+$(BUILD)/tests/fuzz/fuzz_script_values $(BUILD)/tests/fuzz/fuzz_function_restore: $(BUILD)/libslipstream.a
+
 $(BUILD)/tests/integration: $(INTEGRATION) $(HARNESS)
 	@mkdir -p $(@D)
 	$(call say,LINK)

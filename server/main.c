@@ -74,7 +74,7 @@ static const struct command *const families[] = {
     connection_commands,     client_commands,        pubsub_commands,
     config_commands,         info_commands,          transaction_commands,
     server_commands,         debug_commands,         command_commands,
-    replication_commands,    eval_commands,
+    replication_commands,    eval_commands,          function_commands,
 };
 
 static const struct command_docs *const documents[] = {

@@ -1,6 +1,10 @@
 /* The engine's life, and the virtual machines that it makes. Server process. */
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/script/lib_bit.h"
+#include "server/script/lib_cjson.h"
+#include "server/script/lib_cmsgpack.h"
+#include "server/script/lib_struct.h"
 #include "server/script/parts.h"
 #include "server/script/sandbox.h"
 #include "server/script/watchdog.h"
@@ -23,6 +27,10 @@ static void open_all(lua_State *lua, void *arg)
     script_set_engine(lua, arg);
     script_sandbox_open(lua);
     script_sandbox_add(lua, "redis", script_open_redis);
+    script_sandbox_add(lua, "cjson", script_open_cjson);
+    script_sandbox_add(lua, "cmsgpack", script_open_cmsgpack);
+    script_sandbox_add(lua, "struct", script_open_struct);
+    script_sandbox_add(lua, "bit", script_open_bit);
     lua_getglobal(lua, "redis");
     lua_setglobal(lua, "server");
 }

@@ -11,6 +11,7 @@
 
 struct call;
 struct core;
+struct reply;
 struct script_engine;
 
 /* What a script says of itself in its first line, or a function when it is registered. */
@@ -46,6 +47,7 @@ void script_run(struct script_engine *e, const struct script *script, struct cal
 
 /* A flag by its name: false, there is none such. */
 bool script_flag_by_name(struct bytes name, uint32_t *flags);
+void script_reply_flags(struct reply *reply, uint32_t flags); /* their names, as a set */
 /* The flags of a command that runs a script which says so much of itself. */
 uint32_t script_command_flags(uint32_t command_flags, uint32_t script_flags);
 
