@@ -6,7 +6,7 @@
 #include "server/base/clock.h"
 #include "server/base/glob.h"
 #include "server/base/number.h"
-#include "server/commands/tables.h"
+#include "server/script/commands.h"
 #include "server/core/settings.h"
 #include "server/net/loop.h"
 #include "server/script/functions.h"
