@@ -14,8 +14,8 @@ IMAGE    := build/slipstream.tar
 JOBS     ?= $(shell nproc)
 
 WARN       := -Wall -Wextra -Werror
-ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. $(WARN) -fno-omit-frame-pointer $(CFLAGS)
-LIBS       := -luring -llz4 -llzf -ljemalloc -lmd -lbsd -lpthread -lm
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -isystem /usr/include/luajit-2.1 $(WARN) -fno-omit-frame-pointer $(CFLAGS)
+LIBS       := -luring -llz4 -llzf -ljemalloc -lmd -lbsd -lluajit-5.1 -lpthread -lm
 
 ifneq ($(PROTECTED_MODE),)
 ALL_CFLAGS += -DPROTECTED_MODE='"$(PROTECTED_MODE)"'
@@ -84,6 +84,9 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# What runs scripts stands on all of the server.
+$(BUILD)/tests/fuzz/fuzz_script_values $(BUILD)/tests/fuzz/fuzz_function_restore: $(BUILD)/libslipstream.a
 
 $(BUILD)/tests/integration: $(INTEGRATION) $(HARNESS)
 	@mkdir -p $(@D)

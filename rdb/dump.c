@@ -3,19 +3,17 @@
 
 #include <endian.h>
 
-#include "rdb/format.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/crc64.h"
 
 #define VERSION_BYTES 2
-#define FOOTER_BYTES  (VERSION_BYTES + RDB_CHECKSUM_BYTES)
 /* Strings that have been unpacked are let go between elements beyond this. */
 #define UNPACKED_MOST_BYTES ((size_t)1024 * 1024)
 
 /* --- save --- */
 
-static int append(void *context, const uint8_t *data, size_t len)
+int rdb_payload_append(void *context, const uint8_t *data, size_t len)
 {
     struct rdb_payload *p = context;
     size_t needed = p->len + len;
@@ -34,7 +32,7 @@ struct rdb_payload rdb_dump(const struct record *r, bool compress, enum rdb_writ
     uint8_t type_byte = saver->type_byte(r, write_for);
     unsigned version = rdb_type_version(type_byte);
 
-    rdb_encoder_init_small(&out, compress, true, append, &payload);
+    rdb_encoder_init_small(&out, compress, true, rdb_payload_append, &payload);
     out.write_for = write_for;
     rdb_put_u8(&out, type_byte);
     saver->save(&out, r);
@@ -49,8 +47,8 @@ struct rdb_payload rdb_dump(const struct record *r, bool compress, enum rdb_writ
 
 bool rdb_payload_intact(struct bytes payload, bool check_sum)
 {
-    if (payload.len < FOOTER_BYTES) return false;
-    const uint8_t *footer = payload.ptr + payload.len - FOOTER_BYTES;
+    if (payload.len < RDB_PAYLOAD_FOOTER_BYTES) return false;
+    const uint8_t *footer = payload.ptr + payload.len - RDB_PAYLOAD_FOOTER_BYTES;
     if ((unsigned)(footer[0] | footer[1] << 8) > RDB_VERSION_MOST) return false;
     if (!check_sum) return true;
     uint64_t checksum;
@@ -73,7 +71,7 @@ bool rdb_restore(struct bytes payload, bool sanitize, struct rdb_restored *out)
     *out = (struct rdb_restored){
         .in = {.window = payload.ptr,
                .at = payload.ptr,
-               .end = payload.ptr + payload.len - FOOTER_BYTES,
+               .end = payload.ptr + payload.len - RDB_PAYLOAD_FOOTER_BYTES,
                .sanitize = sanitize},
         .counted_before = mem_counter_bytes(mem_my_counter()),
     };

@@ -7,12 +7,18 @@
 #ifndef SLIPSTREAM_RDB_DUMP_H
 #define SLIPSTREAM_RDB_DUMP_H
 
+#include "rdb/format.h"
 #include "rdb/type.h"
 
 struct rdb_payload {
     uint8_t *data; /* mem; the caller frees it */
     size_t len;
 };
+
+#define RDB_PAYLOAD_FOOTER_BYTES (2 + RDB_CHECKSUM_BYTES) /* version and checksum */
+
+/* A sink of the encoder; context: a struct rdb_payload, which grows. */
+int rdb_payload_append(void *context, const uint8_t *data, size_t len);
 
 struct rdb_payload rdb_dump(const struct record *r, bool compress, enum rdb_write_for write_for);
 

@@ -359,8 +359,9 @@ static bool read_function(struct rdb_reader *reader)
     reader->doing = "read-functions";
     struct bytes source;
     if (!rdb_read_bytes(&reader->in, &source)) return false;
-    if (reader->options.verify_only || libraries_add(keyspace_libraries(reader->ks), source) == 0) return true;
-    return rdb_bad(&reader->in, unit_offset(reader), "no memory for a function library of %zu bytes", source.len);
+    char why[LIBRARY_ERROR_BYTES];
+    if (reader->options.verify_only || libraries_add(keyspace_libraries(reader->ks), source, why) == 0) return true;
+    return rdb_bad(&reader->in, unit_offset(reader), "Failed creating the function library: %s", why);
 }
 
 static bool read_slot_info(struct rdb_reader *reader)
@@ -489,8 +490,7 @@ static bool read_checksum(struct rdb_reader *reader)
         if (reader->result.keys_mended > MENDED_KEYS_NAMED)
             log_warning("Keys mended while they were loaded: %llu", (unsigned long long)reader->result.keys_mended);
         size_t libraries = keyspace_libraries(reader->ks)->count;
-        if (libraries)
-            log_notice("Function libraries kept for the next RDB, none of them callable here: %zu", libraries);
+        if (libraries) log_notice("Function libraries loaded: %zu", libraries);
     }
     return true;
 }

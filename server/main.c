@@ -44,6 +44,7 @@
 #include "server/core/run/master_stream.h"
 #include "server/core/run/run.h"
 #include "server/core/session/blocking.h"
+#include "server/core/session/busy.h"
 #include "server/core/session/key_watchers.h"
 #include "server/core/session/monitors.h"
 #include "server/core/session/pause.h"
@@ -57,6 +58,8 @@
 #include "server/data/settings.h"
 #include "server/data/zset.h"
 #include "server/data/stream.h"
+#include "server/script/commands.h"
+#include "server/script/scripts.h"
 #include "shm/inspect.h"
 
 #include <errno.h>
@@ -78,13 +81,15 @@ static const struct command *const families[] = {
     config_commands,         info_commands,          transaction_commands,
     server_commands,         debug_commands,         command_commands,
     replication_commands,    slowlog_commands,       latency_commands,
-    memory_commands,         acl_commands,
+    memory_commands,         acl_commands,           eval_commands,
+    function_commands,
 };
 
 static const struct command_docs *const documents[] = {
-    &string_docs,     &list_docs,   &hash_docs,         &set_docs,    &sorted_set_docs,
-    &geo_docs,        &bitmap_docs, &hyperloglog_docs,  &stream_docs, &generic_docs,
-    &connection_docs, &pubsub_docs, &transactions_docs, &server_docs, &acl_docs,
+    &string_docs,     &list_docs,   &hash_docs,         &set_docs,       &sorted_set_docs,
+    &geo_docs,        &bitmap_docs, &hyperloglog_docs,  &stream_docs,    &generic_docs,
+    &connection_docs, &pubsub_docs, &transactions_docs, &scripting_docs, &server_docs,
+    &acl_docs,
 };
 
 static struct command_table *all_commands(void)
@@ -220,7 +225,10 @@ static int assemble(struct core *core)
     core->blocking = blocking_new(core->loop, core->stats);
     core->pauses = pauses_new(core->blocking, core->keyspace);
     core->monitors = monitors_new();
+    core->busy = mem_calloc(1, sizeof *core->busy);
     core->block_keys = block_keys_new(core->key_watchers);
+    core->scripts = scripts_new(core);
+    core->script_host = &script_host;
     core->migrate_sockets = migrate_sockets_new(core);
     core->children = children_new(core);
     core->clients = clients_new(core);

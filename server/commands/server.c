@@ -8,6 +8,7 @@
 #include "server/core/dataset/persistence.h"
 #include "server/core/process/shutdown.h"
 #include "server/core/run/call.h"
+#include "server/core/session/busy.h"
 #include "server/core/session/monitors.h"
 #include "server/core/session/session.h"
 #include "server/core/version.h"
@@ -77,6 +78,10 @@ static void shutdown_command(struct call *call)
         else
             reply_ok(call->reply);
         return;
+    }
+    if (is_busy(call->core->busy)) {
+        if (!(flags & SHUTDOWN_NOSAVE)) return reply_error(call->reply, call->core->busy->refusal);
+        flags |= SHUTDOWN_NOW;
     }
     if (call->session->in_exec && !(flags & SHUTDOWN_NOW))
         return reply_error(call->reply, "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client");

@@ -17,6 +17,7 @@ struct core {
     struct watches *watches;                 /* core/session/watch.h */
     struct tracking *tracking;               /* core/tracking/tracking.h */
     struct monitors *monitors;               /* core/session/monitors.h */
+    struct busy *busy;                       /* core/session/busy.h */
     struct pauses *pauses;                   /* core/session/pause.h */
     struct blocking *blocking;               /* core/session/blocking.h */
     struct block_keys *block_keys;           /* core/run/block_keys.h */
@@ -29,6 +30,8 @@ struct core {
     struct replication *replication;         /* repl/replication.h: role, history, both sides */
     struct master_stream *master_stream;     /* core/run/master_stream.h: applies what our master sends */
     struct lifecycle *lifecycle;             /* core/lifecycle.h: shutdown, run id, start time, paths */
+    struct scripts *scripts;                 /* script/scripts.h: EVAL's, and what runs them */
+    const struct script_host *script_host;   /* core/script_host.h */
     struct migrate_sockets *migrate_sockets; /* commands/migrate_socket.h: connections that MIGRATE keeps */
 };
 

@@ -19,6 +19,7 @@
 #include "server/core/run/wait.h"
 #include "server/core/session/blocking.h"
 #include "server/core/session/notify.h"
+#include "server/core/session/busy.h"
 #include "server/core/session/pause.h"
 #include "server/core/session/key_watchers.h"
 #include "server/core/settings.h"
@@ -182,7 +183,7 @@ static void pause_writes(void *context, bool paused)
 static bool writes_paused(void *context)
 {
     struct core *core = context;
-    return pauses_now(core->pauses, loop_monotonic_ms(core->loop)) != PAUSE_NONE;
+    return is_busy(core->busy) || pauses_now(core->pauses, loop_monotonic_ms(core->loop)) != PAUSE_NONE;
 }
 
 struct replication_host replication_host_of(struct core *core)

@@ -37,6 +37,7 @@ struct server_settings {
     int64_t slowlog_slower_than_us;                     /* negative: no slow log */
     uint64_t slowlog_max_len;
     int64_t latency_monitor_threshold_ms; /* 0: no latency monitor */
+    int64_t busy_reply_threshold_ms;                    /* 0: whatever runs long keeps everybody waiting */
     bool latency_tracking;
     double latency_percentiles[PERCENTILES_MAX]; /* what INFO latencystats shows, 0 to 100 */
     int latency_percentile_count;

@@ -3,6 +3,7 @@
 #define SLIPSTREAM_CORE_VERSION_H
 
 #define REDIS_VERSION      "7.2.4"
+#define REDIS_VERSION_NUM  0x00070204
 #define SLIPSTREAM_VERSION "0.1.0"
 
 #endif

@@ -74,6 +74,11 @@ struct libraries *keyspace_libraries(struct keyspace *ks)
     return &ks->libraries;
 }
 
+void keyspace_set_library_host(struct keyspace *ks, const struct library_host *host)
+{
+    ks->libraries.host = host;
+}
+
 /* --- modes --- */
 
 void keyspace_set_replica(struct keyspace *ks, bool replica)
@@ -135,9 +140,7 @@ void keyspace_exchange(struct keyspace *a, struct keyspace *b)
 {
     CHECK(a->count == b->count);
     for (int i = 0; i < a->count; i++) swap_contents(&a->databases[i], &b->databases[i]);
-    struct libraries was = a->libraries;
-    a->libraries = b->libraries;
-    b->libraries = was;
+    libraries_exchange(&a->libraries, &b->libraries);
     a->evict.candidates = b->evict.candidates = 0;
     keyspace_set_snapshot_running(a, a->snapshot_running);
     keyspace_set_snapshot_running(b, b->snapshot_running);
@@ -146,6 +149,7 @@ void keyspace_exchange(struct keyspace *a, struct keyspace *b)
 struct keyspace *keyspace_new_beside(const struct keyspace *ks)
 {
     struct keyspace *beside = keyspace_new(ks->count, ks->settings, NULL);
+    beside->libraries.host = ks->libraries.host;
     beside->replica = ks->replica;
     beside->clock_s = ks->clock_s;
     beside->clock_min = ks->clock_min;

@@ -47,8 +47,10 @@ int keyspace_databases(const struct keyspace *ks);
 struct database *keyspace_database(struct keyspace *ks, int index);
 struct keyspace_stats *keyspace_stats(struct keyspace *ks);
 struct random_state *keyspace_random(struct keyspace *ks);
-/* Of the whole dataset; only keyspace_exchange and who reads an RDB change them. */
+/* Of the whole dataset; no flush and no swap of databases changes them. */
 struct libraries *keyspace_libraries(struct keyspace *ks);
+/* Who compiles them, before there are any; `host` lives as long. A keyspace made beside this one has the same. */
+void keyspace_set_library_host(struct keyspace *ks, const struct library_host *host);
 int database_index(const struct database *db);
 struct keyspace *database_keyspace(const struct database *db);
 

@@ -10,7 +10,7 @@ findings=$BUILD/findings
 passed=0 failed=0
 
 mkdir -p "$findings"
-for target in restore rdb_file aof_scan aof_manifest acl_file; do
+for target in restore rdb_file aof_scan aof_manifest acl_file function_restore script_values; do
     log=$BUILD/fuzz_$target.log
     mkdir -p "$BUILD/corpus/$target"
     echo "== fuzz: $target, $SECONDS_EACH s"

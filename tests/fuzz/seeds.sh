@@ -1,12 +1,13 @@
 #!/bin/sh
 # Makes the corpora that the fuzz targets start from: values of every type and encoding as our server and Debian's
 # Redis dump them, the files that both save, the forms that neither writes any more (old_forms.txt), append-only files,
-# whose oddities stand in aof_forms.txt, and ACL files (acl_forms.txt).
+# whose oddities stand in aof_forms.txt, ACL files (acl_forms.txt), and function libraries and what scripts unpack
+# (script_forms.txt).
 # usage: tests/fuzz/seeds.sh DIRECTORY REDIS_CLI REDIS_SERVER...
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-mkdir -p "$1/restore" "$1/rdb_file" "$1/aof_scan" "$1/aof_manifest" "$1/acl_file"
+mkdir -p "$1/restore" "$1/rdb_file" "$1/aof_scan" "$1/aof_manifest" "$1/acl_file" "$1/function_restore" "$1/script_values"
 out=$(cd "$1" && pwd)
 cli=$2
 shift 2
@@ -39,6 +40,12 @@ dump_keys()
             ask -n "$db" --raw dump "$key" | head -c -11 >"$out/restore/$1-$db-$key"
         done
     done
+}
+
+# dump_functions NAME: the payload as above.
+dump_functions()
+{
+    ask --raw function dump | head -c -11 >"$out/function_restore/$1"
 }
 
 # save_files NAME: a file ends in an opcode of 1 byte and a checksum of 8.
@@ -80,6 +87,7 @@ for program in "$@"; do
     done
     fill
     dump_keys "$name"
+    dump_functions "$name"
     save_files "$name"
     keep_append_only_files "$name"
     ask shutdown nosave 2>/dev/null || true
@@ -89,7 +97,7 @@ for program in "$@"; do
 done
 
 number=0
-grep -hv '^#' "$here/old_forms.txt" "$here/aof_forms.txt" "$here/acl_forms.txt" | while read -r target form; do
+grep -hv '^#' "$here/old_forms.txt" "$here/aof_forms.txt" "$here/acl_forms.txt" "$here/script_forms.txt" | while read -r target form; do
     number=$((number + 1))
     printf '%b' "$form" >"$out/$target/form-$number"
 done

@@ -248,17 +248,9 @@ static struct exception only_debians[] = {
     NOT_IN_THIS_SERVER("asking", "no cluster"),
     NOT_IN_THIS_SERVER("bgrewriteaof", "no append-only file"),
     NOT_IN_THIS_SERVER("cluster", "no cluster"),
-    NOT_IN_THIS_SERVER("eval", "no scripts"),
-    NOT_IN_THIS_SERVER("eval_ro", "no scripts"),
-    NOT_IN_THIS_SERVER("evalsha", "no scripts"),
-    NOT_IN_THIS_SERVER("evalsha_ro", "no scripts"),
-    NOT_IN_THIS_SERVER("fcall", "no functions"),
-    NOT_IN_THIS_SERVER("fcall_ro", "no functions"),
-    NOT_IN_THIS_SERVER("function", "no functions"),
     NOT_IN_THIS_SERVER("module", "no modules"),
     NOT_IN_THIS_SERVER("readonly", "no cluster"),
     NOT_IN_THIS_SERVER("readwrite", "no cluster"),
-    NOT_IN_THIS_SERVER("script", "no scripts"),
     {0},
 };
 

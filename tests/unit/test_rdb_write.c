@@ -135,10 +135,11 @@ Test(rdb_write, a_small_file_byte_by_byte)
 
 Test(rdb_write, libraries_stand_before_the_keys_and_raise_the_version)
 {
+    char error[LIBRARY_ERROR_BYTES];
     struct keyspace *ks = new_keyspace(), *other = new_keyspace();
     set(ks, 0, BYTES("k"), BYTES("v"), RECORD_NO_EXPIRY);
-    libraries_add(keyspace_libraries(ks), BYTES("#!lua name=x"));
-    libraries_add(keyspace_libraries(ks), BYTES("#!lua name=y"));
+    cr_assert_eq(libraries_add(keyspace_libraries(ks), BYTES("#!lua name=x"), error), 0);
+    cr_assert_eq(libraries_add(keyspace_libraries(ks), BYTES("#!lua name=y"), error), 0);
     keyspace_flush(other, false);
     keyspace_exchange(ks, other);
     cr_assert_eq(keyspace_libraries(ks)->count, 0);

@@ -18,6 +18,7 @@ extern const struct command_docs connection_docs;
 extern const struct command_docs acl_docs;
 extern const struct command_docs pubsub_docs;
 extern const struct command_docs transactions_docs;
+extern const struct command_docs scripting_docs;
 extern const struct command_docs server_docs;
 
 #endif

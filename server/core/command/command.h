@@ -12,6 +12,7 @@
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 struct call;
+struct core;
 
 /* Names as COMMAND INFO prints them, in its order. */
 enum command_flag {
@@ -47,6 +48,7 @@ enum command_flag {
     CMD_ENDS_MULTI = 1 << 28,    /* gives a transaction's memory back, so memory is no reason to refuse it */
     CMD_IN_SUBSCRIBED = 1 << 29, /* allowed to a RESP2 client that is subscribed to something */
     CMD_KEEPS_CACHING = 1 << 30, /* CLIENT: what CLIENT CACHING said is not about this command */
+    CMD_OWN_FLAGS = 1u << 31,    /* the row's request_flags says what this very request is: EVAL and its kin */
 };
 
 /* Flags that give leave where a command without them is refused. */
@@ -142,6 +144,8 @@ struct command {
     uint8_t element;  /* the argument that names an element of the first key's value, for value_ops.prefetch; 0: none */
     uint32_t tips;    /* enum command_tip */
     uint8_t channels; /* enum command_channels: those that a user's rules are asked about */
+    /* CMD_OWN_FLAGS: the flags by which a request is judged, made of the row's. */
+    uint32_t (*request_flags)(const struct core *core, uint32_t flags, uint32_t argc, const struct bytes *argv);
 };
 
 /* What COMMAND DOCS tells of one command or subcommand, in our own wording. */

@@ -332,7 +332,7 @@ const struct directive config_directives[] = {
     BOOL_0("aof-disable-auto-gc", NULL, 0, "no"),
 
     ENUM_0("enable-module-command", NULL, FIX, "no", yes_no_local),
-    INT_0("busy-reply-threshold", "lua-time-limit", 0, "5000", 0, LMAX),
+    INT("busy-reply-threshold", "lua-time-limit", 0, "5000", 0, LMAX, server.busy_reply_threshold_ms),
     STRING_0("locale-collate", NULL, 0, "", NULL),
     BOOL_0("lua-enable-deprecated-api", NULL, FIX | DIR_HIDDEN, "no"),
 

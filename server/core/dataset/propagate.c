@@ -134,6 +134,13 @@ void propagate_end(struct propagation *p)
     if (--p->depth == 0 && p->commands) flush_unit(p);
 }
 
+void propagate_abandon(struct propagation *p)
+{
+    outq_clear(&p->gathered);
+    p->single = (struct bytes){0};
+    p->commands = 0;
+}
+
 void propagate_raw(struct propagation *p, int db, struct bytes request)
 {
     if (p->commands && !listeners(p)) return; /* of the first, this is asked when the unit leaves */

@@ -30,6 +30,8 @@ void propagate_command(struct propagation *p, int db, uint32_t argc, const struc
 struct bytes propagate_removal_name(bool aside); /* UNLINK or DEL */
 /* A key that went by itself. aside: as UNLINK. */
 void propagate_removal(struct propagation *p, int db, struct bytes key, bool aside);
+/* What the unit holds so far never leaves: the server ends before what does it has ended. */
+void propagate_abandon(struct propagation *p);
 bool propagation_in_unit(const struct propagation *p); /* between propagate_begin() and the matching end */
 /* Commands have changed the data, and are not in the stream yet. */
 bool propagation_owes(const struct propagation *p);

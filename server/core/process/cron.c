@@ -16,6 +16,7 @@
 #include "server/core/observe/latency.h"
 #include "server/core/process/shutdown.h"
 #include "server/core/run/block_keys.h"
+#include "server/core/session/busy.h"
 #include "server/core/session/pause.h"
 #include "server/core/settings.h"
 #include "server/core/tracking/tracking.h"
@@ -90,6 +91,7 @@ static int64_t tick(void *arg)
     core->lifecycle->cron_loops++;
     keyspace_set_access_clock(core->keyspace, now_ms);
     clients_cron(core->clients, now_ms);
+    if (is_busy(core->busy)) return period_ms; /* the data and the processes around it are left alone */
     if (!loading) expire(core, period_ms);
     if (now_ms - w->last_tenth_ms >= TENTH_MS) {
         w->last_tenth_ms = now_ms;
@@ -104,7 +106,8 @@ static void before_send(void *arg)
     struct clockwork *w = arg;
     struct core *core = w->core;
     int64_t now_ms = loop_monotonic_ms(core->loop);
-    if (block_keys_pending(core->block_keys)) block_keys_serve(core); /* keys that went by themselves */
+    if (block_keys_pending(core->block_keys) && !is_busy(core->busy))
+        block_keys_serve(core); /* keys that went by themselves */
     pauses_end_due(core->pauses, now_ms);
     persistence_before_send(core);
     clients_before_send(core->clients);

@@ -7,6 +7,7 @@
 #include "server/base/random.h"
 #include "server/core/core.h"
 #include "server/core/process/shutdown.h"
+#include "server/core/session/busy.h"
 #include "server/core/settings.h"
 #include "server/net/loop.h"
 
@@ -117,6 +118,7 @@ static void signal_arrived(void *arg, int events)
     struct core *core = arg;
     uint64_t count;
     (void)events;
+    if (is_busy(core->busy)) return; /* it rings on */
     if (read(signal_bell, &count, sizeof count) != sizeof count || !ended_by) return;
     const struct server_settings *server = &core->settings->server;
     bool interrupt = ended_by == SIGINT;

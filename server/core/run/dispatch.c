@@ -8,6 +8,7 @@
 #include "server/core/run/gate.h"
 #include "server/core/run/permission.h"
 #include "server/core/run/run.h"
+#include "server/core/session/busy.h"
 #include "server/core/session/monitors.h"
 #include "server/core/session/pause.h"
 #include "server/core/session/session.h"
@@ -60,7 +61,7 @@ static void cut_off(struct session *s)
 static void run(struct core *core, struct session *s, const struct request *r)
 {
     run_command(core, s, r, loop_wall_ms(core->loop));
-    if (unlikely(block_keys_pending(core->block_keys)) && s->kind != SESSION_SCRIPT) block_keys_serve(core);
+    if (unlikely(block_keys_pending(core->block_keys)) && !is_busy(core->busy)) block_keys_serve(core);
 }
 
 /* Apart, so that those who run need not save what this needs. */

@@ -10,6 +10,7 @@
 #include "server/core/dataset/memory_limit.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/run/permission.h"
+#include "server/core/session/busy.h"
 #include "server/core/session/pause.h"
 #include "server/core/session/session.h"
 #include "server/core/session/transaction.h"
@@ -92,9 +93,11 @@ static __attribute__((noinline)) struct verdict denied(const struct user *u, con
 /* --- requests at the wrong time --- */
 
 /* EXEC is judged by what it will run. */
-static uint32_t effective_flags(const struct session *s, const struct command_entry *e)
+static uint32_t effective_flags(const struct core *core, const struct session *s, const struct request *r)
 {
-    uint32_t own = e->row->flags;
+    const struct command *row = r->command->row;
+    uint32_t own = row->flags;
+    if (unlikely(own & CMD_OWN_FLAGS)) own = row->request_flags(core, own, r->argc, r->argv);
     if (likely(!s->transaction) || !(own & CMD_RUNS_QUEUE)) return own;
     uint32_t queued = transaction_flags(s);
     return ((own | queued) & ~(uint32_t)CMD_LEAVES) | (own & queued & CMD_LEAVES);
@@ -133,6 +136,12 @@ static const char *protection_refusal(const struct core *core, const struct sess
            "the server.";
 }
 
+bool gate_is_stale(const struct core *core)
+{
+    return replication_is_replica(core->replication) && !core->settings->repl.serve_stale_data &&
+           !replication_master_link_up(core->replication);
+}
+
 static bool refused_while_loading(const struct core *core, uint32_t flags)
 {
     return persistence_state(core)->async_loading ? flags & CMD_NO_ASYNC_LOADING : !(flags & CMD_LOADING);
@@ -148,9 +157,8 @@ static const char *state_refusal(const struct core *core, const struct session *
                  e->full_name);
         return room;
     }
-    if (unlikely(replica) && !core->settings->repl.serve_stale_data && !(flags & CMD_STALE) &&
-        !replication_master_link_up(core->replication))
-        return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+    if (unlikely(replica) && !(flags & CMD_STALE) && gate_is_stale(core))
+        return s->kind == SESSION_SCRIPT ? "ERR Can not execute the command on a stale replica" : GATE_STALE_ERROR;
     if (unlikely(persistence_state(core)->loading) && refused_while_loading(core, flags))
         return "LOADING Redis is loading the dataset in memory";
     return NULL;
@@ -171,20 +179,26 @@ static bool held_by_pause(const struct core *core, const struct session *s, uint
     return pause == PAUSE_ALL || (pause == PAUSE_WRITE && writes);
 }
 
+/* Not in the middle of a script. */
+static bool may_evict(const struct core *core, const struct session *s)
+{
+    return s->kind != SESSION_SCRIPT && !is_busy(core->busy);
+}
+
 struct verdict gate_judge(struct core *core, const struct session *s, const struct request *r,
                           char room[GATE_ERROR_MAX])
 {
     const struct command_entry *e = r->command;
     const char *error;
     if (unlikely(!is_well_formed(r))) return judge_malformed(s, r, room);
-    uint32_t flags = effective_flags(s, e);
+    uint32_t flags = effective_flags(core, s, r);
     if (unlikely(!s->user) && !(flags & CMD_NO_AUTH)) return refused("NOAUTH Authentication required.");
     if (unlikely(flags & CMD_PROTECTED) && (error = protection_refusal(core, s))) return refused(error);
     if (likely(s->user) && unlikely(!s->user->unrestricted)) {
         struct acl_denial denial = acl_check(s->user, e, r->argc, r->argv);
         if (denial.reason != ACL_ALLOWED) return denied(s->user, r, denial, room);
     }
-    if (unlikely(core->settings->keyspace.maxmemory_bytes || keyspace_pressed()) &&
+    if (unlikely(core->settings->keyspace.maxmemory_bytes || keyspace_pressed()) && may_evict(core, s) &&
         (error = memory_limit_refusal(core, (flags & CMD_DENYOOM) || queueing_takes_memory(s, e))))
         return refused(error);
     if (((flags & CMD_WRITE) || (e->row->flags & CMD_TELLS_HEALTH)) && (error = disk_refusal(core, s)))
@@ -192,6 +206,7 @@ struct verdict gate_judge(struct core *core, const struct session *s, const stru
     bool replica = replication_is_replica(core->replication);
     if ((flags & CMD_WRITE) && (error = write_refusal(core, s, replica))) return refused(error);
     if ((error = state_refusal(core, s, e, flags, replica, room))) return refused(error);
+    if (unlikely(is_busy(core->busy)) && s->owner && !(flags & CMD_ALLOW_BUSY)) return refused(core->busy->refusal);
     if (unlikely(held_by_pause(core, s, flags))) return (struct verdict){.way = GATE_HOLD};
     if (likely(!s->transaction) || (e->row->flags & CMD_NOT_QUEUED)) return (struct verdict){.way = GATE_RUN};
     if (flags & CMD_NO_MULTI) return refused("ERR Command not allowed inside a transaction");

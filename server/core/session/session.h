@@ -70,6 +70,7 @@ struct session {
     uint8_t depth;           /* commands of it that run, one inside the other: EXEC and one of its queue */
     uint8_t after_run;       /* enum session_after_run: what its commands leave to be done behind them */
     uint8_t tracking;        /* enum session_tracking; 0: off; core/tracking/ */
+    bool unpropagated;       /* a script has asked that what it does now stay here */
     uint32_t errors_counted; /* of reply.errors: EXEC must not count its commands' errors again */
     const struct user *user; /* NULL: it has not said who it is; a script's is its caller's. server/acl/user.h */
     struct database *db;

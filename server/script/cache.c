@@ -1,0 +1,177 @@
+/* See cache.h. Server process; a worker thread frees what was flushed.
+ *
+ * A flush takes the whole virtual machine away with the scripts, so that nothing of them is left, and makes a new one. */
+#include "server/script/cache.h"
+
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/base/list.h"
+#include "server/base/map.h"
+#include "server/base/workers.h"
+#include "server/script/sandbox.h"
+#include "server/script/shebang.h"
+#include "server/script/tail_calls.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+struct script_cache {
+    struct script_engine *engine;
+    struct script_vm *vm;
+    struct map by_digest; /* struct cached_script */
+    size_t text_bytes;
+    struct cached_script *last; /* likely the next one, too: compared before a digest is made or looked up */
+};
+
+static void close_sandbox(lua_State *lua, void *arg)
+{
+    (void)arg;
+    script_sandbox_close(lua);
+}
+
+static struct script_vm *new_vm(struct script_engine *engine)
+{
+    struct script_error error;
+    struct script_vm *vm = script_engine_new_vm(engine);
+    CHECK(script_vm_enter(vm, close_sandbox, NULL, &error) == 0);
+    script_vm_leave(vm);
+    return vm;
+}
+
+struct script_cache *script_cache_new(struct script_engine *engine)
+{
+    struct script_cache *c = mem_calloc(1, sizeof *c);
+    c->engine = engine;
+    c->vm = new_vm(engine);
+    return c;
+}
+
+/* --- looking up --- */
+
+struct cached_script *script_cache_find(struct script_cache *c, struct bytes digest)
+{
+    char lower[SCRIPT_DIGEST_CHARS];
+    if (digest.len != SCRIPT_DIGEST_CHARS) return NULL;
+    if (c->last && memcmp(c->last->digest.text, digest.ptr, SCRIPT_DIGEST_CHARS) == 0) return c->last;
+    for (int i = 0; i < SCRIPT_DIGEST_CHARS; i++) {
+        uint8_t d = digest.ptr[i];
+        lower[i] = (char)(d >= 'A' && d <= 'Z' ? d + 32 : d);
+    }
+    struct cached_script *found = map_get(&c->by_digest, bytes_make(lower, SCRIPT_DIGEST_CHARS));
+    if (found) c->last = found;
+    return found;
+}
+
+/* --- making --- */
+
+static const char chunk_name[] = "@user_script";
+
+struct compilation {
+    struct bytes code, rewritten; /* ptr NULL: not so */
+    int function;
+    char *error;
+};
+
+/* What a rewritten text has against it is said of the text as it came. */
+static void compile(lua_State *lua, void *arg)
+{
+    struct compilation *c = arg;
+    bool compiled = (c->rewritten.ptr && script_vm_compile(lua, c->rewritten, chunk_name) == 0) ||
+                    script_vm_compile(lua, c->code, chunk_name) == 0;
+    if (compiled)
+        c->function = luaL_ref(lua, LUA_REGISTRYINDEX);
+    else
+        snprintf(c->error, SCRIPT_ERROR_MAX, "ERR Error compiling script (new function): %s", lua_tostring(lua, -1));
+}
+
+/* The function's number; LUA_NOREF: it is no Lua, and the error's text. The first line's end stays, so that lines keep
+ * their numbers. */
+static int compile_code(struct script_cache *c, struct bytes code, int *return_line, char error[SCRIPT_ERROR_MAX])
+{
+    struct compilation compilation = {.code = code, .function = LUA_NOREF, .error = error};
+    struct script_error raised;
+    compilation.rewritten = script_avoid_tail_calls(code, 1, return_line);
+    if (script_vm_enter(c->vm, compile, &compilation, &raised))
+        snprintf(error, SCRIPT_ERROR_MAX, "ERR Error compiling script (new function): %.*s",
+                 (int)(raised.text.len < 512 ? raised.text.len : 512), (const char *)raised.text.ptr);
+    script_vm_leave(c->vm);
+    mem_free((void *)compilation.rewritten.ptr);
+    return compilation.function;
+}
+
+static struct cached_script *make(struct script_cache *c, struct bytes text, const struct script_digest *digest,
+                                  char error[SCRIPT_ERROR_MAX])
+{
+    uint32_t flags;
+    size_t skipped;
+    if (script_read_shebang(text, &flags, &skipped, error)) return NULL;
+    int return_line,
+        function = compile_code(c, bytes_make(text.ptr + skipped, text.len - skipped), &return_line, error);
+    if (function == LUA_NOREF) return NULL;
+    struct cached_script *s = mem_alloc(sizeof *s);
+    *s = (struct cached_script){
+        .script = {.vm = c->vm, .function = function, .flags = flags, .source = chunk_name, .return_line = return_line},
+        .digest = *digest,
+        .text = bytes_make(memcpy(mem_alloc(text.len ? text.len : 1), text.ptr, text.len), text.len),
+    };
+    s->script.name = s->digest.text;
+    *map_slot(&c->by_digest, bytes_make(s->digest.text, SCRIPT_DIGEST_CHARS)) = s;
+    c->text_bytes += mem_size(s) + mem_size(s->text.ptr);
+    return s;
+}
+
+struct cached_script *script_cache_get(struct script_cache *c, struct bytes text, char error[SCRIPT_ERROR_MAX])
+{
+    if (c->last && bytes_equal(c->last->text, text)) return c->last;
+    struct script_digest digest = script_digest_of(text);
+    struct cached_script *found = map_get(&c->by_digest, bytes_make(digest.text, SCRIPT_DIGEST_CHARS));
+    if (!found) found = make(c, text, &digest, error);
+    if (found) c->last = found;
+    return found;
+}
+
+/* --- the end --- */
+
+struct leftovers {
+    struct worker_job job;
+    struct script_vm *vm;
+    struct map scripts;
+};
+
+static void free_leftovers(struct worker_job *job)
+{
+    struct leftovers *l = list_entry(job, struct leftovers, job);
+    script_vm_free(l->vm);
+    for (struct map_entry *e = map_next(&l->scripts, NULL); e; e = map_next(&l->scripts, e)) {
+        struct cached_script *s = e->value;
+        mem_free((void *)s->text.ptr);
+        mem_free(s);
+    }
+    map_clear(&l->scripts);
+    mem_free(l);
+}
+
+void script_cache_flush(struct script_cache *c, bool aside)
+{
+    struct leftovers *l = mem_calloc(1, sizeof *l);
+    l->vm = c->vm;
+    l->scripts = c->by_digest;
+    l->job.run = free_leftovers;
+    c->vm = new_vm(c->engine);
+    c->by_digest = (struct map){0};
+    c->text_bytes = 0;
+    c->last = NULL;
+    if (aside)
+        workers_submit(WORKER_FREE, &l->job);
+    else
+        free_leftovers(&l->job);
+}
+
+struct script_cache_usage script_cache_usage(const struct script_cache *c)
+{
+    return (struct script_cache_usage){
+        .count = c->by_digest.count,
+        .text_bytes = c->text_bytes + c->by_digest.capacity * sizeof(struct map_entry),
+        .machine_bytes = c->vm->bytes,
+    };
+}

@@ -1,0 +1,169 @@
+/* What the code of function libraries finds around it. Server process.
+ *
+ * All of it has one table for globals, which stands for two in turn. While a library is being loaded it is a small one:
+ * redis.register_function, redis.log and a few constants, and nothing that could touch data or depend on it. When its
+ * functions are called, it is what EVAL's scripts have. */
+#include "server/base/check.h"
+#include "server/base/clock.h"
+#include "server/script/function_parts.h"
+#include "server/script/parts.h"
+#include "server/script/protect.h"
+#include "server/script/sandbox.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+#define HOOK_INSTRUCTIONS 10000
+
+static int no_such_global(lua_State *lua)
+{
+    const char *name = lua_tostring(lua, 2);
+    return luaL_error(lua, "Script attempted to access nonexistent global variable '%s'", name ? name : "?");
+}
+
+/* Reading from the table on top what is not there is an error. */
+static void forbid_unknown(lua_State *lua)
+{
+    lua_createtable(lua, 0, 1);
+    lua_pushcfunction(lua, no_such_global);
+    lua_setfield(lua, -2, "__index");
+    lua_setmetatable(lua, -2);
+}
+
+/* Of the full table `redis`, what needs no running command. */
+static void push_redis_of_loading(lua_State *lua, struct function_set *set)
+{
+    static const char *const names[] = {"log",         "LOG_DEBUG",     "LOG_VERBOSE",      "LOG_NOTICE",
+                                        "LOG_WARNING", "REDIS_VERSION", "REDIS_VERSION_NUM"};
+    lua_createtable(lua, 0, 16);
+    lua_getfield(lua, lua_upvalueindex(UPVALUE_GLOBALS), "redis");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        lua_getfield(lua, -1, names[i]);
+        lua_setfield(lua, -3, names[i]);
+    }
+    lua_pop(lua, 1);
+    lua_pushlightuserdata(lua, set);
+    lua_pushcclosure(lua, function_register, 1);
+    lua_setfield(lua, -2, "register_function");
+    forbid_unknown(lua);
+    script_protect(lua);
+}
+
+/* What functions have never had, unlike EVAL's scripts. */
+static void hide_from_functions(lua_State *lua)
+{
+    static const char *const names[] = {"breakpoint", "debug", "replicate_commands"};
+    lua_getglobal(lua, "redis");
+    CHECK(script_protected(lua, -1));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        lua_pushnil(lua);
+        lua_setfield(lua, -2, names[i]);
+    }
+    lua_pop(lua, 2);
+}
+
+static void prepare(lua_State *lua, void *arg)
+{
+    struct function_set *set = arg;
+    hide_from_functions(lua);
+    script_sandbox_close(lua);
+
+    lua_createtable(lua, 0, 2);
+    push_redis_of_loading(lua, set);
+    lua_pushvalue(lua, -1);
+    lua_setfield(lua, -3, "redis");
+    lua_setfield(lua, -2, "server");
+    forbid_unknown(lua);
+    set->load_globals = luaL_ref(lua, LUA_REGISTRYINDEX);
+
+    lua_pushvalue(lua, lua_upvalueindex(UPVALUE_GLOBALS));
+    script_protect(lua);
+    set->environment = luaL_ref(lua, LUA_REGISTRYINDEX);
+}
+
+int function_sandbox_prepare(struct function_set *set)
+{
+    struct script_error error;
+    int status = script_vm_enter(set->vm, prepare, set, &error);
+    script_vm_leave(set->vm);
+    return status;
+}
+
+/* --- loading --- */
+
+/* What the environment on top of the stack stands for from now on: the table beneath it. */
+static void stand_for(lua_State *lua)
+{
+    lua_getmetatable(lua, -1);
+    lua_pushvalue(lua, -3);
+    lua_setfield(lua, -2, "__index");
+    lua_pop(lua, 3);
+}
+
+static void use_load_globals(lua_State *lua, const struct function_set *set)
+{
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, set->load_globals);
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, set->environment);
+    stand_for(lua);
+}
+
+static void use_full_globals(lua_State *lua, void *arg)
+{
+    const struct function_set *set = arg;
+    lua_pushvalue(lua, lua_upvalueindex(UPVALUE_GLOBALS));
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, set->environment);
+    stand_for(lua);
+}
+
+static int64_t deadline_ms; /* of the load that is under way */
+
+static void stop_late_load(lua_State *lua, lua_Debug *where)
+{
+    (void)where;
+    if (clock_monotonic_ms() >= deadline_ms) script_raise(lua, "ERR FUNCTION LOAD timeout");
+}
+
+struct load {
+    struct function_set *set;
+    struct bytes code;
+    int64_t timeout_ms;
+    char *error;
+    bool compiled;
+};
+
+static void run_code(lua_State *lua, void *arg)
+{
+    struct load *load = arg;
+    if (script_vm_compile(lua, load->code, "@user_function")) {
+        snprintf(load->error, LIBRARY_ERROR_BYTES, "Error compiling function: %s", lua_tostring(lua, -1));
+        return;
+    }
+    load->compiled = true;
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, load->set->environment);
+    lua_setfenv(lua, -2);
+    use_load_globals(lua, load->set);
+    if (load->timeout_ms) {
+        deadline_ms = clock_monotonic_ms() + load->timeout_ms;
+        lua_sethook(lua, stop_late_load, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+    }
+    lua_call(lua, 0, 0);
+}
+
+int function_sandbox_load(struct function_set *set, struct function_library *library, int64_t timeout_ms,
+                          char error[LIBRARY_ERROR_BYTES])
+{
+    struct load load = {.set = set, .code = library->code, .timeout_ms = timeout_ms, .error = error};
+    struct script_error failure;
+    set->loading = library;
+    int status = script_vm_enter(set->vm, run_code, &load, &failure);
+    set->loading = NULL;
+    lua_sethook(set->vm->lua, NULL, 0, 0);
+    if (status)
+        snprintf(error, LIBRARY_ERROR_BYTES, "Error registering functions: %.*s", (int)failure.text.len,
+                 (const char *)failure.text.ptr);
+    script_vm_leave(set->vm);
+    struct script_error ignored;
+    script_vm_enter(set->vm, use_full_globals, set, &ignored);
+    script_vm_leave(set->vm);
+    return status || !load.compiled ? -1 : 0;
+}

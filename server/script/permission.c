@@ -1,0 +1,52 @@
+/* What a script may run: asked for each command inside it, in Redis's order. Server process. */
+#include "repl/replication.h"
+#include "server/core/command/command_table.h"
+#include "server/core/dataset/memory_limit.h"
+#include "server/core/run/gate.h"
+#include "server/core/settings.h"
+#include "server/script/parts.h"
+
+static bool arity_fits(const struct command_entry *e, uint32_t argc)
+{
+    int arity = e->row->arity;
+    return arity >= 0 ? (int)argc == arity : (int)argc >= -arity;
+}
+
+static const char *malformed(const struct request *r)
+{
+    if (!r->command || (r->command->subcommand_count && r->argc >= 2))
+        return "ERR Unknown Redis command called from script";
+    if (!arity_fits(r->command, r->argc)) return "ERR Wrong number of args calling Redis command from script";
+    if (r->command->row->flags & CMD_NOSCRIPT) return "ERR This Redis command is not allowed from script";
+    return NULL;
+}
+
+/* Where the script began with memory to spare, it may go on; and what it has begun to write, it may finish. */
+static const char *memory_refusal(const struct script_run *run, uint32_t flags)
+{
+    if (!(flags & CMD_DENYOOM) || run->allow_oom || run->wrote || !run->out_of_memory) return NULL;
+    return "OOM command not allowed when used memory > 'maxmemory'.";
+}
+
+const char *script_refusal(struct script_engine *e, const struct request *request, char *room)
+{
+    const char *error = malformed(request);
+    if (error) return error;
+    uint32_t flags = request->command->row->flags;
+    if (e->run.read_only && (flags & (CMD_WRITE | CMD_MAY_REPLICATE)))
+        return "ERR Write commands are not allowed from read-only scripts.";
+    struct verdict verdict = gate_judge(e->core, &e->run.session, request, room);
+    if (verdict.way == GATE_REFUSE) return verdict.error;
+    return memory_refusal(&e->run, flags);
+}
+
+/* There is one user, who may do everything. */
+bool script_user_may(const struct script_engine *e, const struct command_entry *command, uint32_t argc,
+                     const struct bytes *argv)
+{
+    (void)e;
+    (void)command;
+    (void)argc;
+    (void)argv;
+    return true;
+}

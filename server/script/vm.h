@@ -1,0 +1,61 @@
+/* A Lua virtual machine: a LuaJIT state with a heap that is counted and limited, and the one way into it.
+ *
+ * Whatever may raise a Lua error (nearly every call of the Lua API may: memory) runs inside script_vm_enter(). The
+ * state's stack holds two things for ever, the error handler and the gate that bodies run behind; everything else is
+ * gone when script_vm_leave() has been called. */
+#ifndef SLIPSTREAM_SCRIPT_VM_H
+#define SLIPSTREAM_SCRIPT_VM_H
+
+#include "server/base/bytes.h"
+
+#include <lua.h>
+
+struct script_vm {
+    lua_State *lua;
+    size_t bytes;       /* the state's heap */
+    size_t limit_bytes; /* 0: none. A script that asks for more gets a Lua error */
+    bool limited;       /* false where a refusal would hit us, not a script */
+    const char *source; /* of what runs, for errors without a place; NULL: nothing to say */
+    int line;
+    const char *stack_base; /* C stack: where the outermost body began, */
+    ptrdiff_t stack_bytes;  /* and how much of it functions may use that call back */
+};
+
+/* An error that left a body. The slices live until script_vm_leave(). */
+struct script_error {
+    struct bytes text;   /* with its code in front */
+    struct bytes source; /* "@user_script"; empty: not known */
+    int64_t line;
+    bool counted; /* the command that failed has been counted in the statistics of errors */
+};
+
+/* What a body finds among its upvalues, by lua_upvalueindex(). */
+enum script_upvalue {
+    UPVALUE_GLOBALS = 1, /* the table behind the protected _G */
+    UPVALUE_KEYS,        /* texts that need not be made anew: "KEYS", "ARGV" */
+    UPVALUE_ARGV,
+    UPVALUE_ERR, /* names of what a reply's table is */
+    UPVALUE_OK,
+    UPVALUE_DOUBLE,
+    UPVALUE_MAP,
+    UPVALUE_SET,
+    UPVALUE_BIG_NUMBER,
+    UPVALUE_VERBATIM,
+    UPVALUES = UPVALUE_VERBATIM,
+};
+
+struct script_vm *script_vm_new(void); /* NULL: no memory */
+void script_vm_free(struct script_vm *vm);
+/* Runs body(lua) with nothing on its stack and `arg` to be had by script_vm_argument(). 0, or -1: it raised `error`. */
+int script_vm_enter(struct script_vm *vm, void (*body)(lua_State *lua, void *arg), void *arg,
+                    struct script_error *error);
+void script_vm_leave(struct script_vm *vm);
+
+/* The vm that a state belongs to. */
+struct script_vm *script_vm_of(lua_State *lua);
+/* Raises a Lua error where the C stack is used up by functions that call each other through C. */
+void script_vm_check_stack(lua_State *lua);
+/* Compiles text (never bytecode) and leaves the function on the stack: 0, else -1 and the error's text. */
+int script_vm_compile(lua_State *lua, struct bytes text, const char *chunk_name);
+
+#endif
