@@ -3,8 +3,11 @@
 #include "server/core/command/command_table.h"
 #include "server/core/dataset/memory_limit.h"
 #include "server/core/run/gate.h"
+#include "server/core/run/permission.h"
 #include "server/core/settings.h"
 #include "server/script/parts.h"
+
+#include <stdio.h>
 
 static bool arity_fits(const struct command_entry *e, uint32_t argc)
 {
@@ -28,6 +31,20 @@ static const char *memory_refusal(const struct script_run *run, uint32_t flags)
     return "OOM command not allowed when used memory > 'maxmemory'.";
 }
 
+/* In the name of the user who runs the script. */
+static const char *denial(struct script_engine *e, const struct request *request, char *room)
+{
+    static const char code[] = "NOPERM ";
+    const struct user *user = e->run.session.user;
+    struct acl_denial why = acl_check(user, request->command, request->argc, request->argv);
+    struct acl_text text = {0};
+    acl_note_denied(e->core, e->run.call->session, request, why, ACL_LUA);
+    acl_add_denial(&text, user, request, why);
+    snprintf(room, GATE_ERROR_MAX, "ERR ACL failure in script: %s", (const char *)text.ptr + strlen(code));
+    acl_text_free(&text);
+    return room;
+}
+
 const char *script_refusal(struct script_engine *e, const struct request *request, char *room)
 {
     const char *error = malformed(request);
@@ -36,17 +53,14 @@ const char *script_refusal(struct script_engine *e, const struct request *reques
     if (e->run.read_only && (flags & (CMD_WRITE | CMD_MAY_REPLICATE)))
         return "ERR Write commands are not allowed from read-only scripts.";
     struct verdict verdict = gate_judge(e->core, &e->run.session, request, room);
+    if (verdict.way == GATE_REFUSE && verdict.by_rules) return denial(e, request, room);
     if (verdict.way == GATE_REFUSE) return verdict.error;
     return memory_refusal(&e->run, flags);
 }
 
-/* There is one user, who may do everything. */
 bool script_user_may(const struct script_engine *e, const struct command_entry *command, uint32_t argc,
                      const struct bytes *argv)
 {
-    (void)e;
-    (void)command;
-    (void)argc;
-    (void)argv;
-    return true;
+    const struct user *user = e->run.session.user;
+    return user->unrestricted || acl_check(user, command, argc, argv).reason == ACL_ALLOWED;
 }
