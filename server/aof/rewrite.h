@@ -43,9 +43,9 @@ enum rewrite_action {
     REWRITE_OPEN,
     REWRITE_FORK,
     REWRITE_SWITCH,
-    REWRITE_KILL,  /* the child: its end follows as REWRITE_FAILED or REWRITE_DONE */
+    REWRITE_KILL,   /* the child: its end follows as REWRITE_FAILED or REWRITE_DONE */
     REWRITE_FINISH, /* it is complete */
-    REWRITE_UNDO   /* it has failed or is not wanted: what it had made is of no use */
+    REWRITE_UNDO    /* it has failed or is not wanted: what it had made is of no use */
 };
 
 struct rewrite {
