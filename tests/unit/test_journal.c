@@ -12,8 +12,10 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,8 +24,13 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* In the journal: while this file exists (an environment variable names it), no fsync succeeds. */
+#define FAILING_FSYNC "TEST_FAILING_FSYNC"
+#define LOSING_FSYNC  "TEST_LOSING_FSYNC"
 
 #define DEADLINE_MS 20000
 #define REST_BYTES  (64 * 1024)
@@ -37,6 +44,41 @@ int main(int argc, char **argv)
     int result = criterion_handle_args(argc, argv, true) ? !criterion_run_all_tests(tests) : 0;
     criterion_finalize(tests);
     return result;
+}
+
+/* --- a disk that fails: the journal's calls come here, since it is this program --- */
+
+static bool fsync_fails(void)
+{
+    const char *path = getenv(FAILING_FSYNC);
+    return path && access(path, F_OK) == 0;
+}
+
+/* What was written is lost as well, as pages of a failed fsync may be. */
+static void lose_end(int fd)
+{
+    static const uint8_t zeros[64];
+    off_t end = lseek(fd, 0, SEEK_END);
+    if (end >= (off_t)sizeof(zeros)) (void)!pwrite(fd, zeros, sizeof(zeros), end - (off_t)sizeof(zeros));
+}
+
+int fdatasync(int fd)
+{
+    if (!fsync_fails()) return (int)syscall(SYS_fdatasync, fd);
+    if (getenv(LOSING_FSYNC)) lose_end(fd);
+    errno = EIO;
+    return -1;
+}
+
+/* An fsync of no descriptor fails as well (EBADF). */
+int io_uring_submit(struct io_uring *ring)
+{
+    int (*submit)(struct io_uring *) = (int (*)(struct io_uring *))dlsym(RTLD_NEXT, "io_uring_submit");
+    for (unsigned i = ring->sq.sqe_head; i != ring->sq.sqe_tail; i++) {
+        struct io_uring_sqe *sqe = &ring->sq.sqes[i & ring->sq.ring_mask];
+        if (sqe->opcode == IORING_OP_FSYNC && fsync_fails()) sqe->fd = -1;
+    }
+    return submit(ring);
 }
 
 /* --- the server's side --- */
@@ -679,4 +721,46 @@ ENGINES(a_full_disk_tears_nothing)
     tear_down(&rig);
     umount2(rig.directory, MNT_DETACH);
     rmdir(rig.directory);
+}
+
+static void fsync_fails_for_a_while(enum loop_engine engine, int fsync)
+{
+    struct rig rig;
+    char flag[96];
+    set_up_with(&rig, engine, fsync, 0);
+    snprintf(flag, sizeof(flag), "%s/failing", rig.directory);
+    setenv(FAILING_FSYNC, flag, 1);
+    if (fsync == AOF_FSYNC_ALWAYS) setenv(LOSING_FSYNC, "yes", 1);
+    start(&rig);
+    for (int i = 1; i <= 3; i++) {
+        write_some(&rig, 10);
+        UNTIL(&rig, journal_durable_offset(rig.journal) == last(&rig));
+        close(open(flag, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+        uint64_t durable = last(&rig);
+        append_set(&rig, 500);
+        publish(&rig);
+        UNTIL(&rig, rig.failed == i);
+        write_some(&rig, 10);
+        cr_assert_neq(journal_finish(rig.journal, 150), 0, "nothing is durable that was not fsynced");
+        cr_assert_eq(journal_durable_offset(rig.journal), durable);
+        unlink(flag);
+        UNTIL(&rig, rig.recovered == i);
+        UNTIL(&rig, journal_durable_offset(rig.journal) == last(&rig));
+    }
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0);
+    expect_all(&rig, 0);
+    unsetenv(FAILING_FSYNC);
+    unsetenv(LOSING_FSYNC);
+    tear_down(&rig);
+}
+
+/* Its bytes are still in the ring, and are written again. */
+ENGINES(a_failed_fsync_under_always_is_made_good)
+{
+    fsync_fails_for_a_while(engine, AOF_FSYNC_ALWAYS);
+}
+
+ENGINES(a_failed_fsync_under_everysec_is_made_good)
+{
+    fsync_fails_for_a_while(engine, AOF_FSYNC_EVERYSEC);
 }
