@@ -198,6 +198,7 @@ static int keep(struct journal_handle *j, const struct journal_file *file)
     if (file->head.len) memcpy(f->head, file->head.ptr, file->head.len);
     while (*tail) tail = &(*tail)->next;
     *tail = f;
+    backlog_journal_give_file(j->backlog, j->last_number);
     return 0;
 }
 
@@ -446,6 +447,7 @@ int journal_start(struct journal_handle *j, struct backlog *b, const struct jour
     }
     j->backlog = b;
     j->failing = false;
+    if (j->last_number < backlog_journal_files_given(b)) j->last_number = backlog_journal_files_given(b);
     backlog_watch_durable(b, j->watched_offset);
     if (keep(j, file) == 0 && start_process(j) == 0) return 0;
     int error = errno;

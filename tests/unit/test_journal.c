@@ -12,14 +12,25 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* In the journal: while this file exists (an environment variable names it), no fsync succeeds. */
+#define FAILING_FSYNC "TEST_FAILING_FSYNC"
+#define LOSING_FSYNC  "TEST_LOSING_FSYNC"
 
 #define DEADLINE_MS 20000
 #define REST_BYTES  (64 * 1024)
@@ -33,6 +44,41 @@ int main(int argc, char **argv)
     int result = criterion_handle_args(argc, argv, true) ? !criterion_run_all_tests(tests) : 0;
     criterion_finalize(tests);
     return result;
+}
+
+/* --- a disk that fails: the journal's calls come here, since it is this program --- */
+
+static bool fsync_fails(void)
+{
+    const char *path = getenv(FAILING_FSYNC);
+    return path && access(path, F_OK) == 0;
+}
+
+/* What was written is lost as well, as pages of a failed fsync may be. */
+static void lose_end(int fd)
+{
+    static const uint8_t zeros[64];
+    off_t end = lseek(fd, 0, SEEK_END);
+    if (end >= (off_t)sizeof(zeros)) (void)!pwrite(fd, zeros, sizeof(zeros), end - (off_t)sizeof(zeros));
+}
+
+int fdatasync(int fd)
+{
+    if (!fsync_fails()) return (int)syscall(SYS_fdatasync, fd);
+    if (getenv(LOSING_FSYNC)) lose_end(fd);
+    errno = EIO;
+    return -1;
+}
+
+/* An fsync of no descriptor fails as well (EBADF). */
+int io_uring_submit(struct io_uring *ring)
+{
+    int (*submit)(struct io_uring *) = (int (*)(struct io_uring *))dlsym(RTLD_NEXT, "io_uring_submit");
+    for (unsigned i = ring->sq.sqe_head; i != ring->sq.sqe_tail; i++) {
+        struct io_uring_sqe *sqe = &ring->sq.sqes[i & ring->sq.ring_mask];
+        if (sqe->opcode == IORING_OP_FSYNC && fsync_fails()) sqe->fd = -1;
+    }
+    return submit(ring);
 }
 
 /* --- the server's side --- */
@@ -387,4 +433,334 @@ ENGINES(goes_on_after_a_finish)
         expect_all(&rig, 0);
     }
     tear_down(&rig);
+}
+
+ENGINES(a_file_that_has_something_is_gone_on_with)
+{
+    struct rig rig;
+    set_up_with(&rig, engine, AOF_FSYNC_NO, 0);
+    struct journal_file file = open_file(&rig, bytes_make(NULL, 0));
+    append_set(&rig, 10);
+    cr_assert_eq(write(file.fd, rig.data, rig.data_bytes), (ssize_t)rig.data_bytes);
+    file.file_bytes = rig.data_bytes;
+    cr_assert_eq(write(file.fd, "*3\r\n$3\r\nSE", 10), 10, "and half a command, that a dead machine left");
+    file.from = backlog_end(rig.backlog);
+    publish(&rig);
+    cr_assert_eq(journal_start(rig.journal, rig.backlog, &file), 0);
+    close(file.fd);
+    cr_assert_eq(journal_file_bytes(rig.journal), file.file_bytes);
+    write_some(&rig, 20);
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0);
+    expect_all(&rig, 0);
+    tear_down(&rig);
+}
+
+ENGINES(timestamps_stand_outside_of_transactions)
+{
+    struct rig rig;
+    set_up_with(&rig, engine, AOF_FSYNC_NO, 0);
+    rig.settings.timestamp_enabled = true;
+    start(&rig);
+    append_text(&rig, MULTI, true);
+    for (int i = 0; i < 10; i++) append_set(&rig, 10);
+    append_text(&rig, EXEC, true);
+    publish(&rig);
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0);
+    struct found f = read_files(&rig, 0);
+    cr_assert_eq(f.timestamps, 1);
+    cr_assert_eq(f.annotations, 3, "a timestamp, the history, an end");
+    free(f.data);
+    expect_all(&rig, 0);
+    tear_down(&rig);
+}
+
+ENGINES(another_name_of_the_history_is_noted)
+{
+    struct rig rig;
+    set_up(&rig, engine, AOF_FSYNC_NO);
+    write_some(&rig, 10);
+    UNTIL(&rig, journal_written_offset(rig.journal) == last(&rig));
+    int64_t until = (int64_t)last(&rig);
+    backlog_set_history(rig.backlog, OTHER_ID, ID, until);
+    append_set(&rig, 10);
+    publish(&rig);
+    UNTIL(&rig, journal_written_offset(rig.journal) == last(&rig));
+    struct found f = read_files(&rig, 0);
+    cr_assert_str_eq(f.position.id, OTHER_ID);
+    cr_assert_str_eq(f.position.second_id, ID);
+    cr_assert_eq(f.position.second_offset, until);
+    cr_assert_eq(f.position.offset, last(&rig));
+    free(f.data);
+    tear_down(&rig);
+}
+
+/* A command that is larger than all that one write takes, and than the ring. */
+ENGINES(a_huge_command_goes_to_the_file_in_parts)
+{
+    struct rig rig;
+    set_up(&rig, engine, AOF_FSYNC_ALWAYS);
+    append_set(&rig, 10);
+    append_set(&rig, 5 * 1000 * 1000 + 1);
+    append_set(&rig, 10);
+    publish(&rig);
+    UNTIL(&rig, journal_durable_offset(rig.journal) == last(&rig));
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0);
+    expect_all(&rig, 0);
+    tear_down(&rig);
+}
+
+/* --- deaths --- */
+
+static void killed_again_and_again(enum loop_engine engine, int fsync)
+{
+    struct rig rig;
+    set_up(&rig, engine, fsync);
+    for (int life = 0; life < 4; life++) {
+        uint64_t rounds = below(&rig, 40);
+        UNTIL(&rig, journal_handle_pid(rig.journal) != 0);
+        for (uint64_t i = 0; i < rounds; i++) {
+            write_some(&rig, 20);
+            if (below(&rig, 8) == 0) {
+                struct journal_file file = open_file(&rig, bytes_make(NULL, 0));
+                cr_assert_eq(journal_switch(rig.journal, &file), 0);
+                close(file.fd);
+            }
+            loop_turn(rig.loop, below(&rig, 3) == 0);
+        }
+        UNTIL(&rig, journal_handle_pid(rig.journal) != 0);
+        cr_assert_eq(kill(journal_handle_pid(rig.journal), SIGKILL), 0);
+        UNTIL(&rig, rig.died == life + 1);
+        write_some(&rig, 20);
+    }
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0, "%s", strerror(errno));
+    expect_all(&rig, 0);
+    tear_down(&rig);
+}
+
+ENGINES(killed_under_always_another_goes_on)
+{
+    killed_again_and_again(engine, AOF_FSYNC_ALWAYS);
+}
+
+ENGINES(killed_under_everysec_another_goes_on)
+{
+    killed_again_and_again(engine, AOF_FSYNC_EVERYSEC);
+}
+
+/* Stopped, it holds the stream, and writes have to wait at the limit; then all of it comes. */
+ENGINES(stopped_it_holds_writes_and_loses_nothing)
+{
+    struct rig rig;
+    set_up_with(&rig, engine, AOF_FSYNC_EVERYSEC, 2 * REST_BYTES);
+    start(&rig);
+    write_some(&rig, 10);
+    UNTIL(&rig, journal_written_offset(rig.journal) == last(&rig));
+    cr_assert_not(backlog_journal_is_behind(rig.backlog));
+    pid_t pid = journal_handle_pid(rig.journal);
+    cr_assert_eq(kill(pid, SIGSTOP), 0);
+    while (!backlog_journal_is_behind(rig.backlog)) {
+        write_some(&rig, 1);
+        cr_assert_leq(last(&rig) - journal_written_offset(rig.journal), 3 * REST_BYTES);
+    }
+    for (int i = 0; i < 100; i++) append_set(&rig, 1000); /* what does not ask is kept all the same */
+    publish(&rig);
+    cr_assert(backlog_journal_is_behind(rig.backlog));
+    cr_assert_eq(kill(pid, SIGCONT), 0);
+    UNTIL(&rig, !backlog_journal_is_behind(rig.backlog));
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0);
+    cr_assert_eq(rig.died, 0);
+    expect_all(&rig, 0);
+    tear_down(&rig);
+}
+
+/* --- the server's death --- */
+
+struct shared {
+    _Atomic uint64_t published; /* bytes of data, at the last publication */
+    _Atomic uint64_t started;
+};
+
+/* A server in a process of its own: it writes until it is killed. The data is a function of the seed. */
+static _Noreturn void serve(struct rig *rig, enum loop_engine engine, struct shared *shared, const char *directory)
+{
+    rig->loop = loop_new(&(struct loop_settings){.engine = engine});
+    rig->journal = journal_handle_new(rig->loop, "/proc/self/exe", &rig->settings, &(struct journal_events){0});
+    char name[64], path[96];
+    snprintf(name, sizeof(name), "/slipstream-test-journal-%d", getpid());
+    rig->backlog =
+        backlog_open(name, 1, &(struct backlog_limits){.rest_bytes = REST_BYTES}, &(struct backlog_events){0});
+    backlog_set_history(rig->backlog, ID, "", -1);
+    snprintf(path, sizeof(path), "%s/1", directory);
+    struct journal_file file = {.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644), .from = 1};
+    if (journal_start(rig->journal, rig->backlog, &file) != 0) _exit(1);
+    atomic_store(&shared->started, 1);
+    for (;;) {
+        write_some(rig, (int)below(rig, 30));
+        atomic_store(&shared->published, rig->data_bytes);
+        loop_turn(rig->loop, below(rig, 4) == 0);
+    }
+}
+
+static void server_dies(enum loop_engine engine, int fsync)
+{
+    struct rig rig;
+    set_up_with(&rig, engine, fsync, 0);
+    struct shared *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct random_state seeded = rig.random;
+    uint64_t life_us = below(&rig, 300 * 1000);
+    rig.random = seeded;
+    pid_t server = fork();
+    if (server == 0) serve(&rig, engine, shared, rig.directory);
+    while (!atomic_load(&shared->started)) usleep(1000);
+    cr_assert_neq(journal_lock_wait(rig.directory, 0), 0, "the files are somebody's");
+    usleep((useconds_t)life_us);
+    kill(server, SIGKILL);
+    uint64_t published = atomic_load(&shared->published);
+    waitpid(server, NULL, 0);
+    cr_assert_eq(journal_lock_wait(rig.directory, DEADLINE_MS), 0);
+    rig.files = 1;
+    struct found f = read_files(&rig, 0);
+    cr_assert(f.whole && f.position.known && !f.position.told, "an end is noted");
+    cr_assert_geq(f.bytes, published, "%zu bytes of the %llu that were published", f.bytes,
+                  (unsigned long long)published);
+    while (rig.data_bytes < f.bytes) append_something(&rig); /* what it had written, once more */
+    fprintf(stderr, "%zu bytes outlived the server\n", f.bytes);
+    free(f.data);
+    munmap(shared, 4096);
+    tear_down(&rig);
+    char command[128];
+    snprintf(command, sizeof(command), "/dev/shm/slipstream-test-journal-%d", server);
+    unlink(command);
+    for (int ring = 1; ring < 100; ring++) {
+        snprintf(command, sizeof(command), "/dev/shm/slipstream-test-journal-%d.%d", server, ring);
+        unlink(command);
+    }
+}
+
+ENGINES(what_was_published_outlives_the_server_under_always)
+{
+    server_dies(engine, AOF_FSYNC_ALWAYS);
+}
+
+ENGINES(what_was_published_outlives_the_server_under_no)
+{
+    server_dies(engine, AOF_FSYNC_NO);
+}
+
+/* --- errors --- */
+
+static void limit_file(struct rig *rig, rlim_t bytes)
+{
+    struct rlimit limit = {bytes, RLIM_INFINITY};
+    cr_assert_eq(prlimit(journal_handle_pid(rig->journal), RLIMIT_FSIZE, &limit, NULL), 0);
+}
+
+static void expect_whole_file(const struct rig *rig)
+{
+    struct found f = read_files(rig, 0);
+    cr_assert(f.whole, "no torn command");
+    cr_assert_leq(f.bytes, rig->data_bytes);
+    cr_assert(memcmp(f.data, rig->data, f.bytes) == 0);
+    free(f.data);
+}
+
+ENGINES(a_full_file_is_told_and_gone_on_with_later)
+{
+    struct rig rig;
+    set_up(&rig, engine, AOF_FSYNC_ALWAYS);
+    for (int i = 1; i <= 3; i++) {
+        write_some(&rig, 10);
+        UNTIL(&rig, journal_durable_offset(rig.journal) == last(&rig));
+        limit_file(&rig, journal_file_bytes(rig.journal) + below(&rig, 1000));
+        for (int n = 0; n < 100; n++) append_set(&rig, 100);
+        publish(&rig);
+        UNTIL(&rig, rig.failed == i);
+        cr_assert_eq(rig.error, EFBIG);
+        cr_assert_eq(journal_error(rig.journal), EFBIG);
+        cr_assert_neq(journal_finish(rig.journal, 0), 0);
+        limit_file(&rig, RLIM_INFINITY);
+        UNTIL(&rig, rig.recovered == i);
+        UNTIL(&rig, journal_durable_offset(rig.journal) == last(&rig));
+        expect_whole_file(&rig);
+    }
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0);
+    expect_all(&rig, 0);
+    tear_down(&rig);
+}
+
+/* A disk that is full, and gets room again; the journal dies meanwhile, too. */
+ENGINES(a_full_disk_tears_nothing)
+{
+    struct rig rig;
+    char ballast[96];
+    set_up_with(&rig, engine, AOF_FSYNC_EVERYSEC, 0);
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", rig.directory, "tmpfs", 0, "size=512k") != 0) {
+        rmdir(rig.directory);
+        cr_skip_test("no file system of our own can be mounted here");
+    }
+    snprintf(ballast, sizeof(ballast), "%s/ballast", rig.directory);
+    int fd = open(ballast, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    cr_assert_eq(posix_fallocate(fd, 0, 256 * 1024), 0);
+    close(fd);
+    start(&rig);
+    while (!rig.failed) {
+        if (rig.data_bytes < 400 * 1000) write_some(&rig, 5);
+        loop_turn(rig.loop, 1);
+    }
+    cr_assert_eq(rig.error, ENOSPC);
+    kill(journal_handle_pid(rig.journal), SIGKILL);
+    UNTIL(&rig, rig.died == 1);
+    cr_assert_neq(journal_finish(rig.journal, 200), 0);
+    cr_assert_eq(errno, ENOSPC);
+    cr_assert_eq(rig.recovered, 0);
+    unlink(ballast);
+    UNTIL(&rig, rig.recovered == 1);
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0);
+    expect_all(&rig, 0);
+    tear_down(&rig);
+    umount2(rig.directory, MNT_DETACH);
+    rmdir(rig.directory);
+}
+
+static void fsync_fails_for_a_while(enum loop_engine engine, int fsync)
+{
+    struct rig rig;
+    char flag[96];
+    set_up_with(&rig, engine, fsync, 0);
+    snprintf(flag, sizeof(flag), "%s/failing", rig.directory);
+    setenv(FAILING_FSYNC, flag, 1);
+    if (fsync == AOF_FSYNC_ALWAYS) setenv(LOSING_FSYNC, "yes", 1);
+    start(&rig);
+    for (int i = 1; i <= 3; i++) {
+        write_some(&rig, 10);
+        UNTIL(&rig, journal_durable_offset(rig.journal) == last(&rig));
+        close(open(flag, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+        uint64_t durable = last(&rig);
+        append_set(&rig, 500);
+        publish(&rig);
+        UNTIL(&rig, rig.failed == i);
+        write_some(&rig, 10);
+        cr_assert_neq(journal_finish(rig.journal, 150), 0, "nothing is durable that was not fsynced");
+        cr_assert_eq(journal_durable_offset(rig.journal), durable);
+        unlink(flag);
+        UNTIL(&rig, rig.recovered == i);
+        UNTIL(&rig, journal_durable_offset(rig.journal) == last(&rig));
+    }
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0);
+    expect_all(&rig, 0);
+    unsetenv(FAILING_FSYNC);
+    unsetenv(LOSING_FSYNC);
+    tear_down(&rig);
+}
+
+/* Its bytes are still in the ring, and are written again. */
+ENGINES(a_failed_fsync_under_always_is_made_good)
+{
+    fsync_fails_for_a_while(engine, AOF_FSYNC_ALWAYS);
+}
+
+ENGINES(a_failed_fsync_under_everysec_is_made_good)
+{
+    fsync_fails_for_a_while(engine, AOF_FSYNC_EVERYSEC);
 }

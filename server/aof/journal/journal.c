@@ -52,6 +52,7 @@ struct journal {
     struct disk *disk;
     struct journal_policy policy;
     struct file *files; /* the first is being written, those behind it follow from their offsets on */
+    uint64_t newest;    /* number of the last of them */
     bool begun;         /* the first file is cut to its length, and is ours to write */
 
     struct position written, durable;
@@ -279,6 +280,13 @@ static bool gather_run(struct journal *j, struct bytes run)
     return !batch_is_full(&j->batch);
 }
 
+/* A file may be on its way to us, and the stream beyond its first offset published. Of a server that is dead what did not
+ * arrive is an empty file: what would belong there goes to the one before. */
+static bool has_all_files(const struct journal *j)
+{
+    return j->ending || reader_journal_files_given(j->reader) == j->newest;
+}
+
 /* From the position on, as far as the file goes and the stream is published. */
 static void gather(struct journal *j)
 {
@@ -287,6 +295,7 @@ static void gather(struct journal *j)
     j->goal = j->written;
     j->goal_is_end = false;
     batch_clear(&j->batch);
+    if (!has_all_files(j)) return;
     CHECK(j->at <= until);
     while (j->at < until && !j->broken) {
         uint64_t most = until - j->at < BATCH_BYTES ? until - j->at : BATCH_BYTES;
@@ -500,6 +509,7 @@ void journal_add_file(struct journal *j, int fd, uint64_t number, uint64_t from,
 {
     struct journal_mark mark;
     bool resumes = !j->files && reader_journal_resume(j->reader, j->slot, &mark);
+    j->newest = number;
     if (resumes && number < mark.file) {
         close(fd);
         return;
