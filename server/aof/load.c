@@ -221,22 +221,22 @@ static enum aof_load_outcome load_records(struct load *l, struct file *f, struct
 
 /* --- the RDB at a file's beginning --- */
 
-static enum aof_load_outcome load_rdb(struct load *l, struct file *f, uint64_t *rdb_bytes)
+static enum aof_load_outcome load_rdb(struct load *l, struct file *f, struct aof_rdb *rdb)
 {
     uint8_t head[AOF_HEAD_BYTES];
     ssize_t here = pread(f->fd, head, sizeof head, 0);
-    *rdb_bytes = 0;
+    *rdb = (struct aof_rdb){.db = -1};
     if (here < 0) return failed_to_read(f);
     if (!aof_begins_with_rdb(bytes_make(head, (size_t)here))) return AOF_LOAD_GOOD;
     bool is_old_form = f->is_base && strcmp(f->name, l->settings->filename) == 0;
     log_notice(is_old_form ? "Reading RDB preamble from AOF file..." : "Reading RDB base file on AOF loading...");
-    if (l->host->load_rdb(l->host->context, f->fd, f->name, f->size, rdb_bytes) != 0) {
+    if (l->host->load_rdb(l->host->context, f->fd, f->name, f->size, rdb) != 0) {
         if (asked_to_stop(l, 0)) return AOF_LOAD_STOPPED;
         log_warning("Error reading the RDB preamble of the AOF file %s, AOF loading aborted", f->name);
         return AOF_LOAD_FAILED;
     }
     if (is_old_form) log_notice("Reading the remaining AOF tail...");
-    if (lseek(f->fd, (off_t)*rdb_bytes, SEEK_SET) < 0) return failed_to_read(f);
+    if (lseek(f->fd, (off_t)rdb->bytes, SEEK_SET) < 0) return failed_to_read(f);
     return AOF_LOAD_GOOD;
 }
 
@@ -244,16 +244,16 @@ static enum aof_load_outcome load_rdb(struct load *l, struct file *f, uint64_t *
 
 static enum aof_load_outcome load_open_file(struct load *l, struct file *f)
 {
-    uint64_t rdb_bytes;
-    enum aof_load_outcome outcome = load_rdb(l, f, &rdb_bytes);
+    struct aof_rdb rdb;
+    enum aof_load_outcome outcome = load_rdb(l, f, &rdb);
     if (outcome != AOF_LOAD_GOOD) return outcome;
-    struct aof_scan_options options = {.offset = rdb_bytes, .size = f->size, .arguments = true, .as_server = true};
+    struct aof_scan_options options = {.offset = rdb.bytes, .size = f->size, .arguments = true, .as_server = true};
     struct aof_scan *scan = aof_scan_new(&options);
     l->window.start = l->window.end = 0;
-    f->valid_bytes = rdb_bytes;
+    f->valid_bytes = rdb.bytes;
     outcome = load_records(l, f, scan);
     aof_scan_free(scan);
-    l->host->file_ended(l->host->context);
+    l->host->end_file(l->host->context);
     return outcome;
 }
 
@@ -267,6 +267,7 @@ static enum aof_load_outcome load_file(struct load *l, struct file *f)
         return AOF_LOAD_FAILED;
     }
     posix_fadvise(f->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    l->host->begin_file(l->host->context, f->name);
     enum aof_load_outcome outcome = load_open_file(l, f);
     close(f->fd);
     if (outcome == AOF_LOAD_GOOD)

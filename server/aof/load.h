@@ -24,6 +24,14 @@ struct aof_loaded {
     int db; /* selected there; -1: not known */
 };
 
+/* The RDB at a file's beginning. */
+struct aof_rdb {
+    uint64_t bytes;
+    char id[41]; /* the history that it is of; "": it says nothing */
+    int64_t offset;
+    int db; /* in which the stream stands there; -1: not said */
+};
+
 struct aof_load_host {
     void *context;
     /* Before anything is read: bytes of all files. */
@@ -31,11 +39,11 @@ struct aof_load_host {
     /* Runs commands in the order of the file; a transaction may come in pieces. The records and what they point to live
      * for the call. 0; -1: one cannot be run, which is logged, and the load fails. */
     int (*run)(void *context, const struct aof_record *records, size_t count);
-    /* A file ends, and with it a transaction that is still open: it does not count. */
-    void (*file_ended)(void *context);
-    /* The RDB that the file begins with: fd stands at its beginning, and name is for messages. 0, and its bytes; -1:
-     * logged. */
-    int (*load_rdb)(void *context, int fd, const char *name, uint64_t file_bytes, uint64_t *rdb_bytes);
+    void (*begin_file)(void *context, const char *name); /* what comes now is of this one */
+    /* The file ends, and with it a transaction that is still open: it does not count. */
+    void (*end_file)(void *context);
+    /* The RDB that the file begins with: fd stands at its beginning, and name is for messages. 0; -1: logged. */
+    int (*load_rdb)(void *context, int fd, const char *name, uint64_t file_bytes, struct aof_rdb *out);
     /* Often; bytes of all files so far. Non-zero: to be given up. */
     int (*turn)(void *context, uint64_t loaded_bytes);
 };

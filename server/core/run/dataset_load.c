@@ -1,0 +1,126 @@
+/* See dataset_load.h. Server process. */
+#include "server/core/run/dataset_load.h"
+
+#include "repl/replication.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/core/core.h"
+#include "server/core/dataset/persistence.h"
+#include "server/core/lifecycle.h"
+#include "server/core/run/loader.h"
+#include "server/core/settings.h"
+#include "server/net/loop.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What the loader of the file asks of us (struct aof_load_host). */
+struct loading {
+    struct core *core;
+    struct loader *loader;
+    char source[128];
+};
+
+static void begin(void *context, uint64_t total_bytes)
+{
+    struct loading *l = context;
+    loading_begin(l->core, total_bytes);
+}
+
+static void begin_file(void *context, const char *name)
+{
+    struct loading *l = context;
+    snprintf(l->source, sizeof l->source, "the append only file %s", name);
+    loader_select(l->loader, 0); /* each file brings its own SELECT */
+}
+
+static int run(void *context, const struct aof_record *records, size_t count)
+{
+    struct loading *l = context;
+    return loader_run(l->loader, records, count);
+}
+
+static void end_file(void *context)
+{
+    struct loading *l = context;
+    loader_drop_transaction(l->loader);
+}
+
+static int turn(void *context, uint64_t loaded_bytes)
+{
+    struct loading *l = context;
+    loading_progress(l->core, loaded_bytes);
+    return l->core->lifecycle->stopping;
+}
+
+static int turn_within_rdb(void *context, uint64_t loaded, uint64_t total)
+{
+    (void)total;
+    return turn(context, loaded);
+}
+
+/* Keys that have expired stay: what comes behind may go by them. */
+static int load_rdb(void *context, int fd, const char *name, uint64_t file_bytes, struct aof_rdb *out)
+{
+    struct loading *l = context;
+    struct core *core = l->core;
+    const struct rdb_settings *settings = &core->settings->rdb;
+    struct rdb_read_options options = {
+        .now_ms = clock_wall_ms(),
+        .sanitize = settings->sanitize_payload == SANITIZE_YES,
+        .ignore_checksum = settings->ignore_checksum,
+        .key_load_delay_us = settings->key_load_delay_us,
+    };
+    struct rdb_read_result result;
+    if (rdb_load_fd(core->keyspace, fd, name, file_bytes, &options, turn_within_rdb, l, &result) != 0) return -1;
+    struct persistence_state *s = persistence_state(core);
+    s->last_load_keys_loaded = result.keys_loaded;
+    s->last_load_keys_expired = result.keys_expired;
+    *out = (struct aof_rdb){.bytes = result.bytes, .offset = result.aux.repl_offset, .db = result.aux.repl_stream_db};
+    snprintf(out->id, sizeof out->id, "%s", result.aux.repl_id);
+    return 0;
+}
+
+enum aof_load_outcome dataset_load_append_only(struct core *core, struct aof_loaded *loaded)
+{
+    struct loading l = {.core = core};
+    struct aof_load_host host = {
+        .context = &l,
+        .begin = begin,
+        .begin_file = begin_file,
+        .run = run,
+        .load_rdb = load_rdb,
+        .end_file = end_file,
+        .turn = turn,
+    };
+    keyspace_set_access_clock(core->keyspace, loop_monotonic_ms(core->loop)); /* at start, cron has not done so yet */
+    l.loader = loader_new(core, l.source);
+    enum aof_load_outcome outcome = aof_load(&core->settings->aof, &host, loaded);
+    loader_free(l.loader);
+    if (persistence_state(core)->loading) loading_end(core, outcome == AOF_LOAD_GOOD);
+    return outcome;
+}
+
+/* As Redis has it: who asks for the append-only file, and has none yet, begins with nothing. */
+static void warn_of_unread_snapshot(const struct core *core)
+{
+    const char *snapshot = core->settings->rdb.filename;
+    if (access(snapshot, F_OK) != 0) return;
+    log_warning("%s is not loaded: appendonly is yes, and there is no append only file yet. To go on with its data, "
+                "start with appendonly no and set it to yes at run time (CONFIG SET appendonly yes)",
+                snapshot);
+}
+
+int dataset_load_at_start(struct core *core, struct aof_loaded *loaded)
+{
+    *loaded = (struct aof_loaded){.second_offset = -1, .db = -1};
+    if (!core->settings->aof.enabled) return persistence_load_at_start(core);
+    switch (dataset_load_append_only(core, loaded)) {
+    case AOF_LOAD_ABSENT: warn_of_unread_snapshot(core); return 0;
+    case AOF_LOAD_GOOD:
+    case AOF_LOAD_STOPPED: return 0;
+    case AOF_LOAD_FAILED: break;
+    }
+    return -1;
+}
