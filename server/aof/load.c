@@ -56,13 +56,19 @@ struct load {
 
 /* --- commands on their way to the host --- */
 
-static enum aof_load_outcome hand_over(struct load *l)
+static bool asked_to_stop(const struct load *l, uint64_t file_bytes)
+{
+    return l->host->turn(l->host->context, l->bytes_before + file_bytes) != 0;
+}
+
+static enum aof_load_outcome hand_over(struct load *l, uint64_t file_bytes)
 {
     struct batch *b = &l->batch;
     if (b->count == 0) return AOF_LOAD_GOOD;
     for (size_t i = 0; i < b->count; i++) b->records[i].argv = b->arguments + b->first[i];
     int result = l->host->run(l->host->context, b->records, b->count);
     b->count = b->used = 0;
+    if (asked_to_stop(l, file_bytes)) return AOF_LOAD_STOPPED;
     return result == 0 ? AOF_LOAD_GOOD : AOF_LOAD_FAILED;
 }
 
@@ -76,11 +82,6 @@ static void keep(struct batch *b, const struct aof_record *record)
     b->records[b->count] = *record;
     b->first[b->count++] = b->used;
     b->used += record->argc;
-}
-
-static bool asked_to_stop(const struct load *l, uint64_t file_bytes)
-{
-    return l->host->turn(l->host->context, l->bytes_before + file_bytes) != 0;
 }
 
 /* --- the window --- */
@@ -188,8 +189,7 @@ static enum aof_load_outcome load_piece(struct load *l, struct file *f, struct a
         f->valid_bytes = aof_scan_valid_offset(scan);
         if (l->batch.count < BATCH) return AOF_LOAD_GOOD;
     }
-    outcome = hand_over(l);
-    if (outcome == AOF_LOAD_GOOD && asked_to_stop(l, f->valid_bytes)) return AOF_LOAD_STOPPED;
+    outcome = hand_over(l, f->valid_bytes);
     if (outcome == AOF_LOAD_GOOD && status == AOF_SCAN_ANNOTATION) pass_annotation(f, scan);
     return outcome;
 }

@@ -259,9 +259,14 @@ void loading_begin(struct core *core, uint64_t total_bytes)
 
 void loading_progress(struct core *core, uint64_t loaded_bytes)
 {
+    core->persistence->state.loading_loaded_bytes = loaded_bytes;
+    loading_breathe(core);
+}
+
+void loading_breathe(struct core *core)
+{
     struct persistence *p = core->persistence;
     int64_t now_us = clock_monotonic_us();
-    p->state.loading_loaded_bytes = loaded_bytes;
     if (now_us - p->last_loading_turn_us < LOADING_TURN_MS * 1000) return;
     loop_turn(core->loop, 0);
     p->last_loading_turn_us = clock_monotonic_us();

@@ -49,6 +49,7 @@ struct persistence_state *persistence_state(const struct core *core);
 /* For anyone who loads (start-up, full sync, DEBUG RELOAD): sets the state that makes commands answer -LOADING. */
 void loading_begin(struct core *core, uint64_t total_bytes);
 void loading_progress(struct core *core, uint64_t loaded_bytes); /* runs a loop turn when it is due */
+void loading_breathe(struct core *core);                         /* so does this, with no news */
 void loading_end(struct core *core, bool good);
 
 #endif

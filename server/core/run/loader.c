@@ -9,12 +9,16 @@
 #include "server/base/check.h"
 #include "server/base/log.h"
 #include "server/core/core.h"
+#include "server/core/dataset/persistence.h"
+#include "server/core/lifecycle.h"
 #include "server/core/run/request_batch.h"
 #include "server/core/run/run.h"
 #include "server/core/session/session.h"
 #include "server/core/session/transaction.h"
 #include "server/core/settings.h"
 #include "server/net/loop.h"
+
+#define COMMANDS_EACH_LOOK 4
 
 struct loader {
     struct core *core;
@@ -101,8 +105,17 @@ static int run_now(struct loader *l, const struct request *r)
     run_loaded(l->core, s, r, loop_wall_ms(l->core->loop));
     if (unlikely(s->stream_broken)) return -1;
     if (unlikely(s->reply.errors != errors)) tell_error(l->error, s->in_exec ? "exec" : r->command->full_name);
-    rdb_key_delay(l->core->settings->rdb.key_load_delay_us, ++l->commands);
     return 0;
+}
+
+/* Each may have been slow; but to ask for the time is not free, either. False: to be given up. */
+static bool breathe(struct loader *l)
+{
+    int delay_us = l->core->settings->rdb.key_load_delay_us;
+    rdb_key_delay(delay_us, ++l->commands);
+    if (likely(l->commands % COMMANDS_EACH_LOOK && delay_us <= 0)) return true;
+    loading_breathe(l->core);
+    return !l->core->lifecycle->stopping;
 }
 
 /* --- transactions --- */
@@ -174,7 +187,7 @@ int loader_run(struct loader *l, const struct aof_record *records, size_t count)
         size_t some = count < REQUEST_BATCH ? count : REQUEST_BATCH;
         prepare(l, records, some);
         for (size_t i = 0; i < some; i++)
-            if (take(l, records[i].kind, &l->batch.prepared[i]) != 0) return -1;
+            if (take(l, records[i].kind, &l->batch.prepared[i]) != 0 || !breathe(l)) return -1;
         records += some;
         count -= some;
     }
