@@ -86,7 +86,7 @@ static void forget(struct link_handle *l)
     channel_close(l->channel);
     l->channel = NULL;
     l->pid = 0;
-    backlog_on_ring(l->backlog, NULL, NULL);
+    backlog_on_ring(l->backlog, SHM_LINK, NULL, NULL);
     l->backlog = NULL;
     if (l->pipe_timer) loop_timer_cancel(l->pipe_timer);
     l->pipe_timer = NULL;
@@ -163,7 +163,7 @@ static void ended(void *context)
 
 void link_handle_cron(struct link_handle *l)
 {
-    if (!l->pid || !link_watch_hangs(&l->watch, backlog_link_beats(l->backlog), clock_monotonic_ms())) return;
+    if (!l->pid || !link_watch_hangs(&l->watch, backlog_beats(l->backlog, SHM_LINK), clock_monotonic_ms())) return;
     log_warning("The replication link (pid %d) has stopped: no sign of life for %lld ms. It is killed", (int)l->pid,
                 (long long)link_watch_silence_ms(&l->watch));
     ended(l);
@@ -272,10 +272,10 @@ static void send_timers(struct link_handle *l)
 
 static int introduce(struct link_handle *l, struct backlog *b)
 {
-    int fds[] = {backlog_control_fd(b), backlog_link_bell(b), backlog_server_bell(b)};
+    int fds[] = {backlog_control_fd(b), backlog_bell(b, SHM_LINK), backlog_server_bell(b)};
     struct message m = {.kind = MESSAGE_ATTACH};
     if (channel_send(l->channel, &m, bytes_make(NULL, 0), fds, 3) != 0) return -1;
-    backlog_on_ring(b, ring_opened, l);
+    backlog_on_ring(b, SHM_LINK, ring_opened, l);
     send_timers(l);
     return 0;
 }
@@ -316,7 +316,7 @@ int link_handle_ensure(struct link_handle *l, struct backlog *b)
         return -1;
     }
     l->backlog = b;
-    link_watch_started(&l->watch, backlog_link_beats(b), clock_monotonic_ms());
+    link_watch_started(&l->watch, backlog_beats(b, SHM_LINK), clock_monotonic_ms());
     l->channel =
         channel_open(l->loop, channel_fd, &(struct channel_events){.context = l, .received = received, .ended = ended});
     if (introduce(l, b) == 0) {

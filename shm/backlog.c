@@ -9,7 +9,6 @@
 #include "server/base/log.h"
 #include "server/base/prefetch.h"
 #include "shm/control.h"
-#include "shm/doorbell.h"
 #include "shm/owner.h"
 
 #include <errno.h>
@@ -56,8 +55,12 @@ bool backlog_is_shared(const struct backlog *b)
 
 static void announce_ring(struct backlog *b, const struct ring *ring)
 {
-    if (b->ring_opened && ring->region.fd >= 0)
-        b->ring_opened(b->ring_context, (int)ring->number, ring->region.fd, ring->size);
+    if (ring->region.fd < 0) return;
+    for (int kind = 0; kind < SHM_READERS; kind++) {
+        const struct ring_listener *listener = &b->ring_listeners[kind];
+        if (listener->ring_opened)
+            listener->ring_opened(listener->context, (int)ring->number, ring->region.fd, ring->size);
+    }
 }
 
 static void drop_ring(struct backlog *b, unsigned index)
@@ -179,7 +182,7 @@ uint64_t backlog_rest_bytes(const struct backlog *b)
 /* --- room --- */
 
 /* How far behind the slowest peer may be; UINT64_MAX: any distance. */
-static uint64_t allowed_lag(const struct backlog *b)
+uint64_t writer_allowed_lag(const struct backlog *b)
 {
     if (b->limits.hard_bytes == 0) return UINT64_MAX;
     return b->limits.hard_bytes > b->limits.rest_bytes ? b->limits.hard_bytes : b->limits.rest_bytes;
@@ -193,8 +196,8 @@ static void doom(struct backlog *b, int slot, uint64_t lag, uint64_t limit)
 
 static void doom_peers_past_limit(struct backlog *b, size_t len)
 {
-    uint64_t needs, allowed = allowed_lag(b);
-    for (int slot; (slot = writer_slowest_peer(b, &needs)) >= 0 && b->end + len - needs > allowed;)
+    uint64_t needs, allowed = writer_allowed_lag(b);
+    for (int slot; (slot = writer_slowest_replica(b, &needs)) >= 0 && b->end + len - needs > allowed;)
         doom(b, slot, b->end + len - needs, allowed);
 }
 
@@ -212,7 +215,7 @@ static uint64_t next_ring_size(struct backlog *b, size_t len)
     if (writer_slowest_peer(b, &needs) < 0) return rest;
     uint64_t kept = b->end + len - needs, size = rest;
     if (kept > b->size) size = 2 * b->size;
-    if (size > allowed_lag(b)) size = allowed_lag(b);
+    if (size > writer_allowed_lag(b)) size = writer_allowed_lag(b);
     if (size < len) size = (len + GROWTH_ROUNDING_BYTES - 1) / GROWTH_ROUNDING_BYTES * GROWTH_ROUNDING_BYTES;
     return size > rest ? size : rest;
 }
@@ -220,7 +223,7 @@ static uint64_t next_ring_size(struct backlog *b, size_t len)
 static void doom_all_followers(struct backlog *b)
 {
     uint64_t needs;
-    for (int slot; (slot = writer_slowest_peer(b, &needs)) >= 0;) doom(b, slot, b->end - needs, 0);
+    for (int slot; (slot = writer_slowest_replica(b, &needs)) >= 0;) doom(b, slot, b->end - needs, 0);
 }
 
 /* No other ring can be shared, for want of memory, descriptors or room in the table. Data comes before replicas'
@@ -253,7 +256,8 @@ static void make_room(struct backlog *b, size_t len)
     }
     b->limit = room_in_ring(newest(b), pinned);
     if (newest(b)->reserved_until < b->limit) b->limit = newest(b)->reserved_until;
-    if (writer_slowest_peer(b, &needs) >= 0 && allowed_lag(b) < b->limit - needs) b->limit = needs + allowed_lag(b);
+    if (writer_slowest_replica(b, &needs) >= 0 && writer_allowed_lag(b) < b->limit - needs)
+        b->limit = needs + writer_allowed_lag(b);
     writer_drop_unneeded_rings(b);
 }
 
@@ -303,7 +307,8 @@ void backlog_publish(struct backlog *b)
     b->published = b->end;
     atomic_store_explicit(&b->control->first, backlog_first(b), memory_order_relaxed);
     atomic_store_explicit(&b->control->end, b->end, memory_order_release);
-    doorbell_wake(b->control, b->link_bell, &b->rung);
+    doorbell_fence();
+    for (int kind = 0; kind < SHM_READERS; kind++) doorbell_wake(&b->control->readers[kind], &b->bells[kind]);
 }
 
 /* --- life --- */
@@ -328,7 +333,8 @@ static void release(struct backlog *b)
 {
     while (b->ring_count > 0) drop_ring(b, b->ring_count - 1);
     region_close(&b->region, b->name);
-    if (b->link_bell >= 0) close(b->link_bell);
+    for (int kind = 0; kind < SHM_READERS; kind++)
+        if (b->bells[kind].fd >= 0) close(b->bells[kind].fd);
     if (b->server_bell >= 0) close(b->server_bell);
     mem_free(b);
 }
@@ -347,9 +353,14 @@ struct backlog *backlog_open(const char *name, uint64_t first, const struct back
     b->end = b->published = first;
     b->history_ring = b->window_ring = 1;
     b->region.fd = -1;
-    b->link_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    b->journal_slot = -1;
     b->server_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (b->link_bell < 0 || b->server_bell < 0 || create_control(b) != 0 || open_ring(b, limits->rest_bytes) != 0) {
+    bool has_bells = b->server_bell >= 0;
+    for (int kind = 0; kind < SHM_READERS; kind++) {
+        b->bells[kind].fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        has_bells = has_bells && b->bells[kind].fd >= 0;
+    }
+    if (!has_bells || create_control(b) != 0 || open_ring(b, limits->rest_bytes) != 0) {
         int error = errno;
         release(b);
         errno = error;
@@ -460,21 +471,22 @@ int backlog_control_fd(const struct backlog *b)
     return b->region.fd;
 }
 
-uint64_t backlog_link_beats(const struct backlog *b)
+uint64_t backlog_beats(const struct backlog *b, enum shm_reader_kind kind)
 {
-    return atomic_load_explicit(&b->control->link_beats, memory_order_relaxed);
+    return atomic_load_explicit(&b->control->readers[kind].beats, memory_order_relaxed);
 }
 
-int backlog_link_bell(const struct backlog *b)
+int backlog_bell(const struct backlog *b, enum shm_reader_kind kind)
 {
-    return b->link_bell;
+    return b->bells[kind].fd;
 }
 
-void backlog_on_ring(struct backlog *b, void (*ring_opened)(void *context, int ring, int fd, uint64_t size),
-                     void *context)
+void backlog_on_ring(struct backlog *b, enum shm_reader_kind kind,
+                     void (*ring_opened)(void *context, int ring, int fd, uint64_t size), void *context)
 {
-    b->ring_opened = ring_opened;
-    b->ring_context = context;
+    b->ring_listeners[kind] = (struct ring_listener){ring_opened, context};
     if (!ring_opened) return;
-    for (unsigned index = 0; index < b->ring_count; index++) announce_ring(b, &b->rings[index]);
+    for (unsigned index = 0; index < b->ring_count; index++)
+        if (b->rings[index].region.fd >= 0)
+            ring_opened(context, (int)b->rings[index].number, b->rings[index].region.fd, b->rings[index].size);
 }

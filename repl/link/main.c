@@ -55,7 +55,7 @@ static void bell_rings(void *arg, int events)
 
 static void attach(struct link *link, const int *fds)
 {
-    link->reader = reader_attach(fds[0], fds[1], fds[2]);
+    link->reader = reader_attach(SHM_LINK, fds[0], fds[1], fds[2]);
     if (!link->reader) give_up("the backlog's control region cannot be used");
     link->bell = loop_watch_start(link->loop, reader_bell(link->reader), LOOP_READABLE, bell_rings, link);
 }

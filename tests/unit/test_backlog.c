@@ -83,9 +83,10 @@ static void set_up_named(struct bench *t, const char *name, uint64_t first, uint
     t->b = backlog_open(t->name, first, &(struct backlog_limits){.rest_bytes = rest, .hard_bytes = hard},
                         &(struct backlog_events){.context = t, .peer_doomed = on_doom});
     cr_assert_not_null(t->b, "%s", strerror(errno));
-    t->r = reader_attach(dup(backlog_control_fd(t->b)), dup(backlog_link_bell(t->b)), dup(backlog_server_bell(t->b)));
+    t->r = reader_attach(SHM_LINK, dup(backlog_control_fd(t->b)), dup(backlog_bell(t->b, SHM_LINK)),
+                         dup(backlog_server_bell(t->b)));
     cr_assert_not_null(t->r);
-    backlog_on_ring(t->b, on_ring, t);
+    backlog_on_ring(t->b, SHM_LINK, on_ring, t);
 }
 
 static void set_up(struct bench *t, uint64_t first, uint64_t rest, uint64_t hard)
@@ -690,8 +691,8 @@ Test(backlog, the_next_link_is_rung_for_too)
     struct bench t;
     set_up(&t, 1, 1000, NO_LIMIT);
     for (int link = 0; link < 3; link++) {
-        struct reader *next =
-            reader_attach(dup(backlog_control_fd(t.b)), dup(backlog_link_bell(t.b)), dup(backlog_server_bell(t.b)));
+        struct reader *next = reader_attach(SHM_LINK, dup(backlog_control_fd(t.b)), dup(backlog_bell(t.b, SHM_LINK)),
+                                            dup(backlog_server_bell(t.b)));
         append(&t, 1);
         backlog_publish(t.b);
         cr_assert_not(bell_rings(reader_bell(next)), "it is awake");

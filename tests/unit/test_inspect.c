@@ -31,7 +31,8 @@ static void set_up(struct bench *t)
     snprintf(t->name, sizeof(t->name), "/slipstream-test-inspect-%d", getpid());
     t->b = backlog_open(t->name, 1001, &(struct backlog_limits){.rest_bytes = 1000}, &(struct backlog_events){0});
     cr_assert_not_null(t->b);
-    t->r = reader_attach(dup(backlog_control_fd(t->b)), dup(backlog_link_bell(t->b)), dup(backlog_server_bell(t->b)));
+    t->r = reader_attach(SHM_LINK, dup(backlog_control_fd(t->b)), dup(backlog_bell(t->b, SHM_LINK)),
+                         dup(backlog_server_bell(t->b)));
     cr_assert_not_null(t->r);
     cr_assert_eq(region_open(&t->seen, t->name), 0);
 }
