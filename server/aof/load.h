@@ -22,6 +22,9 @@ struct aof_loaded {
     int64_t second_offset;
     uint64_t offset;
     int db; /* selected there; -1: not known */
+    /* The dataset has gone on with what a killed server left of its stream: the history stands where that ends, and the
+     * backlog has all that comes behind `offset`. The host's to set. */
+    bool adopted;
 };
 
 /* The RDB at a file's beginning. */

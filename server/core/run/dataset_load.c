@@ -7,6 +7,7 @@
 #include "server/core/core.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/lifecycle.h"
+#include "server/core/run/dataset_adopt.h"
 #include "server/core/run/loader.h"
 #include "server/core/settings.h"
 #include "server/net/loop.h"
@@ -112,13 +113,44 @@ static void warn_of_unread_snapshot(const struct core *core)
                 snapshot);
 }
 
+static struct rdb_aux history_of(const struct aof_loaded *loaded)
+{
+    struct rdb_aux aux = {.repl_offset = (int64_t)loaded->offset, .repl_stream_db = loaded->db};
+    if (loaded->history_known) snprintf(aux.repl_id, sizeof aux.repl_id, "%s", loaded->id);
+    return aux;
+}
+
+/* Goes on from what was loaded, where a killed server left what comes behind. */
+static int go_on(struct core *core, const struct rdb_aux *file, struct aof_loaded *loaded)
+{
+    if (core->lifecycle->stopping) return 0;
+    switch (dataset_adopt(core, file)) {
+    case DATASET_ADOPTED: loaded->adopted = true; return 0;
+    case DATASET_SPOILED: return core->lifecycle->stopping ? 0 : -1;
+    case DATASET_NOT_ADOPTED: break;
+    }
+    return 0;
+}
+
+static int load_snapshot(struct core *core, struct aof_loaded *loaded)
+{
+    struct rdb_aux aux;
+    bool missing, may_go_on = replication_has_predecessor(core->replication);
+    if (persistence_load_at_start(core, &aux, &missing) != 0) return -1;
+    if (go_on(core, missing ? NULL : &aux, loaded) != 0) return -1;
+    if (may_go_on && !loaded->adopted && !missing && aux.repl_id[0])
+        replication_restore_history(core->replication, &aux);
+    return 0;
+}
+
 int dataset_load_at_start(struct core *core, struct aof_loaded *loaded)
 {
+    struct rdb_aux aux;
     *loaded = (struct aof_loaded){.second_offset = -1, .db = -1};
-    if (!core->settings->aof.enabled) return persistence_load_at_start(core);
+    if (!core->settings->aof.enabled) return load_snapshot(core, loaded);
     switch (dataset_load_append_only(core, loaded)) {
-    case AOF_LOAD_ABSENT: warn_of_unread_snapshot(core); return 0;
-    case AOF_LOAD_GOOD:
+    case AOF_LOAD_ABSENT: warn_of_unread_snapshot(core); return go_on(core, NULL, loaded);
+    case AOF_LOAD_GOOD: aux = history_of(loaded); return go_on(core, &aux, loaded);
     case AOF_LOAD_STOPPED: return 0;
     case AOF_LOAD_FAILED: break;
     }
