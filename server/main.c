@@ -1,5 +1,5 @@
-/* Start-up and wiring of every role that this binary plays: server, link process, redis-check-rdb, redis-check-aof,
- * inspecting tool.
+/* Start-up and wiring of every role that this binary plays: server, link process, journal process, redis-check-rdb,
+ * redis-check-aof, inspecting tool.
  *
  * The only file that knows every part. The order matters and is the reading order of main(): settings, files and
  * descriptors, then the parts from the data outwards, then the dataset, and only then the doors are opened. */
@@ -7,6 +7,7 @@
 #include "repl/link_handle.h"
 #include "repl/replication.h"
 #include "server/aof/check.h"
+#include "server/aof/journal_handle.h"
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
 #include "server/base/crash.h"
@@ -316,7 +317,8 @@ int main(int argc, char **argv)
     const char *name = basename(argv[0]);
     if (strstr(name, "redis-check-rdb")) return rdb_check_main(argc, argv);
     if (strstr(name, "redis-check-aof")) return aof_check_main(argc, argv);
-    if (argc > 1 && strcmp(argv[1], "--link-process") == 0) return link_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], LINK_ARGUMENT) == 0) return link_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], JOURNAL_ARGUMENT) == 0) return journal_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "--inspect-backlog") == 0) return inspect_main(argc, argv);
     int status;
     if (answered_option(argc, argv, &status)) return status;

@@ -88,6 +88,9 @@ void backlog_watch_acks(struct backlog *b, uint64_t offset);
 int backlog_server_bell(const struct backlog *b); /* eventfd, readable: acks moved */
 /* The same for what the journal has on disk. Who sets it looks at the journal's slot afterwards. */
 void backlog_watch_durable(struct backlog *b, uint64_t offset);
+/* The number of the newest file that the journal is given: stored before what belongs to it is published. */
+void backlog_journal_give_file(struct backlog *b, uint64_t number);
+uint64_t backlog_journal_files_given(const struct backlog *b);
 const struct shm_journal *backlog_journal(const struct backlog *b); /* what the journal says of its file */
 
 /* --- spools: a snapshot's bytes on their way from the child to the link --- */

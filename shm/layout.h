@@ -79,8 +79,10 @@
  *
  * THE JOURNAL'S FILE (journal: shm/reader.c; server: shm/peers.c)
  *
- *   The server claims a slot of kind 1, and numbers the files that it hands to it: 1, 2, 3 ... within a claim. Next to
- *   its line the journal keeps two marks: where it stands in the stream and in the file, as a journal that takes over
+ *   The server claims a slot of kind 1, and numbers the files that it hands to it: 1, 2, 3 ... A file goes by message,
+ *   and the stream does not wait for messages: so the server stores files_given before it publishes anything that belongs
+ *   to that file, and the journal, which loads `end` first, reads on only when it has that file, or no server any more.
+ *   Next to its line the journal keeps two marks: where it stands in the stream and in the file, as a journal that takes over
  *   after its death needs it.
  *     Writer: the mark of the lower turn gets turn = 0; fence (release); its words (relaxed); then turn = the other's
  *             turn + 1 (release). A death in between leaves the other whole.
@@ -155,6 +157,7 @@
  *       +8    beats                that process            rlx                       server: does it hang?
  *      448  ack_watch              server                  seq                       link, inspecting tool
  *      456  durable_watch          server                  seq                       journal, inspecting tool
+ *      464  files_given            server                  before end                journal, inspecting tool
  *      512  rings[64], 64 bytes each:
  *       +0    number               server                  0 first, rel last         link, inspecting tool
  *       +8    first                server                  under number              link, inspecting tool
@@ -334,7 +337,8 @@ struct shm_control {
 
     _Atomic uint64_t ack_watch;     /* who acknowledges this offset is news; 0: nobody waits */
     _Atomic uint64_t durable_watch; /* the same for what the journal has on disk */
-    uint8_t pad_watch[48];
+    _Atomic uint64_t files_given;   /* the number of the newest file that the journal has been, or is to be, given */
+    uint8_t pad_watch[40];
 
     struct shm_ring rings[SHM_RINGS_MAX];
     struct shm_spool spools[BACKLOG_SPOOLS_MAX];
@@ -380,6 +384,7 @@ SHM_PLACED(shm_control, tries, 300);
 SHM_PLACED(shm_control, readers, 320);
 SHM_PLACED(shm_control, ack_watch, 448);
 SHM_PLACED(shm_control, durable_watch, 456);
+SHM_PLACED(shm_control, files_given, 464);
 SHM_PLACED(shm_control, rings, 512);
 SHM_PLACED(shm_control, spools, 4608);
 SHM_PLACED(shm_control, journal, 4864);

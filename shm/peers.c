@@ -195,6 +195,16 @@ void backlog_watch_durable(struct backlog *b, uint64_t offset)
     atomic_store(&b->control->durable_watch, offset);
 }
 
+void backlog_journal_give_file(struct backlog *b, uint64_t number)
+{
+    atomic_store_explicit(&b->control->files_given, number, memory_order_relaxed);
+}
+
+uint64_t backlog_journal_files_given(const struct backlog *b)
+{
+    return atomic_load_explicit(&b->control->files_given, memory_order_relaxed);
+}
+
 const struct shm_journal *backlog_journal(const struct backlog *b)
 {
     return &b->control->journal;

@@ -267,6 +267,11 @@ void reader_journal_moved(struct reader *r, int slot, const struct journal_mark 
     if (watch && durable >= watch && before < watch) doorbell_ring(r->server_bell);
 }
 
+uint64_t reader_journal_files_given(const struct reader *r)
+{
+    return load(&r->control->files_given);
+}
+
 void reader_journal_finished(struct reader *r, uint64_t number)
 {
     atomic_store_explicit(&r->control->journal.finished, number, memory_order_release);

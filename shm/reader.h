@@ -51,6 +51,8 @@ struct journal_mark {
 bool reader_journal_resume(const struct reader *r, int slot, struct journal_mark *out);
 /* Stores the mark, then that nothing below `needs` is needed. Rings the server when it watches for what is now durable. */
 void reader_journal_moved(struct reader *r, int slot, const struct journal_mark *mark, uint64_t needs);
+/* The number of the newest file that the server has given, as of the last reader_end(). */
+uint64_t reader_journal_files_given(const struct reader *r);
 void reader_journal_finished(struct reader *r, uint64_t number); /* a request to finish is done; rings */
 void reader_journal_error(struct reader *r, int error);          /* 0: got over it; rings at a change */
 

@@ -30,29 +30,33 @@ struct journal_events {
 
 /* Where the stream goes from an offset on. The descriptor stays the caller's. */
 struct journal_file {
-    int fd;             /* opened for writing; the journal appends at file_bytes, and cuts off what is behind */
-    uint64_t from;      /* first offset that belongs here */
+    int fd;        /* opened for writing; the journal appends at file_bytes, and cuts off what is behind */
+    uint64_t from; /* first offset that belongs here */
     uint64_t file_bytes;
-    struct bytes head;  /* written first, not part of the stream: SELECT, annotations; at most 4 KiB */
+    struct bytes head; /* written first, not part of the stream: SELECT, annotations; at most 4 KiB */
 };
 
 struct journal_handle *journal_handle_new(struct loop *loop, const char *executable,
                                           const struct aof_settings *settings, const struct journal_events *events);
-void journal_handle_free(struct journal_handle *j); /* as journal_stop(), without waiting */
+void journal_handle_free(struct journal_handle *j);       /* as journal_stop() */
 pid_t journal_handle_pid(const struct journal_handle *j); /* 0: not running */
 
-/* Begins: claims a slot that pins the stream from file->from on. 0, or -1 with errno. */
+/* Begins: locks settings->directory (which is there), and claims a slot that pins the stream from file->from on, which
+ * is no earlier than backlog_first() and no later than backlog_end(). 0, or -1 with errno; EBUSY: another process has
+ * the directory. */
 int journal_start(struct journal_handle *j, struct backlog *b, const struct journal_file *file);
-/* The bytes below file->from go to the file before, which is made durable and closed; then this one is written. */
+/* The bytes below file->from go to the file before, which is made durable and closed; then this one is written. `from` is
+ * where nothing has been published yet: backlog_end(), in the turn in which it is asked. */
 int journal_switch(struct journal_handle *j, const struct journal_file *file);
 /* Waits, at most timeout_ms, until everything published is written and durable. 0; -1: it is not (ETIMEDOUT, or the
  * error that the journal met). For SHUTDOWN and for the end of appendonly. */
 int journal_finish(struct journal_handle *j, int timeout_ms);
-/* Lets go of the slot and ends the process; before backlog_close() and before another history begins. */
+/* Ends the process as it is, and lets go of the slot; before backlog_close() and before another history begins. What is
+ * still to be written is to be finished before. The file ends with a whole command. */
 void journal_stop(struct journal_handle *j);
 bool journal_is_running(const struct journal_handle *j); /* started and not stopped, also between two processes */
 
-void journal_cron(struct journal_handle *j, int64_t now_ms); /* some times a second: settings, death, hanging */
+void journal_cron(struct journal_handle *j, int64_t now_ms);  /* some times a second: settings, death, hanging */
 void journal_hold_fsync(struct journal_handle *j, bool held); /* no-appendfsync-on-rewrite, while a child writes */
 
 uint64_t journal_written_offset(const struct journal_handle *j); /* in the file, as a crash of the machine may lose */
