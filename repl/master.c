@@ -106,7 +106,7 @@ static void expire_backlog(struct replication *r, int64_t now_ms)
 {
     struct master_side *m = r->master;
     int64_t ttl_s = r->settings->backlog_ttl_s;
-    bool alone = replication_wants_stream(r) && r->started && !m->followers.count;
+    bool alone = replication_wants_stream(r) && r->started && !r->stream_kept && !m->followers.count;
     if (!alone || !m->alone_since_ms) m->alone_since_ms = alone ? now_ms : 0;
     if (!alone || !ttl_s || now_ms - m->alone_since_ms <= ttl_s * 1000) return;
     repl_stream_expire(r->stream);

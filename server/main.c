@@ -23,6 +23,7 @@
 #include "server/core/command/stats.h"
 #include "server/core/config/config.h"
 #include "server/core/core.h"
+#include "server/core/dataset/append_only.h"
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/own_keys.h"
 #include "server/core/dataset/persistence.h"
@@ -40,6 +41,7 @@
 #include "server/core/run/block_keys.h"
 #include "server/core/run/dataset_load.h"
 #include "server/core/run/master_stream.h"
+#include "server/core/run/wait.h"
 #include "server/core/session/blocking.h"
 #include "server/core/session/key_watchers.h"
 #include "server/core/session/monitors.h"
@@ -222,6 +224,8 @@ static int assemble(struct core *core)
     struct replication_stats stats = replication_stats_of(core);
     core->replication = replication_new(core->loop, core->keyspace, &settings->repl, &settings->rdb,
                                         core->lifecycle->executable, settings->net.port, &host, &stats);
+    core->append_only = append_only_new(core);
+    append_only_on_durable(core, wait_check_disk);
     struct propagation_sink sink = replication_sink_of(core);
     propagation_add_sink(core->propagation, &sink);
     core->stats->memory_at_start = mem_used();
@@ -262,6 +266,7 @@ static int serve(struct core *core)
     cron_start(core); /* clients come and go while the data is loaded, too */
     struct aof_loaded loaded;
     int status = dataset_load_at_start(core, &loaded);
+    if (status == 0 && !core->lifecycle->stopping) status = append_only_open(core, &loaded);
     aof_loaded_free(&loaded);
     if (status == 0 && !core->lifecycle->stopping) run(core);
     replication_free(core->replication);

@@ -178,11 +178,13 @@ void reader_peer_acked(struct reader *r, int slot, uint64_t acked_offset, uint64
 {
     struct shm_peer *peer = peer_of(r, slot);
     uint64_t before = atomic_load_explicit(&peer->acked_offset, memory_order_relaxed);
+    uint64_t durable_before = atomic_load_explicit(&peer->durable_offset, memory_order_relaxed);
+    bool moved = acked_offset > before || fack_offset > durable_before;
     if (fack_offset) atomic_store_explicit(&peer->durable_offset, fack_offset, memory_order_relaxed);
     atomic_store_explicit(&peer->heard_ms, now_ms, memory_order_relaxed);
     atomic_store(&peer->acked_offset, acked_offset);
     uint64_t watch = atomic_load(&r->control->ack_watch);
-    if (watch && acked_offset >= watch && acked_offset > before) doorbell_ring(r->server_bell);
+    if (watch && acked_offset >= watch && moved) doorbell_ring(r->server_bell);
 }
 
 void reader_peer_alive(struct reader *r, int slot, int64_t now_ms)

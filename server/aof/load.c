@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/aof/annotation.h"
 #include "server/aof/manifest_file.h"
 #include "server/aof/take_over.h"
 #include "server/base/alloc.h"
@@ -52,6 +53,7 @@ struct load {
     uint64_t bytes_before; /* of the files before this one */
     struct window window;
     struct batch batch;
+    struct aof_position position, before_transaction; /* in the stream */
 };
 
 /* --- commands on their way to the host --- */
@@ -172,12 +174,23 @@ static enum aof_load_outcome end_early(struct load *l, struct file *f)
 
 /* --- records --- */
 
-/* An annotation without its end is the file's last: what is appended behind it would belong to it. */
-static void pass_annotation(struct file *f, const struct aof_scan *scan)
+/* One without its end is the file's last: what is appended behind it would belong to it. */
+static void pass_annotation(struct load *l, struct file *f, const struct aof_scan *scan)
 {
     const struct aof_record *record = aof_scan_record(scan);
     bool whole = record->raw.len > 0 && record->raw.ptr[record->raw.len - 1] == '\n';
-    if (whole) f->valid_bytes = aof_scan_valid_offset(scan);
+    if (!whole) return;
+    f->valid_bytes = aof_scan_valid_offset(scan);
+    aof_position_read(&l->position, record->raw);
+}
+
+static void pass_command(struct load *l, struct file *f, const struct aof_scan *scan)
+{
+    const struct aof_record *record = aof_scan_record(scan);
+    if (record->kind == AOF_COMMAND_MULTI) l->before_transaction = l->position;
+    aof_position_pass_command(&l->position, record->raw.len);
+    keep(&l->batch, record);
+    f->valid_bytes = aof_scan_valid_offset(scan);
 }
 
 static enum aof_load_outcome load_piece(struct load *l, struct file *f, struct aof_scan *scan,
@@ -185,13 +198,18 @@ static enum aof_load_outcome load_piece(struct load *l, struct file *f, struct a
 {
     enum aof_load_outcome outcome = AOF_LOAD_GOOD;
     if (status == AOF_SCAN_COMMAND) {
-        keep(&l->batch, aof_scan_record(scan));
-        f->valid_bytes = aof_scan_valid_offset(scan);
+        pass_command(l, f, scan);
         if (l->batch.count < BATCH) return AOF_LOAD_GOOD;
     }
     outcome = hand_over(l, f->valid_bytes);
-    if (outcome == AOF_LOAD_GOOD && status == AOF_SCAN_ANNOTATION) pass_annotation(f, scan);
+    if (outcome == AOF_LOAD_GOOD && status == AOF_SCAN_ANNOTATION) pass_annotation(l, f, scan);
     return outcome;
+}
+
+static void revert_transaction(struct load *l, const struct file *f)
+{
+    log_warning("Revert incomplete MULTI/EXEC transaction in AOF file %s", f->name);
+    l->position = l->before_transaction;
 }
 
 static enum aof_load_outcome load_records(struct load *l, struct file *f, struct aof_scan *scan)
@@ -212,8 +230,7 @@ static enum aof_load_outcome load_records(struct load *l, struct file *f, struct
         case AOF_SCAN_END: return AOF_LOAD_GOOD;
         case AOF_SCAN_BAD: return bad_format(f);
         case AOF_SCAN_CUT:
-            if (aof_scan_is_in_transaction(scan))
-                log_warning("Revert incomplete MULTI/EXEC transaction in AOF file %s", f->name);
+            if (aof_scan_is_in_transaction(scan)) revert_transaction(l, f);
             return end_early(l, f);
         }
     }
@@ -240,6 +257,14 @@ static enum aof_load_outcome load_rdb(struct load *l, struct file *f, struct aof
     return AOF_LOAD_GOOD;
 }
 
+static void take_position(struct load *l, const struct aof_rdb *rdb)
+{
+    bool known = rdb->id[0] && rdb->offset >= 0;
+    l->position =
+        (struct aof_position){.known = known, .second_offset = -1, .offset = known ? (uint64_t)rdb->offset : 0};
+    memcpy(l->position.id, rdb->id, sizeof l->position.id);
+}
+
 /* --- a file --- */
 
 static enum aof_load_outcome load_open_file(struct load *l, struct file *f)
@@ -251,6 +276,8 @@ static enum aof_load_outcome load_open_file(struct load *l, struct file *f)
     struct aof_scan *scan = aof_scan_new(&options);
     l->window.start = l->window.end = 0;
     f->valid_bytes = rdb.bytes;
+    if (rdb.bytes) take_position(l, &rdb);
+    aof_position_begin_file(&l->position);
     outcome = load_records(l, f, scan);
     aof_scan_free(scan);
     l->host->end_file(l->host->context);
@@ -333,7 +360,12 @@ static enum aof_load_outcome load_manifest_files(struct load *l)
     return outcome;
 }
 
-/* 0; -1: logged. No manifest, or one that names no file, is none. */
+static bool names_no_file(const struct aof_manifest *m)
+{
+    return !aof_manifest_base(m) && aof_manifest_incrementals(m).count == 0;
+}
+
+/* 0; -1: logged. *out is NULL where there is no manifest. */
 static int find_manifest(const struct aof_settings *settings, struct aof_manifest **out)
 {
     char path[PATH_MAX];
@@ -350,11 +382,17 @@ static int find_manifest(const struct aof_settings *settings, struct aof_manifes
         if (error != ENOENT) return -1;
     }
     if (aof_take_over_old_file(settings, out) != 0) return -1;
-    if (*out && !aof_manifest_base(*out) && aof_manifest_incrementals(*out).count == 0) {
-        aof_manifest_free(*out);
-        *out = NULL;
-    }
     return 0;
+}
+
+static void tell_position(const struct aof_position *p, struct aof_loaded *out)
+{
+    out->history_known = p->known;
+    if (!p->known) return;
+    memcpy(out->id, p->id, sizeof out->id);
+    memcpy(out->second_id, p->second_id, sizeof out->second_id);
+    out->second_offset = p->second_offset;
+    out->offset = p->offset;
 }
 
 enum aof_load_outcome aof_load(const struct aof_settings *settings, const struct aof_load_host *host,
@@ -364,11 +402,12 @@ enum aof_load_outcome aof_load(const struct aof_settings *settings, const struct
     struct load l = {.settings = settings, .host = host, .loaded = out};
     *out = (struct aof_loaded){.second_offset = -1, .db = -1};
     if (find_manifest(settings, &out->manifest) != 0) return AOF_LOAD_FAILED;
-    if (!out->manifest) return AOF_LOAD_ABSENT;
+    if (!out->manifest || names_no_file(out->manifest)) return AOF_LOAD_ABSENT;
     l.window = (struct window){.data = mem_alloc(WINDOW_BYTES), .capacity = WINDOW_BYTES};
     enum aof_load_outcome outcome = load_manifest_files(&l);
     mem_free(l.window.data);
     mem_free(l.batch.arguments);
+    if (outcome == AOF_LOAD_GOOD) tell_position(&l.position, out);
     if (outcome == AOF_LOAD_GOOD)
         log_notice("DB loaded from append only file: %.3f seconds", (double)(clock_monotonic_us() - started_us) / 1e6);
     return outcome;

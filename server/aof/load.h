@@ -53,7 +53,7 @@ struct aof_load_host {
 
 enum aof_load_outcome {
     AOF_LOAD_GOOD,
-    AOF_LOAD_ABSENT,  /* there is none: nothing was asked of the host */
+    AOF_LOAD_ABSENT,  /* there is none, or a manifest without files: nothing was asked of the host */
     AOF_LOAD_FAILED,  /* all is said */
     AOF_LOAD_STOPPED, /* the host wanted it so */
 };

@@ -9,6 +9,7 @@
 #include "server/core/clients/clients.h"
 #include "server/core/config/config.h"
 #include "server/core/core.h"
+#include "server/core/dataset/append_only.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/run/block_keys.h"
 #include "server/core/run/call.h"
@@ -23,7 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLEEP_MOST_S 1e9
+#define SLEEP_MOST_S     1e9
+#define LOADAOF_WAITS_MS 10000
 
 /* A number at the argument's beginning is enough, as clients' tests know; without one there is no sleep. */
 static void debug_sleep(struct call *call)
@@ -120,6 +122,7 @@ static void debug_loadaof(struct call *call)
     if (!core->settings->aof.enabled) return reply_error(call->reply, "ERR The append only file is disabled");
     if (persistence_state(core)->loading)
         return reply_error(call->reply, "LOADING Redis is loading the dataset in memory");
+    append_only_flush(core, LOADAOF_WAITS_MS);
     empty_all(call);
     enum aof_load_outcome outcome = dataset_load_append_only(core, &loaded);
     aof_loaded_free(&loaded);

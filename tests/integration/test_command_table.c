@@ -247,7 +247,6 @@ static void read_rows(void)
 static struct exception only_debians[] = {
     NOT_IN_THIS_SERVER("acl", "the default user is the only one"),
     NOT_IN_THIS_SERVER("asking", "no cluster"),
-    NOT_IN_THIS_SERVER("bgrewriteaof", "no append-only file"),
     NOT_IN_THIS_SERVER("client|caching", "no tracking of clients' caches"),
     NOT_IN_THIS_SERVER("client|tracking", "no tracking of clients' caches"),
     NOT_IN_THIS_SERVER("client|trackinginfo", "no tracking of clients' caches"),
@@ -272,6 +271,7 @@ static struct exception only_debians[] = {
 static struct exception only_ours[] = {
     {"client|no-touch", "presence", "since 7.2", false},
     {"client|setinfo", "presence", "since 7.2", false},
+    {"waitaof", "presence", "since 7.2", false},
     {0},
 };
 

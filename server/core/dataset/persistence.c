@@ -71,7 +71,7 @@ struct rdb_aux persistence_aux(const struct core *core)
     return aux;
 }
 
-static struct rdb_write_options write_options(const struct core *core)
+struct rdb_write_options persistence_write_options(const struct core *core)
 {
     return (struct rdb_write_options){
         .compress = core->settings->rdb.compress,
@@ -130,7 +130,7 @@ static void note_saved(struct core *core, uint64_t changes_included)
 int persistence_save_now(struct core *core)
 {
     struct rdb_aux aux = persistence_aux(core);
-    struct rdb_write_options options = write_options(core);
+    struct rdb_write_options options = persistence_write_options(core);
     if (check_may_save(core)) return -1;
     persistence_withdraw_child(core);
     if (rdb_save_file(core->keyspace, core->settings->rdb.filename, &aux, &options)) return -1;
@@ -168,7 +168,7 @@ static int save_in_child(void *arg)
 {
     struct core *core = arg;
     struct rdb_aux aux = persistence_aux(core);
-    struct rdb_write_options options = write_options(core);
+    struct rdb_write_options options = persistence_write_options(core);
     options.progress = report_progress;
     options.may_publish = may_publish;
     options.progress_context = core->children;

@@ -32,6 +32,7 @@ void persistence_changed(struct core *core, uint64_t changes);
 void persistence_dataset_received(struct core *core);
 bool persistence_write_refused(const struct core *core); /* stop-writes-on-bgsave-error applies */
 struct rdb_aux persistence_aux(const struct core *core);
+struct rdb_write_options persistence_write_options(const struct core *core); /* as the settings say */
 
 /* read by INFO and commands */
 struct persistence_state {

@@ -2,6 +2,7 @@
 #include "server/core/run/dataset_load.h"
 
 #include "repl/replication.h"
+#include "server/aof/journal_lock.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/core/core.h"
@@ -12,15 +13,22 @@
 #include "server/core/settings.h"
 #include "server/net/loop.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOOK_EVERY_MS 10
+#define TELL_AFTER_MS 200
+#define TELL_EVERY_MS 10000
 
 /* What the loader of the file asks of us (struct aof_load_host). */
 struct loading {
     struct core *core;
     struct loader *loader;
     char source[128];
+    int db; /* selected behind the last command; -1: not known */
 };
 
 static void begin(void *context, uint64_t total_bytes)
@@ -39,7 +47,9 @@ static void begin_file(void *context, const char *name)
 static int run(void *context, const struct aof_record *records, size_t count)
 {
     struct loading *l = context;
-    return loader_run(l->loader, records, count);
+    int result = loader_run(l->loader, records, count);
+    l->db = loader_db(l->loader);
+    return result;
 }
 
 static void end_file(void *context)
@@ -80,12 +90,13 @@ static int load_rdb(void *context, int fd, const char *name, uint64_t file_bytes
     s->last_load_keys_expired = result.keys_expired;
     *out = (struct aof_rdb){.bytes = result.bytes, .offset = result.aux.repl_offset, .db = result.aux.repl_stream_db};
     snprintf(out->id, sizeof out->id, "%s", result.aux.repl_id);
+    l->db = out->db;
     return 0;
 }
 
 enum aof_load_outcome dataset_load_append_only(struct core *core, struct aof_loaded *loaded)
 {
-    struct loading l = {.core = core};
+    struct loading l = {.core = core, .db = -1};
     struct aof_load_host host = {
         .context = &l,
         .begin = begin,
@@ -99,6 +110,7 @@ enum aof_load_outcome dataset_load_append_only(struct core *core, struct aof_loa
     l.loader = loader_new(core, l.source);
     enum aof_load_outcome outcome = aof_load(&core->settings->aof, &host, loaded);
     loader_free(l.loader);
+    loaded->db = l.db;
     if (persistence_state(core)->loading) loading_end(core, outcome == AOF_LOAD_GOOD);
     return outcome;
 }
@@ -143,11 +155,40 @@ static int load_snapshot(struct core *core, struct aof_loaded *loaded)
     return 0;
 }
 
+/* What a journal without a server still writes is part of what is to be loaded. Clients are answered meanwhile. */
+static void await_journal(struct core *core)
+{
+    int64_t began_ms = clock_monotonic_ms(), told_ms = began_ms + TELL_AFTER_MS - TELL_EVERY_MS;
+    bool told = false;
+    loading_begin(core, 0);
+    while (!core->lifecycle->stopping) {
+        int64_t now_ms = clock_monotonic_ms();
+        int fd = journal_lock_take(core->settings->aof.directory), error = errno;
+        if (fd >= 0) close(fd);
+        if (fd >= 0 || error != EWOULDBLOCK) break;
+        if (now_ms - told_ms >= TELL_EVERY_MS) {
+            log_notice(
+                "Waiting for the journal of the server before us, or another server: %s is still being written to",
+                core->settings->aof.directory);
+            told_ms = now_ms;
+            told = true;
+        }
+        loading_breathe(core);
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_EVERY_MS * 1000 * 1000}, NULL);
+    }
+    loading_end(core, true);
+    if (told && !core->lifecycle->stopping)
+        log_notice("%s is free, after %lld ms", core->settings->aof.directory,
+                   (long long)(clock_monotonic_ms() - began_ms));
+}
+
 int dataset_load_at_start(struct core *core, struct aof_loaded *loaded)
 {
     struct rdb_aux aux;
     *loaded = (struct aof_loaded){.second_offset = -1, .db = -1};
     if (!core->settings->aof.enabled) return load_snapshot(core, loaded);
+    await_journal(core);
+    if (core->lifecycle->stopping) return 0;
     switch (dataset_load_append_only(core, loaded)) {
     case AOF_LOAD_ABSENT: warn_of_unread_snapshot(core); return go_on(core, NULL, loaded);
     case AOF_LOAD_GOOD: aux = history_of(loaded); return go_on(core, &aux, loaded);

@@ -7,6 +7,7 @@
 #include "repl/replication.h"
 #include "server/base/check.h"
 #include "server/core/core.h"
+#include "server/core/dataset/append_only.h"
 #include "server/core/dataset/memory_limit.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/session/pause.h"
@@ -76,13 +77,18 @@ static uint32_t effective_flags(const struct session *s, const struct command_en
 }
 
 /* What protects the data on disk; on a replica from all but its master. NULL: go on. */
-static const char *disk_refusal(const struct core *core, const struct session *s)
+static const char *disk_refusal(const struct core *core, const struct session *s, char room[GATE_ERROR_MAX])
 {
+    int error = append_only_write_error(core);
     if (unlikely(persistence_write_refused(core)) && s->kind != SESSION_MASTER)
         return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
                "Commands that may modify the data set are disabled, because this instance is configured to report "
                "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the "
                "Redis logs for details about the RDB error.";
+    if (unlikely(error) && s->kind != SESSION_MASTER) {
+        snprintf(room, GATE_ERROR_MAX, "MISCONF Errors writing to the AOF file: %s", strerror(error));
+        return room;
+    }
     return NULL;
 }
 
@@ -158,7 +164,7 @@ struct verdict gate_judge(struct core *core, const struct session *s, const stru
     if (unlikely(core->settings->keyspace.maxmemory_bytes || keyspace_pressed()) &&
         (error = memory_limit_refusal(core, (flags & CMD_DENYOOM) || queueing_takes_memory(s, e))))
         return refused(error);
-    if (((flags & CMD_WRITE) || (e->row->flags & CMD_TELLS_HEALTH)) && (error = disk_refusal(core, s)))
+    if (((flags & CMD_WRITE) || (e->row->flags & CMD_TELLS_HEALTH)) && (error = disk_refusal(core, s, room)))
         return refused(error);
     bool replica = replication_is_replica(core->replication);
     if ((flags & CMD_WRITE) && (error = write_refusal(core, s, replica))) return refused(error);
