@@ -41,9 +41,17 @@ static void bell_rang(void *arg, int events)
     if (!some_wait_on) acks_settle(r);
 }
 
+static bool dataset_is_empty(const struct replication *r)
+{
+    for (int i = 0; i < keyspace_databases(r->keyspace); i++)
+        if (database_size(keyspace_database(r->keyspace, i))) return false;
+    return keyspace_libraries(r->keyspace)->count == 0;
+}
+
 static void opened(void *context)
 {
     struct replication *r = context;
+    if (!replication_is_replica(r) && dataset_is_empty(r)) repl_stream_note_empty(r->stream);
     r->master->bell =
         loop_watch_start(r->loop, backlog_server_bell(repl_stream_backlog(r->stream)), LOOP_READABLE, bell_rang, r);
     acks_watch_new_backlog(r);

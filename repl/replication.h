@@ -156,6 +156,21 @@ void replication_durable_moved(struct replication *r); /* what durable_offset() 
 /* At start: the dataset comes from an RDB with these aux fields, so a partial resync is possible. Told before the first
  * key, so that what a master changes as it loads (a key that has expired meanwhile) is in the stream behind it. */
 void replication_restore_history(struct replication *r, const struct rdb_aux *aux);
+/* What a dead predecessor of ours left in shared memory (adopt-backlog). Once the dataset is loaded it is asked for, and
+ * settled: with _begin(), and where that says true, with _end() when the caller has applied the bytes. Before
+ * replication_start(); who restores or opens another history gives it up. */
+struct inheritance {
+    uint64_t from, end; /* to be applied: offsets [from, end) as PSYNC counts */
+    int db;             /* selected before the first of them */
+    int pid;            /* of who left it */
+};
+bool replication_has_predecessor(const struct replication *r);
+/* file: what is said of the dataset that was loaded; NULL: none was, and it is empty. False: it does not lead on from
+ * there; that is logged, and it is gone. */
+bool replication_inherit_begin(struct replication *r, const struct rdb_aux *file, struct inheritance *out);
+struct bytes replication_inherited_bytes(const struct replication *r, uint64_t offset); /* some, from there on */
+/* Its history is ours, with all that it had kept. db: selected behind the last byte. 0, or -1: logged. */
+int replication_inherit_end(struct replication *r, int db);
 /* False: our old data was given up for our master's, which is not here yet: what is in memory is nobody's dataset. */
 bool replication_has_dataset(const struct replication *r);
 

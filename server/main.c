@@ -39,6 +39,7 @@
 #include "server/core/process/sentinel_exec.h"
 #include "server/core/replication_host.h"
 #include "server/core/run/block_keys.h"
+#include "server/core/run/dataset_load.h"
 #include "server/core/run/master_stream.h"
 #include "server/core/run/wait.h"
 #include "server/core/session/blocking.h"
@@ -263,9 +264,10 @@ static int serve(struct core *core)
     if (ports_open(core)) return 1;
     log_warning("Server initialized");
     cron_start(core); /* clients come and go while the data is loaded, too */
-    int status = persistence_load_at_start(core);
-    struct aof_loaded nothing = {0};
-    if (status == 0 && !core->lifecycle->stopping) status = append_only_open(core, &nothing);
+    struct aof_loaded loaded;
+    int status = dataset_load_at_start(core, &loaded);
+    if (status == 0 && !core->lifecycle->stopping) status = append_only_open(core, &loaded);
+    aof_loaded_free(&loaded);
     if (status == 0 && !core->lifecycle->stopping) run(core);
     replication_free(core->replication);
     return status ? 1 : 0;

@@ -21,6 +21,8 @@
 #define CALM_TURNS_TO_SHRINK    5
 #define OWNED_AHEAD_BYTES       512
 #define SHARED_AGAIN_MOST_BYTES (UINT64_C(64) << 20)
+#define ANNOUNCED_SHARE         16 /* of a ring */
+#define ANNOUNCED_LEAST_BYTES   (UINT64_C(64) << 10)
 
 static struct ring *newest(struct backlog *b)
 {
@@ -119,7 +121,7 @@ static void write_to_ring(struct backlog *b, const struct ring *fresh)
 }
 
 /* 0 or -1 with errno. The table's last place is kept for a private ring. */
-static int open_ring(struct backlog *b, uint64_t size)
+int writer_open_ring(struct backlog *b, uint64_t size)
 {
     struct ring ring;
     if (b->ring_count >= SHM_RINGS_MAX - 1) {
@@ -241,6 +243,17 @@ static void go_on_privately(struct backlog *b, size_t len)
     write_to_ring(b, &ring);
 }
 
+/* Who goes on with this region after our death has to know what may have been overwritten: not much more than what has
+ * been appended. The store comes before the bytes, as far as this processor and the compiler are asked. */
+static void announce_writing(struct backlog *b, size_t len)
+{
+    uint64_t step =
+        b->size / ANNOUNCED_SHARE < ANNOUNCED_LEAST_BYTES ? ANNOUNCED_LEAST_BYTES : b->size / ANNOUNCED_SHARE;
+    if (b->limit - b->end - len > step) b->limit = b->end + len + step;
+    atomic_store_explicit(&b->control->written_to, b->limit, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
 static void make_room(struct backlog *b, size_t len)
 {
     uint64_t needs, pinned;
@@ -252,12 +265,13 @@ static void make_room(struct backlog *b, size_t len)
             uint64_t lap_end = ring->first + ring->size;
             if (ring_reserve(ring, b->end + len < lap_end ? b->end + len : lap_end) == 0) break;
         }
-        if (open_ring(b, next_ring_size(b, len)) != 0) go_on_privately(b, len);
+        if (writer_open_ring(b, next_ring_size(b, len)) != 0) go_on_privately(b, len);
     }
     b->limit = room_in_ring(newest(b), pinned);
     if (newest(b)->reserved_until < b->limit) b->limit = newest(b)->reserved_until;
     if (writer_slowest_replica(b, &needs) >= 0 && writer_allowed_lag(b) < b->limit - needs)
         b->limit = needs + writer_allowed_lag(b);
+    announce_writing(b, len);
     writer_drop_unneeded_rings(b);
 }
 
@@ -329,7 +343,7 @@ static int create_control(struct backlog *b)
     return 0;
 }
 
-static void release(struct backlog *b)
+void writer_release(struct backlog *b)
 {
     while (b->ring_count > 0) drop_ring(b, b->ring_count - 1);
     region_close(&b->region, b->name);
@@ -339,8 +353,7 @@ static void release(struct backlog *b)
     mem_free(b);
 }
 
-struct backlog *backlog_open(const char *name, uint64_t first, const struct backlog_limits *limits,
-                             const struct backlog_events *events)
+struct backlog *writer_new(const char *name, const struct backlog_limits *limits, const struct backlog_events *events)
 {
     if (strlen(name) >= SHM_NAME_BYTES) {
         errno = ENAMETOOLONG;
@@ -350,8 +363,6 @@ struct backlog *backlog_open(const char *name, uint64_t first, const struct back
     snprintf(b->name, sizeof(b->name), "%s", name);
     b->limits = *limits;
     b->events = *events;
-    b->end = b->published = first;
-    b->history_ring = b->window_ring = 1;
     b->region.fd = -1;
     b->journal_slot = -1;
     b->server_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -360,13 +371,28 @@ struct backlog *backlog_open(const char *name, uint64_t first, const struct back
         b->bells[kind].fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         has_bells = has_bells && b->bells[kind].fd >= 0;
     }
-    if (!has_bells || create_control(b) != 0 || open_ring(b, limits->rest_bytes) != 0) {
+    if (has_bells) return b;
+    int error = errno;
+    writer_release(b);
+    errno = error;
+    return NULL;
+}
+
+struct backlog *backlog_open(const char *name, uint64_t first, const struct backlog_limits *limits,
+                             const struct backlog_events *events)
+{
+    struct backlog *b = writer_new(name, limits, events);
+    if (!b) return NULL;
+    b->end = b->published = first;
+    b->history_ring = b->window_ring = 1;
+    if (create_control(b) != 0 || writer_open_ring(b, limits->rest_bytes) != 0) {
         int error = errno;
-        release(b);
+        writer_release(b);
         errno = error;
         return NULL;
     }
     atomic_store_explicit(&b->control->window_ring, b->window_ring, memory_order_relaxed);
+    atomic_store_explicit(&b->control->written_to, first, memory_order_relaxed);
     atomic_store_explicit(&b->control->first, first, memory_order_relaxed);
     atomic_store_explicit(&b->control->end, first, memory_order_release);
     return b;
@@ -374,7 +400,7 @@ struct backlog *backlog_open(const char *name, uint64_t first, const struct back
 
 void backlog_close(struct backlog *b)
 {
-    release(b);
+    writer_release(b);
 }
 
 static bool only_doomed_peers(const struct backlog *b)
@@ -387,8 +413,11 @@ static bool only_doomed_peers(const struct backlog *b)
 void backlog_restart(struct backlog *b, uint64_t first)
 {
     CHECK(only_doomed_peers(b));
-    if (writer_lowest_pin(b, newest(b)) != UINT64_MAX && open_ring(b, b->limits.rest_bytes) != 0) go_on_privately(b, 0);
+    if (writer_lowest_pin(b, newest(b)) != UINT64_MAX && writer_open_ring(b, b->limits.rest_bytes) != 0)
+        go_on_privately(b, 0);
     struct ring *ring = newest(b);
+    atomic_store_explicit(&b->control->empty_at, SHM_NEVER, memory_order_relaxed);
+    atomic_store_explicit(&b->control->written_to, first, memory_order_relaxed);
     ring_reuse(ring, ++b->last_number, first);
     b->history_ring = b->window_ring = ring->number;
     b->end = b->published = first;
@@ -403,6 +432,16 @@ void backlog_restart(struct backlog *b, uint64_t first)
 void backlog_set_history(struct backlog *b, const char *id, const char *id2, int64_t second_offset)
 {
     control_set_history(b->control, id, id2, second_offset);
+}
+
+void backlog_set_empty(struct backlog *b, uint64_t offset)
+{
+    atomic_store_explicit(&b->control->empty_at, offset, memory_order_relaxed);
+}
+
+void backlog_set_relayed(struct backlog *b, bool relayed)
+{
+    atomic_store_explicit(&b->control->relayed, relayed, memory_order_relaxed);
 }
 
 static void copy_stream(struct ring *to, const struct ring *from, uint64_t at, uint64_t end)
@@ -442,7 +481,7 @@ static void share_again(struct backlog *b)
 
 static void resize_to_rest(struct backlog *b)
 {
-    if (open_ring(b, b->limits.rest_bytes) != 0)
+    if (writer_open_ring(b, b->limits.rest_bytes) != 0)
         log_warning("The replication backlog stays %llu bytes long: %s", (unsigned long long)b->size, strerror(errno));
     writer_drop_unneeded_rings(b);
 }

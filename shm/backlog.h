@@ -55,6 +55,9 @@ void backlog_set_limits(struct backlog *b, const struct backlog_limits *limits);
 /* Empties the window: the next byte has offset `first` (a new history). No peers may be attached. */
 void backlog_restart(struct backlog *b, uint64_t first);
 void backlog_set_history(struct backlog *b, const char *id, const char *id2, int64_t second_offset);
+/* For who goes on with the region after our death: the dataset is empty at this offset; the stream is our master's. */
+void backlog_set_empty(struct backlog *b, uint64_t offset);
+void backlog_set_relayed(struct backlog *b, bool relayed);
 /* Once a second or so: shrinks when nobody lags, returns memory. */
 void backlog_cron(struct backlog *b);
 

@@ -10,6 +10,13 @@
 
 #define ROUNDS_MOST 1000
 
+void control_sign(struct shm_control *c, const char *name)
+{
+    c->writer_pid = getpid();
+    c->writer_start_ticks = owner_start_ticks(getpid());
+    snprintf(c->name, sizeof(c->name), "%s", name);
+}
+
 int control_create(struct region *out, enum region_kind kind, const char *name)
 {
     if (region_create(out, kind, name, sizeof(struct shm_control), sizeof(struct shm_control)) != 0) return -1;
@@ -22,10 +29,9 @@ int control_create(struct region *out, enum region_kind kind, const char *name)
     struct shm_control *c = control_of(out);
     c->version = SHM_VERSION;
     c->control_bytes = sizeof(*c);
-    c->writer_pid = getpid();
-    c->writer_start_ticks = owner_start_ticks(getpid());
     atomic_store_explicit(&c->second_offset, -1, memory_order_relaxed);
-    snprintf(c->name, sizeof(c->name), "%s", name);
+    atomic_store_explicit(&c->empty_at, SHM_NEVER, memory_order_relaxed);
+    control_sign(c, name);
     atomic_store_explicit(&c->magic, SHM_MAGIC, memory_order_release);
     return 0;
 }

@@ -9,6 +9,7 @@
 int control_create(struct region *out, enum region_kind kind, const char *name);
 /* Maps fd, and owns it on success. -1 with errno; EPROTO: not a control region, or of another version. */
 int control_map(struct region *out, int fd);
+void control_sign(struct shm_control *c, const char *name); /* we are its writer */
 /* id2 and second_offset as in PSYNC2; readers see all three or none. */
 void control_set_history(struct shm_control *c, const char *id, const char *id2, int64_t second_offset);
 

@@ -117,6 +117,20 @@
  *   Reader: load it (acquire), even; words (relaxed); fence (acquire); load it again: the same, else once more. A
  *   writer that was killed in between leaves it odd for ever: the reader gives up after some rounds, and says so.
  *
+ * GO ON WITH WHAT A DEAD SERVER LEFT (next server: shm/adopt.c)
+ *
+ *   A server that is killed leaves all that it had stored, in the order of its program. So `end` stands behind a whole
+ *   command; an even history_turn vouches for the ids; `object` names the rings. Not known is how far it had written
+ *   beyond `end`, and what that has overwritten: written_to is stored before anything up to there is written.
+ *   1 The next server of this name takes the lock, and is the only one of this table from then on. It changes nothing
+ *     but `tries`, one more each time: a stream that kills whoever applies it is not to do so for ever.
+ *   2 A ring holds what is left of [first, its end], at most `size` of it; the newest ring: [first, written_to]. The
+ *     window goes back from the ring with `end` to ring window_ring, as long as each ring begins where the one before
+ *     ends, and none has overwritten its own first byte.
+ *   3 Once applied: all slots and spools FREE, claim numbers go on; each ring's `first` becomes the oldest offset left
+ *     in it, then its `end` the end of its part of the window; other rings go; a new ring is opened at `end`, and takes
+ *     all that follows. Nothing that was there is overwritten. tries = 0.
+ *
  * THE TABLE: struct shm_control. rel: release, met by an acquire load; rlx: relaxed; seq: sequentially consistent.
  *
  *   offset  field                  writer                  order                     reader
@@ -134,6 +148,10 @@
  *      256  first                  server                  rlx, before end           inspecting tool
  *      264  end                    server                  rel                       link, inspecting tool
  *      272  window_ring            server                  rel                       link, inspecting tool
+ *      280  written_to             server                  before the bytes          next server
+ *      288  empty_at               server                  rlx                       next server
+ *      296  relayed                server                  rlx                       next server
+ *      300  tries                  server, at its start    rlx                       next server
  *      320  readers[2], 64 bytes each, the link's and the journal's:
  *       +0    sleeps               that process            fence seq behind          server, child, inspecting tool
  *       +8    beats                that process            rlx                       server: does it hang?
@@ -191,9 +209,7 @@
  * In a slot of the journal acked_offset is the last offset that is written and durable_offset the last one on disk;
  * sent_bytes counts what went to its files.
  *
- * ROOM THAT IS KEPT. A server that goes on with its dead predecessor's region finds all it needs here:
- * object names the rings, an even history_turn vouches for the ids, `end` stands behind a whole command; it takes the
- * lock, and is the server of this table from then on. Padding is zero. */
+ * Padding is zero. */
 /* clang-format on */
 #ifndef SLIPSTREAM_SHM_LAYOUT_H
 #define SLIPSTREAM_SHM_LAYOUT_H
@@ -204,7 +220,7 @@
 #include <stdint.h>
 
 #define SHM_MAGIC       UINT64_C(0x6d72747370696c53) /* "Slipstrm" */
-#define SHM_VERSION     4
+#define SHM_VERSION     5
 #define SHM_NAME_PREFIX "/slipstream-"
 
 #define SHM_RINGS_MAX      64
@@ -215,6 +231,7 @@
 #define SHM_ID_WORDS       (SHM_ID_BYTES / 8)
 
 #define SHM_OPEN_END   UINT64_MAX /* the newest ring's end */
+#define SHM_NEVER      UINT64_MAX /* empty_at: not known */
 #define SHM_NEEDS_NONE UINT64_MAX /* next_offset of a peer that the link has let go, or that takes a file alone */
 
 /* The server's word on a slot. */
@@ -310,7 +327,11 @@ struct shm_control {
     _Atomic uint64_t first; /* where the window begins */
     _Atomic uint64_t end;
     _Atomic uint64_t window_ring; /* number of the window's oldest ring */
-    uint8_t pad_window[40];
+    _Atomic uint64_t written_to;  /* no byte of the newest ring at this offset or behind it has been written */
+    _Atomic uint64_t empty_at;    /* the last offset at which the dataset was empty; SHM_NEVER: not known */
+    _Atomic uint32_t relayed;     /* the stream is our master's */
+    _Atomic uint32_t tries;       /* of servers to go on with what their dead predecessor left */
+    uint8_t pad_window[16];
 
     struct shm_reader readers[SHM_READERS];
 
@@ -356,6 +377,10 @@ SHM_PLACED(shm_control, second_id, 192);
 SHM_PLACED(shm_control, first, 256);
 SHM_PLACED(shm_control, end, 264);
 SHM_PLACED(shm_control, window_ring, 272);
+SHM_PLACED(shm_control, written_to, 280);
+SHM_PLACED(shm_control, empty_at, 288);
+SHM_PLACED(shm_control, relayed, 296);
+SHM_PLACED(shm_control, tries, 300);
 SHM_PLACED(shm_control, readers, 320);
 SHM_PLACED(shm_control, ack_watch, 448);
 SHM_PLACED(shm_control, durable_watch, 456);

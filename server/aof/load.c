@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/aof/annotation.h"
 #include "server/aof/manifest_file.h"
 #include "server/aof/take_over.h"
 #include "server/base/alloc.h"
@@ -52,17 +53,24 @@ struct load {
     uint64_t bytes_before; /* of the files before this one */
     struct window window;
     struct batch batch;
+    struct aof_position position, before_transaction; /* in the stream */
 };
 
 /* --- commands on their way to the host --- */
 
-static enum aof_load_outcome hand_over(struct load *l)
+static bool asked_to_stop(const struct load *l, uint64_t file_bytes)
+{
+    return l->host->turn(l->host->context, l->bytes_before + file_bytes) != 0;
+}
+
+static enum aof_load_outcome hand_over(struct load *l, uint64_t file_bytes)
 {
     struct batch *b = &l->batch;
     if (b->count == 0) return AOF_LOAD_GOOD;
     for (size_t i = 0; i < b->count; i++) b->records[i].argv = b->arguments + b->first[i];
     int result = l->host->run(l->host->context, b->records, b->count);
     b->count = b->used = 0;
+    if (asked_to_stop(l, file_bytes)) return AOF_LOAD_STOPPED;
     return result == 0 ? AOF_LOAD_GOOD : AOF_LOAD_FAILED;
 }
 
@@ -76,11 +84,6 @@ static void keep(struct batch *b, const struct aof_record *record)
     b->records[b->count] = *record;
     b->first[b->count++] = b->used;
     b->used += record->argc;
-}
-
-static bool asked_to_stop(const struct load *l, uint64_t file_bytes)
-{
-    return l->host->turn(l->host->context, l->bytes_before + file_bytes) != 0;
 }
 
 /* --- the window --- */
@@ -171,12 +174,23 @@ static enum aof_load_outcome end_early(struct load *l, struct file *f)
 
 /* --- records --- */
 
-/* An annotation without its end is the file's last: what is appended behind it would belong to it. */
-static void pass_annotation(struct file *f, const struct aof_scan *scan)
+/* One without its end is the file's last: what is appended behind it would belong to it. */
+static void pass_annotation(struct load *l, struct file *f, const struct aof_scan *scan)
 {
     const struct aof_record *record = aof_scan_record(scan);
     bool whole = record->raw.len > 0 && record->raw.ptr[record->raw.len - 1] == '\n';
-    if (whole) f->valid_bytes = aof_scan_valid_offset(scan);
+    if (!whole) return;
+    f->valid_bytes = aof_scan_valid_offset(scan);
+    aof_position_read(&l->position, record->raw);
+}
+
+static void pass_command(struct load *l, struct file *f, const struct aof_scan *scan)
+{
+    const struct aof_record *record = aof_scan_record(scan);
+    if (record->kind == AOF_COMMAND_MULTI) l->before_transaction = l->position;
+    aof_position_pass_command(&l->position, record->raw.len);
+    keep(&l->batch, record);
+    f->valid_bytes = aof_scan_valid_offset(scan);
 }
 
 static enum aof_load_outcome load_piece(struct load *l, struct file *f, struct aof_scan *scan,
@@ -184,14 +198,18 @@ static enum aof_load_outcome load_piece(struct load *l, struct file *f, struct a
 {
     enum aof_load_outcome outcome = AOF_LOAD_GOOD;
     if (status == AOF_SCAN_COMMAND) {
-        keep(&l->batch, aof_scan_record(scan));
-        f->valid_bytes = aof_scan_valid_offset(scan);
+        pass_command(l, f, scan);
         if (l->batch.count < BATCH) return AOF_LOAD_GOOD;
     }
-    outcome = hand_over(l);
-    if (outcome == AOF_LOAD_GOOD && asked_to_stop(l, f->valid_bytes)) return AOF_LOAD_STOPPED;
-    if (outcome == AOF_LOAD_GOOD && status == AOF_SCAN_ANNOTATION) pass_annotation(f, scan);
+    outcome = hand_over(l, f->valid_bytes);
+    if (outcome == AOF_LOAD_GOOD && status == AOF_SCAN_ANNOTATION) pass_annotation(l, f, scan);
     return outcome;
+}
+
+static void revert_transaction(struct load *l, const struct file *f)
+{
+    log_warning("Revert incomplete MULTI/EXEC transaction in AOF file %s", f->name);
+    l->position = l->before_transaction;
 }
 
 static enum aof_load_outcome load_records(struct load *l, struct file *f, struct aof_scan *scan)
@@ -212,8 +230,7 @@ static enum aof_load_outcome load_records(struct load *l, struct file *f, struct
         case AOF_SCAN_END: return AOF_LOAD_GOOD;
         case AOF_SCAN_BAD: return bad_format(f);
         case AOF_SCAN_CUT:
-            if (aof_scan_is_in_transaction(scan))
-                log_warning("Revert incomplete MULTI/EXEC transaction in AOF file %s", f->name);
+            if (aof_scan_is_in_transaction(scan)) revert_transaction(l, f);
             return end_early(l, f);
         }
     }
@@ -221,39 +238,49 @@ static enum aof_load_outcome load_records(struct load *l, struct file *f, struct
 
 /* --- the RDB at a file's beginning --- */
 
-static enum aof_load_outcome load_rdb(struct load *l, struct file *f, uint64_t *rdb_bytes)
+static enum aof_load_outcome load_rdb(struct load *l, struct file *f, struct aof_rdb *rdb)
 {
     uint8_t head[AOF_HEAD_BYTES];
     ssize_t here = pread(f->fd, head, sizeof head, 0);
-    *rdb_bytes = 0;
+    *rdb = (struct aof_rdb){.db = -1};
     if (here < 0) return failed_to_read(f);
     if (!aof_begins_with_rdb(bytes_make(head, (size_t)here))) return AOF_LOAD_GOOD;
     bool is_old_form = f->is_base && strcmp(f->name, l->settings->filename) == 0;
     log_notice(is_old_form ? "Reading RDB preamble from AOF file..." : "Reading RDB base file on AOF loading...");
-    if (l->host->load_rdb(l->host->context, f->fd, f->name, f->size, rdb_bytes) != 0) {
+    if (l->host->load_rdb(l->host->context, f->fd, f->name, f->size, rdb) != 0) {
         if (asked_to_stop(l, 0)) return AOF_LOAD_STOPPED;
         log_warning("Error reading the RDB preamble of the AOF file %s, AOF loading aborted", f->name);
         return AOF_LOAD_FAILED;
     }
     if (is_old_form) log_notice("Reading the remaining AOF tail...");
-    if (lseek(f->fd, (off_t)*rdb_bytes, SEEK_SET) < 0) return failed_to_read(f);
+    if (lseek(f->fd, (off_t)rdb->bytes, SEEK_SET) < 0) return failed_to_read(f);
     return AOF_LOAD_GOOD;
+}
+
+static void take_position(struct load *l, const struct aof_rdb *rdb)
+{
+    bool known = rdb->id[0] && rdb->offset >= 0;
+    l->position =
+        (struct aof_position){.known = known, .second_offset = -1, .offset = known ? (uint64_t)rdb->offset : 0};
+    memcpy(l->position.id, rdb->id, sizeof l->position.id);
 }
 
 /* --- a file --- */
 
 static enum aof_load_outcome load_open_file(struct load *l, struct file *f)
 {
-    uint64_t rdb_bytes;
-    enum aof_load_outcome outcome = load_rdb(l, f, &rdb_bytes);
+    struct aof_rdb rdb;
+    enum aof_load_outcome outcome = load_rdb(l, f, &rdb);
     if (outcome != AOF_LOAD_GOOD) return outcome;
-    struct aof_scan_options options = {.offset = rdb_bytes, .size = f->size, .arguments = true, .as_server = true};
+    struct aof_scan_options options = {.offset = rdb.bytes, .size = f->size, .arguments = true, .as_server = true};
     struct aof_scan *scan = aof_scan_new(&options);
     l->window.start = l->window.end = 0;
-    f->valid_bytes = rdb_bytes;
+    f->valid_bytes = rdb.bytes;
+    if (rdb.bytes) take_position(l, &rdb);
+    aof_position_begin_file(&l->position);
     outcome = load_records(l, f, scan);
     aof_scan_free(scan);
-    l->host->file_ended(l->host->context);
+    l->host->end_file(l->host->context);
     return outcome;
 }
 
@@ -267,6 +294,7 @@ static enum aof_load_outcome load_file(struct load *l, struct file *f)
         return AOF_LOAD_FAILED;
     }
     posix_fadvise(f->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    l->host->begin_file(l->host->context, f->name);
     enum aof_load_outcome outcome = load_open_file(l, f);
     close(f->fd);
     if (outcome == AOF_LOAD_GOOD)
@@ -332,7 +360,12 @@ static enum aof_load_outcome load_manifest_files(struct load *l)
     return outcome;
 }
 
-/* 0; -1: logged. No manifest, or one that names no file, is none. */
+static bool names_no_file(const struct aof_manifest *m)
+{
+    return !aof_manifest_base(m) && aof_manifest_incrementals(m).count == 0;
+}
+
+/* 0; -1: logged. *out is NULL where there is no manifest. */
 static int find_manifest(const struct aof_settings *settings, struct aof_manifest **out)
 {
     char path[PATH_MAX];
@@ -349,11 +382,17 @@ static int find_manifest(const struct aof_settings *settings, struct aof_manifes
         if (error != ENOENT) return -1;
     }
     if (aof_take_over_old_file(settings, out) != 0) return -1;
-    if (*out && !aof_manifest_base(*out) && aof_manifest_incrementals(*out).count == 0) {
-        aof_manifest_free(*out);
-        *out = NULL;
-    }
     return 0;
+}
+
+static void tell_position(const struct aof_position *p, struct aof_loaded *out)
+{
+    out->history_known = p->known;
+    if (!p->known) return;
+    memcpy(out->id, p->id, sizeof out->id);
+    memcpy(out->second_id, p->second_id, sizeof out->second_id);
+    out->second_offset = p->second_offset;
+    out->offset = p->offset;
 }
 
 enum aof_load_outcome aof_load(const struct aof_settings *settings, const struct aof_load_host *host,
@@ -363,11 +402,12 @@ enum aof_load_outcome aof_load(const struct aof_settings *settings, const struct
     struct load l = {.settings = settings, .host = host, .loaded = out};
     *out = (struct aof_loaded){.second_offset = -1, .db = -1};
     if (find_manifest(settings, &out->manifest) != 0) return AOF_LOAD_FAILED;
-    if (!out->manifest) return AOF_LOAD_ABSENT;
+    if (!out->manifest || names_no_file(out->manifest)) return AOF_LOAD_ABSENT;
     l.window = (struct window){.data = mem_alloc(WINDOW_BYTES), .capacity = WINDOW_BYTES};
     enum aof_load_outcome outcome = load_manifest_files(&l);
     mem_free(l.window.data);
     mem_free(l.batch.arguments);
+    if (outcome == AOF_LOAD_GOOD) tell_position(&l.position, out);
     if (outcome == AOF_LOAD_GOOD)
         log_notice("DB loaded from append only file: %.3f seconds", (double)(clock_monotonic_us() - started_us) / 1e6);
     return outcome;

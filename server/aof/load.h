@@ -22,6 +22,17 @@ struct aof_loaded {
     int64_t second_offset;
     uint64_t offset;
     int db; /* selected there; -1: not known */
+    /* The dataset has gone on with what a killed server left of its stream: the history stands where that ends, and the
+     * backlog has all that comes behind `offset`. The host's to set. */
+    bool adopted;
+};
+
+/* The RDB at a file's beginning. */
+struct aof_rdb {
+    uint64_t bytes;
+    char id[41]; /* the history that it is of; "": it says nothing */
+    int64_t offset;
+    int db; /* in which the stream stands there; -1: not said */
 };
 
 struct aof_load_host {
@@ -31,18 +42,18 @@ struct aof_load_host {
     /* Runs commands in the order of the file; a transaction may come in pieces. The records and what they point to live
      * for the call. 0; -1: one cannot be run, which is logged, and the load fails. */
     int (*run)(void *context, const struct aof_record *records, size_t count);
-    /* A file ends, and with it a transaction that is still open: it does not count. */
-    void (*file_ended)(void *context);
-    /* The RDB that the file begins with: fd stands at its beginning, and name is for messages. 0, and its bytes; -1:
-     * logged. */
-    int (*load_rdb)(void *context, int fd, const char *name, uint64_t file_bytes, uint64_t *rdb_bytes);
+    void (*begin_file)(void *context, const char *name); /* what comes now is of this one */
+    /* The file ends, and with it a transaction that is still open: it does not count. */
+    void (*end_file)(void *context);
+    /* The RDB that the file begins with: fd stands at its beginning, and name is for messages. 0; -1: logged. */
+    int (*load_rdb)(void *context, int fd, const char *name, uint64_t file_bytes, struct aof_rdb *out);
     /* Often; bytes of all files so far. Non-zero: to be given up. */
     int (*turn)(void *context, uint64_t loaded_bytes);
 };
 
 enum aof_load_outcome {
     AOF_LOAD_GOOD,
-    AOF_LOAD_ABSENT,  /* there is none: nothing was asked of the host */
+    AOF_LOAD_ABSENT,  /* there is none, or a manifest without files: nothing was asked of the host */
     AOF_LOAD_FAILED,  /* all is said */
     AOF_LOAD_STOPPED, /* the host wanted it so */
 };

@@ -20,7 +20,6 @@ struct aof_settings {
     bool rewrite_incremental_fsync; /* aof-rewrite-incremental-fsync */
     bool timestamp_enabled;         /* aof-timestamp-enabled */
     bool disable_auto_gc;           /* aof-disable-auto-gc */
-    bool adopt_backlog;             /* adopt-backlog: a dead predecessor's region is gone on with */
 };
 
 #endif

@@ -285,7 +285,6 @@ const struct directive config_directives[] = {
     BOOL("aof-rewrite-incremental-fsync", NULL, 0, "yes", aof.rewrite_incremental_fsync),
     BOOL("aof-timestamp-enabled", NULL, 0, "no", aof.timestamp_enabled),
     BOOL("aof-disable-auto-gc", NULL, 0, "no", aof.disable_auto_gc),
-    BOOL("adopt-backlog", NULL, 0, "yes", aof.adopt_backlog),
 
     /* replication */
     SPECIAL("replicaof", "slaveof", FIX | DIR_WORDS, "", replicaof_grammar, repl.master_host),
@@ -302,6 +301,7 @@ const struct directive config_directives[] = {
     INT("repl-ping-replica-period", "repl-ping-slave-period", 0, "10", 1, INT_MAX, repl.ping_period_s),
     MEMORY("repl-backlog-size", NULL, 0, "1048576", 1, LMAX, repl.backlog_bytes, settle_backlog),
     INT("repl-backlog-ttl", NULL, 0, "3600", 0, LMAX, repl.backlog_ttl_s),
+    BOOL("adopt-backlog", NULL, 0, "yes", repl.adopt_backlog),
     INT("replica-priority", "slave-priority", 0, "100", 0, INT_MAX, repl.priority),
     STRING("replica-announce-ip", "slave-announce-ip", NUL, "", NULL, repl.announce_ip),
     INT("replica-announce-port", "slave-announce-port", 0, "0", 0, 65535, repl.announce_port),

@@ -128,7 +128,7 @@ static int open_last_incremental(struct append_only *a, uint64_t *file_bytes, bo
 static void restore_history(struct append_only *a, const struct aof_loaded *loaded)
 {
     struct rdb_aux aux = {.repl_offset = (int64_t)loaded->offset, .repl_stream_db = loaded->db};
-    if (!loaded->history_known) return;
+    if (!loaded->history_known || loaded->adopted) return;
     memcpy(aux.repl_id, loaded->id, sizeof aux.repl_id);
     replication_restore_history(a->core->replication, &aux);
 }
@@ -145,7 +145,9 @@ static int begin_writing(struct append_only *a, const struct aof_loaded *loaded)
     int fd = open_last_incremental(a, &file_bytes, &changed);
     if (fd < 0) return -1;
     int status = changed || empty ? aof_manifest_store(a->manifest, s->directory, s->filename) : 0;
-    if (status == 0) status = append_only_write_to(a, fd, file_bytes);
+    if (status == 0)
+        status = loaded->adopted && !empty ? append_only_write_adopted(a, fd, loaded)
+                                           : append_only_write_to(a, fd, file_bytes);
     close(fd);
     return status;
 }

@@ -65,9 +65,13 @@ struct bytes append_only_format_head(const struct core *core, uint8_t room[APPEN
 {
     struct rdb_aux aux = {0};
     if (replication_is_replica(core->replication)) replication_describe(core->replication, &aux);
-    if (!aux.repl_id[0]) return (struct bytes){0};
+    return aux.repl_id[0] ? append_only_format_select(aux.repl_stream_db, room) : (struct bytes){0};
+}
+
+struct bytes append_only_format_select(int db_index, uint8_t room[APPEND_ONLY_HEAD_BYTES])
+{
     char db[16];
-    int digits = snprintf(db, sizeof db, "%d", aux.repl_stream_db);
+    int digits = snprintf(db, sizeof db, "%d", db_index);
     int len = snprintf((char *)room, APPEND_ONLY_HEAD_BYTES, "*2\r\n$6\r\nSELECT\r\n$%d\r\n%s\r\n", digits, db);
     return bytes_make(room, (size_t)len);
 }

@@ -58,6 +58,8 @@ static inline const struct aof_settings *append_only_settings(const struct appen
 void append_only_enter(struct append_only *a, enum append_only_state state);
 /* The stream goes to fd from the next byte on: the journal starts there, or switches to it. 0, or -1: logged. */
 int append_only_write_to(struct append_only *a, int fd, uint64_t file_bytes);
+/* At the start, where the stream has been adopted: the journal begins behind what was loaded. 0, or -1: logged. */
+int append_only_write_adopted(struct append_only *a, int fd, const struct aof_loaded *loaded);
 
 /* --- append_only_watch.c --- */
 void append_only_durable_moved(struct append_only *a); /* marks have passed, or nothing is held any more */
@@ -80,6 +82,7 @@ void append_only_sweep(const struct aof_settings *s); /* temporary files that a 
 uint64_t append_only_bytes_of(const struct aof_settings *s, struct aof_files files);
 /* Deletes what is history, and says so in the manifest on the disk. */
 void append_only_delete_history(const struct aof_settings *s, struct aof_manifest *m);
+struct bytes append_only_format_select(int db_index, uint8_t room[APPEND_ONLY_HEAD_BYTES]);
 struct bytes append_only_format_head(const struct core *core, uint8_t room[APPEND_ONLY_HEAD_BYTES]);
 
 /* One step of a rewrite that waits for the disk. */

@@ -47,3 +47,16 @@ int append_only_write_to(struct append_only *a, int fd, uint64_t file_bytes)
     errno = error;
     return -1;
 }
+
+int append_only_write_adopted(struct append_only *a, int fd, const struct aof_loaded *loaded)
+{
+    uint8_t room[APPEND_ONLY_HEAD_BYTES];
+    struct journal_file file = {.fd = fd, .from = loaded->offset + 1, .file_bytes = loaded->last_file_bytes};
+    file.head = append_only_format_select(loaded->db < 0 ? 0 : loaded->db, room);
+    struct replication *r = a->core->replication;
+    if (journal_start(a->journal, repl_stream_backlog(replication_stream(r)), &file) == 0) return 0;
+    int error = errno;
+    log_warning("The journal of the append only file can't be started: %s", strerror(error));
+    errno = error;
+    return -1;
+}

@@ -56,18 +56,6 @@ static const char *unknown_subcommand(const struct request *r, char room[GATE_ER
     return room;
 }
 
-static bool arity_fits(const struct command_entry *e, uint32_t argc)
-{
-    int arity = e->row->arity;
-    return arity >= 0 ? (int)argc == arity : (int)argc >= -arity;
-}
-
-static bool is_well_formed(const struct request *r)
-{
-    const struct command_entry *e = r->command;
-    return e && arity_fits(e, r->argc) && !(e->subcommand_count && r->argc >= 2);
-}
-
 static struct verdict judge_malformed(const struct session *s, const struct request *r, char room[GATE_ERROR_MAX])
 {
     if (!r->command)
@@ -169,7 +157,7 @@ struct verdict gate_judge(struct core *core, const struct session *s, const stru
 {
     const struct command_entry *e = r->command;
     const char *error;
-    if (unlikely(!is_well_formed(r))) return judge_malformed(s, r, room);
+    if (unlikely(!request_is_well_formed(r))) return judge_malformed(s, r, room);
     uint32_t flags = effective_flags(s, e);
     if (unlikely(!s->user) && !(flags & CMD_NO_AUTH)) return refused("NOAUTH Authentication required.");
     if (unlikely(flags & CMD_PROTECTED) && (error = protection_refusal(core, s))) return refused(error);
