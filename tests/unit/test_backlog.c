@@ -509,6 +509,26 @@ Test(backlog, the_journal_misses_nothing_of_a_private_stream, .timeout = 60)
     tear_down(&t);
 }
 
+/* The server died before it could hand over a ring: a named one is found. */
+Test(backlog, a_ring_is_found_by_its_name)
+{
+    struct bench t;
+    set_up(&t, 1, 1000, NO_LIMIT);
+    int journal = journal_from(&t, 1);
+    append(&t, 900);
+    backlog_publish(t.b);
+    uint64_t stands = read_all(&t, journal, 1);
+    reader_peer_moved(t.r, journal, 2);
+    backlog_on_ring(t.b, SHM_LINK, NULL, NULL);
+    append(&t, 5000);
+    backlog_publish(t.b);
+    cr_assert_eq(reader_next_run(t.r, journal, backlog_end(t.b) - 1, 1).len, 0);
+    reader_find_rings(t.r);
+    cr_assert_eq(read_all(&t, journal, stands), backlog_end(t.b));
+    reader_find_rings(t.r);
+    tear_down(&t);
+}
+
 /* Of two marks one is whole, whatever its writer was doing when it died. */
 Test(backlog, the_next_journal_finds_the_last_whole_mark)
 {

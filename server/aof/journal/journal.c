@@ -85,7 +85,7 @@ struct journal {
 
     bool finishing;
     uint64_t finish_number, finish_offset;
-    bool ending, lost_nothing;
+    bool ending, lacks_some, lost_nothing;
     uint64_t seen_end; /* of the stream, at the last gathering */
     struct loop_timer *pace_timer, *sync_timer, *retry_timer;
 };
@@ -306,13 +306,15 @@ static bool has_all_files(const struct journal *j)
 /* From the position on, as far as the file goes and the stream is published. */
 static void gather(struct journal *j)
 {
-    uint64_t until = j->files->next ? j->files->next->from : UINT64_MAX;
     j->seen_end = reader_end(j->reader);
     j->goal = j->written;
     j->goal_is_end = false;
     batch_clear(&j->batch);
     if (!has_all_files(j)) return;
     if (reader_history_turn(j->reader) != j->history_turn) j->history_due = true;
+    /* What is published from now on may belong to a file that we have not heard of. */
+    uint64_t until = j->seen_end;
+    if (j->files->next && j->files->next->from < until) until = j->files->next->from;
     CHECK(j->at <= until);
     while (j->at < until && !j->broken) {
         uint64_t most = until - j->at < BATCH_BYTES ? until - j->at : BATCH_BYTES;
@@ -580,7 +582,7 @@ static void finish(struct journal *j)
     }
     j->finishing = false;
     if (j->ending) {
-        j->lost_nothing = true;
+        j->lost_nothing = !j->lacks_some;
         loop_stop(j->loop);
     } else {
         reader_journal_finished(j->reader, j->finish_number);
@@ -616,6 +618,18 @@ static bool file_is_over(const struct journal *j)
     return j->files->next && j->written.offset == j->files->next->from;
 }
 
+/* The stream goes on where nobody is left to lead us. */
+static void lacks_a_ring(struct journal *j)
+{
+    if (j->written.offset >= j->finish_offset) return;
+    log_warning("The append-only file lacks offsets %" PRIu64 " to %" PRIu64
+                ": the memory that holds them was not handed over before the server ended",
+                j->written.offset, j->finish_offset - 1);
+    j->finish_offset = j->written.offset;
+    j->lacks_some = true;
+    pump(j);
+}
+
 /* Everything is written. */
 static void rest(struct journal *j)
 {
@@ -633,8 +647,12 @@ static void rest(struct journal *j)
         finish(j);
         return;
     }
+    if (j->ending) {
+        lacks_a_ring(j);
+        return;
+    }
     sync_by_policy(j);
-    if (j->pace_timer || j->ending) return;
+    if (j->pace_timer) return;
     if (reader_arm_bell(j->reader) && reader_end(j->reader) != j->seen_end) {
         reader_answer_bell(j->reader);
         journal_look(j);
@@ -720,6 +738,7 @@ void journal_end(struct journal *j)
 {
     j->ending = j->finishing = true;
     j->finish_offset = reader_end(j->reader);
+    reader_find_rings(j->reader); /* one may have been on its way */
     if (!j->files) loop_stop(j->loop);
     pump(j);
 }
