@@ -326,6 +326,43 @@ Test(append_only, a_rewrite_that_fails_costs_nothing)
     expect_debian_loads_the_same(s);
 }
 
+/* A directory in the place of a file that a step is to make. */
+static void rewrite_into_an_obstacle(const char *obstacle)
+{
+    struct server *s = server_start(OURS, "appendonly yes");
+    char path[512];
+    server_path(s, obstacle, path);
+    cr_assert_eq(mkdir(path, 0755), 0);
+    expect_ok(s, "SET before 1");
+    expect_status(s, "Background append only file rewriting started", "BGREWRITEAOF");
+    wait_until(info_is(s, "persistence", "aof_last_bgrewrite_status", "err"));
+    cr_expect_eq(info_number(s, "persistence", "aof_rewrites_consecutive_failures"), 1);
+    expect_ok(s, "SET behind 1");
+    cr_assert_eq(rmdir(path), 0);
+    freeReplyObject(command(s, "WAITAOF 1 0 0"));
+    struct server *debian = loaded_by_debian(s); /* the files are good at any time */
+    expect_string(debian, "1", "GET before");
+    rewrite(s);
+    expect_ok(s, "SET at:last 1");
+    cr_expect_eq(info_number(s, "persistence", "aof_rewrites_consecutive_failures"), 0);
+    expect_debian_loads_the_same(s);
+}
+
+Test(append_only, a_manifest_that_cannot_be_written_before_the_fork)
+{
+    rewrite_into_an_obstacle("appendonlydir/temp-appendonly.aof.manifest");
+}
+
+Test(append_only, an_incremental_that_cannot_be_made)
+{
+    rewrite_into_an_obstacle("appendonlydir/appendonly.aof.2.incr.aof");
+}
+
+Test(append_only, a_base_that_cannot_be_renamed)
+{
+    rewrite_into_an_obstacle("appendonlydir/appendonly.aof.2.base.rdb");
+}
+
 Test(append_only, growth_starts_a_rewrite)
 {
     struct server *s = server_start(OURS, "appendonly yes\nauto-aof-rewrite-min-size 20kb\nauto-aof-rewrite-percentage "
