@@ -230,7 +230,8 @@ static void doom_all_followers(struct backlog *b)
 
 /* No other ring can be shared, for want of memory, descriptors or room in the table. Data comes before replicas'
  * connections, and order before both: nothing is overwritten that the link may be sending, and nobody is waited for.
- * All who follow go, for none can read on where the stream goes on. */
+ * All replicas go, for none can read on where the stream goes on. The journal stays, and with it all that it needs, until
+ * the stream is shared again; meanwhile it counts as behind. */
 static void go_on_privately(struct backlog *b, size_t len)
 {
     struct ring ring;
@@ -454,13 +455,35 @@ static void copy_stream(struct ring *to, const struct ring *from, uint64_t at, u
     }
 }
 
+/* A ring behind the newest is private where the journal needs it, which follows again once the stream is shared. It keeps
+ * its number: nobody has ever seen it. */
+static int share_older(struct backlog *b, struct ring *ring)
+{
+    struct ring shared, private = *ring;
+    if (ring_create(&shared, b->kind, b->name, private.number, private.size, private.first) != 0) return -1;
+    if (ring_reserve(&shared, private.end) != 0) {
+        ring_close(&shared, b->name);
+        return -1;
+    }
+    copy_stream(&shared, &private, private.first, private.end);
+    shared.entry = private.entry;
+    shared.end = private.end;
+    *ring = shared;
+    describe_ring(b, ring);
+    announce_ring(b, ring);
+    ring_close(&private, b->name);
+    return 0;
+}
+
 /* A ring that others can read takes the private one's place. What the window has of it comes along, as far as that
- * takes no noticeable time; of the same size, each byte keeps its place. */
+ * takes no noticeable time, or all where the journal needs it; of the same size, each byte keeps its place. */
 static void share_again(struct backlog *b)
 {
+    for (unsigned index = 0; index + 1 < b->ring_count; index++)
+        if (b->rings[index].region.fd < 0 && share_older(b, &b->rings[index]) != 0) return;
     struct ring shared, private = *newest(b);
     uint64_t from = ring_oldest(&private, b->end);
-    if (b->end - from > SHARED_AGAIN_MOST_BYTES) from = b->end - SHARED_AGAIN_MOST_BYTES;
+    if (b->end - from > SHARED_AGAIN_MOST_BYTES && b->journal_slot < 0) from = b->end - SHARED_AGAIN_MOST_BYTES;
     if (create_ring(b, &shared, private.size, from) != 0) return;
     if (ring_reserve(&shared, b->end) != 0) {
         ring_close(&shared, b->name);

@@ -74,8 +74,8 @@ int backlog_journal_claim(struct backlog *b, uint64_t from);
 bool backlog_journal_is_behind(struct backlog *b);
 
 struct backlog_peer_view {
-    enum shm_peer_phase state; /* as the link says, also of a doomed one */
-    uint64_t claim;
+    enum shm_peer_phase state;           /* as the link says, also of a doomed one */
+    bool opened;                         /* its process speaks for it */
     uint64_t next_offset;                /* lowest offset still needed */
     uint64_t acked_offset;               /* REPLCONF ACK */
     uint64_t fack_offset;                /* ... FACK (AOF fsynced), 0: never */

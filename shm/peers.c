@@ -168,12 +168,11 @@ void backlog_peer_view(const struct backlog *b, int slot, struct backlog_peer_vi
     CHECK(is_claimed(b, slot));
     const struct shm_peer *peer = &b->control->peers[slot];
     uint64_t needs = lowest_needed(b, slot);
-    *out = (struct backlog_peer_view){
-        .state = PEER_WAITING, .claim = b->peers[slot].claim, .next_offset = needs == SHM_NEEDS_NONE ? b->end : needs};
+    *out = (struct backlog_peer_view){.state = PEER_WAITING, .next_offset = needs == SHM_NEEDS_NONE ? b->end : needs};
     if (!is_opened(b, slot)) return;
     *out = (struct backlog_peer_view){
         .state = (enum shm_peer_phase)atomic_load_explicit(&peer->phase, memory_order_relaxed),
-        .claim = out->claim,
+        .opened = true,
         .next_offset = out->next_offset,
         .acked_offset = atomic_load(&peer->acked_offset),
         .fack_offset = atomic_load_explicit(&peer->durable_offset, memory_order_relaxed),

@@ -6,6 +6,9 @@
 #include "shm/control.h"
 #include "shm/doorbell.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 struct mapped_ring {
@@ -101,6 +104,28 @@ int reader_add_ring(struct reader *r, uint64_t number, int fd, uint64_t size)
     CHECK(place < SHM_RINGS_MAX); /* every mapped ring that is not stale has an entry of its own */
     r->rings[place] = found;
     return 0;
+}
+
+static bool is_mapped(const struct reader *r, uint64_t number)
+{
+    for (unsigned i = 0; i < SHM_RINGS_MAX; i++)
+        if (r->rings[i].number == number) return true;
+    return false;
+}
+
+void reader_find_rings(struct reader *r)
+{
+    char name[SHM_NAME_BYTES + 32];
+    for (unsigned i = 0; i < SHM_RINGS_MAX; i++) {
+        const struct shm_ring *entry = &r->control->rings[i];
+        uint64_t number = atomic_load_explicit(&entry->number, memory_order_acquire);
+        uint64_t object = atomic_load_explicit(&entry->object, memory_order_relaxed);
+        uint64_t size = atomic_load_explicit(&entry->size, memory_order_relaxed);
+        if (number == 0 || object == 0 || size == 0 || is_mapped(r, number)) continue;
+        snprintf(name, sizeof(name), "%.*s.%llu", SHM_NAME_BYTES, r->control->name, (unsigned long long)object);
+        int fd = shm_open(name, O_RDONLY | O_CLOEXEC, 0);
+        if (fd >= 0) reader_add_ring(r, number, fd, size);
+    }
 }
 
 void reader_beat(struct reader *r)

@@ -17,6 +17,8 @@ struct reader *reader_attach(enum shm_reader_kind kind, int control_fd, int bell
 void reader_detach(struct reader *r);
 /* A ring the server opened; owns fd in any case. 0 (also when the ring is gone already) or -1 with errno. */
 int reader_add_ring(struct reader *r, uint64_t number, int fd, uint64_t size);
+/* Without a server that would give them: those of the table that have a name, and that we do not have. */
+void reader_find_rings(struct reader *r);
 void reader_drop_stale_rings(struct reader *r); /* unmaps what the server dropped: gives the memory back */
 
 void reader_beat(struct reader *r); /* a sign of life for the server: some times a second */

@@ -43,6 +43,7 @@ struct journal_handle {
 
     struct backlog *backlog; /* NULL: not started */
     int slot;
+    uint64_t begin;          /* the last offset that is no business of this start */
     struct kept_file *files; /* oldest first */
     uint64_t last_number;    /* of the files, also over several starts */
     int lock;                /* -1: none */
@@ -97,10 +98,10 @@ static struct backlog_peer_view slot_of(const struct journal_handle *j)
     return view;
 }
 
-/* Before the journal has opened its slot, the beginning: from there on, and all before it elsewhere. */
+/* Before the journal has come to say anything, the beginning: all before it is elsewhere. */
 static uint64_t offset_or_begin(const struct journal_handle *j, uint64_t offset)
 {
-    return offset ? offset : slot_of(j).next_offset - 1;
+    return offset > j->begin ? offset : j->begin;
 }
 
 uint64_t journal_written_offset(const struct journal_handle *j)
@@ -116,7 +117,7 @@ uint64_t journal_durable_offset(const struct journal_handle *j)
 /* The journal has opened its slot: what it says besides is of this start. */
 static bool has_begun(const struct journal_handle *j)
 {
-    return j->backlog && slot_of(j).acked_offset != 0;
+    return j->backlog && slot_of(j).opened;
 }
 
 /* The number of the file that it writes; 0: none yet. */
@@ -446,6 +447,7 @@ int journal_start(struct journal_handle *j, struct backlog *b, const struct jour
         return -1;
     }
     j->backlog = b;
+    j->begin = file->from - 1;
     j->failing = false;
     if (j->last_number < backlog_journal_files_given(b)) j->last_number = backlog_journal_files_given(b);
     backlog_watch_durable(b, j->watched_offset);

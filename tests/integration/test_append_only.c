@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -528,4 +529,152 @@ Test(append_only, waitaof_ends_with_the_file)
     expect_ok(s, "CONFIG SET appendonly no");
     raw_expect(fd, "-ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.\r\n");
     close(fd);
+}
+
+/* --- a disk that does not keep up --- */
+
+/* Stopped, so that nothing becomes durable until it is let go on. */
+static pid_t freeze_journal(struct server *s)
+{
+    pid_t journal = server_journal_pid(s);
+    cr_assert_gt(journal, 0);
+    kill(journal, SIGSTOP);
+    return journal;
+}
+
+static bool can_be_read(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+Test(append_only, with_always_an_answer_waits_for_the_disk)
+{
+    struct server *s = server_start(OURS, "appendonly yes\nappendfsync always");
+    int writer = raw_connect(s), reader = raw_connect(s), leaving = raw_connect(s);
+    raw_send_text(writer, "SET a 1\r\n");
+    raw_expect(writer, "+OK\r\n");
+    raw_send_text(reader, "GET a\r\n");
+    raw_expect(reader, "$1\r\n1\r\n");
+    uint64_t commands = (uint64_t)info_number(s, "stats", "total_commands_processed");
+    pid_t journal = freeze_journal(s);
+    raw_send_text(writer, "SET a 2\r\n");
+    raw_send_text(leaving, "SET b 2\r\nQUIT\r\n");
+    /* The server runs them, and what others see of them waits as well. */
+    raw_send_text(reader, "GET a\r\n");
+    server_wait_log(s, 0, "The journal (pid ");
+    cr_expect_not(can_be_read(writer));
+    cr_expect_not(can_be_read(reader));
+    cr_expect_not(can_be_read(leaving));
+    kill(journal, SIGCONT);
+    raw_expect(writer, "+OK\r\n");
+    raw_expect(reader, "$1\r\n2\r\n");
+    raw_expect(leaving, "+OK\r\n+OK\r\n");
+    wait_until(raw_is_closed(leaving));
+    cr_expect_geq((uint64_t)info_number(s, "stats", "total_commands_processed"), commands + 5);
+    close(writer);
+    close(reader);
+    close(leaving);
+    expect_debian_loads_the_same(s);
+}
+
+Test(append_only, with_everysec_no_answer_waits)
+{
+    struct server *s = server_start(OURS, "appendonly yes");
+    pid_t journal = freeze_journal(s);
+    expect_ok(s, "SET a 1");
+    expect_string(s, "1", "GET a");
+    kill(journal, SIGCONT);
+    expect_debian_loads_the_same(s);
+}
+
+Test(append_only, answers_that_wait_leave_when_nothing_is_to_be_waited_for)
+{
+    struct server *s = server_start(OURS, "appendonly yes\nappendfsync always");
+    int writer = raw_connect(s), admin = raw_connect(s);
+    raw_send_text(writer, "SET a 1\r\n");
+    raw_expect(writer, "+OK\r\n");
+    pid_t journal = freeze_journal(s);
+    raw_send_text(writer, "SET a 2\r\n");
+    raw_send_text(admin, "CONFIG SET appendfsync everysec\r\n");
+    raw_expect(writer, "+OK\r\n");
+    raw_expect(admin, "+OK\r\n");
+    kill(journal, SIGCONT);
+    close(writer);
+    close(admin);
+    expect_debian_loads_the_same(s);
+}
+
+Test(append_only, writes_wait_for_a_journal_that_is_far_behind)
+{
+    struct server *s = server_start(OURS, "appendonly yes\nrepl-backlog-size 1mb\n"
+                                          "client-output-buffer-limit replica 4mb 0 0");
+    static char value[100000];
+    memset(value, 'v', sizeof value);
+    pid_t journal = freeze_journal(s);
+    int writer = raw_connect(s);
+    char head[64];
+    for (int i = 0; i < 100; i++) {
+        raw_send(writer, head, (size_t)sprintf(head, "*3\r\n$3\r\nSET\r\n$4\r\nk%03d\r\n$%zu\r\n", i, sizeof value));
+        raw_send(writer, value, sizeof value);
+        raw_send_text(writer, "\r\n");
+        if (server_log_has(s, 0, "Writes wait: ")) break;
+        command_text(s, "PING"); /* time passes for the server */
+        sleep_us(5000);
+    }
+    server_wait_log(s, 0, "Writes wait: ");
+    expect_string(s, "vvv", "GETRANGE k000 0 2"); /* readers do not */
+    cr_expect_lt(info_number(s, "persistence", "aof_buffer_length"), 12 << 20);
+    kill(journal, SIGCONT);
+    server_wait_log(s, 0, "Writes go on: ");
+    raw_send_text(writer, "SET last 1\r\n");
+    wait_until(command_integer(s, "EXISTS last") == 1);
+    close(writer);
+    expect_debian_loads_the_same(s);
+}
+
+/* A disk of a few MiB: appendonlydir leads to a /dev/shm of the server's own, where something else lies, too. */
+Test(append_only, a_full_disk_refuses_writes_until_it_has_room)
+{
+    if (!process_can_have_own_shm()) cr_skip_test("needs a mount namespace");
+    struct server *s = server_prepare(OURS, "appendonly yes\nrepl-backlog-size 64kb\n"
+                                            "client-output-buffer-limit replica 64mb 0 0");
+    static char value[100000];
+    char path[600], digest[64], target[600];
+    memset(value, 'v', sizeof value);
+    server_path(s, "appendonlydir", path);
+    cr_assert_eq(symlink("/dev/shm", path), 0);
+    s->limits.shm_bytes = 6 << 20;
+    server_launch(s);
+    snprintf(path, sizeof path, "/proc/%d/root/dev/shm/other", (int)s->pid);
+    FILE *other = fopen(path, "we");
+    cr_assert_not_null(other, "%s", path);
+    for (int i = 0; i < 30; i++) fwrite(value, 1, sizeof value, other);
+    cr_assert_eq(fclose(other), 0);
+    bool ok = true;
+    for (int i = 0; i < 100 && ok; i++) {
+        redisReply *r = command(s, "SET key:%d %b", i, value, sizeof value);
+        ok = r->type == REDIS_REPLY_STATUS;
+        freeReplyObject(r);
+        sleep_us(5000);
+    }
+    wait_until(info_is(s, "persistence", "aof_last_write_status", "err"));
+    expect_error(s, "MISCONF Errors writing to the AOF file: No space left on device", "SET refused 1");
+    expect_error(s, "MISCONF Errors writing to the AOF file", "PING");
+    expect_string(s, "vvv", "GETRANGE key:0 0 2");
+    cr_assert_eq(unlink(path), 0);
+    wait_until(info_is(s, "persistence", "aof_last_write_status", "ok"));
+    expect_ok(s, "SET accepted 1");
+    snprintf(digest, sizeof digest, "%s", command_text(s, "DEBUG DIGEST"));
+    expect_ok(s, "CONFIG SET appendonly no");
+    struct server *debian = server_prepare(DEBIAN, "appendonly yes");
+    snprintf(path, sizeof path, "/proc/%d/root/dev/shm/.", (int)s->pid);
+    server_path(debian, "appendonlydir", target);
+    const char *argv[] = {"/bin/cp", "-r", path, target, NULL};
+    struct process_result result = process_run(argv, NULL);
+    cr_assert_eq(result.exit_code, 0, "%s", result.output);
+    free(result.output);
+    server_launch(debian);
+    wait_until(info_is_if_there(debian, "persistence", "loading", "0"));
+    cr_expect_str_eq(command_text(debian, "DEBUG DIGEST"), digest);
 }

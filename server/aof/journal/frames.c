@@ -1,8 +1,10 @@
 /* Frames of commands. Journal process; pure. */
 #include "server/aof/journal/frames.h"
 
-#define LINE_END_BYTES 2
-#define NUMBER_MOST    (UINT64_MAX / 16)
+#define SHORT_DIGITS    5
+#define LINE_MOST_BYTES (1 + SHORT_DIGITS + LINE_END_BYTES) /* of a count or length with so many digits */
+#define LINE_END_BYTES  2
+#define NUMBER_MOST     (UINT64_MAX / 16)
 
 /* The bytes behind a count or a length; NULL: there is none. */
 static const uint8_t *pass_number(const uint8_t *p, const uint8_t *end, uint8_t prefix, uint64_t *out)
@@ -39,6 +41,34 @@ enum frame_kind frame_kind(struct bytes head)
     p = pass_number(p, end, '$', &length);
     if (!p) return FRAME_BAD;
     return length <= (uint64_t)(end - p) ? kind_of(bytes_make(p, length)) : FRAME_DATA;
+}
+
+/* As most are: of one to five digits. */
+static inline const uint8_t *pass_short_number(const uint8_t *p, uint8_t prefix, uint64_t *out)
+{
+    uint64_t number = p[1] - (unsigned)'0';
+    if (p[0] != prefix || number > 9) return NULL;
+    p += 2;
+    for (int more = 0; more < SHORT_DIGITS - 1 && (unsigned)(*p - '0') <= 9; more++)
+        number = number * 10 + (*p++ - (unsigned)'0');
+    *out = number;
+    return p[0] == '\r' && p[1] == '\n' ? p + LINE_END_BYTES : NULL;
+}
+
+const uint8_t *frame_whole(const uint8_t *p, const uint8_t *end, enum frame_kind *kind)
+{
+    uint64_t count, length;
+    if (end - p < LINE_MOST_BYTES) return NULL;
+    p = pass_short_number(p, '*', &count);
+    if (!p || count == 0) return NULL;
+    for (uint64_t left = count; left > 0; left--) {
+        if (end - p < LINE_MOST_BYTES) return NULL;
+        p = pass_short_number(p, '$', &length);
+        if (!p || (uint64_t)(end - p) < length + LINE_END_BYTES) return NULL;
+        if (left == count) *kind = kind_of(bytes_make(p, length));
+        p += length + LINE_END_BYTES;
+    }
+    return p;
 }
 
 void frame_begin(struct frame *f)

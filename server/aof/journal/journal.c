@@ -85,7 +85,7 @@ struct journal {
 
     bool finishing;
     uint64_t finish_number, finish_offset;
-    bool ending, lost_nothing;
+    bool ending, lacks_some, lost_nothing;
     uint64_t seen_end; /* of the stream, at the last gathering */
     struct loop_timer *pace_timer, *sync_timer, *retry_timer;
 };
@@ -196,8 +196,7 @@ static void add_timestamp(struct journal *j)
 static void add_position(struct journal *j)
 {
     struct aof_position here;
-    bool renamed = reader_history_turn(j->reader) != j->history_turn;
-    if ((j->history_due || renamed) && position_here(j, &here))
+    if (j->history_due && position_here(j, &here))
         note(j, aof_write_history(batch_note_room(&j->batch), &here));
     else if (j->offset_due && !j->history_due)
         note(j, aof_write_offset(batch_note_room(&j->batch), j->at - 1));
@@ -206,11 +205,14 @@ static void add_position(struct journal *j)
     j->history_due = j->offset_due = false;
 }
 
+static bool notes_due(const struct journal *j)
+{
+    return j->head_due | j->history_due | j->offset_due | j->policy.timestamps;
+}
+
 /* What has to stand before the next data. */
 static void add_notes(struct journal *j)
 {
-    bool due = j->head_due | j->history_due | j->offset_due | j->policy.timestamps;
-    if (likely(!due && reader_history_turn(j->reader) == j->history_turn)) return;
     add_head(j);
     add_timestamp(j);
     add_position(j);
@@ -233,21 +235,41 @@ static void not_understood(struct journal *j)
     j->write_error = EPROTO;
 }
 
-/* False: the stream is not understood. */
-static bool begin_command(struct journal *j, const uint8_t *here, size_t len)
+/* What stands before it, and what it changes. */
+static void begin_command(struct journal *j, enum frame_kind kind)
 {
-    uint8_t room[FRAME_HEAD_BYTES];
-    enum frame_kind kind = frame_kind(head_at(j, here, len, room));
-    if (kind == FRAME_BAD) return false;
     j->dropping = kind == FRAME_NO_DATA;
+    if (likely(kind == FRAME_DATA && !notes_due(j))) return;
     if (j->dropping)
         j->offset_due = true;
     else
         add_notes(j);
     if (kind == FRAME_MULTI) j->in_multi = true;
     if (kind == FRAME_EXEC) j->in_multi = false;
-    frame_begin(&j->frame);
-    return true;
+}
+
+/* Where the run has an edge within the command, or in a long one. Returns the bytes of it, with the frame behind them;
+ * 0: the stream is not understood. */
+static size_t pass_part(struct journal *j, const uint8_t *here, size_t len)
+{
+    if (j->frame.state == FRAME_OUTSIDE) {
+        uint8_t room[FRAME_HEAD_BYTES];
+        enum frame_kind kind = frame_kind(head_at(j, here, len, room));
+        if (kind == FRAME_BAD) return 0;
+        begin_command(j, kind);
+        frame_begin(&j->frame);
+    }
+    size_t passed = frame_pass(&j->frame, here, len);
+    return j->frame.state == FRAME_BROKEN ? 0 : passed;
+}
+
+static size_t pass_command(struct journal *j, const uint8_t *here, size_t len)
+{
+    enum frame_kind kind;
+    const uint8_t *end = j->frame.state == FRAME_OUTSIDE ? frame_whole(here, here + len, &kind) : NULL;
+    if (unlikely(!end)) return pass_part(j, here, len);
+    begin_command(j, kind);
+    return (size_t)(end - here);
 }
 
 static void command_ended(struct journal *j)
@@ -260,22 +282,16 @@ static bool gather_run(struct journal *j, struct bytes run)
 {
     const uint8_t *here = run.ptr, *end = run.ptr + run.len;
     while (here < end) {
-        if (j->frame.state == FRAME_OUTSIDE) {
-            if (batch_is_full(&j->batch)) return false;
-            if (!begin_command(j, here, (size_t)(end - here))) {
-                not_understood(j);
-                return false;
-            }
+        if (j->frame.state == FRAME_OUTSIDE && batch_is_full(&j->batch)) return false;
+        size_t passed = pass_command(j, here, (size_t)(end - here));
+        if (passed == 0) {
+            not_understood(j);
+            return false;
         }
-        size_t passed = frame_pass(&j->frame, here, (size_t)(end - here));
         if (!j->dropping) batch_add(&j->batch, here, passed);
         here += passed;
         j->at += passed;
         if (j->frame.state == FRAME_OUTSIDE) command_ended(j);
-        if (j->frame.state == FRAME_BROKEN) {
-            not_understood(j);
-            return false;
-        }
     }
     return !batch_is_full(&j->batch);
 }
@@ -290,12 +306,15 @@ static bool has_all_files(const struct journal *j)
 /* From the position on, as far as the file goes and the stream is published. */
 static void gather(struct journal *j)
 {
-    uint64_t until = j->files->next ? j->files->next->from : UINT64_MAX;
     j->seen_end = reader_end(j->reader);
     j->goal = j->written;
     j->goal_is_end = false;
     batch_clear(&j->batch);
     if (!has_all_files(j)) return;
+    if (reader_history_turn(j->reader) != j->history_turn) j->history_due = true;
+    /* What is published from now on may belong to a file that we have not heard of. */
+    uint64_t until = j->seen_end;
+    if (j->files->next && j->files->next->from < until) until = j->files->next->from;
     CHECK(j->at <= until);
     while (j->at < until && !j->broken) {
         uint64_t most = until - j->at < BATCH_BYTES ? until - j->at : BATCH_BYTES;
@@ -563,7 +582,7 @@ static void finish(struct journal *j)
     }
     j->finishing = false;
     if (j->ending) {
-        j->lost_nothing = true;
+        j->lost_nothing = !j->lacks_some;
         loop_stop(j->loop);
     } else {
         reader_journal_finished(j->reader, j->finish_number);
@@ -599,6 +618,18 @@ static bool file_is_over(const struct journal *j)
     return j->files->next && j->written.offset == j->files->next->from;
 }
 
+/* The stream goes on where nobody is left to lead us. */
+static void lacks_a_ring(struct journal *j)
+{
+    if (j->written.offset >= j->finish_offset) return;
+    log_warning("The append-only file lacks offsets %" PRIu64 " to %" PRIu64
+                ": the memory that holds them was not handed over before the server ended",
+                j->written.offset, j->finish_offset - 1);
+    j->finish_offset = j->written.offset;
+    j->lacks_some = true;
+    pump(j);
+}
+
 /* Everything is written. */
 static void rest(struct journal *j)
 {
@@ -616,8 +647,12 @@ static void rest(struct journal *j)
         finish(j);
         return;
     }
+    if (j->ending) {
+        lacks_a_ring(j);
+        return;
+    }
     sync_by_policy(j);
-    if (j->pace_timer || j->ending) return;
+    if (j->pace_timer) return;
     if (reader_arm_bell(j->reader) && reader_end(j->reader) != j->seen_end) {
         reader_answer_bell(j->reader);
         journal_look(j);
@@ -703,6 +738,7 @@ void journal_end(struct journal *j)
 {
     j->ending = j->finishing = true;
     j->finish_offset = reader_end(j->reader);
+    reader_find_rings(j->reader); /* one may have been on its way */
     if (!j->files) loop_stop(j->loop);
     pump(j);
 }

@@ -248,7 +248,10 @@ void append_only_rewrite_event(struct append_only *a, enum rewrite_event event)
     case REWRITE_OPEN: open_files(a); break;
     case REWRITE_FORK: fork_child(a); break;
     case REWRITE_SWITCH: begin_step(a, append_only_take_base, switched); break;
-    case REWRITE_KILL: children_kill(a->core->children); break;
+    case REWRITE_KILL:
+        log_notice("Killing running AOF rewrite child: %d", (int)a->child);
+        children_kill(a->core->children);
+        break;
     case REWRITE_FINISH: finish(a); break;
     case REWRITE_UNDO: undo(a); break;
     }
