@@ -77,13 +77,14 @@ static bool hear(struct writer *w)
     return true;
 }
 
-/* From another process, so that we may be waiting for an answer when it happens. */
+/* From another process, so that we may be waiting for an answer when it happens. With its journal, if it has one. */
 static pid_t kill_later(const struct server *s, unsigned us)
 {
-    pid_t pid = fork();
+    pid_t journal = server_journal_pid(s), pid = fork();
     cr_assert_geq(pid, 0);
     if (pid) return pid;
     usleep(us);
+    if (journal) kill(journal, SIGKILL);
     kill(s->pid, SIGKILL);
     _exit(0);
 }
@@ -161,16 +162,16 @@ static void kill_again_and_again(const char *config, unsigned seed, int rounds, 
         long mark = server_log_end(s);
         server_launch(s);
         wait_until(info_is(s, "persistence", "loading", "0"));
-        if (!strstr(config, "appendonly")) expect_adopted(s, mark);
+        expect_adopted(s, mark);
         expect_all(s, writers, seed);
     }
 }
 
 static unsigned seed_of_this_run(void)
 {
-    const char *given = getenv("SLIPSTREAM_SEED");
+    const char *given = getenv("SLIPSTREAM_TEST_SEED");
     unsigned seed = given ? (unsigned)atol(given) : (unsigned)clock_us();
-    fprintf(stderr, "SLIPSTREAM_SEED=%u\n", seed);
+    fprintf(stderr, "SLIPSTREAM_TEST_SEED=%u\n", seed);
     return seed;
 }
 
@@ -182,6 +183,40 @@ Test(adoption, what_was_acknowledged_survives_without_any_file)
 Test(adoption, what_was_acknowledged_survives_beside_snapshots)
 {
     kill_again_and_again("repl-backlog-size 64mb\nsave 1 100000000", seed_of_this_run(), 5, 40);
+}
+
+/* The server and its journal at once: what had not come to the file is in the stream. */
+Test(adoption, what_was_acknowledged_survives_with_half_of_it_in_the_append_only_file)
+{
+    kill_again_and_again("repl-backlog-size 64mb\nappendonly yes\nappendfsync no", seed_of_this_run(), 5, 0);
+}
+
+/* --- the append-only file --- */
+
+Test(adoption, the_journal_writes_what_it_had_not_come_to)
+{
+    struct server *s = server_start(OURS, "appendonly yes\nappendfsync no");
+    expect_ok(s, "SET written 1");
+    expect_ok(s, "SELECT 3");
+    expect_ok(s, "SET written 3");
+    wait_until(info_is(s, "persistence", "aof_buffer_length", "0"));
+    pid_t journal = server_journal_pid(s);
+    cr_assert_gt(journal, 0);
+    kill(journal, SIGSTOP);
+    expect_ok(s, "SET unwritten 3");
+    expect_ok(s, "SELECT 0");
+    fill(s, "more:", 100, 100);
+    char digest[64];
+    snprintf(digest, sizeof digest, "%s", command_text(s, "DEBUG DIGEST"));
+    kill(journal, SIGKILL);
+    long mark = restart(s);
+    expect_adopted(s, mark);
+    cr_assert_str_eq(command_text(s, "DEBUG DIGEST"), digest);
+    expect_ok(s, "SET behind 1");
+    snprintf(digest, sizeof digest, "%s", command_text(s, "DEBUG DIGEST"));
+    server_stop(s);
+    server_launch(s); /* from the file alone */
+    cr_assert_str_eq(command_text(s, "DEBUG DIGEST"), digest);
 }
 
 /* --- the history goes on --- */
