@@ -174,8 +174,11 @@ void replication_restore_history(struct replication *r, const struct rdb_aux *au
 
 void replication_start(struct replication *r)
 {
-    if (r->replica->host) begin_to_follow(r, false);
     r->started = true;
+    if (r->replica->host)
+        begin_to_follow(r, false);
+    else if (r->settings->adopt_backlog)
+        repl_stream_open(r->stream); /* best effort: without it our heir has the file alone */
 }
 
 /* --- life --- */

@@ -122,7 +122,7 @@ static bool take_ring(struct adoption *a, const struct inspected_ring *seen, uin
                         .first = from,
                         .end = end};
     if (seen->end == SHM_OPEN_END && written_to < end) return false;
-    if (seen->object == 0 || seen->size == 0 || seen->end < end || seen->first > end || from > end) return false;
+    if (seen->object == 0 || seen->size == 0 || seen->end < end || from >= end) return false;
     if (open_ring_object(a, seen, &ring.region) != 0) return false;
     ring.reserved_until = reserved_until(&ring);
     memmove(&a->rings[1], &a->rings[0], a->ring_count * sizeof a->rings[0]);
@@ -139,15 +139,13 @@ static bool find_rings(struct adoption *a, char reason[ADOPT_REASON_BYTES])
     int last = picture->ring_count - 1;
     uint64_t end = a->view.end;
     a->view.first = end;
-    if (last < 0 || end == 0) return refuse(reason, "it has no ring");
+    if (last < 0 || end == 0) return refuse(reason, "it has no ring, nor an end");
     while (last > 0 && picture->rings[last].first >= end) last--; /* nothing of it was published */
     for (int i = last; i >= 0 && picture->rings[i].number >= picture->window_ring; i--) {
         if (!take_ring(a, &picture->rings[i], end)) break;
         end = picture->rings[i].first;
     }
-    if (a->ring_count == 0)
-        return refuse(reason, "its stream went on in memory that went with its server, or was overwritten");
-    return true;
+    return true; /* without a ring, all that is left is where the stream had come to */
 }
 
 /* --- from without --- */
@@ -277,7 +275,7 @@ struct backlog *backlog_adopt(struct adoption *a, const struct backlog_limits *l
     b->control = control_of(&b->region);
     b->end = b->published = a->view.end;
     b->last_number = highest_number(a);
-    b->history_ring = b->window_ring = a->rings[0].number;
+    b->history_ring = b->window_ring = a->ring_count ? a->rings[0].number : b->last_number + 1;
     control_sign(b->control, b->name);
     free_slots(b);
     for (unsigned i = 0; i < a->ring_count; i++) {

@@ -178,7 +178,7 @@ static const struct situation loaded[] = {
     {"DISCARD is but one more of a transaction", {{LIST, LINE_INCR}, {INCR, MULTI SET("b") "*1\r\n$7\r\nDISCARD\r\n"}}},
     {"lines that end in a line feed", {{LIST, LINE_INCR}, {INCR, "*3\n$3\nSET\r\n$1\nb\r\n$1\r\nv\r\n" SET("c")}}},
     {"strings that end in anything", {{LIST, LINE_INCR}, {INCR, "*3\r\n$3\r\nSETxx$1\r\nbyy$1\r\nvzz" SET("c")}}},
-    {"annotations", {{LIST, LINE_INCR}, {INCR, "#TS:1700000000\r\n" SET("a") "#x\n" SET("b") "#TS:17"}}},
+    {"annotations", {{LIST, LINE_INCR}, {INCR, "#TS:1700000000\r\n" SET("a") "#x\n" SET("b")}}},
     {"what is expired is there for what follows",
      {{LIST, LINE_INCR},
       {INCR, SET("a") "*3\r\n$9\r\nPEXPIREAT\r\n$1\r\na\r\n$4\r\n1000\r\n"
@@ -318,9 +318,24 @@ Test(aof_load, cut_within_a_transaction_nothing_of_it_stays)
     cr_assert(server_log_has(s, 0, "!!! Truncating the AOF appendonly.aof.1.incr.aof at offset 27 !!!"));
     expect_string(s, "v", "GET a");
     expect_integer(s, 1, "DBSIZE");
-    server_kill(s);
-    server_restart(s); /* the file is whole now */
-    expect_integer(s, 1, "DBSIZE");
+    expect_ok(s, "SET d w");
+    server_stop(s);
+    server_restart(s); /* the file is whole, and goes on behind what was cut */
+    expect_string(s, "w", "GET d");
+    expect_integer(s, 2, "DBSIZE");
+}
+
+/* What Redis appends there belongs to the annotation, and the file is broken. */
+Test(aof_load, what_comes_behind_an_annotation_without_an_end_is_not_lost)
+{
+    struct situation what = {"annotation", {{LIST, LINE_INCR}, {INCR, SELECT SET("a") "#TS:17"}}};
+    struct server *s = prepare(OURS, &what);
+    server_launch(s);
+    expect_ok(s, "SET b w");
+    server_stop(s);
+    server_restart(s);
+    expect_string(s, "v", "GET a");
+    expect_string(s, "w", "GET b");
 }
 
 /* Redis goes on and writes into the database before. */
@@ -402,7 +417,7 @@ Test(aof_load, a_shutdown_ends_the_load)
 /* As in Redis; but we say so. */
 Test(aof_load, a_snapshot_without_an_append_only_file_is_not_loaded)
 {
-    struct server *s = server_start(OURS, "%s", "");
+    struct server *s = server_start(OURS, "adopt-backlog no");
     expect_ok(s, "SET a 1");
     expect_ok(s, "SAVE");
     server_kill(s);
