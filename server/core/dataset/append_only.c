@@ -276,6 +276,13 @@ bool append_only_is_on(const struct core *core)
     return core->append_only->state != APPEND_ONLY_OFF;
 }
 
+bool append_only_has_files(const struct core *core)
+{
+    const struct aof_settings *s = append_only_settings(core->append_only);
+    char path[PATH_MAX];
+    return aof_manifest_path(s->directory, s->filename, path) == 0 && access(path, F_OK) == 0;
+}
+
 bool append_only_is_waiting(const struct core *core)
 {
     return core->append_only->state == APPEND_ONLY_WAITING;
