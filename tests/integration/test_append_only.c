@@ -326,6 +326,43 @@ Test(append_only, a_rewrite_that_fails_costs_nothing)
     expect_debian_loads_the_same(s);
 }
 
+/* A directory in the place of a file that a step is to make. */
+static void rewrite_into_an_obstacle(const char *obstacle)
+{
+    struct server *s = server_start(OURS, "appendonly yes");
+    char path[512];
+    server_path(s, obstacle, path);
+    cr_assert_eq(mkdir(path, 0755), 0);
+    expect_ok(s, "SET before 1");
+    expect_status(s, "Background append only file rewriting started", "BGREWRITEAOF");
+    wait_until(info_is(s, "persistence", "aof_last_bgrewrite_status", "err"));
+    cr_expect_eq(info_number(s, "persistence", "aof_rewrites_consecutive_failures"), 1);
+    expect_ok(s, "SET behind 1");
+    cr_assert_eq(rmdir(path), 0);
+    freeReplyObject(command(s, "WAITAOF 1 0 0"));
+    struct server *debian = loaded_by_debian(s); /* the files are good at any time */
+    expect_string(debian, "1", "GET before");
+    rewrite(s);
+    expect_ok(s, "SET at:last 1");
+    cr_expect_eq(info_number(s, "persistence", "aof_rewrites_consecutive_failures"), 0);
+    expect_debian_loads_the_same(s);
+}
+
+Test(append_only, a_manifest_that_cannot_be_written_before_the_fork)
+{
+    rewrite_into_an_obstacle("appendonlydir/temp-appendonly.aof.manifest");
+}
+
+Test(append_only, an_incremental_that_cannot_be_made)
+{
+    rewrite_into_an_obstacle("appendonlydir/appendonly.aof.2.incr.aof");
+}
+
+Test(append_only, a_base_that_cannot_be_renamed)
+{
+    rewrite_into_an_obstacle("appendonlydir/appendonly.aof.2.base.rdb");
+}
+
 Test(append_only, growth_starts_a_rewrite)
 {
     struct server *s = server_start(OURS, "appendonly yes\nauto-aof-rewrite-min-size 20kb\nauto-aof-rewrite-percentage "
@@ -371,6 +408,24 @@ Test(append_only, it_is_turned_on_and_off_at_run_time)
     wait_until(info_number(s, "persistence", "aof_rewrites") == 2 && is_idle(s));
     expect_ok(s, "SET again 1");
     expect_debian_loads_the_same(s);
+}
+
+Test(append_only, where_no_file_can_be_made_it_is_not_turned_on)
+{
+    struct server *s = server_prepare(OURS, "appendonly no");
+    char path[512];
+    server_path(s, "appendonlydir", path);
+    fclose(fopen(path, "we"));
+    server_launch(s);
+    expect_error(s,
+                 "ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check "
+                 "server logs.",
+                 "CONFIG SET appendonly yes");
+    cr_expect_str_eq(config_get(s, "appendonly"), "no");
+    cr_expect(info_is(s, "persistence", "aof_enabled", "0"));
+    cr_assert_eq(unlink(path), 0);
+    expect_ok(s, "CONFIG SET appendonly yes");
+    wait_until(info_number(s, "persistence", "aof_rewrites") == 1 && is_idle(s));
 }
 
 Test(append_only, turned_off_while_it_is_being_turned_on)
@@ -458,7 +513,7 @@ Test(append_only, a_replica_begins_anew_with_its_masters_dataset)
 
 Test(append_only, a_master_with_it_serves_replicas_as_before)
 {
-    struct server *master = server_start(OURS, "appendonly yes\nrepl-backlog-ttl 1"),
+    struct server *master = server_start(OURS, "appendonly yes\nappendfsync always\nrepl-backlog-ttl 1"),
                   *replica = server_start(OURS, "appendonly no");
     write_all_families(master, 0);
     follow(replica, master);
@@ -634,37 +689,44 @@ Test(append_only, writes_wait_for_a_journal_that_is_far_behind)
 }
 
 /* A disk of a few MiB: appendonlydir leads to a /dev/shm of the server's own, where something else lies, too. */
-Test(append_only, a_full_disk_refuses_writes_until_it_has_room)
+static struct server *start_on_small_disk(const char *policy, char other[600])
 {
-    if (!process_can_have_own_shm()) cr_skip_test("needs a mount namespace");
-    struct server *s = server_prepare(OURS, "appendonly yes\nrepl-backlog-size 64kb\n"
-                                            "client-output-buffer-limit replica 64mb 0 0");
-    static char value[100000];
-    char path[600], digest[64], target[600];
-    memset(value, 'v', sizeof value);
+    struct server *s = server_prepare(OURS,
+                                      "appendonly yes\nappendfsync %s\nrepl-backlog-size 64kb\n"
+                                      "client-output-buffer-limit replica 64mb 0 0",
+                                      policy);
+    static const char bytes[3000000];
+    char path[512];
     server_path(s, "appendonlydir", path);
     cr_assert_eq(symlink("/dev/shm", path), 0);
     s->limits.shm_bytes = 6 << 20;
     server_launch(s);
-    snprintf(path, sizeof path, "/proc/%d/root/dev/shm/other", (int)s->pid);
-    FILE *other = fopen(path, "we");
-    cr_assert_not_null(other, "%s", path);
-    for (int i = 0; i < 30; i++) fwrite(value, 1, sizeof value, other);
-    cr_assert_eq(fclose(other), 0);
-    bool ok = true;
-    for (int i = 0; i < 100 && ok; i++) {
-        redisReply *r = command(s, "SET key:%d %b", i, value, sizeof value);
-        ok = r->type == REDIS_REPLY_STATUS;
-        freeReplyObject(r);
+    snprintf(other, 600, "/proc/%d/root/dev/shm/other", (int)s->pid);
+    FILE *f = fopen(other, "we");
+    cr_assert_not_null(f, "%s", other);
+    fwrite(bytes, 1, sizeof bytes, f);
+    cr_assert_eq(fclose(f), 0);
+    return s;
+}
+
+/* Many SETs, whose answers are not read. */
+static void write_until_full(struct server *s, int fd)
+{
+    static char value[100000];
+    char head[64];
+    memset(value, 'v', sizeof value);
+    for (int i = 0; i < 100 && info_is(s, "persistence", "aof_last_write_status", "ok"); i++) {
+        raw_send(fd, head, (size_t)sprintf(head, "*3\r\n$3\r\nSET\r\n$4\r\nk%03d\r\n$%zu\r\n", i, sizeof value));
+        raw_send(fd, value, sizeof value);
+        raw_send_text(fd, "\r\n");
         sleep_us(5000);
     }
     wait_until(info_is(s, "persistence", "aof_last_write_status", "err"));
-    expect_error(s, "MISCONF Errors writing to the AOF file: No space left on device", "SET refused 1");
-    expect_error(s, "MISCONF Errors writing to the AOF file", "PING");
-    expect_string(s, "vvv", "GETRANGE key:0 0 2");
-    cr_assert_eq(unlink(path), 0);
-    wait_until(info_is(s, "persistence", "aof_last_write_status", "ok"));
-    expect_ok(s, "SET accepted 1");
+}
+
+static void expect_debian_loads_the_same_from_small_disk(struct server *s)
+{
+    char path[600], digest[64], target[512];
     snprintf(digest, sizeof digest, "%s", command_text(s, "DEBUG DIGEST"));
     expect_ok(s, "CONFIG SET appendonly no");
     struct server *debian = server_prepare(DEBIAN, "appendonly yes");
@@ -677,4 +739,51 @@ Test(append_only, a_full_disk_refuses_writes_until_it_has_room)
     server_launch(debian);
     wait_until(info_is_if_there(debian, "persistence", "loading", "0"));
     cr_expect_str_eq(command_text(debian, "DEBUG DIGEST"), digest);
+}
+
+static void fill_disk_and_make_room(const char *policy)
+{
+    if (!process_can_have_own_shm()) cr_skip_test("needs a mount namespace");
+    char other[600];
+    struct server *s = start_on_small_disk(policy, other);
+    int writer = raw_connect(s);
+    write_until_full(s, writer);
+    /* With always, too: who waits for nothing is answered. */
+    expect_error(s, "MISCONF Errors writing to the AOF file: No space left on device", "SET refused 1");
+    expect_error(s, "MISCONF Errors writing to the AOF file", "PING");
+    expect_string(s, "vvv", "GETRANGE k000 0 2");
+    cr_assert_eq(unlink(other), 0);
+    wait_until(info_is(s, "persistence", "aof_last_write_status", "ok"));
+    raw_send_text(writer, "SET accepted yes\r\nGET accepted\r\nQUIT\r\n");
+    size_t len;
+    char *answers = raw_read_to_end(writer, &len);
+    cr_expect_not_null(strstr(answers, "+OK\r\n$3\r\nyes\r\n+OK\r\n"), "%.200s", answers);
+    free(answers);
+    close(writer);
+    expect_debian_loads_the_same_from_small_disk(s);
+}
+
+Test(append_only, a_full_disk_refuses_writes_until_it_has_room)
+{
+    fill_disk_and_make_room("everysec");
+}
+
+Test(append_only, a_full_disk_with_always_holds_what_it_cannot_promise)
+{
+    fill_disk_and_make_room("always");
+}
+
+Test(append_only, with_always_a_fsync_that_is_not_made_is_not_waited_for)
+{
+    struct server *s = server_start(OURS, "appendonly yes\nappendfsync always\nno-appendfsync-on-rewrite yes\n"
+                                          "rdb-key-save-delay 10000000");
+    expect_ok(s, "SET a 1");
+    expect_status(s, "Background append only file rewriting started", "BGREWRITEAOF");
+    server_wait_log(s, 0, "Background append only file rewriting started by pid");
+    for (int i = 0; i < 30; i++) {
+        expect_ok(s, "SET a %d", i);
+        sleep_us(10000);
+    }
+    cr_expect(info_is(s, "persistence", "aof_rewrite_in_progress", "1"));
+    expect_ok(s, "CONFIG SET appendonly no");
 }

@@ -186,10 +186,20 @@ int append_only_open(struct core *core, const struct aof_loaded *loaded)
 
 /* --- at run time --- */
 
+/* What would fail at once is told at once. */
+static int check_directory(const struct aof_settings *s)
+{
+    if (append_only_make_directory(s) != 0) return -1;
+    if (access(s->directory, W_OK | X_OK) == 0) return 0;
+    log_warning("Files can't be made in the append-only dir %s: %s", s->directory, strerror(errno));
+    return -1;
+}
+
 int append_only_turn_on(struct core *core)
 {
     struct append_only *a = core->append_only;
     if (a->state != APPEND_ONLY_OFF) return 0;
+    if (check_directory(append_only_settings(a)) != 0) return -1;
     if (replication_keep_stream(core->replication, true) != 0) {
         log_warning("The append only file can't be turned on: there is no backlog: %s", strerror(errno));
         replication_keep_stream(core->replication, false);

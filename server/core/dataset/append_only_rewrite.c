@@ -128,9 +128,11 @@ static void take_manifest(struct append_only_job *job)
 static void opened(struct append_only_job *job)
 {
     struct append_only *a = job->a;
-    a->next_fd = job->fd;
-    if (job->error == 0) take_manifest(job);
-    append_only_rewrite_event(a, job->error ? REWRITE_FAILED : REWRITE_DONE);
+    bool good = job->error == 0;
+    if (good) take_manifest(job);
+    a->next_fd = good ? job->fd : -1; /* what the manifest does not name gets nothing of the stream */
+    if (!good && job->fd >= 0) close(job->fd);
+    append_only_rewrite_event(a, good ? REWRITE_DONE : REWRITE_FAILED);
 }
 
 static void switched(struct append_only_job *job)

@@ -42,7 +42,8 @@ static void mark_answers(struct append_only *a)
 
 void append_only_follow_fsync(struct append_only *a)
 {
-    bool held = a->state == APPEND_ONLY_ON && append_only_settings(a)->fsync == AOF_FSYNC_ALWAYS;
+    bool always = append_only_settings(a)->fsync == AOF_FSYNC_ALWAYS && !a->fsync_is_held;
+    bool held = a->state == APPEND_ONLY_ON && always;
     if (held == loop_holds_output(a->core->loop)) return;
     loop_hold_output(a->core->loop, held);
     watch(a);
@@ -132,9 +133,10 @@ static void count_late_fsyncs(struct append_only *a, int64_t now_ms)
 
 void append_only_watch_cron(struct append_only *a, int64_t now_ms)
 {
+    a->fsync_is_held =
+        append_only_settings(a)->no_fsync_on_rewrite && children_running(a->core->children) != CHILD_NONE;
+    journal_hold_fsync(a->journal, a->fsync_is_held);
     append_only_follow_fsync(a);
-    journal_hold_fsync(a->journal, append_only_settings(a)->no_fsync_on_rewrite &&
-                                       children_running(a->core->children) != CHILD_NONE);
     hold_writes(a);
     count_late_fsyncs(a, now_ms);
 }
