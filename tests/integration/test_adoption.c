@@ -445,6 +445,7 @@ Test(adoption, a_region_that_is_not_understood_is_refused)
     launch_with(start_saved(""), 0, 0, "is no backlog");
     launch_with(start_saved(""), 128, 3, "its history was being changed");
     launch_with(start_saved(""), 280, UINT64_C(1) << 40, "bytes are missing"); /* all of it was overwritten */
+    launch_with(start_saved(""), 264, 2, "but our history ends at 1");         /* the file is newer */
     launch_with(start_saved(""), 512 + 24, UINT64_C(1) << 50,
                 "bytes are missing");                                /* a ring that is larger than it is */
     launch_with(start_saved(""), 512 + 32, 77, "bytes are missing"); /* a ring that is not there */

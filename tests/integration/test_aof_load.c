@@ -1,8 +1,9 @@
 /* Append-only files as they may lie there: what is loaded of them, said of them, and made of them, beside Debian's. */
-#include "tests/harness/client.h"
+#include "tests/harness/replication.h"
 #include "tests/harness/wait.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -425,4 +426,75 @@ Test(aof_load, a_snapshot_without_an_append_only_file_is_not_loaded)
     server_restart(s);
     expect_integer(s, 0, "DBSIZE");
     cr_assert(server_log_has(s, 0, "dump.rdb is not loaded: appendonly is yes"));
+}
+
+/* Without its server the journal writes what was published. Whoever loads before it is through has not all of it. */
+Test(aof_load, a_journal_without_a_server_is_waited_for)
+{
+    struct server *s = server_start(OURS, "appendonly yes\nappendfsync no\nadopt-backlog no");
+    pid_t journal = server_journal_pid(s);
+    cr_assert_gt(journal, 0);
+    kill(journal, SIGSTOP);
+    fill(s, "key:", 100, 100);
+    server_kill(s);
+    long mark = server_log_end(s);
+    server_launch(s);
+    expect_error(s, "LOADING Redis is loading the dataset in memory", "GET key:1");
+    server_wait_log(s, mark, "Waiting for the journal of the server before us");
+    kill(journal, SIGCONT);
+    wait_until(info_is(s, "persistence", "loading", "0"));
+    expect_integer(s, 100, "DBSIZE");
+}
+
+Test(aof_load, debug_loadaof_reads_what_was_written)
+{
+    struct server *s = server_start(OURS, "appendonly yes\nappendfsync no");
+    fill(s, "key:", 100, 100);
+    expect_ok(s, "SELECT 3");
+    expect_ok(s, "SET a 1");
+    char digest[64];
+    snprintf(digest, sizeof digest, "%s", command_text(s, "DEBUG DIGEST"));
+    for (int i = 0; i < 2; i++) {
+        expect_ok(s, "DEBUG LOADAOF");
+        cr_assert_str_eq(command_text(s, "DEBUG DIGEST"), digest);
+    }
+    expect_ok(s, "SET a 2");
+    expect_ok(s, "DEBUG LOADAOF");
+    expect_string(s, "2", "GET a");
+    struct server *without = server_start(OURS, "%s", "");
+    expect_error(without, "ERR The append only file is disabled", "DEBUG LOADAOF");
+}
+
+Test(aof_load, replicas_of_a_restarted_master_come_back_by_a_partial_resync)
+{
+    struct server *master = server_start(OURS, "appendonly yes");
+    struct server *replica = server_start(OURS, "replicaof 127.0.0.1 %d", master->port);
+    wait_in_step(replica, master);
+    for (int i = 0; i < 2; i++) {
+        fill(master, i ? "more:" : "key:", 100, 100);
+        wait_in_step(replica, master);
+        server_stop(master);
+        server_launch(master);
+        expect_same_data(replica, master);
+        cr_assert_eq(sync_counts(master).full, 0);
+        cr_assert_eq(sync_counts(master).partial, 1);
+    }
+}
+
+/* Its dataset is its master's as of the offset that its own file tells. */
+Test(aof_load, a_restarted_replica_goes_on_by_a_partial_resync)
+{
+    struct server *master = server_start(OURS, "%s", "");
+    struct server *replica = server_start(OURS, "appendonly yes\nreplicaof 127.0.0.1 %d", master->port);
+    wait_in_step(replica, master);
+    expect_ok(master, "SELECT 5");
+    fill(master, "key:", 100, 100);
+    wait_in_step(replica, master);
+    wait_until(info_number(replica, "persistence", "aof_rewrites") > 0); /* until then the file is of the data before */
+    struct sync_counts before = sync_counts(master);
+    server_stop(replica);
+    fill(master, "more:", 100, 100);
+    server_launch(replica);
+    expect_same_data(replica, master);
+    expect_syncs(master, before, 0, 1);
 }

@@ -91,7 +91,7 @@ Test(inspect, a_killed_servers_backlog)
     snprintf(ring, sizeof(ring), "%s.1", name);
     expect_refused(ring, "not a backlog");
     expect_refused("no-such-backlog", "No such file");
-    server_kill(replica); /* else it comes again, and the master makes another one */
+    server_kill(replica);   /* else it comes again, and the master makes another one */
     server_restart(master); /* which goes on with it */
     cr_assert(port_shows(master, id));
     cr_assert(port_shows(master, "running"));
