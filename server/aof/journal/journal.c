@@ -87,7 +87,7 @@ struct journal {
     uint64_t finish_number, finish_offset;
     bool ending, lacks_some, lost_nothing;
     uint64_t seen_end; /* of the stream, at the last gathering */
-    struct loop_timer *pace_timer, *sync_timer, *retry_timer;
+    struct loop_timer *pace_timer, *sync_timer, *retry_timer, *again_timer;
 };
 
 static void pump(struct journal *j);
@@ -325,16 +325,11 @@ static void gather(struct journal *j)
 
 /* --- writing --- */
 
-static void start_write(struct journal *j, bool sync)
+static void start_write(struct journal *j)
 {
     j->writing = true;
     j->write_started_ms = loop_monotonic_ms(j->loop);
-    if (sync) {
-        j->syncing = true;
-        j->sync_goal = j->goal;
-        j->sync_started_ms = j->write_started_ms;
-    }
-    disk_write(j->disk, j->files->fd, j->batch.runs, j->batch.count, j->file_bytes, sync);
+    disk_write(j->disk, j->files->fd, j->batch.runs, j->batch.count, j->file_bytes);
 }
 
 /* Everything is as it was behind the last whole command. */
@@ -384,23 +379,29 @@ static void batch_is_written(struct journal *j)
     position_moved(j);
 }
 
+/* Below 0: -errno. False: a part is left to be written. */
+static bool take_written(struct journal *j, ssize_t result)
+{
+    if (result == -EINTR || result == -EAGAIN) result = 0;
+    if (result < 0) {
+        write_failed(j, (int)-result);
+        return true;
+    }
+    j->file_bytes += (uint64_t)result;
+    batch_skip(&j->batch, (size_t)result);
+    if (j->batch.bytes > 0) return false;
+    batch_is_written(j);
+    return true;
+}
+
 static void wrote(void *context, ssize_t result)
 {
     struct journal *j = context;
     j->writing = false;
-    if (result == -EINTR || result == -EAGAIN) result = 0;
-    if (result < 0) {
-        write_failed(j, (int)-result);
-    } else {
-        j->file_bytes += (uint64_t)result;
-        batch_skip(&j->batch, (size_t)result);
-        if (j->batch.bytes > 0) {
-            start_write(j, false);
-            return;
-        }
-        batch_is_written(j);
-    }
-    pump(j);
+    if (take_written(j, result))
+        pump(j);
+    else
+        start_write(j);
 }
 
 /* --- durability --- */
@@ -418,24 +419,54 @@ static void start_sync(struct journal *j)
     disk_sync(j->disk, j->files->fd);
 }
 
-static void synced(void *context, int error)
+static void take_synced(struct journal *j, int error)
 {
-    struct journal *j = context;
     j->syncing = j->slow_is_told = false;
-    if (error == 0) {
-        j->durable = j->sync_goal;
-        if (j->sync_error) {
-            j->sync_error = 0;
-            errors_changed(j);
-        }
-        position_moved(j);
-    } else if (error != ECANCELED) {
+    if (error) {
         if (may_be_told(j)) log_warning("Fail to fsync the AOF file: %s", strerror(error));
         j->sync_error = error;
         j->rewind = true;
         errors_changed(j);
+        return;
     }
+    j->durable = j->sync_goal;
+    if (j->sync_error) {
+        j->sync_error = 0;
+        errors_changed(j);
+    }
+    position_moved(j);
+}
+
+static void synced(void *context, int error)
+{
+    struct journal *j = context;
+    take_synced(j, error);
     pump(j);
+}
+
+static int64_t pump_again(void *arg)
+{
+    struct journal *j = arg;
+    j->again_timer = NULL;
+    pump(j);
+    return LOOP_TIMER_DONE;
+}
+
+/* Somebody waits for what is gathered, and every hand that it passes through costs time: written and made durable on the
+ * spot. What is published meanwhile is taken in the next turn, behind what the server says. */
+static void commit(struct journal *j)
+{
+    const struct file *f = j->files;
+    ssize_t result;
+    do {
+        result = pwritev(f->fd, j->batch.runs, j->batch.count, (off_t)j->file_bytes);
+        if (result < 0) result = -errno;
+    } while (!take_written(j, result));
+    if (!j->write_error) {
+        j->sync_goal = j->written;
+        take_synced(j, fdatasync(f->fd) == 0 ? 0 : errno);
+    }
+    if (!j->again_timer) j->again_timer = loop_timer_start(j->loop, 0, pump_again, j);
 }
 
 /* The file's own pages are taken once more, and are dirty again: a later fsync tries them anew. 0, or -1 with errno. */
@@ -569,7 +600,7 @@ static bool write_end(struct journal *j)
     j->goal.bytes = j->file_bytes + j->batch.bytes;
     j->goal_is_end = true;
     j->batch_bytes = j->batch.bytes;
-    start_write(j, !j->syncing);
+    start_write(j);
     return true;
 }
 
@@ -608,8 +639,10 @@ static bool write_more(struct journal *j)
         return true;
     }
     j->batch_bytes = j->batch.bytes;
-    bool always = j->policy.fsync == AOF_FSYNC_ALWAYS && !j->policy.fsync_is_held;
-    start_write(j, always && !j->syncing);
+    if (j->policy.fsync == AOF_FSYNC_ALWAYS && !j->policy.fsync_is_held && !j->syncing)
+        commit(j);
+    else
+        start_write(j);
     return true;
 }
 
@@ -676,7 +709,7 @@ static void pump(struct journal *j)
     if (!j->begun && !begin_file(j)) return;
     for (;;) {
         if (!write_more(j)) break;
-        if (j->writing || j->retry_timer) return;
+        if (j->writing || j->retry_timer || j->again_timer) return;
     }
     rest(j);
 }
@@ -765,7 +798,7 @@ struct journal *journal_new(struct loop *loop, struct reader *reader, int slot)
 
 void journal_free(struct journal *j)
 {
-    struct loop_timer *timers[] = {j->pace_timer, j->sync_timer, j->retry_timer};
+    struct loop_timer *timers[] = {j->pace_timer, j->sync_timer, j->retry_timer, j->again_timer};
     for (size_t i = 0; i < sizeof(timers) / sizeof(*timers); i++)
         if (timers[i]) loop_timer_cancel(timers[i]);
     disk_close(j->disk);
