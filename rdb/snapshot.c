@@ -141,6 +141,24 @@ static void log_failed_load(const char *path, const struct rdb_reader *reader, e
     }
 }
 
+int rdb_load_fd(struct keyspace *ks, int fd, const char *name, uint64_t file_bytes,
+                const struct rdb_read_options *options, int (*turn)(void *context, uint64_t loaded, uint64_t total),
+                void *context, struct rdb_read_result *result)
+{
+    posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    struct rdb_read_options sized = *options;
+    sized.total_bytes = file_bytes;
+    struct rdb_reader *reader = rdb_reader_new(ks, &sized);
+    enum rdb_file_end end = rdb_feed_file(reader, fd, file_bytes, turn, context);
+    int error = end == RDB_FILE_FAILED ? errno : end == RDB_FILE_STOPPED ? ECANCELED : EBADMSG;
+    log_failed_load(name, reader, end, file_bytes);
+    *result = *rdb_reader_result(reader);
+    rdb_reader_free(reader);
+    if (end == RDB_FILE_DONE) return 0;
+    errno = error;
+    return -1;
+}
+
 int rdb_load_file(struct keyspace *ks, const char *path, const struct rdb_read_options *options,
                   int (*turn)(void *context, uint64_t loaded, uint64_t total), void *context,
                   struct rdb_read_result *result, bool *out_missing)
@@ -158,18 +176,9 @@ int rdb_load_file(struct keyspace *ks, const char *path, const struct rdb_read_o
         errno = error;
         return -1;
     }
-
-    posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    struct rdb_read_options sized = *options;
-    sized.total_bytes = (uint64_t)status.st_size;
-    struct rdb_reader *reader = rdb_reader_new(ks, &sized);
-    enum rdb_file_end end = rdb_feed_file(reader, fd, sized.total_bytes, turn, context);
-    int error = end == RDB_FILE_FAILED ? errno : end == RDB_FILE_STOPPED ? ECANCELED : EBADMSG;
-    log_failed_load(path, reader, end, sized.total_bytes);
-    *result = *rdb_reader_result(reader);
-    rdb_reader_free(reader);
+    int loaded = rdb_load_fd(ks, fd, path, (uint64_t)status.st_size, options, turn, context, result);
+    int error = errno;
     close(fd);
-    if (end == RDB_FILE_DONE) return 0;
     errno = error;
-    return -1;
+    return loaded;
 }

@@ -29,6 +29,12 @@ int rdb_load_file(struct keyspace *ks, const char *path, const struct rdb_read_o
                   int (*turn)(void *context, uint64_t loaded, uint64_t total), void *context,
                   struct rdb_read_result *result, bool *out_missing);
 
+/* The same from a descriptor that stands at the RDB's beginning; more may stand behind it (result->bytes). It stays the
+ * caller's, its position is anywhere afterwards. file_bytes: of all the file; name: for messages. */
+int rdb_load_fd(struct keyspace *ks, int fd, const char *name, uint64_t file_bytes,
+                const struct rdb_read_options *options, int (*turn)(void *context, uint64_t loaded, uint64_t total),
+                void *context, struct rdb_read_result *result);
+
 /* redis-check-rdb's main(). */
 int rdb_check_main(int argc, char **argv);
 /* Reads the RDB at the beginning of fd, a file of `total` bytes, and prints what redis-check-rdb does behind its first

@@ -1,25 +1,23 @@
 /* The server's end of the link process. Runs in the server.
  *
- * The process is made with posix_spawn (vfork underneath): nothing of the dataset's page tables is copied, and
- * everything but the channel is closed on exec. It is reaped here and nowhere else, and never waited for by the loop: a
+ * The process is made by server/net/role_process.h. It is reaped here and nowhere else, and never waited for by the loop: a
  * process may take its time to die (its exit closes large files) or be unable to (a disk that hangs), so the dying are
  * kept in a list until they are gone. */
 #include "repl/link_handle.h"
 
-#include "repl/link/channel.h"
-#include "repl/link_watch.h"
+#include "repl/link/messages.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/clock.h"
 #include "server/base/crash.h"
 #include "server/base/list.h"
 #include "server/base/log.h"
-#include "server/net/fdpass.h"
+#include "server/net/process_watch.h"
+#include "server/net/role_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +25,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RUNNING_IMAGE  "/proc/self/exe" /* whatever has become of the file */
-#define LAST_WORDS_MS  200              /* what had been published may still leave */
-#define KILLED_MOST_MS 1000             /* at our own end: a killed process that does not die is left to init */
+#define LAST_WORDS_MS  200  /* what had been published may still leave */
+#define KILLED_MOST_MS 1000 /* at our own end: a killed process that does not die is left to init */
 #define REAP_EVERY_MS  20
-
-extern char **environ;
 
 /* A process that has been let go of. */
 struct dying {
@@ -49,7 +44,7 @@ struct link_handle {
     struct backlog *backlog; /* bound to, while the process runs */
     pid_t pid;               /* 0: not running */
     struct channel *channel;
-    struct link_watch watch;
+    struct process_watch watch;
     struct list dying; /* struct dying */
     struct loop_timer *reaper;
     int ping_period_s;
@@ -86,7 +81,7 @@ static void forget(struct link_handle *l)
     channel_close(l->channel);
     l->channel = NULL;
     l->pid = 0;
-    backlog_on_ring(l->backlog, NULL, NULL);
+    backlog_on_ring(l->backlog, SHM_LINK, NULL, NULL);
     l->backlog = NULL;
     if (l->pipe_timer) loop_timer_cancel(l->pipe_timer);
     l->pipe_timer = NULL;
@@ -148,7 +143,7 @@ static void let_die(struct link_handle *l, bool last_words, bool mourned)
 
 static void failed(struct link_handle *l)
 {
-    int64_t delay_ms = link_watch_failed(&l->watch, clock_monotonic_ms());
+    int64_t delay_ms = process_watch_failed(&l->watch, clock_monotonic_ms());
     if (delay_ms) log_warning("Another replication link is started in %lld ms at the earliest", (long long)delay_ms);
 }
 
@@ -163,9 +158,9 @@ static void ended(void *context)
 
 void link_handle_cron(struct link_handle *l)
 {
-    if (!l->pid || !link_watch_hangs(&l->watch, backlog_link_beats(l->backlog), clock_monotonic_ms())) return;
+    if (!l->pid || !process_watch_hangs(&l->watch, backlog_beats(l->backlog, SHM_LINK), clock_monotonic_ms())) return;
     log_warning("The replication link (pid %d) has stopped: no sign of life for %lld ms. It is killed", (int)l->pid,
-                (long long)link_watch_silence_ms(&l->watch));
+                (long long)process_watch_silence_ms(&l->watch));
     ended(l);
 }
 
@@ -201,57 +196,31 @@ void link_handle_free(struct link_handle *l)
 /* --- the beginning --- */
 
 /* A link that says what it cannot mean is ended, and found dead in the next turn; no replica is worth the server. */
-static void received(void *context, const struct message *m, struct bytes body, const int *fds, int fd_count)
+static void received(void *context, struct bytes message, const int *fds, int fd_count)
 {
     struct link_handle *l = context;
+    struct bytes body = {0};
     char reason[256];
+    const struct message *m = message_read(message, &body);
     for (int i = 0; i < fd_count; i++) close(fds[i]);
-    if (fd_count == 0 && m->kind == MESSAGE_ONLINE) {
+    if (m && fd_count == 0 && m->kind == MESSAGE_ONLINE) {
         l->events.peer_online(l->events.context, m->index);
-    } else if (fd_count == 0 && m->kind == MESSAGE_GONE) {
+    } else if (m && fd_count == 0 && m->kind == MESSAGE_GONE) {
         snprintf(reason, sizeof(reason), "%.*s", (int)body.len, (const char *)body.ptr);
         l->events.peer_gone(l->events.context, m->index, reason);
     } else {
-        log_warning("The replication link sent a message that it cannot mean (kind %d, %d descriptors)", (int)m->kind,
-                    fd_count);
+        log_warning("The replication link sent a message that it cannot mean (kind %d, %d descriptors)",
+                    m ? (int)m->kind : -1, fd_count);
         kill(l->pid, SIGKILL);
     }
 }
 
-/* 0, or an error number as posix_spawn returns it. */
-static int spawn(struct link_handle *l, int channel_fd)
+/* 0 and our end of its channel, or -1 with errno. */
+static int start(struct link_handle *l, int *channel_fd)
 {
-    char server[16], level[16], protocol[CHANNEL_PROTOCOL_BYTES];
-    channel_protocol(protocol);
-    snprintf(server, sizeof(server), "%d", (int)getpid());
-    snprintf(level, sizeof(level), "%d", (int)log_get_level());
-    char *argv[] = {"slipstream-link",
-                    LINK_ARGUMENT,
-                    protocol,
-                    server,
-                    (char *)(uintptr_t)loop_engine_name(l->loop),
-                    level,
-                    (char *)(uintptr_t)log_path(),
-                    crash_is_enabled() ? LINK_CRASH_REPORT : LINK_NO_CRASH_REPORT,
-                    NULL};
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&files, channel_fd, LINK_CHANNEL_FD);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &all);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    int error = posix_spawn(&l->pid, RUNNING_IMAGE, &files, &attributes, argv, environ);
-    if (error == ENOENT) error = posix_spawn(&l->pid, l->executable, &files, &attributes, argv, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&files);
-    if (error) l->pid = 0;
-    return error;
+    char protocol[LINK_PROTOCOL_BYTES];
+    struct role role = link_role(protocol);
+    return role_process_start(&role, l->loop, l->executable, &l->pid, channel_fd);
 }
 
 /* A link without one of its rings cannot serve anybody: it is ended, and found dead in the next turn. */
@@ -259,7 +228,7 @@ static void ring_opened(void *context, int ring, int fd, uint64_t size)
 {
     struct link_handle *l = context;
     struct message m = {.kind = MESSAGE_RING, .index = ring, .ring.size = size};
-    if (channel_send(l->channel, &m, bytes_make(NULL, 0), &fd, 1) == 0) return;
+    if (message_send(l->channel, &m, bytes_make(NULL, 0), &fd, 1) == 0) return;
     log_warning("The replication link cannot be given a ring: %s", strerror(errno));
     kill(l->pid, SIGKILL);
 }
@@ -267,36 +236,22 @@ static void ring_opened(void *context, int ring, int fd, uint64_t size)
 static void send_ping_period(struct link_handle *l)
 {
     struct message m = {.kind = MESSAGE_PING_PERIOD, .ping_period = {l->ping_period_s}};
-    channel_send(l->channel, &m, bytes_make(NULL, 0), NULL, 0);
+    message_send(l->channel, &m, bytes_make(NULL, 0), NULL, 0);
 }
 
 static int introduce(struct link_handle *l, struct backlog *b)
 {
-    int fds[] = {backlog_control_fd(b), backlog_link_bell(b), backlog_server_bell(b)};
+    int fds[] = {backlog_control_fd(b), backlog_bell(b, SHM_LINK), backlog_server_bell(b)};
     struct message m = {.kind = MESSAGE_ATTACH};
-    if (channel_send(l->channel, &m, bytes_make(NULL, 0), fds, 3) != 0) return -1;
-    backlog_on_ring(b, ring_opened, l);
+    if (message_send(l->channel, &m, bytes_make(NULL, 0), fds, 3) != 0) return -1;
+    backlog_on_ring(b, SHM_LINK, ring_opened, l);
     send_ping_period(l);
     return 0;
 }
 
-/* 0 and our end of its channel, or -1 with errno. */
-static int start(struct link_handle *l, int *channel_fd)
-{
-    int pair[2];
-    if (fdpass_pair(pair) != 0) return -1;
-    int error = spawn(l, pair[1]);
-    close(pair[1]);
-    *channel_fd = pair[0];
-    if (!error) return 0;
-    close(pair[0]);
-    errno = error;
-    return -1;
-}
-
 bool link_handle_is_ready(const struct link_handle *l)
 {
-    return l->pid || link_watch_may_start(&l->watch, clock_monotonic_ms());
+    return l->pid || process_watch_may_start(&l->watch, clock_monotonic_ms());
 }
 
 int link_handle_ensure(struct link_handle *l, struct backlog *b)
@@ -316,7 +271,7 @@ int link_handle_ensure(struct link_handle *l, struct backlog *b)
         return -1;
     }
     l->backlog = b;
-    link_watch_started(&l->watch, backlog_link_beats(b), clock_monotonic_ms());
+    process_watch_started(&l->watch, backlog_beats(b, SHM_LINK), clock_monotonic_ms());
     l->channel =
         channel_open(l->loop, channel_fd, &(struct channel_events){.context = l, .received = received, .ended = ended});
     if (introduce(l, b) == 0) {
@@ -350,7 +305,7 @@ int link_give_peer(struct link_handle *l, const struct link_peer *peer, int fd)
     if (l->pid && len <= sizeof(body)) {
         if (peer->preamble.len > 0) memcpy(body, peer->preamble.ptr, peer->preamble.len);
         if (peer->rest.len > 0) memcpy(body + peer->preamble.len, peer->rest.ptr, peer->rest.len);
-        result = channel_send(l->channel, &m, bytes_make(body, len), &fd, 1);
+        result = message_send(l->channel, &m, bytes_make(body, len), &fd, 1);
     }
     int error = errno;
     close(fd);
@@ -362,13 +317,13 @@ void link_drop_peer(struct link_handle *l, int slot, const char *reason)
 {
     if (!l->pid) return;
     struct message m = {.kind = MESSAGE_DROP, .index = slot};
-    channel_send(l->channel, &m, bytes_from_text(reason), NULL, 0);
+    message_send(l->channel, &m, bytes_from_text(reason), NULL, 0);
 }
 
 static int give_spool(struct link_handle *l, int spool, int fd, bool is_pipe)
 {
     struct message m = {.kind = MESSAGE_SPOOL, .index = spool, .spool.is_pipe = is_pipe};
-    return channel_send(l->channel, &m, bytes_make(NULL, 0), &fd, 1);
+    return message_send(l->channel, &m, bytes_make(NULL, 0), &fd, 1);
 }
 
 /* The next turn: every peer given together with the pipe is in the channel before it. */
@@ -405,7 +360,7 @@ void link_free_spool(struct link_handle *l, int spool)
     if (!l->pid) return;
     forget_pipe(l, spool);
     struct message m = {.kind = MESSAGE_SPOOL_FREE, .index = spool};
-    channel_send(l->channel, &m, bytes_make(NULL, 0), NULL, 0);
+    message_send(l->channel, &m, bytes_make(NULL, 0), NULL, 0);
 }
 
 void link_set_ping_period(struct link_handle *l, int seconds)

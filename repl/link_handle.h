@@ -2,7 +2,7 @@
  *
  * The link is `exec`ed from our own running image at the first replica, so it shares no page with the dataset, and ends
  * with its server (PDEATHSIG, and the channel's end). If it dies, or hangs and is killed, `died` is called: every
- * peer's socket is gone with it; the next replica starts another. Messages: repl/link/channel.h. */
+ * peer's socket is gone with it; the next replica starts another. Messages: repl/link/messages.h. */
 #ifndef SLIPSTREAM_REPL_LINK_HANDLE_H
 #define SLIPSTREAM_REPL_LINK_HANDLE_H
 

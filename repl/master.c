@@ -42,9 +42,18 @@ static void bell_rang(void *arg, int events)
     if (!some_wait_on) acks_settle(r);
 }
 
+static bool dataset_is_empty(const struct replication *r)
+{
+    for (int i = 0; i < keyspace_databases(r->keyspace); i++)
+        if (database_size(keyspace_database(r->keyspace, i))) return false;
+    return keyspace_libraries(r->keyspace)->count == 0;
+}
+
 static void opened(void *context)
 {
     struct replication *r = context;
+    /* As long as it is being loaded, an empty dataset says nothing. */
+    if (r->started && !replication_is_replica(r) && dataset_is_empty(r)) repl_stream_note_empty(r->stream);
     r->master->bell =
         loop_watch_start(r->loop, backlog_server_bell(repl_stream_backlog(r->stream)), LOOP_READABLE, bell_rang, r);
     acks_watch_new_backlog(r);
@@ -98,7 +107,8 @@ static void expire_backlog(struct replication *r, int64_t now_ms)
 {
     struct master_side *m = r->master;
     int64_t ttl_s = r->settings->backlog_ttl_s;
-    bool alone = replication_wants_stream(r) && r->started && !m->followers.count;
+    bool alone = replication_wants_stream(r) && r->started && !r->stream_kept && !r->settings->adopt_backlog &&
+                 !m->followers.count;
     if (!alone || !m->alone_since_ms) m->alone_since_ms = alone ? now_ms : 0;
     if (!alone || !ttl_s || now_ms - m->alone_since_ms <= ttl_s * 1000) return;
     repl_stream_expire(r->stream);

@@ -37,6 +37,20 @@ int replication_acked(const struct replication *r, uint64_t offset)
     return count;
 }
 
+int replication_durable(const struct replication *r, uint64_t offset)
+{
+    int count = 0;
+    list_each(&r->master->followers, node)
+    {
+        const struct follower *f = list_entry(node, struct follower, node);
+        struct backlog_peer_view view;
+        if (!follower_is_online(f)) continue;
+        backlog_peer_view(repl_stream_backlog(r->stream), f->slot, &view);
+        count += view.fack_offset >= offset;
+    }
+    return count;
+}
+
 int replication_good_followers(const struct replication *r)
 {
     int good = 0;

@@ -25,7 +25,8 @@ struct replication {
     struct rdb_settings *rdb_settings;
     const char *executable;
     int listening_port;
-    bool started; /* replication_start() was called */
+    bool started;     /* replication_start() was called */
+    bool stream_kept; /* replication_keep_stream() */
     struct replication_host host;
     struct replication_stats stats;
     struct repl_stream *stream;

@@ -97,6 +97,7 @@ static void set_master(struct replica_side *s, const char *host, int port)
 static void begin_to_follow(struct replication *r, bool failover)
 {
     r->started = true;
+    repl_stream_set_relayed(r->stream, true);
     r->host.role_changed(r->host.context, true);
     replica_step(r->replica, &(struct replica_event){.kind = EVENT_FOLLOW, .failover = failover});
 }
@@ -135,6 +136,7 @@ void replication_stop_following(struct replication *r)
     s->without_dataset = false; /* what there is, if only nothing, is ours now */
     log_set_role('M');
     repl_stream_branch(r->stream, "we are a master now, with a replication ID of our own");
+    repl_stream_set_relayed(r->stream, false);
     const struct history *h = repl_stream_history(r->stream);
     log_notice("Setting secondary replication ID to %s, valid up to offset: %lld. New replication ID is %s",
                h->second_id, (long long)h->second_offset, h->id);
@@ -172,8 +174,11 @@ void replication_restore_history(struct replication *r, const struct rdb_aux *au
 
 void replication_start(struct replication *r)
 {
-    if (r->replica->host) begin_to_follow(r, false);
     r->started = true;
+    if (r->replica->host)
+        begin_to_follow(r, false);
+    else if (r->settings->adopt_backlog)
+        repl_stream_open(r->stream); /* best effort: without it our heir has the file alone */
 }
 
 /* --- life --- */
@@ -190,6 +195,7 @@ struct replica_side *replica_side_new(struct replication *r, void (*failover_end
     replica_machine_init(&s->machine, &s->machine_settings, seed);
     if (r->settings->master_host) {
         set_master(s, r->settings->master_host, r->settings->master_port);
+        repl_stream_set_relayed(r->stream, true);
         log_set_role('S');
     }
     return s;

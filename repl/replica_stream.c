@@ -11,13 +11,30 @@
 
 #include <stdio.h>
 
+/* Who asked waits, maybe for our disk: once that has what he asked for, it is said again. */
+static void acknowledge(struct replica_side *s, bool asked)
+{
+    struct replication *r = s->r;
+    char offset[I64_TEXT_MAX], durable[I64_TEXT_MAX];
+    uint64_t applied = repl_stream_history(r->stream)->offset;
+    uint64_t on_disk = r->host.durable_offset(r->host.context, asked ? applied : 0);
+    struct bytes request[5] = {BYTES(WIRE_REPLCONF), BYTES(WIRE_ACK), bytes_make(offset, format_u64(offset, applied)),
+                               BYTES(WIRE_FACK)};
+    bool has_disk = on_disk != UINT64_MAX;
+    if (has_disk) request[4] = bytes_make(durable, format_u64(durable, on_disk < applied ? on_disk : applied));
+    s->ack_wanted = false;
+    replica_send(s, has_disk ? 5 : 3, request);
+}
+
 void replica_ack(struct replica_side *s)
 {
-    char offset[I64_TEXT_MAX];
-    size_t len = format_u64(offset, repl_stream_history(s->r->stream)->offset);
-    struct bytes request[3] = {BYTES(WIRE_REPLCONF), BYTES(WIRE_ACK), bytes_make(offset, len)};
-    s->ack_wanted = false;
-    replica_send(s, 3, request);
+    acknowledge(s, false);
+}
+
+void replication_durable_moved(struct replication *r)
+{
+    struct replica_side *s = r->replica;
+    if (s->streaming && !s->applying) acknowledge(s, false);
 }
 
 /* Asked for in the middle of the stream, it waits until what came before is counted. */
@@ -27,7 +44,7 @@ void replication_send_ack(struct replication *r)
     if (s->applying)
         s->ack_wanted = true;
     else if (s->streaming)
-        replica_ack(s);
+        acknowledge(s, true);
 }
 
 /* The same bytes would come again, and behind a full synchronisation they may well do so. */
@@ -71,7 +88,7 @@ void replica_apply(struct replica_side *s, const uint8_t *data, size_t len)
         if (applied == SIZE_MAX) return;
         inbox_append(&s->input, data + applied, len - applied);
     }
-    if (s->ack_wanted) replica_ack(s);
+    if (s->ack_wanted) acknowledge(s, true);
 }
 
 static void apply_waiting(struct replica_side *s)

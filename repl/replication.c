@@ -50,6 +50,17 @@ const struct history *replication_history(const struct replication *r)
     return repl_stream_history(r->stream);
 }
 
+int replication_keep_stream(struct replication *r, bool kept)
+{
+    r->stream_kept = kept;
+    return kept ? repl_stream_open(r->stream) : 0;
+}
+
+struct repl_stream *replication_stream(struct replication *r)
+{
+    return r->stream;
+}
+
 void replication_describe(const struct replication *r, struct rdb_aux *aux)
 {
     const struct history *h = repl_stream_history(r->stream);

@@ -47,6 +47,9 @@ struct replication_host {
     void (*role_changed)(void *context, bool replica);
     void (*synchronised)(void *context, bool partial); /* the master's dataset is ours, or its history goes on */
     uint64_t (*memory_used)(void *context);
+    /* How much of our history is on our disk (an append-only file), for our master; UINT64_MAX: there is no such file.
+     * Less than `wanted`: replication_durable_moved() is called when it has come so far. 0: nothing is wanted. */
+    uint64_t (*durable_offset)(void *context, uint64_t wanted);
 };
 
 struct replication_stats {
@@ -64,6 +67,10 @@ void replication_free(struct replication *r);                 /* ends the link, 
 void replication_cron(struct replication *r, int64_t now_ms); /* every 100 ms; monotonic */
 void replication_before_send(struct replication *r);          /* publishes the backlog: once a turn */
 const struct history *replication_history(const struct replication *r);
+/* Whether a backlog is to exist with or without followers: the append-only file is written from it. 0, or -1 with errno:
+ * it cannot be had now, and is wanted all the same. */
+int replication_keep_stream(struct replication *r, bool kept);
+struct repl_stream *replication_stream(struct replication *r); /* for listeners, and for who reads the backlog */
 /* The aux fields of a snapshot taken now: the history that the dataset is of, its offset, and the database selected
  * there. Left as they are where a stream from there on would not lead to what we are: a master without a backlog does
  * not count its writes, and a replica may hold data that its master's history does not explain. */
@@ -113,8 +120,9 @@ int replication_followers(const struct replication *r, struct follower_view *out
 bool follower_view(struct follower *f, struct follower_view *out);                           /* false: it is gone */
 int replication_good_followers(const struct replication *r);         /* online and acked within min-replicas-max-lag */
 int replication_acked(const struct replication *r, uint64_t offset); /* replicas that acknowledged at least offset */
-void replication_ask_acks(struct replication *r, uint64_t offset);   /* GETACK to all, and watch for offset */
-void replication_change_id(struct replication *r);                   /* DEBUG CHANGE-REPL-ID */
+int replication_durable(const struct replication *r, uint64_t offset); /* ... and that it is on their disks (FACK) */
+void replication_ask_acks(struct replication *r, uint64_t offset);     /* GETACK to all, and watch for offset */
+void replication_change_id(struct replication *r);                     /* DEBUG CHANGE-REPL-ID */
 
 /* FAILOVER */
 int replication_failover(struct replication *r, const char *host, int port, bool force, int64_t timeout_ms,
@@ -144,10 +152,26 @@ const char *
 replication_role_state(const struct replication *r);       /* ROLE: "connect", "connecting", "sync", "connected" */
 bool replication_is_applying(const struct replication *r); /* a piece of our master's stream, not yet counted */
 uint64_t replication_applied_offset(const struct replication *r);
-void replication_send_ack(struct replication *r); /* REPLCONF GETACK arrived in the stream */
+void replication_send_ack(struct replication *r);      /* REPLCONF GETACK arrived in the stream */
+void replication_durable_moved(struct replication *r); /* what durable_offset() was asked to wait for has come */
 /* At start: the dataset comes from an RDB with these aux fields, so a partial resync is possible. Told before the first
  * key, so that what a master changes as it loads (a key that has expired meanwhile) is in the stream behind it. */
 void replication_restore_history(struct replication *r, const struct rdb_aux *aux);
+/* What a dead predecessor of ours left in shared memory (adopt-backlog). Once the dataset is loaded it is asked for, and
+ * settled: with _begin(), and where that says true, with _end() when the caller has applied the bytes. Before
+ * replication_start(); who restores or opens another history gives it up. */
+struct inheritance {
+    uint64_t from, end; /* to be applied: offsets [from, end) as PSYNC counts */
+    int db;             /* selected before the first of them */
+    int pid;            /* of who left it */
+};
+bool replication_has_predecessor(const struct replication *r);
+/* file: what is said of the dataset that was loaded; NULL: none was, and it is empty. False: it does not lead on from
+ * there; that is logged, and it is gone. */
+bool replication_inherit_begin(struct replication *r, const struct rdb_aux *file, struct inheritance *out);
+struct bytes replication_inherited_bytes(const struct replication *r, uint64_t offset); /* some, from there on */
+/* Its history is ours, with all that it had kept. db: selected behind the last byte. 0, or -1: logged. */
+int replication_inherit_end(struct replication *r, int db);
 /* False: our old data was given up for our master's, which is not here yet: what is in memory is nobody's dataset. */
 bool replication_has_dataset(const struct replication *r);
 

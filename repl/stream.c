@@ -21,6 +21,8 @@ struct repl_stream {
     struct backlog_limits limits; /* as last told to the backlog */
     int listening_port;
     int64_t tidied_ms;
+    bool relayed;
+    struct adoption *left; /* by a dead predecessor; NULL: nothing, or it is settled */
     struct list listeners; /* struct repl_stream_listener */
 };
 
@@ -64,6 +66,7 @@ int repl_stream_open(struct repl_stream *s)
 {
     if (s->backlog) return 0;
     char name[OBJECT_NAME_BYTES];
+    repl_stream_leave(s);
     object_name(s, name);
     struct backlog_events events = {s, peer_doomed};
     s->limits = wanted_limits(s);
@@ -74,6 +77,7 @@ int repl_stream_open(struct repl_stream *s)
         return -1;
     }
     write_history(s);
+    backlog_set_relayed(s->backlog, s->relayed);
     TELL(s, opened);
     return 0;
 }
@@ -117,6 +121,75 @@ void repl_stream_cron(struct repl_stream *s, int64_t now_ms)
     if (now_ms - s->tidied_ms < TIDY_EVERY_MS) return;
     s->tidied_ms = now_ms;
     if (s->backlog) backlog_cron(s->backlog);
+}
+
+/* --- a dead predecessor's --- */
+
+static void find_predecessor(struct repl_stream *s)
+{
+    char name[OBJECT_NAME_BYTES], reason[ADOPT_REASON_BYTES] = "";
+    object_name(s, name);
+    if (s->settings->adopt_backlog) s->left = adopt_find(name, reason);
+    if (*reason) log_warning("%s was left behind by a server that was killed, and is not adopted: %s", name, reason);
+    if (!s->left) owner_remove_dead(name);
+}
+
+const struct adopt_view *repl_stream_predecessor(const struct repl_stream *s)
+{
+    return s->left ? adopt_view(s->left) : NULL;
+}
+
+struct bytes repl_stream_left_bytes(const struct repl_stream *s, uint64_t offset)
+{
+    return adopt_run(s->left, offset);
+}
+
+bool repl_stream_try(struct repl_stream *s)
+{
+    return adopt_try(s->left);
+}
+
+void repl_stream_leave(struct repl_stream *s)
+{
+    if (s->left) adopt_drop(s->left);
+    s->left = NULL;
+}
+
+int repl_stream_adopt(struct repl_stream *s)
+{
+    struct adopt_view v = *adopt_view(s->left);
+    struct backlog_events events = {s, peer_doomed};
+    s->limits = wanted_limits(s);
+    struct backlog *b = backlog_adopt(s->left, &s->limits, &events);
+    if (!b) {
+        log_warning("Can't go on with the replication backlog of a server that was killed: %s", strerror(errno));
+        return -1;
+    }
+    s->left = NULL;
+    s->backlog = b;
+    struct history *h = &s->history;
+    snprintf(h->id, sizeof h->id, "%.40s", v.id);
+    snprintf(h->second_id, sizeof h->second_id, "%.40s", v.second_id);
+    h->second_offset = v.second_offset;
+    h->offset = v.end - 1;
+    if (v.relayed && !s->relayed) { /* what was our master's goes on without us, and we without it */
+        history_shift_id(h);
+        write_history(s);
+    }
+    backlog_set_relayed(b, s->relayed);
+    TELL(s, opened);
+    return 0;
+}
+
+void repl_stream_note_empty(struct repl_stream *s)
+{
+    if (s->backlog) backlog_set_empty(s->backlog, s->history.offset);
+}
+
+void repl_stream_set_relayed(struct repl_stream *s, bool relayed)
+{
+    s->relayed = relayed;
+    if (s->backlog) backlog_set_relayed(s->backlog, relayed);
 }
 
 /* --- changes of history --- */
@@ -185,14 +258,12 @@ bool repl_stream_can_be_shared(const struct repl_stream *s)
 struct repl_stream *repl_stream_new(const struct repl_settings *settings, int listening_port)
 {
     struct repl_stream *s = mem_calloc(1, sizeof *s);
-    char name[OBJECT_NAME_BYTES];
     s->settings = settings;
     s->listening_port = listening_port;
     s->limits = wanted_limits(s);
     list_init(&s->listeners);
     history_init(&s->history);
-    object_name(s, name);
-    owner_remove_dead(name);
+    find_predecessor(s);
     return s;
 }
 
@@ -204,5 +275,6 @@ void repl_stream_listen(struct repl_stream *s, struct repl_stream_listener *list
 void repl_stream_free(struct repl_stream *s)
 {
     close_backlog(s);
+    mem_free(s->left); /* the region itself is left to the next start */
     mem_free(s);
 }

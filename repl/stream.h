@@ -14,7 +14,7 @@
 #include "repl/settings.h"
 #include "server/base/bytes.h"
 #include "server/base/list.h"
-#include "shm/backlog.h"
+#include "shm/adopt.h"
 
 struct repl_stream;
 
@@ -32,7 +32,7 @@ struct repl_stream_listener {
 };
 
 /* `settings` is looked at again in repl_stream_cron(). What a dead server of the same port and working directory has
- * left in shared memory is removed. */
+ * left in shared memory is removed, or with adopt-backlog kept until repl_stream_adopt(), _leave() or _open(). */
 struct repl_stream *repl_stream_new(const struct repl_settings *settings, int listening_port);
 void repl_stream_free(struct repl_stream *s); /* closes the backlog */
 /* Until repl_stream_free(). Listeners are told in the order in which they came. */
@@ -43,6 +43,16 @@ int repl_stream_open(struct repl_stream *s);
 /* Closes the backlog. What is appended from now on leaves no trace, so the history gets a new id: the old one must not
  * promise that it could be continued. */
 void repl_stream_expire(struct repl_stream *s);
+
+/* --- a dead predecessor's --- */
+const struct adopt_view *repl_stream_predecessor(const struct repl_stream *s);     /* NULL: nothing is there */
+struct bytes repl_stream_left_bytes(const struct repl_stream *s, uint64_t offset); /* adopt_run() */
+bool repl_stream_try(struct repl_stream *s);                                       /* adopt_try() */
+void repl_stream_leave(struct repl_stream *s); /* it is removed; fine where nothing is there */
+/* Its history and its window are ours. 0; -1, logged: nothing has changed. */
+int repl_stream_adopt(struct repl_stream *s);
+void repl_stream_note_empty(struct repl_stream *s); /* the dataset is empty at the offset reached: for our own heirs */
+void repl_stream_set_relayed(struct repl_stream *s, bool relayed); /* it is our master's: for them, too */
 
 void repl_stream_append(struct repl_stream *s, const void *data, size_t len); /* whole commands */
 void repl_stream_publish(struct repl_stream *s);              /* once a turn; free when nothing is new */

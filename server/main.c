@@ -1,5 +1,5 @@
-/* Start-up and wiring of every role that this binary plays: server, link process, redis-check-rdb, redis-check-aof,
- * inspecting tool.
+/* Start-up and wiring of every role that this binary plays: server, link process, journal process, redis-check-rdb,
+ * redis-check-aof, inspecting tool.
  *
  * The only file that knows every part. The order matters and is the reading order of main(): settings, files and
  * descriptors, then the parts from the data outwards, then the dataset, and only then the doors are opened. */
@@ -9,6 +9,7 @@
 #include "server/acl/log.h"
 #include "server/acl/users.h"
 #include "server/aof/check.h"
+#include "server/aof/journal_handle.h"
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
 #include "server/base/crash.h"
@@ -24,6 +25,7 @@
 #include "server/core/command/stats.h"
 #include "server/core/config/config.h"
 #include "server/core/core.h"
+#include "server/core/dataset/append_only.h"
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/own_keys.h"
 #include "server/core/dataset/persistence.h"
@@ -41,8 +43,10 @@
 #include "server/core/process/sentinel_exec.h"
 #include "server/core/replication_host.h"
 #include "server/core/run/block_keys.h"
+#include "server/core/run/dataset_load.h"
 #include "server/core/run/master_stream.h"
 #include "server/core/run/run.h"
+#include "server/core/run/wait.h"
 #include "server/core/session/blocking.h"
 #include "server/core/session/busy.h"
 #include "server/core/session/key_watchers.h"
@@ -238,6 +242,8 @@ static int assemble(struct core *core)
     struct replication_stats stats = replication_stats_of(core);
     core->replication = replication_new(core->loop, core->keyspace, &settings->repl, &settings->rdb,
                                         core->lifecycle->executable, settings->net.port, &host, &stats);
+    core->append_only = append_only_new(core);
+    append_only_on_durable(core, wait_check_disk);
     struct propagation_sink sink = replication_sink_of(core);
     propagation_add_sink(core->propagation, &sink);
     core->stats->memory_at_start = mem_used();
@@ -276,7 +282,10 @@ static int serve(struct core *core)
     if (config_load_users(core->config) || ports_open(core)) return 1;
     log_warning("Server initialized");
     cron_start(core); /* clients come and go while the data is loaded, too */
-    int status = persistence_load_at_start(core);
+    struct aof_loaded loaded;
+    int status = dataset_load_at_start(core, &loaded);
+    if (status == 0 && !core->lifecycle->stopping) status = append_only_open(core, &loaded);
+    aof_loaded_free(&loaded);
     if (status == 0 && !core->lifecycle->stopping) run(core);
     replication_free(core->replication);
     return status ? 1 : 0;
@@ -334,7 +343,8 @@ int main(int argc, char **argv)
     const char *name = basename(argv[0]);
     if (strstr(name, "redis-check-rdb")) return rdb_check_main(argc, argv);
     if (strstr(name, "redis-check-aof")) return aof_check_main(argc, argv);
-    if (argc > 1 && strcmp(argv[1], "--link-process") == 0) return link_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], LINK_ARGUMENT) == 0) return link_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], JOURNAL_ARGUMENT) == 0) return journal_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "--inspect-backlog") == 0) return inspect_main(argc, argv);
     int status;
     if (answered_option(argc, argv, &status)) return status;

@@ -9,7 +9,6 @@
 #include "server/base/log.h"
 #include "server/base/prefetch.h"
 #include "shm/control.h"
-#include "shm/doorbell.h"
 #include "shm/owner.h"
 
 #include <errno.h>
@@ -22,6 +21,8 @@
 #define CALM_TURNS_TO_SHRINK    5
 #define OWNED_AHEAD_BYTES       512
 #define SHARED_AGAIN_MOST_BYTES (UINT64_C(64) << 20)
+#define ANNOUNCED_SHARE         16 /* of a ring */
+#define ANNOUNCED_LEAST_BYTES   (UINT64_C(64) << 10)
 
 static struct ring *newest(struct backlog *b)
 {
@@ -56,8 +57,12 @@ bool backlog_is_shared(const struct backlog *b)
 
 static void announce_ring(struct backlog *b, const struct ring *ring)
 {
-    if (b->ring_opened && ring->region.fd >= 0)
-        b->ring_opened(b->ring_context, (int)ring->number, ring->region.fd, ring->size);
+    if (ring->region.fd < 0) return;
+    for (int kind = 0; kind < SHM_READERS; kind++) {
+        const struct ring_listener *listener = &b->ring_listeners[kind];
+        if (listener->ring_opened)
+            listener->ring_opened(listener->context, (int)ring->number, ring->region.fd, ring->size);
+    }
 }
 
 static void drop_ring(struct backlog *b, unsigned index)
@@ -116,7 +121,7 @@ static void write_to_ring(struct backlog *b, const struct ring *fresh)
 }
 
 /* 0 or -1 with errno. The table's last place is kept for a private ring. */
-static int open_ring(struct backlog *b, uint64_t size)
+int writer_open_ring(struct backlog *b, uint64_t size)
 {
     struct ring ring;
     if (b->ring_count >= SHM_RINGS_MAX - 1) {
@@ -179,7 +184,7 @@ uint64_t backlog_rest_bytes(const struct backlog *b)
 /* --- room --- */
 
 /* How far behind the slowest peer may be; UINT64_MAX: any distance. */
-static uint64_t allowed_lag(const struct backlog *b)
+uint64_t writer_allowed_lag(const struct backlog *b)
 {
     if (b->limits.hard_bytes == 0) return UINT64_MAX;
     return b->limits.hard_bytes > b->limits.rest_bytes ? b->limits.hard_bytes : b->limits.rest_bytes;
@@ -193,8 +198,8 @@ static void doom(struct backlog *b, int slot, uint64_t lag, uint64_t limit)
 
 static void doom_peers_past_limit(struct backlog *b, size_t len)
 {
-    uint64_t needs, allowed = allowed_lag(b);
-    for (int slot; (slot = writer_slowest_peer(b, &needs)) >= 0 && b->end + len - needs > allowed;)
+    uint64_t needs, allowed = writer_allowed_lag(b);
+    for (int slot; (slot = writer_slowest_replica(b, &needs)) >= 0 && b->end + len - needs > allowed;)
         doom(b, slot, b->end + len - needs, allowed);
 }
 
@@ -212,7 +217,7 @@ static uint64_t next_ring_size(struct backlog *b, size_t len)
     if (writer_slowest_peer(b, &needs) < 0) return rest;
     uint64_t kept = b->end + len - needs, size = rest;
     if (kept > b->size) size = 2 * b->size;
-    if (size > allowed_lag(b)) size = allowed_lag(b);
+    if (size > writer_allowed_lag(b)) size = writer_allowed_lag(b);
     if (size < len) size = (len + GROWTH_ROUNDING_BYTES - 1) / GROWTH_ROUNDING_BYTES * GROWTH_ROUNDING_BYTES;
     return size > rest ? size : rest;
 }
@@ -220,12 +225,13 @@ static uint64_t next_ring_size(struct backlog *b, size_t len)
 static void doom_all_followers(struct backlog *b)
 {
     uint64_t needs;
-    for (int slot; (slot = writer_slowest_peer(b, &needs)) >= 0;) doom(b, slot, b->end - needs, 0);
+    for (int slot; (slot = writer_slowest_replica(b, &needs)) >= 0;) doom(b, slot, b->end - needs, 0);
 }
 
 /* No other ring can be shared, for want of memory, descriptors or room in the table. Data comes before replicas'
  * connections, and order before both: nothing is overwritten that the link may be sending, and nobody is waited for.
- * All who follow go, for none can read on where the stream goes on. */
+ * All replicas go, for none can read on where the stream goes on. The journal stays, and with it all that it needs, until
+ * the stream is shared again; meanwhile it counts as behind. */
 static void go_on_privately(struct backlog *b, size_t len)
 {
     struct ring ring;
@@ -236,6 +242,17 @@ static void go_on_privately(struct backlog *b, size_t len)
     bool no_memory_at_all = ring_create(&ring, REGION_PRIVATE, b->name, b->last_number + 1, size, b->end) != 0;
     CHECK(!no_memory_at_all);
     write_to_ring(b, &ring);
+}
+
+/* Who goes on with this region after our death has to know what may have been overwritten: not much more than what has
+ * been appended. The store comes before the bytes, as far as this processor and the compiler are asked. */
+static void announce_writing(struct backlog *b, size_t len)
+{
+    uint64_t step =
+        b->size / ANNOUNCED_SHARE < ANNOUNCED_LEAST_BYTES ? ANNOUNCED_LEAST_BYTES : b->size / ANNOUNCED_SHARE;
+    if (b->limit - b->end - len > step) b->limit = b->end + len + step;
+    atomic_store_explicit(&b->control->written_to, b->limit, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
 }
 
 static void make_room(struct backlog *b, size_t len)
@@ -249,11 +266,13 @@ static void make_room(struct backlog *b, size_t len)
             uint64_t lap_end = ring->first + ring->size;
             if (ring_reserve(ring, b->end + len < lap_end ? b->end + len : lap_end) == 0) break;
         }
-        if (open_ring(b, next_ring_size(b, len)) != 0) go_on_privately(b, len);
+        if (writer_open_ring(b, next_ring_size(b, len)) != 0) go_on_privately(b, len);
     }
     b->limit = room_in_ring(newest(b), pinned);
     if (newest(b)->reserved_until < b->limit) b->limit = newest(b)->reserved_until;
-    if (writer_slowest_peer(b, &needs) >= 0 && allowed_lag(b) < b->limit - needs) b->limit = needs + allowed_lag(b);
+    if (writer_slowest_replica(b, &needs) >= 0 && writer_allowed_lag(b) < b->limit - needs)
+        b->limit = needs + writer_allowed_lag(b);
+    announce_writing(b, len);
     writer_drop_unneeded_rings(b);
 }
 
@@ -303,7 +322,8 @@ void backlog_publish(struct backlog *b)
     b->published = b->end;
     atomic_store_explicit(&b->control->first, backlog_first(b), memory_order_relaxed);
     atomic_store_explicit(&b->control->end, b->end, memory_order_release);
-    doorbell_wake(b->control, b->link_bell, &b->rung);
+    doorbell_fence();
+    for (int kind = 0; kind < SHM_READERS; kind++) doorbell_wake(&b->control->readers[kind], &b->bells[kind]);
 }
 
 /* --- life --- */
@@ -324,17 +344,17 @@ static int create_control(struct backlog *b)
     return 0;
 }
 
-static void release(struct backlog *b)
+void writer_release(struct backlog *b)
 {
     while (b->ring_count > 0) drop_ring(b, b->ring_count - 1);
     region_close(&b->region, b->name);
-    if (b->link_bell >= 0) close(b->link_bell);
+    for (int kind = 0; kind < SHM_READERS; kind++)
+        if (b->bells[kind].fd >= 0) close(b->bells[kind].fd);
     if (b->server_bell >= 0) close(b->server_bell);
     mem_free(b);
 }
 
-struct backlog *backlog_open(const char *name, uint64_t first, const struct backlog_limits *limits,
-                             const struct backlog_events *events)
+struct backlog *writer_new(const char *name, const struct backlog_limits *limits, const struct backlog_events *events)
 {
     if (strlen(name) >= SHM_NAME_BYTES) {
         errno = ENAMETOOLONG;
@@ -344,18 +364,36 @@ struct backlog *backlog_open(const char *name, uint64_t first, const struct back
     snprintf(b->name, sizeof(b->name), "%s", name);
     b->limits = *limits;
     b->events = *events;
+    b->region.fd = -1;
+    b->journal_slot = -1;
+    b->server_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    bool has_bells = b->server_bell >= 0;
+    for (int kind = 0; kind < SHM_READERS; kind++) {
+        b->bells[kind].fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        has_bells = has_bells && b->bells[kind].fd >= 0;
+    }
+    if (has_bells) return b;
+    int error = errno;
+    writer_release(b);
+    errno = error;
+    return NULL;
+}
+
+struct backlog *backlog_open(const char *name, uint64_t first, const struct backlog_limits *limits,
+                             const struct backlog_events *events)
+{
+    struct backlog *b = writer_new(name, limits, events);
+    if (!b) return NULL;
     b->end = b->published = first;
     b->history_ring = b->window_ring = 1;
-    b->region.fd = -1;
-    b->link_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    b->server_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (b->link_bell < 0 || b->server_bell < 0 || create_control(b) != 0 || open_ring(b, limits->rest_bytes) != 0) {
+    if (create_control(b) != 0 || writer_open_ring(b, limits->rest_bytes) != 0) {
         int error = errno;
-        release(b);
+        writer_release(b);
         errno = error;
         return NULL;
     }
     atomic_store_explicit(&b->control->window_ring, b->window_ring, memory_order_relaxed);
+    atomic_store_explicit(&b->control->written_to, first, memory_order_relaxed);
     atomic_store_explicit(&b->control->first, first, memory_order_relaxed);
     atomic_store_explicit(&b->control->end, first, memory_order_release);
     return b;
@@ -363,7 +401,7 @@ struct backlog *backlog_open(const char *name, uint64_t first, const struct back
 
 void backlog_close(struct backlog *b)
 {
-    release(b);
+    writer_release(b);
 }
 
 static bool only_doomed_peers(const struct backlog *b)
@@ -376,8 +414,11 @@ static bool only_doomed_peers(const struct backlog *b)
 void backlog_restart(struct backlog *b, uint64_t first)
 {
     CHECK(only_doomed_peers(b));
-    if (writer_lowest_pin(b, newest(b)) != UINT64_MAX && open_ring(b, b->limits.rest_bytes) != 0) go_on_privately(b, 0);
+    if (writer_lowest_pin(b, newest(b)) != UINT64_MAX && writer_open_ring(b, b->limits.rest_bytes) != 0)
+        go_on_privately(b, 0);
     struct ring *ring = newest(b);
+    atomic_store_explicit(&b->control->empty_at, SHM_NEVER, memory_order_relaxed);
+    atomic_store_explicit(&b->control->written_to, first, memory_order_relaxed);
     ring_reuse(ring, ++b->last_number, first);
     b->history_ring = b->window_ring = ring->number;
     b->end = b->published = first;
@@ -394,6 +435,16 @@ void backlog_set_history(struct backlog *b, const char *id, const char *id2, int
     control_set_history(b->control, id, id2, second_offset);
 }
 
+void backlog_set_empty(struct backlog *b, uint64_t offset)
+{
+    atomic_store_explicit(&b->control->empty_at, offset, memory_order_relaxed);
+}
+
+void backlog_set_relayed(struct backlog *b, bool relayed)
+{
+    atomic_store_explicit(&b->control->relayed, relayed, memory_order_relaxed);
+}
+
 static void copy_stream(struct ring *to, const struct ring *from, uint64_t at, uint64_t end)
 {
     while (at < end) {
@@ -404,13 +455,35 @@ static void copy_stream(struct ring *to, const struct ring *from, uint64_t at, u
     }
 }
 
+/* A ring behind the newest is private where the journal needs it, which follows again once the stream is shared. It keeps
+ * its number: nobody has ever seen it. */
+static int share_older(struct backlog *b, struct ring *ring)
+{
+    struct ring shared, private = *ring;
+    if (ring_create(&shared, b->kind, b->name, private.number, private.size, private.first) != 0) return -1;
+    if (ring_reserve(&shared, private.end) != 0) {
+        ring_close(&shared, b->name);
+        return -1;
+    }
+    copy_stream(&shared, &private, private.first, private.end);
+    shared.entry = private.entry;
+    shared.end = private.end;
+    *ring = shared;
+    describe_ring(b, ring);
+    announce_ring(b, ring);
+    ring_close(&private, b->name);
+    return 0;
+}
+
 /* A ring that others can read takes the private one's place. What the window has of it comes along, as far as that
- * takes no noticeable time; of the same size, each byte keeps its place. */
+ * takes no noticeable time, or all where the journal needs it; of the same size, each byte keeps its place. */
 static void share_again(struct backlog *b)
 {
+    for (unsigned index = 0; index + 1 < b->ring_count; index++)
+        if (b->rings[index].region.fd < 0 && share_older(b, &b->rings[index]) != 0) return;
     struct ring shared, private = *newest(b);
     uint64_t from = ring_oldest(&private, b->end);
-    if (b->end - from > SHARED_AGAIN_MOST_BYTES) from = b->end - SHARED_AGAIN_MOST_BYTES;
+    if (b->end - from > SHARED_AGAIN_MOST_BYTES && b->journal_slot < 0) from = b->end - SHARED_AGAIN_MOST_BYTES;
     if (create_ring(b, &shared, private.size, from) != 0) return;
     if (ring_reserve(&shared, b->end) != 0) {
         ring_close(&shared, b->name);
@@ -431,7 +504,7 @@ static void share_again(struct backlog *b)
 
 static void resize_to_rest(struct backlog *b)
 {
-    if (open_ring(b, b->limits.rest_bytes) != 0)
+    if (writer_open_ring(b, b->limits.rest_bytes) != 0)
         log_warning("The replication backlog stays %llu bytes long: %s", (unsigned long long)b->size, strerror(errno));
     writer_drop_unneeded_rings(b);
 }
@@ -460,21 +533,22 @@ int backlog_control_fd(const struct backlog *b)
     return b->region.fd;
 }
 
-uint64_t backlog_link_beats(const struct backlog *b)
+uint64_t backlog_beats(const struct backlog *b, enum shm_reader_kind kind)
 {
-    return atomic_load_explicit(&b->control->link_beats, memory_order_relaxed);
+    return atomic_load_explicit(&b->control->readers[kind].beats, memory_order_relaxed);
 }
 
-int backlog_link_bell(const struct backlog *b)
+int backlog_bell(const struct backlog *b, enum shm_reader_kind kind)
 {
-    return b->link_bell;
+    return b->bells[kind].fd;
 }
 
-void backlog_on_ring(struct backlog *b, void (*ring_opened)(void *context, int ring, int fd, uint64_t size),
-                     void *context)
+void backlog_on_ring(struct backlog *b, enum shm_reader_kind kind,
+                     void (*ring_opened)(void *context, int ring, int fd, uint64_t size), void *context)
 {
-    b->ring_opened = ring_opened;
-    b->ring_context = context;
+    b->ring_listeners[kind] = (struct ring_listener){ring_opened, context};
     if (!ring_opened) return;
-    for (unsigned index = 0; index < b->ring_count; index++) announce_ring(b, &b->rings[index]);
+    for (unsigned index = 0; index < b->ring_count; index++)
+        if (b->rings[index].region.fd >= 0)
+            ring_opened(context, (int)b->rings[index].number, b->rings[index].region.fd, b->rings[index].size);
 }

@@ -38,7 +38,7 @@ struct backlog *backlog_open(const char *name, uint64_t first, const struct back
 void backlog_close(struct backlog *b); /* unlinks the name; peers must be gone */
 
 void backlog_append(struct backlog *b, const void *data, size_t len);
-/* Makes everything appended visible and rings the link's doorbell if it sleeps. Once a turn; free without news. */
+/* Makes everything appended visible and rings for link and journal if they sleep. Once a turn; free without news. */
 void backlog_publish(struct backlog *b);
 
 /* False: no ring could be made that others can read (no descriptor or no memory was left), so the stream goes on in
@@ -55,6 +55,9 @@ void backlog_set_limits(struct backlog *b, const struct backlog_limits *limits);
 /* Empties the window: the next byte has offset `first` (a new history). No peers may be attached. */
 void backlog_restart(struct backlog *b, uint64_t first);
 void backlog_set_history(struct backlog *b, const char *id, const char *id2, int64_t second_offset);
+/* For who goes on with the region after our death: the dataset is empty at this offset; the stream is our master's. */
+void backlog_set_empty(struct backlog *b, uint64_t offset);
+void backlog_set_relayed(struct backlog *b, bool relayed);
 /* Once a second or so: shrinks when nobody lags, returns memory. */
 void backlog_cron(struct backlog *b);
 
@@ -64,8 +67,15 @@ int backlog_peer_claim_unpinned(struct backlog *b);       /* the same for one th
 void backlog_peer_free(struct backlog *b, int slot);      /* only when the link has let go, or is dead */
 void backlog_peer_doom(struct backlog *b, int slot);      /* the link closes it and says so */
 
+/* The append-only file's reader; there is one at most, and it is never doomed. Bytes from `from` on are pinned. backlog_peer_free() when it has let go, or is dead for good. -1: all slots taken. */
+int backlog_journal_claim(struct backlog *b, uint64_t from);
+/* The journal is as far behind as the hard limit allows (without one: 1 GiB), or cannot follow where the stream is not
+ * shared: writes are to wait. It remains so until an eighth of the limit is free again. Cheap, to be asked per write. */
+bool backlog_journal_is_behind(struct backlog *b);
+
 struct backlog_peer_view {
     enum shm_peer_phase state;           /* as the link says, also of a doomed one */
+    bool opened;                         /* its process speaks for it */
     uint64_t next_offset;                /* lowest offset still needed */
     uint64_t acked_offset;               /* REPLCONF ACK */
     uint64_t fack_offset;                /* ... FACK (AOF fsynced), 0: never */
@@ -77,6 +87,12 @@ void backlog_peer_view(const struct backlog *b, int slot, struct backlog_peer_vi
 /* The link rings `backlog_server_bell` when any peer's acknowledged offset reaches `offset` (WAIT); 0: never. */
 void backlog_watch_acks(struct backlog *b, uint64_t offset);
 int backlog_server_bell(const struct backlog *b); /* eventfd, readable: acks moved */
+/* The same for what the journal has on disk. Who sets it looks at the journal's slot afterwards. */
+void backlog_watch_durable(struct backlog *b, uint64_t offset);
+/* The number of the newest file that the journal is given: stored before what belongs to it is published. */
+void backlog_journal_give_file(struct backlog *b, uint64_t number);
+uint64_t backlog_journal_files_given(const struct backlog *b);
+const struct shm_journal *backlog_journal(const struct backlog *b); /* what the journal says of its file */
 
 /* --- spools: a snapshot's bytes on their way from the child to the link --- */
 int backlog_spool_claim(struct backlog *b); /* -1: none free */
@@ -87,12 +103,12 @@ void backlog_spool_finish(struct backlog *b, int spool, bool good); /* in the se
 void backlog_spool_free(struct backlog *b, int spool);
 uint64_t backlog_spool_bytes(const struct backlog *b, int spool);
 
-/* What a link process needs to attach: control descriptor first, doorbells, then the rings open now. */
+/* What a reading process needs to attach: control descriptor first, doorbells, then the rings open now. */
 int backlog_control_fd(const struct backlog *b);
-int backlog_link_bell(const struct backlog *b);
-uint64_t backlog_link_beats(const struct backlog *b); /* grows while the attached link's loop turns */
-/* For each ring opened from now on (and those open): the link is told its index and descriptor. */
-void backlog_on_ring(struct backlog *b, void (*ring_opened)(void *context, int ring, int fd, uint64_t size),
-                     void *context);
+int backlog_bell(const struct backlog *b, enum shm_reader_kind kind);
+uint64_t backlog_beats(const struct backlog *b, enum shm_reader_kind kind); /* grows while that process's loop turns */
+/* For each ring opened from now on (and those open): that process is told its number and descriptor. */
+void backlog_on_ring(struct backlog *b, enum shm_reader_kind kind,
+                     void (*ring_opened)(void *context, int ring, int fd, uint64_t size), void *context);
 
 #endif

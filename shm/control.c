@@ -1,4 +1,4 @@
-/* The control region as a whole: made by the server process, mapped by the link process. */
+/* The control region as a whole: made by the server process, mapped by the link process and the journal process. */
 #include "shm/control.h"
 
 #include "shm/owner.h"
@@ -7,6 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#define ROUNDS_MOST 1000
+
+void control_sign(struct shm_control *c, const char *name)
+{
+    c->writer_pid = getpid();
+    c->writer_start_ticks = owner_start_ticks(getpid());
+    snprintf(c->name, sizeof(c->name), "%s", name);
+}
 
 int control_create(struct region *out, enum region_kind kind, const char *name)
 {
@@ -20,10 +29,9 @@ int control_create(struct region *out, enum region_kind kind, const char *name)
     struct shm_control *c = control_of(out);
     c->version = SHM_VERSION;
     c->control_bytes = sizeof(*c);
-    c->writer_pid = getpid();
-    c->writer_start_ticks = owner_start_ticks(getpid());
     atomic_store_explicit(&c->second_offset, -1, memory_order_relaxed);
-    snprintf(c->name, sizeof(c->name), "%s", name);
+    atomic_store_explicit(&c->empty_at, SHM_NEVER, memory_order_relaxed);
+    control_sign(c, name);
     atomic_store_explicit(&c->magic, SHM_MAGIC, memory_order_release);
     return 0;
 }
@@ -50,6 +58,28 @@ static void store_id(_Atomic uint64_t to[SHM_ID_WORDS], const char *id)
     uint64_t words[SHM_ID_WORDS] = {0};
     memcpy(words, id, strnlen(id, SHM_ID_BYTES - 1));
     for (int i = 0; i < SHM_ID_WORDS; i++) atomic_store_explicit(&to[i], words[i], memory_order_relaxed);
+}
+
+static void load_id(char out[SHM_ID_BYTES], const _Atomic uint64_t id[SHM_ID_WORDS])
+{
+    uint64_t words[SHM_ID_WORDS];
+    for (int i = 0; i < SHM_ID_WORDS; i++) words[i] = atomic_load_explicit(&id[i], memory_order_relaxed);
+    memcpy(out, words, SHM_ID_BYTES);
+    out[SHM_ID_BYTES - 1] = '\0';
+}
+
+bool control_history(const struct shm_control *c, struct control_history *out)
+{
+    for (int round = 0; round < ROUNDS_MOST; round++) {
+        out->turn = atomic_load_explicit(&c->history_turn, memory_order_acquire);
+        load_id(out->id, c->id);
+        load_id(out->second_id, c->second_id);
+        out->second_offset = atomic_load_explicit(&c->second_offset, memory_order_relaxed);
+        atomic_thread_fence(memory_order_acquire);
+        if (out->turn % 2 == 0 && atomic_load_explicit(&c->history_turn, memory_order_relaxed) == out->turn)
+            return true;
+    }
+    return false;
 }
 
 void control_set_history(struct shm_control *c, const char *id, const char *id2, int64_t second_offset)

@@ -1,5 +1,5 @@
-/* Waking the link: an eventfd, rung only when the link said that it sleeps, and once for each sleep. Runs in the
- * server, its snapshot child (ringing) and the link (clearing); shm/layout.h has the algorithm, and why no wake-up is
+/* Waking a reader, link or journal: an eventfd, rung only when that process said that it sleeps, and once for each
+ * sleep. Runs in the server, its snapshot child (ringing) and the reader (clearing); shm/layout.h has the algorithm, and why no wake-up is
  * lost. */
 #ifndef SLIPSTREAM_SHM_DOORBELL_H
 #define SLIPSTREAM_SHM_DOORBELL_H
@@ -20,19 +20,30 @@ static inline void doorbell_clear(int bell)
     (void)eventfd_read(bell, &count);
 }
 
-static inline bool doorbell_is_sleep(uint64_t link_sleeps)
+static inline bool doorbell_is_sleep(uint64_t sleeps)
 {
-    return link_sleeps & 1;
+    return sleeps & 1;
 }
 
-/* After the news is stored. `rung` is the caller's own: the last sleep that it has rung for. */
-static inline void doorbell_wake(const struct shm_control *control, int bell, uint64_t *rung)
+/* A reader as who rings for it knows it. */
+struct doorbell {
+    int fd;
+    uint64_t rung; /* the last sleep that this process has rung for */
+};
+
+/* After the news is stored, and after doorbell_fence(). */
+static inline void doorbell_wake(const struct shm_reader *reader, struct doorbell *bell)
+{
+    uint64_t sleeps = atomic_load_explicit(&reader->sleeps, memory_order_relaxed);
+    if (!doorbell_is_sleep(sleeps) || sleeps == bell->rung) return;
+    doorbell_ring(bell->fd);
+    bell->rung = sleeps;
+}
+
+/* Between the news and the look at who sleeps. */
+static inline void doorbell_fence(void)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    uint64_t sleeps = atomic_load_explicit(&control->link_sleeps, memory_order_relaxed);
-    if (!doorbell_is_sleep(sleeps) || sleeps == *rung) return;
-    doorbell_ring(bell);
-    *rung = sleeps;
 }
 
 #endif

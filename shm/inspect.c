@@ -27,25 +27,20 @@ static uint64_t again(const _Atomic uint64_t *word)
     return load(word);
 }
 
-static void load_id(char out[SHM_ID_BYTES], const _Atomic uint64_t id[SHM_ID_WORDS])
+static void copy_id(char out[SHM_ID_BYTES], const char *id)
 {
-    uint64_t words[SHM_ID_WORDS];
-    for (int i = 0; i < SHM_ID_WORDS; i++) words[i] = load(&id[i]);
-    memcpy(out, words, SHM_ID_BYTES);
-    out[SHM_ID_BYTES - 1] = '\0';
+    memcpy(out, id, SHM_ID_BYTES);
     for (char *c = out; *c; c++)
         if (!isgraph((unsigned char)*c)) *c = '?';
 }
 
 static void read_ids(const struct shm_control *c, struct inspection *out)
 {
-    for (int round = 0; round < ROUNDS_MOST && !out->ids_known; round++) {
-        uint64_t turn = acquire(&c->history_turn);
-        load_id(out->id, c->id);
-        load_id(out->second_id, c->second_id);
-        out->second_offset = atomic_load_explicit(&c->second_offset, memory_order_relaxed);
-        out->ids_known = turn % 2 == 0 && again(&c->history_turn) == turn;
-    }
+    struct control_history history;
+    out->ids_known = control_history(c, &history);
+    copy_id(out->id, history.id);
+    copy_id(out->second_id, history.second_id);
+    out->second_offset = history.second_offset;
 }
 
 static void read_window(const struct shm_control *c, struct inspection *out)
@@ -163,8 +158,14 @@ enum inspect_verdict inspect_read(const struct region *r, struct inspection *out
     read_spools(c, out);
     read_rings(c, out);
     read_window(c, out);
-    out->link_sleeps = load(&c->link_sleeps);
-    out->link_beats = load(&c->link_beats);
+    for (int kind = 0; kind < SHM_READERS; kind++) {
+        out->readers[kind].sleeps = load(&c->readers[kind].sleeps);
+        out->readers[kind].beats = load(&c->readers[kind].beats);
+    }
     out->ack_watch = load(&c->ack_watch);
+    out->durable_watch = load(&c->durable_watch);
+    out->journal_file = load(&c->journal.file);
+    out->journal_file_bytes = load(&c->journal.file_bytes);
+    out->journal_error = load(&c->journal.error);
     return INSPECT_UNDERSTOOD;
 }

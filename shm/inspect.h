@@ -40,7 +40,11 @@ struct inspection {
     bool ids_known; /* false: they were being changed all the time, or by a writer that was killed */
     char id[SHM_ID_BYTES], second_id[SHM_ID_BYTES];
     int64_t second_offset;
-    uint64_t first, end, window_ring, link_sleeps, link_beats, ack_watch;
+    uint64_t first, end, window_ring, ack_watch, durable_watch;
+    struct {
+        uint64_t sleeps, beats;
+    } readers[SHM_READERS];
+    uint64_t journal_file, journal_file_bytes, journal_error; /* as in the layout; file 0: none yet */
     int ring_count, spool_count, peer_count;
     struct inspected_ring rings[SHM_RINGS_MAX]; /* oldest first */
     struct inspected_spool spools[BACKLOG_SPOOLS_MAX];

@@ -54,14 +54,25 @@ static void print_history(const struct inspection *i, FILE *out)
         fprintf(out, "  before    %s, up to offset %" PRId64 "\n", i->second_id, i->second_offset);
 }
 
-static void print_link(const struct inspection *i, FILE *out)
+static void print_process(const struct inspection *i, enum shm_reader_kind kind, FILE *out)
 {
-    if (i->link_beats == 0 && i->link_sleeps == 0)
-        fprintf(out, "  link      not seen yet\n");
+    static const char *const names[] = {[SHM_LINK] = "link", [SHM_JOURNAL] = "journal"};
+    uint64_t sleeps = i->readers[kind].sleeps, beats = i->readers[kind].beats;
+    if (beats == 0 && sleeps == 0)
+        fprintf(out, "  %-9s not seen yet\n", names[kind]);
     else
-        fprintf(out, "  link      %s, %" PRIu64 " beats so far\n", i->link_sleeps % 2 ? "asleep" : "awake",
-                i->link_beats);
+        fprintf(out, "  %-9s %s, %" PRIu64 " beats so far\n", names[kind], sleeps % 2 ? "asleep" : "awake", beats);
+}
+
+static void print_readers(const struct inspection *i, FILE *out)
+{
+    print_process(i, SHM_LINK, out);
     fprintf(out, "  awaited   %s\n", number_or(i->ack_watch, 0, "nothing").chars);
+    print_process(i, SHM_JOURNAL, out);
+    if (i->journal_file == 0) return;
+    fprintf(out, "  file      its number %" PRIu64 ", %" PRIu64 " bytes", i->journal_file, i->journal_file_bytes);
+    if (i->journal_error) fprintf(out, ", and it cannot be written (error %" PRIu64 ")", i->journal_error);
+    fprintf(out, "\n  awaited   %s on disk\n", number_or(i->durable_watch, 0, "nothing").chars);
 }
 
 static void print_rings(const struct inspection *i, FILE *out)
@@ -129,8 +140,9 @@ static const char *owes(const struct inspected_peer *peer)
 
 static void print_peer(const struct inspection *i, const struct inspected_peer *peer, int64_t now_ms, FILE *out)
 {
+    static const char *const kinds[] = {[SHM_LINK] = "replica", [SHM_JOURNAL] = "journal"};
     fprintf(out, "  %4d %8s %9s %14s %14s %14s %14s %14s %12s %8s\n", peer->slot,
-            peer->kind == 0 ? "replica" : number(peer->kind).chars, state_of(peer),
+            peer->kind < SHM_READERS ? kinds[peer->kind] : number(peer->kind).chars, state_of(peer),
             number_or(peer->needs, SHM_NEEDS_NONE, "nothing").chars, behind(i, peer).chars,
             number_or(peer->acked_offset, 0, "-").chars, unacked(i, peer).chars,
             number_or(peer->durable_offset, 0, "-").chars, heard(peer, now_ms).chars, owes(peer));
@@ -168,7 +180,7 @@ void inspect_print(const struct inspection *i, const struct inspect_surroundings
     fprintf(out, "  window    offsets %" PRIu64 " to %" PRIu64 ", %" PRIu64 " bytes\n", i->first, i->end - 1,
             distance(i->first, i->end));
     fprintf(out, "  memory    %" PRIu64 " bytes in %u objects\n", around->memory_bytes, around->objects);
-    print_link(i, out);
+    print_readers(i, out);
     print_rings(i, out);
     print_spools(i, out);
     print_peers(i, around->now_ms, out);

@@ -11,8 +11,11 @@
  *   (no name)                       the child's page: struct shm_child, shared by the server and the snapshot child
  *                                   that it forks, whether there is a backlog or not.
  *
- * Where /dev/shm is full or missing the first two are memfds without a name: the link gets their descriptors in either
+ * Where /dev/shm is full or missing the first two are memfds without a name: the readers get their descriptors in either
  * case, but nobody else finds them.
+ *
+ * Two processes read the stream here, each with a slot for each destination: the link (kind 0, a replica a slot) and the
+ * journal (kind 1, one slot: the append-only file). "The link" below is whichever of them the slot is of.
  *
  * Offsets count the bytes of the stream as PSYNC does. "Needs o" means: o and all that follows may still be read.
  *
@@ -28,7 +31,7 @@
  *
  *   1 Copy whole commands behind the end into the newest ring. Nobody looks there yet.
  *   2 Store `first` (relaxed), then `end` (release).                                              pairs with READ 1
- *   3 Wake the link (see below).
+ *   3 Wake link and journal (see below).
  *   Before it overwrites anything the server looks for the lowest offset that any peer needs (LET GO 3). If that is in
  *   the way it opens another ring; it never waits.
  *
@@ -61,17 +64,36 @@
  *     message. Its phase stays, and tells how far that peer had come. A file taken alone needs none from the start.
  *   6 On that message, or when the link is dead and has no say, the server stores state FREE. The claim number stays.
  *
- * WAKE A SLEEPER (link: shm/reader.c; server and child: shm/doorbell.h)
+ * WAKE A SLEEPER (link, journal: shm/reader.c; server and child: shm/doorbell.h)
  *
- *   link_sleeps is the link's alone: odd while it sleeps, and larger by one at each change, also from one link to the
- *   next. Who rings remembers, in memory of its own, for which sleep it has rung, and rings once a sleep.
- *     link:   store link_sleeps = odd; fence (seq_cst); look for work once more; sleep on the bell
- *     ringer: store the work (end, bytes, state); fence (seq_cst); load link_sleeps; if odd and not rung for: ring
+ *   `sleeps` of readers[] is that process's alone: odd while it sleeps, and larger by one at each change, also from one
+ *   process to the next. Who rings remembers, in memory of its own, for which sleep it has rung, and rings once a sleep.
+ *     reader: store sleeps = odd; fence (seq_cst); look for work once more; sleep on the bell
+ *     ringer: store the work (end, bytes, state); fence (seq_cst); load sleeps; if odd and not rung for: ring
  *   With a full fence between the two steps on both sides, one of them sees the other: no wake-up is lost. A child that
  *   is killed anywhere in between has told nobody that it would ring. The bell is an eventfd: it stays rung until it is
- *   read, so who wakes reads it first, then makes link_sleeps even, then looks for work.
+ *   read, so who wakes reads it first, then makes `sleeps` even, then looks for work.
  *   The other way it is the same with acknowledgements: the link stores acked_offset, then loads ack_watch; the server
- *   stores ack_watch, then counts acked_offsets. All four are seq_cst, so one of them sees the other.
+ *   stores ack_watch, then counts acked_offsets. All four are seq_cst, so one of them sees the other. So it is with the
+ *   journal's durable_offset and durable_watch.
+ *
+ * THE JOURNAL'S FILE (journal: shm/reader.c; server: shm/peers.c)
+ *
+ *   The server claims a slot of kind 1, and numbers the files that it hands to it: 1, 2, 3 ... A file goes by message,
+ *   and the stream does not wait for messages: so the server stores files_given before it publishes anything that belongs
+ *   to that file, and the journal, which loads `end` first, reads on only when it has that file, or no server any more.
+ *   Next to its line the journal keeps two marks: where it stands in the stream and in the file, as a journal that takes over
+ *   after its death needs it.
+ *     Writer: the mark of the lower turn gets turn = 0; fence (release); its words (relaxed); then turn = the other's
+ *             turn + 1 (release). A death in between leaves the other whole.
+ *     Reader: of the marks of this claim the one of the higher turn, with the journal dead; while it lives, as an entry
+ *             of the rings: turn (acquire), words, fence (acquire), turn again.
+ *   A mark says: all of the stream below written_offset is in the file's first written_bytes, or in a file before it,
+ *   and of those what is below durable_offset was fsynced, durable_bytes of the file. What the file has behind
+ *   written_bytes is to be cut off. next_offset never passes what a mark vouches for: the mark is stored first.
+ *   Both offsets stand behind whole commands. next_offset is the lower of the two under appendfsync always, so that a
+ *   failed fsync can be made good from here, and written_offset else: a second of writes would be much to keep.
+ *   The slot is never doomed: past the limit the server holds writes back until the journal has come on.
  *
  * A SPOOL GROWS (server, child: shm/spools.c; link)
  *
@@ -95,6 +117,20 @@
  *   Reader: load it (acquire), even; words (relaxed); fence (acquire); load it again: the same, else once more. A
  *   writer that was killed in between leaves it odd for ever: the reader gives up after some rounds, and says so.
  *
+ * GO ON WITH WHAT A DEAD SERVER LEFT (next server: shm/adopt.c)
+ *
+ *   A server that is killed leaves all that it had stored, in the order of its program. So `end` stands behind a whole
+ *   command; an even history_turn vouches for the ids; `object` names the rings. Not known is how far it had written
+ *   beyond `end`, and what that has overwritten: written_to is stored before anything up to there is written.
+ *   1 The next server of this name takes the lock, and is the only one of this table from then on. It changes nothing
+ *     but `tries`, one more each time: a stream that kills whoever applies it is not to do so for ever.
+ *   2 A ring holds what is left of [first, its end], at most `size` of it; the newest ring: [first, written_to]. The
+ *     window goes back from the ring with `end` to ring window_ring, as long as each ring begins where the one before
+ *     ends, and none has overwritten its own first byte.
+ *   3 Once applied: all slots and spools FREE, claim numbers go on; each ring's `first` becomes the oldest offset left
+ *     in it, then its `end` the end of its part of the window; other rings go; a new ring is opened at `end`, and takes
+ *     all that follows. Nothing that was there is overwritten. tries = 0.
+ *
  * THE TABLE: struct shm_control. rel: release, met by an acquire load; rlx: relaxed; seq: sequentially consistent.
  *
  *   offset  field                  writer                  order                     reader
@@ -112,9 +148,16 @@
  *      256  first                  server                  rlx, before end           inspecting tool
  *      264  end                    server                  rel                       link, inspecting tool
  *      272  window_ring            server                  rel                       link, inspecting tool
- *      320  link_sleeps            link                    fence seq behind          server, child, inspecting tool
- *      328  link_beats             link                    rlx                       server: does the link hang?
- *      384  ack_watch              server                  seq                       link
+ *      280  written_to             server                  before the bytes          next server
+ *      288  empty_at               server                  rlx                       next server
+ *      296  relayed                server                  rlx                       next server
+ *      300  tries                  server, at its start    rlx                       next server
+ *      320  readers[2], 64 bytes each, the link's and the journal's:
+ *       +0    sleeps               that process            fence seq behind          server, child, inspecting tool
+ *       +8    beats                that process            rlx                       server: does it hang?
+ *      448  ack_watch              server                  seq                       link, inspecting tool
+ *      456  durable_watch          server                  seq                       journal, inspecting tool
+ *      464  files_given            server                  before end                journal, inspecting tool
  *      512  rings[64], 64 bytes each:
  *       +0    number               server                  0 first, rel last         link, inspecting tool
  *       +8    first                server                  under number              link, inspecting tool
@@ -124,12 +167,26 @@
  *     4608  spools[4], 64 bytes each:
  *       +0    state                server                  rel                       link, inspecting tool
  *       +8    bytes                child (0: server)       rel                       link, server, inspecting tool
+ *     4864  journal:
+ *       +0    file                 journal                 rlx                       server, inspecting tool
+ *       +8    file_bytes           journal                 rlx                       server, inspecting tool
+ *      +16    finished             journal                 rel                       server
+ *      +24    error                journal                 rel                       server, inspecting tool
+ *       marks[2], 64 bytes each:
+ *      +64    turn                 journal                 0 first, rel last         next journal, server
+ *      +72    claim                journal                 under turn                the same
+ *      +80    file                 journal                 under turn                the same
+ *      +88    written_offset       journal                 under turn                the same
+ *      +96    written_bytes        journal                 under turn                the same
+ *     +104    durable_offset       journal                 under turn                the same
+ *     +112    durable_bytes        journal                 under turn                the same
+ *     +120    flags                journal                 under turn                the same
  *     5120  peers[128], 128 bytes each; the server's line:
  *       +0    claim                server                  rel, fence behind         link, inspecting tool
  *       +8    from                 server                  before state              link, inspecting tool
  *      +16    state                server                  rel                       link, inspecting tool
- *      +20    kind                 server, at creation: 0  before magic              inspecting tool
- *           and the link's line:
+ *      +20    kind                 server                  before state              inspecting tool
+ *           and the line of its reader, link or journal:
  *      +64    opened               link                    rel, after a new line     server, inspecting tool
  *      +72    phase                link                    rlx                       server, inspecting tool
  *      +76    owes                 link                    rlx                       server, inspecting tool
@@ -150,11 +207,10 @@
  *       32  cow_measured_us        child                    rlx                      server
  *       40  decision               whoever is first         seq, compare-and-swap    both
  *
- * ROOM THAT IS KEPT. kind 0 is a replica. Another kind of reader, a journal that writes the stream to disk, would be
- * kind 1 with a slot like any other, and kind then be stored with from: acked_offset is what it has written,
- * durable_offset what is on disk. A server that goes on with its dead predecessor's region finds all it needs here:
- * object names the rings, an even history_turn vouches for the ids, `end` stands behind a whole command; it takes the
- * lock, and is the server of this table from then on. Padding is zero. */
+ * In a slot of the journal acked_offset is the last offset that is written and durable_offset the last one on disk;
+ * sent_bytes counts what went to its files.
+ *
+ * Padding is zero. */
 /* clang-format on */
 #ifndef SLIPSTREAM_SHM_LAYOUT_H
 #define SLIPSTREAM_SHM_LAYOUT_H
@@ -165,7 +221,7 @@
 #include <stdint.h>
 
 #define SHM_MAGIC       UINT64_C(0x6d72747370696c53) /* "Slipstrm" */
-#define SHM_VERSION     4
+#define SHM_VERSION     6
 #define SHM_NAME_PREFIX "/slipstream-"
 
 #define SHM_RINGS_MAX      64
@@ -176,6 +232,7 @@
 #define SHM_ID_WORDS       (SHM_ID_BYTES / 8)
 
 #define SHM_OPEN_END   UINT64_MAX /* the newest ring's end */
+#define SHM_NEVER      UINT64_MAX /* empty_at: not known */
 #define SHM_NEEDS_NONE UINT64_MAX /* next_offset of a peer that the link has let go, or that takes a file alone */
 
 /* The server's word on a slot. */
@@ -191,6 +248,9 @@ enum shm_peer_debt {
     OWES_WORD,   /* an acknowledgement, or any sign of life */
     OWES_CLOSE   /* it has all that it wanted */
 };
+
+/* Who reads a slot's stream: index of readers[], and a slot's kind. */
+enum shm_reader_kind { SHM_LINK, SHM_JOURNAL, SHM_READERS };
 
 enum shm_spool_state { SPOOL_FREE, SPOOL_GROWING, SPOOL_COMPLETE, SPOOL_FAILED };
 
@@ -217,7 +277,7 @@ struct shm_peer {
     _Atomic uint64_t claim; /* grows by one with every claim of the slot; 0: never claimed */
     _Atomic uint64_t from;  /* what this peer needs at its claim */
     _Atomic uint32_t state; /* enum shm_slot_state */
-    _Atomic uint32_t kind;  /* 0: a replica */
+    _Atomic uint32_t kind;  /* enum shm_reader_kind: SHM_LINK is a replica */
     uint8_t pad[40];
 
     _Atomic uint64_t opened;         /* the claim that this line speaks of */
@@ -229,6 +289,34 @@ struct shm_peer {
     _Atomic int64_t heard_ms;        /* monotonic: one clock for all processes of a machine; 0: never */
     _Atomic uint64_t sent_bytes;     /* on its socket */
     _Atomic uint64_t received_bytes;
+};
+
+struct shm_reader {
+    _Atomic uint64_t sleeps; /* odd: it sleeps */
+    _Atomic uint64_t beats;  /* grows while its loop turns */
+    uint8_t pad[48];
+};
+
+/* mark.flags */
+#define SHM_MARK_IN_MULTI UINT64_C(1) /* the file ends within a transaction */
+
+/* Where the journal stands. Offsets: the next one, as next_offset. */
+struct shm_mark {
+    _Atomic uint64_t turn; /* the higher one counts; 0: not whole */
+    _Atomic uint64_t claim;
+    _Atomic uint64_t file;
+    _Atomic uint64_t written_offset, written_bytes;
+    _Atomic uint64_t durable_offset, durable_bytes;
+    _Atomic uint64_t flags;
+};
+
+struct shm_journal {
+    _Atomic uint64_t file;       /* the number of the one that is being written; 0: none yet */
+    _Atomic uint64_t file_bytes; /* that it has */
+    _Atomic uint64_t finished;   /* the number of the last request to finish that is done */
+    _Atomic uint64_t error;      /* errno that it met and has not got over; 0: none */
+    uint8_t pad[32];
+    struct shm_mark marks[2];
 };
 
 struct shm_control {
@@ -248,18 +336,23 @@ struct shm_control {
     _Atomic uint64_t first; /* where the window begins */
     _Atomic uint64_t end;
     _Atomic uint64_t window_ring; /* number of the window's oldest ring */
-    uint8_t pad_window[40];
+    _Atomic uint64_t written_to;  /* no byte of the newest ring at this offset or behind it has been written */
+    _Atomic uint64_t empty_at;    /* the last offset at which the dataset was empty; SHM_NEVER: not known */
+    _Atomic uint32_t relayed;     /* the stream is our master's */
+    _Atomic uint32_t tries;       /* of servers to go on with what their dead predecessor left */
+    uint8_t pad_window[16];
 
-    _Atomic uint64_t link_sleeps; /* odd: it sleeps */
-    _Atomic uint64_t link_beats;  /* grows while its loop turns */
-    uint8_t pad_sleeps[48];
+    struct shm_reader readers[SHM_READERS];
 
-    _Atomic uint64_t ack_watch; /* who acknowledges this offset is news; 0: nobody waits */
-    uint8_t pad_watch[120];
+    _Atomic uint64_t ack_watch;     /* who acknowledges this offset is news; 0: nobody waits */
+    _Atomic uint64_t durable_watch; /* the same for what the journal has on disk */
+    _Atomic uint64_t files_given;   /* the number of the newest file that the journal has been, or is to be, given */
+    uint8_t pad_watch[40];
 
     struct shm_ring rings[SHM_RINGS_MAX];
     struct shm_spool spools[BACKLOG_SPOOLS_MAX];
-    uint8_t pad_spools[256];
+    struct shm_journal journal;
+    uint8_t pad_journal[64];
     struct shm_peer peers[BACKLOG_PEERS_MAX];
 };
 
@@ -276,6 +369,8 @@ struct shm_child {
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "atomics in shared memory must be lock-free");
 static_assert(sizeof(struct shm_ring) == 64, "one cache line");
 static_assert(sizeof(struct shm_spool) == 64, "one cache line");
+static_assert(sizeof(struct shm_reader) == 64, "one cache line");
+static_assert(sizeof(struct shm_mark) == 64, "one cache line");
 static_assert(sizeof(struct shm_peer) == 128, "two cache lines");
 static_assert(sizeof(struct shm_control) == 21504, "as the table says");
 SHM_PLACED(shm_control, magic, 0);
@@ -291,12 +386,30 @@ SHM_PLACED(shm_control, second_id, 192);
 SHM_PLACED(shm_control, first, 256);
 SHM_PLACED(shm_control, end, 264);
 SHM_PLACED(shm_control, window_ring, 272);
-SHM_PLACED(shm_control, link_sleeps, 320);
-SHM_PLACED(shm_control, link_beats, 328);
-SHM_PLACED(shm_control, ack_watch, 384);
+SHM_PLACED(shm_control, written_to, 280);
+SHM_PLACED(shm_control, empty_at, 288);
+SHM_PLACED(shm_control, relayed, 296);
+SHM_PLACED(shm_control, tries, 300);
+SHM_PLACED(shm_control, readers, 320);
+SHM_PLACED(shm_control, ack_watch, 448);
+SHM_PLACED(shm_control, durable_watch, 456);
+SHM_PLACED(shm_control, files_given, 464);
 SHM_PLACED(shm_control, rings, 512);
 SHM_PLACED(shm_control, spools, 4608);
+SHM_PLACED(shm_control, journal, 4864);
 SHM_PLACED(shm_control, peers, 5120);
+SHM_PLACED(shm_reader, beats, 8);
+SHM_PLACED(shm_journal, file_bytes, 8);
+SHM_PLACED(shm_journal, finished, 16);
+SHM_PLACED(shm_journal, error, 24);
+SHM_PLACED(shm_journal, marks, 64);
+SHM_PLACED(shm_mark, claim, 8);
+SHM_PLACED(shm_mark, file, 16);
+SHM_PLACED(shm_mark, written_offset, 24);
+SHM_PLACED(shm_mark, written_bytes, 32);
+SHM_PLACED(shm_mark, durable_offset, 40);
+SHM_PLACED(shm_mark, durable_bytes, 48);
+SHM_PLACED(shm_mark, flags, 56);
 SHM_PLACED(shm_ring, first, 8);
 SHM_PLACED(shm_ring, end, 16);
 SHM_PLACED(shm_ring, size, 24);

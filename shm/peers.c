@@ -2,7 +2,6 @@
 #include "shm/writer.h"
 
 #include "server/base/check.h"
-#include "shm/doorbell.h"
 
 int writer_next_peer(const struct backlog *b, int slot)
 {
@@ -48,18 +47,29 @@ uint64_t writer_lowest_pin(const struct backlog *b, const struct ring *ring)
     return lowest;
 }
 
-int writer_slowest_peer(const struct backlog *b, uint64_t *needs)
+static int slowest(const struct backlog *b, bool replicas_alone, uint64_t *needs)
 {
-    int slowest = -1;
+    int found = -1;
     *needs = UINT64_MAX;
     for (int slot = writer_next_peer(b, -1); slot >= 0; slot = writer_next_peer(b, slot)) {
         uint64_t from, until;
         needed_range(b, slot, &from, &until);
         if (b->peers[slot].doomed || from == SHM_NEEDS_NONE || from >= *needs) continue;
-        slowest = slot;
+        if (replicas_alone && b->peers[slot].kind != SHM_LINK) continue;
+        found = slot;
         *needs = from;
     }
-    return slowest;
+    return found;
+}
+
+int writer_slowest_peer(const struct backlog *b, uint64_t *needs)
+{
+    return slowest(b, false, needs);
+}
+
+int writer_slowest_replica(const struct backlog *b, uint64_t *needs)
+{
+    return slowest(b, true, needs);
 }
 
 static void publish_claim(struct shm_peer *slot, const struct writer_peer *peer)
@@ -67,17 +77,18 @@ static void publish_claim(struct shm_peer *slot, const struct writer_peer *peer)
     atomic_store_explicit(&slot->claim, peer->claim, memory_order_release);
     atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&slot->from, peer->from, memory_order_relaxed);
+    atomic_store_explicit(&slot->kind, peer->kind, memory_order_relaxed);
     atomic_store_explicit(&slot->state, SLOT_CLAIMED, memory_order_release);
 }
 
-static int claim(struct backlog *b, uint64_t from)
+static int claim(struct backlog *b, enum shm_reader_kind kind, uint64_t from)
 {
     for (int slot = 0; slot < BACKLOG_PEERS_MAX; slot++) {
         uint64_t bit = UINT64_C(1) << (slot % 64);
         if (b->claimed[slot / 64] & bit) continue;
         b->claimed[slot / 64] |= bit;
-        b->peers[slot] =
-            (struct writer_peer){.claim = b->peers[slot].claim + 1, .from = from, .history_ring = b->history_ring};
+        b->peers[slot] = (struct writer_peer){
+            .claim = b->peers[slot].claim + 1, .from = from, .kind = kind, .history_ring = b->history_ring};
         publish_claim(&b->control->peers[slot], &b->peers[slot]);
         b->limit = b->end;
         return slot;
@@ -88,12 +99,41 @@ static int claim(struct backlog *b, uint64_t from)
 int backlog_peer_claim(struct backlog *b, uint64_t from)
 {
     CHECK(backlog_is_shared(b) && from >= backlog_first(b) && from <= b->end);
-    return claim(b, from);
+    return claim(b, SHM_LINK, from);
 }
 
 int backlog_peer_claim_unpinned(struct backlog *b)
 {
-    return claim(b, SHM_NEEDS_NONE);
+    return claim(b, SHM_LINK, SHM_NEEDS_NONE);
+}
+
+int backlog_journal_claim(struct backlog *b, uint64_t from)
+{
+    CHECK(backlog_is_shared(b) && from >= backlog_first(b) && from <= b->end && b->journal_slot < 0);
+    int slot = claim(b, SHM_JOURNAL, from);
+    b->journal_slot = slot;
+    b->hold_from = b->end;
+    return slot;
+}
+
+/* A share of the limit has to be free again before writes go on: not one by one. */
+#define HYSTERESIS 8
+
+/* With no limit to go by: more memory than this is not taken from the machine for a disk's sake. */
+#define LAG_WITHOUT_LIMIT_BYTES (UINT64_C(1) << 30)
+
+/* The slot is looked at only once the stream has come as far as the last look allowed. */
+bool backlog_journal_is_behind(struct backlog *b)
+{
+    if (b->journal_slot < 0) return false;
+    if (!b->journal_is_behind && b->end < b->hold_from && backlog_is_shared(b)) return false;
+    uint64_t needs = lowest_needed(b, b->journal_slot), allowed = writer_allowed_lag(b);
+    if (allowed == UINT64_MAX) allowed = LAG_WITHOUT_LIMIT_BYTES;
+    uint64_t most = b->journal_is_behind ? allowed - allowed / HYSTERESIS : allowed;
+    if (needs == SHM_NEEDS_NONE) needs = b->end;
+    b->journal_is_behind = !backlog_is_shared(b) || b->end - needs >= most;
+    b->hold_from = needs + allowed;
+    return b->journal_is_behind;
 }
 
 static bool is_claimed(const struct backlog *b, int slot)
@@ -106,6 +146,7 @@ void backlog_peer_free(struct backlog *b, int slot)
     CHECK(is_claimed(b, slot));
     atomic_store_explicit(&b->control->peers[slot].state, SLOT_FREE, memory_order_release);
     b->claimed[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+    if (slot == b->journal_slot) b->journal_slot = -1;
     b->limit = b->end;
     writer_drop_unneeded_rings(b);
 }
@@ -113,12 +154,13 @@ void backlog_peer_free(struct backlog *b, int slot)
 void backlog_peer_doom(struct backlog *b, int slot)
 {
     CHECK(is_claimed(b, slot));
+    CHECK(b->peers[slot].kind != SHM_JOURNAL);
     if (b->peers[slot].doomed) return;
     b->peers[slot].doomed = true;
     b->peers[slot].doom_end = b->end;
     b->limit = b->end;
     atomic_store_explicit(&b->control->peers[slot].state, SLOT_DOOMED, memory_order_release);
-    doorbell_ring(b->link_bell);
+    doorbell_ring(b->bells[SHM_LINK].fd);
 }
 
 void backlog_peer_view(const struct backlog *b, int slot, struct backlog_peer_view *out)
@@ -130,6 +172,7 @@ void backlog_peer_view(const struct backlog *b, int slot, struct backlog_peer_vi
     if (!is_opened(b, slot)) return;
     *out = (struct backlog_peer_view){
         .state = (enum shm_peer_phase)atomic_load_explicit(&peer->phase, memory_order_relaxed),
+        .opened = true,
         .next_offset = out->next_offset,
         .acked_offset = atomic_load(&peer->acked_offset),
         .fack_offset = atomic_load_explicit(&peer->durable_offset, memory_order_relaxed),
@@ -144,6 +187,27 @@ void backlog_peer_view(const struct backlog *b, int slot, struct backlog_peer_vi
 void backlog_watch_acks(struct backlog *b, uint64_t offset)
 {
     atomic_store(&b->control->ack_watch, offset);
+}
+
+/* The caller looks at the journal's slot after this: the journal stores its offset before it looks at the watch. */
+void backlog_watch_durable(struct backlog *b, uint64_t offset)
+{
+    atomic_store(&b->control->durable_watch, offset);
+}
+
+void backlog_journal_give_file(struct backlog *b, uint64_t number)
+{
+    atomic_store_explicit(&b->control->files_given, number, memory_order_relaxed);
+}
+
+uint64_t backlog_journal_files_given(const struct backlog *b)
+{
+    return atomic_load_explicit(&b->control->files_given, memory_order_relaxed);
+}
+
+const struct shm_journal *backlog_journal(const struct backlog *b)
+{
+    return &b->control->journal;
 }
 
 int backlog_server_bell(const struct backlog *b)

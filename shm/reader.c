@@ -1,4 +1,4 @@
-/* The backlog's reader. Runs in the link process. */
+/* The backlog's reader. Runs in the link process and in the journal process. */
 #include "shm/reader.h"
 
 #include "server/base/alloc.h"
@@ -6,6 +6,9 @@
 #include "shm/control.h"
 #include "shm/doorbell.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 struct mapped_ring {
@@ -18,27 +21,29 @@ struct mapped_ring {
 struct reader {
     struct region region;
     struct shm_control *control;
-    int link_bell, server_bell;
+    struct shm_reader *self;
+    int bell, server_bell;
     uint64_t sleeps; /* as in the control region: odd while the bell is armed */
     struct mapped_ring rings[SHM_RINGS_MAX];
 };
 
 static void end_sleep(struct reader *r)
 {
-    atomic_store_explicit(&r->control->link_sleeps, ++r->sleeps, memory_order_relaxed);
+    atomic_store_explicit(&r->self->sleeps, ++r->sleeps, memory_order_relaxed);
 }
 
-struct reader *reader_attach(int control_fd, int link_bell, int server_bell)
+struct reader *reader_attach(enum shm_reader_kind kind, int control_fd, int bell, int server_bell)
 {
     struct region region;
     if (control_map(&region, control_fd) != 0) return NULL;
     struct reader *r = mem_calloc(1, sizeof(*r));
     r->region = region;
     r->control = control_of(&region);
-    r->link_bell = link_bell;
+    r->self = &r->control->readers[kind];
+    r->bell = bell;
     r->server_bell = server_bell;
-    r->sleeps = atomic_load_explicit(&r->control->link_sleeps, memory_order_relaxed);
-    if (doorbell_is_sleep(r->sleeps)) end_sleep(r); /* a link before us was killed in it */
+    r->sleeps = atomic_load_explicit(&r->self->sleeps, memory_order_relaxed);
+    if (doorbell_is_sleep(r->sleeps)) end_sleep(r); /* a process before us was killed in it */
     return r;
 }
 
@@ -53,7 +58,7 @@ void reader_detach(struct reader *r)
     for (unsigned i = 0; i < SHM_RINGS_MAX; i++)
         if (r->rings[i].number) unmap_ring(&r->rings[i]);
     region_unmap(&r->region);
-    close(r->link_bell);
+    close(r->bell);
     close(r->server_bell);
     mem_free(r);
 }
@@ -101,9 +106,31 @@ int reader_add_ring(struct reader *r, uint64_t number, int fd, uint64_t size)
     return 0;
 }
 
+static bool is_mapped(const struct reader *r, uint64_t number)
+{
+    for (unsigned i = 0; i < SHM_RINGS_MAX; i++)
+        if (r->rings[i].number == number) return true;
+    return false;
+}
+
+void reader_find_rings(struct reader *r)
+{
+    char name[SHM_NAME_BYTES + 32];
+    for (unsigned i = 0; i < SHM_RINGS_MAX; i++) {
+        const struct shm_ring *entry = &r->control->rings[i];
+        uint64_t number = atomic_load_explicit(&entry->number, memory_order_acquire);
+        uint64_t object = atomic_load_explicit(&entry->object, memory_order_relaxed);
+        uint64_t size = atomic_load_explicit(&entry->size, memory_order_relaxed);
+        if (number == 0 || object == 0 || size == 0 || is_mapped(r, number)) continue;
+        snprintf(name, sizeof(name), "%.*s.%llu", SHM_NAME_BYTES, r->control->name, (unsigned long long)object);
+        int fd = shm_open(name, O_RDONLY | O_CLOEXEC, 0);
+        if (fd >= 0) reader_add_ring(r, number, fd, size);
+    }
+}
+
 void reader_beat(struct reader *r)
 {
-    atomic_fetch_add_explicit(&r->control->link_beats, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&r->self->beats, 1, memory_order_relaxed);
 }
 
 uint64_t reader_end(const struct reader *r)
@@ -182,11 +209,13 @@ void reader_peer_acked(struct reader *r, int slot, uint64_t acked_offset, uint64
 {
     struct shm_peer *peer = peer_of(r, slot);
     uint64_t before = atomic_load_explicit(&peer->acked_offset, memory_order_relaxed);
+    uint64_t durable_before = atomic_load_explicit(&peer->durable_offset, memory_order_relaxed);
+    bool moved = acked_offset > before || fack_offset > durable_before;
     if (fack_offset) atomic_store_explicit(&peer->durable_offset, fack_offset, memory_order_relaxed);
     atomic_store_explicit(&peer->heard_ms, now_ms, memory_order_relaxed);
     atomic_store(&peer->acked_offset, acked_offset);
     uint64_t watch = atomic_load(&r->control->ack_watch);
-    if (watch && acked_offset >= watch && acked_offset > before) doorbell_ring(r->server_bell);
+    if (watch && acked_offset >= watch && moved) doorbell_ring(r->server_bell);
 }
 
 void reader_peer_alive(struct reader *r, int slot, int64_t now_ms)
@@ -205,6 +234,100 @@ void reader_peer_count(struct reader *r, int slot, uint64_t sent_bytes, uint64_t
     if (received_bytes) add(&peer_of(r, slot)->received_bytes, received_bytes);
 }
 
+/* --- the journal's --- */
+
+static uint64_t load(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static void store(_Atomic uint64_t *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+/* Nobody writes marks meanwhile: who did is dead. */
+bool reader_journal_resume(const struct reader *r, int slot, struct journal_mark *out)
+{
+    const struct shm_peer *peer = peer_of(r, slot);
+    const struct shm_mark *found = NULL;
+    uint64_t claim = load(&peer->claim);
+    if (atomic_load_explicit(&peer->opened, memory_order_acquire) != claim) return false;
+    for (int i = 0; i < 2; i++) {
+        const struct shm_mark *mark = &r->control->journal.marks[i];
+        uint64_t turn = atomic_load_explicit(&mark->turn, memory_order_acquire);
+        if (turn && load(&mark->claim) == claim && (!found || turn > load(&found->turn))) found = mark;
+    }
+    if (!found) return false;
+    *out = (struct journal_mark){.file = load(&found->file),
+                                 .written_offset = load(&found->written_offset),
+                                 .written_bytes = load(&found->written_bytes),
+                                 .durable_offset = load(&found->durable_offset),
+                                 .durable_bytes = load(&found->durable_bytes),
+                                 .in_multi = load(&found->flags) & SHM_MARK_IN_MULTI};
+    return true;
+}
+
+static void store_mark(struct shm_journal *journal, uint64_t claim, const struct journal_mark *mark)
+{
+    uint64_t turns[2] = {load(&journal->marks[0].turn), load(&journal->marks[1].turn)};
+    int lower = turns[0] <= turns[1] ? 0 : 1;
+    struct shm_mark *to = &journal->marks[lower];
+    store(&to->turn, 0);
+    atomic_thread_fence(memory_order_release);
+    store(&to->claim, claim);
+    store(&to->file, mark->file);
+    store(&to->written_offset, mark->written_offset);
+    store(&to->written_bytes, mark->written_bytes);
+    store(&to->durable_offset, mark->durable_offset);
+    store(&to->durable_bytes, mark->durable_bytes);
+    store(&to->flags, mark->in_multi ? SHM_MARK_IN_MULTI : 0);
+    atomic_store_explicit(&to->turn, turns[1 - lower] + 1, memory_order_release);
+}
+
+void reader_journal_moved(struct reader *r, int slot, const struct journal_mark *mark, uint64_t needs)
+{
+    struct shm_peer *peer = peer_of(r, slot);
+    struct shm_journal *journal = &r->control->journal;
+    uint64_t durable = mark->durable_offset - 1, before = load(&peer->durable_offset);
+    store_mark(journal, load(&peer->claim), mark);
+    store(&journal->file, mark->file);
+    store(&journal->file_bytes, mark->written_bytes);
+    atomic_store(&peer->acked_offset, mark->written_offset - 1);
+    reader_peer_moved(r, slot, needs);
+    atomic_store(&peer->durable_offset, durable);
+    uint64_t watch = atomic_load(&r->control->durable_watch);
+    if (watch && durable >= watch && before < watch) doorbell_ring(r->server_bell);
+}
+
+uint64_t reader_journal_files_given(const struct reader *r)
+{
+    return load(&r->control->files_given);
+}
+
+void reader_journal_finished(struct reader *r, uint64_t number)
+{
+    atomic_store_explicit(&r->control->journal.finished, number, memory_order_release);
+    doorbell_ring(r->server_bell);
+}
+
+void reader_journal_error(struct reader *r, int error)
+{
+    uint64_t before = load(&r->control->journal.error);
+    atomic_store_explicit(&r->control->journal.error, (uint64_t)error, memory_order_release);
+    if ((before != 0) != (error != 0)) doorbell_ring(r->server_bell);
+}
+
+bool reader_history(const struct reader *r, struct control_history *out)
+{
+    return control_history(r->control, out);
+}
+
+uint64_t reader_history_turn(const struct reader *r)
+{
+    return atomic_load_explicit(&r->control->history_turn, memory_order_relaxed);
+}
+
 enum shm_spool_state reader_spool_state(const struct reader *r, int spool)
 {
     return (enum shm_spool_state)atomic_load_explicit(&r->control->spools[spool].state, memory_order_acquire);
@@ -217,7 +340,7 @@ uint64_t reader_spool_bytes(const struct reader *r, int spool)
 
 int reader_bell(const struct reader *r)
 {
-    return r->link_bell;
+    return r->bell;
 }
 
 bool reader_acks_are_watched(const struct reader *r)
@@ -228,13 +351,13 @@ bool reader_acks_are_watched(const struct reader *r)
 bool reader_arm_bell(struct reader *r)
 {
     if (doorbell_is_sleep(r->sleeps)) return false;
-    atomic_store_explicit(&r->control->link_sleeps, ++r->sleeps, memory_order_relaxed);
+    atomic_store_explicit(&r->self->sleeps, ++r->sleeps, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
     return true;
 }
 
 void reader_answer_bell(struct reader *r)
 {
-    doorbell_clear(r->link_bell);
+    doorbell_clear(r->bell);
     if (doorbell_is_sleep(r->sleeps)) end_sleep(r);
 }

@@ -3,12 +3,17 @@
 #include "shm/writer.h"
 
 #include "server/base/check.h"
-#include "shm/doorbell.h"
 
 static struct shm_spool *slot_of(const struct backlog *b, int spool)
 {
     CHECK(spool >= 0 && spool < BACKLOG_SPOOLS_MAX);
     return &b->control->spools[spool];
+}
+
+static void wake_link(struct backlog *b)
+{
+    doorbell_fence();
+    doorbell_wake(&b->control->readers[SHM_LINK], &b->bells[SHM_LINK]);
 }
 
 int backlog_spool_claim(struct backlog *b)
@@ -34,13 +39,13 @@ int backlog_spools_free(const struct backlog *b)
 void backlog_spool_advance(struct backlog *b, int spool, uint64_t bytes)
 {
     atomic_store_explicit(&slot_of(b, spool)->bytes, bytes, memory_order_release);
-    doorbell_wake(b->control, b->link_bell, &b->rung);
+    wake_link(b);
 }
 
 void backlog_spool_finish(struct backlog *b, int spool, bool good)
 {
     atomic_store_explicit(&slot_of(b, spool)->state, good ? SPOOL_COMPLETE : SPOOL_FAILED, memory_order_release);
-    doorbell_wake(b->control, b->link_bell, &b->rung);
+    wake_link(b);
 }
 
 void backlog_spool_free(struct backlog *b, int spool)

@@ -3,12 +3,14 @@
 #define SLIPSTREAM_SHM_WRITER_H
 
 #include "shm/backlog.h"
+#include "shm/doorbell.h"
 #include "shm/ring.h"
 
 /* What the writer itself knows of a claimed slot; the rest stands in the control region. */
 struct writer_peer {
     uint64_t claim; /* the claim's number */
     uint64_t from;  /* what it needs until the link has opened the slot */
+    enum shm_reader_kind kind;
     bool doomed;
     uint64_t doom_end;     /* doomed: the link reads nothing from here on */
     uint64_t history_ring; /* the number of the first ring of the history it was claimed in */
@@ -22,11 +24,11 @@ struct backlog {
     uint64_t end;
     uint64_t limit; /* up to this offset an append needs no second look */
     uint64_t published;
-    uint64_t rung; /* the last sleep of the link that this process has rung for; a forked child goes on with a copy */
+    struct doorbell bells[SHM_READERS]; /* a forked child goes on with a copy */
 
     struct shm_control *control;
     struct region region; /* the control region */
-    int link_bell, server_bell;
+    int server_bell;
     struct backlog_limits limits;
     struct backlog_events events;
     char name[SHM_NAME_BYTES];
@@ -37,14 +39,24 @@ struct backlog {
     uint64_t last_number;  /* of the newest ring */
     uint64_t history_ring; /* number of the first ring of this history */
     uint64_t window_ring;  /* number of the first ring of the window; older ones are kept for doomed peers only */
-    void (*ring_opened)(void *context, int ring, int fd, uint64_t size);
-    void *ring_context;
+    struct ring_listener {
+        void (*ring_opened)(void *context, int ring, int fd, uint64_t size); /* NULL: that reader is not there */
+        void *context;
+    } ring_listeners[SHM_READERS];
     unsigned calm_turns; /* calls of backlog_cron() in which nobody lagged */
+
+    int journal_slot;   /* -1: none */
+    uint64_t hold_from; /* the stream's end from which on the journal's lag has to be looked at again */
+    bool journal_is_behind;
 
     uint64_t claimed[BACKLOG_PEERS_MAX / 64]; /* one bit a slot */
     struct writer_peer peers[BACKLOG_PEERS_MAX];
 };
 
+/* Without a region or a ring yet. NULL with errno. */
+struct backlog *writer_new(const char *name, const struct backlog_limits *limits, const struct backlog_events *events);
+void writer_release(struct backlog *b);                 /* with all that it has, names included */
+int writer_open_ring(struct backlog *b, uint64_t size); /* what follows goes there; 0 or -1 with errno */
 /* for (int slot = writer_next_peer(b, -1); slot >= 0; slot = writer_next_peer(b, slot)) over the claimed slots */
 int writer_next_peer(const struct backlog *b, int slot);
 /* The lowest offset of ring that a peer may still read, now or (the newest ring) later; UINT64_MAX: nobody needs the
@@ -52,6 +64,9 @@ int writer_next_peer(const struct backlog *b, int slot);
 uint64_t writer_lowest_pin(const struct backlog *b, const struct ring *ring);
 /* The peer that is furthest behind and not doomed: its slot, and the lowest offset it needs. -1: there is none. */
 int writer_slowest_peer(const struct backlog *b, uint64_t *needs);
+/* The same among those that may be doomed: the journal may not. */
+int writer_slowest_replica(const struct backlog *b, uint64_t *needs);
+uint64_t writer_allowed_lag(const struct backlog *b); /* of a peer; UINT64_MAX: any */
 /* The oldest rings that neither a peer nor the window needs give their memory back. */
 void writer_drop_unneeded_rings(struct backlog *b);
 

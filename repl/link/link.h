@@ -2,7 +2,7 @@
 #ifndef SLIPSTREAM_REPL_LINK_LINK_H
 #define SLIPSTREAM_REPL_LINK_LINK_H
 
-#include "repl/link/channel.h"
+#include "repl/link/messages.h"
 #include "repl/link/packing.h"
 #include "repl/link/spool.h"
 #include "shm/reader.h"

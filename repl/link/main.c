@@ -12,11 +12,8 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
 #define TICK_MS            500
 #define LAST_WORDS_TURNS   20
@@ -55,7 +52,7 @@ static void bell_rings(void *arg, int events)
 
 static void attach(struct link *link, const int *fds)
 {
-    link->reader = reader_attach(fds[0], fds[1], fds[2]);
+    link->reader = reader_attach(SHM_LINK, fds[0], fds[1], fds[2]);
     if (!link->reader) give_up("the backlog's control region cannot be used");
     link->bell = loop_watch_start(link->loop, reader_bell(link->reader), LOOP_READABLE, bell_rings, link);
 }
@@ -92,11 +89,14 @@ static void drop_peer(struct link *link, int slot, struct bytes reason)
     if (link->peers[slot]) peer_close(link->peers[slot], text); /* else it has gone at the same moment */
 }
 
-static void received(void *context, const struct message *m, struct bytes body, const int *fds, int fd_count)
+static void received(void *context, struct bytes message, const int *fds, int fd_count)
 {
     static const int fds_of[] = {
         [MESSAGE_ATTACH] = 3, [MESSAGE_RING] = 1, [MESSAGE_SPOOL] = 1, [MESSAGE_PEER] = 1, [MESSAGE_GONE] = 0};
     struct link *link = context;
+    struct bytes body;
+    const struct message *m = message_read(message, &body);
+    CHECK(m);
     if (fd_count != fds_of[m->kind]) {
         /* The kernel drops descriptors for which this process has no room. */
         errno = EMFILE;
@@ -153,57 +153,23 @@ static void take_down(struct link *link)
     loop_free(link->loop);
 }
 
-/* A signal to the whole process group (Ctrl-C) is the server's to act on: it may wait for the replicas first. */
-static void tie_to_server(pid_t server)
-{
-    prctl(PR_SET_NAME, "slipstream-link");
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != server) exit(0);
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
-}
-
-static struct loop *make_loop(const char *engine)
-{
-    struct loop_settings settings = {.engine = LOOP_ENGINE_AUTO, .max_connections_hint = BACKLOG_PEERS_MAX};
-    if (strcmp(engine, "epoll") == 0) settings.engine = LOOP_ENGINE_EPOLL;
-    struct loop *loop = loop_new(&settings);
-    if (!loop) give_up("no event loop can be made");
-    return loop;
-}
-
 static bool has_one_processor(void)
 {
     cpu_set_t mine;
     return sched_getaffinity(0, sizeof(mine), &mine) == 0 && CPU_COUNT(&mine) == 1;
 }
 
-/* A server that was started from another version of this file is not ours to serve. */
-static bool speaks_our_protocol(const char *protocol)
-{
-    char ours[CHANNEL_PROTOCOL_BYTES];
-    channel_protocol(ours);
-    if (strcmp(protocol, ours) == 0) return true;
-    log_warning("The replication link ends: its server is of another version (it speaks %s, we %s)", protocol, ours);
-    return false;
-}
-
 int link_main(int argc, char **argv)
 {
-    if (argc < 8) return 1;
-    tie_to_server((pid_t)atol(argv[3]));
-    log_open(argv[6], (enum log_level)atoi(argv[5]));
-    log_set_role('L');
-    if (!speaks_our_protocol(argv[2])) return 1;
-    crash_set_role("replication link");
-    crash_set_enabled(strcmp(argv[7], LINK_NO_CRASH_REPORT) != 0);
-    struct link link = {.loop = make_loop(argv[4]), .one_processor = has_one_processor()};
+    char protocol[LINK_PROTOCOL_BYTES];
+    struct role role = link_role(protocol);
+    struct link link = {.loop = role_process_begin(&role, argc, argv, BACKLOG_PEERS_MAX),
+                        .one_processor = has_one_processor()};
+    if (!link.loop) return 1;
     struct spool_events spool_events = {.loop = link.loop, .context = &link, .moved = spool_moved};
     for (int i = 0; i < BACKLOG_SPOOLS_MAX; i++) spool_init(&link.spools[i], &spool_events);
     link.channel =
-        channel_open(link.loop, LINK_CHANNEL_FD,
+        channel_open(link.loop, ROLE_CHANNEL_FD,
                      &(struct channel_events){.context = &link, .received = received, .ended = server_ended});
     crash_add_section(&(struct crash_section){.title = "REPLICAS OF THE LINK", .write = peers_report, .arg = &link});
     loop_timer_start(link.loop, TICK_MS, tick, &link);

@@ -93,7 +93,7 @@ static void enter(struct peer *p, enum phase phase)
 static void tell(struct link *link, enum message_kind kind, int slot, const char *reason)
 {
     if (!link->channel) return;
-    channel_send(link->channel, &(struct message){.kind = kind, .index = slot}, bytes_from_text(reason), NULL, 0);
+    message_send(link->channel, &(struct message){.kind = kind, .index = slot}, bytes_from_text(reason), NULL, 0);
 }
 
 /* --- the end --- */

@@ -2,7 +2,7 @@
 #ifndef SLIPSTREAM_REPL_LINK_PEER_H
 #define SLIPSTREAM_REPL_LINK_PEER_H
 
-#include "repl/link/channel.h"
+#include "repl/link/messages.h"
 
 struct link;
 struct peer;

@@ -112,7 +112,8 @@ static enum piece read_line(struct aof_scan *s, const uint8_t *p, size_t len, bo
     if (*p != prefix) return fault(s, (struct aof_fault){.kind = AOF_FAULT_PREFIX, .expected = prefix, .found = {*p}});
     const uint8_t *end = p + len, *rest = read_number(p + 1, end, value);
     uint8_t found[2] = {end - rest > 0 ? rest[0] : 0, end - rest > 1 ? rest[1] : 0};
-    if (found[0] != '\r' || found[1] != '\n') {
+    bool lax = s->options.as_server && rest > p + 1 && !ends_file;
+    if (!lax && (found[0] != '\r' || found[1] != '\n')) {
         bool cut = ends_file && (rest == end || (end - rest == 1 && found[0] == '\r'));
         return fault(s, (struct aof_fault){.kind = AOF_FAULT_LINE_END, .cut = cut, .found = {found[0], found[1]}});
     }
@@ -159,11 +160,11 @@ static enum piece note_name(struct aof_scan *s, struct bytes name)
 {
     s->is_first = false;
     if (bytes_equal_nocase(name, "multi")) {
-        if (s->in_multi) return fault(s, (struct aof_fault){.kind = AOF_FAULT_NESTED_MULTI});
+        if (s->in_multi && !s->options.as_server) return fault(s, (struct aof_fault){.kind = AOF_FAULT_NESTED_MULTI});
         s->in_multi = true;
         s->kind = AOF_COMMAND_MULTI;
     } else if (bytes_equal_nocase(name, "exec")) {
-        if (!s->in_multi) return fault(s, (struct aof_fault){.kind = AOF_FAULT_LONE_EXEC});
+        if (!s->in_multi && !s->options.as_server) return fault(s, (struct aof_fault){.kind = AOF_FAULT_LONE_EXEC});
         s->in_multi = false;
         s->kind = AOF_COMMAND_EXEC;
     }
@@ -181,7 +182,7 @@ static void keep_argument(struct aof_scan *s, size_t offset, size_t len)
 
 static enum piece end_string(struct aof_scan *s, const uint8_t *line_end)
 {
-    if (line_end[0] != '\r' || line_end[1] != '\n')
+    if ((line_end[0] != '\r' || line_end[1] != '\n') && !s->options.as_server)
         return fault(s, (struct aof_fault){.kind = AOF_FAULT_LINE_END, .found = {line_end[0], line_end[1]}});
     s->at += LINE_END_BYTES;
     s->line++;
@@ -269,8 +270,10 @@ static enum piece begin_record(struct aof_scan *s, uint8_t first)
 static enum piece read_count(struct aof_scan *s, const uint8_t *input, size_t len)
 {
     enum piece piece = read_header(s, input, len, '*', &s->arguments_left);
-    if (piece == PIECE_READ) s->state = AT_LENGTH;
-    return piece;
+    if (piece != PIECE_READ) return piece;
+    if (s->arguments_left <= 0 && s->options.as_server) return fault(s, (struct aof_fault){.kind = AOF_FAULT_TYPE});
+    s->state = AT_LENGTH;
+    return PIECE_READ;
 }
 
 static enum piece read_piece(struct aof_scan *s, const uint8_t *input, size_t len)
@@ -395,6 +398,11 @@ uint64_t aof_scan_wanted(const struct aof_scan *s)
 uint64_t aof_scan_valid_offset(const struct aof_scan *s)
 {
     return s->valid_offset;
+}
+
+bool aof_scan_is_in_transaction(const struct aof_scan *s)
+{
+    return s->in_multi;
 }
 
 uint64_t aof_scan_line(const struct aof_scan *s)

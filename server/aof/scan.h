@@ -34,6 +34,10 @@ struct aof_scan_options {
     /* Commands come with their arguments, and a window must hold a whole one. Else no window needs more than 1 KiB, and
      * only what is needed to know MULTI and EXEC is looked at. */
     bool arguments;
+    /* What redis-server takes is taken, and not what its tool takes: a line of a count or length may end in anything
+     * and a line feed, what stands behind a string is passed over, and a MULTI within another and an EXEC alone are
+     * commands like others; but there is no command of no strings. */
+    bool as_server;
 };
 
 enum aof_scan_status {
@@ -91,6 +95,7 @@ uint64_t aof_scan_wanted(const struct aof_scan *s);                 /* after MOR
 /* Up to here the file can be kept. Before an open transaction; the offset of the record that was just given is not
  * behind it unless a transaction is open. */
 uint64_t aof_scan_valid_offset(const struct aof_scan *s);
+bool aof_scan_is_in_transaction(const struct aof_scan *s); /* MULTI has come, and its EXEC has not */
 uint64_t aof_scan_line(const struct aof_scan *s); /* redis-check-aof's: pieces of commands read, not line ends */
 const struct aof_fault *aof_scan_fault(const struct aof_scan *s); /* after CUT or BAD */
 /* In redis-check-aof's words, for the file of that name. "" for AOF_FAULT_NONE. */

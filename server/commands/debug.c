@@ -11,10 +11,12 @@
 #include "server/core/clients/clients.h"
 #include "server/core/config/config.h"
 #include "server/core/core.h"
+#include "server/core/dataset/append_only.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/process/cron.h"
 #include "server/core/run/block_keys.h"
 #include "server/core/run/call.h"
+#include "server/core/run/dataset_load.h"
 #include "server/core/session/key_watchers.h"
 #include "server/core/settings.h"
 #include "server/data/quicklist.h"
@@ -28,7 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLEEP_MOST_S 1e9
+#define SLEEP_MOST_S     1e9
+#define LOADAOF_WAITS_MS 10000
 
 /* A number at the argument's beginning is enough, as clients' tests know; without one there is no sleep. */
 static void debug_sleep(struct call *call)
@@ -80,6 +83,20 @@ static void debug_digest_value(struct call *call)
 
 /* --- the dataset --- */
 
+static void empty_all(struct call *call)
+{
+    struct database_change change = {.db = -1, .now_ms = call->now_ms};
+    key_watchers_tell_database(call->core->key_watchers, &change);
+    keyspace_flush(call->core->keyspace, false);
+}
+
+static void dataset_is_back(struct core *core)
+{
+    persistence_state(core)->changes_since_save = 0;
+    block_keys_database_touched(core->block_keys, -1);
+    loop_refresh_time(core->loop);
+}
+
 static void debug_reload(struct call *call)
 {
     bool save = true, flush = true;
@@ -95,16 +112,10 @@ static void debug_reload(struct call *call)
     bool missing = false;
     if (save && persistence_save_now(core))
         return reply_error(call->reply, "ERR Error saving the dataset, check the log");
-    if (flush) {
-        struct database_change change = {.db = -1, .now_ms = call->now_ms};
-        key_watchers_tell_database(core->key_watchers, &change);
-        keyspace_flush(core->keyspace, false);
-    }
+    if (flush) empty_all(call);
     if (persistence_load_file(core, core->settings->rdb.filename, &missing))
         return reply_error(call->reply, "ERR Error trying to load the RDB dump, check server logs");
-    persistence_state(core)->changes_since_save = 0;
-    block_keys_database_touched(core->block_keys, -1);
-    loop_refresh_time(core->loop);
+    dataset_is_back(core);
     log_warning("DB reloaded by DEBUG RELOAD");
     reply_ok(call->reply);
 }
@@ -116,6 +127,28 @@ static size_t serialized_length(const struct core *core, const struct record *r)
     struct rdb_payload payload = rdb_dump(r, settings->compress, (enum rdb_write_for)settings->write_for);
     mem_free(payload.data);
     return payload.len - 11;
+}
+
+/* A file that cannot be loaded is the end of the process, as in Redis: the half that was must not be written over the
+ * whole. */
+static void debug_loadaof(struct call *call)
+{
+    struct core *core = call->core;
+    struct aof_loaded loaded;
+    if (!core->settings->aof.enabled && !append_only_has_files(core)) /* else what BGREWRITEAOF left can be loaded */
+        return reply_error(call->reply, "ERR The append only file is disabled");
+    if (persistence_state(core)->loading)
+        return reply_error(call->reply, "LOADING Redis is loading the dataset in memory");
+    append_only_flush(core, LOADAOF_WAITS_MS);
+    empty_all(call);
+    enum aof_load_outcome outcome = dataset_load_append_only(core, &loaded);
+    aof_loaded_free(&loaded);
+    if (outcome == AOF_LOAD_FAILED) exit(1);
+    if (outcome != AOF_LOAD_GOOD)
+        return reply_error(call->reply, "ERR Error trying to load the AOF files, check server logs.");
+    dataset_is_back(core);
+    log_warning("Append Only File loaded by DEBUG LOADAOF");
+    reply_ok(call->reply);
 }
 
 static void debug_object(struct call *call)
@@ -341,6 +374,8 @@ static void debug_help(struct call *call)
         "    Accepted, without effect.",
         "LISTPACK <key>",
         "    Show low level info about the listpack encoding of <key>.",
+        "LOADAOF",
+        "    Flush the AOF buffers on disk and reload the AOF in memory.",
         "LOG <message>",
         "    Write <message> to the server log.",
         "MALLCTL <key> [<val>]",
@@ -411,6 +446,7 @@ static const struct {
     {"htstats-key", debug_htstats_key, -3},
     {"jmap", debug_jmap, -2},
     {"listpack", debug_listpack, 3},
+    {"loadaof", debug_loadaof, -2},
     {"log", debug_log, 3},
     {"mallctl", debug_mallctl, -3},
     {"mallctl-str", debug_mallctl_str, -3},

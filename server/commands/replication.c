@@ -10,6 +10,7 @@
 #include "server/core/clients/clients.h"
 #include "server/core/config/config.h"
 #include "server/core/core.h"
+#include "server/core/dataset/append_only.h"
 #include "server/core/run/call.h"
 #include "server/core/run/wait.h"
 #include "server/core/session/session.h"
@@ -283,7 +284,7 @@ static void sync_command(struct call *call)
     become_replica(call, NULL, -1);
 }
 
-/* --- WAIT --- */
+/* --- WAIT, WAITAOF --- */
 
 static void wait_command(struct call *call)
 {
@@ -295,7 +296,22 @@ static void wait_command(struct call *call)
                            "just local and are not propagated.");
     if (!call_arg_i64(call, 1, &replicas, NULL)) return;
     if (!block_timeout_ms(call, 2, &timeout_ms)) return;
-    wait_start(call, replicas, timeout_ms);
+    wait_start(call, &(struct wait_goal){.replicas = replicas}, timeout_ms);
+}
+
+static void waitaof_command(struct call *call)
+{
+    struct core *core = call->core;
+    int64_t local, replicas, timeout_ms;
+    if (!call_arg_range(call, 1, 0, 1, &local, NULL)) return;
+    if (!call_arg_range(call, 2, 0, INT64_MAX, &replicas, "ERR value is out of range, must be positive")) return;
+    if (!block_timeout_ms(call, 3, &timeout_ms)) return;
+    if (replication_is_replica(core->replication))
+        return reply_error(call->reply,
+                           "ERR WAITAOF cannot be used with replica instances. Please also note that writes "
+                           "to replicas are just local and are not propagated.");
+    if (local && !append_only_is_on(core)) return reply_error(call->reply, WAITAOF_WITHOUT_FILE);
+    wait_start(call, &(struct wait_goal){.replicas = replicas, .disks = true, .local = local}, timeout_ms);
 }
 
 /* --- FAILOVER --- */
@@ -363,6 +379,7 @@ const struct command replication_commands[] = {
     {"psync", psync_command, -3, SYNCING_FLAGS, CAT_ADMIN | CAT_DANGEROUS},
     {"sync", sync_command, 1, SYNCING_FLAGS, CAT_ADMIN | CAT_DANGEROUS},
     {"wait", wait_command, 3, 0, CAT_CONNECTION, .tips = TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_AGG_MIN},
+    {"waitaof", waitaof_command, 4, 0, CAT_CONNECTION, .tips = TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_AGG_MIN},
     {"failover", failover_command, -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE, CAT_ADMIN | CAT_DANGEROUS},
     {.name = NULL},
 };

@@ -4,6 +4,7 @@
 #include "server/commands/tables.h"
 #include "server/core/clients/clients.h"
 #include "server/core/core.h"
+#include "server/core/dataset/append_only.h"
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/process/shutdown.h"
@@ -46,6 +47,16 @@ static void bgsave_command(struct call *call)
             "to schedule a BGSAVE whenever possible.");
     persistence_state(call->core)->bgsave_scheduled = true; /* inside EXEC too: no fork in mid-transaction */
     reply_simple(call->reply, "Background saving scheduled");
+}
+
+static void bgrewriteaof_command(struct call *call)
+{
+    switch (append_only_rewrite(call->core, call->session->in_exec)) {
+    case APPEND_ONLY_STARTED: return reply_simple(call->reply, "Background append only file rewriting started");
+    case APPEND_ONLY_SCHEDULED: return reply_simple(call->reply, "Background append only file rewriting scheduled");
+    case APPEND_ONLY_UNDER_WAY:
+        return reply_error(call->reply, "ERR Background append only file rewriting already in progress");
+    }
 }
 
 static void lastsave_command(struct call *call)
@@ -129,6 +140,7 @@ static void lolwut_command(struct call *call)
 const struct command server_commands[] = {
     {"save", save_command, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI, 0},
     {"bgsave", bgsave_command, -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING, 0},
+    {"bgrewriteaof", bgrewriteaof_command, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING, 0},
     {"lastsave", lastsave_command, 1, CMD_LOADING | CMD_STALE | CMD_FAST, CAT_ADMIN | CAT_DANGEROUS,
      .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {"shutdown", shutdown_command, -1,

@@ -27,6 +27,7 @@ struct core {
     struct latency_monitor *latency;         /* core/observe/latency.h */
     struct children *children;               /* core/dataset/children.h: snapshot child and its bookkeeping */
     struct persistence *persistence;         /* core/dataset/persistence.h: save points, last save, loading state */
+    struct append_only *append_only;         /* core/dataset/append_only.h: the append-only file */
     struct replication *replication;         /* repl/replication.h: role, history, both sides */
     struct master_stream *master_stream;     /* core/run/master_stream.h: applies what our master sends */
     struct lifecycle *lifecycle;             /* core/lifecycle.h: shutdown, run id, start time, paths */

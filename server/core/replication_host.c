@@ -8,6 +8,7 @@
 #include "server/core/command/stats.h"
 #include "server/core/config/config.h"
 #include "server/core/core.h"
+#include "server/core/dataset/append_only.h"
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/memory_limit.h"
 #include "server/core/dataset/own_keys.h"
@@ -171,6 +172,14 @@ static uint64_t memory_used(void *context)
     return mem_used();
 }
 
+static uint64_t durable_offset(void *context, uint64_t wanted)
+{
+    struct core *core = context;
+    uint64_t durable = append_only_durable_offset(core);
+    if (durable < wanted) append_only_watch(core, wanted);
+    return durable;
+}
+
 static void pause_writes(void *context, bool paused)
 {
     struct core *core = context;
@@ -211,6 +220,7 @@ struct replication_host replication_host_of(struct core *core)
         .role_changed = role_changed,
         .synchronised = synchronised,
         .memory_used = memory_used,
+        .durable_offset = durable_offset,
     };
 }
 

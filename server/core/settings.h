@@ -6,6 +6,7 @@
 #include "rdb/settings.h"
 #include "repl/settings.h"
 #include "server/acl/settings.h"
+#include "server/aof/settings.h"
 #include "server/base/log.h"
 #include "server/core/os/oom_score.h"
 #include "server/core/os/supervisor.h"
@@ -79,6 +80,7 @@ struct settings {
     struct keyspace_settings keyspace;
     struct data_settings data;
     struct rdb_settings rdb;
+    struct aof_settings aof;
     struct repl_settings repl;
 };
 

@@ -11,6 +11,7 @@
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/net/engine.h"
+#include "server/net/hold.h"
 
 /* One system call never gets more: keeps every length an int, as completions report it. */
 #define GATHER_BYTES_MAX (1u << 30)
@@ -76,6 +77,7 @@ static void retire(struct conn *conn)
 {
     struct loop *loop = conn->endpoint.loop;
     conn->state = CONN_CLOSED;
+    if (unlikely(conn->hold != NULL)) hold_forget(conn);
     if (list_contains(&conn->settle_node)) list_remove(&loop->settling, &conn->settle_node);
     /* A send under way stays in the engine's list: it still refers to the output. */
     if (list_contains(&conn->send_node) && conn->sending == 0) list_remove(&loop->sends, &conn->send_node);
@@ -273,6 +275,7 @@ struct outq *conn_output(struct conn *conn)
 
 void conn_flush(struct conn *conn)
 {
+    if (unlikely(conn->endpoint.loop->holding)) return hold_flush(conn);
     if (list_contains(&conn->send_node) || conn->send_waiting) return;
     if (unlikely(conn->state == CONN_CONNECTING || conn->state == CONN_CLOSED)) return;
     list_push_back(&conn->endpoint.loop->sends, &conn->send_node);
@@ -311,6 +314,7 @@ unsigned conn_gather(const struct conn *conn, struct iovec *runs, unsigned room,
     const struct outq *q = &conn->output;
     size_t limit =
         conn->in_place_left && conn->in_place_behind < GATHER_BYTES_MAX ? conn->in_place_behind : GATHER_BYTES_MAX;
+    if (unlikely(conn->hold != NULL) && limit > hold_open_bytes(conn->hold)) limit = hold_open_bytes(conn->hold);
     size_t sum = 0;
     unsigned count = 0;
     for (const struct outq_chunk *c = q->head; c && count < room && sum < limit; c = c->next) {
@@ -324,8 +328,14 @@ unsigned conn_gather(const struct conn *conn, struct iovec *runs, unsigned room,
     return count;
 }
 
+bool conn_may_send(const struct conn *conn)
+{
+    return conn_has_unsent(conn) && (likely(!conn->hold) || hold_open_bytes(conn->hold) > 0);
+}
+
 static void consume(struct conn *conn, size_t n)
 {
+    if (unlikely(conn->hold != NULL)) hold_consumed(conn->hold, n);
     if (likely(conn->in_place_left == 0)) {
         outq_consume(&conn->output, n);
         return;

@@ -70,6 +70,7 @@ struct conn {
     struct list_node settle_node;
     uint64_t settle_turn; /* put into loop->settling in this turn: settled in a later one */
     struct conn_aside *aside;
+    struct conn_hold *hold; /* NULL: its output waits for nothing (net/hold.h); owned */
 };
 
 struct listener {
@@ -134,7 +135,9 @@ struct loop {
     uint64_t turns;
     uint64_t reads, writes, bytes_sent; /* struct loop_usage */
     size_t flushed_bytes;               /* of output in `sends`, as much as there was when it was flushed */
+    struct list unmarked, marked;       /* net/hold.h; the marked by their marks */
     unsigned depth;                     /* turns inside turns */
+    bool holding;
     bool stopping;
     bool no_wait;
 };
@@ -162,6 +165,7 @@ unsigned conn_gather(const struct conn *conn, struct iovec *runs, unsigned room,
 void conn_fail_later(struct conn *conn, int error); /* like conn_on_end, for engines inside a call of the owner's */
 void conn_settle(struct conn *conn);                /* the loop, a turn after conn was put into loop->settling */
 void conn_free(struct conn *conn);
+bool conn_may_send(const struct conn *conn); /* it has output, and some of that is not held */
 
 static inline bool conn_has_unsent(const struct conn *conn)
 {

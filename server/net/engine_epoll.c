@@ -123,7 +123,7 @@ static void send_some(struct conn *conn)
     uint32_t armed = conn->endpoint.armed;
     if (arm(&conn->endpoint, full ? armed | EPOLLOUT : armed & ~(uint32_t)EPOLLOUT) != 0)
         conn_on_send_failed(conn, errno);
-    else if (!full && conn_has_unsent(conn))
+    else if (!full && conn_may_send(conn))
         conn_flush(conn);
 }
 

@@ -327,7 +327,7 @@ static void conclude_send(struct uring *u, struct conn *conn, int result)
         return;
     }
     conn_on_sent(conn, sent);
-    if (conn->endpoint.gone || !conn_has_unsent(conn)) return;
+    if (conn->endpoint.gone || !conn_may_send(conn)) return;
     if (sent < asked)
         send_waiting(u, conn);
     else
@@ -348,7 +348,7 @@ static void prepare_sends(struct loop *loop)
     for (struct list_node *node; (node = list_first(&loop->sends));) {
         struct conn *conn = list_entry(node, struct conn, send_node);
         list_remove(&loop->sends, node);
-        if (conn_has_unsent(conn)) send_now(u, conn);
+        if (conn_may_send(conn)) send_now(u, conn);
     }
 }
 

@@ -26,6 +26,8 @@ struct loop *loop_new(const struct loop_settings *settings)
     struct loop *loop = mem_calloc(1, sizeof(*loop));
     list_init(&loop->sends);
     list_init(&loop->settling);
+    list_init(&loop->unmarked);
+    list_init(&loop->marked);
     list_init(&loop->dead);
     for (int kind = 0; kind < ENDPOINT_KINDS; kind++) list_init(&loop->live[kind]);
     loop_refresh_time(loop);

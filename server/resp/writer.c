@@ -167,6 +167,7 @@ static void note_error(struct reply *r, const char *text)
     memcpy(r->error_prefix, text, len);
     r->error_prefix[len] = 0;
     r->errors++;
+    if (unlikely(r->error_text != NULL)) snprintf(r->error_text, REPLY_ERROR_TEXT_BYTES, "%s", text);
 }
 
 void reply_error(struct reply *r, const char *text)

@@ -22,6 +22,8 @@ struct reply_guard {
 
 struct reply_deferred;
 
+#define REPLY_ERROR_TEXT_BYTES 256
+
 struct reply {
     struct outq *out;
     uint8_t protocol;                /* 2 or 3 */
@@ -29,6 +31,7 @@ struct reply {
     uint8_t muted_answers;           /* what `muted` was before the push being written */
     uint32_t errors;                 /* error replies written (also when muted): dispatch counts them as errorstats */
     char error_prefix[32];           /* first word of the last error: "ERR", "WRONGTYPE" ... */
+    char *error_text;                /* takes as much of it, also when muted; NULL: nobody wants it */
     struct reply_guard *guard;       /* NULL: whatever is written is taken */
     struct reply_deferred *deferred; /* the innermost aggregate whose size is not known yet */
 };

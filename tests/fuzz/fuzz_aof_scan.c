@@ -1,6 +1,6 @@
-/* Fuzzes the reader of an append-only file's records. An input is the file. It is read whole with its arguments, and
- * again in windows of a few bytes without them, each in memory of exactly its size: both must come to the same end at
- * the same place. Records must follow one another without a gap, and what was found valid must be whole by itself. */
+/* Fuzzes the reader of an append-only file's records, as the tool and as the loader judge them. An input is the file. It
+ * is read whole with its arguments, and again in windows of a few bytes without them, each in memory of exactly its
+ * size: both must come to the same end at the same place. Records must follow one another without a gap, and what was found valid must be whole by itself. */
 #include <stdint.h>
 
 #include "server/aof/annotation.h"
@@ -34,9 +34,9 @@ static void note(struct outcome *o, const struct aof_record *r, enum aof_scan_st
 }
 
 /* A window has `step` bytes more than are wanted. */
-static struct outcome scan(const uint8_t *data, size_t size, size_t step, bool arguments)
+static struct outcome scan(const uint8_t *data, size_t size, size_t step, bool arguments, bool as_server)
 {
-    struct aof_scan_options options = {.size = size, .arguments = arguments};
+    struct aof_scan_options options = {.size = size, .arguments = arguments, .as_server = as_server};
     struct aof_scan *s = aof_scan_new(&options);
     struct outcome o = {.status = AOF_SCAN_MORE};
     size_t start = 0, end = 0;
@@ -76,16 +76,26 @@ static struct outcome scan(const uint8_t *data, size_t size, size_t step, bool a
     return o;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static struct outcome scan_twice(const uint8_t *data, size_t size, bool as_server)
 {
-    struct outcome whole = scan(data, size, size, true), parts = scan(data, size, 3, false);
+    struct outcome whole = scan(data, size, size, true, as_server), parts = scan(data, size, 3, false, as_server);
     CHECK(whole.status == parts.status && whole.valid == parts.valid && whole.line == parts.line);
     CHECK(whole.commands == parts.commands && whole.arguments == parts.arguments);
     CHECK(whole.annotations == parts.annotations);
-    if (whole.status == AOF_SCAN_END) return 0;
+    if (whole.status == AOF_SCAN_END) return whole;
     CHECK(whole.fault.kind == parts.fault.kind && whole.fault.offset == parts.fault.offset);
     CHECK(whole.fault.offset <= size && strcmp(whole.text, parts.text) == 0);
-    struct outcome valid = scan(data, (size_t)whole.valid, 0, true);
+    struct outcome valid = scan(data, (size_t)whole.valid, 0, true, as_server);
     CHECK(valid.status == AOF_SCAN_END && valid.valid == whole.valid);
+    return whole;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct outcome tool = scan_twice(data, size, false), server = scan_twice(data, size, true);
+    /* What the tool finds whole is whole to the server, up to a command of nothing. */
+    if (tool.status == AOF_SCAN_END)
+        CHECK(server.status == AOF_SCAN_END || (server.status == AOF_SCAN_BAD && server.fault.kind == AOF_FAULT_TYPE));
+    if (tool.status == AOF_SCAN_END && server.status == AOF_SCAN_END) CHECK(tool.commands == server.commands);
     return 0;
 }

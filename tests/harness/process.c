@@ -222,25 +222,31 @@ static bool has_word(const char *line, const char *word)
     return false;
 }
 
-static pid_t find_child(pid_t pid, const char *word, bool wanted)
+static bool has_any_word(const char *line, const char *const *words)
+{
+    while (*words && !has_word(line, *words)) words++;
+    return *words;
+}
+
+static pid_t find_child(pid_t pid, const char *const *words, bool wanted)
 {
     pid_t children[PROCESSES_MAX];
     char line[1024];
     int count = process_children(pid, children, PROCESSES_MAX);
     for (int i = 0; i < count && i < PROCESSES_MAX; i++) {
         process_command_line(children[i], line, sizeof line);
-        if (has_word(line, word) == wanted) return children[i];
+        if (has_any_word(line, words) == wanted) return children[i];
     }
     return 0;
 }
 
 pid_t process_child_with(pid_t pid, const char *word)
 {
-    return find_child(pid, word, true);
+    return find_child(pid, (const char *const[]){word, NULL}, true);
 }
-pid_t process_child_without(pid_t pid, const char *word)
+pid_t process_child_without(pid_t pid, const char *const *words)
 {
-    return find_child(pid, word, false);
+    return find_child(pid, words, false);
 }
 
 int64_t process_cpu_us(pid_t pid)

@@ -38,9 +38,9 @@ bool process_alive(pid_t pid); /* a zombie is not */
 int process_children(pid_t pid, pid_t *out, int room);
 /* The command line, arguments separated by spaces; "" when there is none. */
 void process_command_line(pid_t pid, char *out, size_t size);
-/* A direct child whose command line has (or, with `without`, has not) the word as one argument. 0: none. */
+/* A direct child whose command line has the word as one argument, or has none of these (NULL ends them). 0: none. */
 pid_t process_child_with(pid_t pid, const char *word);
-pid_t process_child_without(pid_t pid, const char *word);
+pid_t process_child_without(pid_t pid, const char *const *words);
 
 /* User and system time so far; `tree` includes its living descendants. */
 int64_t process_cpu_us(pid_t pid);

@@ -264,9 +264,14 @@ pid_t server_link_pid(const struct server *s)
 {
     return process_child_with(s->pid, "link");
 }
+pid_t server_journal_pid(const struct server *s)
+{
+    return process_child_with(s->pid, "journal");
+}
+
 pid_t server_snapshot_pid(const struct server *s)
 {
-    return process_child_without(s->pid, "link");
+    return process_child_without(s->pid, (const char *const[]){"link", "journal", NULL});
 }
 
 long server_log_end(const struct server *s)

@@ -246,7 +246,6 @@ static void read_rows(void)
 
 static struct exception only_debians[] = {
     NOT_IN_THIS_SERVER("asking", "no cluster"),
-    NOT_IN_THIS_SERVER("bgrewriteaof", "no append-only file"),
     NOT_IN_THIS_SERVER("cluster", "no cluster"),
     NOT_IN_THIS_SERVER("module", "no modules"),
     NOT_IN_THIS_SERVER("readonly", "no cluster"),
@@ -257,6 +256,7 @@ static struct exception only_debians[] = {
 static struct exception only_ours[] = {
     {"client|no-touch", "presence", "since 7.2", false},
     {"client|setinfo", "presence", "since 7.2", false},
+    {"waitaof", "presence", "since 7.2", false},
     {0},
 };
 

@@ -346,7 +346,7 @@ Test(datafile, we_continue_from_a_debian_replicas_file)
 
 Test(datafile, a_master_without_backlog_names_no_history)
 {
-    struct server *s = server_start(OURS, SAVE_AT_END);
+    struct server *s = server_start(OURS, SAVE_AT_END "\nadopt-backlog no");
     expect_ok(s, "SET a 1");
     expect_ok(s, "SAVE");
     cr_assert_str_eq(file_field(s, "repl-id"), "");
@@ -359,7 +359,7 @@ Test(datafile, a_master_without_backlog_names_no_history)
 
 Test(datafile, a_master_with_a_backlog_names_its_history)
 {
-    struct server *master = server_start(OURS, "%s", "");
+    struct server *master = server_start(OURS, "adopt-backlog no");
     struct server *replica = server_start(OURS, "replicaof 127.0.0.1 %d", master->port);
     wait_in_step(replica, master);
     expect_ok(master, "SET a 1");

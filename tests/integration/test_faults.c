@@ -131,7 +131,7 @@ Test(faults, replica_killed_while_following)
 /* What the master wrote after its last save is lost with it; a replica that has seen it must not keep it. */
 Test(faults, master_restarted_from_an_older_file)
 {
-    struct pair p = pair_in_step("save 3600 100000", "");
+    struct pair p = pair_in_step("save 3600 100000\nadopt-backlog no", "");
     fill(p.master, "saved:", 1000, 100);
     expect_ok(p.master, "SAVE");
     fill(p.master, "lost:", 1000, 100);

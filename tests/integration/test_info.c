@@ -123,7 +123,7 @@ static long long memory(struct server *s, const char *field)
 
 Test(info, what_is_kept_for_replicas_is_used_memory)
 {
-    struct server *master = server_start(OURS, "repl-backlog-size 1mb");
+    struct server *master = server_start(OURS, "repl-backlog-size 1mb\nadopt-backlog no");
     overwrite(master, MB);
     long long before = memory(master, "used_memory");
     cr_assert_eq(memory(master, "mem_replication_backlog"), 0);

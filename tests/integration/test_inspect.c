@@ -51,7 +51,7 @@ static void expect_refused(const char *which, const char *why)
 Test(inspect, a_running_servers_backlog)
 {
     char name[128], id[64];
-    struct server *master = server_start(OURS, "%s", ""), *replica = server_start(OURS, "%s", "");
+    struct server *master = server_start(OURS, "adopt-backlog no"), *replica = server_start(OURS, "%s", "");
     struct process_result none = inspect_port(master);
     cr_assert_eq(none.exit_code, 1);
     cr_assert(strstr(none.output, "no backlog is found"), "%s", none.output);
@@ -91,7 +91,12 @@ Test(inspect, a_killed_servers_backlog)
     snprintf(ring, sizeof(ring), "%s.1", name);
     expect_refused(ring, "not a backlog");
     expect_refused("no-such-backlog", "No such file");
-    server_kill(replica); /* else it comes again, and the master makes another one */
+    server_kill(replica);   /* else it comes again, and the master makes another one */
+    server_restart(master); /* which goes on with it */
+    cr_assert(port_shows(master, id));
+    cr_assert(port_shows(master, "running"));
+    server_kill(master);
+    server_add_config(master, "adopt-backlog no");
     server_restart(master);
     expect_refused(name, "No such file");
 }

@@ -41,37 +41,6 @@ Test(start, what_would_be_open_without_its_part_is_refused)
         expect_refused(server_prepare(OURS, "%s", refused[i][0]), refused[i][1]);
 }
 
-static void make_file(const struct server *s, const char *name)
-{
-    char path[512];
-    server_path(s, name, path);
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-    cr_assert_geq(fd, 0);
-    close(fd);
-}
-
-Test(start, append_only_file_that_would_not_be_loaded_stops_the_start)
-{
-    static const char complaint[] = "'appendonly': there is an append only file, and this server can't load one yet";
-    struct server *old = server_prepare(OURS, "appendonly yes");
-    make_file(old, "appendonly.aof");
-    expect_refused(old, complaint);
-    struct server *s = server_prepare(OURS, "appenddirname files\nappendfilename writes.aof");
-    char directory[512];
-    server_path(s, "files", directory);
-    cr_assert_eq(mkdir(directory, 0755), 0);
-    make_file(s, "files/writes.aof.manifest");
-    server_launch(s);
-    expect_error(s, "ERR CONFIG SET failed (possibly related to argument 'appendonly') - there is an append only file",
-                 "CONFIG SET appendonly yes");
-    cr_assert_str_eq(config_get(s, "appendonly"), "no");
-    server_kill(s);
-    server_add_config(s, "appendonly yes");
-    expect_refused(s, complaint);
-    struct server *none = server_start(OURS, "appendonly yes");
-    cr_expect(server_log_has(none, 0, "Directive 'appendonly' is accepted but has no effect here"));
-}
-
 Test(start, setting_what_is_missing_is_refused_or_said)
 {
     struct server *s = server_start(OURS, "%s", "");
@@ -82,8 +51,7 @@ Test(start, setting_what_is_missing_is_refused_or_said)
     cr_assert_str_eq(config_get(s, "tls-port"), "0");
     cr_assert_str_eq(config_get(s, "maxclients"), "10000");
     long mark = server_log_end(s);
-    expect_ok(s, "CONFIG SET appendonly yes activerehashing no");
-    cr_expect(server_log_has(s, mark, "Directive 'appendonly' is accepted but has no effect here"));
+    expect_ok(s, "CONFIG SET activerehashing no");
     cr_expect(server_log_has(s, mark, "Directive 'activerehashing' is accepted but has no effect here"));
 }
 

@@ -54,6 +54,20 @@ class Production(PodsCase):
     def test_backlog_is_in_the_pods_own_shared_memory(self):
         self.assertIn("256M", self.cluster.pods["redis-0"].execute(["df", "-h", "/dev/shm"])[1])
 
+    def test_a_killed_server_loses_nothing_that_it_had_acknowledged(self):
+        container = self.cluster.pods["redis-0"].containers[0]
+        restarts, before = container.restarts, self.info("redis-0", "replication")
+        self.cli("redis-0", "set", "acknowledged", "yes")
+        container.stop(0)  # as the kernel does that is out of memory; the pod and its /dev/shm stay
+        eventually("another start", lambda: container.restarts > restarts)
+        self.cluster.wait_ready()
+        self.assertEqual(self.cli("redis-0", "get", "acknowledged"), "yes")
+        self.assertIn("Adopted the stream that a killed server", self.cluster.pods["redis-0"].log())
+        self.assertEqual(self.info("redis-0", "replication")["master_replid"], before["master_replid"])
+        for replica in ("redis-1", "redis-2"):
+            self.wait_value(replica, "acknowledged", "yes")
+        self.assertEqual(self.info("redis-0", "stats")["sync_full"], "0")
+
     def test_a_server_that_does_not_answer_is_started_again(self):
         container = self.cluster.pods["redis-2"].containers[0]
         restarts = container.restarts

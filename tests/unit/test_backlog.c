@@ -83,9 +83,10 @@ static void set_up_named(struct bench *t, const char *name, uint64_t first, uint
     t->b = backlog_open(t->name, first, &(struct backlog_limits){.rest_bytes = rest, .hard_bytes = hard},
                         &(struct backlog_events){.context = t, .peer_doomed = on_doom});
     cr_assert_not_null(t->b, "%s", strerror(errno));
-    t->r = reader_attach(dup(backlog_control_fd(t->b)), dup(backlog_link_bell(t->b)), dup(backlog_server_bell(t->b)));
+    t->r = reader_attach(SHM_LINK, dup(backlog_control_fd(t->b)), dup(backlog_bell(t->b, SHM_LINK)),
+                         dup(backlog_server_bell(t->b)));
     cr_assert_not_null(t->r);
-    backlog_on_ring(t->b, on_ring, t);
+    backlog_on_ring(t->b, SHM_LINK, on_ring, t);
 }
 
 static void set_up(struct bench *t, uint64_t first, uint64_t rest, uint64_t hard)
@@ -441,6 +442,125 @@ Test(backlog, when_growth_fails_the_stream_goes_on_without_its_peers, .timeout =
     tear_down(&t);
 }
 
+/* --- the journal --- */
+
+static int journal_from(struct bench *t, uint64_t from)
+{
+    int slot = backlog_journal_claim(t->b, from);
+    cr_assert_geq(slot, 0);
+    reader_peer_open(t->r, slot);
+    return slot;
+}
+
+Test(backlog, the_journal_is_never_doomed_and_writes_wait_for_it)
+{
+    struct bench t;
+    set_up(&t, 1, 1000, 4000);
+    cr_assert_not(backlog_journal_is_behind(t.b), "there is none");
+    int journal = journal_from(&t, 1), replica = follow_from(&t, 1);
+    while (backlog_end(t.b) < 4001) {
+        cr_assert_not(backlog_journal_is_behind(t.b));
+        append(&t, 100);
+    }
+    cr_assert(backlog_journal_is_behind(t.b));
+    for (int i = 0; i < 100; i++) append(&t, 100); /* what does not wait */
+    cr_assert_eq(t.dooms, 1);
+    cr_assert_eq(t.doomed_slot, replica);
+    backlog_publish(t.b);
+    uint64_t end = backlog_end(t.b);
+    cr_assert_eq(read_all(&t, journal, 1), end);
+    cr_assert_not(backlog_journal_is_behind(t.b));
+    append(&t, 4000);
+    cr_assert(backlog_journal_is_behind(t.b));
+    reader_peer_moved(t.r, journal, end + 100);
+    cr_assert(backlog_journal_is_behind(t.b), "not before an eighth is free");
+    reader_peer_moved(t.r, journal, end + 501);
+    cr_assert_not(backlog_journal_is_behind(t.b));
+    backlog_peer_free(t.b, journal);
+    append(&t, 10 * 1000);
+    cr_assert_not(backlog_journal_is_behind(t.b));
+    tear_down(&t);
+}
+
+/* No ring can be had: nothing that the journal needs is lost, however long that lasts. */
+Test(backlog, the_journal_misses_nothing_of_a_private_stream, .timeout = 60)
+{
+    struct bench t;
+    set_up(&t, 1, 100 * 1000, NO_LIMIT);
+    int journal = journal_from(&t, 1);
+    append(&t, 90 * 1000);
+    backlog_publish(t.b);
+    limit_file_size(4096);
+    for (int i = 0; i < 20; i++) append(&t, 30 * 1000);
+    backlog_publish(t.b);
+    cr_assert_not(backlog_is_shared(t.b));
+    cr_assert(backlog_journal_is_behind(t.b), "it cannot follow");
+    uint64_t stands = read_all(&t, journal, 1);
+    cr_assert_eq(stands, 90 * 1000 + 1);
+    backlog_cron(t.b);
+    cr_assert_not(backlog_is_shared(t.b));
+    limit_file_size(RLIM_INFINITY);
+    backlog_cron(t.b);
+    cr_assert(backlog_is_shared(t.b));
+    append(&t, 1000);
+    backlog_publish(t.b);
+    cr_assert_eq(read_all(&t, journal, stands), backlog_end(t.b));
+    cr_assert_not(backlog_journal_is_behind(t.b));
+    tear_down(&t);
+}
+
+/* The server died before it could hand over a ring: a named one is found. */
+Test(backlog, a_ring_is_found_by_its_name)
+{
+    struct bench t;
+    set_up(&t, 1, 1000, NO_LIMIT);
+    int journal = journal_from(&t, 1);
+    append(&t, 900);
+    backlog_publish(t.b);
+    uint64_t stands = read_all(&t, journal, 1);
+    reader_peer_moved(t.r, journal, 2);
+    backlog_on_ring(t.b, SHM_LINK, NULL, NULL);
+    append(&t, 5000);
+    backlog_publish(t.b);
+    cr_assert_eq(reader_next_run(t.r, journal, backlog_end(t.b) - 1, 1).len, 0);
+    reader_find_rings(t.r);
+    cr_assert_eq(read_all(&t, journal, stands), backlog_end(t.b));
+    reader_find_rings(t.r);
+    tear_down(&t);
+}
+
+/* Of two marks one is whole, whatever its writer was doing when it died. */
+Test(backlog, the_next_journal_finds_the_last_whole_mark)
+{
+    struct bench t;
+    struct journal_mark mark = {.file = 3, .durable_offset = 1}, found;
+    set_up(&t, 1, 1000, NO_LIMIT);
+    int slot = backlog_journal_claim(t.b, 1);
+    cr_assert_not(reader_journal_resume(t.r, slot, &found), "nobody has begun");
+    reader_peer_open(t.r, slot);
+    cr_assert_not(reader_journal_resume(t.r, slot, &found), "and nobody has come to anything");
+    for (uint64_t n = 2; n < 10; n++) {
+        mark.written_offset = n;
+        mark.written_bytes = 2 * n;
+        mark.in_multi = n % 2;
+        reader_journal_moved(t.r, slot, &mark, n);
+        cr_assert(reader_journal_resume(t.r, slot, &found));
+        cr_assert(found.written_offset == n && found.written_bytes == 2 * n && found.file == 3);
+        cr_assert_eq(found.in_multi, n % 2);
+    }
+    struct region r;
+    cr_assert_eq(control_map(&r, dup(backlog_control_fd(t.b))), 0);
+    struct shm_mark *marks = control_of(&r)->journal.marks;
+    marks[marks[0].turn > marks[1].turn ? 0 : 1].turn = 0; /* killed within the next one */
+    cr_assert(reader_journal_resume(t.r, slot, &found));
+    cr_assert_eq(found.written_offset, 8);
+    region_unmap(&r);
+    backlog_peer_free(t.b, slot);
+    cr_assert_eq(backlog_journal_claim(t.b, 1), slot);
+    cr_assert_not(reader_journal_resume(t.r, slot, &found), "marks of another claim say nothing");
+    tear_down(&t);
+}
+
 /* Short of descriptors, and only for a moment: the window goes on in the rings before. */
 Test(backlog, a_short_lack_of_memory_costs_the_window_nothing)
 {
@@ -690,8 +810,8 @@ Test(backlog, the_next_link_is_rung_for_too)
     struct bench t;
     set_up(&t, 1, 1000, NO_LIMIT);
     for (int link = 0; link < 3; link++) {
-        struct reader *next =
-            reader_attach(dup(backlog_control_fd(t.b)), dup(backlog_link_bell(t.b)), dup(backlog_server_bell(t.b)));
+        struct reader *next = reader_attach(SHM_LINK, dup(backlog_control_fd(t.b)), dup(backlog_bell(t.b, SHM_LINK)),
+                                            dup(backlog_server_bell(t.b)));
         append(&t, 1);
         backlog_publish(t.b);
         cr_assert_not(bell_rings(reader_bell(next)), "it is awake");

@@ -31,7 +31,8 @@ static void set_up(struct bench *t)
     snprintf(t->name, sizeof(t->name), "/slipstream-test-inspect-%d", getpid());
     t->b = backlog_open(t->name, 1001, &(struct backlog_limits){.rest_bytes = 1000}, &(struct backlog_events){0});
     cr_assert_not_null(t->b);
-    t->r = reader_attach(dup(backlog_control_fd(t->b)), dup(backlog_link_bell(t->b)), dup(backlog_server_bell(t->b)));
+    t->r = reader_attach(SHM_LINK, dup(backlog_control_fd(t->b)), dup(backlog_bell(t->b, SHM_LINK)),
+                         dup(backlog_server_bell(t->b)));
     cr_assert_not_null(t->r);
     cr_assert_eq(region_open(&t->seen, t->name), 0);
 }
@@ -116,6 +117,29 @@ Test(inspect, shows_what_writer_and_link_have_said)
                                         " online ",
                                         " snapshot ",
                                         " claimed "};
+    for (size_t n = 0; n < sizeof(parts) / sizeof(*parts); n++) expect_on_page(&i, parts[n]);
+    tear_down(&t);
+}
+
+Test(inspect, shows_the_journal_and_its_file)
+{
+    struct bench t;
+    struct inspection i;
+    set_up(&t);
+    int slot = backlog_journal_claim(t.b, 1001);
+    reader_peer_open(t.r, slot);
+    backlog_append(t.b, ID, 40);
+    backlog_publish(t.b);
+    backlog_watch_durable(t.b, 1040);
+    struct journal_mark mark = {
+        .file = 7, .written_offset = 1031, .written_bytes = 12345, .durable_offset = 1021, .durable_bytes = 12300};
+    reader_journal_moved(t.r, slot, &mark, 1021);
+    reader_journal_error(t.r, 28);
+    cr_assert_eq(inspect_read(&t.seen, &i), INSPECT_UNDERSTOOD);
+    cr_assert_eq(i.peer_count, 1);
+    cr_assert_eq(i.peers[0].kind, SHM_JOURNAL);
+    cr_assert(i.peers[0].needs == 1021 && i.peers[0].acked_offset == 1030 && i.peers[0].durable_offset == 1020);
+    static const char *const parts[] = {" journal ", "number 7, 12345 bytes", "(error 28)", "1040 on disk"};
     for (size_t n = 0; n < sizeof(parts) / sizeof(*parts); n++) expect_on_page(&i, parts[n]);
     tear_down(&t);
 }

@@ -1,7 +1,7 @@
 /* The link process, driven as the server drives it: a real process on a real channel, peers at the other end of socket
  * pairs. This program is its own link, started through /proc/self/exe. Every test runs on both engines. */
 #include "repl/link_handle.h"
-#include "repl/link/channel.h"
+#include "repl/link/messages.h"
 #include "server/base/clock.h"
 #include "server/base/lz4_stream.h"
 
@@ -680,15 +680,15 @@ ENGINES(a_killed_link_is_noticed_and_replaced)
 /* A server of another version is refused, whatever it would say. */
 Test(link, another_protocol_is_refused, .timeout = 60)
 {
-    char server[16], protocol[CHANNEL_PROTOCOL_BYTES];
+    char server[16], protocol[LINK_PROTOCOL_BYTES];
     int status = 0;
-    channel_protocol(protocol);
+    link_protocol(protocol);
     protocol[0]++;
     snprintf(server, sizeof(server), "%d", getpid());
     unsetenv("BXFI_MAP");
     pid_t link = fork();
     if (link == 0) {
-        execl("/proc/self/exe", "link", LINK_ARGUMENT, protocol, server, "epoll", "4", "", NULL);
+        execl("/proc/self/exe", "link", LINK_ARGUMENT, protocol, server, "epoll", "4", "", "crash-report", NULL);
         _exit(127);
     }
     cr_assert_eq(waitpid(link, &status, 0), link);

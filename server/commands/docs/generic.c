@@ -64,6 +64,8 @@ static const struct command_doc docs[] = {
     {"unlink", "4.0.0", "Deletes keys, freeing large values aside.", "O(1) per key", "key..."},
     {"wait", "3.0.0", "Waits until enough replicas have acknowledged what was written.", "O(1)",
      "numreplicas(integer) timeout(integer)"},
+    {"waitaof", "7.2.0", "Waits until what was written is in the append-only file, here and at enough replicas.",
+     "O(1)", "numlocal(integer) numreplicas(integer) timeout(integer)"},
     {.name = NULL},
 };
 

@@ -2,6 +2,7 @@
 #include "server/commands/docs/docs.h"
 
 static const struct command_doc docs[] = {
+    {"bgrewriteaof", "1.0.0", "Rewrites the append-only file to what the dataset needs, aside.", "O(1)"},
     {"bgsave", "1.0.0", "Saves the dataset to disk, aside.", "O(1)", "[SCHEDULE@3.2.2]", .history = "3.2.2 SCHEDULE."},
     {"command", "2.8.13", "Tells about all commands.", "O(N) with N commands"},
     {"command|count", "2.8.13", "Counts the commands.", "O(1)"},

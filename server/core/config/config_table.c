@@ -101,7 +101,8 @@ static const struct enum_name write_fors[] = {{"6.2", RDB_FOR_6_2}, {"7.0", RDB_
 static const struct enum_name syslog_facilities[] = {
     {"user", 0},   {"local0", 1}, {"local1", 2}, {"local2", 3}, {"local3", 4},
     {"local4", 5}, {"local5", 6}, {"local6", 7}, {"local7", 8}, {0}};
-static const struct enum_name append_fsyncs[] = {{"everysec", 1}, {"always", 2}, {"no", 0}, {0}};
+static const struct enum_name append_fsyncs[] = {
+    {"everysec", AOF_FSYNC_EVERYSEC}, {"always", AOF_FSYNC_ALWAYS}, {"no", AOF_FSYNC_NO}, {0}};
 static const struct enum_name channel_defaults[] = {{"allchannels", 1}, {"resetchannels", 0}, {0}};
 static const struct enum_name oom_score_modes[] = {{"no", OOM_SCORE_NO},
                                                    {"yes", OOM_SCORE_YES},
@@ -288,6 +289,20 @@ const struct directive config_directives[] = {
     INT("rdb-key-save-delay", NULL, DIR_HIDDEN, "0", INT_MIN, INT_MAX, rdb.key_save_delay_us),
     INT("key-load-delay", NULL, DIR_HIDDEN, "0", INT_MIN, INT_MAX, rdb.key_load_delay_us),
 
+    /* append-only file */
+    BOOL("appendonly", NULL, DIR_NOT_LOADING, "no", aof.enabled),
+    STRING("appendfilename", NULL, FIX, "appendonly.aof", appendfilename_refusal, aof.filename),
+    STRING("appenddirname", NULL, FIX, "appendonlydir", appenddirname_refusal, aof.directory),
+    ENUM("appendfsync", NULL, 0, "everysec", append_fsyncs, aof.fsync),
+    BOOL("no-appendfsync-on-rewrite", NULL, 0, "no", aof.no_fsync_on_rewrite),
+    INT("auto-aof-rewrite-percentage", NULL, 0, "100", 0, INT_MAX, aof.rewrite_percentage),
+    MEMORY("auto-aof-rewrite-min-size", NULL, 0, "67108864", 0, LMAX, aof.rewrite_min_bytes, NULL),
+    BOOL("aof-load-truncated", NULL, 0, "yes", aof.load_truncated),
+    BOOL("aof-use-rdb-preamble", NULL, 0, "yes", aof.use_rdb_preamble),
+    BOOL("aof-rewrite-incremental-fsync", NULL, 0, "yes", aof.rewrite_incremental_fsync),
+    BOOL("aof-timestamp-enabled", NULL, 0, "no", aof.timestamp_enabled),
+    BOOL("aof-disable-auto-gc", NULL, 0, "no", aof.disable_auto_gc),
+
     /* replication */
     SPECIAL("replicaof", "slaveof", FIX | DIR_WORDS, "", replicaof_grammar, repl.master_host),
     SECRET("masterauth", NULL, 0, repl.master_auth),
@@ -303,6 +318,7 @@ const struct directive config_directives[] = {
     INT("repl-ping-replica-period", "repl-ping-slave-period", 0, "10", 1, INT_MAX, repl.ping_period_s),
     MEMORY("repl-backlog-size", NULL, 0, "1048576", 1, LMAX, repl.backlog_bytes, settle_backlog),
     INT("repl-backlog-ttl", NULL, 0, "3600", 0, LMAX, repl.backlog_ttl_s),
+    BOOL("adopt-backlog", NULL, 0, "yes", repl.adopt_backlog),
     INT("replica-priority", "slave-priority", 0, "100", 0, INT_MAX, repl.priority),
     STRING("replica-announce-ip", "slave-announce-ip", NUL, "", NULL, repl.announce_ip),
     INT("replica-announce-port", "slave-announce-port", 0, "0", 0, 65535, repl.announce_port),
@@ -317,19 +333,6 @@ const struct directive config_directives[] = {
     BOOL_0("activerehashing", NULL, 0, "yes"),
     BOOL_0("replica-lazy-flush", "slave-lazy-flush", 0, "no"),
     MEMORY_0("loading-process-events-interval-bytes", NULL, DIR_HIDDEN, "2097152", 1024, INT_MAX),
-
-    BOOL_0("appendonly", NULL, DIR_NOT_LOADING, "no"),
-    STRING_0("appendfilename", NULL, FIX, "appendonly.aof", appendfilename_refusal),
-    STRING_0("appenddirname", NULL, FIX, "appendonlydir", appenddirname_refusal),
-    ENUM_0("appendfsync", NULL, 0, "everysec", append_fsyncs),
-    BOOL_0("no-appendfsync-on-rewrite", NULL, 0, "no"),
-    INT_0("auto-aof-rewrite-percentage", NULL, 0, "100", 0, INT_MAX),
-    MEMORY_0("auto-aof-rewrite-min-size", NULL, 0, "67108864", 0, LMAX),
-    BOOL_0("aof-load-truncated", NULL, 0, "yes"),
-    BOOL_0("aof-use-rdb-preamble", NULL, 0, "yes"),
-    BOOL_0("aof-rewrite-incremental-fsync", NULL, 0, "yes"),
-    BOOL_0("aof-timestamp-enabled", NULL, 0, "no"),
-    BOOL_0("aof-disable-auto-gc", NULL, 0, "no"),
 
     ENUM_0("enable-module-command", NULL, FIX, "no", yes_no_local),
     INT("busy-reply-threshold", "lua-time-limit", 0, "5000", 0, LMAX, server.busy_reply_threshold_ms),

@@ -41,7 +41,7 @@ struct children {
     struct loop_watch *watch;
     struct shm_child *progress; /* shared with the child */
     int64_t cow_cost_us;        /* in the child: how long the last measurement took */
-    uint64_t last_rdb_cow_bytes;
+    uint64_t last_rdb_cow_bytes, last_aof_cow_bytes;
     int64_t last_rdb_s;
 };
 
@@ -85,6 +85,23 @@ static uint64_t measure_cow(struct shm_child *p)
     return bytes;
 }
 
+static const char *title_of(enum child_purpose purpose)
+{
+    switch (purpose) {
+    case CHILD_FULL_SYNC: return "redis-rdb-to-slaves";
+    case CHILD_AOF_REWRITE: return "redis-aof-rewrite";
+    case CHILD_SAVE:
+    case CHILD_NONE: break;
+    }
+    return "redis-rdb-bgsave";
+}
+
+static void log_cow(enum child_purpose purpose, uint64_t cow_bytes)
+{
+    log_notice("Fork CoW for %s: current %llu MB", purpose == CHILD_AOF_REWRITE ? "AOF rewrite" : "RDB",
+               (unsigned long long)(cow_bytes >> 20));
+}
+
 _Noreturn static void run_child(struct children *c, const struct child_job *job, pid_t server)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -95,12 +112,12 @@ _Noreturn static void run_child(struct children *c, const struct child_job *job,
     signal(SIGINT, SIG_IGN); /* Ctrl-C is for the server, which decides about its child */
     log_set_role('C');
     crash_set_role("snapshot child");
-    process_title_set(c->core, job->purpose == CHILD_FULL_SYNC ? "redis-rdb-to-slaves" : "redis-rdb-bgsave");
+    process_title_set(c->core, title_of(job->purpose));
     oom_score_apply_in_child(c->core);
     loop_abandon_in_child(c->core->loop);
     int code = job->body(job->arg);
     uint64_t cow_bytes = measure_cow(c->progress);
-    if (code == 0) log_notice("Fork CoW for RDB: current %llu MB", (unsigned long long)(cow_bytes >> 20));
+    if (code == 0) log_cow(job->purpose, cow_bytes);
     _exit(code);
 }
 
@@ -214,8 +231,9 @@ void children_kill(struct children *c)
     kill(c->pid, SIGUSR1);
 }
 
-static void note_rdb(struct children *c)
+static void note_figures(struct children *c)
 {
+    if (c->job.purpose == CHILD_AOF_REWRITE) c->last_aof_cow_bytes = c->progress->cow_bytes;
     if (c->job.purpose != CHILD_SAVE && c->job.purpose != CHILD_FULL_SYNC) return;
     c->last_rdb_cow_bytes = c->progress->cow_bytes;
     c->last_rdb_s = (clock_monotonic_ms() - c->started_ms) / 1000;
@@ -241,7 +259,7 @@ static void reap(struct children *c, int wait_options)
     if (c->pidfd >= 0) close(c->pidfd);
     c->watch = NULL;
     c->pidfd = -1;
-    note_rdb(c);
+    note_figures(c);
     keyspace_set_snapshot_running(c->core->keyspace, false);
     struct child_job job = c->job;
     c->job.purpose = CHILD_NONE;
@@ -268,6 +286,11 @@ const struct shm_child *children_progress(const struct children *c)
 uint64_t children_last_rdb_cow_bytes(const struct children *c)
 {
     return c->last_rdb_cow_bytes;
+}
+
+uint64_t children_last_aof_cow_bytes(const struct children *c)
+{
+    return c->last_aof_cow_bytes;
 }
 
 int64_t children_last_rdb_s(const struct children *c)

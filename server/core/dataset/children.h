@@ -40,6 +40,7 @@ const struct shm_child *children_progress(const struct children *c);
 void child_report_keys(struct children *c, uint64_t keys_done); /* in the child */
 /* Of the last child that wrote an RDB, for a file or for replicas. */
 uint64_t children_last_rdb_cow_bytes(const struct children *c);
-int64_t children_last_rdb_s(const struct children *c); /* how long it took; -1: there was none */
+uint64_t children_last_aof_cow_bytes(const struct children *c); /* of the last one that rewrote the append-only file */
+int64_t children_last_rdb_s(const struct children *c);          /* how long it took; -1: there was none */
 
 #endif

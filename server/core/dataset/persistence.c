@@ -72,7 +72,7 @@ struct rdb_aux persistence_aux(const struct core *core)
     return aux;
 }
 
-static struct rdb_write_options write_options(const struct core *core)
+struct rdb_write_options persistence_write_options(const struct core *core)
 {
     return (struct rdb_write_options){
         .compress = core->settings->rdb.compress,
@@ -131,7 +131,7 @@ static void note_saved(struct core *core, uint64_t changes_included)
 int persistence_save_now(struct core *core)
 {
     struct rdb_aux aux = persistence_aux(core);
-    struct rdb_write_options options = write_options(core);
+    struct rdb_write_options options = persistence_write_options(core);
     if (check_may_save(core)) return -1;
     persistence_withdraw_child(core);
     if (rdb_save_file(core->keyspace, core->settings->rdb.filename, &aux, &options)) return -1;
@@ -169,7 +169,7 @@ static int save_in_child(void *arg)
 {
     struct core *core = arg;
     struct rdb_aux aux = persistence_aux(core);
-    struct rdb_write_options options = write_options(core);
+    struct rdb_write_options options = persistence_write_options(core);
     options.progress = report_progress;
     options.may_publish = may_publish;
     options.progress_context = core->children;
@@ -263,9 +263,14 @@ void loading_begin(struct core *core, uint64_t total_bytes)
 
 void loading_progress(struct core *core, uint64_t loaded_bytes)
 {
+    core->persistence->state.loading_loaded_bytes = loaded_bytes;
+    loading_breathe(core);
+}
+
+void loading_breathe(struct core *core)
+{
     struct persistence *p = core->persistence;
     int64_t now_us = clock_monotonic_us();
-    p->state.loading_loaded_bytes = loaded_bytes;
     if (now_us - p->last_loading_turn_us < LOADING_TURN_MS * 1000) return;
     loop_turn(core->loop, 0);
     p->last_loading_turn_us = clock_monotonic_us();
@@ -288,7 +293,8 @@ static int turn_while_loading(void *context, uint64_t loaded, uint64_t total)
 static void head_loaded(void *context, const struct rdb_aux *aux)
 {
     struct core *core = context;
-    if (aux->repl_id[0]) replication_restore_history(core->replication, aux);
+    if (aux->repl_id[0] && !replication_has_predecessor(core->replication))
+        replication_restore_history(core->replication, aux);
 }
 
 /* A master's replicas may have the key, and wait for its DEL. */
@@ -298,12 +304,12 @@ static void expired_while_loading(void *context, int db, struct bytes key)
     propagate_removal(core->propagation, db, key, core->settings->keyspace.lazyfree_lazy_expire);
 }
 
-int persistence_load_file(struct core *core, const char *path, bool *missing)
+static int load_file(struct core *core, const char *path, struct rdb_read_result *result, bool *missing)
 {
     const struct rdb_settings *settings = &core->settings->rdb;
     struct rdb_read_options options = {
         .now_ms = clock_wall_ms(),
-        .drop_expired = !replication_is_replica(core->replication),
+        .drop_expired = !replication_is_replica(core->replication) && !replication_has_predecessor(core->replication),
         .head = head_loaded,
         .expired = expired_while_loading,
         .sanitize = settings->sanitize_payload == SANITIZE_YES,
@@ -311,25 +317,33 @@ int persistence_load_file(struct core *core, const char *path, bool *missing)
         .key_load_delay_us = settings->key_load_delay_us,
         .context = core,
     };
-    struct rdb_read_result result;
     int64_t started_us = clock_monotonic_us();
     persistence_withdraw_child(core);
     keyspace_set_access_clock(core->keyspace, loop_monotonic_ms(core->loop)); /* at start, cron has not done so yet */
     loading_begin(core, 0);
-    int status = rdb_load_file(core->keyspace, path, &options, turn_while_loading, core, &result, missing);
+    int status = rdb_load_file(core->keyspace, path, &options, turn_while_loading, core, result, missing);
     loading_end(core, status == 0);
     if (status) return -1;
     struct persistence_state *s = persistence_state(core);
-    s->last_load_keys_loaded = result.keys_loaded;
-    s->last_load_keys_expired = result.keys_expired;
+    s->last_load_keys_loaded = result->keys_loaded;
+    s->last_load_keys_expired = result->keys_expired;
     log_notice("DB loaded from disk: %.3f seconds", (double)(clock_monotonic_us() - started_us) / 1e6);
     return 0;
 }
 
-int persistence_load_at_start(struct core *core)
+int persistence_load_file(struct core *core, const char *path, bool *missing)
 {
-    bool missing = false;
-    if (persistence_load_file(core, core->settings->rdb.filename, &missing) == 0 || missing) return 0;
+    struct rdb_read_result result;
+    return load_file(core, path, &result, missing);
+}
+
+int persistence_load_at_start(struct core *core, struct rdb_aux *aux, bool *missing)
+{
+    struct rdb_read_result result = {0};
+    *missing = false;
+    int status = load_file(core, core->settings->rdb.filename, &result, missing);
+    *aux = result.aux;
+    if (status == 0 || *missing) return 0;
     if (core->lifecycle->stopping) return 0; /* a shutdown has come in between */
     log_warning("Terminating server after rdb file reading failure.");
     return -1;

@@ -8,8 +8,10 @@ struct core;
 struct persistence;
 
 struct persistence *persistence_new(struct core *core);
-/* 0: loaded, or no file, or asked to stop meanwhile; -1: logged, refuse to start. */
-int persistence_load_at_start(struct core *core);
+/* 0: loaded, or no file (*missing), or asked to stop meanwhile; -1: logged, refuse to start. *aux: what the file says of
+ * itself. Where a dead predecessor left its stream, expired keys stay, for it may have been told to keep them, and the
+ * caller restores the file's history. */
+int persistence_load_at_start(struct core *core, struct rdb_aux *aux, bool *missing);
 /* Loads path into the keyspace as it is (the caller flushes first), answering clients in between. -1: logged; *missing
  * when there is no such file. */
 int persistence_load_file(struct core *core, const char *path, bool *missing);
@@ -30,6 +32,7 @@ void persistence_changed(struct core *core, uint64_t changes);
 void persistence_dataset_received(struct core *core);
 bool persistence_write_refused(const struct core *core); /* stop-writes-on-bgsave-error applies */
 struct rdb_aux persistence_aux(const struct core *core);
+struct rdb_write_options persistence_write_options(const struct core *core); /* as the settings say */
 
 /* read by INFO and commands */
 struct persistence_state {
@@ -49,6 +52,7 @@ struct persistence_state *persistence_state(const struct core *core);
 /* For anyone who loads (start-up, full sync, DEBUG RELOAD): sets the state that makes commands answer -LOADING. */
 void loading_begin(struct core *core, uint64_t total_bytes);
 void loading_progress(struct core *core, uint64_t loaded_bytes); /* runs a loop turn when it is due */
+void loading_breathe(struct core *core);                         /* so does this, with no news */
 void loading_end(struct core *core, bool good);
 
 #endif

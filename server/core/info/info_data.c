@@ -2,6 +2,7 @@
 #include "server/core/info/info_parts.h"
 
 #include "server/base/clock.h"
+#include "server/core/dataset/append_only.h"
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/persistence.h"
 #include "server/keyspace/keyspace.h"
@@ -44,20 +45,31 @@ static void save_fields(const struct core *core, const struct persistence_state 
     count_field(out, "rdb_last_load_keys_loaded", s->last_load_keys_loaded);
 }
 
-static void append_only_fields(struct outq *out)
+static void append_only_fields(const struct append_only_view *v, struct outq *out)
 {
-    count_field(out, "aof_enabled", 0);
-    count_field(out, "aof_rewrite_in_progress", 0);
-    count_field(out, "aof_rewrite_scheduled", 0);
-    info_field(out, "aof_last_rewrite_time_sec:-1");
-    info_field(out, "aof_current_rewrite_time_sec:-1");
-    info_field(out, "aof_last_bgrewrite_status:ok");
-    count_field(out, "aof_rewrites", 0);
-    count_field(out, "aof_rewrites_consecutive_failures", 0);
-    info_field(out, "aof_last_write_status:ok");
-    count_field(out, "aof_last_cow_size", 0);
+    info_field(out, "aof_enabled:%d", v->enabled);
+    info_field(out, "aof_rewrite_in_progress:%d", v->rewriting);
+    info_field(out, "aof_rewrite_scheduled:%d", v->scheduled);
+    info_field(out, "aof_last_rewrite_time_sec:%lld", (long long)v->last_rewrite_s);
+    info_field(out, "aof_current_rewrite_time_sec:%lld", (long long)v->current_rewrite_s);
+    info_field(out, "aof_last_bgrewrite_status:%s", v->last_rewrite_ok ? "ok" : "err");
+    count_field(out, "aof_rewrites", v->rewrites);
+    count_field(out, "aof_rewrites_consecutive_failures", v->failures);
+    info_field(out, "aof_last_write_status:%s", v->last_write_ok ? "ok" : "err");
+    count_field(out, "aof_last_cow_size", v->cow_bytes);
     count_field(out, "module_fork_in_progress", 0);
     count_field(out, "module_fork_last_cow_size", 0);
+}
+
+/* Only while there is a file to speak of. */
+static void append_only_file_fields(const struct append_only_view *v, struct outq *out)
+{
+    count_field(out, "aof_current_size", v->current_bytes);
+    count_field(out, "aof_base_size", v->base_bytes);
+    count_field(out, "aof_pending_rewrite", 0);
+    count_field(out, "aof_buffer_length", v->unwritten_bytes);
+    count_field(out, "aof_pending_bio_fsync", v->pending_fsyncs);
+    count_field(out, "aof_delayed_fsync", v->delayed_fsyncs);
 }
 
 static void loading_fields(const struct persistence_state *s, struct outq *out)
@@ -76,11 +88,13 @@ static void loading_fields(const struct persistence_state *s, struct outq *out)
 void info_persistence(struct core *core, struct outq *out)
 {
     const struct persistence_state *s = persistence_state(core);
+    const struct append_only_view aof = append_only_view(core);
     info_field(out, "loading:%d", s->loading && !s->async_loading);
     info_field(out, "async_loading:%d", s->async_loading);
     child_fields(core, out);
     save_fields(core, s, out);
-    append_only_fields(out);
+    append_only_fields(&aof, out);
+    if (aof.enabled) append_only_file_fields(&aof, out);
     if (s->loading) loading_fields(s, out);
 }
 

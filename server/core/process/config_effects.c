@@ -5,6 +5,7 @@
 #include "server/core/clients/clients.h"
 #include "server/core/config/config.h"
 #include "server/core/core.h"
+#include "server/core/dataset/append_only.h"
 #include "server/core/dataset/memory_limit.h"
 #include "server/core/dataset/own_keys.h"
 #include "server/core/os/oom_score.h"
@@ -139,6 +140,17 @@ static int apply_tracking_limit(struct core *core, char error[256])
     return 0;
 }
 
+static int apply_append_only(struct core *core, char error[256])
+{
+    if (!core->settings->aof.enabled) {
+        append_only_turn_off(core);
+        return 0;
+    }
+    if (append_only_turn_on(core) == 0) return 0;
+    snprintf(error, 256, "Unable to turn on AOF. Check server logs.");
+    return -1;
+}
+
 static int apply_policy(struct core *core, char error[256])
 {
     (void)error;
@@ -160,6 +172,7 @@ void config_apply_hooks(struct config *c)
     config_on_change(c, "maxmemory-clients", apply_client_memory);
     config_on_change(c, "maxmemory-policy", apply_policy);
     config_on_change(c, "tracking-table-max-keys", apply_tracking_limit);
+    config_on_change(c, "appendonly", apply_append_only);
     config_on_change(c, "replica-read-only", apply_read_only);
     config_on_change(c, "oom-score-adj", apply_oom_score);
     config_on_change(c, "oom-score-adj-values", apply_oom_score);

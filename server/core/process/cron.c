@@ -9,6 +9,7 @@
 #include "server/core/clients/clients.h"
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
+#include "server/core/dataset/append_only.h"
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/memory_limit.h"
 #include "server/core/dataset/own_keys.h"
@@ -59,6 +60,7 @@ static void tenth_of_second(struct core *core, int64_t now_ms)
     sample_rates(core);
     mem_note_peak();
     children_reap(core->children);
+    append_only_cron(core, now_ms);
     persistence_cron(core, now_ms);
     replication_cron(core->replication, now_ms);
     shutdown_cron(core, now_ms);
@@ -114,6 +116,7 @@ static void before_send(void *arg)
     tracking_before_send(core->tracking);
     memory_limit_turn_ends(core);
     replication_before_send(core->replication);
+    append_only_before_send(core);
 }
 
 void cron_start(struct core *core)

@@ -10,6 +10,7 @@
 #include "server/base/log.h"
 #include "server/core/clients/clients.h"
 #include "server/core/core.h"
+#include "server/core/dataset/append_only.h"
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/os/supervisor.h"
@@ -20,6 +21,8 @@
 #include "server/net/loop.h"
 
 #include <unistd.h>
+
+#define AOF_FLUSH_WAITS_MS 60000
 
 static const char pause_purpose[] = "shutdown";
 
@@ -32,14 +35,34 @@ static bool replicas_are_behind(struct core *core)
     return replicas > replication_acked(core->replication, offset);
 }
 
+/* -1: what has been written would be lost with us, and nobody said that this is meant. */
+static int end_children(struct core *core, int flags)
+{
+    bool rewrites = children_running(core->children) == CHILD_AOF_REWRITE;
+    if (append_only_is_waiting(core)) {
+        log_warning("Writing initial AOF. %s", (flags & SHUTDOWN_FORCE) ? "Exit anyway." : "Can't exit.");
+        if (!(flags & SHUTDOWN_FORCE)) return -1;
+    }
+    if (children_running(core->children) == CHILD_NONE) return 0;
+    log_warning("There is a child %s. Killing it!", rewrites ? "rewriting the AOF" : "saving an .rdb");
+    children_end(core->children);
+    return 0;
+}
+
+/* The journal would write what it can without us; who stops a server wants to know. */
+static void flush_append_only_file(struct core *core)
+{
+    if (!append_only_is_on(core)) return;
+    log_notice("Calling fsync() on the AOF file.");
+    append_only_flush(core, AOF_FLUSH_WAITS_MS);
+}
+
 static int save_before_end(struct core *core, int flags)
 {
     bool wanted =
         (flags & SHUTDOWN_SAVE) || (core->settings->server.save_point_count > 0 && !(flags & SHUTDOWN_NOSAVE));
-    if (children_running(core->children) != CHILD_NONE) {
-        log_warning("There is a child saving an .rdb. Killing it!");
-        children_end(core->children);
-    }
+    if (end_children(core, flags)) return -1;
+    flush_append_only_file(core);
     if (!wanted) return 0;
     if (!persistence_may_save(core)) {
         log_warning("Not saving before exiting: what is in memory is not a whole dataset, %s is left as it is.",

@@ -104,8 +104,9 @@ struct database *call_database(struct call *call, int64_t index)
     if (index >= 0 && index < keyspace_databases(ks)) return keyspace_database(ks, (int)index);
     reply_error(call->reply, "ERR DB index is out of range");
     if (!call->from_master) return NULL;
-    log_warning("Our master's stream cannot be followed: its command %s names DB %lld, and there are only %d databases "
-                "here (directive 'databases')",
+    bool loading = call->session->kind == SESSION_LOADER;
+    log_warning("%s: its command %s names DB %lld, and there are only %d databases here (directive 'databases')",
+                loading ? "What is being loaded cannot be loaded" : "Our master's stream cannot be followed",
                 call->command->full_name, (long long)index, keyspace_databases(ks));
     call->session->stream_broken = true;
     return NULL;

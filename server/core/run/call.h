@@ -32,7 +32,7 @@ struct call {
     uint32_t first_key_index;
     uint64_t changes; /* written by call_changed() */
     bool rewritten;   /* propagation already said by the handler */
-    bool from_master; /* the master's stream: expired keys are kept for its DEL */
+    bool from_master; /* or from a file: what it led to has been propagated, and expired keys are kept for their DEL */
     bool waits;       /* written by whoever lets the caller wait: it has not run to its end */
     uint64_t secrets; /* written by call_secret_arg(): core/command/secrets.h */
 };

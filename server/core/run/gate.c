@@ -7,6 +7,7 @@
 #include "repl/replication.h"
 #include "server/base/check.h"
 #include "server/core/core.h"
+#include "server/core/dataset/append_only.h"
 #include "server/core/dataset/memory_limit.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/run/permission.h"
@@ -57,18 +58,6 @@ static const char *unknown_subcommand(const struct request *r, char room[GATE_ER
     return room;
 }
 
-static bool arity_fits(const struct command_entry *e, uint32_t argc)
-{
-    int arity = e->row->arity;
-    return arity >= 0 ? (int)argc == arity : (int)argc >= -arity;
-}
-
-static bool is_well_formed(const struct request *r)
-{
-    const struct command_entry *e = r->command;
-    return e && arity_fits(e, r->argc) && !(e->subcommand_count && r->argc >= 2);
-}
-
 static struct verdict judge_malformed(const struct session *s, const struct request *r, char room[GATE_ERROR_MAX])
 {
     if (!r->command)
@@ -104,13 +93,18 @@ static uint32_t effective_flags(const struct core *core, const struct session *s
 }
 
 /* What protects the data on disk; on a replica from all but its master. NULL: go on. */
-static const char *disk_refusal(const struct core *core, const struct session *s)
+static const char *disk_refusal(const struct core *core, const struct session *s, char room[GATE_ERROR_MAX])
 {
+    int error = append_only_write_error(core);
     if (unlikely(persistence_write_refused(core)) && s->kind != SESSION_MASTER)
         return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
                "Commands that may modify the data set are disabled, because this instance is configured to report "
                "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the "
                "Redis logs for details about the RDB error.";
+    if (unlikely(error) && s->kind != SESSION_MASTER) {
+        snprintf(room, GATE_ERROR_MAX, "MISCONF Errors writing to the AOF file: %s", strerror(error));
+        return room;
+    }
     return NULL;
 }
 
@@ -190,7 +184,7 @@ struct verdict gate_judge(struct core *core, const struct session *s, const stru
 {
     const struct command_entry *e = r->command;
     const char *error;
-    if (unlikely(!is_well_formed(r))) return judge_malformed(s, r, room);
+    if (unlikely(!request_is_well_formed(r))) return judge_malformed(s, r, room);
     uint32_t flags = effective_flags(core, s, r);
     if (unlikely(!s->user) && !(flags & CMD_NO_AUTH)) return refused("NOAUTH Authentication required.");
     if (unlikely(flags & CMD_PROTECTED) && (error = protection_refusal(core, s))) return refused(error);
@@ -201,7 +195,7 @@ struct verdict gate_judge(struct core *core, const struct session *s, const stru
     if (unlikely(core->settings->keyspace.maxmemory_bytes || keyspace_pressed()) && may_evict(core, s) &&
         (error = memory_limit_refusal(core, (flags & CMD_DENYOOM) || queueing_takes_memory(s, e))))
         return refused(error);
-    if (((flags & CMD_WRITE) || (e->row->flags & CMD_TELLS_HEALTH)) && (error = disk_refusal(core, s)))
+    if (((flags & CMD_WRITE) || (e->row->flags & CMD_TELLS_HEALTH)) && (error = disk_refusal(core, s, room)))
         return refused(error);
     bool replica = replication_is_replica(core->replication);
     if ((flags & CMD_WRITE) && (error = write_refusal(core, s, replica))) return refused(error);

@@ -19,4 +19,12 @@ struct request {
 /* Resolves the command and hashes its first key; the caller may then prefetch. argc >= 1; no key is hashed yet. */
 void request_look_up(struct request *request, struct core *core, struct session *session);
 
+/* It names a command that there is, and has as many arguments as that takes. */
+static inline bool request_is_well_formed(const struct request *r)
+{
+    const struct command_entry *e = r->command;
+    if (!e || (e->subcommand_count && r->argc >= 2)) return false;
+    return e->row->arity >= 0 ? (int)r->argc == e->row->arity : (int)r->argc >= -e->row->arity;
+}
+
 #endif

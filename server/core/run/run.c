@@ -177,3 +177,25 @@ void run_command(struct core *core, struct session *session, const struct reques
     session->depth--;
     if (unlikely(session->after_run)) after_run(&call);
 }
+
+void run_loaded(struct core *core, struct session *session, const struct request *request, int64_t now_ms)
+{
+    struct call call = {
+        .core = core,
+        .session = session,
+        .db = session->db,
+        .command = request->command,
+        .argc = request->argc,
+        .argv = request->argv,
+        .reply = &session->reply,
+        .now_ms = now_ms,
+        .first_key_hash = request->first_key_hash,
+        .first_key_index = request->first_key_index,
+        .from_master = true,
+    };
+    const struct call *around = running;
+    running = &call;
+    session->running_command = request->command;
+    request->command->row->run(&call);
+    running = around;
+}

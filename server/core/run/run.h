@@ -5,9 +5,12 @@
 #include "server/core/run/call.h"
 #include "server/core/run/request.h"
 
-/* Runs a command that has passed the gate, or needs none: EXEC's list, a wait that is over, a script, a loader. Counts
- * it, and propagates what it changed. */
+/* Runs a command that has passed the gate, or needs none: EXEC's list, a wait that is over, a script. Counts it, and
+ * propagates what it changed. */
 void run_command(struct core *core, struct session *session, const struct request *request, int64_t now_ms);
+
+/* The same of a command that once was counted and propagated: from a file, or from a stream of before. */
+void run_loaded(struct core *core, struct session *session, const struct request *request, int64_t now_ms);
 
 /* Before a run of commands: the first one's time is counted from here. */
 void run_chain_start(void);

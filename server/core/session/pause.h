@@ -9,7 +9,7 @@
 
 struct blocking;
 
-#define PAUSES_MAX 3 /* CLIENT PAUSE, fail-over, shutdown */
+#define PAUSES_MAX 4 /* CLIENT PAUSE, fail-over, shutdown, append-only file */
 
 enum pause_kind { PAUSE_NONE, PAUSE_WRITE, PAUSE_ALL };
 

@@ -1,21 +1,20 @@
-/* Messages between server and link, both ends. Server process and link process. */
-#include "repl/link/channel.h"
+/* Messages with descriptors between our processes, both ends. Server process, link process and journal process. */
+#include "server/net/channel.h"
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/net/fdpass.h"
-#include "shm/layout.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdalign.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 struct queued {
     struct queued *next;
     size_t len;
-    int fds[MESSAGE_FDS_MAX];
+    int fds[CHANNEL_FDS_MAX];
     int fd_count;
     uint8_t data[];
 };
@@ -28,12 +27,6 @@ struct channel {
     struct queued *head, **tail;
     bool delivering, closed;
 };
-
-void channel_protocol(char out[CHANNEL_PROTOCOL_BYTES])
-{
-    snprintf(out, CHANNEL_PROTOCOL_BYTES, "%d:%zu:%d:%zu", CHANNEL_PROTOCOL_VERSION, sizeof(struct message),
-             SHM_VERSION, sizeof(struct shm_control));
-}
 
 static void free_queued(struct queued *q)
 {
@@ -62,20 +55,16 @@ static void send_queued(struct channel *c)
 
 static void receive_all(struct channel *c)
 {
-    union {
-        struct message message;
-        uint8_t bytes[sizeof(struct message) + MESSAGE_BODY_MAX];
-    } in;
+    alignas(max_align_t) uint8_t in[CHANNEL_MESSAGE_MAX];
     while (!c->closed) {
-        int fds[MESSAGE_FDS_MAX], fd_count = MESSAGE_FDS_MAX;
-        ssize_t n = fdpass_receive(c->fd, &in, sizeof(in), fds, &fd_count);
+        int fds[CHANNEL_FDS_MAX], fd_count = CHANNEL_FDS_MAX;
+        ssize_t n = fdpass_receive(c->fd, in, sizeof(in), fds, &fd_count);
         if (n < 0 && errno == EAGAIN) return;
-        if (n < (ssize_t)sizeof(struct message)) {
+        if (n <= 0)
             c->events.ended(c->events.context);
-            return;
-        }
-        struct bytes body = bytes_make(in.bytes + sizeof(struct message), (size_t)n - sizeof(struct message));
-        c->events.received(c->events.context, &in.message, body, fds, fd_count);
+        else
+            c->events.received(c->events.context, bytes_make(in, (size_t)n), fds, fd_count);
+        if (n <= 0) return;
     }
 }
 
@@ -130,13 +119,13 @@ static int enqueue(struct channel *c, const uint8_t *data, size_t len, const int
     return 0;
 }
 
-int channel_send(struct channel *c, const struct message *m, struct bytes body, const int *fds, int fd_count)
+int channel_send(struct channel *c, struct bytes head, struct bytes body, const int *fds, int fd_count)
 {
-    uint8_t data[sizeof(*m) + MESSAGE_BODY_MAX];
-    CHECK(body.len <= MESSAGE_BODY_MAX && fd_count <= MESSAGE_FDS_MAX);
-    memcpy(data, m, sizeof(*m));
-    if (body.len > 0) memcpy(data + sizeof(*m), body.ptr, body.len);
-    size_t len = sizeof(*m) + body.len;
+    uint8_t data[CHANNEL_MESSAGE_MAX];
+    size_t len = head.len + body.len;
+    CHECK(len <= sizeof(data) && fd_count <= CHANNEL_FDS_MAX);
+    memcpy(data, head.ptr, head.len);
+    if (body.len > 0) memcpy(data + head.len, body.ptr, body.len);
     if (!c->head) {
         if (fdpass_send(c->fd, data, len, fds, fd_count) == 0) return 0;
         if (errno != EAGAIN) return -1;

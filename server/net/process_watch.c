@@ -1,20 +1,20 @@
-/* See link_watch.h. Server process; pure. */
-#include "repl/link_watch.h"
+/* See process_watch.h. Server process; pure. */
+#include "server/net/process_watch.h"
 
 #define SILENCE_MS       5000  /* ten beats */
 #define LISTENED_MOST_MS 500   /* of the time between two looks counts so much: the rest we slept ourselves */
-#define STABLE_MS        10000 /* a link that lived so long was a good one */
+#define STABLE_MS        10000 /* one that lived so long was a good one */
 #define LEAST_DELAY_MS   100
 #define DOUBLINGS_MOST   5
 
-void link_watch_started(struct link_watch *w, uint64_t beats, int64_t now_ms)
+void process_watch_started(struct process_watch *w, uint64_t beats, int64_t now_ms)
 {
     w->beats = beats;
     w->looked_ms = w->started_ms = now_ms;
     w->silent_ms = 0;
 }
 
-bool link_watch_hangs(struct link_watch *w, uint64_t beats, int64_t now_ms)
+bool process_watch_hangs(struct process_watch *w, uint64_t beats, int64_t now_ms)
 {
     int64_t passed_ms = now_ms - w->looked_ms;
     w->looked_ms = now_ms;
@@ -27,13 +27,13 @@ bool link_watch_hangs(struct link_watch *w, uint64_t beats, int64_t now_ms)
     return w->silent_ms >= SILENCE_MS;
 }
 
-int64_t link_watch_silence_ms(const struct link_watch *w)
+int64_t process_watch_silence_ms(const struct process_watch *w)
 {
     return w->silent_ms;
 }
 
 /* The first failure is an accident: whoever is waiting is served at once. */
-int64_t link_watch_failed(struct link_watch *w, int64_t now_ms)
+int64_t process_watch_failed(struct process_watch *w, int64_t now_ms)
 {
     if (w->started_ms && now_ms - w->started_ms >= STABLE_MS) w->failures = 0;
     w->started_ms = 0;
@@ -44,7 +44,7 @@ int64_t link_watch_failed(struct link_watch *w, int64_t now_ms)
     return delay_ms;
 }
 
-bool link_watch_may_start(const struct link_watch *w, int64_t now_ms)
+bool process_watch_may_start(const struct process_watch *w, int64_t now_ms)
 {
     return now_ms >= w->start_again_ms;
 }

@@ -4,11 +4,12 @@
  * the link is told at its start which protocol its server speaks, and ends where it is not its own. Everything that
  * must be fast (stream bytes, offsets, acknowledgements) goes through shared memory instead; a message is sent when a
  * peer comes or goes. */
-#ifndef SLIPSTREAM_REPL_LINK_CHANNEL_H
-#define SLIPSTREAM_REPL_LINK_CHANNEL_H
+#ifndef SLIPSTREAM_REPL_LINK_MESSAGES_H
+#define SLIPSTREAM_REPL_LINK_MESSAGES_H
 
 #include "server/base/bytes.h"
-#include "server/net/loop.h"
+#include "server/net/channel.h"
+#include "server/net/role_process.h"
 
 enum message_kind {
     /* server to link */
@@ -46,27 +47,18 @@ struct message {
     };
 };
 
-#define CHANNEL_PROTOCOL_VERSION 3 /* to be raised with every change of meaning that changes no size */
-#define CHANNEL_PROTOCOL_BYTES   64
+#define LINK_PROTOCOL_VERSION 3 /* to be raised with every change of meaning that changes no size */
+#define LINK_PROTOCOL_BYTES   64
 /* Version and sizes of all that the two share, messages and memory. */
-void channel_protocol(char out[CHANNEL_PROTOCOL_BYTES]);
+void link_protocol(char out[LINK_PROTOCOL_BYTES]);
+/* How the process is started; the protocol's text is the caller's, and filled in. */
+struct role link_role(char protocol[LINK_PROTOCOL_BYTES]);
 
-#define MESSAGE_BODY_MAX (63 * 1024)
-#define MESSAGE_FDS_MAX  3
+#define MESSAGE_BODY_MAX (CHANNEL_MESSAGE_MAX - sizeof(struct message))
 
-struct channel;
-
-struct channel_events {
-    void *context;
-    /* The callee owns the descriptors. The body is valid for the call. */
-    void (*received)(void *context, const struct message *m, struct bytes body, const int *fds, int fd_count);
-    void (*ended)(void *context); /* the other end is gone; nothing follows. Close the channel. */
-};
-
-struct channel *channel_open(struct loop *loop, int fd, const struct channel_events *events); /* owns fd */
-void channel_close(struct channel *c); /* also from inside its callbacks; what is still queued is dropped */
-/* Never waits: what the socket does not take at once is kept, with copies of the descriptors. The caller keeps its own.
- * 0, or -1 with errno. */
-int channel_send(struct channel *c, const struct message *m, struct bytes body, const int *fds, int fd_count);
+/* 0, or -1 with errno, as channel_send(). */
+int message_send(struct channel *c, const struct message *m, struct bytes body, const int *fds, int fd_count);
+/* NULL: too short to be one. */
+const struct message *message_read(struct bytes received, struct bytes *body);
 
 #endif

@@ -1,0 +1,142 @@
+/* See append_only_parts.h: who waits for the disk. Server process.
+ *
+ *   answers    with appendfsync always, from the end of their turn until all that had been published by then is
+ *              durable: a write must not be acknowledged, and nobody be shown, what a crash of the machine could undo
+ *   WAITAOF    and a master that has asked for our acknowledgement: told when their offset is durable
+ *   writes     while the journal is further behind than a replica might be (client-output-buffer-limit replica): the
+ *              stream that it still needs is kept in memory, and must not grow without bound
+ *
+ * The journal rings once for the lowest of these offsets; all are looked at then. */
+#include "server/core/dataset/append_only_parts.h"
+
+#include "repl/replication.h"
+#include "server/base/log.h"
+#include "server/core/dataset/children.h"
+#include "server/core/session/pause.h"
+#include "server/net/hold.h"
+#include "server/net/loop.h"
+
+#define FSYNC_IS_LATE_MS 2000 /* everysec: Redis's measure for aof_delayed_fsync */
+
+static const char pause_purpose[] = "append only file";
+
+static void watch(struct append_only *a)
+{
+    uint64_t held = loop_hold_next_mark(a->core->loop), lowest = a->watched;
+    if (held && (!lowest || held < lowest)) lowest = held;
+    if (lowest == a->asked) return;
+    a->asked = lowest;
+    journal_watch(a->journal, lowest);
+}
+
+/* --- answers --- */
+
+/* While the journal cannot write, whoever waits for nothing gets his answers: they say that nothing is accepted, or tell
+ * what is known. */
+static void mark_answers(struct append_only *a)
+{
+    struct loop *loop = a->core->loop;
+    if (journal_error(a->journal)) loop_hold_let_pass(loop);
+    loop_hold_mark(loop, replication_history(a->core->replication)->offset, journal_durable_offset(a->journal));
+}
+
+void append_only_follow_fsync(struct append_only *a)
+{
+    bool always = append_only_settings(a)->fsync == AOF_FSYNC_ALWAYS && !a->fsync_is_held;
+    bool held = a->state == APPEND_ONLY_ON && always;
+    if (held == loop_holds_output(a->core->loop)) return;
+    loop_hold_output(a->core->loop, held);
+    watch(a);
+}
+
+void append_only_mark_answers(struct append_only *a)
+{
+    mark_answers(a);
+    watch(a);
+}
+
+/* --- who is told --- */
+
+uint64_t append_only_durable_offset(const struct core *core)
+{
+    const struct append_only *a = core->append_only;
+    if (a->state == APPEND_ONLY_OFF) return UINT64_MAX;
+    return a->state == APPEND_ONLY_ON ? journal_durable_offset(a->journal) : 0;
+}
+
+void append_only_on_durable(struct core *core, void (*tell)(struct core *core))
+{
+    core->append_only->tell_durable = tell;
+}
+
+void append_only_watch(struct core *core, uint64_t offset)
+{
+    struct append_only *a = core->append_only;
+    if (!a->watched || offset < a->watched) a->watched = offset;
+    watch(a);
+}
+
+void append_only_durable_moved(struct append_only *a)
+{
+    struct core *core = a->core;
+    uint64_t durable = append_only_durable_offset(core);
+    if (loop_holds_output(core->loop)) mark_answers(a);
+    a->asked = 0; /* the journal has rung for it */
+    if (a->watched && durable >= a->watched) {
+        a->watched = 0; /* whoever waits on says so again */
+        replication_durable_moved(core->replication);
+        if (a->tell_durable) a->tell_durable(core);
+    }
+    watch(a);
+}
+
+/* --- writes that have to wait --- */
+
+static void hold_writes(struct append_only *a)
+{
+    struct core *core = a->core;
+    uint64_t hard = core->settings->repl.output_hard_bytes, rest = core->settings->repl.backlog_bytes;
+    uint64_t most = hard && hard < rest ? rest : hard;
+    uint64_t offset = replication_history(core->replication)->offset, written = journal_written_offset(a->journal);
+    uint64_t lag = journal_is_running(a->journal) && offset > written ? offset - written : 0;
+    bool too_far = most && lag > most;
+    if (!a->behind && too_far) {
+        log_warning(
+            "Writes wait: %llu bytes of the stream are not in the append only file yet, and %llu are kept at most "
+            "(client-output-buffer-limit replica)",
+            (unsigned long long)lag, (unsigned long long)most);
+        pause_begin(core->pauses, PAUSE_WRITE, INT64_MAX, pause_purpose);
+        a->behind = true;
+    } else if (a->behind && lag <= most / 2) {
+        log_notice("Writes go on: %llu bytes of the stream are not in the append only file yet",
+                   (unsigned long long)lag);
+        pause_end(core->pauses, pause_purpose);
+        a->behind = false;
+    }
+}
+
+static void count_late_fsyncs(struct append_only *a, int64_t now_ms)
+{
+    uint64_t durable = journal_durable_offset(a->journal);
+    bool all = durable >= journal_written_offset(a->journal);
+    bool waited_for = a->state == APPEND_ONLY_ON && append_only_settings(a)->fsync == AOF_FSYNC_EVERYSEC;
+    if (all || !waited_for || durable != a->durable_seen) {
+        a->durable_seen = durable;
+        a->durable_seen_ms = now_ms;
+    } else if (now_ms - a->durable_seen_ms > FSYNC_IS_LATE_MS) {
+        a->durable_seen_ms = now_ms;
+        a->delayed_fsyncs++;
+        log_notice("Asynchronous AOF fsync is taking too long (disk is busy?): offset %llu is durable, %llu is written",
+                   (unsigned long long)durable, (unsigned long long)journal_written_offset(a->journal));
+    }
+}
+
+void append_only_watch_cron(struct append_only *a, int64_t now_ms)
+{
+    a->fsync_is_held =
+        append_only_settings(a)->no_fsync_on_rewrite && children_running(a->core->children) != CHILD_NONE;
+    journal_hold_fsync(a->journal, a->fsync_is_held);
+    append_only_follow_fsync(a);
+    hold_writes(a);
+    count_late_fsyncs(a, now_ms);
+}
