@@ -46,7 +46,7 @@ static void attach(struct process *p, int slot, const int *fds)
     if (!p->reader) give_up("the backlog's control region cannot be used");
     p->journal = journal_new(p->loop, p->reader, slot);
     if (!p->journal) give_up("there is no way to write");
-    crash_add_section(&(struct crash_section){"JOURNAL", journal_report, p->journal, false});
+    crash_add_section(&(struct crash_section){.title = "JOURNAL", .write = journal_report, .arg = p->journal});
     p->bell = loop_watch_start(p->loop, reader_bell(p->reader), LOOP_READABLE, bell_rings, p);
 }
 
