@@ -8,6 +8,7 @@
 #include "server/base/number.h"
 #include "server/commands/tables.h"
 #include "server/core/settings.h"
+#include "server/net/loop.h"
 #include "server/script/functions.h"
 #include "server/script/long_run.h"
 #include "server/script/parts.h"
