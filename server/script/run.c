@@ -6,6 +6,7 @@
 #include "server/base/number.h"
 #include "server/core/command/command_table.h"
 #include "server/core/dataset/memory_limit.h"
+#include "server/core/run/gate.h"
 #include "server/core/settings.h"
 #include "server/net/loop.h"
 #include "server/script/convert.h"
@@ -54,8 +55,9 @@ static void find_keys(struct invocation *i, uint32_t keys_from)
 }
 
 /* What the gate could not know, since it depends on the script and the command both. NULL: go on. */
-static const char *refusal(const struct script *script, bool read_only)
+static const char *refusal(const struct core *core, const struct script *script, bool read_only)
 {
+    if (unlikely(gate_is_stale(core)) && !(script->flags & SCRIPT_ALLOW_STALE)) return GATE_STALE_ERROR;
     if (read_only && !(script->flags & (SCRIPT_COMPATIBLE | SCRIPT_NO_WRITES)))
         return "ERR Can not execute a script with write flag using *_ro command.";
     return NULL;
@@ -174,7 +176,7 @@ void script_run(struct script_engine *e, const struct script *script, struct cal
     struct invocation i = {.engine = e, .script = script, .call = call};
     struct script_error error;
     find_keys(&i, keys_from);
-    const char *why_not = refusal(script, read_only);
+    const char *why_not = refusal(e->core, script, read_only);
     if (why_not) return reply_error(call->reply, why_not);
     begin(e, script, call, read_only);
     script_long_run_watch(e);

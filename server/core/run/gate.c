@@ -123,6 +123,12 @@ static const char *protection_refusal(const struct core *core, const struct sess
            "the server.";
 }
 
+bool gate_is_stale(const struct core *core)
+{
+    return replication_is_replica(core->replication) && !core->settings->repl.serve_stale_data &&
+           !replication_master_link_up(core->replication);
+}
+
 static bool refused_while_loading(const struct core *core, uint32_t flags)
 {
     return persistence_state(core)->async_loading ? flags & CMD_NO_ASYNC_LOADING : !(flags & CMD_LOADING);
@@ -138,9 +144,8 @@ static const char *state_refusal(const struct core *core, const struct session *
                  e->full_name);
         return room;
     }
-    if (unlikely(replica) && !core->settings->repl.serve_stale_data && !(flags & CMD_STALE) &&
-        !replication_master_link_up(core->replication))
-        return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+    if (unlikely(replica) && !(flags & CMD_STALE) && gate_is_stale(core))
+        return s->kind == SESSION_SCRIPT ? "ERR Can not execute the command on a stale replica" : GATE_STALE_ERROR;
     if (unlikely(persistence_state(core)->loading) && refused_while_loading(core, flags))
         return "LOADING Redis is loading the dataset in memory";
     return NULL;

@@ -23,4 +23,8 @@ struct verdict {
 struct verdict gate_judge(struct core *core, const struct session *s, const struct request *r,
                           char room[GATE_ERROR_MAX]);
 
+/* A replica whose link to its master is down, and which may not serve what it has meanwhile. */
+#define GATE_STALE_ERROR "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+bool gate_is_stale(const struct core *core);
+
 #endif
