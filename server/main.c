@@ -53,6 +53,7 @@
 #include "server/data/settings.h"
 #include "server/data/zset.h"
 #include "server/data/stream.h"
+#include "server/script/commands.h"
 #include "server/script/scripts.h"
 #include "shm/inspect.h"
 
@@ -78,8 +79,8 @@ static const struct command *const families[] = {
 };
 
 static const struct command_docs *const documents[] = {
-    &string_docs,     &list_docs,   &hash_docs,         &set_docs,    &sorted_set_docs,
-    &geo_docs,        &bitmap_docs, &hyperloglog_docs,  &stream_docs, &generic_docs,
+    &string_docs,     &list_docs,   &hash_docs,         &set_docs,       &sorted_set_docs,
+    &geo_docs,        &bitmap_docs, &hyperloglog_docs,  &stream_docs,    &generic_docs,
     &connection_docs, &pubsub_docs, &transactions_docs, &scripting_docs, &server_docs,
 };
 

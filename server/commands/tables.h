@@ -38,7 +38,5 @@ extern const struct command server_commands[];
 extern const struct command debug_commands[];
 extern const struct command command_commands[];
 extern const struct command replication_commands[];
-extern const struct command eval_commands[];     /* server/script/eval.c */
-extern const struct command function_commands[]; /* server/script/function_commands.c */
 
 #endif

@@ -33,7 +33,7 @@ struct server_settings {
     int shutdown_timeout_s;
     int shutdown_on_sigint, shutdown_on_sigterm;        /* SHUTDOWN_* flags, 0: default */
     int enable_debug_command, enable_protected_configs; /* 0 no, 1 yes, 2 local */
-    int64_t busy_reply_threshold_ms; /* 0: whatever runs long keeps everybody waiting */
+    int64_t busy_reply_threshold_ms;                    /* 0: whatever runs long keeps everybody waiting */
     bool latency_tracking;
     double latency_percentiles[PERCENTILES_MAX]; /* what INFO latencystats shows, 0 to 100 */
     int latency_percentile_count;

@@ -11,6 +11,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#define I64_END 9223372036854775808.0 /* 2^63 */
+
 /* --- RESP to Lua --- */
 
 static size_t push_value(lua_State *lua, const uint8_t *at, const uint8_t *end);
@@ -185,7 +187,7 @@ static void write_big_number(struct reply *r, struct bytes text)
 /* As the processor converts: what no integer can hold becomes the lowest one. */
 static int64_t to_integer(double number)
 {
-    return number > -0x1p63 && number < 0x1p63 ? (int64_t)number : INT64_MIN;
+    return number > -I64_END && number < I64_END ? (int64_t)number : INT64_MIN;
 }
 
 /* Metatables are not asked, for they may be a script's. */

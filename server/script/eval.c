@@ -1,5 +1,5 @@
 /* EVAL and its kin, SCRIPT. Server process. */
-#include "server/commands/tables.h"
+#include "server/script/commands.h"
 #include "server/core/config/config.h"
 #include "server/core/settings.h"
 #include "server/script/cache.h"

@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #define NUMBER_TEXT_BYTES 32
+#define WHOLE_MAX         4503599627370496.0 /* 2^52 */
 
 /* --- errors --- */
 
@@ -55,7 +56,7 @@ static void make_room(uint32_t count)
 /* Whole numbers as such, as long as each of them has a number of its own; the others with all their digits. */
 static struct bytes number_text(double number, char room[NUMBER_TEXT_BYTES])
 {
-    bool whole = number >= -0x1p52 && number <= 0x1p52 && number == (double)(int64_t)number;
+    bool whole = number >= -WHOLE_MAX && number <= WHOLE_MAX && number == (double)(int64_t)number;
     if (whole && !(number == 0 && signbit(number))) return bytes_make(room, format_i64(room, (int64_t)number));
     return bytes_make(room, (size_t)snprintf(room, NUMBER_TEXT_BYTES, "%.17g", number));
 }

@@ -110,14 +110,16 @@ static int log_message(lua_State *lua)
 
 /* --- replication --- */
 
-/* Replicas and the append-only file read one stream: what is for either of them goes to both. */
+/* There is one stream, which replicas read: what is for the append-only file alone does not go into it. */
+#define REPLICATE_TO_REPLICAS 2
+
 static int set_repl(lua_State *lua)
 {
     if (lua_gettop(lua) != 1) return script_raise(lua, "ERR redis.set_repl() requires two arguments.");
     lua_Integer flags = lua_tointeger(lua, 1);
     if (flags & ~3)
         return script_raise(lua, "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.");
-    script_engine_of(lua)->run.session.unpropagated = flags == 0;
+    script_engine_of(lua)->run.session.unpropagated = !(flags & REPLICATE_TO_REPLICAS);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "server/core/command/command_table.h"
 #include "server/core/dataset/memory_limit.h"
 #include "server/core/run/gate.h"
+#include "server/core/session/monitors.h"
 #include "server/core/settings.h"
 #include "server/net/loop.h"
 #include "server/script/convert.h"
@@ -83,16 +84,16 @@ static void begin(struct script_engine *e, const struct script *script, struct c
     struct script_run *run = &e->run;
     const struct session *caller = call->session;
     struct session *s = &run->session;
-    bool master = caller->kind == SESSION_MASTER;
+    bool obeyed = caller->kind != SESSION_CLIENT; /* our master, a file: they are not refused anything */
     run->script = script;
     run->call = call;
     run->protocol = 2;
     run->started_ms = loop_monotonic_ms(e->core->loop);
     run->read_only = read_only || (script->flags & SCRIPT_NO_WRITES);
-    run->allow_oom = master || (script->flags & (SCRIPT_ALLOW_OOM | SCRIPT_NO_WRITES));
+    run->allow_oom = obeyed || (script->flags & (SCRIPT_ALLOW_OOM | SCRIPT_NO_WRITES));
     run->out_of_memory = !run->allow_oom && is_out_of_memory(call->core);
     run->wrote = run->killed = false;
-    s->kind = master ? SESSION_MASTER : SESSION_SCRIPT;
+    s->kind = obeyed ? caller->kind : SESSION_SCRIPT;
     s->db = caller->db;
     s->user = caller->user;
     s->no_touch = caller->no_touch;
@@ -179,6 +180,8 @@ void script_run(struct script_engine *e, const struct script *script, struct cal
     const char *why_not = refusal(e->core, script, read_only);
     if (why_not) return reply_error(call->reply, why_not);
     begin(e, script, call, read_only);
+    if (unlikely(monitors_any(e->core->monitors))) /* before what runs inside, which they see next */
+        monitors_show(e->core, call->session, call->argc, call->argv, 0);
     script_long_run_watch(e);
     if (script_vm_enter(script->vm, run_body, &i, &error)) {
         reply_script_error(&i, &error);

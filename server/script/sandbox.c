@@ -108,30 +108,35 @@ static int load_string(lua_State *lua)
     return finish_load(lua, luaL_loadbufferx(lua, text, len, luaL_optstring(lua, 2, text), "t"));
 }
 
-/* Slot 3 keeps the piece that is being read from being collected. */
-static const char *read_piece(lua_State *lua, void *context, size_t *len)
+/* All that the function on the stack returns until it returns nothing or "", as one text. */
+static int read_all(lua_State *lua)
 {
-    (void)context;
-    luaL_checkstack(lua, 2, "too many nested functions");
-    lua_pushvalue(lua, 1);
-    lua_call(lua, 0, 1);
-    *len = 0;
-    if (lua_isnil(lua, -1)) {
-        lua_pop(lua, 1);
-        return NULL;
+    luaL_Buffer text;
+    luaL_buffinit(lua, &text);
+    for (;;) {
+        lua_pushvalue(lua, 1);
+        lua_call(lua, 0, 1);
+        if (lua_isnil(lua, -1) || (lua_isstring(lua, -1) && !lua_objlen(lua, -1))) break;
+        if (!lua_isstring(lua, -1)) return luaL_error(lua, "reader function must return a string");
+        luaL_addvalue(&text);
     }
-    if (!lua_isstring(lua, -1)) luaL_error(lua, "reader function must return a string");
-    lua_replace(lua, 3);
-    return lua_tolstring(lua, 3, len);
+    lua_pop(lua, 1);
+    luaL_pushresult(&text);
+    return 1;
 }
 
+/* LuaJIT, left by an error of a hook while it compiles, calls no hooks any more: so the text is read before. */
 static int load(lua_State *lua)
 {
+    size_t len;
     luaL_checktype(lua, 1, LUA_TFUNCTION);
     script_vm_check_stack(lua);
     const char *name = luaL_optstring(lua, 2, "=(load)");
-    lua_settop(lua, 3);
-    return finish_load(lua, lua_loadx(lua, read_piece, NULL, name, "t"));
+    lua_pushcfunction(lua, read_all);
+    lua_pushvalue(lua, 1);
+    if (lua_pcall(lua, 1, 1, 0)) return finish_load(lua, -1);
+    const char *text = lua_tolstring(lua, -1, &len);
+    return finish_load(lua, luaL_loadbufferx(lua, text, len, name, "t"));
 }
 
 /* --- time, chance, memory --- */

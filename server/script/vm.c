@@ -29,6 +29,14 @@ struct entry {
     void *arg;
 };
 
+/* A block that becomes smaller may stay as it is. */
+static void *resize(void *ptr, size_t new_size, bool grows)
+{
+    void *moved = realloc(ptr, new_size);
+    if (unlikely(!moved)) return grows ? NULL : ptr;
+    return moved;
+}
+
 /* Not from the counted heap: INFO's used_memory leaves out what the virtual machines hold, as Redis does. */
 static void *allocate(void *context, void *ptr, size_t old_size, size_t new_size)
 {
@@ -40,10 +48,9 @@ static void *allocate(void *context, void *ptr, size_t old_size, size_t new_size
     }
     bool grows = new_size > old_size;
     if (grows && vm->limited && vm->limit_bytes && vm->bytes + (new_size - old_size) > vm->limit_bytes) return NULL;
-    void *moved = realloc(ptr, new_size);
-    if (!moved && grows) return NULL;
-    vm->bytes += new_size - old_size;
-    return moved ? moved : ptr;
+    void *moved = resize(ptr, new_size, grows);
+    if (moved) vm->bytes += new_size - old_size;
+    return moved;
 }
 
 struct script_vm *script_vm_of(lua_State *lua)

@@ -77,7 +77,8 @@ static void before_send(void *arg)
     struct clockwork *w = arg;
     struct core *core = w->core;
     int64_t now_ms = loop_monotonic_ms(core->loop);
-    if (block_keys_pending(core->block_keys) && !is_busy(core->busy)) block_keys_serve(core); /* keys that went by themselves */
+    if (block_keys_pending(core->block_keys) && !is_busy(core->busy))
+        block_keys_serve(core); /* keys that went by themselves */
     pauses_end_due(core->pauses, now_ms);
     persistence_before_send(core);
     clients_before_send(core->clients);

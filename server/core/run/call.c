@@ -189,7 +189,8 @@ bool call_delete_key(struct call *call, struct bytes key, uint64_t hash, bool as
 void call_rewrite(struct call *call, struct database *db, uint32_t argc, const struct bytes *argv)
 {
     call->rewritten = true;
-    if (!call->from_master && !call->session->unpropagated) propagate_command(call->core->propagation, database_index(db), argc, argv);
+    if (!call->from_master && !call->session->unpropagated)
+        propagate_command(call->core->propagation, database_index(db), argc, argv);
 }
 
 void call_rewrite_removal(struct call *call, struct bytes key, bool lazy)
