@@ -28,7 +28,8 @@ else ifeq ($(SANITIZE),undefined)
 ALL_CFLAGS += -fsanitize=undefined -fno-sanitize-recover=all
 else ifeq ($(SANITIZE),fuzzer)
 # The macro is gcc's word for the address sanitizer.
-ALL_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -D__SANITIZE_ADDRESS__
+ALL_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -D__SANITIZE_ADDRESS__ \
+              -Wno-missing-field-initializers
 LIBS       := $(filter-out -ljemalloc,$(LIBS))
 endif
 

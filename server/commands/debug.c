@@ -75,13 +75,15 @@ static void debug_digest_value(struct call *call)
 
 static void debug_reload(struct call *call)
 {
-    bool save = true, flush = true;
+    bool save = true, flush = true, merge = false;
     for (uint32_t i = 2; i < call->argc; i++) {
         if (call_arg_is(call, i, "nosave"))
             save = false;
         else if (call_arg_is(call, i, "noflush"))
             flush = false;
-        else if (!call_arg_is(call, i, "merge"))
+        else if (call_arg_is(call, i, "merge"))
+            merge = true;
+        else
             return call_syntax_error(call);
     }
     struct core *core = call->core;
@@ -93,8 +95,10 @@ static void debug_reload(struct call *call)
         key_watchers_tell_database(core->key_watchers, &change);
         keyspace_flush(core->keyspace, false);
     }
-    if (persistence_load_file(core, core->settings->rdb.filename, &missing))
-        return reply_error(call->reply, "ERR Error trying to load the RDB dump, check server logs");
+    keyspace_set_meeting(core->keyspace, flush ? DATASET_GIVES_WAY : merge ? DATASET_MERGES : DATASET_STAYS);
+    int status = persistence_load_file(core, core->settings->rdb.filename, &missing);
+    keyspace_set_meeting(core->keyspace, DATASET_GIVES_WAY);
+    if (status) return reply_error(call->reply, "ERR Error trying to load the RDB dump, check server logs");
     persistence_state(core)->changes_since_save = 0;
     block_keys_database_touched(core->block_keys, -1);
     loop_refresh_time(core->loop);
