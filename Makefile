@@ -15,7 +15,7 @@ JOBS     ?= $(shell nproc)
 
 WARN       := -Wall -Wextra -Werror
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -isystem /usr/include/luajit-2.1 $(WARN) -fno-omit-frame-pointer $(CFLAGS)
-LIBS       := -luring -llz4 -llzf -ljemalloc -lmd -lbsd -lluajit-5.1 -lpthread -lm
+LIBS       := -luring -llz4 -llzf -ljemalloc -lmd -lbsd -l:libluajit-5.1.a -lpthread -lm -ldl
 
 ifneq ($(PROTECTED_MODE),)
 ALL_CFLAGS += -DPROTECTED_MODE='"$(PROTECTED_MODE)"'
@@ -28,7 +28,8 @@ else ifeq ($(SANITIZE),undefined)
 ALL_CFLAGS += -fsanitize=undefined -fno-sanitize-recover=all
 else ifeq ($(SANITIZE),fuzzer)
 # The macro is gcc's word for the address sanitizer.
-ALL_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -D__SANITIZE_ADDRESS__
+ALL_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -D__SANITIZE_ADDRESS__ \
+              -Wno-missing-field-initializers
 LIBS       := $(filter-out -ljemalloc,$(LIBS))
 endif
 

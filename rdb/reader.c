@@ -116,6 +116,7 @@ static bool insert(struct rdb_reader *reader, struct pending *p)
     if (unlikely(database_is_exhausted(db)))
         return rdb_bad(&reader->in, p->offset, "DB %llu is full after %zu keys: its records have 32 GiB, and no more",
                        (unsigned long long)reader->db_index, database_size(db));
+    if (unlikely(keyspace_libraries(reader->ks)->meeting == DATASET_MERGES)) database_delete(db, p->key, p->hash, true);
     size_t before = database_size(db);
     struct record *r = p->builder.loader->finish(&p->builder, db, p->key, p->hash);
     p->builder.loader = NULL;
@@ -454,7 +455,7 @@ static bool read_header(struct rdb_reader *reader)
     if (version < RDB_VERSION_LEAST || version > RDB_VERSION_MOST) {
         return rdb_bad(&reader->in, magic_len, "Can't handle RDB format version %d", version);
     }
-    if (!reader->options.verify_only) libraries_clear(keyspace_libraries(reader->ks));
+    if (!reader->options.verify_only) libraries_begin_reading(keyspace_libraries(reader->ks));
     reader->state = AT_OPCODE;
     return true;
 }

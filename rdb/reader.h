@@ -53,7 +53,7 @@ struct rdb_position {
 };
 
 /* ks may be NULL when nothing is to be inserted. Keys are added to those of ks; its function libraries give way to the
- * RDB's, with the header. */
+ * RDB's, with the header, unless it says otherwise (enum dataset_meeting). */
 struct rdb_reader *rdb_reader_new(struct keyspace *ks, const struct rdb_read_options *options);
 void rdb_reader_free(struct rdb_reader *reader);
 /* Consumes a prefix of input (*consumed) and says MORE (call again with the unconsumed rest and more behind it), DONE

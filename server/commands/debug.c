@@ -99,13 +99,15 @@ static void dataset_is_back(struct core *core)
 
 static void debug_reload(struct call *call)
 {
-    bool save = true, flush = true;
+    bool save = true, flush = true, merge = false;
     for (uint32_t i = 2; i < call->argc; i++) {
         if (call_arg_is(call, i, "nosave"))
             save = false;
         else if (call_arg_is(call, i, "noflush"))
             flush = false;
-        else if (!call_arg_is(call, i, "merge"))
+        else if (call_arg_is(call, i, "merge"))
+            merge = true;
+        else
             return call_syntax_error(call);
     }
     struct core *core = call->core;
@@ -113,8 +115,10 @@ static void debug_reload(struct call *call)
     if (save && persistence_save_now(core))
         return reply_error(call->reply, "ERR Error saving the dataset, check the log");
     if (flush) empty_all(call);
-    if (persistence_load_file(core, core->settings->rdb.filename, &missing))
-        return reply_error(call->reply, "ERR Error trying to load the RDB dump, check server logs");
+    keyspace_set_meeting(core->keyspace, flush ? DATASET_GIVES_WAY : merge ? DATASET_MERGES : DATASET_STAYS);
+    int status = persistence_load_file(core, core->settings->rdb.filename, &missing);
+    keyspace_set_meeting(core->keyspace, DATASET_GIVES_WAY);
+    if (status) return reply_error(call->reply, "ERR Error trying to load the RDB dump, check server logs");
     dataset_is_back(core);
     log_warning("DB reloaded by DEBUG RELOAD");
     reply_ok(call->reply);

@@ -74,6 +74,11 @@ struct libraries *keyspace_libraries(struct keyspace *ks)
     return &ks->libraries;
 }
 
+void keyspace_set_meeting(struct keyspace *ks, enum dataset_meeting meeting)
+{
+    ks->libraries.meeting = meeting;
+}
+
 void keyspace_set_library_host(struct keyspace *ks, const struct library_host *host)
 {
     ks->libraries.host = host;

@@ -49,6 +49,8 @@ struct keyspace_stats *keyspace_stats(struct keyspace *ks);
 struct random_state *keyspace_random(struct keyspace *ks);
 /* Of the whole dataset; no flush and no swap of databases changes them. */
 struct libraries *keyspace_libraries(struct keyspace *ks);
+/* Said before a reader begins, for the whole of what it reads; at first DATASET_GIVES_WAY. */
+void keyspace_set_meeting(struct keyspace *ks, enum dataset_meeting meeting);
 /* Who compiles them, before there are any; `host` lives as long. A keyspace made beside this one has the same. */
 void keyspace_set_library_host(struct keyspace *ks, const struct library_host *host);
 int database_index(const struct database *db);

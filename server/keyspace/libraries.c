@@ -44,7 +44,12 @@ void libraries_clear(struct libraries *l)
     if (l->functions) l->host->release(l->functions);
     for (size_t i = 0; i < l->count; i++) mem_free((void *)l->sources[i].ptr);
     mem_free(l->sources);
-    *l = (struct libraries){.host = l->host};
+    *l = (struct libraries){.host = l->host, .meeting = l->meeting};
+}
+
+void libraries_begin_reading(struct libraries *l)
+{
+    if (l->meeting == DATASET_GIVES_WAY) libraries_clear(l);
 }
 
 void libraries_measure(const struct libraries *l, struct function_memory *out)

@@ -19,6 +19,13 @@ struct function_memory {
     size_t vm_bytes; /* the virtual machine's heap */
 };
 
+/* What becomes of what is there when a whole dataset is read into it. */
+enum dataset_meeting {
+    DATASET_GIVES_WAY, /* libraries go; of the keys, the reader has none in its way */
+    DATASET_STAYS,     /* one of the same name is an error */
+    DATASET_MERGES,    /* those of the same names go */
+};
+
 struct library_host {
     void *context;
     /* Compiles one more library and has a copy of its source kept (libraries_keep). 0, or -1: nothing has changed, and
@@ -34,11 +41,13 @@ struct libraries {
     size_t count, room;
     const struct library_host *host;
     struct function_set *functions; /* the host's; NULL before the first */
+    enum dataset_meeting meeting;
 };
 
 /* Adds one more by way of the host, if there is one. 0, or -1: nothing has changed, and `error` says why. */
 int libraries_add(struct libraries *l, struct bytes source, char error[LIBRARY_ERROR_BYTES]);
-void libraries_clear(struct libraries *l); /* the host stays */
+void libraries_clear(struct libraries *l);         /* host and meeting stay */
+void libraries_begin_reading(struct libraries *l); /* a whole dataset's come now: see enum dataset_meeting */
 void libraries_measure(const struct libraries *l, struct function_memory *out);
 /* All of both change places. */
 void libraries_exchange(struct libraries *a, struct libraries *b);

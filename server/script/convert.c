@@ -11,7 +11,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define I64_END 9223372036854775808.0 /* 2^63 */
+#define STACK_EACH_LEVEL 8                     /* of nested tables; the outermost has LUA_MINSTACK anyway */
+#define I64_END          9223372036854775808.0 /* 2^63 */
 
 /* --- RESP to Lua --- */
 
@@ -63,6 +64,7 @@ static void push_verbatim(lua_State *lua, struct bytes text)
 static size_t push_array(lua_State *lua, int64_t count, const uint8_t *at, const uint8_t *end)
 {
     const uint8_t *from = at;
+    luaL_checkstack(lua, STACK_EACH_LEVEL, "a reply that is nested too deep");
     lua_createtable(lua, (int)count, 0);
     for (int64_t i = 1; i <= count; i++) {
         at += push_value(lua, at, end);
@@ -76,6 +78,7 @@ static size_t push_keyed(lua_State *lua, const char *name, int64_t count, bool i
                          const uint8_t *end)
 {
     const uint8_t *from = at;
+    luaL_checkstack(lua, STACK_EACH_LEVEL, "a reply that is nested too deep");
     lua_createtable(lua, 0, 1);
     lua_createtable(lua, 0, (int)count);
     for (int64_t i = 0; i < count; i++) {
@@ -113,7 +116,6 @@ static size_t push_value(lua_State *lua, const uint8_t *at, const uint8_t *end)
     struct resp_value v;
     size_t head;
     CHECK(resp_reply_read(at, (size_t)(end - at), &v, &head) == RESP_COMPLETE);
-    luaL_checkstack(lua, 8, "a reply that is nested too deep");
     const uint8_t *next = at + head;
     if (v.null) {
         if (v.type == RESP_NULL)
@@ -274,6 +276,10 @@ static bool write_error(lua_State *lua, struct reply *r)
  * away. */
 static bool write_table(lua_State *lua, struct reply *r, int protocol)
 {
+    if (!lua_checkstack(lua, STACK_EACH_LEVEL)) {
+        reply_error(r, "ERR reached lua stack limit");
+        return false;
+    }
     if (has_field(lua, UPVALUE_ERR, LUA_TSTRING)) return write_error(lua, r);
     if (has_field(lua, UPVALUE_OK, LUA_TSTRING))
         write_status(r, text_at(lua, -1));
@@ -304,11 +310,6 @@ static bool write_value(lua_State *lua, struct reply *r, int protocol)
 {
     bool counted = false;
     int top = lua_gettop(lua);
-    if (!lua_checkstack(lua, 8)) {
-        reply_error(r, "ERR reached lua stack limit");
-        lua_settop(lua, top - 1);
-        return false;
-    }
     switch (lua_type(lua, top)) {
     case LUA_TSTRING: reply_bulk(r, text_at(lua, top)); break;
     case LUA_TNUMBER: reply_integer(r, to_integer(lua_tonumber(lua, top))); break;

@@ -3,12 +3,12 @@
  * What changes the libraries is a write like any other: replicas and the append-only file get the request as it came. */
 #include "rdb/function_payload.h"
 #include "server/base/alloc.h"
-#include "server/base/clock.h"
 #include "server/base/glob.h"
 #include "server/base/number.h"
-#include "server/script/commands.h"
+#include "server/core/session/busy.h"
 #include "server/core/settings.h"
 #include "server/net/loop.h"
+#include "server/script/commands.h"
 #include "server/script/functions.h"
 #include "server/script/long_run.h"
 #include "server/script/parts.h"
@@ -237,6 +237,7 @@ static void function_stats(struct call *call)
 {
     const struct script_run *run = &call->core->scripts->engine->run;
     struct function_memory m;
+    if (run->script && !run->script->is_function) return reply_error(call->reply, call->core->busy->refusal);
     libraries_measure(libraries_of(call->core), &m);
     reply_map(call->reply, 2);
     reply_bulk_text(call->reply, "running_script");

@@ -4,6 +4,8 @@
 
 #include "server/script/function_set.h"
 
+#define FUNCTION_SOURCE "@user_function" /* as errors call it */
+
 /* function_sandbox.c: makes what libraries find around them. 0, or -1: no memory. */
 int function_sandbox_prepare(struct function_set *set);
 /* Runs the library's code, so that it registers its functions. 0, or -1 and `error`. */

@@ -119,6 +119,9 @@ static bool is_there(const struct function_library *library, struct bytes name)
 static void add(struct function_set *set, lua_State *lua, uint32_t flags)
 {
     struct function_library *library = set->loading;
+    lua_Debug where;
+    lua_pushvalue(lua, SLOT_CALLBACK);
+    lua_getinfo(lua, ">S", &where);
     lua_pushvalue(lua, SLOT_CALLBACK);
     int reference = luaL_ref(lua, LUA_REGISTRYINDEX); /* the last that may raise an error */
     struct function *f = mem_calloc(1, sizeof *f);
@@ -126,7 +129,14 @@ static void add(struct function_set *set, lua_State *lua, uint32_t flags)
     if (!lua_isnil(lua, SLOT_DESCRIPTION)) f->description = copy_text(text_at(lua, SLOT_DESCRIPTION));
     f->library = library;
     f->script = (struct script){
-        .vm = set->vm, .name = (const char *)f->name.ptr, .function = reference, .flags = flags, .is_function = true};
+        .vm = set->vm,
+        .name = (const char *)f->name.ptr,
+        .function = reference,
+        .source = FUNCTION_SOURCE,
+        .return_line = where.lastlinedefined,
+        .flags = flags,
+        .is_function = true,
+    };
     library->functions = mem_realloc(library->functions, (library->count + 1) * sizeof *library->functions);
     library->functions[library->count++] = f;
 }

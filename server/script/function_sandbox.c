@@ -3,17 +3,17 @@
  * All of it has one table for globals, which stands for two in turn. While a library is being loaded it is a small one:
  * redis.register_function, redis.log and a few constants, and nothing that could touch data or depend on it. When its
  * functions are called, it is what EVAL's scripts have. */
+#include "server/base/alloc.h"
 #include "server/base/check.h"
-#include "server/base/clock.h"
 #include "server/script/function_parts.h"
 #include "server/script/parts.h"
 #include "server/script/protect.h"
 #include "server/script/sandbox.h"
+#include "server/script/tail_calls.h"
+#include "server/script/watchdog.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
-
-#define HOOK_INSTRUCTIONS 10000
 
 static int no_such_global(lua_State *lua)
 {
@@ -54,7 +54,7 @@ static void hide_from_functions(lua_State *lua)
 {
     static const char *const names[] = {"breakpoint", "debug", "replicate_commands"};
     lua_getglobal(lua, "redis");
-    CHECK(script_protected(lua, -1));
+    CHECK(script_protected(lua, -1)); /* pushed: the table itself */
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         lua_pushnil(lua);
         lua_setfield(lua, -2, names[i]);
@@ -115,17 +115,21 @@ static void use_full_globals(lua_State *lua, void *arg)
     stand_for(lua);
 }
 
-static int64_t deadline_ms; /* of the load that is under way */
+static void stop_for_ever(lua_State *lua, lua_Debug *where)
+{
+    (void)where;
+    script_raise(lua, "ERR FUNCTION LOAD timeout");
+}
 
 static void stop_late_load(lua_State *lua, lua_Debug *where)
 {
-    (void)where;
-    if (clock_monotonic_ms() >= deadline_ms) script_raise(lua, "ERR FUNCTION LOAD timeout");
+    script_watchdog_stop_with(lua, stop_for_ever);
+    stop_for_ever(lua, where);
 }
 
 struct load {
     struct function_set *set;
-    struct bytes code;
+    struct bytes code, rewritten; /* ptr NULL: not so */
     int64_t timeout_ms;
     char *error;
     bool compiled;
@@ -134,18 +138,16 @@ struct load {
 static void run_code(lua_State *lua, void *arg)
 {
     struct load *load = arg;
-    if (script_vm_compile(lua, load->code, "@user_function")) {
+    load->compiled = (load->rewritten.ptr && script_vm_compile(lua, load->rewritten, FUNCTION_SOURCE) == 0) ||
+                     script_vm_compile(lua, load->code, FUNCTION_SOURCE) == 0;
+    if (!load->compiled) {
         snprintf(load->error, LIBRARY_ERROR_BYTES, "Error compiling function: %s", lua_tostring(lua, -1));
         return;
     }
-    load->compiled = true;
     lua_rawgeti(lua, LUA_REGISTRYINDEX, load->set->environment);
     lua_setfenv(lua, -2);
     use_load_globals(lua, load->set);
-    if (load->timeout_ms) {
-        deadline_ms = clock_monotonic_ms() + load->timeout_ms;
-        lua_sethook(lua, stop_late_load, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
-    }
+    script_watchdog_start(lua, load->timeout_ms, stop_late_load);
     lua_call(lua, 0, 0);
 }
 
@@ -154,16 +156,18 @@ int function_sandbox_load(struct function_set *set, struct function_library *lib
 {
     struct load load = {.set = set, .code = library->code, .timeout_ms = timeout_ms, .error = error};
     struct script_error failure;
+    int line;
+    load.rewritten = script_avoid_tail_calls(library->code, 1, &line);
     set->loading = library;
     int status = script_vm_enter(set->vm, run_code, &load, &failure);
+    script_watchdog_stop();
     set->loading = NULL;
-    lua_sethook(set->vm->lua, NULL, 0, 0);
     if (status)
         snprintf(error, LIBRARY_ERROR_BYTES, "Error registering functions: %.*s", (int)failure.text.len,
                  (const char *)failure.text.ptr);
     script_vm_leave(set->vm);
-    struct script_error ignored;
-    script_vm_enter(set->vm, use_full_globals, set, &ignored);
+    script_vm_enter(set->vm, use_full_globals, set, &failure);
     script_vm_leave(set->vm);
+    mem_free((void *)load.rewritten.ptr);
     return status || !load.compiled ? -1 : 0;
 }

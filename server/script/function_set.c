@@ -101,12 +101,14 @@ struct function_library *function_set_library(const struct function_set *set, st
     return map_get(&set->libraries, name);
 }
 
-const struct function *function_set_find(const struct function_set *set, struct bytes name)
+const struct function *function_set_find(struct function_set *set, struct bytes name)
 {
+    if (likely(set->last && bytes_equal(set->last->name, name))) return set->last;
     uint8_t room[NAME_BYTES_HERE];
     struct bytes lower = lower_case(name, room);
     const struct function *f = map_get(&set->functions, lower);
     lower_case_end(lower, room);
+    if (f) set->last = f;
     return f;
 }
 
@@ -130,7 +132,7 @@ static int refuse(char error[LIBRARY_ERROR_BYTES], const char *what, struct byte
 }
 
 /* Whether a function of that name is there and stays, when all these have joined. */
-static bool function_stays(const struct function_set *set, struct bytes name, struct function_library *const *libraries,
+static bool function_stays(struct function_set *set, struct bytes name, struct function_library *const *libraries,
                            size_t count, bool replace)
 {
     const struct function *f = function_set_find(set, name);
@@ -148,7 +150,7 @@ static bool has_function(const struct function_library *library, const char *nam
 }
 
 /* Names hold no zero byte (function_name_good), and stand with one behind them. */
-static int check_functions(const struct function_set *set, struct function_library *const *libraries, size_t count,
+static int check_functions(struct function_set *set, struct function_library *const *libraries, size_t count,
                            size_t which, bool replace, char error[LIBRARY_ERROR_BYTES])
 {
     const struct function_library *library = libraries[which];
@@ -187,6 +189,7 @@ int function_set_join(struct function_set *set, struct libraries *l, struct func
 
 void function_set_remove(struct function_set *set, struct libraries *l, struct function_library *library)
 {
+    set->last = NULL;
     for (size_t i = 0; i < library->count; i++) set_function(set, library->functions[i], false);
     size_t at = 0, last = set->libraries.count - 1;
     while (set->in_order[at] != library) at++;

@@ -33,6 +33,7 @@ struct function_set {
     struct map libraries;               /* struct function_library *, those that have joined */
     struct function_library **in_order; /* the same, as they came */
     struct map functions;               /* struct function *, their names in lower case */
+    const struct function *last;        /* found: likely the next one, too */
     int environment;                    /* in the state's registry: what the libraries' code has for globals */
     int load_globals;                   /* what it finds there while a library is being loaded */
     struct function_library *loading;
@@ -46,7 +47,7 @@ void function_set_free_aside(struct function_set *set); /* by a worker */
 void function_set_measure(const struct function_set *set, struct function_memory *out);
 
 struct function_library *function_set_library(const struct function_set *set, struct bytes name); /* NULL: none */
-const struct function *function_set_find(const struct function_set *set, struct bytes name);
+const struct function *function_set_find(struct function_set *set, struct bytes name);
 
 /* Reads the source's first line, so that its name is known, and copies it. NULL: `error` says why. */
 struct function_library *function_library_read(struct bytes source, char error[LIBRARY_ERROR_BYTES]);

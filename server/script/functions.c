@@ -43,7 +43,7 @@ int functions_load(struct script_engine *engine, struct libraries *l, struct byt
 
 static int add(void *context, struct libraries *l, struct bytes source, char error[LIBRARY_ERROR_BYTES])
 {
-    return functions_load(context, l, source, false, TRUSTED_TIMEOUT_MS, NULL, error);
+    return functions_load(context, l, source, l->meeting == DATASET_MERGES, TRUSTED_TIMEOUT_MS, NULL, error);
 }
 
 struct library_host functions_host(struct script_engine *engine)

@@ -155,14 +155,14 @@ static void push_reply(struct script_engine *e, lua_State *lua)
     struct bytes first = outq_front(q);
     if (unlikely(first.len != outq_pending(q))) return push_large_reply(e, lua);
     script_push_reply(lua, first);
-    outq_consume(q, first.len);
+    outq_commit(q, (uint8_t *)(uintptr_t)first.ptr); /* the chunk stays for the next reply */
 }
 
 static void run_inside(struct script_engine *e, const struct request *request)
 {
     struct script_run *run = &e->run;
     if (request->command->row->flags & CMD_WRITE) run->wrote = true;
-    outq_clear(&run->reply); /* what an error of Lua may have left */
+    if (unlikely(!outq_empty(&run->reply))) outq_clear(&run->reply); /* an error of Lua may have left something */
     run_chain_start();
     run_command(e->core, &run->session, request, run->call->now_ms);
 }

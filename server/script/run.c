@@ -107,7 +107,7 @@ static void begin(struct script_engine *e, const struct script *script, struct c
 static void end(struct script_run *run)
 {
     if (run->session.stream_broken) run->call->session->stream_broken = true;
-    outq_clear(&run->reply);
+    if (unlikely(!outq_empty(&run->reply) || outq_memory(&run->reply) > OUTQ_CHUNK_BYTES)) outq_clear(&run->reply);
     run->script = NULL;
     run->call = NULL;
 }

@@ -259,3 +259,83 @@ Test(functions, a_file_whose_library_does_not_compile_is_refused)
     cr_assert_neq(server_launch_in_vain(s), 0);
     cr_assert(server_log_has(s, 0, "Error compiling function"));
 }
+
+/* --- functions that run for long --- */
+
+#define LOOPS                                                                                                          \
+    "#!lua name=loops\n"                                                                                               \
+    "redis.register_function('spin', function() while true do end end)\n"                                              \
+    "redis.register_function('swallow', function() while true do pcall(function() while true do end end) end end)\n"   \
+    "redis.register_function('wspin', function(k) redis.call('set', k[1], 1) while true do end end)"
+
+static struct server *server_with_loops(void)
+{
+    struct server *s = server_start(OURS, "busy-reply-threshold 10");
+    expect_string(s, "loops", "FUNCTION LOAD %s", LOOPS);
+    return s;
+}
+
+/* On a connection of its own; the others are told that the server is busy when it returns. */
+static redisContext *call_endless(struct server *s, const char *call)
+{
+    redisContext *c = server_connect(s);
+    redisAppendCommand(c, call);
+    int done = 0;
+    while (!done) cr_assert_eq(redisBufferWrite(c, &done), REDIS_OK);
+    bool busy = false;
+    wait_until((busy = command(s, "PING")->type == REDIS_REPLY_ERROR));
+    return c;
+}
+
+static void expect_end(redisContext *c, const char *part)
+{
+    redisReply *r = NULL;
+    cr_assert_eq(redisGetReply(c, (void **)&r), REDIS_OK);
+    cr_assert_eq(r->type, REDIS_REPLY_ERROR);
+    cr_assert(strstr(r->str, part), "%s", r->str);
+    freeReplyObject(r);
+    redisFree(c);
+}
+
+Test(functions, endless_ones_are_killed)
+{
+    static const char *const calls[] = {"FCALL spin 0 an argument", "FCALL swallow 0"};
+    struct server *s = server_with_loops();
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        redisContext *c = call_endless(s, calls[i]);
+        expect_error(s, "BUSY", "FCALL spin 0");
+        expect_error(s, "BUSY", "FUNCTION LIST");
+        expect_error(s, "BUSY", "FUNCTION FLUSH");
+        expect_error(s, "BUSY", "SCRIPT KILL");
+        expect_ok(s, "FUNCTION KILL");
+        expect_end(c, "killed by user");
+        wait_until(command(s, "PING")->type == REDIS_REPLY_STATUS);
+        expect_error(s, "NOTBUSY", "FUNCTION KILL");
+    }
+}
+
+Test(functions, one_that_runs_is_told_of)
+{
+    struct server *s = server_with_loops();
+    redisContext *c = call_endless(s, "FCALL spin 1 key argument");
+    redisReply *stats = command(s, "FUNCTION STATS");
+    const redisReply *running = stats->element[1];
+    cr_assert_eq(running->elements, 6);
+    cr_assert_str_eq(running->element[1]->str, "spin");
+    cr_assert_eq(running->element[3]->elements, 5);
+    cr_assert_str_eq(running->element[3]->element[4]->str, "argument");
+    cr_assert_geq(running->element[5]->integer, 10);
+    freeReplyObject(stats);
+    expect_ok(s, "FUNCTION KILL");
+    expect_end(c, "script: spin, on @user_function:2.");
+}
+
+Test(functions, one_that_has_written_is_not_killed)
+{
+    struct server *s = server_with_loops();
+    redisContext *c = call_endless(s, "FCALL wspin 1 key");
+    expect_error(s, "UNKILLABLE", "FUNCTION KILL");
+    freeReplyObject(try_command(s, "SHUTDOWN NOSAVE"));
+    server_wait_end(s);
+    redisFree(c);
+}
