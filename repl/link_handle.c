@@ -11,6 +11,7 @@
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/clock.h"
+#include "server/base/cpu_affinity.h"
 #include "server/base/crash.h"
 #include "server/base/list.h"
 #include "server/base/log.h"
@@ -246,8 +247,11 @@ static int spawn(struct link_handle *l, int channel_fd)
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    cpu_set_t own_place;
+    cpu_affinity_leave(&own_place);
     int error = posix_spawn(&l->pid, RUNNING_IMAGE, &files, &attributes, argv, environ);
     if (error == ENOENT) error = posix_spawn(&l->pid, l->executable, &files, &attributes, argv, environ);
+    cpu_affinity_return(&own_place);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     if (error) l->pid = 0;
