@@ -12,6 +12,7 @@
 #include "server/aof/journal_handle.h"
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
+#include "server/base/cpu_affinity.h"
 #include "server/base/crash.h"
 #include "server/base/hash.h"
 #include "server/base/log.h"
@@ -70,6 +71,7 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static const struct command *const families[] = {
@@ -291,6 +293,21 @@ static int serve(struct core *core)
     return status ? 1 : 0;
 }
 
+/* As Redis does, a list that makes no sense is said and left aside. */
+static void take_processors(const struct server_settings *s)
+{
+    const struct {
+        const char *directive, *list;
+        enum cpu_role role;
+    } places[] = {{"server_cpulist", s->server_cpulist, CPU_SERVER},
+                  {"bio_cpulist", s->bio_cpulist, CPU_WORKER},
+                  {"bgsave_cpulist", s->bgsave_cpulist, CPU_SNAPSHOT}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (!cpu_affinity_set(places[i].role, places[i].list))
+            log_warning("%s is no list of processors: %s", places[i].directive, places[i].list);
+    if (cpu_affinity_enter(CPU_SERVER)) log_warning("server_cpulist has no effect: %s", strerror(errno));
+}
+
 static int server_main(int argc, char **argv)
 {
     static struct settings settings;
@@ -320,6 +337,7 @@ static int server_main(int argc, char **argv)
     if (background) process_daemonize();
     process_title_set(&core, NULL);
     process_raise_descriptor_limit(&settings.net.max_clients);
+    take_processors(&settings.server);
     if (assemble(&core)) return 1;
     greet(&core);
     config_warn_without_effect(core.config);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "server/base/check.h"
+#include "server/base/cpu_affinity.h"
 #include "server/base/crash.h"
 
 #define TURN_US 100 /* the least that is allowed */
@@ -110,6 +111,7 @@ static _Noreturn void *work(void *argument)
 {
     struct worker_queue *q = argument;
     crash_catch_signals_of_thread();
+    cpu_affinity_enter(CPU_WORKER); /* said at the start, if it cannot be */
     take_short_turns();
     pthread_mutex_lock(&q->lock);
     for (;;) {

@@ -1,6 +1,7 @@
 /* Starting a process of another role, and its beginning. Server process, link process and journal process. */
 #include "server/net/role_process.h"
 
+#include "server/base/cpu_affinity.h"
 #include "server/base/crash.h"
 #include "server/base/log.h"
 #include "server/net/fdpass.h"
@@ -48,8 +49,11 @@ static int spawn(const char *executable, char **argv, int channel_fd, pid_t *pid
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    cpu_set_t own_place;
+    cpu_affinity_leave(&own_place);
     int error = posix_spawn(pid, RUNNING_IMAGE, &files, &attributes, argv, environ);
     if (error == ENOENT) error = posix_spawn(pid, executable, &files, &attributes, argv, environ);
+    cpu_affinity_return(&own_place);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     return error;

@@ -16,6 +16,7 @@
 #include "server/base/alloc.h"
 #include "server/base/bytes.h"
 #include "server/base/clock.h"
+#include "server/base/cpu_affinity.h"
 #include "server/base/crc64.h"
 #include "server/base/discard.h"
 #include "server/base/file.h"
@@ -770,4 +771,30 @@ Test(workers, a_forked_child_may_have_its_own)
     cr_assert_eq(waitpid(child, &status, 0), child);
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
     collect_until(workers_start(), &done, 1);
+}
+
+/* --- lists of processors --- */
+
+static bool parsed_as(const char *list, const char *bits)
+{
+    cpu_set_t set;
+    if (!cpu_list_parse(list, &set)) return false;
+    for (size_t i = 0; bits[i]; i++)
+        if ((CPU_ISSET(i, &set) != 0) != (bits[i] == '1')) return false;
+    return (size_t)CPU_COUNT(&set) <= strlen(bits);
+}
+
+Test(base, cpu_list_parse)
+{
+    static const char *const refused[] = {
+        "", ",", "1,", "-1", "1-", "2-1", "0-4:0", "0-4:", "a", "1 ", "1024", "0-1024", "99999999999999999999", "1,,2"};
+    cr_expect(parsed_as("0", "10"));
+    cr_expect(parsed_as("1,3", "01010"));
+    cr_expect(parsed_as("0-7:2", "1010101000"));
+    cr_expect(parsed_as("1,4-5", "010011000"));
+    cr_expect(parsed_as("0-2:5,4", "10001"));
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        cpu_set_t set;
+        cr_expect(!cpu_list_parse(refused[i], &set), "'%s'", refused[i]);
+    }
 }

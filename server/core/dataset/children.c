@@ -8,6 +8,7 @@
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/clock.h"
+#include "server/base/cpu_affinity.h"
 #include "server/base/crash.h"
 #include "server/base/log.h"
 #include "server/core/command/stats.h"
@@ -114,6 +115,7 @@ _Noreturn static void run_child(struct children *c, const struct child_job *job,
     crash_set_role("snapshot child");
     process_title_set(c->core, title_of(job->purpose));
     oom_score_apply_in_child(c->core);
+    if (cpu_affinity_enter(CPU_SNAPSHOT)) log_warning("bgsave_cpulist has no effect: %s", strerror(errno));
     loop_abandon_in_child(c->core->loop);
     int code = job->body(job->arg);
     uint64_t cow_bytes = measure_cow(c->progress);
