@@ -11,6 +11,14 @@ static bool allows_key(const struct selector *s, struct bytes key, uint8_t acces
     return false;
 }
 
+static bool allows_reading_any_key(const struct selector *s)
+{
+    if (s->flags & SELECTOR_ALL_KEYS) return true;
+    for (size_t i = 0; i < s->keys.count; i++)
+        if ((s->keys.list[i].access & KEY_READS) && bytes_equal_text(s->keys.list[i].text, "*")) return true;
+    return false;
+}
+
 static bool allows_channel(const struct selector *s, struct bytes channel, bool is_pattern)
 {
     if (s->flags & SELECTOR_ALL_CHANNELS) return true;
@@ -41,6 +49,7 @@ static struct acl_denial ask(const struct selector *s, const struct acl_request 
     for (size_t i = 0; i < r->key_count; i++)
         if (!allows_key(s, r->argv[r->keys[i].arg], r->keys[i].access))
             return (struct acl_denial){ACL_DENIED_KEY, r->keys[i].arg};
+    if (r->any_key && !allows_reading_any_key(s)) return (struct acl_denial){ACL_DENIED_KEY, 0};
     for (uint32_t i = r->first_channel; i < r->channels_end; i++)
         if (!allows_channel(s, r->argv[i], r->patterns)) return (struct acl_denial){ACL_DENIED_CHANNEL, i};
     return (struct acl_denial){ACL_ALLOWED, 0};

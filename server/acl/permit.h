@@ -18,6 +18,7 @@ struct acl_request {
     uint16_t command;  /* its number in the vocabulary */
     bool for_everyone; /* commands by which one logs in: never refused for themselves */
     bool patterns;     /* the channels are patterns, which must be among the user's as they are */
+    bool any_key;      /* it reads keys that nobody can name beforehand, so every key must be open to reading */
     uint32_t argc;
     const struct bytes *argv;
     const struct acl_key *keys;

@@ -1,4 +1,5 @@
 /* ACL: users, what each may do, and who was refused what. The rules themselves stand in server/acl/. Server process. */
+#include "repl/replication.h"
 #include "server/acl/category.h"
 #include "server/acl/log.h"
 #include "server/acl/users.h"
@@ -41,7 +42,9 @@ static void reply_error_text(struct reply *r, struct acl_text *text)
 /* The caller still gets his reply. */
 static void cut_off(const struct call *call, struct client *c)
 {
-    if (c == call->session->client)
+    if (c->replica)
+        replication_drop_follower(call->core->replication, c->replica, "ACL");
+    else if (c == call->session->client)
         client_close_after_reply(c);
     else
         client_close(c);

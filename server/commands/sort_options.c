@@ -1,7 +1,11 @@
 /* SORT's arguments taken apart. Server process. */
 #include "server/commands/sort_options.h"
 
+#include "server/acl/users.h"
 #include "server/base/alloc.h"
+#include "server/core/core.h"
+#include "server/core/run/permission.h"
+#include "server/core/session/session.h"
 #include "server/data/hash.h"
 
 /* --- arguments --- */
@@ -10,6 +14,15 @@ static void add_get(const struct call *call, struct sort_options *o, uint32_t ar
 {
     if (!o->gets) o->gets = mem_alloc(call->argc * sizeof *o->gets);
     o->gets[o->get_count++] = arg;
+}
+
+/* What a pattern names only the elements say, so no rule about keys could be asked. false: answered. */
+static bool may_look_up(struct call *call, const char *option)
+{
+    const struct user *u = call->session->user ? call->session->user : call->core->users->default_user;
+    if (acl_may_read_any_key(u, call->command, call->argc, call->argv)) return true;
+    reply_errorf(call->reply, "ERR %s option of SORT denied due to insufficient ACL permissions.", option);
+    return false;
 }
 
 bool sort_options_read(struct call *call, bool may_store, struct sort_options *out)
@@ -32,7 +45,9 @@ bool sort_options_read(struct call *call, bool may_store, struct sort_options *o
         } else if (call_arg_is(call, i, "by") && rest >= 1) {
             out->by = call->argv[++i];
             out->keeps_order = !memchr(out->by.ptr, '*', out->by.len);
+            if (!out->keeps_order && !may_look_up(call, "BY")) return false;
         } else if (call_arg_is(call, i, "get") && rest >= 1) {
+            if (!may_look_up(call, "GET")) return false;
             add_get(call, out, ++i);
         } else {
             call_syntax_error(call);

@@ -359,13 +359,23 @@ Test(acl, renamed_commands_keep_their_names_in_rules)
 Test(acl, a_replica_needs_few_rules)
 {
     struct server *master = server_start(OURS, "user replica on >secret +psync +replconf +ping\nuser default off");
-    struct server *replica = server_start(
-        OURS, "replicaof 127.0.0.1 %d\nmasteruser replica\nmasterauth secret\nuser app on >secret +@read ~*",
-        master->port);
+    struct server *replica =
+        server_start(OURS, "replicaof 127.0.0.1 %d\nmasteruser replica\nmasterauth secret", master->port);
     wait_until(info_is(replica, "replication", "master_link_status", "up"));
     expect_error(master, "NOAUTH", "PING");
-    cr_expect_str_eq(command_text(replica, "ACL WHOAMI"), "default");
-    expect_ok(replica, "ACL SETUSER default -@write");
+}
+
+Test(acl, a_replica_goes_with_its_user)
+{
+    struct server *master = server_start(OURS, "user replica on >secret +psync +replconf");
+    struct server *replica =
+        server_start(OURS, "replicaof 127.0.0.1 %d\nmasteruser replica\nmasterauth secret", master->port);
+    wait_until(info_is(replica, "replication", "master_link_status", "up"));
+    expect_integer(master, 1, "ACL DELUSER replica");
+    wait_until(info_is(replica, "replication", "master_link_status", "down"));
+    wait_until(info_is(master, "replication", "connected_slaves", "0"));
+    expect_ok(master, "ACL SETUSER replica on >secret +psync +replconf");
+    wait_until(info_is(replica, "replication", "master_link_status", "up"));
 }
 
 Test(acl, our_masters_stream_is_bound_by_nobodys_rules)

@@ -292,6 +292,26 @@ Test(acl, the_selector_that_came_furthest_says_why)
     user_free(u);
 }
 
+Test(acl, keys_that_nobody_can_name_need_every_key_to_be_open)
+{
+    static const struct {
+        const char *rules;
+        enum acl_reason answer;
+    } cases[] = {{"+get allkeys", ACL_ALLOWED},     {"+get %R~*", ACL_ALLOWED},
+                 {"+get ~a*", ACL_DENIED_KEY},      {"+get ~a %W~*", ACL_DENIED_KEY},
+                 {"+get ~a ~**", ACL_DENIED_KEY},   {"+get ~a (+set ~*)", ACL_DENIED_KEY},
+                 {"+get ~a (+get ~*)", ACL_ALLOWED}};
+    struct bytes argv[2] = {BYTES("get"), BYTES("a")};
+    struct acl_key key = {1, KEY_READS};
+    struct acl_request r = {.command = GET, .any_key = true, .argc = 2, .argv = argv, .keys = &key, .key_count = 1};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct user *u = new_user();
+        cr_assert_eq(apply(u, cases[i].rules), ACL_NO_ERROR);
+        cr_expect_eq(acl_permit(u, &r).reason, cases[i].answer, "%s", cases[i].rules);
+        user_free(u);
+    }
+}
+
 Test(acl, only_who_may_do_everything_is_unrestricted)
 {
     static const struct {

@@ -80,11 +80,15 @@ static void find_channels(const struct command *row, struct acl_request *r)
     r->channels_end = row->channels == CHANNELS_AT_1 && r->argc > 2 ? 2 : r->argc;
 }
 
-static __attribute__((noinline)) struct acl_denial
-check_all_selectors(const struct user *u, const struct command_entry *e, uint32_t argc, const struct bytes *argv)
+static __attribute__((noinline)) struct acl_denial check_all_selectors(const struct user *u,
+                                                                       const struct command_entry *e, uint32_t argc,
+                                                                       const struct bytes *argv, bool any_key)
 {
-    struct acl_request r = {
-        .command = e->id, .for_everyone = (e->row->flags & CMD_NO_AUTH) != 0, .argc = argc, .argv = argv};
+    struct acl_request r = {.command = e->id,
+                            .for_everyone = (e->row->flags & CMD_NO_AUTH) != 0,
+                            .any_key = any_key,
+                            .argc = argc,
+                            .argv = argv};
     if (e->row->channels) find_channels(e->row, &r);
     if (!u->minds_keys || e->key_finding == KEYS_NONE) return acl_permit(u, &r);
     if (argc > ARGUMENTS_ON_STACK) return check_many(u, e, &r);
@@ -115,7 +119,12 @@ struct acl_denial acl_check(const struct user *u, const struct command_entry *e,
 {
     if (u->unrestricted || root_allows_plainly(&u->selectors[0], e, argc, argv))
         return (struct acl_denial){ACL_ALLOWED, 0};
-    return check_all_selectors(u, e, argc, argv);
+    return check_all_selectors(u, e, argc, argv, false);
+}
+
+bool acl_may_read_any_key(const struct user *u, const struct command_entry *e, uint32_t argc, const struct bytes *argv)
+{
+    return u->unrestricted || check_all_selectors(u, e, argc, argv, true).reason == ACL_ALLOWED;
 }
 
 /* --- what becomes of a refusal --- */

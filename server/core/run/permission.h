@@ -10,6 +10,8 @@
 /* Pure. The arguments may be too few or malformed: then there are no keys to ask about. */
 struct acl_denial acl_check(const struct user *u, const struct command_entry *e, uint32_t argc,
                             const struct bytes *argv);
+/* The same, and whether it may read whatever key its values name: SORT's BY and GET. */
+bool acl_may_read_any_key(const struct user *u, const struct command_entry *e, uint32_t argc, const struct bytes *argv);
 /* A refusal is counted and goes to ACL LOG, in the name of this session's user. */
 void acl_note_denied(struct core *core, struct session *s, const struct request *r, struct acl_denial denial,
                      enum acl_context context);
