@@ -260,8 +260,6 @@ static void client_help(struct call *call)
         "      Skip killing current connection (default: yes).",
         "    * ID <client-id>",
         "      Kill connections by client id.",
-        "    * MAXAGE <maxage>",
-        "      Kill connections older than the specified age.",
         "LIST [options ...]",
         "    Return information about client connections. Options:",
         "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
@@ -295,14 +293,14 @@ static void client_help(struct call *call)
     call_help(call, lines);
 }
 
-#define SELF  (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SENTINEL | CMD_KEEPS_CACHING)
+#define SELF  (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SENTINEL)
 #define ADMIN (CMD_ADMIN | SELF)
 
 static const struct command client_subcommands[] = {
     {"caching", client_caching, 3, SELF & ~CMD_SENTINEL, CAT_CONNECTION},
     {"getname", client_getname, 2, SELF, CAT_CONNECTION},
     {"getredir", client_getredir, 2, SELF, CAT_CONNECTION},
-    {"help", client_help, 2, CMD_LOADING | CMD_STALE | CMD_SENTINEL | CMD_KEEPS_CACHING, CAT_CONNECTION},
+    {"help", client_help, 2, CMD_LOADING | CMD_STALE | CMD_SENTINEL, CAT_CONNECTION},
     {"id", client_id, 2, SELF, CAT_CONNECTION},
     {"info", client_info, 2, SELF, CAT_CONNECTION, .tips = TIP_NONDETERMINISTIC_OUTPUT},
     {"kill", client_kill, -3, ADMIN, CAT_CONNECTION},

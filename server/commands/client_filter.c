@@ -58,9 +58,6 @@ static bool take_option(struct call *call, uint32_t i, struct client_filter *f)
         f->user = call->argv[i + 1];
     } else if (call_arg_is(call, i, "skipme")) {
         return take_skipme(call, i + 1, f);
-    } else if (call_arg_is(call, i, "maxage")) {
-        return call_arg_range(call, i + 1, 1, INT64_MAX / 1000, &f->max_age_s,
-                              "ERR maxage is not an integer or out of range");
     } else {
         call_syntax_error(call);
         return false;
@@ -81,7 +78,6 @@ struct candidate {
     const struct session *session;
     enum client_class class_;
     const struct address *peer, *local;
-    int64_t age_ms;
 };
 
 static bool address_is(const struct address *a, struct bytes wanted)
@@ -96,7 +92,6 @@ static bool matches(const struct client_filter *f, const struct candidate *c)
 {
     if (f->class_ >= 0 && c->class_ != (enum client_class)f->class_) return false;
     if (f->user.ptr && !bytes_equal(f->user, session_user_name(c->session))) return false;
-    if (f->max_age_s && c->age_ms <= f->max_age_s * 1000) return false;
     if (f->address.ptr && !address_is(c->peer, f->address)) return false;
     return !f->local.ptr || address_is(c->local, f->local);
 }
@@ -108,7 +103,6 @@ static bool client_matches(const struct client_filter *f, const struct client *c
         .class_ = client_class(c),
         .peer = c->unix_socket ? &c->local : &c->peer,
         .local = &c->local,
-        .age_ms = loop_monotonic_ms(c->core->loop) - c->created_ms,
     };
     return !c->close_asap && c != f->skip && matches(f, &candidate);
 }
@@ -133,7 +127,6 @@ bool client_filter_matches_master(const struct client_filter *f, const struct co
         .peer = &link.master,
         .local = &link.own,
     };
-    candidate.age_ms = loop_monotonic_ms(core->loop) - since_ms;
     *id = candidate.session->id;
     return (!f->ids || id_listed(f, *id)) && matches(f, &candidate);
 }

@@ -11,7 +11,6 @@ struct client_filter {
     struct bytes user;
     const struct bytes *ids; /* texts of checked integers; NULL: any */
     uint32_t id_count;
-    int64_t max_age_s;         /* older than this; 0: any */
     const struct client *skip; /* spared; NULL: nobody */
 };
 

@@ -134,7 +134,7 @@ void client_caching(struct call *call)
         return reply_error(call->reply, "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.");
     if (!yes && !(s->tracking & TRACKING_OPTOUT))
         return reply_error(call->reply, "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.");
-    s->caching_said = true;
+    tracking_say_caching(call->core->tracking, s, call->command);
     reply_ok(call->reply);
 }
 

@@ -305,7 +305,7 @@ Test(commands, the_link_to_the_master_is_closed_by_its_id_and_address)
     follow(replica, master);
     wait_in_step(replica, master);
     long long id = line_id(replica, "master");
-    expect_integer(replica, 0, "CLIENT KILL TYPE master MAXAGE 100000");
+    expect_integer(replica, 0, "CLIENT KILL TYPE master ADDR 1.2.3.4:5");
     expect_integer(replica, 0, "CLIENT KILL ID %s", "999999");
     expect_integer(replica, 1, "CLIENT KILL ID %d", (int)id);
     wait_until(line_id(replica, "master") > id);

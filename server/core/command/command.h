@@ -47,8 +47,7 @@ enum command_flag {
     CMD_RUNS_QUEUE = 1 << 27,    /* EXEC: judged by what it runs, and refused together with it */
     CMD_ENDS_MULTI = 1 << 28,    /* gives a transaction's memory back, so memory is no reason to refuse it */
     CMD_IN_SUBSCRIBED = 1 << 29, /* allowed to a RESP2 client that is subscribed to something */
-    CMD_KEEPS_CACHING = 1 << 30, /* CLIENT: what CLIENT CACHING said is not about this command */
-    CMD_OWN_FLAGS = 1u << 31,    /* the row's request_flags says what this very request is: EVAL and its kin */
+    CMD_OWN_FLAGS = 1 << 30,     /* the row's request_flags says what this very request is: EVAL and its kin */
 };
 
 /* Flags that give leave where a command without them is refused. */

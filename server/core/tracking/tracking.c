@@ -25,7 +25,8 @@ struct tracking {
     struct list trackers; /* struct tracker.node */
     struct key_table keys;
     struct prefix_table prefixes;
-    uint64_t round; /* of telling of prefixes: struct tracker.changed_in */
+    uint64_t round;                            /* of telling of prefixes: struct tracker.changed_in */
+    const struct command_entry *client_family; /* of CLIENT CACHING; NULL until it is first said */
 };
 
 /* What a tracking session has beside its flags. */
@@ -131,6 +132,12 @@ static bool still_tracks(void *context, uint64_t id)
     return s && s->tracker && !(s->tracking & TRACKING_BCAST);
 }
 
+void tracking_say_caching(struct tracking *t, struct session *s, const struct command_entry *command)
+{
+    s->caching_said = true;
+    t->client_family = command->container;
+}
+
 /* The commands of a script, not the script, read keys. */
 static bool reads_keys(const struct command_entry *command)
 {
@@ -160,7 +167,7 @@ void tracking_note_command(struct tracking *t, const struct session *s, const st
                            uint32_t argc, const struct bytes *argv)
 {
     struct session *speaker = s->caller ? s->caller : (struct session *)s;
-    speaker->caching_kept = (command->row->flags & CMD_KEEPS_CACHING) != 0;
+    speaker->caching_kept = command->container && command->container == t->client_family;
     if (reads_keys(command) && wants_keys(speaker)) remember(t, speaker->id, command, argc, argv);
 }
 

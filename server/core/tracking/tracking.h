@@ -33,6 +33,8 @@ size_t tracking_prefix_count(const struct session *s);
 void tracking_list_prefixes(const struct session *s, struct bytes *out); /* in byte order; room for all of them */
 size_t tracking_memory(const struct session *s);                         /* bytes, about, of what it has asked for */
 
+/* CLIENT CACHING, which `command` is, is about the next command of s that does not belong to CLIENT. */
+void tracking_say_caching(struct tracking *t, struct session *s, const struct command_entry *command);
 /* A command of s has run. What it reads is remembered. */
 void tracking_note_command(struct tracking *t, const struct session *s, const struct command_entry *command,
                            uint32_t argc, const struct bytes *argv);
