@@ -119,7 +119,8 @@ static void debug_loadaof(struct call *call)
 {
     struct core *core = call->core;
     struct aof_loaded loaded;
-    if (!core->settings->aof.enabled) return reply_error(call->reply, "ERR The append only file is disabled");
+    if (!core->settings->aof.enabled && !append_only_has_files(core)) /* else what BGREWRITEAOF left can be loaded */
+        return reply_error(call->reply, "ERR The append only file is disabled");
     if (persistence_state(core)->loading)
         return reply_error(call->reply, "LOADING Redis is loading the dataset in memory");
     append_only_flush(core, LOADAOF_WAITS_MS);

@@ -9,6 +9,8 @@
 #include "server/base/clock.h"
 #include "server/base/file.h"
 #include "server/base/random.h"
+#include "shm/reader.h"
+#include "shm/region.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -21,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -96,7 +99,7 @@ struct rig {
     uint8_t *data;
     size_t data_bytes, data_room;
     uint64_t next_key;
-    struct random_state random;
+    struct random_state random, pace; /* of the data; of everything else */
 };
 
 static void on_moved(void *context)
@@ -131,6 +134,7 @@ static void set_up_with(struct rig *rig, enum loop_engine engine, int fsync, uin
     rig->settings.directory = rig->directory;
     uint64_t seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : (uint64_t)clock_wall_us();
     random_seed(&rig->random, seed);
+    random_seed(&rig->pace, seed + 1);
     fprintf(stderr, "SEED=%llu\n", (unsigned long long)seed);
     snprintf(name, sizeof(name), "/slipstream-test-journal-%d", getpid());
     rig->backlog = backlog_open(name, 1, &(struct backlog_limits){.rest_bytes = REST_BYTES, .hard_bytes = hard_bytes},
@@ -294,6 +298,8 @@ struct found {
     uint8_t *data;
     size_t bytes;
     struct aof_position position;
+    struct aof_position valid; /* behind the last whole command outside of a transaction */
+    size_t valid_bytes;
     int timestamps, annotations;
     bool whole;
 };
@@ -318,6 +324,7 @@ static void read_file(struct found *f, const char *path, int head_records)
 {
     uint8_t *input;
     size_t len, at = 0, consumed;
+    bool in_multi = false;
     cr_assert_eq(file_read_whole(path, &input, &len), 0, "%s: %s", path, strerror(errno));
     struct aof_scan *scan = aof_scan_new(&(struct aof_scan_options){.size = len, .arguments = true});
     enum aof_scan_status status;
@@ -328,6 +335,11 @@ static void read_file(struct found *f, const char *path, int head_records)
         take_record(f, aof_scan_record(scan), status, is_head);
         if (is_head) head_records--;
         at += consumed;
+        if (aof_scan_record(scan)->kind == AOF_COMMAND_MULTI) in_multi = true;
+        if (aof_scan_record(scan)->kind == AOF_COMMAND_EXEC) in_multi = false;
+        if (in_multi) continue;
+        f->valid = f->position;
+        f->valid_bytes = f->bytes;
     }
     f->whole = f->whole && status == AOF_SCAN_END;
     aof_scan_free(scan);
@@ -622,64 +634,80 @@ ENGINES(stopped_it_holds_writes_and_loses_nothing)
 
 struct shared {
     _Atomic uint64_t published; /* bytes of data, at the last publication */
-    _Atomic uint64_t started;
+    _Atomic int journal;        /* its pid, once it is there */
 };
 
-/* A server in a process of its own: it writes until it is killed. The data is a function of the seed. */
-static _Noreturn void serve(struct rig *rig, enum loop_engine engine, struct shared *shared, const char *directory)
+static void name_of_backlog(pid_t server, char out[64])
 {
+    snprintf(out, 64, "/slipstream-test-journal-%d", server);
+}
+
+/* A server in a process of its own: it writes until it is killed. The data is a function of the seed. */
+static _Noreturn void serve(struct rig *rig, enum loop_engine engine, struct shared *shared)
+{
+    char name[64], path[96];
     rig->loop = loop_new(&(struct loop_settings){.engine = engine});
     rig->journal = journal_handle_new(rig->loop, "/proc/self/exe", &rig->settings, &(struct journal_events){0});
-    char name[64], path[96];
-    snprintf(name, sizeof(name), "/slipstream-test-journal-%d", getpid());
+    name_of_backlog(getpid(), name);
     rig->backlog =
         backlog_open(name, 1, &(struct backlog_limits){.rest_bytes = REST_BYTES}, &(struct backlog_events){0});
     backlog_set_history(rig->backlog, ID, "", -1);
-    snprintf(path, sizeof(path), "%s/1", directory);
+    path_of(rig, 1, path);
     struct journal_file file = {.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644), .from = 1};
     if (journal_start(rig->journal, rig->backlog, &file) != 0) _exit(1);
-    atomic_store(&shared->started, 1);
+    atomic_store(&shared->journal, journal_handle_pid(rig->journal));
     for (;;) {
-        write_some(rig, (int)below(rig, 30));
+        write_some(rig, (int)random_below(&rig->pace, 30));
         atomic_store(&shared->published, rig->data_bytes);
-        loop_turn(rig->loop, below(rig, 4) == 0);
+        loop_turn(rig->loop, random_below(&rig->pace, 4) == 0);
     }
+}
+
+/* Lives for a random time and is killed, and the journal just before it or not. Returns what was published for sure. */
+static uint64_t live_and_die(struct rig *rig, enum loop_engine engine, bool both, pid_t *server)
+{
+    struct shared *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    *server = fork();
+    if (*server == 0) serve(rig, engine, shared);
+    while (!atomic_load(&shared->journal)) usleep(1000);
+    cr_assert_neq(journal_lock_wait(rig->directory, 0), 0, "the files are somebody's");
+    usleep((useconds_t)random_below(&rig->pace, random_below(&rig->pace, 2) ? 300 * 1000 : 10 * 1000));
+    if (both) kill(*server, SIGSTOP); /* or it would start another one */
+    if (both) kill(atomic_load(&shared->journal), SIGKILL);
+    kill(*server, SIGKILL);
+    uint64_t published = atomic_load(&shared->published);
+    waitpid(*server, NULL, 0);
+    munmap(shared, 4096);
+    cr_assert_eq(journal_lock_wait(rig->directory, DEADLINE_MS), 0);
+    rig->files = 1;
+    return published;
+}
+
+/* The data once more: it is what was found, as far as that goes, and so far it went. */
+static void expect_data(struct rig *rig, const struct found *f, uint64_t published)
+{
+    cr_assert_geq(f->bytes, published, "%zu bytes of the %llu that were published", f->bytes,
+                  (unsigned long long)published);
+    while (rig->data_bytes < f->bytes) append_something(rig);
+    cr_assert_eq(memcmp(f->data, rig->data, f->bytes), 0);
 }
 
 static void server_dies(enum loop_engine engine, int fsync)
 {
     struct rig rig;
+    pid_t server;
+    char name[64];
     set_up_with(&rig, engine, fsync, 0);
-    struct shared *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    struct random_state seeded = rig.random;
-    uint64_t life_us = below(&rig, 300 * 1000);
-    rig.random = seeded;
-    pid_t server = fork();
-    if (server == 0) serve(&rig, engine, shared, rig.directory);
-    while (!atomic_load(&shared->started)) usleep(1000);
-    cr_assert_neq(journal_lock_wait(rig.directory, 0), 0, "the files are somebody's");
-    usleep((useconds_t)life_us);
-    kill(server, SIGKILL);
-    uint64_t published = atomic_load(&shared->published);
-    waitpid(server, NULL, 0);
-    cr_assert_eq(journal_lock_wait(rig.directory, DEADLINE_MS), 0);
-    rig.files = 1;
+    uint64_t published = live_and_die(&rig, engine, false, &server);
     struct found f = read_files(&rig, 0);
-    cr_assert(f.whole && f.position.known && !f.position.told, "an end is noted");
-    cr_assert_geq(f.bytes, published, "%zu bytes of the %llu that were published", f.bytes,
-                  (unsigned long long)published);
-    while (rig.data_bytes < f.bytes) append_something(&rig); /* what it had written, once more */
-    fprintf(stderr, "%zu bytes outlived the server\n", f.bytes);
+    cr_assert(f.whole, "no torn command");
+    cr_assert(published == 0 || (f.position.known && !f.position.told),
+              "%llu bytes were published, and no end is noted behind %zu", (unsigned long long)published, f.bytes);
+    expect_data(&rig, &f, published);
+    name_of_backlog(server, name);
+    region_unlink_family(name);
     free(f.data);
-    munmap(shared, 4096);
     tear_down(&rig);
-    char command[128];
-    snprintf(command, sizeof(command), "/dev/shm/slipstream-test-journal-%d", server);
-    unlink(command);
-    for (int ring = 1; ring < 100; ring++) {
-        snprintf(command, sizeof(command), "/dev/shm/slipstream-test-journal-%d.%d", server, ring);
-        unlink(command);
-    }
 }
 
 ENGINES(what_was_published_outlives_the_server_under_always)
@@ -690,6 +718,83 @@ ENGINES(what_was_published_outlives_the_server_under_always)
 ENGINES(what_was_published_outlives_the_server_under_no)
 {
     server_dies(engine, AOF_FSYNC_NO);
+}
+
+/* What the file has not, the dead server's region has: who is next finds the place by the annotations. */
+static void take_rest(const struct rig *rig, struct found *f, pid_t server)
+{
+    char name[64];
+    name_of_backlog(server, name);
+    int fd = shm_open(name, O_RDWR | O_CLOEXEC, 0);
+    struct reader *r = reader_attach(SHM_JOURNAL, fd, eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC));
+    cr_assert_not_null(r);
+    reader_find_rings(r);
+    uint64_t at = f->position.offset + 1;
+    while (at < reader_end(r)) {
+        struct bytes run = reader_next_run(r, 0, at, 1 << 20);
+        cr_assert_gt(run.len, 0, "offset %llu is nowhere", (unsigned long long)at);
+        f->data = realloc(f->data, f->bytes + run.len);
+        memcpy(f->data + f->bytes, run.ptr, run.len);
+        f->bytes += run.len;
+        at += run.len;
+    }
+    reader_detach(r);
+    (void)rig;
+}
+
+/* Of the rest all is taken, and what is no data with it: the comparison has to have that, too. */
+static void expect_data_and_rest(struct rig *rig, const struct found *f, size_t in_file, uint64_t published)
+{
+    size_t at = in_file;
+    while (rig->data_bytes < in_file) append_something(rig);
+    cr_assert_eq(rig->data_bytes, in_file, "the file ends with a whole unit");
+    cr_assert_eq(memcmp(f->data, rig->data, in_file), 0);
+    uint64_t stream = f->position.offset + 1;
+    cr_assert_leq(backlog_end(rig->backlog), stream);
+    while (backlog_end(rig->backlog) < stream) append_something(rig); /* what is no data, and was passed over */
+    cr_assert_eq(rig->data_bytes, in_file);
+    while (at < f->bytes) {
+        uint64_t from = backlog_end(rig->backlog);
+        append_something(rig);
+        backlog_publish(rig->backlog);
+        size_t len = backlog_end(rig->backlog) - from;
+        cr_assert_leq(len, f->bytes - at);
+        at += len;
+    }
+    cr_assert_geq(rig->data_bytes, published);
+}
+
+static void both_die(enum loop_engine engine, int fsync)
+{
+    struct rig rig;
+    pid_t server;
+    char name[64];
+    set_up_with(&rig, engine, fsync, 0);
+    uint64_t published = live_and_die(&rig, engine, true, &server);
+    struct found f = read_files(&rig, 0);
+    if (f.bytes > 0) {
+        cr_assert(f.valid.known, "the annotations tell the place");
+        f.position = f.valid;
+    }
+    f.bytes = f.valid_bytes;
+    size_t in_file = f.bytes;
+    take_rest(&rig, &f, server);
+    fprintf(stderr, "%zu bytes in the file, %zu in memory alone\n", in_file, f.bytes - in_file);
+    expect_data_and_rest(&rig, &f, in_file, published);
+    name_of_backlog(server, name);
+    region_unlink_family(name);
+    free(f.data);
+    tear_down(&rig);
+}
+
+ENGINES(file_and_memory_outlive_server_and_journal_under_everysec)
+{
+    both_die(engine, AOF_FSYNC_EVERYSEC);
+}
+
+ENGINES(file_and_memory_outlive_server_and_journal_under_always)
+{
+    both_die(engine, AOF_FSYNC_ALWAYS);
 }
 
 /* --- errors --- */

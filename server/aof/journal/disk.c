@@ -1,7 +1,6 @@
 /* Writes and fsyncs by io_uring, or by hand. Journal process.
  *
- * A ring of its own, apart from the loop's: completions ring an eventfd that the loop watches. A write and the fsync
- * behind it are linked, so that the two cost one entry into the kernel. */
+ * A ring of its own, apart from the loop's: completions ring an eventfd that the loop watches. */
 #include "server/aof/journal/disk.h"
 
 #include "server/base/alloc.h"
@@ -30,7 +29,6 @@ struct disk {
     /* without a ring */
     struct worker_job sync_job;
     int sync_fd, sync_error;
-    enum sync_behind { SYNC_NOT_ASKED, SYNC_STARTS, SYNC_CANCELLED } sync_behind; /* the write */
     ssize_t result;
 };
 
@@ -64,13 +62,6 @@ static struct io_uring_sqe *next_sqe(struct disk *d)
     struct io_uring_sqe *sqe = io_uring_get_sqe(&d->ring);
     CHECK(sqe); /* all that was asked for before is submitted */
     return sqe;
-}
-
-static void prepare_sync(struct disk *d, int fd)
-{
-    struct io_uring_sqe *sqe = next_sqe(d);
-    io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
-    sqe->user_data = SYNC;
 }
 
 /* Refused by a filter or for want of memory: tried again, since what was asked for must not be forgotten. */
@@ -111,30 +102,11 @@ static void thread_done(void *arg, int events)
     workers_collect();
 }
 
-static void start_sync_by_hand(struct disk *d, int fd)
-{
-    d->sync_fd = fd;
-    d->sync_job = (struct worker_job){.run = sync_on_thread, .done = synced_by_hand};
-    workers_submit(WORKER_FSYNC, &d->sync_job);
-}
-
 static int64_t tell_written(void *arg)
 {
     struct disk *d = arg;
-    enum sync_behind behind = d->sync_behind;
     d->events.wrote(d->events.context, d->result);
-    if (behind == SYNC_STARTS)
-        start_sync_by_hand(d, d->sync_fd);
-    else if (behind == SYNC_CANCELLED)
-        d->events.synced(d->events.context, ECANCELED);
     return LOOP_TIMER_DONE;
-}
-
-static size_t total(const struct iovec *runs, int count)
-{
-    size_t bytes = 0;
-    for (int i = 0; i < count; i++) bytes += runs[i].iov_len;
-    return bytes;
 }
 
 /* --- both --- */
@@ -173,34 +145,30 @@ void disk_close(struct disk *d)
     mem_free(d);
 }
 
-void disk_write(struct disk *d, int fd, const struct iovec *runs, int count, uint64_t offset, bool sync)
+void disk_write(struct disk *d, int fd, const struct iovec *runs, int count, uint64_t offset)
 {
     if (d->by_ring) {
         struct io_uring_sqe *sqe = next_sqe(d);
         io_uring_prep_writev(sqe, fd, runs, (unsigned)count, offset);
         sqe->user_data = WRITE;
-        if (sync) {
-            sqe->flags |= IOSQE_IO_LINK;
-            prepare_sync(d, fd);
-        }
         submit(d);
         return;
     }
-    do d->result = pwritev(fd, runs, count, (off_t)offset);
-    while (d->result < 0 && errno == EINTR);
+    d->result = pwritev(fd, runs, count, (off_t)offset);
     if (d->result < 0) d->result = -errno;
-    bool whole = d->result >= 0 && (size_t)d->result == total(runs, count);
-    d->sync_behind = !sync ? SYNC_NOT_ASKED : whole ? SYNC_STARTS : SYNC_CANCELLED;
-    d->sync_fd = fd;
     loop_timer_start(d->loop, 0, tell_written, d);
 }
 
 void disk_sync(struct disk *d, int fd)
 {
     if (d->by_ring) {
-        prepare_sync(d, fd);
+        struct io_uring_sqe *sqe = next_sqe(d);
+        io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
+        sqe->user_data = SYNC;
         submit(d);
         return;
     }
-    start_sync_by_hand(d, fd);
+    d->sync_fd = fd;
+    d->sync_job = (struct worker_job){.run = sync_on_thread, .done = synced_by_hand};
+    workers_submit(WORKER_FSYNC, &d->sync_job);
 }

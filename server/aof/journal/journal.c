@@ -6,11 +6,8 @@
  * command is longer than one. */
 #include "server/aof/journal/journal.h"
 
-#include "server/aof/annotation.h"
-#include "server/aof/journal/batch.h"
 #include "server/aof/journal/disk.h"
-#include "server/aof/journal/frames.h"
-#include "server/aof/journal/messages.h"
+#include "server/aof/journal/gather.h"
 #include "server/aof/settings.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
@@ -39,12 +36,6 @@ struct file {
     char head[];
 };
 
-struct position {
-    uint64_t offset; /* the next one */
-    uint64_t bytes;  /* of the file */
-    bool in_multi;
-};
-
 struct journal {
     struct loop *loop;
     struct reader *reader;
@@ -58,19 +49,10 @@ struct journal {
     struct position written, durable;
     uint64_t file_bytes; /* that were written: more than written.bytes within a long command */
     uint64_t needs;      /* that was published */
-    uint64_t at;         /* offset of what is gathered next */
-    struct frame frame;  /* of the command at `at` */
-    bool dropping;       /* it is no data */
-    bool in_multi;       /* at `at` */
-    bool head_due, history_due, offset_due;
-    bool has_ended; /* the file's last line says its end */
-    uint64_t history_turn;
-    int64_t last_timestamp_s;
-
-    struct batch batch;
-    struct position goal; /* `written` once the batch is written whole */
-    bool goal_is_end;     /* ... and the file ends with an end then */
-    size_t batch_bytes;   /* of the batch, before a part of it was written */
+    struct gatherer gatherer;
+    bool has_ended;     /* the file's last line says its end */
+    bool goal_is_end;   /* the file ends with an end once the batch is written */
+    size_t batch_bytes; /* of the batch, before a part of it was written */
     bool writing, syncing;
     struct position sync_goal;
     int64_t write_started_ms, sync_started_ms;
@@ -81,13 +63,12 @@ struct journal {
     int64_t told_ms;  /* the error in the log */
     int64_t failing_since_ms;
     bool rewind; /* what an fsync failed for is to be written again, once no write is on its way */
-    bool broken; /* the stream is not understood */
 
     bool finishing;
     uint64_t finish_number, finish_offset;
     bool ending, lacks_some, lost_nothing;
     uint64_t seen_end; /* of the stream, at the last gathering */
-    struct loop_timer *pace_timer, *sync_timer, *retry_timer;
+    struct loop_timer *pace_timer, *sync_timer, *retry_timer, *again_timer;
 };
 
 static void pump(struct journal *j);
@@ -158,144 +139,6 @@ static void errors_changed(struct journal *j)
 
 /* --- what is gathered --- */
 
-static void note(struct journal *j, size_t len)
-{
-    batch_note(&j->batch, len);
-}
-
-/* The history as of `at`. Its second id is another name for what came before, so it needs no more than that. */
-static bool position_here(struct journal *j, struct aof_position *p)
-{
-    struct control_history history;
-    if (!reader_history(j->reader, &history) || strlen(history.id) != AOF_HISTORY_ID_BYTES - 1) return false;
-    *p = (struct aof_position){.offset = j->at - 1, .second_offset = history.second_offset};
-    memcpy(p->id, history.id, sizeof(p->id));
-    memcpy(p->second_id, history.second_id, sizeof(p->second_id) - 1);
-    if (p->second_offset > (int64_t)j->at) p->second_offset = (int64_t)j->at;
-    j->history_turn = history.turn;
-    return true;
-}
-
-static void add_head(struct journal *j)
-{
-    if (!j->head_due) return;
-    j->head_due = false;
-    if (j->files->head_bytes == 0) return;
-    memcpy(batch_note_room(&j->batch), j->files->head, j->files->head_bytes);
-    note(j, j->files->head_bytes);
-}
-
-static void add_timestamp(struct journal *j)
-{
-    int64_t now_s = loop_wall_ms(j->loop) / 1000;
-    if (!j->policy.timestamps || j->in_multi || now_s == j->last_timestamp_s) return;
-    j->last_timestamp_s = now_s;
-    note(j, aof_write_timestamp(batch_note_room(&j->batch), now_s));
-}
-
-static void add_position(struct journal *j)
-{
-    struct aof_position here;
-    if (j->history_due && position_here(j, &here))
-        note(j, aof_write_history(batch_note_room(&j->batch), &here));
-    else if (j->offset_due && !j->history_due)
-        note(j, aof_write_offset(batch_note_room(&j->batch), j->at - 1));
-    else
-        return;
-    j->history_due = j->offset_due = false;
-}
-
-static bool notes_due(const struct journal *j)
-{
-    return j->head_due | j->history_due | j->offset_due | j->policy.timestamps;
-}
-
-/* What has to stand before the next data. */
-static void add_notes(struct journal *j)
-{
-    add_head(j);
-    add_timestamp(j);
-    add_position(j);
-}
-
-/* The beginning of the command at `at`, in one piece even where the ring has an edge. */
-static struct bytes head_at(const struct journal *j, const uint8_t *here, size_t len, uint8_t room[FRAME_HEAD_BYTES])
-{
-    if (len >= FRAME_HEAD_BYTES) return bytes_make(here, FRAME_HEAD_BYTES);
-    memcpy(room, here, len);
-    struct bytes rest = reader_next_run(j->reader, j->slot, j->at + len, FRAME_HEAD_BYTES - len);
-    if (rest.len) memcpy(room + len, rest.ptr, rest.len);
-    return bytes_make(room, len + rest.len);
-}
-
-static void not_understood(struct journal *j)
-{
-    if (!j->broken) log_warning("The stream at offset %" PRIu64 " is no command: the journal cannot go on", j->at);
-    j->broken = true;
-    j->write_error = EPROTO;
-}
-
-/* What stands before it, and what it changes. */
-static void begin_command(struct journal *j, enum frame_kind kind)
-{
-    j->dropping = kind == FRAME_NO_DATA;
-    if (likely(kind == FRAME_DATA && !notes_due(j))) return;
-    if (j->dropping)
-        j->offset_due = true;
-    else
-        add_notes(j);
-    if (kind == FRAME_MULTI) j->in_multi = true;
-    if (kind == FRAME_EXEC) j->in_multi = false;
-}
-
-/* Where the run has an edge within the command, or in a long one. Returns the bytes of it, with the frame behind them;
- * 0: the stream is not understood. */
-static size_t pass_part(struct journal *j, const uint8_t *here, size_t len)
-{
-    if (j->frame.state == FRAME_OUTSIDE) {
-        uint8_t room[FRAME_HEAD_BYTES];
-        enum frame_kind kind = frame_kind(head_at(j, here, len, room));
-        if (kind == FRAME_BAD) return 0;
-        begin_command(j, kind);
-        frame_begin(&j->frame);
-    }
-    size_t passed = frame_pass(&j->frame, here, len);
-    return j->frame.state == FRAME_BROKEN ? 0 : passed;
-}
-
-static size_t pass_command(struct journal *j, const uint8_t *here, size_t len)
-{
-    enum frame_kind kind;
-    const uint8_t *end = j->frame.state == FRAME_OUTSIDE ? frame_whole(here, here + len, &kind) : NULL;
-    if (unlikely(!end)) return pass_part(j, here, len);
-    begin_command(j, kind);
-    return (size_t)(end - here);
-}
-
-static void command_ended(struct journal *j)
-{
-    j->goal = (struct position){.offset = j->at, .bytes = j->file_bytes + j->batch.bytes, .in_multi = j->in_multi};
-}
-
-/* False: the batch is full, or the stream not understood. */
-static bool gather_run(struct journal *j, struct bytes run)
-{
-    const uint8_t *here = run.ptr, *end = run.ptr + run.len;
-    while (here < end) {
-        if (j->frame.state == FRAME_OUTSIDE && batch_is_full(&j->batch)) return false;
-        size_t passed = pass_command(j, here, (size_t)(end - here));
-        if (passed == 0) {
-            not_understood(j);
-            return false;
-        }
-        if (!j->dropping) batch_add(&j->batch, here, passed);
-        here += passed;
-        j->at += passed;
-        if (j->frame.state == FRAME_OUTSIDE) command_ended(j);
-    }
-    return !batch_is_full(&j->batch);
-}
-
 /* A file may be on its way to us, and the stream beyond its first offset published. Of a server that is dead what did not
  * arrive is an empty file: what would belong there goes to the one before. */
 static bool has_all_files(const struct journal *j)
@@ -307,34 +150,33 @@ static bool has_all_files(const struct journal *j)
 static void gather(struct journal *j)
 {
     j->seen_end = reader_end(j->reader);
-    j->goal = j->written;
     j->goal_is_end = false;
-    batch_clear(&j->batch);
-    if (!has_all_files(j)) return;
-    if (reader_history_turn(j->reader) != j->history_turn) j->history_due = true;
     /* What is published from now on may belong to a file that we have not heard of. */
-    uint64_t until = j->seen_end;
+    uint64_t until = has_all_files(j) ? j->seen_end : j->gatherer.at;
     if (j->files->next && j->files->next->from < until) until = j->files->next->from;
-    CHECK(j->at <= until);
-    while (j->at < until && !j->broken) {
-        uint64_t most = until - j->at < BATCH_BYTES ? until - j->at : BATCH_BYTES;
-        struct bytes run = reader_next_run(j->reader, j->slot, j->at, most);
-        if (run.len == 0 || !gather_run(j, run)) return;
-    }
+    CHECK(j->gatherer.at <= until);
+    j->gatherer.now_s = loop_wall_ms(j->loop) / 1000;
+    gatherer_gather(&j->gatherer, until, j->file_bytes);
+}
+
+/* Again from behind the last whole command, or where a file begins. */
+static void stand_at(struct journal *j, const struct position *place)
+{
+    const struct file *f = j->files;
+    bool head_is_due = place->bytes == f->bytes;
+    j->written = *place;
+    j->file_bytes = place->bytes;
+    j->has_ended = false;
+    gatherer_stand_at(&j->gatherer, place, head_is_due ? bytes_make(f->head, f->head_bytes) : bytes_make(NULL, 0));
 }
 
 /* --- writing --- */
 
-static void start_write(struct journal *j, bool sync)
+static void start_write(struct journal *j)
 {
     j->writing = true;
     j->write_started_ms = loop_monotonic_ms(j->loop);
-    if (sync) {
-        j->syncing = true;
-        j->sync_goal = j->goal;
-        j->sync_started_ms = j->write_started_ms;
-    }
-    disk_write(j->disk, j->files->fd, j->batch.runs, j->batch.count, j->file_bytes, sync);
+    disk_write(j->disk, j->files->fd, j->gatherer.batch.runs, j->gatherer.batch.count, j->file_bytes);
 }
 
 /* Everything is as it was behind the last whole command. */
@@ -344,20 +186,12 @@ static void go_back_to(struct journal *j, const struct position *to)
         log_warning("Could not remove short write from the append-only file.  Redis may refuse to load the AOF the "
                     "next time it starts.  ftruncate: %s",
                     strerror(errno));
-    j->written = *to;
-    j->file_bytes = to->bytes;
-    j->at = to->offset;
-    j->in_multi = to->in_multi;
-    j->frame.state = FRAME_OUTSIDE;
-    j->head_due = to->bytes == j->files->bytes;
-    j->history_due = true;
-    j->has_ended = false;
-    j->last_timestamp_s = 0;
+    stand_at(j, to);
 }
 
 static void write_failed(struct journal *j, int error)
 {
-    size_t written = j->batch_bytes - j->batch.bytes;
+    size_t written = j->batch_bytes - j->gatherer.batch.bytes;
     if (may_be_told(j)) {
         if (written)
             log_warning("Short write while writing to the AOF file: (nwritten=%zu, expected=%zu)", written,
@@ -372,9 +206,8 @@ static void write_failed(struct journal *j, int error)
 
 static void batch_is_written(struct journal *j)
 {
-    if (j->goal.offset != j->written.offset || j->goal_is_end) j->has_ended = j->goal_is_end;
-    if (j->goal_is_end) j->history_due = true;
-    j->written = j->goal;
+    if (j->gatherer.goal.offset != j->written.offset || j->goal_is_end) j->has_ended = j->goal_is_end;
+    j->written = j->gatherer.goal;
     if (j->write_error) {
         j->write_error = 0;
         errors_changed(j);
@@ -384,23 +217,29 @@ static void batch_is_written(struct journal *j)
     position_moved(j);
 }
 
+/* Below 0: -errno. False: a part is left to be written. */
+static bool take_written(struct journal *j, ssize_t result)
+{
+    if (result == -EINTR || result == -EAGAIN) result = 0;
+    if (result < 0) {
+        write_failed(j, (int)-result);
+        return true;
+    }
+    j->file_bytes += (uint64_t)result;
+    batch_skip(&j->gatherer.batch, (size_t)result);
+    if (j->gatherer.batch.bytes > 0) return false;
+    batch_is_written(j);
+    return true;
+}
+
 static void wrote(void *context, ssize_t result)
 {
     struct journal *j = context;
     j->writing = false;
-    if (result == -EINTR || result == -EAGAIN) result = 0;
-    if (result < 0) {
-        write_failed(j, (int)-result);
-    } else {
-        j->file_bytes += (uint64_t)result;
-        batch_skip(&j->batch, (size_t)result);
-        if (j->batch.bytes > 0) {
-            start_write(j, false);
-            return;
-        }
-        batch_is_written(j);
-    }
-    pump(j);
+    if (take_written(j, result))
+        pump(j);
+    else
+        start_write(j);
 }
 
 /* --- durability --- */
@@ -418,24 +257,54 @@ static void start_sync(struct journal *j)
     disk_sync(j->disk, j->files->fd);
 }
 
-static void synced(void *context, int error)
+static void take_synced(struct journal *j, int error)
 {
-    struct journal *j = context;
     j->syncing = j->slow_is_told = false;
-    if (error == 0) {
-        j->durable = j->sync_goal;
-        if (j->sync_error) {
-            j->sync_error = 0;
-            errors_changed(j);
-        }
-        position_moved(j);
-    } else if (error != ECANCELED) {
+    if (error) {
         if (may_be_told(j)) log_warning("Fail to fsync the AOF file: %s", strerror(error));
         j->sync_error = error;
         j->rewind = true;
         errors_changed(j);
+        return;
     }
+    j->durable = j->sync_goal;
+    if (j->sync_error) {
+        j->sync_error = 0;
+        errors_changed(j);
+    }
+    position_moved(j);
+}
+
+static void synced(void *context, int error)
+{
+    struct journal *j = context;
+    take_synced(j, error);
     pump(j);
+}
+
+static int64_t pump_again(void *arg)
+{
+    struct journal *j = arg;
+    j->again_timer = NULL;
+    pump(j);
+    return LOOP_TIMER_DONE;
+}
+
+/* Somebody waits for what is gathered, and every hand that it passes through costs time: written and made durable on the
+ * spot. What is published meanwhile is taken in the next turn, behind what the server says. */
+static void commit(struct journal *j)
+{
+    const struct file *f = j->files;
+    ssize_t result;
+    do {
+        result = pwritev(f->fd, j->gatherer.batch.runs, j->gatherer.batch.count, (off_t)j->file_bytes);
+        if (result < 0) result = -errno;
+    } while (!take_written(j, result));
+    if (!j->write_error) {
+        j->sync_goal = j->written;
+        take_synced(j, fdatasync(f->fd) == 0 ? 0 : errno);
+    }
+    if (!j->again_timer) j->again_timer = loop_timer_start(j->loop, 0, pump_again, j);
 }
 
 /* The file's own pages are taken once more, and are dirty again: a later fsync tries them anew. 0, or -1 with errno. */
@@ -502,14 +371,9 @@ static bool begin_file(struct journal *j)
         errors_changed(j);
         return false;
     }
+    struct position beginning = j->written;
     j->begun = true;
-    j->file_bytes = j->written.bytes;
-    j->at = j->written.offset;
-    j->in_multi = j->written.in_multi;
-    j->head_due = j->written.bytes == f->bytes;
-    j->history_due = true;
-    j->has_ended = false;
-    j->last_timestamp_s = 0;
+    stand_at(j, &beginning);
     publish(j);
     return true;
 }
@@ -558,18 +422,11 @@ void journal_add_file(struct journal *j, int fd, uint64_t number, uint64_t from,
 static bool write_end(struct journal *j)
 {
     const struct file *f = j->files;
-    struct aof_position here;
     bool nothing_new = j->written.offset == f->from && j->written.bytes == f->bytes;
-    if (j->has_ended || nothing_new || j->in_multi || !position_here(j, &here)) return false;
-    j->goal = j->written;
-    batch_clear(&j->batch);
-    add_head(j);
-    if (j->history_due) note(j, aof_write_history(batch_note_room(&j->batch), &here));
-    note(j, aof_write_end(batch_note_room(&j->batch), j->at - 1));
-    j->goal.bytes = j->file_bytes + j->batch.bytes;
+    if (j->has_ended || nothing_new || !gatherer_end(&j->gatherer, j->file_bytes)) return false;
     j->goal_is_end = true;
-    j->batch_bytes = j->batch.bytes;
-    start_write(j, !j->syncing);
+    j->batch_bytes = j->gatherer.batch.bytes;
+    start_write(j);
     return true;
 }
 
@@ -591,25 +448,37 @@ static void finish(struct journal *j)
 
 /* --- what is to be done next --- */
 
+/* It is looked at once more each time, which changes nothing; the next file may begin behind the place. */
+static void not_understood(struct journal *j)
+{
+    if (may_be_told(j))
+        log_warning("The stream at offset %" PRIu64 " is no command: the journal cannot go on", j->gatherer.at);
+    struct position before = j->written;
+    j->gatherer.broken = false;
+    go_back_to(j, &before);
+    j->write_error = EPROTO;
+    errors_changed(j);
+}
+
 /* True: a write has begun, or all that there was is nothing to write. */
 static bool write_more(struct journal *j)
 {
     gather(j);
-    if (j->broken) {
-        struct position before = j->written;
-        go_back_to(j, &before);
-        errors_changed(j);
+    if (j->gatherer.broken) {
+        not_understood(j);
         return true;
     }
-    if (j->batch.bytes == 0) {
-        if (j->goal.offset == j->written.offset) return false;
-        j->written = j->goal;
+    if (j->gatherer.batch.bytes == 0) {
+        if (j->gatherer.goal.offset == j->written.offset) return false;
+        j->written = j->gatherer.goal;
         position_moved(j);
         return true;
     }
-    j->batch_bytes = j->batch.bytes;
-    bool always = j->policy.fsync == AOF_FSYNC_ALWAYS && !j->policy.fsync_is_held;
-    start_write(j, always && !j->syncing);
+    j->batch_bytes = j->gatherer.batch.bytes;
+    if (j->policy.fsync == AOF_FSYNC_ALWAYS && !j->policy.fsync_is_held && !j->syncing)
+        commit(j);
+    else
+        start_write(j);
     return true;
 }
 
@@ -676,7 +545,7 @@ static void pump(struct journal *j)
     if (!j->begun && !begin_file(j)) return;
     for (;;) {
         if (!write_more(j)) break;
-        if (j->writing || j->retry_timer) return;
+        if (j->writing || j->retry_timer || j->again_timer) return;
     }
     rest(j);
 }
@@ -720,6 +589,7 @@ void journal_look(struct journal *j)
 void journal_set_policy(struct journal *j, const struct journal_policy *policy, bool was_failing)
 {
     j->policy = *policy;
+    j->gatherer.timestamps = policy->timestamps;
     j->was_failing |= was_failing;
     if (!j->begun) return;
     if (!j->writing) publish(j);
@@ -754,7 +624,8 @@ struct journal *journal_new(struct loop *loop, struct reader *reader, int slot)
     j->loop = loop;
     j->reader = reader;
     j->slot = slot;
-    j->history_turn = reader_history_turn(reader);
+    j->gatherer.reader = reader;
+    j->gatherer.slot = slot;
     j->disk = disk_open(loop, &(struct disk_events){.context = j, .wrote = wrote, .synced = synced});
     if (j->disk) return j;
     int error = errno;
@@ -765,7 +636,7 @@ struct journal *journal_new(struct loop *loop, struct reader *reader, int slot)
 
 void journal_free(struct journal *j)
 {
-    struct loop_timer *timers[] = {j->pace_timer, j->sync_timer, j->retry_timer};
+    struct loop_timer *timers[] = {j->pace_timer, j->sync_timer, j->retry_timer, j->again_timer};
     for (size_t i = 0; i < sizeof(timers) / sizeof(*timers); i++)
         if (timers[i]) loop_timer_cancel(timers[i]);
     disk_close(j->disk);
@@ -782,6 +653,6 @@ void journal_report(void *journal)
     const struct journal *j = journal;
     crash_print("written: offset %" PRIu64 ", %" PRIu64 " bytes; durable: offset %" PRIu64 ", %" PRIu64 " bytes\n",
                 j->written.offset, j->written.bytes, j->durable.offset, j->durable.bytes);
-    crash_print("gathered up to %" PRIu64 ", writing: %d, fsync: %d, errors: %d, %d\n", j->at, j->writing, j->syncing,
-                j->write_error, j->sync_error);
+    crash_print("gathered up to %" PRIu64 ", writing: %d, fsync: %d, errors: %d, %d\n", j->gatherer.at, j->writing,
+                j->syncing, j->write_error, j->sync_error);
 }

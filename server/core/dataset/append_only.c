@@ -9,7 +9,6 @@
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/lifecycle.h"
-#include "server/net/hold.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -251,7 +250,7 @@ void append_only_before_send(struct core *core)
 {
     struct append_only *a = core->append_only;
     append_only_rewrite_go_on(a);
-    if (unlikely(loop_holds_output(core->loop))) append_only_mark_answers(a);
+    append_only_watch_turn(a);
 }
 
 void append_only_cron(struct core *core, int64_t now_ms)
@@ -274,6 +273,13 @@ int append_only_write_error(const struct core *core)
 bool append_only_is_on(const struct core *core)
 {
     return core->append_only->state != APPEND_ONLY_OFF;
+}
+
+bool append_only_has_files(const struct core *core)
+{
+    const struct aof_settings *s = append_only_settings(core->append_only);
+    char path[PATH_MAX];
+    return aof_manifest_path(s->directory, s->filename, path) == 0 && access(path, F_OK) == 0;
 }
 
 bool append_only_is_waiting(const struct core *core)

@@ -50,6 +50,7 @@ enum append_only_answer append_only_rewrite(struct core *core, bool in_exec); /*
 /* Why a command that writes is refused: the journal cannot write. 0: it is not; else errno. */
 int append_only_write_error(const struct core *core);
 bool append_only_is_on(const struct core *core);      /* wanted, also while it is waiting or suspended */
+bool append_only_has_files(const struct core *core);  /* a manifest is there, on or off */
 bool append_only_is_waiting(const struct core *core); /* the first rewrite is not through */
 /* Of the stream, so much is on the disk, in files that would be loaded; UINT64_MAX: it is off. */
 uint64_t append_only_durable_offset(const struct core *core);
