@@ -142,6 +142,7 @@ static bool find_rings(struct adoption *a, char reason[ADOPT_REASON_BYTES])
     if (last < 0 || end == 0) return refuse(reason, "it has no ring, nor an end");
     while (last > 0 && picture->rings[last].first >= end) last--; /* nothing of it was published */
     for (int i = last; i >= 0 && picture->rings[i].number >= picture->window_ring; i--) {
+        if (i < last && picture->rings[i].end != end) break;
         if (!take_ring(a, &picture->rings[i], end)) break;
         end = picture->rings[i].first;
     }

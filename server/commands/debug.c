@@ -143,7 +143,8 @@ static void debug_loadaof(struct call *call)
         return reply_error(call->reply, "ERR The append only file is disabled");
     if (persistence_state(core)->loading)
         return reply_error(call->reply, "LOADING Redis is loading the dataset in memory");
-    append_only_flush(core, LOADAOF_WAITS_MS);
+    if (append_only_flush(core, LOADAOF_WAITS_MS) != 0)
+        return reply_error(call->reply, "ERR The append only file is not all on the disk, check server logs.");
     empty_all(call);
     enum aof_load_outcome outcome = dataset_load_append_only(core, &loaded);
     aof_loaded_free(&loaded);

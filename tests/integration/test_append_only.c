@@ -787,3 +787,38 @@ Test(append_only, with_always_a_fsync_that_is_not_made_is_not_waited_for)
     cr_expect(info_is(s, "persistence", "aof_rewrite_in_progress", "1"));
     expect_ok(s, "CONFIG SET appendonly no");
 }
+
+Test(append_only, with_always_a_shutdown_leaves_no_answer_behind)
+{
+    struct server *s = server_start(OURS, "appendonly yes\nappendfsync always");
+    size_t len;
+    int fd = raw_connect(s);
+    raw_send_text(fd, "SET a 1\r\nSHUTDOWN NOSAVE\r\n");
+    char *answers = raw_read_to_end(fd, &len);
+    cr_expect_str_eq(answers, "+OK\r\n");
+    free(answers);
+    close(fd);
+    cr_assert_eq(server_wait_end(s), 0);
+    cr_expect(server_log_has(s, 0, "Calling fsync() on the AOF file."));
+    struct server *debian = loaded_by_debian(s);
+    expect_string(debian, "1", "GET a");
+}
+
+Test(append_only, a_full_sync_waits_for_a_rewrites_child)
+{
+    struct server *master = server_start(OURS, "appendonly yes\nrdb-key-save-delay 10000000");
+    struct server *replica = server_start(OURS, "appendonly no");
+    expect_ok(master, "SET a 1");
+    expect_status(master, "Background append only file rewriting started", "BGREWRITEAOF");
+    server_wait_log(master, 0, "Background append only file rewriting started by pid");
+    follow(replica, master);
+    server_wait_log(master, 0, "asks for synchronization");
+    expect_ok(master, "CONFIG SET rdb-key-save-delay 0");
+    expect_ok(master, "SET b 1");
+    cr_expect_not(link_is_up(replica));
+    kill(server_snapshot_pid(master), SIGKILL);
+    wait_in_step(replica, master);
+    expect_same_data(replica, master);
+    rewrite(master);
+    expect_debian_loads_the_same(master);
+}

@@ -865,8 +865,11 @@ Test(backlog, the_server_hears_of_the_acknowledgement_it_waits_for)
     cr_assert(bell_rings(bell));
     eventfd_t count;
     cr_assert_eq(eventfd_read(bell, &count), 0);
-    reader_peer_acked(t.r, slot, 20, 15, 1236);
+    reader_peer_acked(t.r, slot, 20, 0, 1236);
     cr_assert_not(bell_rings(bell), "the same again is no news");
+    reader_peer_acked(t.r, slot, 20, 15, 1236);
+    cr_assert(bell_rings(bell), "what has come to its disk is");
+    cr_assert_eq(eventfd_read(bell, &count), 0);
     reader_peer_acked(t.r, slot, 21, 0, 1236);
     cr_assert(bell_rings(bell), "somebody else may wait for a later one");
     struct backlog_peer_view view;

@@ -9,7 +9,6 @@
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/lifecycle.h"
-#include "server/net/hold.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -251,7 +250,7 @@ void append_only_before_send(struct core *core)
 {
     struct append_only *a = core->append_only;
     append_only_rewrite_go_on(a);
-    if (unlikely(loop_holds_output(core->loop))) append_only_mark_answers(a);
+    append_only_watch_turn(a);
 }
 
 void append_only_cron(struct core *core, int64_t now_ms)

@@ -65,7 +65,7 @@ int append_only_write_adopted(struct append_only *a, int fd, const struct aof_lo
 /* --- append_only_watch.c --- */
 void append_only_durable_moved(struct append_only *a); /* marks have passed, or nothing is held any more */
 void append_only_follow_fsync(struct append_only *a);  /* appendfsync or the state is another one */
-void append_only_mark_answers(struct append_only *a);  /* each turn while answers are held */
+void append_only_watch_turn(struct append_only *a);    /* once a turn, behind the stream's publication */
 void append_only_watch_cron(struct append_only *a, int64_t now_ms);
 
 /* --- append_only_rewrite.c --- */

@@ -49,12 +49,6 @@ void append_only_follow_fsync(struct append_only *a)
     watch(a);
 }
 
-void append_only_mark_answers(struct append_only *a)
-{
-    mark_answers(a);
-    watch(a);
-}
-
 /* --- who is told --- */
 
 uint64_t append_only_durable_offset(const struct core *core)
@@ -92,27 +86,39 @@ void append_only_durable_moved(struct append_only *a)
 
 /* --- writes that have to wait --- */
 
+static bool journal_is_behind(const struct append_only *a)
+{
+    struct backlog *b = repl_stream_backlog(replication_stream(a->core->replication));
+    return journal_is_running(a->journal) && b && backlog_journal_is_behind(b);
+}
+
+/* Looked at each turn, so that one turn's writes are all that come on top of the limit. */
 static void hold_writes(struct append_only *a)
 {
     struct core *core = a->core;
-    uint64_t hard = core->settings->repl.output_hard_bytes, rest = core->settings->repl.backlog_bytes;
-    uint64_t most = hard && hard < rest ? rest : hard;
+    bool behind = journal_is_behind(a);
+    if (likely(behind == a->behind)) return;
+    a->behind = behind;
     uint64_t offset = replication_history(core->replication)->offset, written = journal_written_offset(a->journal);
     uint64_t lag = journal_is_running(a->journal) && offset > written ? offset - written : 0;
-    bool too_far = most && lag > most;
-    if (!a->behind && too_far) {
-        log_warning(
-            "Writes wait: %llu bytes of the stream are not in the append only file yet, and %llu are kept at most "
-            "(client-output-buffer-limit replica)",
-            (unsigned long long)lag, (unsigned long long)most);
+    if (behind) {
+        log_warning("Writes wait: %llu bytes of the stream are not in the append only file yet; its limit is that of a "
+                    "replica (client-output-buffer-limit replica, %llu)",
+                    (unsigned long long)lag, (unsigned long long)core->settings->repl.output_hard_bytes);
         pause_begin(core->pauses, PAUSE_WRITE, INT64_MAX, pause_purpose);
-        a->behind = true;
-    } else if (a->behind && lag <= most / 2) {
+    } else {
         log_notice("Writes go on: %llu bytes of the stream are not in the append only file yet",
                    (unsigned long long)lag);
         pause_end(core->pauses, pause_purpose);
-        a->behind = false;
     }
+}
+
+void append_only_watch_turn(struct append_only *a)
+{
+    hold_writes(a);
+    if (likely(!loop_holds_output(a->core->loop))) return;
+    mark_answers(a);
+    watch(a);
 }
 
 static void count_late_fsyncs(struct append_only *a, int64_t now_ms)
@@ -137,6 +143,5 @@ void append_only_watch_cron(struct append_only *a, int64_t now_ms)
         append_only_settings(a)->no_fsync_on_rewrite && children_running(a->core->children) != CHILD_NONE;
     journal_hold_fsync(a->journal, a->fsync_is_held);
     append_only_follow_fsync(a);
-    hold_writes(a);
     count_late_fsyncs(a, now_ms);
 }
