@@ -9,6 +9,7 @@
 #include "server/base/clock.h"
 #include "server/base/file.h"
 #include "server/base/random.h"
+#include "shm/control.h"
 #include "shm/reader.h"
 #include "shm/region.h"
 
@@ -563,6 +564,29 @@ ENGINES(redis_checks_what_was_written)
     snprintf(command, sizeof(command), "%s/usr/bin/redis-check-aof %s >/dev/null", peers, path);
     cr_assert_eq(system(command), 0);
     expect_all(&rig, 0);
+    tear_down(&rig);
+}
+
+/* A region that a server is adopted with has its journal's words. */
+ENGINES(what_the_journal_of_another_server_said_is_not_believed)
+{
+    struct rig rig;
+    struct region r;
+    set_up_with(&rig, engine, AOF_FSYNC_NO, 0);
+    cr_assert_eq(control_map(&r, dup(backlog_control_fd(rig.backlog))), 0);
+    struct shm_control *c = control_of(&r);
+    c->journal.file = c->files_given = 5;
+    c->journal.file_bytes = 1000;
+    c->journal.finished = 1;
+    c->journal.error = ENOSPC;
+    start(&rig);
+    cr_assert_eq(journal_file_bytes(rig.journal), 0);
+    cr_assert_eq(journal_error(rig.journal), 0);
+    write_some(&rig, 20);
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0);
+    expect_all(&rig, 0);
+    cr_assert_eq(rig.failed + rig.recovered, 0);
+    region_unmap(&r);
     tear_down(&rig);
 }
 
