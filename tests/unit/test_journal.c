@@ -297,13 +297,23 @@ static void write_some(struct rig *rig, int units)
 
 struct found {
     uint8_t *data;
-    size_t bytes;
+    size_t bytes, room;
     struct aof_position position;
     struct aof_position valid; /* behind the last whole command outside of a transaction */
     size_t valid_bytes;
     int timestamps, annotations;
     bool whole;
 };
+
+static void keep(struct found *f, struct bytes bytes)
+{
+    if (f->room < f->bytes + bytes.len) {
+        f->room = 2 * f->room + bytes.len;
+        f->data = realloc(f->data, f->room);
+    }
+    memcpy(f->data + f->bytes, bytes.ptr, bytes.len);
+    f->bytes += bytes.len;
+}
 
 static void take_record(struct found *f, const struct aof_record *record, enum aof_scan_status status, bool is_head)
 {
@@ -316,9 +326,7 @@ static void take_record(struct found *f, const struct aof_record *record, enum a
     }
     aof_position_pass_command(&f->position, record->raw.len);
     if (is_head) return;
-    f->data = realloc(f->data, f->bytes + record->raw.len);
-    memcpy(f->data + f->bytes, record->raw.ptr, record->raw.len);
-    f->bytes += record->raw.len;
+    keep(f, record->raw);
 }
 
 static void read_file(struct found *f, const char *path, int head_records)
@@ -693,7 +701,10 @@ static uint64_t live_and_die(struct rig *rig, enum loop_engine engine, bool both
     struct shared *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     *server = fork();
     if (*server == 0) serve(rig, engine, shared);
-    while (!atomic_load(&shared->journal)) usleep(1000);
+    while (!atomic_load(&shared->journal)) {
+        cr_assert_eq(waitpid(*server, NULL, WNOHANG), 0, "the server ended before it was killed");
+        usleep(1000);
+    }
     cr_assert_neq(journal_lock_wait(rig->directory, 0), 0, "the files are somebody's");
     usleep((useconds_t)random_below(&rig->pace, random_below(&rig->pace, 2) ? 300 * 1000 : 10 * 1000));
     if (both) kill(*server, SIGSTOP); /* or it would start another one */
@@ -757,9 +768,7 @@ static void take_rest(const struct rig *rig, struct found *f, pid_t server)
     while (at < reader_end(r)) {
         struct bytes run = reader_next_run(r, 0, at, 1 << 20);
         cr_assert_gt(run.len, 0, "offset %llu is nowhere", (unsigned long long)at);
-        f->data = realloc(f->data, f->bytes + run.len);
-        memcpy(f->data + f->bytes, run.ptr, run.len);
-        f->bytes += run.len;
+        keep(f, run);
         at += run.len;
     }
     reader_detach(r);
