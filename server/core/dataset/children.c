@@ -14,6 +14,7 @@
 #include "server/core/core.h"
 #include "server/core/os/oom_score.h"
 #include "server/core/os/process_title.h"
+#include "server/core/session/busy.h"
 #include "server/keyspace/keyspace.h"
 #include "server/net/loop.h"
 #include "shm/layout.h"
@@ -163,7 +164,7 @@ static void begin_progress(struct children *c)
 
 int children_start(struct children *c, const struct child_job *job)
 {
-    if (c->job.purpose != CHILD_NONE) {
+    if (c->job.purpose != CHILD_NONE || is_busy(c->core->busy)) { /* no snapshot from the middle of a script */
         errno = EBUSY;
         return -1;
     }
