@@ -159,6 +159,9 @@ int function_sandbox_load(struct function_set *set, struct function_library *lib
     int line;
     load.rewritten = script_avoid_tail_calls(library->code, 1, &line);
     set->loading = library;
+    set->vm->limit_bytes = script_heap_limit(set->engine);
+    set->vm->source = FUNCTION_SOURCE;
+    set->vm->line = line;
     int status = script_vm_enter(set->vm, run_code, &load, &failure);
     script_watchdog_stop();
     set->loading = NULL;

@@ -112,6 +112,20 @@ const struct function *function_set_find(struct function_set *set, struct bytes 
     return f;
 }
 
+/* --- memory --- */
+
+static size_t library_bytes(const struct function_library *library)
+{
+    size_t bytes = mem_size(library) + mem_size(library->name.ptr) + mem_size(library->source.ptr);
+    if (library->functions) bytes += mem_size(library->functions);
+    for (size_t i = 0; i < library->count; i++) {
+        const struct function *f = library->functions[i];
+        bytes += mem_size(f) + mem_size(f->name.ptr);
+        if (f->description.ptr) bytes += mem_size(f->description.ptr);
+    }
+    return bytes;
+}
+
 /* --- joining and leaving --- */
 
 static void set_function(struct function_set *set, struct function *f, bool there)
@@ -182,6 +196,7 @@ int function_set_join(struct function_set *set, struct libraries *l, struct func
         set->in_order[set->libraries.count - 1] = library;
         for (size_t f = 0; f < library->count; f++) set_function(set, library->functions[f], true);
         libraries_keep(l, library->source);
+        set->bytes += library->bytes = library_bytes(library);
         library->joined = true;
     }
     return 0;
@@ -196,28 +211,13 @@ void function_set_remove(struct function_set *set, struct libraries *l, struct f
     memmove(set->in_order + at, set->in_order + at + 1, (last - at) * sizeof(struct function_library *));
     CHECK(map_remove(&set->libraries, library->name) == library);
     libraries_drop(l, library->source);
+    set->bytes -= library->bytes;
     function_library_free(set, library);
-}
-
-/* --- memory --- */
-
-static size_t library_bytes(const struct function_library *library)
-{
-    size_t bytes = mem_size(library) + mem_size(library->name.ptr) + mem_size(library->source.ptr);
-    if (library->functions) bytes += mem_size(library->functions);
-    for (size_t i = 0; i < library->count; i++) {
-        const struct function *f = library->functions[i];
-        bytes += mem_size(f) + mem_size(f->name.ptr);
-        if (f->description.ptr) bytes += mem_size(f->description.ptr);
-    }
-    return bytes;
 }
 
 void function_set_measure(const struct function_set *set, struct function_memory *out)
 {
     *out = (struct function_memory){
         .libraries = set->libraries.count, .functions = set->functions.count, .vm_bytes = set->vm->bytes};
-    for (struct map_entry *e = map_next(&set->libraries, NULL); e; e = map_next(&set->libraries, e))
-        out->bytes += library_bytes(e->value);
-    out->bytes += (set->libraries.capacity + set->functions.capacity) * sizeof(struct map_entry);
+    out->bytes = set->bytes + (set->libraries.capacity + set->functions.capacity) * sizeof(struct map_entry);
 }

@@ -24,6 +24,7 @@ struct function_library {
     struct bytes code;   /* of the source: what is run */
     struct function **functions;
     size_t count;
+    size_t bytes; /* of memory, once it has joined */
     bool joined;
 };
 
@@ -34,6 +35,7 @@ struct function_set {
     struct function_library **in_order; /* the same, as they came */
     struct map functions;               /* struct function *, their names in lower case */
     const struct function *last;        /* found: likely the next one, too */
+    size_t bytes;                       /* of those that have joined */
     int environment;                    /* in the state's registry: what the libraries' code has for globals */
     int load_globals;                   /* what it finds there while a library is being loaded */
     struct function_library *loading;

@@ -44,6 +44,9 @@ void script_push_error(lua_State *lua, const char *text, bool counted);
  * been pushed. They live until the next such call or as long as the Lua values. */
 const struct bytes *script_arguments(struct script_engine *e, lua_State *lua, uint32_t *argc);
 
+/* run.c: what a virtual machine's heap may come to, in bytes. */
+size_t script_heap_limit(const struct script_engine *e);
+
 /* permission.c: why the command may not run inside this script; NULL: it may. */
 const char *script_refusal(struct script_engine *e, const struct request *request, char *room);
 /* Whether the user on whose behalf the script runs may run that command with these arguments. */

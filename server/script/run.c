@@ -72,7 +72,7 @@ static bool is_out_of_memory(struct core *core)
 
 /* A script may take as much as the data; where they have no limit, most of the machine: it gets an error then, and the
  * server stays alive. */
-static size_t heap_limit(const struct script_engine *e)
+size_t script_heap_limit(const struct script_engine *e)
 {
     uint64_t limit = e->core->settings->keyspace.maxmemory_bytes;
     if (likely(!limit)) return e->most_heap_bytes;
@@ -99,7 +99,7 @@ static void begin(struct script_engine *e, const struct script *script, struct c
     s->no_touch = caller->no_touch;
     s->unpropagated = s->stream_broken = false;
     s->reply.protocol = 2;
-    script->vm->limit_bytes = heap_limit(e);
+    script->vm->limit_bytes = script_heap_limit(e);
     script->vm->source = script->source;
     script->vm->line = script->return_line;
 }

@@ -22,6 +22,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
     fuzz_set_up();
+    settings.keyspace.maxmemory_bytes = 1; /* the least heap that scripts are given */
     core.keyspace = fuzz_keyspace_new();
     core.scripts = scripts_new(&core);
     return 0;

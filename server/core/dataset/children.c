@@ -16,6 +16,7 @@
 #include "server/core/observe/latency.h"
 #include "server/core/os/oom_score.h"
 #include "server/core/os/process_title.h"
+#include "server/core/session/busy.h"
 #include "server/keyspace/keyspace.h"
 #include "server/net/loop.h"
 #include "shm/layout.h"
@@ -191,7 +192,7 @@ static void note_fork(struct core *core, int64_t took_us)
 
 int children_start(struct children *c, const struct child_job *job)
 {
-    if (c->job.purpose != CHILD_NONE) {
+    if (c->job.purpose != CHILD_NONE || is_busy(c->core->busy)) { /* no snapshot from the middle of a script */
         errno = EBUSY;
         return -1;
     }

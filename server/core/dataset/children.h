@@ -20,7 +20,7 @@ struct child_job {
 };
 
 struct children *children_new(struct core *core);
-/* Forks; 0, or -1 with errno (EBUSY: another is running). The child has: no loop, no sockets, a raised oom_score_adj,
+/* Forks; 0, or -1 with errno (EBUSY: another is running, or a script is). The child has: no loop, no sockets, a raised oom_score_adj,
  * its process title, role 'C' in the log, SIGUSR1 as "you are not needed" (silent exit), and dies with its server. */
 int children_start(struct children *c, const struct child_job *job);
 enum child_purpose children_running(const struct children *c);
