@@ -92,10 +92,9 @@ static const struct command *const families[] = {
 };
 
 static const struct command_docs *const documents[] = {
-    &string_docs,     &list_docs,   &hash_docs,         &set_docs,       &sorted_set_docs,
-    &geo_docs,        &bitmap_docs, &hyperloglog_docs,  &stream_docs,    &generic_docs,
-    &connection_docs, &pubsub_docs, &transactions_docs, &scripting_docs, &server_docs,
-    &acl_docs,
+    &string_docs,       &list_docs,        &hash_docs,   &set_docs,     &sorted_set_docs, &geo_docs,
+    &bitmap_docs,       &hyperloglog_docs, &stream_docs, &generic_docs, &connection_docs, &pubsub_docs,
+    &transactions_docs, &scripting_docs,   &server_docs, &acl_docs,
 };
 
 static struct command_table *all_commands(void)
@@ -301,7 +300,8 @@ static void take_processors(const struct server_settings *s)
         enum cpu_role role;
     } places[] = {{"server_cpulist", s->server_cpulist, CPU_SERVER},
                   {"bio_cpulist", s->bio_cpulist, CPU_WORKER},
-                  {"bgsave_cpulist", s->bgsave_cpulist, CPU_SNAPSHOT}};
+                  {"bgsave_cpulist", s->bgsave_cpulist, CPU_SNAPSHOT},
+                  {"aof_rewrite_cpulist", s->aof_rewrite_cpulist, CPU_REWRITE}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
         if (!cpu_affinity_set(places[i].role, places[i].list))
             log_warning("%s is no list of processors: %s", places[i].directive, places[i].list);

@@ -8,7 +8,7 @@
 #include <sched.h>
 #include <stdbool.h>
 
-enum cpu_role { CPU_SERVER, CPU_WORKER, CPU_SNAPSHOT, CPU_ROLES };
+enum cpu_role { CPU_SERVER, CPU_WORKER, CPU_SNAPSHOT, CPU_REWRITE, CPU_ROLES };
 
 /* "0-7:2,9": numbers, ranges and ranges with a step, as taskset(1) takes them. false: it is no such list, or names a
  * processor that cannot be. */

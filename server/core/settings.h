@@ -50,7 +50,7 @@ struct server_settings {
     char *proc_title_template;
     bool set_proc_title;
     bool crash_log_enabled, exit_on_panic;
-    char *server_cpulist, *bio_cpulist, *bgsave_cpulist; /* base/cpu_affinity.h; empty: anywhere */
+    char *server_cpulist, *bio_cpulist, *bgsave_cpulist, *aof_rewrite_cpulist; /* base/cpu_affinity.h; empty: anywhere */
     int watchdog_period_ms; /* a turn of the loop that takes longer is reported; 0: none is */
 };
 

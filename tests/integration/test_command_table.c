@@ -245,12 +245,9 @@ static void read_rows(void)
     }
 
 static struct exception only_debians[] = {
-    NOT_IN_THIS_SERVER("asking", "no cluster"),
-    NOT_IN_THIS_SERVER("cluster", "no cluster"),
-    NOT_IN_THIS_SERVER("module", "no modules"),
-    NOT_IN_THIS_SERVER("readonly", "no cluster"),
-    NOT_IN_THIS_SERVER("readwrite", "no cluster"),
-    {0},
+    NOT_IN_THIS_SERVER("asking", "no cluster"),    NOT_IN_THIS_SERVER("cluster", "no cluster"),
+    NOT_IN_THIS_SERVER("module", "no modules"),    NOT_IN_THIS_SERVER("readonly", "no cluster"),
+    NOT_IN_THIS_SERVER("readwrite", "no cluster"), {0},
 };
 
 static struct exception only_ours[] = {

@@ -234,6 +234,7 @@ const struct directive config_directives[] = {
     STRING("server_cpulist", NULL, FIX, "", NULL, server.server_cpulist),
     STRING("bio_cpulist", NULL, FIX, "", NULL, server.bio_cpulist),
     STRING("bgsave_cpulist", NULL, FIX, "", NULL, server.bgsave_cpulist),
+    STRING("aof_rewrite_cpulist", NULL, FIX, "", NULL, server.aof_rewrite_cpulist),
     ENUM("oom-score-adj", NULL, 0, "no", oom_score_modes, server.oom_score_mode),
     SPECIAL("oom-score-adj-values", NULL, DIR_WORDS, "0 200 800", oom_score_grammar, server.oom_scores),
     ENUM("enable-protected-configs", NULL, FIX, "no", yes_no_local, server.enable_protected_configs),
@@ -349,7 +350,6 @@ const struct directive config_directives[] = {
     BOOL_0("crash-memcheck-enabled", NULL, 0, "yes"),
     STRING_0("ignore-warnings", NULL, 0, "", NULL),
     ENUM_0("propagation-error-behavior", NULL, 0, "ignore", propagation_errors),
-    STRING_0("aof_rewrite_cpulist", NULL, FIX, "", NULL),
 
     BOOL_0("activedefrag", NULL, 0, "no"),
     MEMORY_0("active-defrag-ignore-bytes", NULL, 0, "104857600", 1, LMAX),

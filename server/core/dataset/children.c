@@ -116,7 +116,9 @@ _Noreturn static void run_child(struct children *c, const struct child_job *job,
     crash_set_role("snapshot child");
     process_title_set(c->core, title_of(job->purpose));
     oom_score_apply_in_child(c->core);
-    if (cpu_affinity_enter(CPU_SNAPSHOT)) log_warning("bgsave_cpulist has no effect: %s", strerror(errno));
+    bool rewrites = job->purpose == CHILD_AOF_REWRITE;
+    if (cpu_affinity_enter(rewrites ? CPU_REWRITE : CPU_SNAPSHOT))
+        log_warning("%s has no effect: %s", rewrites ? "aof_rewrite_cpulist" : "bgsave_cpulist", strerror(errno));
     loop_abandon_in_child(c->core->loop);
     int code = job->body(job->arg);
     uint64_t cow_bytes = measure_cow(c->progress);
