@@ -433,6 +433,15 @@ static int lock_directory(struct journal_handle *j)
     return 0;
 }
 
+/* The region may be one that a server before us has left: what its journal said must not be taken for ours. */
+static void go_on_counting(struct journal_handle *j)
+{
+    uint64_t files = backlog_journal_files_given(j->backlog);
+    uint64_t finished = atomic_load_explicit(&backlog_journal(j->backlog)->finished, memory_order_acquire);
+    if (j->last_number < files) j->last_number = files;
+    if (j->finish_number < finished) j->finish_number = finished;
+}
+
 int journal_start(struct journal_handle *j, struct backlog *b, const struct journal_file *file)
 {
     CHECK(!j->backlog);
@@ -449,7 +458,7 @@ int journal_start(struct journal_handle *j, struct backlog *b, const struct jour
     j->backlog = b;
     j->begin = file->from - 1;
     j->failing = false;
-    if (j->last_number < backlog_journal_files_given(b)) j->last_number = backlog_journal_files_given(b);
+    go_on_counting(j);
     backlog_watch_durable(b, j->watched_offset);
     if (keep(j, file) == 0 && start_process(j) == 0) return 0;
     int error = errno;

@@ -9,6 +9,7 @@
 #include "server/base/clock.h"
 #include "server/base/file.h"
 #include "server/base/random.h"
+#include "shm/control.h"
 #include "shm/reader.h"
 #include "shm/region.h"
 
@@ -296,13 +297,23 @@ static void write_some(struct rig *rig, int units)
 
 struct found {
     uint8_t *data;
-    size_t bytes;
+    size_t bytes, room;
     struct aof_position position;
     struct aof_position valid; /* behind the last whole command outside of a transaction */
     size_t valid_bytes;
     int timestamps, annotations;
     bool whole;
 };
+
+static void keep(struct found *f, struct bytes bytes)
+{
+    if (f->room < f->bytes + bytes.len) {
+        f->room = 2 * f->room + bytes.len;
+        f->data = realloc(f->data, f->room);
+    }
+    memcpy(f->data + f->bytes, bytes.ptr, bytes.len);
+    f->bytes += bytes.len;
+}
 
 static void take_record(struct found *f, const struct aof_record *record, enum aof_scan_status status, bool is_head)
 {
@@ -315,9 +326,7 @@ static void take_record(struct found *f, const struct aof_record *record, enum a
     }
     aof_position_pass_command(&f->position, record->raw.len);
     if (is_head) return;
-    f->data = realloc(f->data, f->bytes + record->raw.len);
-    memcpy(f->data + f->bytes, record->raw.ptr, record->raw.len);
-    f->bytes += record->raw.len;
+    keep(f, record->raw);
 }
 
 static void read_file(struct found *f, const char *path, int head_records)
@@ -566,6 +575,29 @@ ENGINES(redis_checks_what_was_written)
     tear_down(&rig);
 }
 
+/* A region that a server is adopted with has its journal's words. */
+ENGINES(what_the_journal_of_another_server_said_is_not_believed)
+{
+    struct rig rig;
+    struct region r;
+    set_up_with(&rig, engine, AOF_FSYNC_NO, 0);
+    cr_assert_eq(control_map(&r, dup(backlog_control_fd(rig.backlog))), 0);
+    struct shm_control *c = control_of(&r);
+    c->journal.file = c->files_given = 5;
+    c->journal.file_bytes = 1000;
+    c->journal.finished = 1;
+    c->journal.error = ENOSPC;
+    start(&rig);
+    cr_assert_eq(journal_file_bytes(rig.journal), 0);
+    cr_assert_eq(journal_error(rig.journal), 0);
+    write_some(&rig, 20);
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0);
+    expect_all(&rig, 0);
+    cr_assert_eq(rig.failed + rig.recovered, 0);
+    region_unmap(&r);
+    tear_down(&rig);
+}
+
 /* --- deaths --- */
 
 static void killed_again_and_again(enum loop_engine engine, int fsync)
@@ -669,7 +701,10 @@ static uint64_t live_and_die(struct rig *rig, enum loop_engine engine, bool both
     struct shared *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     *server = fork();
     if (*server == 0) serve(rig, engine, shared);
-    while (!atomic_load(&shared->journal)) usleep(1000);
+    while (!atomic_load(&shared->journal)) {
+        cr_assert_eq(waitpid(*server, NULL, WNOHANG), 0, "the server ended before it was killed");
+        usleep(1000);
+    }
     cr_assert_neq(journal_lock_wait(rig->directory, 0), 0, "the files are somebody's");
     usleep((useconds_t)random_below(&rig->pace, random_below(&rig->pace, 2) ? 300 * 1000 : 10 * 1000));
     if (both) kill(*server, SIGSTOP); /* or it would start another one */
@@ -733,9 +768,7 @@ static void take_rest(const struct rig *rig, struct found *f, pid_t server)
     while (at < reader_end(r)) {
         struct bytes run = reader_next_run(r, 0, at, 1 << 20);
         cr_assert_gt(run.len, 0, "offset %llu is nowhere", (unsigned long long)at);
-        f->data = realloc(f->data, f->bytes + run.len);
-        memcpy(f->data + f->bytes, run.ptr, run.len);
-        f->bytes += run.len;
+        keep(f, run);
         at += run.len;
     }
     reader_detach(r);
