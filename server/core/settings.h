@@ -38,7 +38,7 @@ struct server_settings {
     int64_t slowlog_slower_than_us;                     /* negative: no slow log */
     uint64_t slowlog_max_len;
     int64_t latency_monitor_threshold_ms; /* 0: no latency monitor */
-    int64_t busy_reply_threshold_ms;                    /* 0: whatever runs long keeps everybody waiting */
+    int64_t busy_reply_threshold_ms;      /* 0: whatever runs long keeps everybody waiting */
     bool latency_tracking;
     double latency_percentiles[PERCENTILES_MAX]; /* what INFO latencystats shows, 0 to 100 */
     int latency_percentile_count;
@@ -50,8 +50,9 @@ struct server_settings {
     char *proc_title_template;
     bool set_proc_title;
     bool crash_log_enabled, exit_on_panic;
-    char *server_cpulist, *bio_cpulist, *bgsave_cpulist, *aof_rewrite_cpulist; /* base/cpu_affinity.h; empty: anywhere */
-    int watchdog_period_ms; /* a turn of the loop that takes longer is reported; 0: none is */
+    char *server_cpulist, *bio_cpulist, *bgsave_cpulist,
+        *aof_rewrite_cpulist; /* base/cpu_affinity.h; empty: anywhere */
+    int watchdog_period_ms;   /* a turn of the loop that takes longer is reported; 0: none is */
 };
 
 struct net_settings {
