@@ -38,7 +38,7 @@ static void print_writer(const struct inspect_surroundings *around, FILE *out)
     if (around->owner.state == OWNER_LIVING)
         fprintf(out, "running\n");
     else
-        fprintf(out, "has ended: the next server of its port and directory removes this\n");
+        fprintf(out, "has ended: the next server of its port and directory goes on with this, or removes it\n");
 }
 
 static void print_history(const struct inspection *i, FILE *out)

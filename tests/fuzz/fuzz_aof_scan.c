@@ -14,6 +14,7 @@ struct outcome {
     enum aof_scan_status status;
     uint64_t valid, line, commands, annotations, arguments;
     struct aof_fault fault;
+    struct aof_position position;    /* in the stream, as annotations tell it */
     char text[AOF_FAULT_TEXT_BYTES]; /* of the fault */
 };
 
@@ -24,8 +25,10 @@ static void note(struct outcome *o, const struct aof_record *r, enum aof_scan_st
         o->annotations++;
         CHECK(r->raw.len > 0 && r->raw.ptr[0] == '#');
         aof_read_timestamp(r->raw, &seconds);
+        aof_position_read(&o->position, r->raw);
         return;
     }
+    aof_position_pass_command(&o->position, r->raw.len);
     o->commands++;
     o->arguments += r->argc;
     if (!r->argv) return;
