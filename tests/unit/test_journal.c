@@ -724,7 +724,7 @@ static void expect_data(struct rig *rig, const struct found *f, uint64_t publish
     cr_assert_geq(f->bytes, published, "%zu bytes of the %llu that were published", f->bytes,
                   (unsigned long long)published);
     while (rig->data_bytes < f->bytes) append_something(rig);
-    cr_assert_eq(memcmp(f->data, rig->data, f->bytes), 0);
+    cr_assert(bytes_equal(bytes_make(f->data, f->bytes), bytes_make(rig->data, f->bytes)));
 }
 
 static void server_dies(enum loop_engine engine, int fsync)
@@ -781,7 +781,7 @@ static void expect_data_and_rest(struct rig *rig, const struct found *f, size_t 
     size_t at = in_file;
     while (rig->data_bytes < in_file) append_something(rig);
     cr_assert_eq(rig->data_bytes, in_file, "the file ends with a whole unit");
-    cr_assert_eq(memcmp(f->data, rig->data, in_file), 0);
+    cr_assert(bytes_equal(bytes_make(f->data, in_file), bytes_make(rig->data, in_file)));
     uint64_t stream = f->position.offset + 1;
     cr_assert_leq(backlog_end(rig->backlog), stream);
     while (backlog_end(rig->backlog) < stream) append_something(rig); /* what is no data, and was passed over */
@@ -843,7 +843,7 @@ static void expect_whole_file(const struct rig *rig)
     struct found f = read_files(rig, 0);
     cr_assert(f.whole, "no torn command");
     cr_assert_leq(f.bytes, rig->data_bytes);
-    cr_assert(memcmp(f.data, rig->data, f.bytes) == 0);
+    cr_assert(bytes_equal(bytes_make(f.data, f.bytes), bytes_make(rig->data, f.bytes)));
     free(f.data);
 }
 
