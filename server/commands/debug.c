@@ -19,6 +19,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <errno.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,7 +34,7 @@ static void debug_sleep(struct call *call)
     if (seconds > SLEEP_MOST_S) seconds = SLEEP_MOST_S;
     if (seconds > 0) {
         struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
-        nanosleep(&t, NULL);
+        while (nanosleep(&t, &t) && errno == EINTR) continue; /* a timer's signal is no reason to wake */
     }
     loop_refresh_time(call->core->loop);
     reply_ok(call->reply);
