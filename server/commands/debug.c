@@ -42,8 +42,7 @@ static void debug_sleep(struct call *call)
     if (seconds > SLEEP_MOST_S) seconds = SLEEP_MOST_S;
     if (seconds > 0) {
         struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
-        while (nanosleep(&t, &t) && errno == EINTR)
-            ;
+        while (nanosleep(&t, &t) && errno == EINTR) continue; /* a timer's signal is no reason to wake */
     }
     loop_refresh_time(call->core->loop);
     reply_ok(call->reply);

@@ -2,6 +2,7 @@
  * Server process. */
 #include "server/net/blocking_socket.h"
 
+#include "server/base/clock.h"
 #include "server/net/lookup.h"
 
 #include <errno.h>
@@ -34,10 +35,13 @@ int blocking_socket_connect(const char *host, int port, int timeout_ms)
 static int wait_for(int fd, short events, int timeout_ms)
 {
     struct pollfd p = {.fd = fd, .events = events};
+    int64_t until_ms = clock_monotonic_ms() + timeout_ms, left_ms = timeout_ms;
     int ready;
     do {
-        ready = poll(&p, 1, timeout_ms);
-    } while (ready < 0 && errno == EINTR);
+        ready = poll(&p, 1, (int)left_ms);
+        left_ms = until_ms - clock_monotonic_ms();
+    } while (ready < 0 && errno == EINTR && left_ms > 0);
+    if (ready < 0 && errno == EINTR) ready = 0;
     if (ready == 0) errno = ETIMEDOUT;
     return ready > 0 ? 0 : -1;
 }

@@ -66,17 +66,55 @@ struct cached_script *script_cache_find(struct script_cache *c, struct bytes dig
 
 static const char chunk_name[] = "@user_script";
 
+/* What most scripts look up again and again: a local variable costs nothing, a protected global a look at two tables. */
+static const char names[] = "local redis,KEYS,ARGV=...;";
+
 struct compilation {
-    struct bytes code, rewritten; /* ptr NULL: not so */
+    struct bytes code, rewritten, with_names; /* the latter two: ptr NULL, not so */
     int function;
+    bool takes_names;
     char *error;
 };
+
+static bool is_name(uint8_t c)
+{
+    return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Whether the text seems to assign to a variable of that name: to a global one, that is an error. */
+static bool assigns(struct bytes text, const char *name)
+{
+    size_t len = strlen(name);
+    const uint8_t *end = text.ptr + text.len, *at = text.ptr;
+    while ((at = memmem(at, (size_t)(end - at), name, len))) {
+        bool whole = at == text.ptr || !is_name(at[-1]);
+        at += len;
+        if (!whole || (at < end && is_name(*at))) continue;
+        const uint8_t *next = at;
+        while (next < end && (*next == ' ' || *next == '\t' || *next == '\n' || *next == '\r')) next++;
+        if (next < end && (*next == ',' || (*next == '=' && (next + 1 == end || next[1] != '=')))) return true;
+    }
+    return false;
+}
+
+static struct bytes with_names(struct bytes text)
+{
+    if (memmem(text.ptr, text.len, "...", 3) || memmem(text.ptr, text.len, "function redis", 14))
+        return (struct bytes){0};
+    if (assigns(text, "redis") || assigns(text, "KEYS") || assigns(text, "ARGV")) return (struct bytes){0};
+    size_t first = sizeof names - 1;
+    uint8_t *both = mem_alloc(first + text.len);
+    memcpy(both, names, first);
+    memcpy(both + first, text.ptr, text.len);
+    return bytes_make(both, first + text.len);
+}
 
 /* What a rewritten text has against it is said of the text as it came. */
 static void compile(lua_State *lua, void *arg)
 {
     struct compilation *c = arg;
-    bool compiled = (c->rewritten.ptr && script_vm_compile(lua, c->rewritten, chunk_name) == 0) ||
+    c->takes_names = c->with_names.ptr && script_vm_compile(lua, c->with_names, chunk_name) == 0;
+    bool compiled = c->takes_names || (c->rewritten.ptr && script_vm_compile(lua, c->rewritten, chunk_name) == 0) ||
                     script_vm_compile(lua, c->code, chunk_name) == 0;
     if (compiled)
         c->function = luaL_ref(lua, LUA_REGISTRYINDEX);
@@ -84,19 +122,22 @@ static void compile(lua_State *lua, void *arg)
         snprintf(c->error, SCRIPT_ERROR_MAX, "ERR Error compiling script (new function): %s", lua_tostring(lua, -1));
 }
 
-/* The function's number; LUA_NOREF: it is no Lua, and the error's text. The first line's end stays, so that lines keep
- * their numbers. */
-static int compile_code(struct script_cache *c, struct bytes code, int *return_line, char error[SCRIPT_ERROR_MAX])
+/* script->function is LUA_NOREF: it is no Lua, and the error's text. The first line's end stays, so that lines keep their
+ * numbers. */
+static void compile_code(struct script_cache *c, struct bytes code, struct script *script, char error[SCRIPT_ERROR_MAX])
 {
     struct compilation compilation = {.code = code, .function = LUA_NOREF, .error = error};
     struct script_error raised;
-    compilation.rewritten = script_avoid_tail_calls(code, 1, return_line);
+    compilation.rewritten = script_avoid_tail_calls(code, 1, &script->return_line);
+    compilation.with_names = with_names(compilation.rewritten.ptr ? compilation.rewritten : code);
     if (script_vm_enter(c->vm, compile, &compilation, &raised))
         snprintf(error, SCRIPT_ERROR_MAX, "ERR Error compiling script (new function): %.*s",
                  (int)(raised.text.len < 512 ? raised.text.len : 512), (const char *)raised.text.ptr);
     script_vm_leave(c->vm);
     mem_free((void *)compilation.rewritten.ptr);
-    return compilation.function;
+    mem_free((void *)compilation.with_names.ptr);
+    script->function = compilation.function;
+    script->takes_names = compilation.takes_names;
 }
 
 static struct cached_script *make(struct script_cache *c, struct bytes text, const struct script_digest *digest,
@@ -105,12 +146,12 @@ static struct cached_script *make(struct script_cache *c, struct bytes text, con
     uint32_t flags;
     size_t skipped;
     if (script_read_shebang(text, &flags, &skipped, error)) return NULL;
-    int return_line,
-        function = compile_code(c, bytes_make(text.ptr + skipped, text.len - skipped), &return_line, error);
-    if (function == LUA_NOREF) return NULL;
+    struct script script = {.vm = c->vm, .flags = flags, .source = chunk_name};
+    compile_code(c, bytes_make(text.ptr + skipped, text.len - skipped), &script, error);
+    if (script.function == LUA_NOREF) return NULL;
     struct cached_script *s = mem_alloc(sizeof *s);
     *s = (struct cached_script){
-        .script = {.vm = c->vm, .function = function, .flags = flags, .source = chunk_name, .return_line = return_line},
+        .script = script,
         .digest = *digest,
         .text = bytes_make(memcpy(mem_alloc(text.len ? text.len : 1), text.ptr, text.len), text.len),
     };

@@ -32,7 +32,9 @@ static void open_all(lua_State *lua, void *arg)
     script_sandbox_add(lua, "struct", script_open_struct);
     script_sandbox_add(lua, "bit", script_open_bit);
     lua_getglobal(lua, "redis");
+    lua_pushvalue(lua, -1);
     lua_setglobal(lua, "server");
+    lua_replace(lua, lua_upvalueindex(UPVALUE_REDIS));
 }
 
 struct script_vm *script_engine_new_vm(struct script_engine *e)

@@ -31,6 +31,7 @@ struct script {
     const char *source; /* "@user_script": its chunk's name, */
     int return_line;    /* and a line of it, for errors that know none */
     uint32_t flags;     /* enum script_flag */
+    bool takes_names;   /* its code has local variables for `redis`, KEYS and ARGV, and is called with them */
     bool is_function;   /* gets keys and arguments as its own, not as KEYS and ARGV; stopped by FUNCTION KILL */
 };
 

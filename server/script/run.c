@@ -124,26 +124,29 @@ static void push_list(lua_State *lua, const struct bytes *values, uint32_t count
     }
 }
 
+/* Pushes it, and sets the global variable. */
 static void set_list(lua_State *lua, int name, const struct bytes *values, uint32_t count)
 {
-    lua_pushvalue(lua, lua_upvalueindex(name));
     push_list(lua, values, count);
+    lua_pushvalue(lua, lua_upvalueindex(name));
+    lua_pushvalue(lua, -2);
     lua_rawset(lua, lua_upvalueindex(UPVALUE_GLOBALS));
 }
 
 static void run_body(lua_State *lua, void *arg)
 {
     struct invocation *i = arg;
-    int given = 0;
+    int given = 2;
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, i->script->function);
     if (i->script->is_function) {
-        lua_rawgeti(lua, LUA_REGISTRYINDEX, i->script->function);
         push_list(lua, i->keys, i->key_count);
         push_list(lua, i->arguments, i->argument_count);
-        given = 2;
     } else {
+        lua_pushvalue(lua, lua_upvalueindex(UPVALUE_REDIS));
         set_list(lua, UPVALUE_KEYS, i->keys, i->key_count);
         set_list(lua, UPVALUE_ARGV, i->arguments, i->argument_count);
-        lua_rawgeti(lua, LUA_REGISTRYINDEX, i->script->function);
+        given = i->script->takes_names ? 3 : 0;
+        if (!given) lua_pop(lua, 3);
     }
     lua_call(lua, given, 1);
     i->error_counted = script_write_reply(lua, i->call->reply, i->engine->run.protocol);

@@ -207,6 +207,7 @@ static int prepare(lua_State *lua)
                                         "big_number", "verbatim_string"};
     lua_pushvalue(lua, LUA_GLOBALSINDEX);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) lua_pushstring(lua, texts[i]);
+    lua_pushnil(lua); /* UPVALUE_REDIS */
     lua_pushcclosure(lua, gate, UPVALUES);
     return 1;
 }

@@ -41,7 +41,8 @@ enum script_upvalue {
     UPVALUE_SET,
     UPVALUE_BIG_NUMBER,
     UPVALUE_VERBATIM,
-    UPVALUES = UPVALUE_VERBATIM,
+    UPVALUE_REDIS, /* the table `redis`, once it has been opened */
+    UPVALUES = UPVALUE_REDIS,
 };
 
 struct script_vm *script_vm_new(void); /* NULL: no memory */
