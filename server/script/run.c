@@ -56,9 +56,10 @@ static void find_keys(struct invocation *i, uint32_t keys_from)
 }
 
 /* What the gate could not know, since it depends on the script and the command both. NULL: go on. */
-static const char *refusal(const struct core *core, const struct script *script, bool read_only)
+static const char *refusal(const struct call *call, const struct script *script, bool read_only)
 {
-    if (unlikely(gate_is_stale(core)) && !(script->flags & SCRIPT_ALLOW_STALE)) return GATE_STALE_ERROR;
+    bool stale = gate_is_stale(call->core) && !session_is_obeyed(call->session);
+    if (unlikely(stale) && !(script->flags & SCRIPT_ALLOW_STALE)) return GATE_STALE_ERROR;
     if (read_only && !(script->flags & (SCRIPT_COMPATIBLE | SCRIPT_NO_WRITES)))
         return "ERR Can not execute a script with write flag using *_ro command.";
     return NULL;
@@ -84,7 +85,7 @@ static void begin(struct script_engine *e, const struct script *script, struct c
     struct script_run *run = &e->run;
     const struct session *caller = call->session;
     struct session *s = &run->session;
-    bool obeyed = caller->kind != SESSION_CLIENT; /* our master, a file: they are not refused anything */
+    bool obeyed = session_is_obeyed(caller);
     run->script = script;
     run->call = call;
     run->protocol = 2;
@@ -181,7 +182,7 @@ void script_run(struct script_engine *e, const struct script *script, struct cal
     struct invocation i = {.engine = e, .script = script, .call = call};
     struct script_error error;
     find_keys(&i, keys_from);
-    const char *why_not = refusal(e->core, script, read_only);
+    const char *why_not = refusal(call, script, read_only);
     if (why_not) return reply_error(call->reply, why_not);
     begin(e, script, call, read_only);
     if (unlikely(monitors_any(e->core->monitors))) /* before what runs inside, which they see next */

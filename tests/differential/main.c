@@ -89,7 +89,7 @@ static void compare(const struct options *o, const struct grammar *g, const stru
 {
     char path[4096];
     struct differences *d = load_table(o, "expected_differences.txt");
-    struct server *ours = server_start(OURS, "%s", ""), *theirs = server_start(DEBIAN, "%s", "");
+    struct server *ours = server_start(OURS, "adopt-backlog no"), *theirs = server_start(DEBIAN, "%s", "");
     struct pair_options options = {
         .server = {ours, theirs}, .name = {"ours", "theirs"}, .differences = d, .patience_ms = PATIENCE_MS};
     if (o->part[CASES]) {

@@ -369,6 +369,29 @@ Test(aof_load, commands_that_are_no_data_are_passed_over)
     cr_assert_str_eq(info_text(s, "commandstats", "cmdstat_set"), ""); /* what is loaded is not counted */
 }
 
+/* As Redis wrote them before 7 where it was told to: what they lead to is in no file, and in no stream a second time. */
+Test(aof_load, scripts_and_functions_are_run_and_not_written_again)
+{
+#define SCRIPT  "redis.call('set','k',ARGV[1]) redis.call('rpush','l','x')"
+#define LIBRARY "#!lua name=lib\nredis.register_function('f', function() return redis.call('incr','n') end)"
+    char text[1024];
+    size_t len = (size_t)snprintf(text, sizeof text, "*4\r\n$4\r\nEVAL\r\n$%zu\r\n%s\r\n$1\r\n0\r\n$1\r\nv\r\n",
+                                  strlen(SCRIPT), SCRIPT);
+    len += (size_t)snprintf(text + len, sizeof text - len, "*3\r\n$8\r\nFUNCTION\r\n$4\r\nLOAD\r\n$%zu\r\n%s\r\n",
+                            strlen(LIBRARY), LIBRARY);
+    snprintf(text + len, sizeof text - len, "*3\r\n$5\r\nFCALL\r\n$1\r\nf\r\n$1\r\n0\r\n");
+    struct situation what = {"scripts", {{BASE, SELECT}, {INCR, text}, {LIST, USUAL}}};
+    struct server *s = prepare(OURS, &what);
+    server_launch(s);
+    expect_string(s, "v", "GET k");
+    expect_integer(s, 1, "LLEN l");
+    expect_string(s, "1", "GET n");
+    server_restart(s);
+    expect_integer(s, 1, "LLEN l");
+    expect_string(s, "1", "GET n");
+    expect_integer(s, 2, "FCALL f 0");
+}
+
 Test(aof_load, errors_are_told)
 {
     struct situation what = {"WRONGTYPE",

@@ -177,6 +177,9 @@ Test(append_only_kills, replicas_of_a_restarted_master_go_on)
     follow(replica, master);
     expect_ok(master, "SET a 1");
     wait_in_step(replica, master);
+    /* What a full sync brought is in its files once a first rewrite is through; no server ends before that. */
+    wait_until(info_is(replica, "persistence", "aof_rewrite_in_progress", "0") &&
+               info_is(replica, "persistence", "aof_rewrite_scheduled", "0"));
     server_stop(master);
     server_launch(master);
     wait_until(link_is_up(replica));

@@ -29,7 +29,7 @@ static unsigned long long shared_bytes(const struct server *s)
     return bytes;
 }
 
-Test(crash, the_next_start_removes_the_shared_memory_of_a_killed_server)
+Test(crash, the_next_start_gives_back_the_shared_memory_of_a_killed_server)
 {
     struct server *master = server_start(OURS, "repl-lz4 no"), *replica = server_start(OURS, "%s", "");
     follow(replica, master);
@@ -40,7 +40,7 @@ Test(crash, the_next_start_removes_the_shared_memory_of_a_killed_server)
     server_kill(master);
     cr_assert_gt(shared_bytes(master), 5000000);
     server_launch(master);
-    cr_assert_eq(shared_bytes(master), 0, "without a replica there is no backlog yet");
+    wait_until(shared_bytes(master) < 5000000); /* a backlog of its usual size */
     server_thaw(replica);
     expect_same_data(replica, master);
 }

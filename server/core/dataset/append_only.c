@@ -240,15 +240,19 @@ int append_only_flush(struct core *core, int timeout_ms)
     return -1;
 }
 
-/* What was on its way has come, or will not. */
+/* What was on its way has come, or will not. The files are still those of the dataset before: the first rewrite waits for
+ * no tick. */
 static void end_suspension(struct append_only *a)
 {
-    if (a->state == APPEND_ONLY_SUSPENDED && persistence_may_save(a->core)) append_only_enter(a, APPEND_ONLY_WAITING);
+    if (likely(a->state != APPEND_ONLY_SUSPENDED) || !persistence_may_save(a->core)) return;
+    append_only_enter(a, APPEND_ONLY_WAITING);
+    append_only_rewrite_event(a, REWRITE_ASK);
 }
 
 void append_only_before_send(struct core *core)
 {
     struct append_only *a = core->append_only;
+    end_suspension(a);
     append_only_rewrite_go_on(a);
     append_only_watch_turn(a);
 }

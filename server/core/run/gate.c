@@ -96,12 +96,12 @@ static uint32_t effective_flags(const struct core *core, const struct session *s
 static const char *disk_refusal(const struct core *core, const struct session *s, char room[GATE_ERROR_MAX])
 {
     int error = append_only_write_error(core);
-    if (unlikely(persistence_write_refused(core)) && s->kind != SESSION_MASTER)
+    if (unlikely(persistence_write_refused(core)) && !session_is_obeyed(s))
         return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
                "Commands that may modify the data set are disabled, because this instance is configured to report "
                "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the "
                "Redis logs for details about the RDB error.";
-    if (unlikely(error) && s->kind != SESSION_MASTER) {
+    if (unlikely(error) && !session_is_obeyed(s)) {
         snprintf(room, GATE_ERROR_MAX, "MISCONF Errors writing to the AOF file: %s", strerror(error));
         return room;
     }
@@ -115,7 +115,7 @@ static const char *write_refusal(const struct core *core, const struct session *
     if (unlikely(!replica && repl->min_replicas_to_write && repl->min_replicas_max_lag_s &&
                  replication_good_followers(core->replication) < repl->min_replicas_to_write))
         return "NOREPLICAS Not enough good replicas to write.";
-    if (unlikely(replica && repl->read_only && s->kind != SESSION_MASTER))
+    if (unlikely(replica && repl->read_only && !session_is_obeyed(s)))
         return "READONLY You can't write against a read only replica.";
     return NULL;
 }
@@ -151,9 +151,9 @@ static const char *state_refusal(const struct core *core, const struct session *
                  e->full_name);
         return room;
     }
-    if (unlikely(replica) && !(flags & CMD_STALE) && gate_is_stale(core))
+    if (unlikely(replica) && !(flags & CMD_STALE) && !session_is_obeyed(s) && gate_is_stale(core))
         return s->kind == SESSION_SCRIPT ? "ERR Can not execute the command on a stale replica" : GATE_STALE_ERROR;
-    if (unlikely(persistence_state(core)->loading) && refused_while_loading(core, flags))
+    if (unlikely(persistence_state(core)->loading) && !session_is_obeyed(s) && refused_while_loading(core, flags))
         return "LOADING Redis is loading the dataset in memory";
     return NULL;
 }
@@ -173,10 +173,10 @@ static bool held_by_pause(const struct core *core, const struct session *s, uint
     return pause == PAUSE_ALL || (pause == PAUSE_WRITE && writes);
 }
 
-/* Not in the middle of a script. */
+/* Not in the middle of a script, nor for those who are never refused. */
 static bool may_evict(const struct core *core, const struct session *s)
 {
-    return s->kind != SESSION_SCRIPT && !is_busy(core->busy);
+    return s->kind != SESSION_SCRIPT && !session_is_obeyed(s) && !is_busy(core->busy);
 }
 
 struct verdict gate_judge(struct core *core, const struct session *s, const struct request *r,

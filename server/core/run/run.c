@@ -155,7 +155,7 @@ void run_command(struct core *core, struct session *session, const struct reques
         .now_ms = now_ms,
         .first_key_hash = request->first_key_hash,
         .first_key_index = request->first_key_index,
-        .from_master = session->kind == SESSION_MASTER,
+        .from_master = session_is_obeyed(session),
     };
     session->depth++;
     bool waited = session->blocked != NULL; /* and was counted when it began to */

@@ -127,6 +127,12 @@ static inline const struct session *session_speaker(const struct session *s)
 /* What CLIENT LIST says; until it has logged in, everybody is the default user. */
 struct bytes session_user_name(const struct session *s);
 
+/* Our master's stream, and a file: what they say has happened already, and is refused for no state that we are in. */
+static inline bool session_is_obeyed(const struct session *s)
+{
+    return s->kind == SESSION_MASTER || s->kind == SESSION_LOADER;
+}
+
 static inline void session_wake(struct session *s)
 {
     if (s->owner) s->owner->wake(s);
