@@ -107,11 +107,14 @@ static void expire_backlog(struct replication *r, int64_t now_ms)
 {
     struct master_side *m = r->master;
     int64_t ttl_s = r->settings->backlog_ttl_s;
-    bool alone = replication_wants_stream(r) && r->started && !r->stream_kept && !r->settings->adopt_backlog &&
-                 !m->followers.count;
+    bool alone =
+        repl_stream_window(r->stream).present && !replication_is_replica(r) && r->started && !m->followers.count;
     if (!alone || !m->alone_since_ms) m->alone_since_ms = alone ? now_ms : 0;
     if (!alone || !ttl_s || now_ms - m->alone_since_ms <= ttl_s * 1000) return;
-    repl_stream_expire(r->stream);
+    if (r->stream_kept || r->settings->adopt_backlog)
+        repl_stream_withhold(r->stream); /* others read it still */
+    else
+        repl_stream_expire(r->stream);
     log_notice("Replication backlog freed after %lld seconds without connected replicas.", (long long)ttl_s);
 }
 

@@ -60,9 +60,10 @@ static void accept_partial(struct follower *f, const struct resync_decision *d, 
 /* A backlog that starts with this replica starts a history too: what was written before has left no trace. */
 static int open_first_backlog(struct replication *r)
 {
-    if (repl_stream_backlog(r->stream)) return 0;
-    if (!replication_is_replica(r)) repl_stream_new_id(r->stream);
+    if (repl_stream_window(r->stream).present) return 0;
+    if (!repl_stream_backlog(r->stream) && !replication_is_replica(r)) repl_stream_new_id(r->stream);
     if (repl_stream_open(r->stream) != 0) return -1;
+    repl_stream_offer(r->stream);
     log_notice("Replication backlog created, my new replication IDs are '%s' and '%s'",
                repl_stream_history(r->stream)->id, repl_stream_history(r->stream)->second_id);
     return 0;

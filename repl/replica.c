@@ -178,7 +178,7 @@ void replication_start(struct replication *r)
     if (r->replica->host)
         begin_to_follow(r, false);
     else if (r->settings->adopt_backlog)
-        repl_stream_open(r->stream); /* best effort: without it our heir has the file alone */
+        repl_stream_open_withheld(r->stream); /* best effort: without it our heir has the file alone */
 }
 
 /* --- life --- */

@@ -112,6 +112,7 @@ void replica_begin_stream(struct replica_side *s)
     struct replication *r = s->r;
     unsigned life = s->life;
     repl_stream_open(r->stream);
+    repl_stream_offer(r->stream);
     r->host.apply_reset(r->host.context, s->stream_db);
     s->streaming = true;
     bool alive = replica_resume_reading(s);

@@ -53,7 +53,7 @@ const struct history *replication_history(const struct replication *r)
 int replication_keep_stream(struct replication *r, bool kept)
 {
     r->stream_kept = kept;
-    return kept ? repl_stream_open(r->stream) : 0;
+    return kept ? repl_stream_open_withheld(r->stream) : 0;
 }
 
 struct repl_stream *replication_stream(struct replication *r)

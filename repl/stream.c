@@ -22,6 +22,8 @@ struct repl_stream {
     int listening_port;
     int64_t tidied_ms;
     bool relayed;
+    bool withheld;         /* followers are not offered what the backlog has */
+    uint64_t offered_from; /* ... or nothing before this */
     struct adoption *left; /* by a dead predecessor; NULL: nothing, or it is settled */
     struct list listeners; /* struct repl_stream_listener */
 };
@@ -88,6 +90,28 @@ static void close_backlog(struct repl_stream *s)
     TELL(s, closing);
     backlog_close(s->backlog);
     s->backlog = NULL;
+    s->withheld = false;
+    s->offered_from = 0;
+}
+
+void repl_stream_withhold(struct repl_stream *s)
+{
+    s->withheld = s->backlog != NULL;
+}
+
+int repl_stream_open_withheld(struct repl_stream *s)
+{
+    if (s->backlog) return 0;
+    if (repl_stream_open(s) != 0) return -1;
+    repl_stream_withhold(s);
+    return 0;
+}
+
+void repl_stream_offer(struct repl_stream *s)
+{
+    if (!s->withheld) return;
+    s->withheld = false;
+    s->offered_from = s->history.offset + 1;
 }
 
 void repl_stream_expire(struct repl_stream *s)
@@ -207,6 +231,8 @@ void repl_stream_replace(struct repl_stream *s, const char *id, uint64_t offset)
     else
         history_new_id(&s->history);
     s->history.offset = offset;
+    s->withheld = false;
+    s->offered_from = 0;
     TELL(s, replaced);
     if (s->backlog) backlog_restart(s->backlog, offset + 1);
     write_history(s);
@@ -239,8 +265,9 @@ const struct history *repl_stream_history(const struct repl_stream *s)
 
 struct resync_window repl_stream_window(const struct repl_stream *s)
 {
-    if (!s->backlog) return (struct resync_window){false, 0, 0};
-    return (struct resync_window){true, backlog_first(s->backlog), backlog_end(s->backlog)};
+    if (!s->backlog || s->withheld) return (struct resync_window){false, 0, 0};
+    uint64_t first = backlog_first(s->backlog);
+    return (struct resync_window){true, first > s->offered_from ? first : s->offered_from, backlog_end(s->backlog)};
 }
 
 struct backlog *repl_stream_backlog(const struct repl_stream *s)

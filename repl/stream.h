@@ -44,6 +44,12 @@ int repl_stream_open(struct repl_stream *s);
  * promise that it could be continued. */
 void repl_stream_expire(struct repl_stream *s);
 
+/* The backlog stays for other readers' sake, and no follower may continue from what it has: the window is not there until
+ * it is offered again, from then on. */
+void repl_stream_withhold(struct repl_stream *s);
+int repl_stream_open_withheld(struct repl_stream *s); /* repl_stream_open(), and withheld where there was none */
+void repl_stream_offer(struct repl_stream *s);        /* where it is withheld */
+
 /* --- a dead predecessor's --- */
 const struct adopt_view *repl_stream_predecessor(const struct repl_stream *s);     /* NULL: nothing is there */
 struct bytes repl_stream_left_bytes(const struct repl_stream *s, uint64_t offset); /* adopt_run() */
@@ -70,7 +76,7 @@ void repl_stream_new_id(struct repl_stream *s);
 
 /* --- what there is --- */
 const struct history *repl_stream_history(const struct repl_stream *s);
-struct resync_window repl_stream_window(const struct repl_stream *s);
+struct resync_window repl_stream_window(const struct repl_stream *s); /* what followers may continue from */
 struct backlog *repl_stream_backlog(const struct repl_stream *s); /* for peers, spools and bells alone; NULL: none */
 /* Others can read the backlog, or could read it if it were opened. */
 bool repl_stream_can_be_shared(const struct repl_stream *s);

@@ -156,6 +156,32 @@ Test(faults, master_restarted_with_its_history)
     cr_assert_eq(sync_counts(p.master).partial, 1);
 }
 
+/* Whether the backlog goes, or stays for the server's heir: who comes back after its time cannot continue. */
+static void outlive_the_backlog(const char *config)
+{
+    struct pair p = pair_in_step(config, "repl-diskless-load disabled");
+    proxy_cut(p.proxy);
+    wait_until(info_number(p.master, "replication", "connected_slaves") == 0);
+    wait_until(info_number(p.master, "replication", "repl_backlog_active") == 0);
+    cr_expect_eq(info_number(p.master, "replication", "repl_backlog_histlen"), 0);
+    fill(p.master, "later:", 10, 100);
+    proxy_heal(p.proxy);
+    expect_same_data(p.replica, p.master);
+    expect_syncs(p.master, p.counts, 1, 0);
+    proxy_cut(p.proxy);
+    fill(p.master, "again:", 10, 100);
+    proxy_heal(p.proxy);
+    expect_same_data(p.replica, p.master);
+    expect_syncs(p.master, p.counts, 1, 1);
+}
+
+Test(faults, a_backlog_past_its_time_serves_nobody)
+{
+    outlive_the_backlog("repl-backlog-ttl 1");
+    outlive_the_backlog("repl-backlog-ttl 1\nappendonly yes");
+    outlive_the_backlog("repl-backlog-ttl 1\nadopt-backlog no");
+}
+
 /* --- slow and silent peers --- */
 
 Test(faults, frozen_replica_holds_nobody_up)
