@@ -12,6 +12,7 @@ struct server *start_on(int cpu, enum server_kind kind, const char *config);
 
 /* Debian's redis-benchmark with these arguments (a shell-like line without quotes); requests per second. */
 double run_redis_benchmark(const struct server *s, long requests, const char *arguments);
+double run_redis_benchmark_p99(const struct server *s, long requests, const char *arguments, double *p99_ms);
 
 /* The same, for the CPU that the server and its children take per request, in microseconds. */
 double cpu_us_per_request(const struct server *s, long requests, const char *arguments);

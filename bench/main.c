@@ -19,7 +19,8 @@ static const struct part parts[] = {
     {"throughput", bench_throughput}, {"replicas", bench_replicas}, {"memory", bench_memory},
     {"reconnect", bench_reconnect},   {"storm", bench_storm},       {"scale", bench_scale},
     {"types", bench_types},           {"replies", bench_replies},   {"elements", bench_elements},
-    {"dataset", bench_dataset},       {"pause", bench_pause},       {"scripts", bench_scripts},
+    {"dataset", bench_dataset},       {"pause", bench_pause},       {"aof", bench_aof},
+    {"scripts", bench_scripts},
 };
 #define PARTS (sizeof parts / sizeof *parts)
 
