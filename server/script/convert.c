@@ -165,8 +165,10 @@ static char *one_line(struct bytes text)
     return line;
 }
 
+/* Line ends at its end are no part of an error. */
 void script_reply_error(struct reply *reply, struct bytes text)
 {
+    while (text.len && (text.ptr[text.len - 1] == '\r' || text.ptr[text.len - 1] == '\n')) text.len--;
     char *line = one_line(text);
     reply_error(reply, line);
     mem_free(line);

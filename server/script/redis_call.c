@@ -58,6 +58,7 @@ static struct bytes number_text(double number, char room[NUMBER_TEXT_BYTES])
 {
     bool whole = number >= -WHOLE_MAX && number <= WHOLE_MAX && number == (double)(int64_t)number;
     if (whole && !(number == 0 && signbit(number))) return bytes_make(room, format_i64(room, (int64_t)number));
+    if (unlikely(isnan(number))) return BYTES("nan"); /* LuaJIT has one, whose sign says nothing */
     return bytes_make(room, (size_t)snprintf(room, NUMBER_TEXT_BYTES, "%.17g", number));
 }
 

@@ -43,6 +43,7 @@ static int error_reply(lua_State *lua)
         len--;
     }
     bool has_code = memchr(text, ' ', len);
+    while (!has_code && len && (*text == '\r' || *text == '\n')) text++, len--;
     lua_createtable(lua, 0, 1);
     lua_pushstring(lua, has_code ? "" : "ERR ");
     lua_pushlstring(lua, text, len);
