@@ -241,7 +241,7 @@ Test(adoption, replicas_come_back_by_a_partial_resync)
         long mark = restart(master);
         expect_adopted(master, mark);
         cr_assert_str_eq(info_text(master, "replication", "master_replid"), id);
-        char text[2];
+        char text[12];
         snprintf(text, sizeof text, "%d", i);
         expect_string(master, text, "GET round");
         expect_same_data(replica, master);
