@@ -3,6 +3,7 @@
 
 #include "server/base/check.h"
 
+#define GROWTH_TOLD_MAX          INT64_C(1000000000000000) /* percent: of next to nothing */
 #define FAILURES_BEFORE_BACK_OFF 3
 #define BACK_OFF_MOST_MINUTES    60
 
@@ -122,7 +123,8 @@ bool rewrite_is_due(const struct rewrite_sizes *sizes, int percentage, int64_t l
 {
     if (percentage <= 0 || sizes->current_bytes <= (uint64_t)least_bytes) return false;
     double base = sizes->base_bytes ? (double)sizes->base_bytes : 1;
-    *growth = (int64_t)((double)sizes->current_bytes * 100 / base) - 100;
+    double grown = (double)sizes->current_bytes * 100 / base - 100;
+    *growth = grown < GROWTH_TOLD_MAX ? (int64_t)grown : GROWTH_TOLD_MAX;
     return *growth >= percentage;
 }
 

@@ -269,6 +269,13 @@ pid_t server_journal_pid(const struct server *s)
     return process_child_with(s->pid, "journal");
 }
 
+pid_t server_wait_journal(const struct server *s)
+{
+    pid_t pid;
+    wait_until((pid = server_journal_pid(s)) > 0);
+    return pid;
+}
+
 pid_t server_snapshot_pid(const struct server *s)
 {
     return process_child_without(s->pid, (const char *const[]){"link", "journal", NULL});

@@ -48,7 +48,8 @@ redisContext *server_connect(const struct server *s);
 
 /* Our link process (0: none runs), and the child that writes a snapshot (0: none runs). */
 pid_t server_link_pid(const struct server *s);
-pid_t server_journal_pid(const struct server *s); /* of the append-only file; 0: none runs */
+pid_t server_journal_pid(const struct server *s);  /* of the append-only file; 0: none runs */
+pid_t server_wait_journal(const struct server *s); /* until one runs */
 pid_t server_snapshot_pid(const struct server *s);
 
 /* --- log --- */

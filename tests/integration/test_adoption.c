@@ -200,7 +200,7 @@ Test(adoption, the_journal_writes_what_it_had_not_come_to)
     expect_ok(s, "SELECT 3");
     expect_ok(s, "SET written 3");
     wait_until(info_is(s, "persistence", "aof_buffer_length", "0"));
-    pid_t journal = server_journal_pid(s);
+    pid_t journal = server_wait_journal(s);
     cr_assert_gt(journal, 0);
     kill(journal, SIGSTOP);
     expect_ok(s, "SET unwritten 3");
@@ -244,6 +244,8 @@ Test(adoption, replicas_come_back_by_a_partial_resync)
         char text[12];
         snprintf(text, sizeof text, "%d", i);
         expect_string(master, text, "GET round");
+        /* A replica that has not noticed yet that its master is gone is in step with its heir, too. */
+        wait_until(sync_counts(master).partial + sync_counts(master).full > 0);
         expect_same_data(replica, master);
         cr_assert_eq(sync_counts(master).full, 0);
         cr_assert_eq(sync_counts(master).partial, 1);

@@ -455,7 +455,7 @@ Test(aof_load, a_snapshot_without_an_append_only_file_is_not_loaded)
 Test(aof_load, a_journal_without_a_server_is_waited_for)
 {
     struct server *s = server_start(OURS, "appendonly yes\nappendfsync no\nadopt-backlog no");
-    pid_t journal = server_journal_pid(s);
+    pid_t journal = server_wait_journal(s);
     cr_assert_gt(journal, 0);
     kill(journal, SIGSTOP);
     fill(s, "key:", 100, 100);

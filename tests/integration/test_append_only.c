@@ -591,7 +591,7 @@ Test(append_only, waitaof_ends_with_the_file)
 /* Stopped, so that nothing becomes durable until it is let go on. */
 static pid_t freeze_journal(struct server *s)
 {
-    pid_t journal = server_journal_pid(s);
+    pid_t journal = server_wait_journal(s);
     cr_assert_gt(journal, 0);
     kill(journal, SIGSTOP);
     return journal;

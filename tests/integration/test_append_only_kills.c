@@ -116,7 +116,7 @@ static void kill_again_and_again(const char *policy, bool both)
         sleep_us(rand_r(&seed) % 20000);
         if (both) {
             kill(s->pid, SIGSTOP);
-            kill(server_journal_pid(s), SIGKILL);
+            kill(server_wait_journal(s), SIGKILL);
         }
         server_kill(s);
         join_writers(writers);
@@ -157,7 +157,7 @@ Test(append_only_kills, the_journal)
     start_writers(writers, s);
     for (int i = 0; i < 3; i++) {
         sleep_us(rand_r(&seed) % 100000);
-        pid_t journal = server_journal_pid(s);
+        pid_t journal = server_wait_journal(s);
         if (i == 1) freeReplyObject(command(s, "BGREWRITEAOF"));
         kill(journal, SIGKILL);
         wait_until(server_journal_pid(s) != 0 && server_journal_pid(s) != journal);
