@@ -14,7 +14,7 @@ class ReconnectLab(PodsCase):
 
     def tell(self, *words):
         line = next(pod for name, pod in self.cluster.pods.items() if name.startswith("redis-line"))
-        self.assertEqual(line.execute(["slipstream-lab", "tell", "/tmp/line", *words]).strip(), "ok")
+        self.assertEqual(line.execute(["slipstream-lab", "tell", "/tmp/line", *words]), (0, "ok\n"))
 
     def test_a_cut_line_is_a_partial_resync(self):
         before = self.info(MASTER, "stats")
