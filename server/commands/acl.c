@@ -42,8 +42,8 @@ static void reply_error_text(struct reply *r, struct acl_text *text)
 /* The caller still gets his reply. */
 static void cut_off(const struct call *call, struct client *c)
 {
-    if (c->replica)
-        replication_drop_follower(call->core->replication, c->replica, "ACL");
+    if (c->follower)
+        replication_drop_follower(call->core->replication, c->follower, "ACL");
     else if (c == call->session->client)
         client_close_after_reply(c);
     else

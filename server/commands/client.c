@@ -113,8 +113,8 @@ static void kill_one(void *arg, struct client *c)
 {
     struct killing *k = arg;
     k->killed++;
-    if (c->replica)
-        replication_drop_follower(k->call->core->replication, c->replica, "CLIENT KILL");
+    if (c->follower)
+        replication_drop_follower(k->call->core->replication, c->follower, "CLIENT KILL");
     else if (c == k->call->session->client)
         client_close_after_reply(c); /* its own answer still goes out */
     else

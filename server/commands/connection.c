@@ -53,7 +53,7 @@ static void quit_command(struct call *call)
 static void reset_command(struct call *call)
 {
     struct client *client = call->session->client;
-    if (!client || client->replica) return reply_error(call->reply, "ERR can only reset normal client connections");
+    if (!client || client->follower) return reply_error(call->reply, "ERR can only reset normal client connections");
     tracking_stop(call->core->tracking, call->session);
     session_reset(call->core, call->session);
     reply_simple(call->reply, "RESET");

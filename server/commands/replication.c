@@ -246,7 +246,7 @@ static void become_replica(struct call *call, const char *asked_id, int64_t aske
         mem_free(h);
         return reply_error(call->reply, error);
     }
-    client->replica = h->follower;
+    client->follower = h->follower;
     client_hand_over(client, handed_over, h);
 }
 
@@ -271,7 +271,7 @@ static void psync_command(struct call *call)
 {
     char asked_id[ID_SHOWN_MAX];
     int64_t offset;
-    if (!call->session->client || call->session->client->replica) return;
+    if (!call->session->client || call->session->client->follower) return;
     text_of(call->argv[1], asked_id, sizeof asked_id);
     if (call->argc > 3 && call_arg_is(call, 3, WIRE_FAILOVER) && !take_over(call, asked_id)) return;
     if (!call_arg_i64(call, 2, &offset, NULL)) return;
@@ -280,7 +280,7 @@ static void psync_command(struct call *call)
 
 static void sync_command(struct call *call)
 {
-    if (!call->session->client || call->session->client->replica) return;
+    if (!call->session->client || call->session->client->follower) return;
     become_replica(call, NULL, -1);
 }
 

@@ -70,7 +70,7 @@ static void follower_gone(void *context, void *client)
 {
     struct client *c = client;
     (void)context;
-    c->replica = NULL;
+    c->follower = NULL;
     client_close(c);
 }
 

@@ -29,7 +29,7 @@ static void leave_bucket(struct client *c)
 
 static bool may_be_evicted(const struct client *c)
 {
-    return c->core->clients->memory_limit && !c->session.no_evict && !c->replica && !c->handed_over && !c->close_asap;
+    return c->core->clients->memory_limit && !c->session.no_evict && !c->follower && !c->handed_over && !c->close_asap;
 }
 
 void client_account_now(struct client *c)

@@ -26,7 +26,7 @@ static void flag_letters(const struct client *c, char out[16])
     const struct session *s = &c->session;
     size_t n = 0;
     if (list_contains(&s->monitoring)) out[n++] = 'O';
-    if (c->replica) out[n++] = 'S';
+    if (c->follower) out[n++] = 'S';
     if (s->subscriptions) out[n++] = 'P';
     if (s->transaction) out[n++] = 'x';
     if (s->blocked) out[n++] = 'b';
@@ -81,7 +81,7 @@ static void add_identity(const struct line *l, struct outq *out)
 static size_t kept_for_replica(const struct client *c)
 {
     struct follower_view view;
-    return c->replica && follower_view(c->replica, &view) ? view.behind_bytes : 0;
+    return c->follower && follower_view(c->follower, &view) ? view.behind_bytes : 0;
 }
 
 static void add_line(const struct line *l, struct outq *out)

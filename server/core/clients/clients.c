@@ -108,7 +108,7 @@ static bool owner_is_local(const struct session *s)
 
 static bool owner_is_replica(const struct session *s)
 {
-    return s->client->replica;
+    return s->client->follower;
 }
 
 static void owner_address(const struct session *s, char out[SESSION_ADDRESS_MAX])
@@ -295,7 +295,7 @@ void clients_before_send(struct clients *all)
 static void close_idle(struct client *c, int64_t now_ms)
 {
     int timeout_s = c->core->settings->net.timeout_s;
-    if (!timeout_s || c->replica || c->session.blocked || client_class(c) == CLIENT_PUBSUB) return;
+    if (!timeout_s || c->follower || c->session.blocked || client_class(c) == CLIENT_PUBSUB) return;
     if (now_ms - c->last_interaction_ms <= (int64_t)timeout_s * 1000) return;
     log_verbose("Closing idle client");
     client_close(c);

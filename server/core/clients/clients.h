@@ -49,7 +49,7 @@ struct client {
         stranger_holds_since_ms; /* not authenticated, with half a request or unread replies here since, 0: not so */
     /* replica handshake (REPLCONF before PSYNC); owned by commands/replication.c */
     struct follower_hello *hello;
-    void *replica; /* struct follower once this client has become a replica, else NULL */
+    void *follower; /* struct follower once this client has become a replica, else NULL */
 };
 
 struct clients *clients_new(struct core *core);
@@ -64,7 +64,7 @@ struct list *clients_all(struct clients *c);               /* struct client.node
 
 static inline enum client_class client_class(const struct client *c)
 {
-    if (c->replica) return CLIENT_REPLICA;
+    if (c->follower) return CLIENT_REPLICA;
     return c->session.subscriptions ? CLIENT_PUBSUB : CLIENT_NORMAL;
 }
 
