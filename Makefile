@@ -15,7 +15,7 @@ JOBS     ?= $(shell nproc)
 
 WARN       := -Wall -Wextra -Werror
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -isystem /usr/include/luajit-2.1 $(WARN) -fno-omit-frame-pointer $(CFLAGS)
-LIBS       := -luring -llz4 -llzf -ljemalloc -lmd -lbsd -l:libluajit-5.1.a -lpthread -lm -ldl
+LIBS       := -lssl -lcrypto -luring -llz4 -llzf -ljemalloc -lmd -lbsd -l:libluajit-5.1.a -lpthread -lm -ldl
 
 ifneq ($(PROTECTED_MODE),)
 ALL_CFLAGS += -DPROTECTED_MODE='"$(PROTECTED_MODE)"'
