@@ -170,9 +170,8 @@ static void on_data(struct conn *conn, const uint8_t *data, size_t len)
 
 /* --- the connection --- */
 
-static void lost(struct replica_side *s, int error)
+static void lost(struct replica_side *s, const char *why)
 {
-    const char *why = error ? strerror(error) : "closed by the master";
     switch (s->machine.state) {
     case REPLICA_CONNECTED: replica_failed(s, "Connection with master lost."); break;
     case REPLICA_TRANSFER: replica_failed(s, "I/O error trying to sync with MASTER: connection lost (%s)", why); break;
@@ -183,16 +182,18 @@ static void lost(struct replica_side *s, int error)
 static void on_closed(struct conn *conn, int error)
 {
     struct replica_side *s = conn_owner(conn);
+    const char *tls = conn_tls_error(conn);
     s->conn = NULL;
-    lost(s, error);
+    lost(s, tls ? tls : error ? strerror(error) : "closed by the master");
 }
 
 static void on_connected(struct conn *conn, int error)
 {
     struct replica_side *s = conn_owner(conn);
     if (error) {
+        const char *tls = conn_tls_error(conn);
         s->conn = NULL;
-        replica_failed(s, "Error condition on socket for SYNC: %s", strerror(error));
+        replica_failed(s, "Error condition on socket for SYNC: %s", tls ? tls : strerror(error));
         return;
     }
     log_write(replica_log_level(s), "Non blocking connect for SYNC fired the event.");
@@ -223,7 +224,10 @@ void replica_connect(struct replica_side *s)
     log_write(replica_log_level(s), "MASTER <-> REPLICA sync started");
     s->wire = s->r->settings->lz4 ? WIRE_UNDECIDED : WIRE_PLAIN;
     s->conn = connect_from_source(s, to);
-    if (!s->conn) replica_failed(s, "Unable to connect to MASTER: %s", strerror(errno));
+    if (!s->conn)
+        replica_failed(s, "Unable to connect to MASTER: %s", strerror(errno));
+    else
+        s->r->host.secure(s->r->host.context, s->conn);
 }
 
 void replica_disconnect(struct replica_side *s)
@@ -268,7 +272,8 @@ void replica_greet(struct replica_side *s)
 {
     const struct repl_settings *settings = s->r->settings;
     char port[16];
-    snprintf(port, sizeof port, "%d", settings->announce_port ? settings->announce_port : s->r->listening_port);
+    snprintf(port, sizeof port, "%d",
+             settings->announce_port ? settings->announce_port : s->r->host.announced_port(s->r->host.context));
     if (s->machine_settings.auth) send_auth(s, settings);
     send_words(s, 1, (const char *[]){WIRE_PING});
     send_words(s, 3, (const char *[]){WIRE_REPLCONF, WIRE_LISTENING_PORT, port});

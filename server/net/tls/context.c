@@ -23,7 +23,7 @@ static const char session_id_context[] = "redis";
 
 void tls_take_error(char *out, size_t room, const char *otherwise)
 {
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code = ERR_peek_error();
     if (code)
         ERR_error_string_n(code, out, room);
     else

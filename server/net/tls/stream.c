@@ -139,7 +139,7 @@ static const char *hint(unsigned long code)
 static void fail(struct tls_stream *s, const char *otherwise)
 {
     char reason[256], text[512];
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code = ERR_peek_error();
     long verified = SSL_get_verify_result(s->ssl);
     bool shaking = s->state == TLS_HANDSHAKE;
     tls_take_error(reason, sizeof reason, otherwise);
