@@ -1,7 +1,8 @@
 /* The replica's connection to its master: name, socket, handshake, and the wire behind it. Server process.
  *
  * The wire is decided by its first byte after the answer to PSYNC: an LZ4 frame, if we had offered that, or the plain
- * protocol. While a snapshot is loaded from its file nothing is read: the descriptor leaves the loop and comes back. */
+ * protocol. While a snapshot is loaded from its file nothing is read: the descriptor leaves the loop and comes back;
+ * with TLS the connection pauses. */
 #include "repl/replica_side.h"
 
 #include "repl/wire.h"
@@ -327,15 +328,27 @@ static void detached(void *arg, int fd, const uint8_t *rest, size_t len)
     if (s->machine.state == REPLICA_LOADING) s->paused(s);
 }
 
+static void secure_paused(void *arg)
+{
+    struct replica_side *s = arg;
+    if (s->machine.state == REPLICA_LOADING) s->paused(s);
+}
+
 void replica_pause_reading(struct replica_side *s, void (*paused)(struct replica_side *s))
 {
     s->paused = paused;
-    conn_detach(s->conn, detached, s);
+    if (conn_is_secure(s->conn))
+        conn_pause(s->conn, secure_paused, s);
+    else
+        conn_detach(s->conn, detached, s);
 }
 
 bool replica_resume_reading(struct replica_side *s)
 {
-    if (s->conn) return true;
+    if (s->conn) {
+        if (conn_is_secure(s->conn)) conn_resume(s->conn);
+        return true;
+    }
     if (s->held_fd < 0) return false;
     s->conn = conn_open(s->r->loop, s->held_fd, &master_events, s);
     s->held_fd = -1;

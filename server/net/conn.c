@@ -98,7 +98,7 @@ void conn_end(struct conn *conn, int error)
     retire(conn);
 }
 
-static void settle_next_turn(struct conn *conn)
+void conn_settle_later(struct conn *conn)
 {
     struct loop *loop = conn->endpoint.loop;
     if (list_contains(&conn->settle_node)) return;
@@ -175,7 +175,7 @@ void conn_detach(struct conn *conn, void (*detached)(void *arg, int fd, const ui
     conn->aside->detached_arg = arg;
     if (conn->reading && !conn->tls) conn->endpoint.loop->engine->conn_stop_reading(conn);
     conn_flush(conn);
-    settle_next_turn(conn);
+    conn_settle_later(conn);
 }
 
 /* --- input --- */
@@ -228,7 +228,7 @@ void conn_fail_later(struct conn *conn, int error)
 {
     conn->ended = true;
     conn->end_error = error;
-    settle_next_turn(conn);
+    conn_settle_later(conn);
 }
 
 void conn_on_end(struct conn *conn, int error)
@@ -238,7 +238,7 @@ void conn_on_end(struct conn *conn, int error)
     if (conn->state == CONN_CLOSED) return;
     /* A peer that has only finished its own side still gets what it is owed. */
     if (conn->state == CONN_CLOSING && error == 0) return;
-    if (conn->state != CONN_OPEN || conn->delivering || (error == 0 && conn_has_unsent(conn)))
+    if (conn->state != CONN_OPEN || conn->delivering || conn->paused || (error == 0 && conn_has_unsent(conn)))
         conn_fail_later(conn, error);
     else
         conn_end(conn, error);
@@ -275,6 +275,7 @@ void conn_settle(struct conn *conn)
     switch ((enum conn_state)conn->state) {
     case CONN_CONNECTING: conn_on_connected(conn, conn->end_error); break;
     case CONN_OPEN:
+        if (unlikely(conn->tls != NULL) && conn_tls_settle(conn)) break;
         if (conn->end_error == 0 && conn_has_unsent(conn))
             conn_flush(conn); /* conn_on_sent() will bring us here again */
         else
@@ -390,7 +391,7 @@ void conn_on_sent(struct conn *conn, size_t n)
     if (conn_has_unsent(conn)) return;
     if (likely(conn->state == CONN_OPEN)) {
         if (unlikely(conn->ended))
-            settle_next_turn(conn);
+            conn_settle_later(conn);
         else if (conn->events->drained)
             conn->events->drained(conn);
     } else if (conn->state == CONN_CLOSING) {
@@ -403,7 +404,7 @@ void conn_on_sent(struct conn *conn, size_t n)
 void conn_on_send_failed(struct conn *conn, int error)
 {
     if (conn->state == CONN_CLOSED) return;
-    if (conn->state != CONN_OPEN || conn->delivering)
+    if (conn->state != CONN_OPEN || conn->delivering || conn->paused)
         conn_fail_later(conn, error);
     else
         conn_end(conn, error);

@@ -72,6 +72,11 @@ void conn_close_after_flush(struct conn *conn); /* reads no more; closes when th
  * (net/tls_relay.h). */
 void conn_detach(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg);
 
+/* Of a connection with TLS, whose descriptor cannot leave it: input stops and waits, and `paused` is called in a later
+ * turn, never inside the call. What ends the connection meanwhile is told after conn_resume(). */
+void conn_pause(struct conn *conn, void (*paused)(void *arg), void *arg);
+void conn_resume(struct conn *conn); /* nothing where it does not pause */
+
 /* Socket options; best effort, errors are ignored as Redis does. */
 void conn_set_nodelay(struct conn *conn, bool on);
 void conn_set_keepalive(struct conn *conn, int interval_s); /* 0: off */

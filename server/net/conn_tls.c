@@ -17,8 +17,11 @@
 struct conn_tls {
     struct tls_stream *stream;
     bool told;     /* `connected` was called */
-    uint8_t *held; /* ciphertext that came inside its own data callback */
+    uint8_t *held; /* ciphertext that came inside its own data callback, or while it pauses */
     size_t held_len;
+    bool resuming;
+    void (*paused)(void *arg); /* to be called; NULL: was, or nobody pauses */
+    void *paused_arg;
 };
 
 /* --- life --- */
@@ -169,7 +172,7 @@ static void tell_connected(struct conn *conn)
 
 static void deliver(struct conn *conn, const uint8_t *plain, size_t len)
 {
-    if (conn->state == CONN_DETACHING) {
+    if (conn->state == CONN_DETACHING || (conn->state == CONN_OPEN && conn->paused)) {
         conn_hold(conn, plain, len);
     } else if (conn->state == CONN_OPEN) {
         conn->delivering = true;
@@ -180,7 +183,7 @@ static void deliver(struct conn *conn, const uint8_t *plain, size_t len)
 
 static bool hears(const struct conn *conn)
 {
-    return !conn->ended && (conn->state == CONN_OPEN || conn->state == CONN_DETACHING);
+    return conn->state == CONN_OPEN || conn->state == CONN_DETACHING;
 }
 
 /* All of what was fed becomes plain bytes, several records at a time. */
@@ -204,7 +207,7 @@ static void take(struct conn *conn, const uint8_t *data, size_t len)
 static void take_all(struct conn *conn, const uint8_t *data, size_t len)
 {
     take(conn, data, len);
-    while (conn->tls->held_len && hears(conn)) {
+    while (conn->tls->held_len && hears(conn) && !conn->paused) {
         uint8_t *held = conn->tls->held;
         size_t held_len = conn->tls->held_len;
         conn->tls->held = NULL;
@@ -218,11 +221,11 @@ static void conclude(struct conn *conn)
 {
     if (conn->state == CONN_CLOSED) return;
     flush_encrypted(conn);
-    if (!hears(conn)) return;
+    if (!hears(conn) || conn->ended) return;
     enum tls_stream_state state = tls_stream_state(conn->tls->stream);
     if (state == TLS_PEER_ENDED)
         conn_fail_later(conn, 0);
-    else if (state == TLS_FAILED && conn->state == CONN_OPEN)
+    else if (state == TLS_FAILED && conn->state == CONN_OPEN && !conn->paused)
         conn_end(conn, EPROTO);
     else if (state == TLS_FAILED)
         conn_fail_later(conn, EPROTO);
@@ -233,7 +236,7 @@ static void conclude(struct conn *conn)
 void conn_tls_on_data(struct conn *conn, const uint8_t *data, size_t len)
 {
     if (!hears(conn)) return;
-    if (conn->delivering) {
+    if (conn->delivering || conn->paused) {
         hold_back(conn->tls, data, len);
         return;
     }
@@ -245,6 +248,64 @@ void conn_tls_begin(struct conn *conn)
 {
     take_all(conn, NULL, 0);
     conclude(conn);
+}
+
+/* --- pausing --- */
+
+void conn_pause(struct conn *conn, void (*paused)(void *arg), void *arg)
+{
+    CHECK(conn->tls && conn->state == CONN_OPEN && !conn->paused);
+    conn->paused = true;
+    conn->tls->paused = paused;
+    conn->tls->paused_arg = arg;
+    if (conn->reading) conn->endpoint.loop->engine->conn_stop_reading(conn);
+    conn_settle_later(conn);
+}
+
+void conn_resume(struct conn *conn)
+{
+    if (!conn->paused) return;
+    conn->paused = false;
+    conn->tls->paused = NULL;
+    conn->tls->resuming = true;
+    conn_settle_later(conn);
+}
+
+/* Plain bytes that were held, then what is still encrypted. */
+static void go_on(struct conn *conn)
+{
+    struct conn_aside *a = conn->aside;
+    if (a && a->held_len) {
+        uint8_t *held = a->held;
+        size_t len = a->held_len;
+        a->held = NULL;
+        a->held_len = a->held_capacity = 0;
+        deliver(conn, held, len);
+        mem_free(held);
+    }
+    if (hears(conn)) take_all(conn, NULL, 0);
+    conclude(conn);
+}
+
+bool conn_tls_settle(struct conn *conn)
+{
+    struct conn_tls *tls = conn->tls;
+    if (conn->paused) {
+        void (*paused)(void *) = tls->paused;
+        tls->paused = NULL;
+        if (paused) paused(tls->paused_arg);
+        return true;
+    }
+    if (!tls->resuming) return false;
+    tls->resuming = false;
+    go_on(conn);
+    if (conn->state != CONN_OPEN || conn->paused) return true;
+    if (conn->ended) return false;
+    if (!conn->reading) {
+        conn->reading = true;
+        conn->endpoint.loop->engine->conn_read(conn);
+    }
+    return true;
 }
 
 /* --- detaching --- */

@@ -16,6 +16,8 @@ bool conn_tls_may_send(const struct conn *conn);
 bool conn_tls_say_end(struct conn *conn);
 /* conn is about to go: an alert, or the word that this is the end, if the socket takes it at once. */
 void conn_tls_last_words(struct conn *conn);
+/* Something was due in an open connection; false: but not because of TLS. conn may be gone afterwards. */
+bool conn_tls_settle(struct conn *conn);
 /* conn is detached and still: `detached` is given one end of a pair of sockets, and a relay has the other. */
 void conn_tls_hand_over(struct conn *conn);
 

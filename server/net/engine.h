@@ -53,6 +53,7 @@ struct conn {
     bool reading;               /* the engine may still deliver input */
     bool delivering;            /* inside its own data callback */
     bool send_waiting;          /* the socket was full: the engine goes on by itself when it is writable */
+    bool paused;                /* conn_pause(): what comes waits */
     bool ended;                 /* the end has been seen: `closed` is due when nothing is left to send */
     int end_error;              /* with `ended`; for CONN_CONNECTING: the result of connecting */
     uint32_t spoke_in;          /* io_uring: see arrivals.h */
@@ -165,6 +166,7 @@ void conn_on_send_failed(struct conn *conn, int error);
  * With TLS they are encrypted here. */
 unsigned conn_gather(struct conn *conn, struct iovec *runs, unsigned room, size_t *total);
 void conn_fail_later(struct conn *conn, int error); /* like conn_on_end, for engines inside a call of the owner's */
+void conn_settle_later(struct conn *conn);          /* in the next turn */
 void conn_settle(struct conn *conn);                /* the loop, a turn after conn was put into loop->settling */
 void conn_free(struct conn *conn);
 void conn_hold(struct conn *conn, const uint8_t *data, size_t len); /* input that may not be delivered now */

@@ -138,7 +138,7 @@ static void read_on(struct conn *conn, int result)
 {
     if (result == 0 || (result < 0 && !is_passing(-result)))
         conn_on_end(conn, -result);
-    else if (conn->state == CONN_OPEN)
+    else if (conn->state == CONN_OPEN && !conn->paused)
         uring_conn_read(conn);
     else
         conn_on_read_stopped(conn);
