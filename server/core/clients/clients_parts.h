@@ -1,5 +1,5 @@
 /* The set of clients, shared by the files that implement clients.h; here from those that know the fewest others:
- * client_memory.c, client_close.c (the end), client_evict.c, client_output.c, client_input.c (requests), client_list.c (description),
+ * stranger_log.c, client_memory.c, client_close.c (the end), client_evict.c, client_output.c, client_input.c (requests), client_list.c (description),
  * clients.c (life), handshakes.c (before it). Server process. */
 #ifndef SLIPSTREAM_CORE_CLIENTS_CLIENTS_PARTS_H
 #define SLIPSTREAM_CORE_CLIENTS_CLIENTS_PARTS_H
@@ -19,8 +19,11 @@ struct biggest_buffers {
 struct handshakes {
     struct list all;          /* oldest first */
     struct loop_timer *timer; /* NULL while there are none */
-    int64_t logged_ms;        /* of one that failed; 0: never */
-    uint64_t unlogged;        /* since then */
+};
+
+struct stranger_log {
+    int64_t logged_ms; /* 0: never */
+    uint64_t left_out; /* since then */
 };
 
 struct clients {
@@ -36,6 +39,7 @@ struct clients {
     struct list buckets[CLIENT_BUCKETS]; /* struct client.in_bucket: by what each holds, while there is a limit */
     struct list_node *cron_position;
     struct handshakes handshakes;
+    struct stranger_log strangers;
     struct request_batch *free_batches; /* by next_free; a few exist, for clients whose input is announced or run */
     struct biggest_buffers biggest[BIGGEST_SECONDS]; /* by the second's number */
     int64_t biggest_second;                          /* the last one that is begun */
@@ -69,6 +73,9 @@ static inline void client_account(struct client *c, const struct clients *all)
 {
     if (__builtin_expect(all->memory_limit > 0, 0)) client_account_now(c);
 }
+
+/* stranger_log.c */
+void clients_log_stranger(struct core *core, const struct address *peer, const char *why);
 
 /* client_memory.c */
 size_t client_memory(const struct client *c); /* bytes: buffers, and what its session holds; a replica's stream aside */

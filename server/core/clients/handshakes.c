@@ -1,8 +1,7 @@
 /* TLS handshakes of clients: from accept to the client, or to a line in the log. Server process.
  *
  * Whoever shakes hands has not said who he is, and a stranger may not make us keep things: each has some seconds, and
- * past HANDSHAKES_MAX of them the oldest has to go. One that is not done while so many others began is no loss. The log
- * has at most one line a second of those that fail, with the number of the others. */
+ * past HANDSHAKES_MAX of them the oldest has to go: one that is not done while so many others began is no loss. */
 #include "server/core/clients/handshakes.h"
 
 #include "server/base/alloc.h"
@@ -18,8 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HANDSHAKES_MAX  512
-#define LOG_INTERVAL_MS 1000
+#define HANDSHAKES_MAX 512
 
 struct handshake {
     struct core *core;
@@ -35,29 +33,15 @@ static void forget(struct handshake *h)
     mem_free(h);
 }
 
-static void note_failure(struct handshake *h, const char *why)
+static void fail(struct handshake *h, const char *why)
 {
-    struct handshakes *all = &h->core->clients->handshakes;
-    int64_t now_ms = loop_monotonic_ms(h->core->loop);
-    char peer[ADDRESS_TEXT_MAX];
     h->core->stats->tls_handshakes_failed++;
-    if (all->logged_ms && now_ms - all->logged_ms < LOG_INTERVAL_MS) {
-        all->unlogged++;
-        return;
-    }
-    address_text(&h->peer, peer);
-    if (all->unlogged)
-        log_warning("Error accepting a client connection: %s (addr=%s), and %llu more since the last", why, peer,
-                    (unsigned long long)all->unlogged);
-    else
-        log_warning("Error accepting a client connection: %s (addr=%s)", why, peer);
-    all->logged_ms = now_ms;
-    all->unlogged = 0;
+    clients_log_stranger(h->core, &h->peer, why);
 }
 
 static void give_up(struct handshake *h, const char *why)
 {
-    note_failure(h, why);
+    fail(h, why);
     conn_close(h->conn);
     forget(h);
 }
@@ -70,9 +54,7 @@ static void on_connected(struct conn *conn, int error)
     struct core *core = h->core;
     if (error) {
         const char *tls = conn_tls_error(conn);
-        note_failure(h, tls                   ? tls
-                        : error == ECONNRESET ? "closed in the middle of the TLS handshake"
-                                              : strerror(error));
+        fail(h, tls ? tls : error == ECONNRESET ? "closed in the middle of the TLS handshake" : strerror(error));
         forget(h);
         return;
     }
