@@ -7,7 +7,7 @@ int tls_configure(struct tls *tls, const struct tls_settings *settings)
 {
     struct tls next = {0};
     char error[TLS_ERROR_MAX];
-    bool wants_server = settings->tls_port, wants_client = settings->tls_replication;
+    bool wants_server = settings->tls_port, wants_client = settings->tls_replication || settings->tls_cluster;
     if (wants_server) next.server = tls_context_new(settings, TLS_SERVER, error);
     if (wants_client && (next.server || !wants_server)) next.client = tls_context_new(settings, TLS_CLIENT, error);
     if ((wants_server && !next.server) || (wants_client && !next.client)) {

@@ -7,7 +7,7 @@
 
 struct tls {
     struct tls_context *server; /* for clients; NULL: nobody may come that way */
-    struct tls_context *client; /* for our master; NULL: we do not go that way */
+    struct tls_context *client; /* for our master, and where MIGRATE goes; NULL: we do not go that way */
 };
 
 /* Reads what the settings ask for. 0, or -1: it was logged, and nothing has changed. */

@@ -46,7 +46,7 @@ struct conn *conn_connect(struct loop *loop, const struct address *to, const str
 struct tls_context;
 void conn_secure(struct conn *conn, const struct tls_context *context);
 bool conn_is_secure(const struct conn *conn);
-/* In `connected` or `closed` with EPROTO: what is wrong, in one line; else NULL. */
+/* In `connected` or `closed` with an error: what is wrong with its TLS, in one line; NULL: nothing is known. */
 const char *conn_tls_error(const struct conn *conn);
 
 void conn_give(struct conn *conn, const struct conn_events *events, void *owner); /* from now on another's */

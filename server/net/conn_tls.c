@@ -16,6 +16,7 @@
 
 struct conn_tls {
     struct tls_stream *stream;
+    bool begun;    /* the handshake */
     bool told;     /* `connected` was called */
     uint8_t *held; /* ciphertext that came inside its own data callback, or while it pauses */
     size_t held_len;
@@ -48,8 +49,9 @@ bool conn_is_secure(const struct conn *conn)
 
 const char *conn_tls_error(const struct conn *conn)
 {
-    bool failed = conn->tls && tls_stream_state(conn->tls->stream) == TLS_FAILED;
-    return failed ? tls_stream_error(conn->tls->stream) : NULL;
+    if (!conn->tls) return NULL;
+    if (tls_stream_state(conn->tls->stream) == TLS_FAILED) return tls_stream_error(conn->tls->stream);
+    return conn->tls->begun && !conn->tls->told ? "the other side has gone in the middle of the TLS handshake" : NULL;
 }
 
 bool conn_tls_is_shaking(const struct conn *conn)
@@ -192,6 +194,7 @@ static void take(struct conn *conn, const uint8_t *data, size_t len)
     struct tls_stream *stream = conn->tls->stream;
     uint8_t plain[INPUT_BYTES_EACH_TURN];
     ptrdiff_t got;
+    conn->tls->begun = true;
     tls_stream_feed(stream, data, len);
     do {
         size_t filled = 0;

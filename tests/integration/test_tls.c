@@ -555,8 +555,11 @@ Test(tls, no_password_in_clear)
     wait_until(info_number(plain, "stats", "tls_on_plain_port") > 0);
     cr_assert_not(strstr(command_text(plain, "INFO commandstats"), "cmdstat_auth"));
     cr_assert(info_is(replica.server, "replication", "master_link_status", "down"));
-    expect_error(replica.server, "ERR CONFIG SET failed (possibly related to argument 'tls-cluster')",
-                 "CONFIG SET tls-cluster yes");
+    expect_ok(replica.server, "CONFIG SET tls-cluster yes");
+    expect_ok(replica.server, "REPLICAOF NO ONE");
+    expect_ok(replica.server, "SET key value");
+    expect_error(replica.server, "IOERR", "MIGRATE 127.0.0.1 %d key 0 5000 AUTH secret", plain->port);
+    cr_assert_not(strstr(command_text(plain, "INFO commandstats"), "cmdstat_auth"));
 }
 
 Test(tls, a_master_with_a_foreign_certificate)
@@ -572,4 +575,19 @@ Test(tls, a_master_with_a_foreign_certificate)
     server_wait_log(replica.server, 0, "certificate verify failed");
     wait_until(handshakes_failed(master.server) > 0);
     cr_assert(info_is(replica.server, "replication", "master_link_status", "down"));
+}
+
+Test(tls, keys_migrate)
+{
+    struct pair from = start(OURS, "tls-cluster yes"), to = start_node(OURS, "");
+    log_in(to);
+    expect_ok(from.server, "SET a 1");
+    expect_ok(from.server, "SET b 2");
+    fill(from.server, "key:", 1, 1000000);
+    expect_ok(from.server, "MIGRATE 127.0.0.1 %d a 0 30000 AUTH secret", to.port);
+    expect_ok(from.server, "MIGRATE 127.0.0.1 %d %s 0 30000 AUTH secret KEYS b key:0", to.port, "");
+    expect_integer(from.server, 0, "EXISTS a b key:0");
+    expect_integer(to.server, 3, "EXISTS a b key:0");
+    expect_integer(to.server, 1000000, "STRLEN key:0");
+    cr_assert_eq(info_number(to.server, "stats", "tls_handshakes"), 1, "the connection is kept");
 }

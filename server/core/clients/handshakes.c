@@ -54,7 +54,7 @@ static void on_connected(struct conn *conn, int error)
     struct core *core = h->core;
     if (error) {
         const char *tls = conn_tls_error(conn);
-        fail(h, tls ? tls : error == ECONNRESET ? "closed in the middle of the TLS handshake" : strerror(error));
+        fail(h, tls ? tls : error == ECONNRESET ? "gone before its TLS handshake" : strerror(error));
         forget(h);
         return;
     }

@@ -13,7 +13,6 @@ static const struct {
 } missing[] = {
     {"cluster-enabled",
      "cluster mode is not supported yet: this server would stand alone and take every key for its own"},
-    {"tls-cluster", "TLS between nodes is not supported yet: passwords and data of MIGRATE would travel in clear"},
 };
 
 /* A server that finds it in its file starts all the same, with a warning. Who asks for it at run time waits for it. */

@@ -379,7 +379,6 @@ const struct directive config_directives[] = {
     INT_0("cluster-announce-bus-port", NULL, 0, "0", 0, 65535),
     ENUM_0("cluster-preferred-endpoint-type", NULL, 0, "ip", endpoint_types),
 
-    BOOL_0("tls-cluster", NULL, 0, "no"),
 
     /* TLS */
     INT("tls-port", NULL, 0, "0", 0, 65535, tls.tls_port),
@@ -394,6 +393,7 @@ const struct directive config_directives[] = {
     STRING("tls-ca-cert-dir", NULL, DIR_REREAD, "", NULL, tls.ca_cert_dir),
     ENUM("tls-auth-clients", NULL, 0, "yes", tls_auth_modes, tls.auth_clients),
     BOOL("tls-replication", NULL, 0, "no", tls.tls_replication),
+    BOOL("tls-cluster", NULL, 0, "no", tls.tls_cluster),
     STRING("tls-protocols", NULL, 0, "", NULL, tls.protocols),
     STRING("tls-ciphers", NULL, 0, "", NULL, tls.ciphers),
     STRING("tls-ciphersuites", NULL, 0, "", NULL, tls.ciphersuites),

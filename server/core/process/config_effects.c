@@ -186,12 +186,25 @@ static int apply_policy(struct core *core, char error[256])
 }
 
 static const char *const of_tls[] = {
-    "tls-cert-file",        "tls-key-file",           "tls-key-file-pass",
-    "tls-client-cert-file", "tls-client-key-file",    "tls-client-key-file-pass",
-    "tls-dh-params-file",   "tls-ca-cert-file",       "tls-ca-cert-dir",
-    "tls-auth-clients",     "tls-replication",        "tls-protocols",
-    "tls-ciphers",          "tls-ciphersuites",       "tls-prefer-server-ciphers",
-    "tls-session-caching",  "tls-session-cache-size", "tls-session-cache-timeout",
+    "tls-cert-file",
+    "tls-key-file",
+    "tls-key-file-pass",
+    "tls-client-cert-file",
+    "tls-client-key-file",
+    "tls-client-key-file-pass",
+    "tls-dh-params-file",
+    "tls-ca-cert-file",
+    "tls-ca-cert-dir",
+    "tls-auth-clients",
+    "tls-replication",
+    "tls-cluster",
+    "tls-protocols",
+    "tls-ciphers",
+    "tls-ciphersuites",
+    "tls-prefer-server-ciphers",
+    "tls-session-caching",
+    "tls-session-cache-size",
+    "tls-session-cache-timeout",
 };
 
 void config_apply_hooks(struct config *c)

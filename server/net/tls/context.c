@@ -92,8 +92,8 @@ static bool set_trust(SSL_CTX *ssl, const struct tls_settings *s, enum tls_role 
     if (!*s->ca_cert_file && !*s->ca_cert_dir) {
         if (!asks) return true;
         return fail(error,
-                    "Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-replication or "
-                    "tls-auth-clients are enabled!",
+                    "Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-replication, tls-cluster "
+                    "or tls-auth-clients are enabled!",
                     "");
     }
     if (SSL_CTX_load_verify_locations(ssl, *s->ca_cert_file ? s->ca_cert_file : NULL,

@@ -13,7 +13,7 @@ struct tls_settings {
     char *dh_params_file;
     char *ca_cert_file, *ca_cert_dir;
     int auth_clients; /* enum tls_client_certificates */
-    bool tls_replication;
+    bool tls_replication, tls_cluster;
     char *protocols, *ciphers, *ciphersuites; /* ciphers: up to TLS 1.2 */
     bool prefer_server_ciphers;
     bool session_caching;
