@@ -139,8 +139,7 @@ static const struct session_owner client_owner = {
 /* --- accepting --- */
 
 /* On a descriptor, or on a connection that stands already. */
-static void client_add(struct core *core, int fd, struct conn *conn, bool unix_socket,
-                                 const struct address *peer)
+static void client_add(struct core *core, int fd, struct conn *conn, bool unix_socket, const struct address *peer)
 {
     struct clients *all = core->clients;
     struct client *c = mem_calloc(1, sizeof *c);

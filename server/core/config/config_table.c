@@ -114,7 +114,8 @@ static const struct enum_name supervisors[] = {{"upstart", SUPERVISED_UPSTART},
                                                {"auto", SUPERVISED_AUTO},
                                                {"no", SUPERVISED_NO},
                                                {0}};
-static const struct enum_name tls_auth_modes[] = {{"no", TLS_CLIENTS_NO}, {"yes", TLS_CLIENTS_YES}, {"optional", TLS_CLIENTS_OPTIONAL}, {0}};
+static const struct enum_name tls_auth_modes[] = {
+    {"no", TLS_CLIENTS_NO}, {"yes", TLS_CLIENTS_YES}, {"optional", TLS_CLIENTS_OPTIONAL}, {0}};
 static const struct enum_name endpoint_types[] = {{"ip", 0}, {"hostname", 1}, {"unknown-endpoint", 2}, {0}};
 static const struct enum_name propagation_errors[] = {{"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}, {0}};
 

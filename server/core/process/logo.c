@@ -30,8 +30,8 @@ void logo_show(const struct core *core)
     }
     FILE *out = to_stdout ? stdout : fopen(server->logfile, "ae");
     if (!out) return;
-    fprintf(out, logo, REDIS_VERSION, SLIPSTREAM_VERSION, (int)sizeof(void *) * 8, loop_engine_name(core->loop),
-            port, (long)getpid());
+    fprintf(out, logo, REDIS_VERSION, SLIPSTREAM_VERSION, (int)sizeof(void *) * 8, loop_engine_name(core->loop), port,
+            (long)getpid());
     fflush(out);
     if (!to_stdout) fclose(out);
 }
