@@ -168,16 +168,20 @@ static ptrdiff_t without_bytes(struct tls_stream *s, int result)
     }
 }
 
+/* OpenSSL's queue of errors is the thread's, and asked whenever a call brings nothing: it is empty here, for whoever
+ * finds an error in it takes all. */
 ptrdiff_t tls_stream_read(struct tls_stream *s, uint8_t *out, size_t room)
 {
     if (s->state == TLS_FAILED || s->state == TLS_PEER_ENDED) return -1;
-    ERR_clear_error();
     size_t before = outq_pending(&s->output), got = 0;
     if (s->state == TLS_HANDSHAKE) {
+        ERR_clear_error();
         int result = SSL_do_handshake(s->ssl);
         if (result != 1) return without_bytes(s, result);
         s->state = TLS_ESTABLISHED;
+        ERR_clear_error();
     }
+    if (s->input_len == 0 && !SSL_has_pending(s->ssl)) return 0;
     int result = SSL_read_ex(s->ssl, out, room, &got);
     size_t pending = outq_pending(&s->output);
     if (pending > before && pending > UNASKED_BYTES_MAX) {
@@ -192,7 +196,6 @@ ptrdiff_t tls_stream_read(struct tls_stream *s, uint8_t *out, size_t room)
 int tls_stream_write(struct tls_stream *s, const uint8_t *data, size_t len)
 {
     CHECK(s->state == TLS_ESTABLISHED || s->state == TLS_PEER_ENDED);
-    ERR_clear_error();
     while (len > 0) {
         size_t written = 0;
         if (SSL_write_ex(s->ssl, data, len, &written) != 1) {
