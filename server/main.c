@@ -46,6 +46,7 @@
 #include "server/core/run/block_keys.h"
 #include "server/core/run/dataset_load.h"
 #include "server/core/run/master_stream.h"
+#include "server/core/run/stream_fault.h"
 #include "server/core/run/run.h"
 #include "server/core/run/wait.h"
 #include "server/core/session/blocking.h"
@@ -238,6 +239,7 @@ static int assemble(struct core *core)
     core->children = children_new(core);
     core->clients = clients_new(core);
     core->persistence = persistence_new(core);
+    core->stream_faults = stream_faults_new();
     core->master_stream = master_stream_new(core);
     struct replication_host host = replication_host_of(core);
     struct replication_stats stats = replication_stats_of(core);

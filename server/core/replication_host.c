@@ -81,7 +81,7 @@ static bool acks_moved(void *context)
 
 /* --- the replica's side --- */
 
-static size_t apply(void *context, const uint8_t *data, size_t len)
+static struct apply_result apply(void *context, const uint8_t *data, size_t len)
 {
     struct core *core = context;
     return master_stream_apply(core->master_stream, data, len);
