@@ -89,13 +89,13 @@ static const struct command *const families[] = {
     server_commands,         debug_commands,         command_commands,
     replication_commands,    slowlog_commands,       latency_commands,
     memory_commands,         acl_commands,           eval_commands,
-    function_commands,
+    function_commands,       cluster_commands,
 };
 
 static const struct command_docs *const documents[] = {
     &string_docs,       &list_docs,        &hash_docs,   &set_docs,     &sorted_set_docs, &geo_docs,
     &bitmap_docs,       &hyperloglog_docs, &stream_docs, &generic_docs, &connection_docs, &pubsub_docs,
-    &transactions_docs, &scripting_docs,   &server_docs, &acl_docs,
+    &transactions_docs, &scripting_docs,   &server_docs, &acl_docs,     &cluster_docs,
 };
 
 static struct command_table *all_commands(void)

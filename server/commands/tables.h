@@ -42,5 +42,6 @@ extern const struct command memory_commands[];
 extern const struct command debug_commands[];
 extern const struct command command_commands[];
 extern const struct command replication_commands[];
+extern const struct command cluster_commands[];
 
 #endif
