@@ -128,6 +128,8 @@ struct follower_view {
 };
 int replication_followers(const struct replication *r, struct follower_view *out, int room); /* count */
 bool follower_view(struct follower *f, struct follower_view *out);                           /* false: it is gone */
+/* No follower is of a version before that, or may be: Redis says its own since 8.0. An empty company knows everything. */
+bool replication_followers_know(const struct replication *r, int version);
 int replication_good_followers(const struct replication *r);         /* online and acked within min-replicas-max-lag */
 int replication_acked(const struct replication *r, uint64_t offset); /* replicas that acknowledged at least offset */
 int replication_durable(const struct replication *r, uint64_t offset); /* ... and that it is on their disks (FACK) */

@@ -210,3 +210,38 @@ Test(stream_policy, wait_does_not_count_who_has_refused)
     server_wait_log(replica, 0, "names DB 9");
     cr_expect(strstr(info_text(replica, "replication", "master_stream_refusal"), "names DB 9"));
 }
+
+/* --- the other direction: what our stream says to whom --- */
+
+static long long lag_on(struct server *s)
+{
+    redisReply *groups = command(s, "XINFO GROUPS x");
+    cr_assert_eq(groups->elements, 1);
+    const redisReply *group = groups->element[0], *lag = group->element[group->elements - 1];
+    long long value = lag->type == REDIS_REPLY_INTEGER ? lag->integer : -1;
+    freeReplyObject(groups);
+    return value;
+}
+
+/* A group's lag is known on replicas, too. What a follower of an unknown version might not know is not said to it. */
+Test(stream_policy, a_groups_lag_is_known_on_replicas_that_understand_it)
+{
+    struct server *master = server_start(OURS, "%s", ""), *ours = server_start(OURS, "%s", "");
+    follow(ours, master);
+    wait_in_step(ours, master);
+    for (int i = 1; i <= 5; i++) freeReplyObject(command(master, "XADD x %d-1 a b", i));
+    expect_ok(master, "XGROUP CREATE x g 0");
+    freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 2 STREAMS x >"));
+    freeReplyObject(command(master, "XDEL x 1-1")); /* from now on it cannot be counted, only remembered */
+    wait_in_step(ours, master);
+    cr_expect_eq(lag_on(master), 3);
+    cr_expect_eq(lag_on(ours), 3);
+    struct server *debian = server_start(DEBIAN, "%s", "");
+    follow(debian, master);
+    wait_in_step(debian, master);
+    freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 STREAMS x >"));
+    wait_in_step(debian, master);
+    expect_same_data(ours, master);
+    expect_same_data(debian, master);
+    cr_expect_eq(info_number(debian, "stats", "unexpected_error_replies"), 0);
+}
