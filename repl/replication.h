@@ -167,7 +167,7 @@ uint64_t replication_applied_offset(const struct replication *r);
 /* replica-unknown-command is another one: a stream that was refused is tried again at once. */
 void replication_policy_changed(struct replication *r);
 const char *replication_stream_refusal(const struct replication *r); /* why its stream is not followed; NULL: it is */
-void replication_send_ack(struct replication *r);      /* REPLCONF GETACK arrived in the stream */
+void replication_send_ack(struct replication *r);                    /* REPLCONF GETACK arrived in the stream */
 void replication_durable_moved(struct replication *r); /* what durable_offset() was asked to wait for has come */
 /* At start: the dataset comes from an RDB with these aux fields, so a partial resync is possible. Told before the first
  * key, so that what a master changes as it loads (a key that has expired meanwhile) is in the stream behind it. */

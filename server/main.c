@@ -89,7 +89,7 @@ static const struct command *const families[] = {
     server_commands,         debug_commands,         command_commands,
     replication_commands,    slowlog_commands,       latency_commands,
     memory_commands,         acl_commands,           eval_commands,
-    function_commands,       cluster_commands,
+    function_commands,       cluster_commands,       strings_conditional_commands,
 };
 
 static const struct command_docs *const documents[] = {

@@ -5,6 +5,7 @@
 #include "server/core/command/command.h"
 
 extern const struct command strings_commands[];
+extern const struct command strings_conditional_commands[];
 extern const struct command lists_commands[];
 extern const struct command lists_blocking_commands[];
 extern const struct command hashes_commands[];

@@ -246,6 +246,9 @@ static struct exception only_ours[] = {
     {"client|setinfo", "presence", "since 7.2", false},
     {"cluster|myshardid", "presence", "since 7.2", false},
     {"waitaof", "presence", "since 7.2", false},
+    {"delex", "presence", "of Redis 8.4", false},
+    {"delifeq", "presence", "of Valkey 9.0", false},
+    {"msetex", "presence", "of Redis 8.4 and Valkey 9.1", false},
     {0},
 };
 
@@ -326,6 +329,9 @@ Test(command_table, rows_are_those_of_redis)
 #define DEPRECATED_IN_7_2 "7.2 says that it is deprecated"
 
 static struct exception changed_documents[] = {
+    {"set", "history", "of Redis 8.4: IFEQ and IFNE", false},
+    {"set", "arguments", "of Redis 8.4: IFEQ and IFNE", false},
+    {"bitop", "history", "of Redis 8.2: DIFF and its kin", false},
     {"setnx", "deprecated_since", DEPRECATED_IN_7_2, false},
     {"setex", "deprecated_since", DEPRECATED_IN_7_2, false},
     {"psetex", "deprecated_since", DEPRECATED_IN_7_2, false},
