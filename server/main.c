@@ -45,6 +45,7 @@
 #include "server/core/replication_host.h"
 #include "server/core/run/block_keys.h"
 #include "server/core/run/dataset_load.h"
+#include "server/core/process/check_upgrade.h"
 #include "server/core/run/master_stream.h"
 #include "server/core/run/stream_fault.h"
 #include "server/core/run/run.h"
@@ -122,7 +123,8 @@ static void usage(FILE *out)
           "       ./redis-server -v or --version\n"
           "       ./redis-server -h or --help\n"
           "       ./redis-server /path/to/sentinel.conf --sentinel (runs Debian's redis-sentinel)\n"
-          "       ./redis-server --inspect-backlog [PORT or NAME] (shows replication backlogs in shared memory)\n\n"
+          "       ./redis-server --inspect-backlog [PORT or NAME] (shows replication backlogs in shared memory)\n"
+          "       ./redis-server --check-upgrade DIR or HOST:PORT (what is used there that is lacking here)\n\n"
           "Examples:\n"
           "       ./redis-server (run the server with default conf)\n"
           "       echo 'maxmemory 128mb' | ./redis-server -\n"
@@ -366,6 +368,7 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], LINK_ARGUMENT) == 0) return link_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], JOURNAL_ARGUMENT) == 0) return journal_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "--inspect-backlog") == 0) return inspect_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "--check-upgrade") == 0) return check_upgrade_main(argc, argv, all_commands());
     int status;
     if (answered_option(argc, argv, &status)) return status;
     if (sentinel_asked(argc, argv)) {
