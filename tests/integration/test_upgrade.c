@@ -62,11 +62,13 @@ static void change_image(const char *config)
     snprintf(line, sizeof line, "dir %s", old->dir);
     server_add_config(ours, "%s", line);
     server_launch(ours);
+    wait_until(info_is_if_there(ours, "persistence", "loading", "0"));
     cr_expect_str_eq(command_text(ours, "DEBUG DIGEST"), digest);
     write_some(ours, "second");
     digest = command_text(ours, "DEBUG DIGEST");
     server_stop(ours);
     server_launch(old);
+    wait_until(info_is_if_there(old, "persistence", "loading", "0"));
     cr_expect_str_eq(command_text(old, "DEBUG DIGEST"), digest);
 }
 
