@@ -20,7 +20,7 @@ static void print_row(const struct result *r, FILE *out)
     grid_size_text((int64_t)c->backlog_bytes, backlog);
     caught_up(t, up);
     bool ran = t->verdict == VERDICT_AS_PREDICTED || t->verdict == VERDICT_FINDING;
-    fprintf(out, "%-20s %-17s %6s %6s %7s ", pair, c->fault->name, length, rate, backlog);
+    fprintf(out, "%-20s %-18s %6s %6s %7s ", pair, c->fault->name, length, rate, backlog);
     if (ran)
         fprintf(out, "%-8s %-8s %11s %10" PRIu64 " %5lld %8.1f  ", granted_name(t->predicted.granted),
                 granted_name(t->on_wire), up, t->bytes_again, t->forks, (double)t->track.worst_delay_us / 1000);
@@ -40,7 +40,7 @@ static void print_sentence(const struct result *r, FILE *out)
 
 void report_table(const struct results *r, FILE *out)
 {
-    fprintf(out, "\n%-20s %-17s %6s %6s %7s %-8s %-8s %11s %10s %5s %8s\n", "master:replica", "fault", "length", "rate",
+    fprintf(out, "\n%-20s %-18s %6s %6s %7s %-8s %-8s %11s %10s %5s %8s\n", "master:replica", "fault", "length", "rate",
             "backlog", "expected", "was", "caught up", "bytes", "forks", "worst ms");
     for (int i = 0; i < r->count; i++) print_row(r->list[i], out);
     for (int i = 0; i < r->count; i++)

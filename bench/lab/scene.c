@@ -1,11 +1,15 @@
 /* Setting the scene of a try, and clearing it away. See scene.h. */
 #include "bench/lab/scene.h"
 
+#include "bench/lab/attached.h"
 #include "tests/harness/clock.h"
 
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define STEP_BOUND_MS   60000
 #define ANSWER_BOUND_MS 2000
@@ -90,7 +94,7 @@ static int fill(struct instance *i, long keys, int value_bytes)
     for (long at = 0; at < keys && status == 0;) {
         long batch = keys - at < BATCH ? keys - at : BATCH;
         for (long k = 0; k < batch; k++, at++)
-            redisAppendCommand(i->client, "SET lab:%ld %b", at, value, (size_t)value_bytes);
+            redisAppendCommand(i->client, "SET " LAB_KEY "%ld %b", at, value, (size_t)value_bytes);
         for (long k = 0; k < batch && status == 0; k++) {
             redisReply *r = NULL;
             status = redisGetReply(i->client, (void **)&r) == REDIS_OK && r->type == REDIS_REPLY_STATUS ? 0 : -1;
@@ -109,13 +113,46 @@ int scene_follow(struct instance *replica, int port)
     return status;
 }
 
+bool scene_promote(struct instance *replica)
+{
+    redisReply *r = instance_command(replica, "REPLICAOF NO ONE");
+    bool promoted = r && r->type == REDIS_REPLY_STATUS;
+    freeReplyObject(r);
+    return promoted;
+}
+
+void scene_write_doomed(struct scene *s, struct instance *master)
+{
+    s->counts_losses = true;
+    for (int k = 0; master->client && k < DOOMED_KEYS; k++)
+        redisAppendCommand(master->client, "SET " LAB_KEY "doomed:%d %d", k, k);
+    for (int k = 0; master->client && k < DOOMED_KEYS; k++) {
+        redisReply *r = NULL;
+        if (redisGetReply(master->client, (void **)&r) != REDIS_OK) return;
+        s->doomed += r->type == REDIS_REPLY_STATUS;
+        freeReplyObject(r);
+    }
+}
+
+void scene_count_lost(struct scene *s)
+{
+    uint64_t there = 0;
+    for (int k = 0; s->counts_losses && k < DOOMED_KEYS; k++) {
+        redisReply *r = instance_command(&s->master, "EXISTS " LAB_KEY "doomed:%d", k);
+        there += r && r->type == REDIS_REPLY_INTEGER && r->integer == 1;
+        freeReplyObject(r);
+    }
+    s->lost = s->doomed > there ? s->doomed - there : 0;
+}
+
+/* The master's offset is read first: one that goes on being written to is reached, too. */
 bool scene_in_step(struct scene *s)
 {
     char *master = instance_info(&s->master, "replication", ANSWER_BOUND_MS);
     char *replica = instance_info(&s->replica, "replication", ANSWER_BOUND_MS), link[16] = "";
     bool good = master && replica && info_text_of(replica, "master_link_status", link, sizeof link) &&
                 strcmp(link, "up") == 0 &&
-                info_number_of(replica, "slave_repl_offset") == info_number_of(master, "master_repl_offset");
+                info_number_of(replica, "slave_repl_offset") >= info_number_of(master, "master_repl_offset");
     free(master);
     free(replica);
     return good;
@@ -141,13 +178,13 @@ static int stream_flows(struct scene *s, struct instance *replica)
 {
     int64_t linked_by_ms = clock_ms() + STEP_BOUND_MS;
     while (!link_is_up(replica) && clock_ms() < linked_by_ms) sleep_us(1000);
-    redisReply *r = instance_command(&s->master, "SET lab:0 %s", replica->role);
+    redisReply *r = instance_command(&s->master, "SET " LAB_KEY "0 %s", replica->role);
     freeReplyObject(r);
     for (int64_t until_ms = clock_ms() + STEP_BOUND_MS; clock_ms() < until_ms; sleep_us(1000)) {
-        r = instance_command(replica, "GET lab:0");
+        r = instance_command(replica, "GET " LAB_KEY "0");
         bool there = r && r->type == REDIS_REPLY_STRING && strcmp(r->str, replica->role) == 0;
         freeReplyObject(r);
-        if (there) return scene_wait_in_step(s, STEP_BOUND_MS);
+        if (there) return s->sibling_alone ? 0 : scene_wait_in_step(s, STEP_BOUND_MS);
     }
     return -1;
 }
@@ -155,7 +192,7 @@ static int stream_flows(struct scene *s, struct instance *replica)
 static int connect_pair(struct scene *s, char error[256])
 {
     struct proxy_settings between = {
-        .target_port = s->master.port,
+        .target_port = s->settings.chain ? s->sibling.port : s->master.port,
         .observer = {.context = &s->wire, .opened = connection_opened, .passed = bytes_passed},
     };
     s->proxy = proxy_open(&between, error);
@@ -165,26 +202,102 @@ static int connect_pair(struct scene *s, char error[256])
     return stream_flows(s, &s->replica);
 }
 
+static int add_sibling(struct scene *s, char error[256])
+{
+    if (start(s, &s->sibling, s->settings.replica, "sibling", error) != 0) return -1;
+    snprintf(error, 256, "the sibling does not follow '%s'", s->settings.master->name);
+    if (scene_follow(&s->sibling, s->master.port) != 0) return -1;
+    s->sibling_alone = true;
+    int status = stream_flows(s, &s->sibling);
+    s->sibling_alone = false;
+    return status;
+}
+
+/* --- servers that run already --- */
+
+/* Nothing is set, filled or ended. The replica is led through the proxy, which it must be able to reach: the address is
+ * the one that we ourselves have towards it. */
+static int lead_through_proxy(struct scene *s, char error[256])
+{
+    struct sockaddr_storage ours;
+    socklen_t len = sizeof ours;
+    char host[INET6_ADDRSTRLEN] = "";
+    snprintf(error, 256, "no address of ours that the replica could reach is known");
+    if (getsockname(s->replica.client->fd, (struct sockaddr *)&ours, &len) != 0 ||
+        getnameinfo((struct sockaddr *)&ours, len, host, sizeof host, NULL, 0, NI_NUMERICHOST) != 0)
+        return -1;
+    struct proxy_settings between = {
+        .listen_host = host,
+        .target_host = s->master.host,
+        .target_port = s->master.port,
+        .observer = {.context = &s->wire, .opened = connection_opened, .passed = bytes_passed},
+    };
+    s->proxy = proxy_open(&between, error);
+    if (!s->proxy) return -1;
+    snprintf(error, 256, "the replica does not follow its master through %s:%d", host, proxy_port(s->proxy));
+    attached_guard(&s->replica, s->followed_host, s->followed_port);
+    redisReply *r = instance_command(&s->replica, "REPLICAOF %s %d", host, proxy_port(s->proxy));
+    bool good = r && r->type == REDIS_REPLY_STATUS;
+    freeReplyObject(r);
+    return good ? stream_flows(s, &s->replica) : -1;
+}
+
+static int attach(struct scene *s, char error[256])
+{
+    char role[16] = "", port[16] = "0", id[64] = "?", other[64] = "";
+    instance_init(&s->master, s->settings.master, "master");
+    instance_init(&s->replica, s->settings.replica, "replica");
+    if (instance_start(&s->master, error) != 0 || instance_start(&s->replica, error) != 0) return -1;
+    char *master = instance_info(&s->master, "replication", ANSWER_BOUND_MS);
+    char *replica = instance_info(&s->replica, "replication", ANSWER_BOUND_MS);
+    info_text_of(master, "master_replid", id, sizeof id);
+    info_text_of(replica, "master_replid", other, sizeof other);
+    info_text_of(replica, "role", role, sizeof role);
+    info_text_of(replica, "master_host", s->followed_host, sizeof s->followed_host);
+    info_text_of(replica, "master_port", port, sizeof port);
+    free(master);
+    free(replica);
+    snprintf(error, 256, "%.80s:%d is no replica with the data of %.80s:%d; the lab makes none", s->replica.host,
+             s->replica.port, s->master.host, s->master.port);
+    if (strcmp(role, "slave") != 0 || strcmp(id, other) != 0) return -1;
+    s->followed_port = atoi(port);
+    return lead_through_proxy(s, error);
+}
+
+/* The replica follows whom it followed, and what the lab wrote is taken away. */
+static void detach(struct scene *s)
+{
+    if (s->followed_port) {
+        redisReply *r = instance_command(&s->replica, "REPLICAOF %s %d", s->followed_host, s->followed_port);
+        if (!r || r->type != REDIS_REPLY_STATUS)
+            fprintf(stderr, "slipstream-lab: PUT IT BACK BY HAND: the replica has to be told REPLICAOF %s %d\n",
+                    s->followed_host, s->followed_port);
+        freeReplyObject(r);
+        attached_guard(NULL, NULL, 0);
+    }
+    for (long k = 0; s->followed_port && k < s->settings.keys; k++)
+        freeReplyObject(instance_command(&s->master, "DEL " LAB_KEY "%ld", k));
+}
+
 int scene_set(struct scene *s, const struct scene_settings *settings, char error[256])
 {
     *s = (struct scene){.settings = *settings};
     pthread_mutex_init(&s->wire.lock, NULL);
+    if (settings->master->host[0]) return attach(s, error);
     if (start(s, &s->master, settings->master, "master", error) != 0) return -1;
     if (start(s, &s->replica, settings->replica, "replica", error) != 0) return -1;
     if (fill(&s->master, settings->keys, settings->value_bytes) != 0) {
         snprintf(error, 256, "'%s' does not take the first keys", settings->master->name);
         return -1;
     }
+    if (settings->chain && add_sibling(s, error) != 0) return -1;
     if (connect_pair(s, error) != 0) return -1;
-    if (!settings->sibling) return 0;
-    if (start(s, &s->sibling, settings->replica, "sibling", error) != 0) return -1;
-    snprintf(error, 256, "the sibling does not follow '%s'", settings->master->name);
-    if (scene_follow(&s->sibling, s->master.port) != 0) return -1;
-    return stream_flows(s, &s->sibling);
+    return settings->sibling ? add_sibling(s, error) : 0;
 }
 
 void scene_clear(struct scene *s)
 {
+    if (s->settings.master->host[0]) detach(s);
     if (s->proxy) proxy_stop(s->proxy);
     instance_free(&s->sibling);
     instance_free(&s->replica);

@@ -30,7 +30,8 @@ struct scene_settings {
     int timeout_s;
     long keys;
     int value_bytes;
-    bool sibling;
+    bool sibling; /* a second replica, beside the proxy */
+    bool chain;   /* the second replica stands between master and replica */
     uint64_t seed;
     int length_ms; /* of the fault */
 };
@@ -41,13 +42,24 @@ struct scene {
     struct instance sibling; /* another replica, for faults that need one; `of` NULL: there is none */
     struct proxy *proxy;
     struct wire_log wire;
+    char followed_host[256]; /* by a replica that runs already, before we came */
+    int followed_port;       /* 0: nothing to put back */
+    bool sibling_alone;      /* the sibling stands, the replica does not yet */
+    bool counts_losses;      /* a fault has written keys of its own, acknowledged by a master that it took away */
+    uint64_t doomed, lost;
 };
+
+#define DOOMED_KEYS 1000
 
 /* 0, or -1: `error` says why. */
 int scene_set(struct scene *s, const struct scene_settings *settings, char error[256]);
 void scene_clear(struct scene *s);
 
-int scene_follow(struct instance *replica, int port); /* REPLICAOF; 0 or -1 */
+int scene_follow(struct instance *replica, int port); /* REPLICAOF on this machine; 0 or -1 */
+bool scene_promote(struct instance *replica);         /* REPLICAOF NO ONE */
+/* Writes keys of its own to the master, who will be taken away; how many were acknowledged stands in `doomed`. */
+void scene_write_doomed(struct scene *s, struct instance *master);
+void scene_count_lost(struct scene *s); /* those of them that the master of now does not have */
 /* One of its servers again, in its directory, with the settings of the scene. 0, or -1 with `error`. */
 int scene_start_again(struct scene *s, struct instance *i, char error[256]);
 /* Link up and offsets equal; or within bound_ms. 0, or -1. */

@@ -77,15 +77,19 @@ static bool strike_and_write(struct course *c)
     char why[256] = "";
     int64_t start_ms = clock_ms();
     c->out->fault_from_ms = tracker_now_ms(c->tracker);
+    c->before = count_syncs(&c->scene.master);
     if (cell->fault->heals_itself) read_both(c, &c->out->predicted);
     c->struck_us = clock_us();
     if (stopped_by(c, cell->fault->strike(&c->scene, why), why)) return false;
-    tracker_master_is(c->tracker, c->scene.master.port, c->scene.master.pid);
-    c->before = count_syncs(&c->scene.master);
+    tracker_watch(c->tracker, &c->scene.master, &c->scene.replica);
+    if (!cell->fault->heals_itself) c->connections = wire_log_connections(&c->scene.wire);
+    if (!cell->fault->stops_master) c->before = count_syncs(&c->scene.master);
+    uint64_t rate = cell->fault->writes_itself ? 0 : cell->bytes_per_s;
     struct writer_plan plan = {
+        .host = c->scene.master.host,
         .port = c->scene.master.port,
-        .bytes_per_s = cell->bytes_per_s,
-        .bytes = cell->bytes_per_s * (uint64_t)cell->length_ms / 1000,
+        .bytes_per_s = rate,
+        .bytes = rate * (uint64_t)cell->length_ms / 1000,
         .value_bytes = cell->value_bytes,
         .keys = cell->keys,
         .seed = c->out->seed,
@@ -184,17 +188,25 @@ void try_cell(const struct cell *cell, uint64_t seed, struct try_result *out)
         .keys = cell->keys,
         .value_bytes = cell->value_bytes,
         .sibling = cell->fault->wants_sibling,
+        .chain = cell->fault->wants_chain,
         .seed = seed,
         .length_ms = cell->length_ms,
     };
     char why[256] = "";
-    *out = (struct try_result){.seed = seed, .caught_up_ms = -1, .caught_up_at_ms = -1};
+    *out = (struct try_result){.seed = seed, .caught_up_ms = -1, .caught_up_at_ms = -1, .writes_lost = -1};
+    if (cell->master->host[0] && !cell->fault->by_wire) {
+        stopped_by(&c, FAULT_NOT_HERE, "servers that run already have the faults of a line alone");
+        return;
+    }
     if (!stopped_by(&c, scene_set(&c.scene, &settings, why), why)) {
         c.connections = wire_log_connections(&c.scene.wire);
-        c.tracker = tracker_start(c.scene.master.port, c.scene.replica.port, c.scene.master.pid);
+        c.tracker = tracker_start(&c.scene.master, &c.scene.replica);
         if (strike_and_write(&c) && heal(&c)) {
             catch_up(&c);
             judge(&c);
+            scene_count_lost(&c.scene);
+            if (c.scene.counts_losses) out->writes_lost = (int64_t)c.scene.lost;
+            out->writes_acknowledged += c.scene.doomed;
         }
         tracker_end(c.tracker, &out->track);
     }

@@ -18,6 +18,16 @@ const struct fault *const faults[] = {
     &fault_master_restarted,
     &fault_link_killed,
     &fault_sibling_promoted,
+    &fault_old_master_returns,
+    &fault_split_brain,
+    &fault_chain_middle_gone,
+    &fault_big_value,
+    &fault_backlog_met,
+    &fault_backlog_missed,
+    &fault_cut_snapshot,
+    &fault_replica_emptied,
+    &fault_master_killed,
+    &fault_master_frozen,
     NULL,
 };
 
