@@ -220,7 +220,7 @@ static void put_timeline(const struct result *x, FILE *out)
 static void put_try(const struct result *x, FILE *out)
 {
     const struct try_result *t = &x->got;
-    char length[24], rate[24], backlog[24], command[512];
+    char length[24], rate[24], backlog[24], command[RESULT_COMMAND_BYTES];
     grid_time_text(x->cell.length_ms, length);
     grid_size_text((int64_t)x->cell.bytes_per_s, rate);
     grid_size_text((int64_t)x->cell.backlog_bytes, backlog);

@@ -31,11 +31,11 @@ static void print_row(const struct result *r, FILE *out)
 
 static void print_sentence(const struct result *r, FILE *out)
 {
-    char command[512];
+    char command[RESULT_COMMAND_BYTES];
     result_command(r, command);
     fprintf(out, "\n%s, %s:%s: %s\n", r->cell.fault->name, r->cell.master->name, r->cell.replica->name,
             r->got.sentence);
-    if (r->got.verdict != VERDICT_NOT_HERE) fprintf(out, "  again: %s\n", command);
+    if (r->got.verdict != VERDICT_NOT_HERE) fprintf(out, "  again: slipstream-lab %s\n", command);
 }
 
 void report_table(const struct results *r, FILE *out)

@@ -21,6 +21,7 @@ static void connection_opened(void *context, uint64_t connection)
 {
     struct wire_log *w = context;
     pthread_mutex_lock(&w->lock);
+    connection += w->before;
     w->connections = connection;
     if (connection < HANDSHAKES_MAX) w->handshakes[connection] = calloc(1, sizeof(struct handshake));
     pthread_mutex_unlock(&w->lock);
@@ -30,6 +31,7 @@ static void bytes_passed(void *context, uint64_t connection, bool to_caller, con
 {
     struct wire_log *w = context;
     pthread_mutex_lock(&w->lock);
+    connection += w->before;
     struct handshake *h = connection < HANDSHAKES_MAX ? w->handshakes[connection] : NULL;
     if (h && !h->granted) {
         handshake_feed(h, to_caller, bytes, len);
@@ -38,18 +40,20 @@ static void bytes_passed(void *context, uint64_t connection, bool to_caller, con
     pthread_mutex_unlock(&w->lock);
 }
 
-bool wire_log_answered(struct wire_log *w, uint64_t from, struct handshake *out, int64_t *when_us)
+bool wire_log_answered(struct wire_log *w, uint64_t from, int wanted, struct handshake *out, int64_t *when_us)
 {
-    bool found = false;
+    int found = 0;
     pthread_mutex_lock(&w->lock);
-    for (uint64_t c = from; c <= w->connections && c < HANDSHAKES_MAX && !found; c++) {
+    for (uint64_t c = from; c <= w->connections && c < HANDSHAKES_MAX; c++) {
         const struct handshake *h = w->handshakes[c];
-        found = h->granted == GRANTED_PARTIAL || h->granted == GRANTED_FULL;
-        if (found) *out = *h;
-        if (found) *when_us = w->answered_us[c];
+        if (h->granted != GRANTED_PARTIAL && h->granted != GRANTED_FULL) continue;
+        if (!found++ || (h->granted == GRANTED_FULL && out->granted != GRANTED_FULL)) {
+            *out = *h;
+            *when_us = w->answered_us[c];
+        }
     }
     pthread_mutex_unlock(&w->lock);
-    return found;
+    return found >= wanted;
 }
 
 uint64_t wire_log_connections(struct wire_log *w)
@@ -146,15 +150,22 @@ void scene_count_lost(struct scene *s)
 }
 
 /* The master's offset is read first: one that goes on being written to is reached, too. */
-bool scene_in_step(struct scene *s)
+static bool in_step(struct scene *s, struct instance *follower)
 {
     char *master = instance_info(&s->master, "replication", ANSWER_BOUND_MS);
-    char *replica = instance_info(&s->replica, "replication", ANSWER_BOUND_MS), link[16] = "";
+    char *replica = instance_info(follower, "replication", ANSWER_BOUND_MS), link[16] = "";
     bool good = master && replica && info_text_of(replica, "master_link_status", link, sizeof link) &&
                 strcmp(link, "up") == 0 &&
                 info_number_of(replica, "slave_repl_offset") >= info_number_of(master, "master_repl_offset");
     free(master);
     free(replica);
+    return good;
+}
+
+bool scene_in_step(struct scene *s)
+{
+    bool good = in_step(s, &s->replica);
+    for (int i = 0; good && i < s->more_count; i++) good = in_step(s, &s->more[i]);
     return good;
 }
 
@@ -189,14 +200,28 @@ static int stream_flows(struct scene *s, struct instance *replica)
     return -1;
 }
 
-static int connect_pair(struct scene *s, char error[256])
+static int open_proxy(struct scene *s, int target_port, char error[256])
 {
     struct proxy_settings between = {
-        .target_port = s->settings.chain ? s->sibling.port : s->master.port,
+        .target_port = target_port,
         .observer = {.context = &s->wire, .opened = connection_opened, .passed = bytes_passed},
     };
     s->proxy = proxy_open(&between, error);
-    if (!s->proxy) return -1;
+    return s->proxy ? 0 : -1;
+}
+
+int scene_move_proxy(struct scene *s, char error[256])
+{
+    proxy_stop(s->proxy);
+    s->wire.before = s->wire.connections;
+    if (open_proxy(s, s->master.port, error) != 0) return -1;
+    proxy_cut(s->proxy);
+    return 0;
+}
+
+static int connect_pair(struct scene *s, char error[256])
+{
+    if (open_proxy(s, s->settings.chain ? s->sibling.port : s->master.port, error) != 0) return -1;
     snprintf(error, 256, "'%s' does not become a replica of '%s'", s->replica.of->name, s->master.of->name);
     if (scene_follow(&s->replica, proxy_port(s->proxy)) != 0) return -1;
     return stream_flows(s, &s->replica);
@@ -211,6 +236,20 @@ static int add_sibling(struct scene *s, char error[256])
     int status = stream_flows(s, &s->sibling);
     s->sibling_alone = false;
     return status;
+}
+
+static int add_more(struct scene *s, char error[256])
+{
+    while (s->more_count < s->settings.more_replicas) {
+        struct instance *i = &s->more[s->more_count];
+        char role[sizeof i->role];
+        snprintf(role, sizeof role, "more-%u", (unsigned)s->more_count % 100);
+        if (start(s, i, s->settings.replica, role, error) != 0) return -1;
+        s->more_count++;
+        snprintf(error, 256, "one of the replicas does not follow '%s'", s->settings.master->name);
+        if (scene_follow(i, proxy_port(s->proxy)) != 0 || stream_flows(s, i) != 0) return -1;
+    }
+    return 0;
 }
 
 /* --- servers that run already --- */
@@ -292,6 +331,7 @@ int scene_set(struct scene *s, const struct scene_settings *settings, char error
     }
     if (settings->chain && add_sibling(s, error) != 0) return -1;
     if (connect_pair(s, error) != 0) return -1;
+    if (add_more(s, error) != 0) return -1;
     return settings->sibling ? add_sibling(s, error) : 0;
 }
 
@@ -299,6 +339,7 @@ void scene_clear(struct scene *s)
 {
     if (s->settings.master->host[0]) detach(s);
     if (s->proxy) proxy_stop(s->proxy);
+    for (int i = 0; i < s->more_count; i++) instance_free(&s->more[i]);
     instance_free(&s->sibling);
     instance_free(&s->replica);
     instance_free(&s->master);

@@ -135,7 +135,8 @@ static void catch_up(struct course *c)
     bool expected = out->predicted.granted != GRANTED_NOTHING;
     out->caught_up_ms = out->caught_up_at_ms = -1;
     while (clock_ms() < until_ms) {
-        bool answered = wire_log_answered(&c->scene.wire, c->connections + 1, &h, &answered_us);
+        bool answered =
+            wire_log_answered(&c->scene.wire, c->connections + 1, 1 + c->scene.more_count, &h, &answered_us);
         if ((answered || !expected) && scene_in_step(&c->scene)) {
             out->caught_up_at_ms = tracker_now_ms(c->tracker);
             out->caught_up_ms = (double)(clock_us() - healed_us) / 1000;
@@ -145,7 +146,7 @@ static void catch_up(struct course *c)
         }
         sleep_us(LOOK_US);
     }
-    wire_log_answered(&c->scene.wire, c->connections + 1, &h, &answered_us);
+    wire_log_answered(&c->scene.wire, c->connections + 1, 1 + c->scene.more_count, &h, &answered_us);
     out->on_wire = h.granted;
     if (h.granted) allow_for_writes(c, answered_us);
     snprintf(out->answer, sizeof out->answer, "%s", h.answer);
@@ -162,6 +163,8 @@ static void judge(struct course *c)
     size_t room = sizeof out->sentence;
     out->verdict = VERDICT_FINDING;
     out->data_equal = out->caught_up_ms >= 0 && same_data(&c->scene.master, &c->scene.replica, difference);
+    for (int i = 0; out->data_equal && i < c->scene.more_count; i++)
+        out->data_equal = same_data(&c->scene.master, &c->scene.more[i], difference);
     if (out->caught_up_ms < 0)
         snprintf(out->sentence, room, "The replica has not caught up %d s after the fault was healed.",
                  CATCH_UP_BOUND_MS / 1000);
@@ -188,6 +191,7 @@ void try_cell(const struct cell *cell, uint64_t seed, struct try_result *out)
         .keys = cell->keys,
         .value_bytes = cell->value_bytes,
         .sibling = cell->fault->wants_sibling,
+        .more_replicas = cell->fault->more_replicas,
         .chain = cell->fault->wants_chain,
         .seed = seed,
         .length_ms = cell->length_ms,

@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VALUE_MOST      8000
-#define LEAST_PAD       80
-#define ROUNDS_MAX      20
-#define STEP_BOUND_MS   10000
-#define ANSWER_BOUND_MS 2000
+#define VALUE_MOST        8000
+#define LEAST_PAD         80
+#define ROUNDS_MAX        20
+#define STEP_BOUND_MS     10000
+#define ANSWER_BOUND_MS   2000
+#define LEAPS_IN_BACKLOGS 4 /* a backlog may keep more than it was told to */
 
 struct edge {
     long long first, end; /* the first byte that is kept, and the one behind the last */
@@ -78,8 +79,8 @@ static int place_replica(struct scene *s, int missing, long long *edge)
     if (look(&s->master, &e) != 0) return -1;
     for (long long until = e.end + 2 * backlog; e.end < until;)
         if (pad(&s->master, VALUE_MOST) != 0 || look(&s->master, &e) != 0) return -1;
-    if (leap(&s->master, &e, backlog) < 0) return -1;
-    long long first = e.first, step = leap(&s->master, &e, backlog);
+    if (leap(&s->master, &e, LEAPS_IN_BACKLOGS * backlog) < 0) return -1;
+    long long first = e.first, step = leap(&s->master, &e, LEAPS_IN_BACKLOGS * backlog);
     if (step < 0) return -1;
     for (int round = 0; round < ROUNDS_MAX; round++) {
         long long blocks = (e.end + LEAST_PAD - first) / step + 1;

@@ -28,6 +28,9 @@ const struct fault *const faults[] = {
     &fault_replica_emptied,
     &fault_master_killed,
     &fault_master_frozen,
+    &fault_eight_replicas,
+    &fault_address_changes,
+    &fault_snapshot_killed,
     NULL,
 };
 
