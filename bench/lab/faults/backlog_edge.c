@@ -81,7 +81,7 @@ static int place_replica(struct scene *s, int missing, long long *edge)
         if (pad(&s->master, VALUE_MOST) != 0 || look(&s->master, &e) != 0) return -1;
     if (leap(&s->master, &e, LEAPS_IN_BACKLOGS * backlog) < 0) return -1;
     long long first = e.first, step = leap(&s->master, &e, LEAPS_IN_BACKLOGS * backlog);
-    if (step < 0) return -1;
+    if (step <= 0) return -1;
     for (int round = 0; round < ROUNDS_MAX; round++) {
         long long blocks = (e.end + LEAST_PAD - first) / step + 1;
         *edge = first + blocks * step;
