@@ -281,6 +281,15 @@ static int lead_through_proxy(struct scene *s, char error[256])
     return good ? stream_flows(s, &s->replica) : -1;
 }
 
+/* As they are set: the sooner of the two ends a silent connection. */
+static void learn_timeout(struct scene *s, struct instance *of)
+{
+    redisReply *r = instance_command(of, "CONFIG GET repl-timeout");
+    int timeout_s = r && r->type == REDIS_REPLY_ARRAY && r->elements == 2 ? atoi(r->element[1]->str) : 0;
+    if (timeout_s > 0 && timeout_s < s->settings.timeout_s) s->settings.timeout_s = timeout_s;
+    freeReplyObject(r);
+}
+
 static int attach(struct scene *s, char error[256])
 {
     char role[16] = "", port[16] = "0", id[64] = "?", other[64] = "";
@@ -300,6 +309,8 @@ static int attach(struct scene *s, char error[256])
              s->replica.port, s->master.host, s->master.port);
     if (strcmp(role, "slave") != 0 || strcmp(id, other) != 0) return -1;
     s->followed_port = atoi(port);
+    learn_timeout(s, &s->master);
+    learn_timeout(s, &s->replica);
     return lead_through_proxy(s, error);
 }
 

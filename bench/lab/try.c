@@ -65,7 +65,7 @@ static void read_both(struct course *c, struct prediction *out)
 {
     char *master = instance_info(&c->scene.master, "replication", ANSWER_BOUND_MS);
     char *replica = instance_info(&c->scene.replica, "replication", ANSWER_BOUND_MS);
-    predict(c->cell->fault, c->cell->length_ms, c->cell->timeout_s, master, replica, out);
+    predict(c->cell->fault, c->cell->length_ms, c->scene.settings.timeout_s, master, replica, out);
     free(master);
     free(replica);
 }
