@@ -50,7 +50,7 @@ static int usage(FILE *out)
         "  --list           names the faults\n\n"
         "--attach master=HOST:PORT,replica=HOST:PORT in place of --server takes a pair that runs already: the replica is\n"
         "led through a proxy and put back at the end; nothing is set or restarted, and only a line's faults are had.\n"
-        "Keys that begin with slipstream-lab: are written and removed. REDISCLI_AUTH is the password.\n\n"
+        "Keys that begin with slipstream-lab: are written and removed, but for an interruption. REDISCLI_AUTH is the password.\n\n"
         "Ends with 1 if a server did otherwise than it said, or ended with other data; with 2 if it could not begin.\n\n"
         "  slipstream-lab --server ours='redis-server --port {port} --dir {dir}' --fault all --html report.html\n",
         out);
