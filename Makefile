@@ -15,7 +15,7 @@ JOBS     ?= $(shell nproc)
 
 WARN       := -Wall -Wextra -Werror
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -isystem /usr/include/luajit-2.1 $(WARN) -fno-omit-frame-pointer $(CFLAGS)
-LIBS       := -luring -llz4 -llzf -ljemalloc -lmd -lbsd -l:libluajit-5.1.a -lpthread -lm -ldl
+LIBS       := -lssl -lcrypto -luring -llz4 -llzf -ljemalloc -lmd -lbsd -l:libluajit-5.1.a -lpthread -lm -ldl
 
 ifneq ($(PROTECTED_MODE),)
 ALL_CFLAGS += -DPROTECTED_MODE='"$(PROTECTED_MODE)"'
@@ -93,16 +93,16 @@ $(BUILD)/tests/fuzz/fuzz_script_values $(BUILD)/tests/fuzz/fuzz_function_restore
 $(BUILD)/tests/integration: $(INTEGRATION) $(HARNESS)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion -lhiredis -lpthread -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion -lhiredis -lssl -lcrypto -lpthread -lm
 
 $(BUILD)/tests/differential: $(DIFFERENTIAL) $(PLAIN_HARNESS)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lpthread -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lssl -lcrypto -lpthread -lm
 
 $(BUILD)/bench: $(BENCH) $(PLAIN_HARNESS)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lpthread -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lssl -lcrypto -lpthread -lm
 
 $(BUILD)/slipstream-lab: $(LAB) $(LAB_BORROWS) $(PLAIN_HARNESS)
 	$(call say,LINK)

@@ -31,6 +31,10 @@ struct replication_host {
     bool (*writes_paused)(void *context);               /* then the stream must not move: no PING, no GETACK */
     void (*pause_writes)(void *context, bool paused);   /* while a fail-over waits for its target */
     /* --- the replica's side --- */
+    /* A connection to our master, just made, gets TLS where the settings ask for it; announced_port: of our doors, the
+     * one that our master names to others. */
+    void (*secure)(void *context, struct conn *conn);
+    int (*announced_port)(void *context);
     /* Runs the complete requests in data as the master's; returns the bytes that count as applied: whole requests, of a
      * transaction all or nothing. Called again with the rest and what comes behind. SIZE_MAX: the stream is broken. */
     size_t (*apply)(void *context, const uint8_t *data, size_t len);

@@ -55,6 +55,7 @@
 #include "server/core/session/pause.h"
 #include "server/core/session/pubsub.h"
 #include "server/core/session/watch.h"
+#include "server/core/tls.h"
 #include "server/core/tracking/tracking.h"
 #include "server/core/version.h"
 #include "server/data/hash.h"
@@ -237,12 +238,14 @@ static int assemble(struct core *core)
     core->migrate_sockets = migrate_sockets_new(core);
     core->children = children_new(core);
     core->clients = clients_new(core);
+    core->tls = mem_calloc(1, sizeof *core->tls);
     core->persistence = persistence_new(core);
     core->master_stream = master_stream_new(core);
     struct replication_host host = replication_host_of(core);
     struct replication_stats stats = replication_stats_of(core);
-    core->replication = replication_new(core->loop, core->keyspace, &settings->repl, &settings->rdb,
-                                        core->lifecycle->executable, settings->net.port, &host, &stats);
+    core->replication =
+        replication_new(core->loop, core->keyspace, &settings->repl, &settings->rdb, core->lifecycle->executable,
+                        settings->net.port ? settings->net.port : settings->tls.tls_port, &host, &stats);
     core->append_only = append_only_new(core);
     append_only_on_durable(core, wait_check_disk);
     struct propagation_sink sink = replication_sink_of(core);
@@ -270,6 +273,7 @@ static void run(struct core *core)
     const struct net_settings *net = &core->settings->net;
     replication_start(core->replication);
     if (net->port) log_notice("Ready to accept connections tcp");
+    if (core->settings->tls.tls_port) log_notice("Ready to accept connections tls");
     if (net->unix_socket && *net->unix_socket) log_notice("Ready to accept connections unix");
     supervisor_tell(core->settings->repl.master_host
                         ? "STATUS=Ready to accept connections in read-only mode. Waiting for MASTER <-> REPLICA sync\n"
@@ -280,6 +284,10 @@ static void run(struct core *core)
 
 static int serve(struct core *core)
 {
+    if (tls_configure(core->tls, &core->settings->tls)) {
+        log_warning("Failed to configure TLS. Check logs for more info.");
+        return 1;
+    }
     if (config_load_users(core->config) || ports_open(core)) return 1;
     log_warning("Server initialized");
     cron_start(core); /* clients come and go while the data is loaded, too */

@@ -9,6 +9,7 @@ struct core {
     struct keyspace *keyspace;
     struct command_table *commands;          /* core/command/command_table.h */
     struct propagation *propagation;         /* core/dataset/propagate.h */
+    struct tls *tls;                         /* core/tls.h: what TLS connections are made with */
     struct clients *clients;                 /* core/clients/clients.h */
     struct pubsub *pubsub;                   /* core/session/pubsub.h */
     struct users *users;                     /* server/acl/users.h: who may log in, and what each may do */

@@ -24,6 +24,7 @@
 #include "server/core/session/pause.h"
 #include "server/core/session/key_watchers.h"
 #include "server/core/settings.h"
+#include "server/core/tls.h"
 
 /* --- the master's side --- */
 
@@ -80,6 +81,18 @@ static bool acks_moved(void *context)
 }
 
 /* --- the replica's side --- */
+
+static void secure(void *context, struct conn *conn)
+{
+    struct core *core = context;
+    if (core->settings->tls.tls_replication) conn_secure(conn, core->tls->client);
+}
+
+static int announced_port(void *context)
+{
+    struct core *core = context;
+    return core->settings->tls.tls_replication ? core->settings->tls.tls_port : core->settings->net.port;
+}
 
 static size_t apply(void *context, const uint8_t *data, size_t len)
 {
@@ -209,6 +222,8 @@ struct replication_host replication_host_of(struct core *core)
         .acks_moved = acks_moved,
         .writes_paused = writes_paused,
         .pause_writes = pause_writes,
+        .secure = secure,
+        .announced_port = announced_port,
         .apply = apply,
         .apply_reset = apply_reset,
         .stream_db = stream_db,

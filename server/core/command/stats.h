@@ -11,6 +11,9 @@ struct command_entry;
 
 struct stats {
     uint64_t connections_received, connections_rejected, commands_processed;
+    uint64_t tls_handshakes, tls_handshakes_failed; /* of clients; of the failed: */
+    uint64_t tls_handshakes_timed_out, tls_handshakes_dropped;
+    uint64_t tls_on_plain_port; /* clients that speak TLS where we do not */
     uint64_t net_input_bytes, net_output_bytes, net_repl_input_bytes, net_repl_output_bytes;
     uint64_t loop_turns, loop_awake_us;
     struct loop_usage loop_noted; /* the loop's own counts, as of the last stats_note_loop(); never reset */

@@ -66,6 +66,11 @@ static void traffic_fields(const struct stats *s, struct outq *out)
     rate_field(out, "instantaneous_input_repl_kbps", &s->repl_input);
     rate_field(out, "instantaneous_output_repl_kbps", &s->repl_output);
     count_field(out, "rejected_connections", s->connections_rejected);
+    count_field(out, "tls_handshakes", s->tls_handshakes);
+    count_field(out, "tls_handshakes_failed", s->tls_handshakes_failed);
+    count_field(out, "tls_handshakes_timed_out", s->tls_handshakes_timed_out);
+    count_field(out, "tls_handshakes_dropped", s->tls_handshakes_dropped);
+    count_field(out, "tls_on_plain_port", s->tls_on_plain_port);
     count_field(out, "sync_full", s->sync_full);
     count_field(out, "sync_partial_ok", s->sync_partial_ok);
     count_field(out, "sync_partial_err", s->sync_partial_err);
