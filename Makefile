@@ -150,6 +150,15 @@ fuzz:
 	@BUILD=$(FUZZ_BUILD) SECONDS_EACH=$(FUZZ_SECONDS) tests/fuzz/run.sh
 fuzz-targets: $(FUZZ)
 
+# Ours among newer and older makes, which it downloads into PEERS_DIR; not a part of `make test`. ROW narrows it.
+PEERS_DIR ?= $(BUILD)/newer-peers
+ROW       ?=
+test-peers:
+	@tools/deps.sh build test
+	@$(MAKE) --no-print-directory -j$(JOBS) all peers
+	@tools/newer_peers.sh $(PEERS_DIR)
+	@tests/peers/matrix.py $(BUILD) $(PEERS_DIR) "$(ROW)"
+
 # WHAT=throughput,replicas,memory,reconnect,storm,scale selects parts; ROUNDS sets their rounds.
 WHAT   ?= all
 ROUNDS ?= 5
@@ -193,5 +202,5 @@ clean:
 
 -include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(BENCH) $(LAB) $(FUZZ_OBJ) \
     $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o) $(FUZZ:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
-.PHONY: all tests deps peers run demo test fuzz fuzz-targets bench image test-kubernetes debug asan ubsan lint install clean
+.PHONY: all tests deps peers run demo test test-peers fuzz fuzz-targets bench image test-kubernetes debug asan ubsan lint install clean
 .SECONDARY:

@@ -290,7 +290,9 @@ void replica_send_psync(struct replica_side *s)
     const struct history *h = repl_stream_history(s->r->stream);
     char offset[I64_TEXT_MAX];
     const char *request[] = {WIRE_PSYNC, WIRE_NO_HISTORY, WIRE_NO_OFFSET, WIRE_FAILOVER};
-    if (s->can_continue) {
+    if (s->ask_anew) {
+        log_write(replica_log_level(s), "Asking for a full resynchronization: the stream was refused");
+    } else if (s->can_continue) {
         format_u64(offset, h->offset + 1);
         request[1] = h->id;
         request[2] = offset;

@@ -19,6 +19,7 @@
 #include "server/base/lz4_stream.h"
 
 #define MASTER_ADDRESSES_MAX 8
+#define REFUSAL_BYTES        800
 
 struct resolve_job;
 
@@ -64,8 +65,11 @@ struct replica_side {
     bool replacing;         /* our old data is gone, the new is being loaded */
     bool without_dataset;   /* our old data is gone, and new has not been complete since */
 
-    bool can_continue; /* dataset and history belong together: PSYNC may ask to continue */
-    int stream_db;     /* selected in the stream where we would continue; -1: none yet */
+    bool can_continue;           /* dataset and history belong together: PSYNC may ask to continue */
+    int stream_db;               /* selected in the stream where we would continue; -1: none yet */
+    char refusal[REFUSAL_BYTES]; /* why the stream is not followed any more; "": it is, or has not come so far */
+    bool ask_anew; /* what would come next in the stream is what was refused: a full resync is asked for */
+    uint64_t refusals;
     bool streaming, applying, ack_wanted;
     bool held_back; /* writes are paused: the stream waits in `input` */
 };

@@ -5,6 +5,7 @@
 #include "server/core/command/command.h"
 
 extern const struct command strings_commands[];
+extern const struct command strings_conditional_commands[];
 extern const struct command lists_commands[];
 extern const struct command lists_blocking_commands[];
 extern const struct command hashes_commands[];
@@ -42,5 +43,6 @@ extern const struct command memory_commands[];
 extern const struct command debug_commands[];
 extern const struct command command_commands[];
 extern const struct command replication_commands[];
+extern const struct command cluster_commands[];
 
 #endif

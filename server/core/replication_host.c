@@ -94,7 +94,7 @@ static int announced_port(void *context)
     return core->settings->tls.tls_replication ? core->settings->tls.tls_port : core->settings->net.port;
 }
 
-static size_t apply(void *context, const uint8_t *data, size_t len)
+static struct apply_result apply(void *context, const uint8_t *data, size_t len)
 {
     struct core *core = context;
     return master_stream_apply(core->master_stream, data, len);

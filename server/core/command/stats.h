@@ -20,7 +20,8 @@ struct stats {
     uint64_t sync_full, sync_partial_ok, sync_partial_err;
     uint64_t total_forks, latest_fork_us, total_error_replies;
     uint64_t acl_denied_auth, acl_denied_command, acl_denied_key, acl_denied_channel;
-    uint64_t latest_fork_bytes; /* in use when it began */
+    uint64_t latest_fork_bytes;       /* in use when it began */
+    uint64_t master_commands_ignored; /* of its stream: answered with an error here, and passed over */
     uint64_t unexpected_error_replies, dump_payload_sanitizations, total_reads, total_writes;
     uint64_t exceeded_us;      /* by used memory, of maxmemory, without the present time of it */
     int64_t exceeded_since_us; /* monotonic; 0: is not exceeded; not reset */

@@ -98,6 +98,8 @@ static const struct enum_name diskless_loads[] = {{"disabled", DISKLESS_LOAD_DIS
 static const struct enum_name sanitize_payloads[] = {
     {"no", SANITIZE_NO}, {"yes", SANITIZE_YES}, {"clients", SANITIZE_CLIENTS}, {0}};
 static const struct enum_name write_fors[] = {{"6.2", RDB_FOR_6_2}, {"7.0", RDB_FOR_7_0}, {"7.2", RDB_FOR_7_2}, {0}};
+static const struct enum_name unknown_commands[] = {
+    {"resync-refuse", UNKNOWN_COMMAND_RESYNC_REFUSE}, {"ignore", UNKNOWN_COMMAND_IGNORE}, {0}};
 static const struct enum_name syslog_facilities[] = {
     {"user", 0},   {"local0", 1}, {"local1", 2}, {"local2", 3}, {"local3", 4},
     {"local4", 5}, {"local5", 6}, {"local6", 7}, {"local7", 8}, {0}};
@@ -331,6 +333,7 @@ const struct directive config_directives[] = {
     INT("min-replicas-to-write", "min-slaves-to-write", 0, "0", 0, INT_MAX, repl.min_replicas_to_write),
     INT("min-replicas-max-lag", "min-slaves-max-lag", 0, "10", 0, INT_MAX, repl.min_replicas_max_lag_s),
     BOOL("replica-ignore-disk-write-errors", NULL, DIR_NO_EFFECT, "no", repl.ignore_disk_write_error),
+    ENUM("replica-unknown-command", NULL, 0, "resync-refuse", unknown_commands, repl.unknown_command),
     BOOL("repl-lz4", NULL, 0, "yes", repl.lz4),
 
     /* --- known to Redis, without effect here --- */

@@ -116,6 +116,7 @@ static void feature_fields(const struct core *core, const struct stats *s, struc
 static void error_fields(const struct stats *s, struct outq *out)
 {
     count_field(out, "unexpected_error_replies", s->unexpected_error_replies);
+    count_field(out, "master_commands_ignored", s->master_commands_ignored);
     count_field(out, "total_error_replies", s->total_error_replies);
     count_field(out, "dump_payload_sanitizations", s->dump_payload_sanitizations);
     count_field(out, "total_reads_processed", s->total_reads);

@@ -1,4 +1,5 @@
 /* What must happen when a directive changes at run time, beyond its value. Server process. */
+#include "repl/replication.h"
 #include "server/acl/users.h"
 #include "server/base/crash.h"
 #include "server/base/log.h"
@@ -97,6 +98,13 @@ static int apply_read_only(struct core *core, char error[256])
 {
     (void)error;
     own_keys_listen(core);
+    return 0;
+}
+
+static int apply_unknown_command(struct core *core, char error[256])
+{
+    (void)error;
+    replication_policy_changed(core->replication);
     return 0;
 }
 
@@ -225,6 +233,7 @@ void config_apply_hooks(struct config *c)
     config_on_change(c, "tracking-table-max-keys", apply_tracking_limit);
     config_on_change(c, "appendonly", apply_append_only);
     config_on_change(c, "replica-read-only", apply_read_only);
+    config_on_change(c, "replica-unknown-command", apply_unknown_command);
     config_on_change(c, "oom-score-adj", apply_oom_score);
     config_on_change(c, "oom-score-adj-values", apply_oom_score);
     config_on_change(c, "proc-title-template", apply_title);
