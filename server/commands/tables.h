@@ -19,6 +19,7 @@ extern const struct command streams_read_commands[];
 extern const struct command streams_groups_commands[];
 extern const struct command streams_claim_commands[];
 extern const struct command streams_info_commands[];
+extern const struct command streams_delete_commands[];
 extern const struct command sorted_sets_commands[];
 extern const struct command zset_range_commands[];
 extern const struct command zset_algebra_commands[];

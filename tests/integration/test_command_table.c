@@ -248,6 +248,8 @@ static struct exception only_ours[] = {
     {"waitaof", "presence", "since 7.2", false},
     {"delex", "presence", "of Redis 8.4", false},
     {"delifeq", "presence", "of Valkey 9.0", false},
+    {"xackdel", "presence", "of Redis 8.2", false},
+    {"xdelex", "presence", "of Redis 8.2", false},
     {"msetex", "presence", "of Redis 8.4 and Valkey 9.1", false},
     {0},
 };

@@ -170,3 +170,88 @@ Test(later_commands, bitop_by_more_operations)
     expect_error(t.s, "ERR syntax error", "BITOP DIFF2 to s0 s1");
     expect_followed(&t);
 }
+
+/* --- streams --- */
+
+/* XDELEX or XACKDEL: what is answered for each id, as text. */
+static void expect_outcomes(struct server *s, const char *expected, const char *request)
+{
+    redisReply *reply = command(s, request);
+    char got[256] = "";
+    cr_assert_eq(reply->type, REDIS_REPLY_ARRAY, "%s: %s", request, reply->str ? reply->str : "");
+    for (size_t i = 0; i < reply->elements; i++)
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%s%lld", i ? " " : "", reply->element[i]->integer);
+    cr_expect_str_eq(got, expected, "%s: %s, not %s", request, got, expected);
+    freeReplyObject(reply);
+}
+
+static long long pending(struct server *s, const char *group)
+{
+    redisReply *reply = command(s, "XPENDING x %s", group);
+    long long count = reply->element[0]->integer;
+    freeReplyObject(reply);
+    return count;
+}
+
+/* Entries 1-0 to 6-0; g has read them all, h the first three. */
+static void make_stream(struct server *s)
+{
+    freeReplyObject(command(s, "DEL x"));
+    for (int i = 1; i <= 6; i++) freeReplyObject(command(s, "XADD x %d-0 f v", i));
+    expect_ok(s, "XGROUP CREATE x g 0");
+    expect_ok(s, "XGROUP CREATE x h 0");
+    freeReplyObject(command(s, "XREADGROUP GROUP g c STREAMS x >"));
+    freeReplyObject(command(s, "XREADGROUP GROUP h c COUNT 3 STREAMS x >"));
+}
+
+Test(later_commands, xdelex_by_what_is_pending)
+{
+    struct trio t = begin();
+    struct server *s = t.s;
+    expect_outcomes(s, "-1 -1", "XDELEX x IDS 2 1 2");
+    make_stream(s);
+    expect_outcomes(s, "1 -1", "XDELEX x IDS 2 1 9");
+    expect_outcomes(s, "1", "XDELEX x KEEPREF IDS 1 2-0");
+    cr_expect_eq(pending(s, "g"), 6);
+    expect_outcomes(s, "1 -1", "XDELEX x IDS 2 3 1 DELREF"); /* what is pending of one that has gone goes, too */
+    cr_expect_eq(pending(s, "g"), 4);
+    cr_expect_eq(pending(s, "h"), 1);
+    expect_outcomes(s, "2", "XDELEX x ACKED IDS 1 4"); /* h has not read it */
+    freeReplyObject(command(s, "XREADGROUP GROUP h c STREAMS x >"));
+    expect_outcomes(s, "2", "XDELEX x ACKED IDS 1 4");
+    expect_integer(s, 1, "XACK x h 4");
+    expect_outcomes(s, "2", "XDELEX x ACKED IDS 1 4");
+    expect_integer(s, 1, "XACK x g 4");
+    expect_outcomes(s, "1 2 -1", "XDELEX x ACKED IDS 3 4 5 4");
+    expect_integer(s, 2, "XLEN x");
+    expect_followed(&t);
+    expect_error(s, "ERR syntax error", "XDELEX x KEEPREF DELREF IDS 1 1");
+    expect_error(s, "ERR syntax error", "XDELEX x KEEPREF 1 1 1");
+    expect_error(s, "ERR syntax error", "XDELEX x IDS 1 1 2");
+    expect_error(s, "ERR", "XDELEX x IDS 0 1");
+    expect_error(s, "ERR", "XDELEX x IDS 3 1 2");
+    expect_error(s, "ERR Invalid stream ID", "XDELEX x IDS 2 5 x");
+    expect_integer(s, 2, "XLEN x");
+    expect_ok(s, "SET text v");
+    expect_error(s, "WRONGTYPE", "XDELEX text IDS 1 1");
+}
+
+Test(later_commands, xackdel_by_what_is_pending)
+{
+    struct trio t = begin();
+    struct server *s = t.s;
+    expect_outcomes(s, "-1", "XACKDEL x g IDS 1 1");
+    make_stream(s);
+    expect_outcomes(s, "-1", "XACKDEL x none IDS 1 1");
+    expect_outcomes(s, "-1", "XACKDEL x h IDS 1 5"); /* not pending there */
+    expect_outcomes(s, "2", "XACKDEL x g ACKED IDS 1 1");
+    expect_outcomes(s, "1", "XACKDEL x h ACKED IDS 1 1");
+    expect_outcomes(s, "1", "XACKDEL x g IDS 1 2");
+    cr_expect_eq(pending(s, "h"), 2);
+    expect_outcomes(s, "1", "XACKDEL x h IDS 1 2"); /* the entry has gone already */
+    expect_outcomes(s, "1", "XACKDEL x g DELREF IDS 1 3");
+    cr_expect_eq(pending(s, "h"), 0);
+    cr_expect_eq(pending(s, "g"), 3);
+    expect_integer(s, 3, "XLEN x");
+    expect_followed(&t);
+}
