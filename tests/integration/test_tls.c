@@ -591,3 +591,33 @@ Test(tls, keys_migrate)
     expect_integer(to.server, 1000000, "STRLEN key:0");
     cr_assert_eq(info_number(to.server, "stats", "tls_handshakes"), 1, "the connection is kept");
 }
+
+static int sentinel_master_port(struct server *sentinel)
+{
+    redisReply *r = command(sentinel, "SENTINEL GET-MASTER-ADDR-BY-NAME mymaster");
+    int port = r->type == REDIS_REPLY_ARRAY && r->elements == 2 ? atoi(r->element[1]->str) : 0;
+    freeReplyObject(r);
+    return port;
+}
+
+Test(tls, a_sentinel_promotes)
+{
+    struct pair master = start(OURS, "tls-replication yes\nrepl-ping-replica-period 1"), replica;
+    replica = start(OURS, "tls-replication yes\nrepl-ping-replica-period 1");
+    fill(master.server, "key:", 100, 100);
+    follow_port(replica.server, master.port);
+    expect_same_data(replica.server, master.server);
+    char watched[256];
+    snprintf(watched, sizeof watched,
+             "tls-replication yes\n"
+             "sentinel monitor mymaster 127.0.0.1 %d 1\n"
+             "sentinel down-after-milliseconds mymaster 1000\n"
+             "sentinel failover-timeout mymaster 10000",
+             master.port);
+    struct pair sentinel = start(SENTINEL, watched);
+    wait_until(strstr(command_text(sentinel.server, "INFO sentinel"), "status=ok,address=127.0.0.1") &&
+               strstr(command_text(sentinel.server, "INFO sentinel"), "slaves=1"));
+    server_kill(master.server);
+    wait_until_within(60000, sentinel_master_port(sentinel.server) == replica.port);
+    wait_until(info_is_if_there(replica.server, "replication", "role", "master"));
+}
