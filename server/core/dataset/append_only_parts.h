@@ -48,6 +48,7 @@ struct append_only {
     uint64_t durable_seen;                   /* to count fsyncs that are late */
     int64_t durable_seen_ms;
     uint64_t delayed_fsyncs;
+    bool told_own_writes; /* the log has it that what clients write here is in no file */
 };
 
 static inline const struct aof_settings *append_only_settings(const struct append_only *a)
