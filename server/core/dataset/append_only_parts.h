@@ -37,8 +37,9 @@ struct append_only {
     struct rewrite rewrite;
     /* Of the one under way: it brings us from waiting to on; the stream gets a file of its own; the base is commands. */
     bool rewrite_is_first, rewrite_has_incremental, rewrite_is_commands;
-    int next_fd; /* the incremental that it opened, -1: none, or it is the journal's */
-    pid_t child; /* of the rewrite under way, or the last one */
+    int next_fd;           /* the incremental that it opened, -1: none, or it is the journal's */
+    pid_t child;           /* of the rewrite under way, or the last one */
+    struct snapshot *lent; /* of its child: replicas may be sent the base */
 
     void (*tell_durable)(struct core *core); /* NULL: nobody */
     uint64_t watched;                        /* lowest offset that WAITAOF or our master waits for; 0: nobody */
