@@ -804,7 +804,7 @@ Test(append_only, with_always_a_shutdown_leaves_no_answer_behind)
     expect_string(debian, "1", "GET a");
 }
 
-Test(append_only, a_full_sync_waits_for_a_rewrites_child)
+Test(append_only, a_full_sync_outlives_a_rewrites_child)
 {
     struct server *master = server_start(OURS, "appendonly yes\nrdb-key-save-delay 10000000");
     struct server *replica = server_start(OURS, "appendonly no");
