@@ -51,6 +51,7 @@ struct replication_host {
     void (*apply_reset)(void *context,
                         int db);     /* a new stream: forget a half-read transaction, select db (-1: none yet, 0) */
     int (*stream_db)(void *context); /* database the stream has selected, for a cached master's return */
+    bool (*dataset_in_use)(void *context); /* somebody in the middle of a command: it must not be replaced now */
     /* beside: the old data stays and goes on answering until the new is complete. */
     void (*loading_begin)(void *context, uint64_t total_bytes, bool beside);
     void (*loading_progress)(void *context, uint64_t loaded_bytes);
