@@ -591,6 +591,37 @@ Test(file, replaced_whole_and_read_whole)
     mem_free(data);
 }
 
+/* The kernel copies into no file that is open for appending: that is done by hand. */
+Test(file, copied_by_the_kernel_or_by_hand)
+{
+    static const int modes[] = {0, O_APPEND};
+    enum { LEN = 200001 };
+    char directory[64], from_path[96], to_path[96];
+    uint8_t *written = mem_alloc(LEN), *data;
+    size_t len;
+    for (size_t i = 0; i < LEN; i++) written[i] = (uint8_t)(i * 31 + i / 251);
+    make_directory(directory);
+    snprintf(from_path, sizeof(from_path), "%s/from", directory);
+    snprintf(to_path, sizeof(to_path), "%s/to", directory);
+    int from = open(from_path, O_RDWR | O_CREAT, 0600);
+    cr_assert_eq(file_write_all(from, written, LEN), 0);
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        int to = open(to_path, O_WRONLY | O_CREAT | O_TRUNC | modes[i], 0600);
+        cr_assert_eq(file_copy_all(from, to), 0);
+        cr_assert_eq(file_copy_all(to, from), -1, "what cannot be read");
+        close(to);
+        cr_assert_eq(file_read_whole(to_path, &data, &len), 0);
+        cr_assert_eq(len, LEN);
+        cr_assert_eq(memcmp(data, written, LEN), 0);
+        mem_free(data);
+    }
+    close(from);
+    unlink(from_path);
+    unlink(to_path);
+    rmdir(directory);
+    mem_free(written);
+}
+
 Test(log, lines_have_redis_form)
 {
     char directory[64], path[96], mark;
