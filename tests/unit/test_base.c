@@ -20,6 +20,7 @@
 #include "server/base/crc64.h"
 #include "server/base/discard.h"
 #include "server/base/file.h"
+#include "server/base/file_window.h"
 #include "server/base/glob.h"
 #include "server/base/hash.h"
 #include "server/base/log.h"
@@ -620,6 +621,41 @@ Test(file, copied_by_the_kernel_or_by_hand)
     unlink(to_path);
     rmdir(directory);
     mem_free(written);
+}
+
+Test(file, a_window_gives_what_is_asked_for_in_one_piece)
+{
+    enum { LEN = 1000000 };
+    int fd = open("/tmp", O_RDWR | O_TMPFILE, 0600);
+    cr_assert_geq(fd, 0);
+    uint8_t *written = mem_alloc(LEN);
+    for (size_t i = 0; i < LEN; i++) written[i] = (uint8_t)(i * 7 + i / 253);
+    cr_assert_eq(pwrite(fd, written, LEN, 0), LEN);
+    cr_assert_eq(lseek(fd, 0, SEEK_SET), 0);
+    struct file_window w;
+    file_window_init(&w);
+    size_t at = 0;
+    static const size_t pieces[] = {1, 100000, 300000, 7, 500000}; /* some larger than what it begins with */
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        cr_assert_eq(file_window_fill(&w, fd, pieces[i]), 0);
+        struct bytes unread = file_window_unread(&w);
+        cr_assert_geq(unread.len, pieces[i]);
+        cr_assert_eq(memcmp(unread.ptr, written + at, pieces[i]), 0);
+        file_window_consume(&w, pieces[i]);
+        at += pieces[i];
+    }
+    cr_assert_eq(file_window_fill(&w, fd, LEN - at + 1), -1);
+    cr_assert_eq(errno, ENODATA);
+    cr_assert_eq(file_window_unread(&w).len, LEN - at, "what there is stands there all the same");
+    cr_assert_eq(file_window_fill(&w, fd, UINT64_MAX), -1);
+    cr_assert_eq(errno, ENOMEM);
+    file_window_restart(&w);
+    cr_assert_eq(lseek(fd, 10, SEEK_SET), 10);
+    cr_assert_eq(file_window_fill(&w, fd, 1), 0);
+    cr_assert_eq(file_window_unread(&w).ptr[0], written[10]);
+    file_window_free(&w);
+    mem_free(written);
+    close(fd);
 }
 
 Test(log, lines_have_redis_form)
