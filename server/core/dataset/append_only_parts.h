@@ -97,6 +97,7 @@ struct append_only_job {
     pid_t child;
     int fd;              /* opened; -1: none */
     uint64_t base_bytes; /* of the new base */
+    int64_t rename_us;   /* how long its renaming took */
     int error;           /* errno; 0: good */
 };
 

@@ -10,12 +10,14 @@
 #include "server/aof/base_commands.h"
 #include "server/aof/manifest_file.h"
 #include "server/base/alloc.h"
+#include "server/base/clock.h"
 #include "server/base/discard.h"
 #include "server/base/log.h"
 #include "server/base/workers.h"
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/dataset/propagate.h"
+#include "server/core/observe/latency.h"
 #include "server/net/loop.h"
 
 #include <errno.h>
@@ -145,6 +147,7 @@ static void opened(struct append_only_job *job)
 static void switched(struct append_only_job *job)
 {
     struct append_only *a = job->a;
+    latency_note(a->core->latency, LATENCY_AOF_RENAME, job->rename_us, clock_wall_ms() / 1000);
     if (job->error == 0) {
         take_manifest(job);
         a->settled_bytes = job->base_bytes;
