@@ -53,12 +53,11 @@ static void bgsave_command(struct call *call)
 
 static void bgrewriteaof_command(struct call *call)
 {
-    switch (append_only_rewrite(call->core, call->session->in_exec)) {
-    case APPEND_ONLY_STARTED: return reply_simple(call->reply, "Background append only file rewriting started");
-    case APPEND_ONLY_SCHEDULED: return reply_simple(call->reply, "Background append only file rewriting scheduled");
-    case APPEND_ONLY_UNDER_WAY:
-        return reply_error(call->reply, "ERR Background append only file rewriting already in progress");
-    }
+    enum append_only_answer answer = append_only_rewrite(call->core, call->session->in_exec);
+    if (answer == APPEND_ONLY_OPENING && append_only_answer_later(call->core, call->session))
+        call->waits = true;
+    else
+        append_only_answer_to(call->reply, answer);
 }
 
 static void lastsave_command(struct call *call)

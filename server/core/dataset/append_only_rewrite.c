@@ -261,10 +261,26 @@ static void open_files(struct append_only *a)
     begin_step(a, append_only_open_incremental, opened);
 }
 
+static void tell_who_asked(struct append_only *a, enum rewrite_event event)
+{
+    switch (a->rewrite.state) {
+    case REWRITE_OPENING: return;
+    case REWRITE_FORKING:
+        if (event == REWRITE_BUSY) append_only_answer_who_waits(a, APPEND_ONLY_SCHEDULED);
+        return;
+    case REWRITE_CHILD:
+    case REWRITE_SWITCHING: return append_only_answer_who_waits(a, APPEND_ONLY_STARTED);
+    case REWRITE_IDLE:
+    case REWRITE_SCHEDULED: return append_only_answer_who_waits(a, APPEND_ONLY_FAILED);
+    case REWRITE_STATES: break;
+    }
+}
+
 void append_only_rewrite_event(struct append_only *a, enum rewrite_event event)
 {
-    enum rewrite_action action = rewrite_step(&a->rewrite, event, now_ms_of(a));
-    children_expect(a->core->children, a->rewrite.state == REWRITE_OPENING || a->rewrite.state == REWRITE_FORKING);
+    struct rewrite *w = &a->rewrite;
+    enum rewrite_action action = rewrite_step(w, event, now_ms_of(a));
+    children_expect(a->core->children, w->state == REWRITE_OPENING || w->state == REWRITE_FORKING);
     switch (action) {
     case REWRITE_NOTHING: break;
     case REWRITE_OPEN: open_files(a); break;
@@ -277,6 +293,7 @@ void append_only_rewrite_event(struct append_only *a, enum rewrite_event event)
     case REWRITE_FINISH: finish(a); break;
     case REWRITE_UNDO: undo(a); break;
     }
+    tell_who_asked(a, event);
 }
 
 /* The files of a server that has never been asked for one are looked at before the first. */
@@ -333,5 +350,5 @@ enum append_only_answer append_only_rewrite(struct core *core, bool in_exec)
     a->rewrite.failures = 0; /* who asks waits for no back-off */
     append_only_rewrite_event(a, REWRITE_ASK);
     if (!in_exec) append_only_rewrite_go_on(a);
-    return rewrite_is_under_way(&a->rewrite) ? APPEND_ONLY_STARTED : APPEND_ONLY_SCHEDULED;
+    return rewrite_is_under_way(&a->rewrite) ? APPEND_ONLY_OPENING : APPEND_ONLY_SCHEDULED;
 }
