@@ -35,9 +35,11 @@
 /* In the journal: while this file exists (an environment variable names it), no fsync succeeds. */
 #define FAILING_FSYNC "TEST_FAILING_FSYNC"
 #define LOSING_FSYNC  "TEST_LOSING_FSYNC"
-/* ... all that is asked of the disk takes SLOW_US. */
+/* While this one exists, all that is asked of the disk takes SLOW_US. */
 #define SLOW_DISK "TEST_SLOW_DISK"
-#define SLOW_US   20000
+/* An fsync that goes through a ring makes this one. */
+#define RING_FSYNC "TEST_RING_FSYNC"
+#define SLOW_US    20000
 
 #define DEADLINE_MS 20000
 #define REST_BYTES  (64 * 1024)
@@ -100,6 +102,8 @@ int io_uring_submit(struct io_uring *ring)
     int (*submit)(struct io_uring *) = (int (*)(struct io_uring *))dlsym(RTLD_NEXT, "io_uring_submit");
     for (unsigned i = ring->sq.sqe_head; i != ring->sq.sqe_tail; i++) {
         struct io_uring_sqe *sqe = &ring->sq.sqes[i & ring->sq.ring_mask];
+        const char *made = sqe->opcode == IORING_OP_FSYNC ? getenv(RING_FSYNC) : NULL;
+        if (made) close(open(made, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
         if (sqe->opcode == IORING_OP_FSYNC && fsync_fails()) sqe->fd = -1;
         be_slow();
     }
@@ -967,6 +971,23 @@ ENGINES(a_failed_fsync_under_always_is_made_good)
 ENGINES(a_failed_fsync_under_everysec_is_made_good)
 {
     fsync_fails_for_a_while(engine, AOF_FSYNC_EVERYSEC);
+}
+
+/* Where the loop has io_uring, the fsyncs that nobody waits for go through a ring; else through a thread. */
+ENGINES(fsyncs_of_everysec_go_through_a_ring)
+{
+    struct rig rig;
+    char made[96];
+    set_up_with(&rig, engine, AOF_FSYNC_EVERYSEC, 0);
+    snprintf(made, sizeof(made), "%s/made", rig.directory);
+    setenv(RING_FSYNC, made, 1);
+    start(&rig);
+    write_some(&rig, 10);
+    UNTIL(&rig, journal_durable_offset(rig.journal) == last(&rig));
+    cr_expect_eq(access(made, F_OK) == 0, engine == LOOP_ENGINE_URING);
+    unlink(made);
+    unsetenv(RING_FSYNC);
+    tear_down(&rig);
 }
 
 /* --- delays --- */
