@@ -110,9 +110,9 @@ static void expect_element(const redisReply *r, size_t i, const char *text)
 }
 
 /* Both are asked for at once: nothing is forked in the midst of a transaction, and one child does the work behind it. */
-static void ask_for_both(struct server *s)
+static void ask_for_both(struct server *s, int key_delay_us)
 {
-    expect_ok(s, "CONFIG SET rdb-key-save-delay %d", SHORT_DELAY_US);
+    expect_ok(s, "CONFIG SET rdb-key-save-delay %d", key_delay_us);
     expect_ok(s, "MULTI");
     expect_status(s, "QUEUED", "BGREWRITEAOF");
     expect_status(s, "QUEUED", "BGSAVE");
@@ -159,7 +159,7 @@ Test(shared_fork, a_rewrite_takes_a_save_along)
     long long forks = info_number(s, "stats", "total_forks");
     char digest[64];
     snprintf(digest, sizeof digest, "%s", command_text(s, "DEBUG DIGEST"));
-    ask_for_both(s);
+    ask_for_both(s, SHORT_DELAY_US);
     wait_until(info_number(s, "persistence", "rdb_saves") == 1);
     expect_status_of(s, "ok", "ok");
     cr_expect_eq(info_number(s, "stats", "total_forks"), forks + 1);
@@ -169,6 +169,19 @@ Test(shared_fork, a_rewrite_takes_a_save_along)
     expect_loads_as(debian, digest);
     server_kill(s);
     expect_loads_as(s, digest);
+}
+
+Test(shared_fork, one_child_serves_all_three)
+{
+    struct server *master = slow_master("appendonly yes"), *replica = server_start(OURS, "appendonly no");
+    long long forks = info_number(master, "stats", "total_forks");
+    ask_for_both(master, 10000);
+    wait_until(both_run(master));
+    follow(replica, master);
+    expect_one_fork(master, replica, forks);
+    wait_until(info_number(master, "persistence", "rdb_saves") == 1);
+    expect_status_of(master, "ok", "ok");
+    cr_expect_eq(info_number(master, "stats", "total_forks"), forks + 1);
 }
 
 /* One result each: what keeps dump.rdb from its place is nothing to the base. */
@@ -181,7 +194,7 @@ Test(shared_fork, a_save_may_fail_where_the_rewrite_does_not)
     server_path(s, "dump.rdb/in_the_way", path);
     cr_assert_eq(mkdir(path, 0755), 0);
     fill(s, "key:", 10, 10);
-    ask_for_both(s);
+    ask_for_both(s, SHORT_DELAY_US);
     wait_until(info_number(s, "persistence", "aof_rewrites") == 1);
     expect_status_of(s, "err", "ok");
     cr_expect_eq(info_number(s, "persistence", "rdb_saves"), 0);
@@ -190,7 +203,7 @@ Test(shared_fork, a_save_may_fail_where_the_rewrite_does_not)
 Test(shared_fork, both_fail_with_their_child)
 {
     struct server *s = slow_master("appendonly yes");
-    ask_for_both(s);
+    ask_for_both(s, SHORT_DELAY_US);
     wait_until(both_run(s));
     kill(server_snapshot_pid(s), SIGKILL);
     expect_status_of(s, "err", "err");
@@ -200,7 +213,7 @@ Test(shared_fork, both_fail_with_their_child)
 Test(shared_fork, a_save_that_is_withdrawn_leaves_the_rewrite)
 {
     struct server *s = slow_master("appendonly yes");
-    ask_for_both(s);
+    ask_for_both(s, SHORT_DELAY_US);
     wait_until(both_run(s));
     expect_ok(s, "FLUSHALL");
     cr_expect(both_run(s), "the child goes on for the rewrite's sake");
@@ -215,7 +228,7 @@ Test(shared_fork, a_save_that_is_withdrawn_leaves_the_rewrite)
 Test(shared_fork, a_rewrite_that_is_withdrawn_leaves_the_save)
 {
     struct server *s = slow_master("appendonly yes");
-    ask_for_both(s);
+    ask_for_both(s, SHORT_DELAY_US);
     wait_until(both_run(s));
     expect_ok(s, "CONFIG SET appendonly no");
     wait_until(info_number(s, "persistence", "rdb_saves") == 1);
@@ -228,7 +241,7 @@ Test(shared_fork, a_base_of_commands_takes_nobody_along)
     struct server *s = server_start(OURS, "appendonly yes\naof-use-rdb-preamble no");
     long long forks = info_number(s, "stats", "total_forks");
     fill(s, "key:", 10, 10);
-    ask_for_both(s);
+    ask_for_both(s, SHORT_DELAY_US);
     wait_until(info_number(s, "persistence", "rdb_saves") == 1);
     expect_status_of(s, "ok", "ok");
     cr_expect_eq(info_number(s, "stats", "total_forks"), forks + 2);
