@@ -213,33 +213,38 @@ static void copy_name(const struct adoption *a, char out[OBJECT_NAME_BYTES])
 }
 
 /* A control region of our own, which says what the dead server's says. Whoever of that server's is still there, its link
- * or its journal, has its own lines in the old one, and reads on what the old one says. */
-static int copy_control(const struct adoption *a, struct region *out)
+ * or its journal, has its own lines in the old one, and reads on what the old one says. In a /dev/shm that is full it is
+ * anonymous: the next start finds nothing to go on with, and this one goes on. */
+static int copy_control(struct backlog *b, const struct adoption *a)
 {
     char name[OBJECT_NAME_BYTES];
     copy_name(a, name);
     shm_unlink(name); /* somebody may have died before us with it */
-    if (control_create(out, REGION_NAMED, name) != 0) return -1;
-    struct shm_control *c = control_of(out);
-    memcpy(c, control_of(&a->region), sizeof *c);
-    control_sign(c, a->name);
+    while (control_create(&b->region, b->kind, name) != 0)
+        if (writer_fall_back(b, errno) != 0) return -1;
+    b->control = control_of(&b->region);
+    memcpy(b->control, control_of(&a->region), sizeof *b->control);
+    control_sign(b->control, a->name);
     return 0;
 }
 
-static void drop_copy(const struct adoption *a, struct region *copy)
+/* Before it has taken the name: the name stays with the adoption. */
+static void abandon_copy(struct backlog *b, const struct adoption *a)
 {
     char name[OBJECT_NAME_BYTES];
     int error = errno;
     copy_name(a, name);
-    region_close(copy, name);
+    region_close(&b->region, name);
+    writer_release(b);
     errno = error;
 }
 
-static int take_name(const struct adoption *a)
+static int take_name(const struct backlog *b, const struct adoption *a)
 {
     char name[OBJECT_NAME_BYTES];
     copy_name(a, name);
-    return region_rename(name, a->name);
+    if (b->region.named) return region_rename(name, a->name);
+    return shm_unlink(a->name) == 0 || errno == ENOENT ? 0 : -1;
 }
 
 /* Whoever followed has to come again. Claim numbers go on, so that no line of before speaks of a new peer. */
@@ -339,7 +344,7 @@ static int open_end(struct backlog *b, const struct adoption *a)
     atomic_store_explicit(&b->control->first, backlog_first(b), memory_order_relaxed);
     atomic_store_explicit(&b->control->end, b->end, memory_order_relaxed);
     atomic_store_explicit(&b->control->tries, 0, memory_order_relaxed);
-    if (take_name(a) == 0) return 0;
+    if (take_name(b, a) == 0) return 0;
     int error = errno;
     ring_close(&b->rings[b->ring_count - 1], b->name);
     errno = error;
@@ -349,26 +354,19 @@ static int open_end(struct backlog *b, const struct adoption *a)
 struct backlog *backlog_adopt(struct adoption *a, const struct backlog_limits *limits,
                               const struct backlog_events *events)
 {
-    struct region control;
-    if (copy_control(a, &control) != 0) return NULL;
     struct backlog *b = writer_new(a->name, limits, events);
-    if (!b) {
-        drop_copy(a, &control);
+    if (!b) return NULL;
+    if (copy_control(b, a) != 0) {
+        abandon_copy(b, a);
         return NULL;
     }
-    b->region = control;
-    b->control = control_of(&control);
     free_slots(b);
     take_window(b, a);
     account_rings(a, 1);
     if (open_end(b, a) != 0) {
-        int error = errno;
         account_rings(a, -1);
         b->ring_count = 0;
-        b->region = (struct region){.fd = -1};
-        writer_release(b);
-        errno = error;
-        drop_copy(a, &control);
+        abandon_copy(b, a);
         return NULL;
     }
     drop_other_rings(a);

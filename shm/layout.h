@@ -133,8 +133,8 @@
  *   3 Once applied: a copy of the control region, /slipstream-PORT-DIRECTORY.adopting, signed by the new server. In it
  *     all slots and spools are FREE, claim numbers go on; each ring's `first` becomes the oldest offset left in it, then
  *     its `end` the end of its part of the window; other rings are gone; a new ring is opened at `end`, and takes all that
- *     follows. tries = 0. Then the copy takes the name (rename), and other rings' objects are unlinked. Nothing that was
- *     there is overwritten, in a ring or in the old table.
+ *     follows. tries = 0. Then the copy takes the name (rename; where /dev/shm is full it is a memfd, and the name goes),
+ *     and other rings' objects are unlinked. Nothing that was there is overwritten, in a ring or in the old table.
  *
  * OUTLIVE A DEAD SERVER (link, journal)
  *
