@@ -163,8 +163,8 @@ static int64_t tick(void *arg)
 static void tell_drained(const struct link *link)
 {
     if (link->left_behind == 0) return;
-    log_notice("The replication link ends with its server: %u of %u replicas have been sent all that was published, up "
-               "to offset %llu, in %lld ms",
+    log_notice("The replication link ends with its server: %u of %u replicas have got all that was published, up to "
+               "offset %llu, in %lld ms",
                link->drained, link->left_behind, (unsigned long long)reader_end(link->reader) - 1,
                (long long)(loop_monotonic_ms(link->loop) - link->ended_ms));
 }

@@ -143,15 +143,16 @@ static bool is_handed_over(const struct peer *p)
     return p->phase == PHASE_DELIVERED || (p->phase == PHASE_STREAM && p->offset >= reader_end(p->link->reader));
 }
 
-/* Without a server, the log is the only place to say it. An error behind the last byte is none of ours. */
-static void note_drained(const struct peer *p, const char *reason)
+/* Without a server, the log is the only place to say it. A replica has got all when its close answers ours: one that
+ * goes before, or with an error, may have left bytes unread. Who wanted the snapshot alone knows its end. */
+static void note_end(const struct peer *p, int error, const char *reason)
 {
     if (p->link->channel) return;
-    if (p->drain.end_said || is_handed_over(p)) {
+    if (!error && (p->drain.end_said || p->phase == PHASE_DELIVERED)) {
         p->link->drained++;
         return;
     }
-    log_warning("The replica in slot %d has not been sent all that its master had published (%s, next offset %llu of "
+    log_warning("The replica in slot %d may not have got all that its master had published (%s, next offset %llu of "
                 "%llu): %s",
                 p->slot, phases[p->phase].name, (unsigned long long)p->offset,
                 (unsigned long long)reader_end(p->link->reader), reason);
@@ -161,7 +162,7 @@ static void closed(struct conn *conn, int error)
 {
     struct peer *p = conn_owner(conn);
     const char *reason = error ? strerror(error) : "the replica closed the connection";
-    note_drained(p, reason);
+    note_end(p, error, reason);
     end(p, p->phase == PHASE_DELIVERED ? "the snapshot was delivered" : reason, false);
 }
 
@@ -583,7 +584,7 @@ static uint64_t moved_bytes(const struct peer *p)
 
 static void give_up_drain(struct peer *p, const char *reason)
 {
-    note_drained(p, reason);
+    note_end(p, ETIMEDOUT, reason);
     peer_close(p, reason);
 }
 
