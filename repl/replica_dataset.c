@@ -25,9 +25,10 @@ void replica_begin_transfer(struct replica_side *s, const struct replica_action 
     s->full_offset = full->offset;
     if (full->id[0]) log_notice("Full resync from master: %s:%llu", full->id, (unsigned long long)full->offset);
     bool direct = nothing_to_lose(r);
+    bool keep = r->settings->diskless_load == DISKLESS_LOAD_DISABLED && r->host.keeps_snapshots(r->host.context);
     if (!direct && r->settings->diskless_load == DISKLESS_LOAD_SWAPDB) s->aside = keyspace_new_beside(r->keyspace);
-    s->transfer =
-        transfer_new(s->aside ? s->aside : r->keyspace, r->rdb_settings, loop_wall_ms(r->loop), direct || s->aside);
+    s->transfer = transfer_new(s->aside ? s->aside : r->keyspace, r->rdb_settings, loop_wall_ms(r->loop),
+                               direct || s->aside, keep);
 }
 
 /* --- giving up the old, taking the new --- */
@@ -76,10 +77,12 @@ static void finish_replacing(struct replica_side *s)
     s->stream_db = result->aux.repl_stream_db;
     repl_stream_replace(r->stream, s->can_continue ? s->full_id : NULL, s->can_continue ? s->full_offset : 0);
     r->host.loaded_keys(r->host.context, result->keys_loaded, result->keys_expired);
+    int file = transfer_take_file(s->transfer);
     transfer_free(s->transfer);
     s->transfer = NULL;
     r->host.loading_end(r->host.context, true);
     r->host.dataset_replaced(r->host.context);
+    if (file >= 0) r->host.keep_snapshot(r->host.context, file);
     log_notice("MASTER <-> REPLICA sync: Finished with success");
     r->host.synchronised(r->host.context, false);
     replica_step(s, &(struct replica_event){.kind = EVENT_LOADED});

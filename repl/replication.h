@@ -58,6 +58,9 @@ struct replication_host {
     void (*loaded_keys)(void *context, uint64_t loaded, uint64_t expired); /* by a good load, before its end */
     void (*loading_end)(void *context, bool good);
     void (*dataset_replaced)(void *context); /* WATCH, blocked keys: what is there is about to go, or has just come */
+    bool (*keeps_snapshots)(void *context);  /* what our master sends is to stay on our disk as the dataset's file */
+    /* The file of the dataset that has just come, nameless and the host's from now on. */
+    void (*keep_snapshot)(void *context, int fd);
     /* After the switch, also to another master: blocked clients, keyspace mode, config rewrite. */
     void (*role_changed)(void *context, bool replica);
     void (*synchronised)(void *context, bool partial); /* the master's dataset is ours, or its history goes on */

@@ -8,6 +8,7 @@
 #include "server/base/check.h"
 #include "server/base/discard.h"
 #include "server/base/file.h"
+#include "server/base/log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -27,12 +28,13 @@ struct transfer {
     int key_load_delay_us; /* for a reader that makes keys, not for one that only checks */
     enum phase phase;
     bool direct, by_mark;
+    bool keep; /* the file has a use afterwards */
     bool refused;
     bool slowed; /* the reader wants to be asked again, with the bytes that it has left */
     bool from_file;
     struct rdb_reader *reader;
     struct inbox carry; /* a value whose end has not arrived */
-    int file;           /* -1: direct */
+    int file;           /* -1: none, direct and not kept */
     uint64_t total, received, loaded;
     size_t header_len, mark_len;
     char header[160];
@@ -40,11 +42,13 @@ struct transfer {
     char error[512];
 };
 
-struct transfer *transfer_new(struct keyspace *ks, const struct rdb_settings *settings, int64_t now_ms, bool direct)
+struct transfer *transfer_new(struct keyspace *ks, const struct rdb_settings *settings, int64_t now_ms, bool direct,
+                              bool keep)
 {
     struct transfer *t = mem_calloc(1, sizeof *t);
     t->keyspace = ks;
     t->direct = direct;
+    t->keep = keep;
     t->file = -1;
     t->key_load_delay_us = settings->key_load_delay_us;
     t->options = (struct rdb_read_options){
@@ -111,12 +115,29 @@ static int parse_length(struct transfer *t, const char *text)
     return 0;
 }
 
+/* The file is a gift to the next start: without it the dataset comes all the same. */
+static void do_not_keep(struct transfer *t)
+{
+    log_warning("The snapshot from our master is not kept as a file: %s", strerror(errno));
+    t->keep = false;
+    if (!t->direct || t->file < 0) return;
+    discard_file(t->file);
+    t->file = -1;
+}
+
+static int open_file(struct transfer *t)
+{
+    if (t->keep && (t->file = spool_file_open_to_keep()) < 0) do_not_keep(t);
+    if (!t->direct && t->file < 0) t->file = spool_file_open();
+    return t->direct || t->file >= 0 ? 0 : -1;
+}
+
 static enum transfer_status begin(struct transfer *t)
 {
     t->options.total_bytes = t->total;
     t->options.verify_only = !t->direct;
     t->options.key_load_delay_us = t->direct ? t->key_load_delay_us : 0;
-    if (!t->direct && (t->file = spool_file_open()) < 0)
+    if (open_file(t) != 0)
         return bad(t, "Opening the temp file needed for MASTER <-> REPLICA synchronization: ", strerror(errno));
     t->reader = rdb_reader_new(t->direct ? t->keyspace : NULL, &t->options);
     enter(t, PHASE_SNAPSHOT);
@@ -204,6 +225,14 @@ static enum transfer_status snapshot_parsed(struct transfer *t)
     return TRANSFER_COMPLETE;
 }
 
+static int write_file(struct transfer *t, const uint8_t *data, size_t len)
+{
+    if (t->file < 0 || file_write_all(t->file, data, len) == 0) return 0;
+    if (!t->direct) return -1;
+    do_not_keep(t);
+    return 0;
+}
+
 static enum transfer_status feed_snapshot(struct transfer *t, const uint8_t *data, size_t len, size_t *consumed)
 {
     size_t n = len - *consumed, used;
@@ -213,7 +242,7 @@ static enum transfer_status feed_snapshot(struct transfer *t, const uint8_t *dat
     t->received += used;
     *consumed += used;
     if (status == RDB_BAD) return refused(t);
-    if (t->file >= 0 && file_write_all(t->file, data, used) != 0)
+    if (write_file(t, data, used) != 0)
         return bad(
             t, "Write error writing to the temp file needed for MASTER <-> REPLICA synchronization: ", strerror(errno));
     if (status == RDB_DONE) return snapshot_parsed(t);
@@ -278,6 +307,13 @@ enum transfer_status transfer_load(struct transfer *t)
 }
 
 /* --- what is known of it --- */
+
+int transfer_take_file(struct transfer *t)
+{
+    int fd = t->keep ? t->file : -1;
+    if (fd >= 0) t->file = -1;
+    return fd;
+}
 
 bool transfer_refused(const struct transfer *t)
 {

@@ -17,7 +17,10 @@ enum transfer_status {
     TRANSFER_BAD /* transfer_error() says why */
 };
 
-struct transfer *transfer_new(struct keyspace *ks, const struct rdb_settings *settings, int64_t now_ms, bool direct);
+/* keep: the snapshot is to stay as a file, which transfer_take_file() has then; also a direct one is written, and comes
+ * all the same where that fails. */
+struct transfer *transfer_new(struct keyspace *ks, const struct rdb_settings *settings, int64_t now_ms, bool direct,
+                              bool keep);
 void transfer_free(struct transfer *t);
 
 void transfer_use_file(struct transfer *t); /* not direct after all; before the header is known */
@@ -27,6 +30,9 @@ void transfer_use_file(struct transfer *t); /* not direct after all; before the 
 enum transfer_status transfer_feed(struct transfer *t, const uint8_t *data, size_t len, size_t *consumed);
 /* After COMPLETE, not direct: loads the next part of the file. MORE, COMPLETE or BAD. */
 enum transfer_status transfer_load(struct transfer *t);
+
+/* After the whole snapshot is loaded: the file, the caller's from now on, or -1. */
+int transfer_take_file(struct transfer *t);
 
 bool transfer_refused(const struct transfer *t); /* BAD since the snapshot itself is no good to us */
 bool transfer_slowed(const struct transfer *t);  /* by key-load-delay, in the last call */

@@ -148,6 +148,16 @@ static void dataset_replaced(void *context)
     own_keys_forget_all(core->own_keys);
 }
 
+static bool keeps_snapshots(void *context)
+{
+    return persistence_keeps_received(context);
+}
+
+static void keep_snapshot(void *context, int fd)
+{
+    persistence_keep_received(context, fd);
+}
+
 static void synchronised(void *context, bool partial)
 {
     (void)context;
@@ -239,6 +249,8 @@ struct replication_host replication_host_of(struct core *core)
         .loaded_keys = note_loaded_keys,
         .loading_end = end_loading,
         .dataset_replaced = dataset_replaced,
+        .keeps_snapshots = keeps_snapshots,
+        .keep_snapshot = keep_snapshot,
         .role_changed = role_changed,
         .synchronised = synchronised,
         .memory_used = memory_used,

@@ -290,7 +290,7 @@ const struct directive config_directives[] = {
     BOOL("rdbchecksum", NULL, FIX, "yes", rdb.checksum),
     BOOL("rdb-save-incremental-fsync", NULL, 0, "yes", rdb.save_incremental_fsync),
     BOOL("stop-writes-on-bgsave-error", NULL, 0, "yes", rdb.stop_writes_on_save_error),
-    BOOL("rdb-del-sync-files", NULL, DIR_NO_EFFECT, "no", rdb.delete_sync_files),
+    BOOL("rdb-del-sync-files", NULL, 0, "no", rdb.delete_sync_files),
     ENUM("sanitize-dump-payload", NULL, 0, "no", sanitize_payloads, rdb.sanitize_payload),
     ENUM("rdb-write-for", NULL, 0, "7.0", write_fors, rdb.write_for),
     INT("rdb-key-save-delay", NULL, DIR_HIDDEN, "0", INT_MIN, INT_MAX, rdb.key_save_delay_us),

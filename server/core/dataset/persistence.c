@@ -8,6 +8,7 @@
 #include "server/base/log.h"
 #include "server/core/core.h"
 #include "server/core/dataset/children.h"
+#include "server/core/dataset/kept_snapshot.h"
 #include "server/core/dataset/propagate.h"
 #include "server/core/lifecycle.h"
 #include "server/core/observe/latency.h"
@@ -28,7 +29,8 @@ struct persistence {
     bool save_owed;      /* persistence_save_behind_command() */
     int64_t last_try_ms; /* monotonic */
     pid_t bgsave_pid;
-    struct snapshot *lent; /* of the child that saves: replicas may be sent its file */
+    struct kept_snapshot *kept; /* from our master, on its way to become the file; NULL: none since our last own one */
+    struct snapshot *lent;      /* of the child that saves: replicas may be sent its file */
     int64_t last_loading_turn_us;
 };
 
@@ -99,8 +101,33 @@ static int check_may_save(const struct core *core)
     return -1;
 }
 
+static void withdraw_kept(struct persistence *p)
+{
+    kept_snapshot_withdraw(p->kept);
+    p->kept = NULL;
+}
+
+bool persistence_keeps_received(const struct core *core)
+{
+    const struct settings *s = core->settings;
+    return !s->rdb.delete_sync_files || s->aof.enabled || s->server.save_point_count > 0;
+}
+
+void persistence_keep_received(struct core *core, int fd)
+{
+    struct persistence *p = core->persistence;
+    withdraw_kept(p);
+    p->kept = kept_snapshot_begin(fd, core->settings->rdb.filename);
+}
+
+void persistence_await_received(struct core *core)
+{
+    kept_snapshot_await(core->persistence->kept);
+}
+
 void persistence_withdraw_child(struct core *core)
 {
+    withdraw_kept(core->persistence);
     struct children *c = core->children;
     if (!(children_running(c) & CHILD_SAVE)) return;
     if (children_withdraw(c))
@@ -216,6 +243,7 @@ static void save_started(void *arg)
 {
     struct core *core = arg;
     struct persistence *p = core->persistence;
+    withdraw_kept(p);
     p->last_try_ms = clock_monotonic_ms();
     p->changes_at_fork = p->state.changes_since_save;
     p->bgsave_pid = children_pid(core->children);

@@ -25,6 +25,11 @@ int persistence_save_in_background(struct core *core); /* 0, or -1 with errno */
 void persistence_save_behind_command(struct core *core);
 /* A child that saves the dataset of before does not get to replace the file any more. */
 void persistence_withdraw_child(struct core *core);
+/* Whether a snapshot from our master is to become the file, and one that is to. It does so aside, and not where a file of
+ * our own is begun meanwhile. */
+bool persistence_keeps_received(const struct core *core);
+void persistence_keep_received(struct core *core, int fd);
+void persistence_await_received(struct core *core); /* at the end, where no file of our own is written */
 void persistence_before_send(struct core *core);
 void persistence_cron(struct core *core, int64_t now_ms);
 void persistence_changed(struct core *core, uint64_t changes);

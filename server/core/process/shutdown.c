@@ -63,6 +63,7 @@ static int save_before_end(struct core *core, int flags)
         (flags & SHUTDOWN_SAVE) || (core->settings->server.save_point_count > 0 && !(flags & SHUTDOWN_NOSAVE));
     if (end_children(core, flags)) return -1;
     flush_append_only_file(core);
+    if (!wanted) persistence_await_received(core);
     if (!wanted) return 0;
     if (!persistence_may_save(core)) {
         log_warning("Not saving before exiting: what is in memory is not a whole dataset, %s is left as it is.",
