@@ -10,6 +10,9 @@
 
 #include <stdio.h>
 
+/* A disk that takes less than some megabytes in this time has stopped, or as good as that. */
+#define DISK_PATIENCE_MS 10000
+
 static bool nothing_to_lose(const struct replication *r)
 {
     if (r->settings->diskless_load == DISKLESS_LOAD_FLUSH) return true;
@@ -77,12 +80,12 @@ static void finish_replacing(struct replica_side *s)
     s->stream_db = result->aux.repl_stream_db;
     repl_stream_replace(r->stream, s->can_continue ? s->full_id : NULL, s->can_continue ? s->full_offset : 0);
     r->host.loaded_keys(r->host.context, result->keys_loaded, result->keys_expired);
-    int file = transfer_take_file(s->transfer);
+    struct received_file *file = transfer_take_file(s->transfer);
     transfer_free(s->transfer);
     s->transfer = NULL;
     r->host.loading_end(r->host.context, true);
     r->host.dataset_replaced(r->host.context);
-    if (file >= 0) r->host.keep_snapshot(r->host.context, file);
+    if (file) r->host.keep_snapshot(r->host.context, file);
     log_notice("MASTER <-> REPLICA sync: Finished with success");
     r->host.synchronised(r->host.context, false);
     replica_step(s, &(struct replica_event){.kind = EVENT_LOADED});
@@ -94,6 +97,7 @@ void replica_abandon_dataset(struct replica_side *s)
     struct replication *r = s->r;
     if (s->load_timer) loop_timer_cancel(s->load_timer);
     s->load_timer = NULL;
+    s->input_gate = INPUT_OPEN;
     s->awaits_dataset = false;
     bool loading_beside = s->aside && transfer_progress(s->transfer).begun;
     transfer_free(s->transfer);
@@ -107,7 +111,7 @@ void replica_abandon_dataset(struct replica_side *s)
     r->host.loading_end(r->host.context, false);
 }
 
-/* --- receiving --- */
+/* --- what becomes of a transfer --- */
 
 static void transfer_failed(struct replica_side *s)
 {
@@ -132,16 +136,51 @@ static void transfer_begins(struct replica_side *s)
         begin_replacing(s, p.total_bytes);
 }
 
+/* --- input that comes too fast --- */
+
+static void input_stopped(struct replica_side *s)
+{
+    s->input_gate = INPUT_STOPPED;
+}
+
+/* Our memory is not the place for a snapshot that the disk does not take: it stays with our master meanwhile. */
+static void stop_input(struct replica_side *s)
+{
+    int64_t patience_ms = DISK_PATIENCE_MS, timeout_ms = (int64_t)s->r->settings->timeout_s * 1000;
+    if (timeout_ms && timeout_ms / 2 < patience_ms) patience_ms = timeout_ms / 2;
+    s->disk_patience_ms = replication_now_ms(s->r) + patience_ms;
+    if (s->input_gate != INPUT_OPEN) return;
+    s->input_gate = INPUT_STOPPING;
+    replica_pause_reading(s, input_stopped);
+}
+
+static bool still_waits(struct replica_side *s)
+{
+    if (s->input_gate == INPUT_STOPPING) return true;
+    if (s->input_gate == INPUT_OPEN || !transfer_disk_is_behind(s->transfer)) return false;
+    if (replication_now_ms(s->r) >= s->disk_patience_ms) transfer_give_up_disk(s->transfer);
+    return transfer_disk_is_behind(s->transfer);
+}
+
+static void open_input(struct replica_side *s)
+{
+    if (s->input_gate == INPUT_STOPPED && !replica_resume_reading(s))
+        replica_failed(s, "I/O error trying to sync with MASTER: connection lost");
+}
+
 /* What a slowed reader has left over. */
 static int64_t go_on_receiving(void *arg)
 {
     struct replica_side *s = arg;
+    unsigned life = s->life;
+    if (still_waits(s)) return 1;
     struct inbox waiting = s->input;
     s->load_timer = NULL;
     s->input = (struct inbox){0};
     replica_step(s, &(struct replica_event){.kind = EVENT_HEARD});
     s->hooks.deliver(s, waiting.data, waiting.len);
     inbox_clear(&waiting);
+    if (s->life == life && s->machine.state == REPLICA_TRANSFER && !s->load_timer) open_input(s);
     return LOOP_TIMER_DONE;
 }
 
@@ -150,8 +189,11 @@ static size_t receive_later(struct replica_side *s, const uint8_t *data, size_t 
 {
     inbox_append(&s->input, data, len);
     s->load_timer = loop_timer_start(s->r->loop, 1, go_on_receiving, s);
+    if (transfer_awaits_disk(s->transfer)) stop_input(s);
     return len;
 }
+
+/* --- receiving --- */
 
 /* A script may run for longer than a snapshot needs to arrive: it comes into a file meanwhile. */
 static void spare_used_dataset(struct replica_side *s)
@@ -195,7 +237,7 @@ static int64_t load_slice(void *arg)
     enum transfer_status status = transfer_load(s->transfer);
     loop_refresh_time(s->r->loop);
     s->r->host.loading_progress(s->r->host.context, transfer_progress(s->transfer).loaded_bytes);
-    if (status == TRANSFER_MORE) return 0;
+    if (status == TRANSFER_MORE) return transfer_awaits_disk(s->transfer) ? 1 : 0;
     s->load_timer = NULL;
     load_ended(s, status);
     return LOOP_TIMER_DONE;

@@ -240,6 +240,7 @@ void replica_disconnect(struct replica_side *s)
     s->resolving = NULL;
     s->conn = NULL;
     s->held_fd = -1;
+    s->paused = NULL;
     s->decoder = NULL;
 }
 
@@ -321,25 +322,35 @@ void replica_keep_alive(struct replica_side *s)
 
 /* --- not reading for a while --- */
 
+/* Once, unless the connection was let go. */
+static void call_paused(struct replica_side *s)
+{
+    void (*paused)(struct replica_side * s) = s->paused;
+    s->paused = NULL;
+    if (paused) paused(s);
+}
+
 static void detached(void *arg, int fd, const uint8_t *rest, size_t len)
 {
     struct replica_side *s = arg;
     s->conn = NULL;
     s->held_fd = fd;
     wire_in(s, rest, len);
-    if (s->machine.state == REPLICA_LOADING) s->paused(s);
+    call_paused(s);
 }
 
 static void secure_paused(void *arg)
 {
     struct replica_side *s = arg;
-    if (s->machine.state == REPLICA_LOADING) s->paused(s);
+    call_paused(s);
 }
 
 void replica_pause_reading(struct replica_side *s, void (*paused)(struct replica_side *s))
 {
     s->paused = paused;
-    if (conn_is_secure(s->conn))
+    if (s->input_gate == INPUT_STOPPED)
+        call_paused(s);
+    else if (conn_is_secure(s->conn))
         conn_pause(s->conn, secure_paused, s);
     else
         conn_detach(s->conn, detached, s);
@@ -347,6 +358,7 @@ void replica_pause_reading(struct replica_side *s, void (*paused)(struct replica
 
 bool replica_resume_reading(struct replica_side *s)
 {
+    s->input_gate = INPUT_OPEN;
     if (s->conn) {
         if (conn_is_secure(s->conn)) conn_resume(s->conn);
         return true;

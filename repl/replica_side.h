@@ -25,6 +25,9 @@ struct resolve_job;
 
 enum wire { WIRE_PLAIN, WIRE_PACKED, WIRE_UNDECIDED /* LZ4 was offered: the first byte tells */ };
 
+/* Whether our master is read while its snapshot comes: not where the disk is behind. */
+enum input_gate { INPUT_OPEN, INPUT_STOPPING, INPUT_STOPPED };
+
 struct replica_hooks {
     void (*act)(struct replica_side *s, const struct replica_action *action);
     void (*deliver)(struct replica_side *s, const uint8_t *data, size_t len); /* unpacked, behind the handshake */
@@ -59,6 +62,8 @@ struct replica_side {
 
     struct transfer *transfer;
     struct loop_timer *load_timer; /* the next slice of the file, or of what waits in `input` */
+    enum input_gate input_gate;
+    int64_t disk_patience_ms;      /* monotonic: until then it is waited for a file that is only to be kept */
     char full_id[HISTORY_ID_TEXT]; /* of the snapshot being received; "": SYNC, unknown */
     uint64_t full_offset;
     struct keyspace *aside; /* the new data grows here beside the old; NULL: it comes into the keyspace itself */
@@ -88,7 +93,8 @@ void replica_send_psync(struct replica_side *s);
 void replica_send_sync(struct replica_side *s);
 void replica_send(struct replica_side *s, uint32_t argc, const struct bytes *argv);
 void replica_keep_alive(struct replica_side *s);
-void replica_pause_reading(struct replica_side *s, void (*paused)(struct replica_side *s)); /* called later */
+/* Called later, or at once where reading has stopped already. */
+void replica_pause_reading(struct replica_side *s, void (*paused)(struct replica_side *s));
 bool replica_resume_reading(struct replica_side *s); /* false: the connection died meanwhile */
 void replica_disconnect(struct replica_side *s);
 

@@ -11,6 +11,7 @@
 #include "server/net/conn.h"
 #include "server/net/loop.h"
 
+struct received_file;
 struct replication;
 
 /* What has become of a piece of our master's stream. */
@@ -59,8 +60,8 @@ struct replication_host {
     void (*loading_end)(void *context, bool good);
     void (*dataset_replaced)(void *context); /* WATCH, blocked keys: what is there is about to go, or has just come */
     bool (*keeps_snapshots)(void *context);  /* what our master sends is to stay on our disk as the dataset's file */
-    /* The file of the dataset that has just come, nameless and the host's from now on. */
-    void (*keep_snapshot)(void *context, int fd);
+    /* The file of the dataset that has just come, the host's from now on. */
+    void (*keep_snapshot)(void *context, struct received_file *file);
     /* After the switch, also to another master: blocked clients, keyspace mode, config rewrite. */
     void (*role_changed)(void *context, bool replica);
     void (*synchronised)(void *context, bool partial); /* the master's dataset is ours, or its history goes on */

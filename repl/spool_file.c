@@ -19,11 +19,6 @@ static int open_unlinked(const char *directory)
     return fd;
 }
 
-int spool_file_open_to_keep(void)
-{
-    return open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
-}
-
 int spool_file_open(void)
 {
     int fd = open_unlinked(".");

@@ -2,9 +2,6 @@
 #ifndef SLIPSTREAM_REPL_SPOOL_FILE_H
 #define SLIPSTREAM_REPL_SPOOL_FILE_H
 
-/* In the working directory alone, and may be given a name there. -1 with errno: EOPNOTSUPP on file systems (overlay, NFS)
- * that know no nameless files. */
-int spool_file_open_to_keep(void);
 /* In the working directory, else in /tmp, else in memory (a read-only file system). A descriptor, or -1 with errno. */
 int spool_file_open(void);
 

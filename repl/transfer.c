@@ -3,11 +3,9 @@
 #include "repl/transfer.h"
 
 #include "repl/inbox.h"
-#include "repl/spool_file.h"
+#include "repl/received_file.h"
 #include "repl/wire.h"
 #include "server/base/check.h"
-#include "server/base/discard.h"
-#include "server/base/file.h"
 #include "server/base/log.h"
 
 #include <errno.h>
@@ -17,6 +15,10 @@
 
 #define LOAD_SLICE_BYTES (1024 * 1024)
 #define MOST_BYTES       INT64_MAX
+/* What may wait in memory for a slow disk, and how much is left when reading goes on. */
+#define MOST_BEHIND_BYTES  ((size_t)16 * 1024 * 1024)
+#define GO_ON_BEHIND_BYTES ((size_t)8 * 1024 * 1024)
+#define PIECE_BYTES        ((size_t)1024 * 1024) /* between two looks at that */
 
 #define TO(phase) (1u << PHASE_##phase)
 
@@ -30,11 +32,12 @@ struct transfer {
     bool direct, by_mark;
     bool keep; /* the file has a use afterwards */
     bool refused;
-    bool slowed; /* the reader wants to be asked again, with the bytes that it has left */
+    bool slowed;      /* the reader wants to be asked again, with the bytes that it has left */
+    bool awaits_disk; /* more is not taken before the file's writer has caught up */
     bool from_file;
     struct rdb_reader *reader;
-    struct inbox carry; /* a value whose end has not arrived */
-    int file;           /* -1: none, direct and not kept */
+    struct inbox carry;         /* a value whose end has not arrived */
+    struct received_file *file; /* NULL: none, direct and not kept */
     uint64_t total, received, loaded;
     size_t header_len, mark_len;
     char header[160];
@@ -49,7 +52,6 @@ struct transfer *transfer_new(struct keyspace *ks, const struct rdb_settings *se
     t->keyspace = ks;
     t->direct = direct;
     t->keep = keep;
-    t->file = -1;
     t->key_load_delay_us = settings->key_load_delay_us;
     t->options = (struct rdb_read_options){
         .now_ms = now_ms,
@@ -72,7 +74,7 @@ void transfer_free(struct transfer *t)
     if (!t) return;
     rdb_reader_free(t->reader);
     inbox_clear(&t->carry);
-    if (t->file >= 0) discard_file(t->file);
+    received_file_discard(t->file);
     mem_free(t);
 }
 
@@ -116,20 +118,20 @@ static int parse_length(struct transfer *t, const char *text)
 }
 
 /* The file is a gift to the next start: without it the dataset comes all the same. */
-static void do_not_keep(struct transfer *t)
+static void do_not_keep(struct transfer *t, const char *why)
 {
-    log_warning("The snapshot from our master is not kept as a file: %s", strerror(errno));
+    log_warning("The snapshot from our master is not kept as a file: %s", why);
     t->keep = false;
-    if (!t->direct || t->file < 0) return;
-    discard_file(t->file);
-    t->file = -1;
+    if (!t->direct) return;
+    received_file_discard(t->file);
+    t->file = NULL;
 }
 
 static int open_file(struct transfer *t)
 {
-    if (t->keep && (t->file = spool_file_open_to_keep()) < 0) do_not_keep(t);
-    if (!t->direct && t->file < 0) t->file = spool_file_open();
-    return t->direct || t->file >= 0 ? 0 : -1;
+    if (t->keep && !(t->file = received_file_open_to_keep())) do_not_keep(t, strerror(errno));
+    if (!t->direct && !t->file) t->file = received_file_open();
+    return t->direct || t->file ? 0 : -1;
 }
 
 static enum transfer_status begin(struct transfer *t)
@@ -225,26 +227,35 @@ static enum transfer_status snapshot_parsed(struct transfer *t)
     return TRANSFER_COMPLETE;
 }
 
+/* 0, or an errno of what was written before. */
 static int write_file(struct transfer *t, const uint8_t *data, size_t len)
 {
-    if (t->file < 0 || file_write_all(t->file, data, len) == 0) return 0;
-    if (!t->direct) return -1;
-    do_not_keep(t);
+    if (!t->file) return 0;
+    write_behind_append(&t->file->writer, data, len);
+    int error = write_behind_error(&t->file->writer);
+    if (!error || !t->direct) return error;
+    do_not_keep(t, strerror(error));
     return 0;
+}
+
+static enum transfer_status not_written(struct transfer *t, int error)
+{
+    return bad(t,
+               "Write error writing to the temp file needed for MASTER <-> REPLICA synchronization: ", strerror(error));
 }
 
 static enum transfer_status feed_snapshot(struct transfer *t, const uint8_t *data, size_t len, size_t *consumed)
 {
     size_t n = len - *consumed, used;
     data += *consumed;
+    if (t->file && n > PIECE_BYTES) n = PIECE_BYTES;
     if (!t->by_mark && n > t->total - t->received) n = (size_t)(t->total - t->received);
     enum rdb_status status = parse(t, data, n, &used);
     t->received += used;
     *consumed += used;
     if (status == RDB_BAD) return refused(t);
-    if (write_file(t, data, used) != 0)
-        return bad(
-            t, "Write error writing to the temp file needed for MASTER <-> REPLICA synchronization: ", strerror(errno));
+    int error = write_file(t, data, used);
+    if (error) return not_written(t, error);
     if (status == RDB_DONE) return snapshot_parsed(t);
     if (!t->by_mark && t->received == t->total) return bad(t, "Bad snapshot from MASTER: it is truncated", "");
     return TRANSFER_MORE;
@@ -265,14 +276,15 @@ enum transfer_status transfer_feed(struct transfer *t, const uint8_t *data, size
 {
     enum transfer_status status = TRANSFER_MORE;
     *consumed = 0;
-    t->slowed = false;
-    while (status == TRANSFER_MORE && *consumed < len && !t->slowed) {
+    t->slowed = t->awaits_disk = false;
+    while (status == TRANSFER_MORE && *consumed < len && !t->slowed && !t->awaits_disk) {
         if (t->phase == PHASE_HEADER)
             status = feed_header(t, data, len, consumed);
         else if (t->phase == PHASE_SNAPSHOT)
             status = feed_snapshot(t, data, len, consumed);
         else
             status = feed_mark(t, data, len, consumed);
+        t->awaits_disk = t->file && write_behind_bytes(&t->file->writer) > MOST_BEHIND_BYTES;
     }
     return status;
 }
@@ -290,12 +302,25 @@ static void begin_load(struct transfer *t)
     t->reader = rdb_reader_new(t->keyspace, &t->options);
 }
 
+/* Whether all of the file is there to be read. */
+static bool is_written(struct transfer *t)
+{
+    write_behind_flush(&t->file->writer);
+    t->awaits_disk = write_behind_bytes(&t->file->writer) > 0;
+    return !t->awaits_disk;
+}
+
 enum transfer_status transfer_load(struct transfer *t)
 {
     size_t used = 0;
-    if (!t->from_file) begin_load(t);
+    if (!t->from_file) {
+        if (!is_written(t)) return TRANSFER_MORE;
+        int error = write_behind_error(&t->file->writer);
+        if (error) return not_written(t, error);
+        begin_load(t);
+    }
     uint8_t *slice = mem_alloc(LOAD_SLICE_BYTES);
-    ssize_t got = pread(t->file, slice, LOAD_SLICE_BYTES, (off_t)t->loaded);
+    ssize_t got = pread(t->file->fd, slice, LOAD_SLICE_BYTES, (off_t)t->loaded);
     enum rdb_status status = RDB_BAD;
     if (got > 0) status = parse(t, slice, (size_t)got, &used);
     mem_free(slice);
@@ -306,13 +331,30 @@ enum transfer_status transfer_load(struct transfer *t)
     return status == RDB_DONE ? TRANSFER_COMPLETE : TRANSFER_MORE;
 }
 
+/* --- the disk --- */
+
+bool transfer_awaits_disk(const struct transfer *t)
+{
+    return t->awaits_disk;
+}
+
+bool transfer_disk_is_behind(const struct transfer *t)
+{
+    return t->file && write_behind_bytes(&t->file->writer) > GO_ON_BEHIND_BYTES;
+}
+
+void transfer_give_up_disk(struct transfer *t)
+{
+    if (t->direct && t->file) do_not_keep(t, "the disk takes too long");
+}
+
 /* --- what is known of it --- */
 
-int transfer_take_file(struct transfer *t)
+struct received_file *transfer_take_file(struct transfer *t)
 {
-    int fd = t->keep ? t->file : -1;
-    if (fd >= 0) t->file = -1;
-    return fd;
+    struct received_file *file = t->keep ? t->file : NULL;
+    if (file) t->file = NULL;
+    return file;
 }
 
 bool transfer_refused(const struct transfer *t)
@@ -322,7 +364,7 @@ bool transfer_refused(const struct transfer *t)
 
 bool transfer_slowed(const struct transfer *t)
 {
-    return t->slowed;
+    return t->slowed || t->awaits_disk;
 }
 
 const char *transfer_error(const struct transfer *t)

@@ -1,13 +1,14 @@
 /* One snapshot on its way in: its framing, its parsing, and the file it waits in.
  *
  * Direct: keys go into the keyspace as they arrive; for one that has nothing to lose. Otherwise the bytes go to
- * a nameless file and are checked (structure, checksum) on the way, so that the old data is given up only for a
+ * a file and are checked (structure, checksum) on the way, so that the old data is given up only for a
  * snapshot that is known to be good; then the file is loaded slice by slice. */
 #ifndef SLIPSTREAM_REPL_TRANSFER_H
 #define SLIPSTREAM_REPL_TRANSFER_H
 
 #include "rdb/reader.h"
 
+struct received_file;
 struct transfer;
 
 enum transfer_status {
@@ -31,11 +32,15 @@ enum transfer_status transfer_feed(struct transfer *t, const uint8_t *data, size
 /* After COMPLETE, not direct: loads the next part of the file. MORE, COMPLETE or BAD. */
 enum transfer_status transfer_load(struct transfer *t);
 
-/* After the whole snapshot is loaded: the file, the caller's from now on, or -1. */
-int transfer_take_file(struct transfer *t);
+/* Slowed, or not loading yet, since the disk is behind with what it was given. */
+bool transfer_awaits_disk(const struct transfer *t);
+bool transfer_disk_is_behind(const struct transfer *t); /* still so far that reading does not go on */
+void transfer_give_up_disk(struct transfer *t);         /* a file that is not needed for the load has waited enough */
+/* After the whole snapshot is loaded: the file, the caller's from now on, or NULL. */
+struct received_file *transfer_take_file(struct transfer *t);
 
 bool transfer_refused(const struct transfer *t); /* BAD since the snapshot itself is no good to us */
-bool transfer_slowed(const struct transfer *t);  /* by key-load-delay, in the last call */
+bool transfer_slowed(const struct transfer *t);  /* by key-load-delay or the disk, in the last call */
 
 const char *transfer_error(const struct transfer *t);
 const struct rdb_read_result *transfer_result(const struct transfer *t);

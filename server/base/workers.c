@@ -129,7 +129,8 @@ static _Noreturn void *work(void *argument)
 /* Signals are the loop's: a worker thread takes none but those of its own faults. */
 static void start_thread(struct worker_queue *q, enum worker_kind kind)
 {
-    static const char *const names[WORKER_KINDS] = {"worker-fsync", "worker-free", "worker-resolve", "worker-close"};
+    static const char *const names[WORKER_KINDS] = {"worker-fsync", "worker-free", "worker-resolve", "worker-close",
+                                                    "worker-write"};
     pthread_t thread;
     sigset_t all, before;
     sigfillset(&all);

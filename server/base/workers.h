@@ -1,8 +1,9 @@
-/* Background threads for what may block: fsync, close of a large file, freeing of large values, getaddrinfo.
+/* Background threads for what may block: writes to files, fsync, close of a large file, freeing of large values,
+ * getaddrinfo.
  *
  * A job's `run` is called on a worker thread; if `done` is set, it is called later on the loop's thread from
  * workers_collect(), which the loop's owner calls when the event descriptor is readable. One queue a kind, so that a
- * slow name look-up never delays an fsync. Threads start with the first job of their kind and are gone in a forked
+ * slow name look-up never delays an fsync; the jobs of a queue run one after another, in its order. Threads start with the first job of their kind and are gone in a forked
  * child. */
 #ifndef SLIPSTREAM_BASE_WORKERS_H
 #define SLIPSTREAM_BASE_WORKERS_H
@@ -10,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum worker_kind { WORKER_FSYNC, WORKER_FREE, WORKER_RESOLVE, WORKER_CLOSE, WORKER_KINDS };
+enum worker_kind { WORKER_FSYNC, WORKER_FREE, WORKER_RESOLVE, WORKER_CLOSE, WORKER_WRITE, WORKER_KINDS };
 
 struct worker_job {
     struct worker_job *next; /* the queue's */

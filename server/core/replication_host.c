@@ -153,9 +153,9 @@ static bool keeps_snapshots(void *context)
     return persistence_keeps_received(context);
 }
 
-static void keep_snapshot(void *context, int fd)
+static void keep_snapshot(void *context, struct received_file *file)
 {
-    persistence_keep_received(context, fd);
+    persistence_keep_received(context, file);
 }
 
 static void synchronised(void *context, bool partial)

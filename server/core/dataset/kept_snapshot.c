@@ -2,14 +2,11 @@
 #include "server/core/dataset/kept_snapshot.h"
 
 #include "server/base/alloc.h"
-#include "server/base/discard.h"
-#include "server/base/file.h"
 #include "server/base/log.h"
 #include "server/base/workers.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,8 +20,9 @@ struct kept_snapshot {
     struct worker_job job; /* first: the worker hands back this address */
     _Atomic int state;
     _Atomic int owners; /* main thread and worker: the last one frees it */
-    int fd;
-    char path[PATH_MAX], temporary[PATH_MAX];
+    struct received_file *file;
+    int directory; /* the working directory may be another one when the worker comes to it */
+    char name[NAME_MAX + 1];
 };
 
 static void let_go(struct kept_snapshot *k)
@@ -38,57 +36,45 @@ static bool leave_waiting(struct kept_snapshot *k, enum state to)
     return atomic_compare_exchange_strong(&k->state, &waiting, to);
 }
 
-/* A name can be given, but not one that is there: hence a rename behind it. */
-static int give_name(struct kept_snapshot *k)
+static void log_failure(const char *name, int error)
 {
-    char nameless[64];
-    snprintf(nameless, sizeof nameless, "/proc/self/fd/%d", k->fd);
-    (void)unlink(k->temporary); /* of one that was killed here */
-    if (linkat(AT_FDCWD, nameless, AT_FDCWD, k->temporary, AT_SYMLINK_FOLLOW) != 0) return -1;
-    int before =
-        open(k->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW); /* its blocks are freed by the close below */
-    int status = rename(k->temporary, k->path), error = errno;
-    if (status != 0) (void)unlink(k->temporary);
-    if (status == 0 && file_fsync_parent(k->path) != 0) status = -1, error = errno;
-    if (before >= 0) close(before);
-    errno = error;
-    return status;
+    log_warning("The snapshot from our master does not become %s: %s", name, strerror(error));
 }
 
 static void run(struct worker_job *job)
 {
     struct kept_snapshot *k = (struct kept_snapshot *)job;
-    bool durable = fsync(k->fd) == 0;
-    if (!durable || (leave_waiting(k, NAMING) && give_name(k) != 0))
-        log_warning("The snapshot from our master does not become %s: %s", k->path, strerror(errno));
-    close(k->fd);
+    bool wanted = atomic_load(&k->state) == WAITING, durable = wanted && received_file_make_durable(k->file) == 0;
+    if ((wanted && !durable) ||
+        (durable && leave_waiting(k, NAMING) && received_file_publish(k->file, k->directory, k->name) != 0))
+        log_failure(k->name, errno);
+    received_file_close(k->file);
+    close(k->directory);
     let_go(k);
 }
 
-struct kept_snapshot *kept_snapshot_begin(int fd, const char *path)
+struct kept_snapshot *kept_snapshot_begin(struct received_file *file, const char *name)
 {
-    struct kept_snapshot *k = mem_calloc(1, sizeof *k);
-    const char *slash = strrchr(path, '/');
-    int directory_len = slash ? (int)(slash - path) + 1 : 0;
-    k->fd = fd;
-    int path_len = snprintf(k->path, sizeof k->path, "%s", path),
-        temporary_len =
-            snprintf(k->temporary, sizeof k->temporary, "%.*stemp-received-%d.rdb", directory_len, path, (int)getpid());
-    if (path_len >= PATH_MAX || temporary_len >= PATH_MAX) {
-        log_warning("The snapshot from our master does not become %s: %s", path, strerror(ENAMETOOLONG));
-        discard_file(fd);
-        mem_free(k);
+    int directory = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0 || strlen(name) > NAME_MAX) {
+        log_failure(name, directory < 0 ? errno : ENAMETOOLONG);
+        if (directory >= 0) close(directory);
+        received_file_discard(file);
         return NULL;
     }
+    struct kept_snapshot *k = mem_calloc(1, sizeof *k);
+    snprintf(k->name, sizeof k->name, "%s", name);
+    k->file = file;
+    k->directory = directory;
     k->job.run = run;
     atomic_store(&k->owners, 2);
-    workers_submit(WORKER_FSYNC, &k->job);
+    received_file_submit(file, &k->job);
     return k;
 }
 
 void kept_snapshot_await(const struct kept_snapshot *k)
 {
-    if (k && atomic_load(&k->owners) == 2) workers_drain(WORKER_FSYNC);
+    if (k && atomic_load(&k->owners) == 2) workers_drain(WORKER_WRITE);
 }
 
 void kept_snapshot_withdraw(struct kept_snapshot *k)

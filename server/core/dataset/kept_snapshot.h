@@ -6,10 +6,12 @@
 #ifndef SLIPSTREAM_CORE_DATASET_KEPT_SNAPSHOT_H
 #define SLIPSTREAM_CORE_DATASET_KEPT_SNAPSHOT_H
 
+#include "repl/received_file.h"
+
 struct kept_snapshot;
 
-/* fd: a nameless file in path's file system, owned from now on. NULL: logged. */
-struct kept_snapshot *kept_snapshot_begin(int fd, const char *path);
+/* file: owned from now on; name: in the working directory of now. NULL: logged. */
+struct kept_snapshot *kept_snapshot_begin(struct received_file *file, const char *name);
 /* Until it has the name, or it is known that it gets none. NULL: at once. */
 void kept_snapshot_await(const struct kept_snapshot *k);
 /* It gets the name no more; where that is just happening it is waited for, a rename and the fsync of the directory. Frees

@@ -113,11 +113,11 @@ bool persistence_keeps_received(const struct core *core)
     return !s->rdb.delete_sync_files || s->aof.enabled || s->server.save_point_count > 0;
 }
 
-void persistence_keep_received(struct core *core, int fd)
+void persistence_keep_received(struct core *core, struct received_file *file)
 {
     struct persistence *p = core->persistence;
     withdraw_kept(p);
-    p->kept = kept_snapshot_begin(fd, core->settings->rdb.filename);
+    p->kept = kept_snapshot_begin(file, core->settings->rdb.filename);
 }
 
 void persistence_await_received(struct core *core)

@@ -5,6 +5,7 @@
 #include "rdb/snapshot.h"
 
 struct core;
+struct received_file;
 struct persistence;
 
 struct persistence *persistence_new(struct core *core);
@@ -28,7 +29,7 @@ void persistence_withdraw_child(struct core *core);
 /* Whether a snapshot from our master is to become the file, and one that is to. It does so aside, and not where a file of
  * our own is begun meanwhile. */
 bool persistence_keeps_received(const struct core *core);
-void persistence_keep_received(struct core *core, int fd);
+void persistence_keep_received(struct core *core, struct received_file *file);
 void persistence_await_received(struct core *core); /* at the end, where no file of our own is written */
 void persistence_before_send(struct core *core);
 void persistence_cron(struct core *core, int64_t now_ms);

@@ -1,6 +1,7 @@
 /* See dataset_load.h. Server process. */
 #include "server/core/run/dataset_load.h"
 
+#include "repl/received_file.h"
 #include "repl/replication.h"
 #include "server/aof/journal_lock.h"
 #include "server/base/clock.h"
@@ -186,6 +187,7 @@ int dataset_load_at_start(struct core *core, struct aof_loaded *loaded)
 {
     struct rdb_aux aux;
     *loaded = (struct aof_loaded){.second_offset = -1, .db = -1};
+    received_file_sweep();
     if (!core->settings->aof.enabled) return load_snapshot(core, loaded);
     await_journal(core);
     if (core->lifecycle->stopping) return 0;
