@@ -91,6 +91,7 @@ void received_file_close(struct received_file *f)
     mem_free(f);
 }
 
+/* All of it by the worker, its name as well: the disk may have stopped. */
 struct discarding {
     struct worker_job job; /* first: the worker hands back this address */
     struct received_file *file;
@@ -107,7 +108,6 @@ static void discard(struct worker_job *job)
 void received_file_discard(struct received_file *f)
 {
     if (!f) return;
-    remove_name(f);
     write_behind_drop(&f->writer);
     struct discarding *d = mem_alloc(sizeof *d);
     *d = (struct discarding){.job.run = discard, .file = f};

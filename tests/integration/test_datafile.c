@@ -198,7 +198,7 @@ Test(datafile, a_promoted_replica_saves_again)
     expect_keys_in_file(replica, 1);
 }
 
-static void expect_save_ends_with_its_dataset(const char *config)
+static struct server *expect_save_ends_with_its_dataset(const char *config)
 {
     struct server *master = server_start(OURS, "%s", "");
     fill(master, "key:", 10, 10);
@@ -213,16 +213,19 @@ static void expect_save_ends_with_its_dataset(const char *config)
     wait_until(!process_alive(child));
     wait_until(info_is(replica, "persistence", "rdb_bgsave_in_progress", "0"));
     cr_assert(info_is(replica, "persistence", "rdb_last_bgsave_status", "ok"));
-    cr_assert_not(file_is_there(replica));
+    return replica;
 }
 
 Test(datafile, a_save_of_data_that_a_full_sync_replaces_is_stopped)
 {
-    expect_save_ends_with_its_dataset("repl-diskless-load disabled");
+    struct server *replica = expect_save_ends_with_its_dataset("repl-diskless-load disabled");
+    wait_until(file_is_there(replica)); /* the master's */
+    expect_keys_in_file(replica, 10);
 }
+
 Test(datafile, a_save_of_data_that_a_full_sync_swaps_out_is_stopped)
 {
-    expect_save_ends_with_its_dataset("repl-diskless-load swapdb");
+    cr_assert_not(file_is_there(expect_save_ends_with_its_dataset("repl-diskless-load swapdb")));
 }
 
 /* --- what it says: the database that the stream has selected --- */
