@@ -284,7 +284,7 @@ static void psync_refused(struct replica_machine *m, struct bytes line, int64_t 
     const char *text = (const char *)line.ptr;
     if (m->failover) {
         m->failover = false;
-        say(out, ACTION_WARN, "Failover target rejected psync request: %.*s", shown, text);
+        say(out, ACTION_WARN, "The failover's target answers: %.*s", shown, text);
         fail(m, now_ms, "", out);
         add(out, ACTION_FAILOVER_END);
     } else if (starts_with(line, WIRE_UNKNOWN_COMMAND)) {
