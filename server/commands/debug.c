@@ -15,6 +15,7 @@
 #include "server/core/dataset/persistence.h"
 #include "server/core/dataset/propagate.h"
 #include "server/core/process/cron.h"
+#include "server/core/process/restart.h"
 #include "server/core/run/block_keys.h"
 #include "server/core/run/call.h"
 #include "server/core/run/dataset_load.h"
@@ -311,10 +312,27 @@ static void debug_leak(struct call *call)
     reply_ok(call->reply);
 }
 
+/* Whether there is a number of milliseconds where one may stand; else this is answered. */
+static bool delay_of_arg(struct call *call, int64_t *ms)
+{
+    *ms = 0;
+    if (call->argc > 2 && !call_arg_i64(call, 2, ms, NULL)) return false;
+    if (*ms < 0) *ms = 0;
+    return true;
+}
+
 static void debug_restart(struct call *call)
 {
-    reply_error(call->reply,
-                "ERR this server leaves its restart to whoever started it: SHUTDOWN, or kill -9 for a crash");
+    int64_t ms;
+    if (delay_of_arg(call, &ms) && restart_begin(call->core, ms))
+        reply_error(call->reply, "ERR failed to restart the server. Check server logs.");
+}
+
+static void debug_crash_and_recover(struct call *call)
+{
+    int64_t ms;
+    if (delay_of_arg(call, &ms) && restart_after_crash(call->core->lifecycle, ms))
+        reply_error(call->reply, "ERR failed to restart the server. Check server logs.");
 }
 
 static void debug_cluster(struct call *call)
@@ -393,8 +411,8 @@ static void debug_help(struct call *call)
         "    Show low level client eviction pools info (maxmemory-clients).",
         "CONFIG-REWRITE-FORCE-ALL",
         "    Like CONFIG REWRITE but writes all configuration options.",
-        "CRASH-AND-RECOVER, RESTART",
-        "    Not here: SHUTDOWN or kill -9, and whoever started this server starts it again.",
+        "CRASH-AND-RECOVER [<milliseconds>]",
+        "    Kill this process and start another one after a <milliseconds> delay (default 0).",
         "DICT-RESIZING <0|1>",
         "    Accepted, without effect: tables grow by a segment at a time.",
         "DIGEST",
@@ -444,6 +462,8 @@ static void debug_help(struct call *call)
         "    Replicates the command to replicas, and to the AOF, without running it: data diverge.",
         "REPLYBUFFER RESIZING|PEAK-RESET-TIME <value>",
         "    Accepted, without effect: no client has a reply buffer of its own.",
+        "RESTART [<milliseconds>]",
+        "    Graceful restart: save config, db, restart after a <milliseconds> delay (default 0).",
         "SDSLEN <key>",
         "    Show low level info about the strings of <key> and its value.",
         "SEGFAULT",
@@ -481,7 +501,7 @@ static const struct {
     {"client-eviction", debug_client_eviction, 2},
     {"clusterlink", debug_cluster, -2},
     {"config-rewrite-force-all", debug_config_rewrite, 2},
-    {"crash-and-recover", debug_restart, -2},
+    {"crash-and-recover", debug_crash_and_recover, -2},
     {"dict-resizing", debug_accepted, 3},
     {"digest", debug_digest, 2},
     {"digest-value", debug_digest_value, -2},

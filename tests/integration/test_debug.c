@@ -4,9 +4,11 @@
 #include "tests/harness/wait.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 TestSuite(debug, .fini = server_finish_all, .timeout = 60);
@@ -59,11 +61,47 @@ Test(debug, what_is_replicated_by_hand_is_not_run_here)
     expect_nil(replica, "GET a");
 }
 
-Test(debug, what_is_not_here_says_what_is)
+static bool has_started_anew(struct server *s, const char *old_run_id)
+{
+    char id[64];
+    return info_text_if_there(s, "server", "run_id", id, sizeof id) && strcmp(id, old_run_id) != 0;
+}
+
+/* In an orderly way, as the same process: with its arguments, its configuration as it is now, and its data. */
+Test(debug, a_server_starts_itself_again)
+{
+    struct server *s = server_start(OURS, "save 3600 1");
+    expect_ok(s, "SET k v");
+    expect_ok(s, "CONFIG SET maxmemory 123456789");
+    const char *id = info_text(s, "server", "run_id");
+    long long pid = info_number(s, "server", "process_id");
+    cr_expect_null(try_command(s, "DEBUG RESTART 10"), "the connection ends without an answer");
+    wait_until(has_started_anew(s, id));
+    cr_expect_eq(info_number(s, "server", "process_id"), pid);
+    expect_string(s, "v", "GET k");
+    cr_expect_str_eq(config_get(s, "maxmemory"), "123456789");
+    expect_error(s, "ERR value is not an integer or out of range", "DEBUG RESTART soon");
+}
+
+/* As after any other kill nothing is missing, though nothing was saved. */
+Test(debug, a_server_that_kills_itself_is_followed_by_another)
 {
     struct server *s = server_start(OURS, "%s", "");
-    expect_error(s, "ERR this server leaves its restart to whoever started it", "DEBUG RESTART");
-    expect_error(s, "ERR this server leaves its restart to whoever started it", "DEBUG CRASH-AND-RECOVER 100");
+    expect_ok(s, "SET k v");
+    const char *id = info_text(s, "server", "run_id");
+    long long pid = info_number(s, "server", "process_id");
+    cr_expect_null(try_command(s, "DEBUG CRASH-AND-RECOVER 10"));
+    int status = server_wait_end(s);
+    cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    wait_until(has_started_anew(s, id));
+    cr_expect_neq(info_number(s, "server", "process_id"), pid);
+    expect_string(s, "v", "GET k");
+    cr_expect_null(try_command(s, "SHUTDOWN NOSAVE"));
+}
+
+Test(debug, what_is_only_accepted)
+{
+    struct server *s = server_start(OURS, "%s", "");
     expect_error(s, "ERR Debug option only available for cluster mode enabled setup!",
                  "DEBUG CLUSTERLINK KILL all 0123456789012345678901234567890123456789");
     expect_error(s, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.", "DEBUG RELOAD other");
