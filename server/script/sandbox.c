@@ -2,6 +2,7 @@
 #include "server/script/sandbox.h"
 
 #include "server/base/number.h"
+#include "server/script/lib_string.h"
 #include "server/script/protect.h"
 #include "server/script/vm.h"
 
@@ -19,18 +20,6 @@ static int guarded(lua_State *lua)
     lua_insert(lua, 1);
     lua_call(lua, lua_gettop(lua) - 1, LUA_MULTRET);
     return lua_gettop(lua);
-}
-
-/* What is wrong with its arguments is found here, where the caller's frame and the name are to be had. */
-static int guarded_gsub(lua_State *lua)
-{
-    luaL_checkstring(lua, 1);
-    luaL_checkstring(lua, 2);
-    int type = lua_type(lua, 3);
-    bool replaces = type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION || type == LUA_TTABLE;
-    luaL_argcheck(lua, replaces, 3, "string/function/table expected");
-    luaL_optint(lua, 4, 0);
-    return guarded(lua);
 }
 
 static int guarded_wrap(lua_State *lua)
@@ -279,13 +268,12 @@ static void bind_libraries(lua_State *lua, int globals)
     guard_with(lua, globals + 1, "wrap", guarded_wrap);
     remove_fields(lua, globals + 1, coroutine_removed);
     lua_getfield(lua, globals, "string");
-    guard_with(lua, globals + 2, "gsub", guarded_gsub);
-    copy_field(lua, globals + 2, "gmatch", "gfind"); /* names of Lua 5.0 that 5.1 still has */
+    script_set_string_functions(lua, globals + 2);
     lua_getfield(lua, globals, "table");
     remove_fields(lua, globals + 3, table_removed);
     set_functions(lua, globals + 3, table);
     lua_getfield(lua, globals, "math");
-    copy_field(lua, globals + 4, "fmod", "mod");
+    copy_field(lua, globals + 4, "fmod", "mod"); /* a name of Lua 5.0 that 5.1 still has */
     set_functions(lua, globals + 4, math);
     script_protect_functions(lua, globals, globals + 3);
     lua_settop(lua, globals);
