@@ -34,7 +34,7 @@ static void start(struct pattern_match *m, lua_State *lua, const struct pattern 
     m->end = subject.ptr + subject.len;
     m->pause = pause_in_match;
     m->pause_arg = lua;
-    m->steps = 0;
+    m->steps = PATTERN_PAUSE_STEPS;
 }
 
 /* A long pattern's room is a Lua value, which stays on the stack. */
@@ -97,9 +97,19 @@ static bool is_plain(struct bytes pattern)
     return !strpbrk((const char *)pattern.ptr, "^$*+?.([%-");
 }
 
+/* memmem() takes a time that grows with the texts alone, but has more to prepare than most searches take. */
+static const uint8_t *find_text(const uint8_t *at, const uint8_t *end, struct bytes what)
+{
+    for (int tries = 0; tries < 8 && what.len && (size_t)(end - at) >= what.len; tries++, at++) {
+        at = memchr(at, *what.ptr, (size_t)(end - at) - what.len + 1);
+        if (!at || memcmp(at, what.ptr, what.len) == 0) return at;
+    }
+    return memmem(at, (size_t)(end - at), what.ptr, what.len);
+}
+
 static int find_plain(lua_State *lua, struct bytes subject, size_t from, struct bytes what)
 {
-    const uint8_t *found = memmem(subject.ptr + from, subject.len - from, what.ptr, what.len);
+    const uint8_t *found = find_text(subject.ptr + from, subject.ptr + subject.len, what);
     if (!found) {
         lua_pushnil(lua);
         return 1;
@@ -315,11 +325,19 @@ static int string_gsub(lua_State *lua)
 
 /* --- string.rep --- */
 
-/* LuaJIT's puts its third argument between the copies, which Lua 5.1 does not know. */
+/* LuaJIT's puts its third argument between the copies, which Lua 5.1 does not know; and as a function of C it would know
+ * neither the name nor the caller. */
 static int string_rep(lua_State *lua)
 {
-    luaL_checkstring(lua, 1); /* here, where the caller and the name are to be had */
-    luaL_checkint(lua, 2);
+    struct bytes text = text_argument(lua, 1);
+    int count = luaL_checkint(lua, 2);
+    char small[SMALL_RESULT];
+    if (count <= 0 || (size_t)count <= sizeof small / (text.len + 1)) {
+        size_t len = 0;
+        for (int i = 0; i < count; i++, len += text.len) memcpy(small + len, text.ptr, text.len);
+        lua_pushlstring(lua, small, len);
+        return 1;
+    }
     lua_settop(lua, 2);
     lua_pushvalue(lua, lua_upvalueindex(1));
     lua_insert(lua, 1);

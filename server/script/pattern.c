@@ -3,8 +3,6 @@
 
 #include "server/base/check.h"
 
-#define STEPS_EACH_PAUSE 50000 /* a fraction of a millisecond */
-
 /* The first three stand for one character of the subject. */
 enum item_kind {
     CHARACTER,
@@ -462,7 +460,7 @@ static bool turn_back(struct pattern_match *m, struct way *w)
 static void pause_if_due(struct pattern_match *m)
 {
     if (likely(--m->steps > 0)) return;
-    m->steps = STEPS_EACH_PAUSE;
+    m->steps = PATTERN_PAUSE_STEPS;
     m->pause(m->pause_arg);
 }
 

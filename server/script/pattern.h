@@ -11,8 +11,9 @@
 #include "server/base/bytes.h"
 
 #define PATTERN_CAPTURES_MAX     32
-#define PATTERN_SMALL_BYTES      64 /* of a pattern's text; most are shorter, */
-#define PATTERN_SMALL_ROOM_WORDS 453 /* and take so many 8-byte words of room */
+#define PATTERN_PAUSE_STEPS      50000 /* a fraction of a millisecond */
+#define PATTERN_SMALL_BYTES      64    /* of a pattern's text; most are shorter, */
+#define PATTERN_SMALL_ROOM_WORDS 453   /* and take so many 8-byte words of room */
 
 struct pattern_item;
 struct pattern_choice;
@@ -34,9 +35,9 @@ struct pattern_capture {
 struct pattern_match {
     const struct pattern *pattern;
     const uint8_t *subject, *end;
-    void (*pause)(void *arg); /* called every so many steps */
+    void (*pause)(void *arg);
     void *pause_arg;
-    int64_t steps; /* until then; zero at first */
+    int64_t steps; /* until it is called; PATTERN_PAUSE_STEPS at first */
     /* what has been found */
     const uint8_t *found, *found_end;
     const char *fault; /* what is wrong with the pattern; NULL: nothing up to there */
