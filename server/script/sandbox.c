@@ -3,8 +3,10 @@
 
 #include "server/base/number.h"
 #include "server/script/lib_string.h"
+#include "server/script/lib_table.h"
 #include "server/script/protect.h"
 #include "server/script/vm.h"
+#include "server/script/watchdog.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -103,6 +105,7 @@ static int read_all(lua_State *lua)
     luaL_Buffer text;
     luaL_buffinit(lua, &text);
     for (;;) {
+        script_watchdog_poll(lua); /* the reader may be a function in C */
         lua_pushvalue(lua, 1);
         lua_call(lua, 0, 1);
         if (lua_isnil(lua, -1) || (lua_isstring(lua, -1) && !lua_objlen(lua, -1))) break;
@@ -272,6 +275,7 @@ static void bind_libraries(lua_State *lua, int globals)
     lua_getfield(lua, globals, "table");
     remove_fields(lua, globals + 3, table_removed);
     set_functions(lua, globals + 3, table);
+    script_set_table_functions(lua, globals + 3);
     lua_getfield(lua, globals, "math");
     copy_field(lua, globals + 4, "fmod", "mod"); /* a name of Lua 5.0 that 5.1 still has */
     set_functions(lua, globals + 4, math);

@@ -19,6 +19,12 @@ static inline void script_watchdog_poll(lua_State *lua)
     lua_Hook due = lua_gethook(lua);
     if (unlikely(due != 0)) due(lua, NULL);
 }
+
+/* The same, for something small that is done again and again: counted by the caller, and looked at now and then. */
+static inline void script_watchdog_poll_sometimes(lua_State *lua, uint32_t *count)
+{
+    if (unlikely(++*count % 1024 == 0)) script_watchdog_poll(lua);
+}
 /* Other code is to run inside `interrupt`, and may be watched for itself: what is watched now, to be resumed later. */
 struct script_watch {
     lua_State *lua;
