@@ -8,9 +8,9 @@
 #include "server/base/list.h"
 #include "server/base/map.h"
 #include "server/base/workers.h"
+#include "server/script/dialect.h"
 #include "server/script/sandbox.h"
 #include "server/script/shebang.h"
-#include "server/script/tail_calls.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -128,7 +128,7 @@ static void compile_code(struct script_cache *c, struct bytes code, struct scrip
 {
     struct compilation compilation = {.code = code, .function = LUA_NOREF, .error = error};
     struct script_error raised;
-    compilation.rewritten = script_avoid_tail_calls(code, 1, &script->return_line);
+    compilation.rewritten = script_translate(code, 1, &script->return_line);
     compilation.with_names = with_names(compilation.rewritten.ptr ? compilation.rewritten : code);
     if (script_vm_enter(c->vm, compile, &compilation, &raised))
         snprintf(error, SCRIPT_ERROR_MAX, "ERR Error compiling script (new function): %.*s",
