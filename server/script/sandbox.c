@@ -183,6 +183,13 @@ static int random_number(lua_State *lua)
     return 1;
 }
 
+/* LuaJIT's has the base of the logarithm as its second argument, which Lua 5.1 passes over. */
+static int logarithm(lua_State *lua)
+{
+    lua_pushnumber(lua, log(luaL_checknumber(lua, 1)));
+    return 1;
+}
+
 static int random_seed(lua_State *lua)
 {
     seed((uint32_t)luaL_checkint(lua, 1));
@@ -263,7 +270,8 @@ static void bind_base(lua_State *lua, int globals)
 
 static void bind_libraries(lua_State *lua, int globals)
 {
-    static const luaL_Reg math[] = {{"random", random_number}, {"randomseed", random_seed}, {NULL, NULL}};
+    static const luaL_Reg math[] = {
+        {"random", random_number}, {"randomseed", random_seed}, {"log", logarithm}, {NULL, NULL}};
     static const luaL_Reg table[] = {{"setn", set_length}, {NULL, NULL}};
     static const char *const coroutine_removed[] = {"isyieldable", NULL}, *const table_removed[] = {"move", NULL};
     lua_getfield(lua, globals, "coroutine");
