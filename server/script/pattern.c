@@ -52,41 +52,38 @@ static void set_add(uint64_t *set, uint8_t c)
     set[c >> 6] |= UINT64_C(1) << (c & 63);
 }
 
-/* Of bytes below 128, in the locale "C"; those above are in none. */
-static const struct class
-{
-    char name;
-    uint64_t set[2];
-} classes[] = {
-    {'a', {0, 0x07fffffe07fffffe}},
-    {'c', {0x00000000ffffffff, 0x8000000000000000}},
-    {'d', {0x03ff000000000000, 0}},
-    {'l', {0, 0x07fffffe00000000}},
-    {'p', {0xfc00fffe00000000, 0x78000001f8000001}},
-    {'s', {0x0000000100003e00, 0}},
-    {'u', {0, 0x0000000007fffffe}},
-    {'w', {0x03ff000000000000, 0x07fffffe07fffffe}},
-    {'x', {0x03ff000000000000, 0x0000007e0000007e}},
-    {'z', {1, 0}},
+/* By the class's letter; of bytes below 128, in the locale "C", for those above are in none. All zero: it is no class. */
+static const uint64_t classes[26][4] = {
+    ['a' - 'a'] = {0, 0x07fffffe07fffffe},
+    ['c' - 'a'] = {0x00000000ffffffff, 0x8000000000000000},
+    ['d' - 'a'] = {0x03ff000000000000, 0},
+    ['l' - 'a'] = {0, 0x07fffffe00000000},
+    ['p' - 'a'] = {0xfc00fffe00000000, 0x78000001f8000001},
+    ['s' - 'a'] = {0x0000000100003e00, 0},
+    ['u' - 'a'] = {0, 0x0000000007fffffe},
+    ['w' - 'a'] = {0x03ff000000000000, 0x07fffffe07fffffe},
+    ['x' - 'a'] = {0x03ff000000000000, 0x0000007e0000007e},
+    ['z' - 'a'] = {1, 0},
 };
 
-static const struct class *class_named(uint8_t name)
+static const uint64_t *class_named(uint8_t name)
 {
-    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
-        if (classes[i].name == (char)byte_lower(name)) return &classes[i];
-    return NULL;
+    uint8_t letter = (uint8_t)(byte_lower(name) - 'a');
+    return letter < 26 && (classes[letter][0] | classes[letter][1]) ? classes[letter] : NULL;
+}
+
+static bool turns_around(uint8_t name)
+{
+    return name <= 'Z';
 }
 
 /* What stands behind a '%': the letter of a class, in upper case of all that is not in it, or the character itself. */
 static void set_add_class(uint64_t *set, uint8_t name)
 {
-    const struct class *class = class_named(name);
+    const uint64_t *class = class_named(name);
     if (!class) return set_add(set, name);
-    uint64_t turn = name == (uint8_t) class->name ? 0 : UINT64_MAX;
-    set[0] |= class->set[0] ^ turn;
-    set[1] |= class->set[1] ^ turn;
-    set[2] |= turn;
-    set[3] |= turn;
+    uint64_t turn = turns_around(name) ? UINT64_MAX : 0;
+    for (int i = 0; i < 4; i++) set[i] |= class[i] ^ turn;
 }
 
 /* --- compiling --- */
@@ -198,10 +195,11 @@ static void compile_escaped(struct compiler *c)
     }
     struct pattern_item *item = add(c, CHARACTER);
     item->first = name;
-    if (class_named(name)) {
+    item->set = class_named(name);
+    if (item->set) item->kind = SET;
+    if (item->set && turns_around(name)) {
         uint64_t *set = new_set(c);
         set_add_class(set, name);
-        item->kind = SET;
         item->set = set;
     }
     compile_repeat(c, item);
