@@ -51,7 +51,7 @@ static int polling(lua_State *lua)
 
 void script_set_table_functions(lua_State *lua, int table)
 {
-    CHECK(luaL_loadbuffer(lua, choose, strlen(choose), "=sort") == 0);
+    CHECK(luaL_loadbuffer(lua, choose, strlen(choose), "=[C]") == 0);
     lua_getfield(lua, table, "sort");
     lua_pushcfunction(lua, needs_polls);
     lua_pushcfunction(lua, polling);

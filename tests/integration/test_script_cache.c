@@ -1,5 +1,6 @@
-/* What leaves the cache of scripts, and what stays. */
+/* What leaves the cache of scripts, and what stays; and the memory of those that have run. */
 #include "tests/harness/client.h"
+#include "tests/harness/wait.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -63,4 +64,19 @@ Test(script_cache, without_a_limit_all_stay)
     }
     cr_expect_eq(info_number(s, "memory", "number_of_cached_scripts"), 2000);
     cr_expect_eq(info_number(s, "stats", "evicted_scripts"), 0);
+}
+
+static bool has_little(struct server *s)
+{
+    expect_integer(s, 1, "EVAL %s 0", "return 1");
+    return info_number(s, "memory", "used_memory_vm_eval") < 16 << 20;
+}
+
+Test(script_cache, memory_that_a_script_has_taken_is_given_back)
+{
+    struct server *s = server_start(OURS, "%s", "");
+    expect_integer(s, 1, "EVAL %s 0", "local a, b = ('x'):rep(1e8), ('y'):rep(1e8) return 1");
+    wait_until(has_little(s));
+    expect_integer(s, 1, "EVAL %s 0", "local t = {} for i = 1, 500000 do t[i] = {} end return 1");
+    wait_until(has_little(s));
 }

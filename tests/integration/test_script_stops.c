@@ -80,3 +80,21 @@ Test(script_stops, a_library_that_is_loaded)
                  "#!lua name=l\n('a'):rep(600):find('.-.-.-.-b')");
     expect_status(s, "PONG", "PING");
 }
+
+Test(script_stops, what_calls_itself_through_c)
+{
+    static const char *const deep[] = {
+        "local function f() table.sort({2, 1}, function() f() end) end f()",
+        "local f f = function() table.sort({2, 1}, coroutine.wrap(f)) end f()",
+        "local t t = setmetatable({}, {__index = function() return (string.gsub('a', 'a', t)) end}) return t.x",
+        "local f f = function() string.gsub('a', '(a)', coroutine.wrap(f)) end f()",
+    };
+    struct server *s = server_start(OURS, "%s", "");
+    for (size_t i = 0; i < sizeof deep / sizeof *deep; i++) {
+        redisReply *r = command(s, "EVAL %s 0", deep[i]);
+        cr_expect(r->type == REDIS_REPLY_ERROR && strstr(r->str, "stack overflow"), "%s: %s", deep[i], r->str);
+        freeReplyObject(r);
+        expect_integer(s, 7, "EVAL %s 0", "return 3 + 4");
+    }
+    expect_nil(s, "EVAL %s 0", "local function f() load(f) end f()");
+}
