@@ -111,6 +111,44 @@ static const char *const long_sorts[] = {
     "local t, m = {}, {__lt = ...} for i = 1, 3000 do t[i] = setmetatable({}, m) end table.sort(t)",
 };
 
+/* --- table.sort of what is long and of one kind --- */
+
+static const char *const sorted[] = {
+    "local t = {} for i = 1, 5000 do t[i] = (i * 7919) % 5003 - 2500 end table.sort(t) "
+    "for i = 2, #t do if t[i] < t[i - 1] then error('order') end end",
+    "local t, n = {}, 0 for i = 1, 5000 do t[i] = ('\\255ab\\0'):rep(i * 31 % 7) .. (i * 7919) % 5003 end "
+    "local seen = {} for i, v in ipairs(t) do seen[v] = (seen[v] or 0) + 1 end table.sort(t) "
+    "for i = 2, #t do if t[i] < t[i - 1] then error('order') end end "
+    "for i, v in ipairs(t) do seen[v] = seen[v] - 1 end for k, v in pairs(seen) do if v ~= 0 then error('lost') end end",
+    "local t = {} for i = 1, 5000 do t[i] = 5000 - i end table.sort(t) if t[1] ~= 0 or t[5000] ~= 4999 then error('') end",
+    "local t = {} for i = 1, 5000 do t[i] = 7 end t[5000] = 1 / 0 t[1] = -1 / 0 table.sort(t) "
+    "if t[1] ~= -1 / 0 or t[2] ~= 7 or t[5000] ~= 1 / 0 then error('') end",
+    "local t = {} for i = 1, 5000 do t[i] = i end t[77] = 'x' if pcall(table.sort, t) then error('mixed') end",
+    "local t = {} for i = 1, 5000 do t[i] = i end t[77] = 0 / 0 pcall(table.sort, t) if #t ~= 5000 then error('nan') end",
+    "local t = {} for i = 1, 5000 do t[i] = i end table.sort(t, function(a, b) return a > b end) "
+    "if t[1] ~= 5000 then error('') end",
+};
+
+static void run(lua_State *lua, void *chunk)
+{
+    cr_assert_eq(luaL_loadstring(lua, chunk), 0, "%s", lua_tostring(lua, -1));
+    lua_call(lua, 0, 0);
+}
+
+Test(script_stops, long_tables_are_sorted)
+{
+    struct script_vm *vm = script_vm_new();
+    struct script_error error;
+    cr_assert_eq(script_vm_enter(vm, open_all, NULL, &error), 0);
+    script_vm_leave(vm);
+    for (size_t i = 0; i < sizeof sorted / sizeof *sorted; i++) {
+        cr_expect_eq(script_vm_enter(vm, run, (void *)sorted[i], &error), 0, "%s: %.*s", sorted[i], (int)error.text.len,
+                     (const char *)error.text.ptr);
+        script_vm_leave(vm);
+    }
+    script_vm_free(vm);
+}
+
 Test(script_stops, sorting_looks_at_the_hook)
 {
     struct script_vm *vm = script_vm_new();
