@@ -86,6 +86,7 @@ static void key_fields(const struct core *core, const struct stats *s, struct ou
     count_field(out, "expire_cycle_cpu_milliseconds", k->expire_cycle_us / 1000);
     count_field(out, "evicted_keys", k->evicted);
     count_field(out, "evicted_clients", s->evicted_clients);
+    count_field(out, "evicted_scripts", s->evicted_scripts);
     count_field(out, "total_eviction_exceeded_time", total_us / 1000);
     count_field(out, "current_eviction_exceeded_time", current_us / 1000);
     count_field(out, "keyspace_hits", k->hits);

@@ -1,11 +1,14 @@
-/* See tail_calls.h. Server process.
+/* See dialect.h. Server process.
  *
  * LuaJIT's tail calls leave no trace of the caller, even where C is called; those of PUC Lua do then. Scripts like to end
  * with `return redis.call(...)`, and an error there has to say in which line it stands. Parentheses make a tail call a
  * plain one. They also cut what it returns to one value, so only functions that return one are treated so.
  *
+ * In a string a backslash before a character that has no meaning with it stands for that character alone: "a\.b" is how
+ * many write a pattern. LuaJIT refuses to compile that.
+ *
  * The text is read as Lua's lexer reads it, as far as needed to see where strings, comments and parentheses end. */
-#include "server/script/tail_calls.h"
+#include "server/script/dialect.h"
 
 #include "server/base/alloc.h"
 
@@ -15,7 +18,7 @@
 
 struct rewriting {
     const uint8_t *at, *end;
-    uint8_t *out; /* twice as long as the text: the shortest call has more characters than what is put in */
+    uint8_t *out; /* at most twice as long as the text: the shortest call has more characters than what is put in */
     size_t written;
     const uint8_t *copied; /* the text up to here is written */
     bool wrapped[DEPTH_MAX];
@@ -28,14 +31,25 @@ static bool is_name(uint8_t c)
     return isalnum(c) || c == '_';
 }
 
-static void put_in(struct rewriting *r, const uint8_t *before, char c)
+static void copy_up_to(struct rewriting *r, const uint8_t *end)
 {
-    size_t len = (size_t)(before - r->copied);
+    size_t len = (size_t)(end - r->copied);
     memcpy(r->out + r->written, r->copied, len);
     r->written += len;
-    r->copied = before;
-    r->out[r->written++] = (uint8_t)c;
+    r->copied = end;
     r->changed = true;
+}
+
+static void put_in(struct rewriting *r, const uint8_t *before, char c)
+{
+    copy_up_to(r, before);
+    r->out[r->written++] = (uint8_t)c;
+}
+
+static void leave_out(struct rewriting *r, const uint8_t *at)
+{
+    copy_up_to(r, at);
+    r->copied++;
 }
 
 /* --- what is skipped --- */
@@ -67,11 +81,20 @@ static void skip_long(struct rewriting *r, int level)
     }
 }
 
+/* Behind a backslash; x, z and u are LuaJIT's own. */
+static bool has_meaning(uint8_t c)
+{
+    return isdigit(c) || strchr("abfnrtvxzu\\\"'\n\r", c); /* a zero byte, too: it stays as it is */
+}
+
 static void skip_string(struct rewriting *r)
 {
     uint8_t quote = *r->at++;
     while (r->at < r->end && *r->at != quote) {
-        if (*r->at == '\\' && r->at + 1 < r->end) r->at++;
+        if (*r->at == '\\' && r->at + 1 < r->end) {
+            if (!has_meaning(r->at[1])) leave_out(r, r->at);
+            r->at++;
+        }
         advance(r);
     }
     if (r->at < r->end) r->at++;
@@ -154,7 +177,7 @@ static bool read_token(struct rewriting *r)
     return true;
 }
 
-struct bytes script_avoid_tail_calls(struct bytes text, int first_line, int *return_line)
+struct bytes script_translate(struct bytes text, int first_line, int *return_line)
 {
     struct rewriting r = {
         .at = text.ptr, .end = text.ptr + text.len, .copied = text.ptr, .line = first_line, .return_line = first_line};

@@ -1,6 +1,6 @@
-/* Scripts' texts with parentheses around what would be a tail call (server/script/tail_calls.h). */
+/* Scripts' texts as LuaJIT wants them (server/script/dialect.h). */
 #include "server/base/alloc.h"
-#include "server/script/tail_calls.h"
+#include "server/script/dialect.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 static void becomes(const char *text, const char *wanted, int wanted_line)
 {
     int line;
-    struct bytes got = script_avoid_tail_calls(bytes_from_text(text), 1, &line);
+    struct bytes got = script_translate(bytes_from_text(text), 1, &line);
     if (!wanted)
         cr_expect_null(got.ptr, "%s", text);
     else
@@ -18,7 +18,7 @@ static void becomes(const char *text, const char *wanted, int wanted_line)
     mem_free((void *)got.ptr);
 }
 
-Test(tail_calls, are_put_into_parentheses)
+Test(script_dialect, are_put_into_parentheses)
 {
     becomes("return redis.call('get', KEYS[1])", "return (redis.call('get', KEYS[1]))", 1);
     becomes("\nreturn\tredis.pcall((')'), \")\")[1] or 2", "\nreturn\t(redis.pcall((')'), \")\"))[1] or 2", 2);
@@ -29,7 +29,7 @@ Test(tail_calls, are_put_into_parentheses)
         2);
 }
 
-Test(tail_calls, of_other_functions_stay)
+Test(script_dialect, of_other_functions_stay)
 {
     becomes("return f(1)", NULL, 1);
     becomes("return unpack(t)", NULL, 1);
@@ -39,7 +39,7 @@ Test(tail_calls, of_other_functions_stay)
     becomes("", NULL, 1);
 }
 
-Test(tail_calls, in_strings_and_comments_are_none)
+Test(script_dialect, in_strings_and_comments_are_none)
 {
     becomes("-- return redis.call(1)\nx = 'return redis.call(1)'", NULL, 1);
     becomes("--[[ return redis.call(1)\n]] x = [==[ return redis.call(']]') ]==]", NULL, 1);
@@ -48,7 +48,7 @@ Test(tail_calls, in_strings_and_comments_are_none)
             "return (redis.call('\\')', [[)]], --[[)]] 1 -- )\n))", 1);
 }
 
-Test(tail_calls, in_what_is_no_lua_are_left)
+Test(script_dialect, in_what_is_no_lua_are_left)
 {
     becomes("return redis.call(1", NULL, 1);
     becomes("return redis.call(1))", NULL, 1);
@@ -56,4 +56,15 @@ Test(tail_calls, in_what_is_no_lua_are_left)
     becomes("return redis.call([==[", NULL, 1);
     becomes("return redis.call(--[[", NULL, 1);
     becomes("return redis.call('\\", NULL, 1);
+}
+
+Test(script_dialect, a_backslash_without_a_meaning_is_left_out)
+{
+    becomes("return 'a\\.b'", "return 'a.b'", 1);
+    becomes("x = \"\\d\\-\\\\.\\n\\065\\\"\\/\"", "x = \"d-\\\\.\\n\\065\\\"/\"", 1);
+    becomes("x = '\\a\\b\\f\\n\\r\\t\\v\\\\\\'\\\"\\\n\\9\\x41'", NULL, 1);
+    becomes("x = [[\\.]] -- '\\.'\n--[[ '\\.' ]] y = 1", NULL, 1);
+    becomes("return redis.call('get', '\\.') -- \\.", "return (redis.call('get', '.')) -- \\.", 1);
+    becomes("x = '\\", NULL, 1);
+    becomes("x = '\\.", "x = '.", 1);
 }
