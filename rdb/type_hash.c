@@ -22,7 +22,7 @@
 
 /* --- save --- */
 
-static uint8_t hash_type_byte(const struct record *r, enum rdb_write_for write_for)
+static uint8_t hash_type(const struct record *r, enum rdb_write_for write_for)
 {
     (void)r, (void)write_for;
     return RDB_TYPE_HASH;
@@ -185,4 +185,4 @@ const struct rdb_type_loader rdb_hash_loader = {plain_begin, plain_element, hash
 const struct rdb_type_loader rdb_hash_zipmap_loader = {packed_begin, zipmap_element, hash_finish, hash_abort};
 const struct rdb_type_loader rdb_hash_ziplist_loader = {packed_begin, ziplist_element, hash_finish, hash_abort};
 const struct rdb_type_loader rdb_hash_listpack_loader = {packed_begin, listpack_element, hash_finish, hash_abort};
-const struct rdb_type_saver rdb_hash_saver = {hash_type_byte, hash_save};
+const struct rdb_type_saver rdb_hash_saver = {hash_type, hash_save};

@@ -48,7 +48,7 @@ struct need {
 static int raise_version(void *arg, struct record *r)
 {
     struct need *need = arg;
-    unsigned version = rdb_type_version(rdb_type_saver(record_type(r))->type_byte(r, need->write_for));
+    unsigned version = rdb_type_version(rdb_type_saver(record_type(r))->type(r, need->write_for));
     if (version <= need->version) return 0;
     need->version = version;
     need->because = r;
@@ -159,7 +159,7 @@ static int put_record(void *arg, struct record *r)
         rdb_put_u64(out, (uint64_t)expire_ms);
     }
     put_access(save, r);
-    rdb_put_u8(out, saver->type_byte(r, options->write_for));
+    rdb_put_u8(out, rdb_type_byte(saver->type(r, options->write_for)));
     rdb_put_string(out, record_key(r));
     saver->save(out, r);
 
