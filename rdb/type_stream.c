@@ -63,7 +63,8 @@ static bool version_2_suffices(const struct stream *s)
 
 static int version_to_write(const struct stream *s, enum rdb_write_for write_for)
 {
-    if (write_for == RDB_FOR_7_2 && !version_2_suffices(s)) return 3;
+    bool has_3 = write_for == RDB_FOR_7_2 || write_for == RDB_FOR_8 || write_for == RDB_FOR_VALKEY_9;
+    if (has_3 && !version_2_suffices(s)) return 3;
     return write_for == RDB_FOR_6_2 || version_1_suffices(s) ? 1 : 2;
 }
 

@@ -100,7 +100,10 @@ static unsigned version_with_libraries(unsigned version, bool libraries)
 static void put_head(struct rdb_encoder *out, const struct rdb_aux *aux, unsigned version)
 {
     char header[RDB_HEADER_BYTES + 1];
-    snprintf(header, sizeof header, RDB_MAGIC "%04u", version % 10000);
+    if (version == RDB_VERSION_VALKEY)
+        snprintf(header, sizeof header, RDB_MAGIC_VALKEY "%03u", version);
+    else
+        snprintf(header, sizeof header, RDB_MAGIC "%04u", version % 10000);
     rdb_put_raw(out, header, RDB_HEADER_BYTES);
 
     put_aux(out, BYTES("redis-ver"), BYTES(RDB_WRITER_VERSION));
