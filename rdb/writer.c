@@ -83,6 +83,11 @@ static unsigned version_needed(struct keyspace *ks, enum rdb_write_for write_for
     return need.version;
 }
 
+bool rdb_forms_differ(struct keyspace *ks)
+{
+    return stream_count_alive() > 0 || keyspace_libraries(ks)->count > 0;
+}
+
 /* Redis 6.2 has none, and reads no file that has any. */
 static bool has_libraries_to_write(struct keyspace *ks, enum rdb_write_for write_for)
 {

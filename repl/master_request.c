@@ -5,6 +5,7 @@
  * (replication_take_follower). */
 #include "repl/master_side.h"
 
+#include "repl/snapshot_form.h"
 #include "repl/wire.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
@@ -77,6 +78,8 @@ static int accept_full(struct follower *f, enum resync_reason reason, const char
     f->machine.by_mark = f->hello.eof;
     f->request = ++r->master->requests;
     f->not_before_ms = refusals_again_ms(&r->master->refusals, f->name);
+    f->form = snapshot_form(&f->hello, (enum rdb_write_for)r->rdb_settings->write_for,
+                            refusals_version(&r->master->refusals, f->name, replication_now_ms(r)));
     f->psync = reason != RESYNC_NO_PSYNC;
     if (f->psync && reason != RESYNC_FIRST_TIME) ++*r->stats.sync_partial_err;
     log_notice("Full resync requested by replica %s: %s", f->name, why);

@@ -19,7 +19,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #define UNUSED_CHILD_GRACE_MS 1000 /* replicas that lost their link are back within this */
@@ -73,7 +72,7 @@ static int write_snapshot(void *arg)
     struct rdb_write_options options = {
         .compress = s->compress,
         .checksum = r->rdb_settings->checksum,
-        .write_for = (enum rdb_write_for)r->rdb_settings->write_for,
+        .write_for = s->form,
         .libraries_only = s->functions_only,
         .key_save_delay_us = r->rdb_settings->key_save_delay_us,
         .progress = report_progress,
@@ -89,14 +88,29 @@ static int write_snapshot(void *arg)
 
 int snapshot_version(const struct snapshot *s)
 {
-    char header[] = RDB_MAGIC "0000";
-    if (s->pipe || s->fd < 0 || pread(s->fd, header, RDB_HEADER_BYTES, 0) != RDB_HEADER_BYTES) return 0;
-    return atoi(header + strlen(RDB_MAGIC));
+    uint8_t header[RDB_HEADER_BYTES];
+    enum rdb_dialect dialect;
+    int version;
+    if (s->pipe || s->fd < 0 || pread(s->fd, header, sizeof header, 0) != sizeof header) return 0;
+    return rdb_header_read(header, &dialect, &version) ? version : 0;
+}
+
+bool snapshot_suits(const struct snapshot *s, const struct follower *f)
+{
+    return s->same_in_all_forms || s->form == f->form;
 }
 
 bool snapshot_covers(const struct snapshot *s)
 {
     return s->offset + 1 >= backlog_first(repl_stream_backlog(s->r->stream));
+}
+
+/* Of what has gone through a pipe nothing is left to look at: the highest that its form leads to. */
+static int version_sent(const struct snapshot *s)
+{
+    if (!s->pipe) return snapshot_version(s);
+    if (s->same_in_all_forms || s->form == RDB_FOR_6_2) return RDB_VERSION_LEAST_WRITTEN;
+    return s->form == RDB_FOR_AUTO || s->form == RDB_FOR_7_0 ? RDB_VERSION_FUNCTION : RDB_VERSION_WITH_ACTIVITY;
 }
 
 /* --- the end of a snapshot --- */
@@ -105,7 +119,9 @@ void snapshot_detach(struct follower *f)
 {
     struct snapshot *s = f->snapshot;
     f->snapshot = NULL;
-    if (s && --s->users == 0) s->unused_since_ms = replication_now_ms(f->r);
+    if (!s) return;
+    f->rdb_version = version_sent(s);
+    if (--s->users == 0) s->unused_since_ms = replication_now_ms(f->r);
 }
 
 static void free_snapshot(struct snapshot *s)
@@ -188,6 +204,8 @@ struct snapshot *snapshot_start(struct replication *r, const struct snapshot_wis
     *s = (struct snapshot){.r = r, .pipe = w->pipe, .functions_only = w->functions_only, .fd = -1, .write_fd = -1};
     s->compress = r->rdb_settings->compress && w->compress;
     s->requests = r->master->requests;
+    s->form = w->form;
+    s->same_in_all_forms = !rdb_forms_differ(r->keyspace);
     s->spool = claim_spool(repl_stream_backlog(r->stream), w->for_follower);
     if (s->spool < 0) {
         errno = ENOBUFS;

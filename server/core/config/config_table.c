@@ -97,8 +97,12 @@ static const struct enum_name diskless_loads[] = {{"disabled", DISKLESS_LOAD_DIS
                                                   {0}};
 static const struct enum_name sanitize_payloads[] = {
     {"no", SANITIZE_NO}, {"yes", SANITIZE_YES}, {"clients", SANITIZE_CLIENTS}, {0}};
-static const struct enum_name write_fors[] = {{"auto", RDB_FOR_AUTO}, {"6.2", RDB_FOR_6_2}, {"7.0", RDB_FOR_7_0},
-                                              {"7.2", RDB_FOR_7_2},   {"8", RDB_FOR_8},     {"valkey9", RDB_FOR_VALKEY_9},
+static const struct enum_name write_fors[] = {{"auto", RDB_FOR_AUTO},
+                                              {"6.2", RDB_FOR_6_2},
+                                              {"7.0", RDB_FOR_7_0},
+                                              {"7.2", RDB_FOR_7_2},
+                                              {"8", RDB_FOR_8},
+                                              {"valkey9", RDB_FOR_VALKEY_9},
                                               {0}};
 static const struct enum_name syslog_facilities[] = {
     {"user", 0},   {"local0", 1}, {"local1", 2}, {"local2", 3}, {"local3", 4},
