@@ -8,9 +8,8 @@
  * could be made good: mended, refused, or refused when it comes from a client. */
 enum rdb_sanitize { SANITIZE_NO, SANITIZE_YES, SANITIZE_CLIENTS };
 
-/* rdb-write-for: who must be able to load what is written. What it has no room for is left out where that is statistics
- * or libraries; keys that it has no room for are not written without: then nothing is. RDB_FOR_AUTO is RDB_FOR_7_0, but
- * for hashes whose fields expire, which raise it to RDB_FOR_8. */
+/* rdb-write-for: who must be able to load what is written. What it has no room for is left out, which is statistics of
+ * streams, and libraries. RDB_FOR_AUTO is RDB_FOR_7_0 where nobody has asked for one in particular. */
 enum rdb_write_for { RDB_FOR_AUTO, RDB_FOR_6_2, RDB_FOR_7_0, RDB_FOR_7_2, RDB_FOR_8, RDB_FOR_VALKEY_9 };
 
 struct rdb_settings {
