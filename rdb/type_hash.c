@@ -30,7 +30,7 @@ static uint8_t hash_type(const struct record *r, enum rdb_write_for write_for)
 
 static void hash_save(struct rdb_encoder *out, const struct record *r)
 {
-    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r)};
+    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r), 0};
     struct hash_walk w;
     struct hash_pair pair;
     rdb_put_length(out, hash_length(&h));

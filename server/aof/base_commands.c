@@ -172,7 +172,7 @@ static void put_zset(struct base *b, const struct record *r)
 
 static void put_hash(struct base *b, const struct record *r)
 {
-    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r)};
+    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r), 0};
     struct pieces p = pieces_of(b, "HMSET", r, hash_length(&h), 2);
     struct hash_walk w;
     struct hash_pair pair;

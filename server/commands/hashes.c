@@ -11,7 +11,7 @@
 
 static struct hash hash_at(const struct record *r)
 {
-    return (struct hash){record_encoding(r), record_object(r), record_object_inside(r)};
+    return (struct hash){record_encoding(r), record_object(r), record_object_inside(r), 0};
 }
 
 /* The hash at argv[1] for reading, NULL record for an absent one. False: answered. */

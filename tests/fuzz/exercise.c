@@ -143,7 +143,7 @@ static void walk_stream_backwards(const struct record *r)
 /* What the walk shows is what look-ups find. */
 static void look_up_fields(const struct record *r)
 {
-    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r)};
+    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r), 0};
     struct hash_walk w;
     struct hash_pair pair;
     struct packed_value found;
