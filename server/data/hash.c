@@ -402,11 +402,13 @@ static void digest_object(const void *object, enum value_encoding encoding, uint
     struct hash_walk w;
     struct hash_pair pair;
     char scratch[I64_TEXT_MAX];
+    int64_t expire_ms;
     hash_walk_start(&w, &h);
-    while (hash_walk_next(&w, &pair)) {
+    while (hash_walk_next_timed(&w, &pair, &expire_ms)) {
         uint8_t own[DIGEST_BYTES] = {0};
         digest_mix(own, packed_text(&pair.field, scratch));
         digest_mix(own, packed_text(&pair.value, scratch));
+        if (expire_ms != HASH_NO_EXPIRY) digest_xor(own, BYTES("!!hexpire!!"));
         digest_xor(digest, bytes_make(own, sizeof own));
     }
 }

@@ -69,9 +69,9 @@ struct member_table {
 
 /* The table must stay where it is: an empty one points into itself. */
 void member_table_init(struct member_table *t);
-void member_table_free(struct member_table *t);                    /* with its members */
+void member_table_free(struct member_table *t);                             /* with its members */
 void member_table_move(struct member_table *to, struct member_table *from); /* `to` is empty; `from` is afterwards */
-void member_table_reserve(struct member_table *t, size_t members); /* of an empty table */
+void member_table_reserve(struct member_table *t, size_t members);          /* of an empty table */
 /* Heap bytes, members included; samples 0: all of them are measured, else so many. */
 size_t member_table_memory(const struct member_table *t, size_t samples);
 struct member *member_table_find(const struct member_table *t, uint64_t hash, struct bytes key); /* or NULL */
