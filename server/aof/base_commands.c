@@ -170,6 +170,26 @@ static void put_zset(struct base *b, const struct record *r)
     }
 }
 
+/* One command a field: two seldom have the same time. The fields are there by now. */
+static void put_field_expiries(struct base *b, const struct record *r, const struct hash *h)
+{
+    struct hash_walk w;
+    struct hash_pair pair;
+    int64_t expire_ms;
+    hash_walk_start(&w, h);
+    while (hash_walk_next_timed(&w, &pair, &expire_ms)) {
+        char text[I64_TEXT_MAX];
+        if (expire_ms == HASH_NO_EXPIRY) continue;
+        put_count(b, 6);
+        put_text(b, "HPEXPIREAT");
+        put_word(b, record_key(r));
+        put_word(b, bytes_make(text, format_i64(text, expire_ms)));
+        put_text(b, "FIELDS");
+        put_text(b, "1");
+        put_packed(b, &pair.field);
+    }
+}
+
 static void put_hash(struct base *b, const struct record *r)
 {
     struct hash h = {record_encoding(r), record_object(r), record_object_inside(r), 0};
@@ -182,6 +202,7 @@ static void put_hash(struct base *b, const struct record *r)
         put_packed(b, &pair.field);
         put_packed(b, &pair.value);
     }
+    if (hash_is_timed(&h)) put_field_expiries(b, r, &h);
 }
 
 static void put_string(struct base *b, const struct record *r)
