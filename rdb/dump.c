@@ -30,6 +30,7 @@ struct rdb_payload rdb_dump(const struct record *r, bool compress, enum rdb_writ
     const struct rdb_type_saver *saver = rdb_type_saver(record_type(r));
     CHECK(saver);
     uint8_t type = saver->type(r, write_for);
+    if (type == RDB_TYPES) return payload;
     unsigned version = rdb_type_version(type);
 
     rdb_encoder_init_small(&out, compress, true, rdb_payload_append, &payload);
@@ -86,10 +87,11 @@ bool rdb_restore(struct bytes payload, bool sanitize, struct rdb_restored *out)
                .end = payload.ptr + payload.len - RDB_PAYLOAD_FOOTER_BYTES,
                .sanitize = sanitize},
         .counted_before = mem_counter_bytes(mem_my_counter()),
+        .dialect = version_of(payload) == RDB_VERSION_VALKEY ? RDB_VALKEY : RDB_REDIS,
     };
     uint8_t type_byte;
     if (!rdb_read_u8(&out->in, &type_byte)) return false;
-    uint8_t type = rdb_type_of_byte(version_of(payload) == RDB_VERSION_VALKEY ? RDB_VALKEY : RDB_REDIS, type_byte);
+    uint8_t type = rdb_type_of_byte(out->dialect, type_byte);
     const struct rdb_type_loader *loader = rdb_type_loader(type);
     if (!loader) {
         const char *name = rdb_type_name(type);

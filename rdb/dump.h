@@ -21,6 +21,7 @@ struct rdb_payload {
 /* A sink of the encoder; context: a struct rdb_payload, which grows. */
 int rdb_payload_append(void *context, const uint8_t *data, size_t len);
 
+/* Without data: the value has no form there (rdb/form.h). */
 struct rdb_payload rdb_dump(const struct record *r, bool compress, enum rdb_write_for write_for);
 
 /* A version that we know and, if it is to be checked, the right checksum. */
@@ -30,6 +31,7 @@ bool rdb_payload_intact(struct bytes payload, bool check_sum);
 struct rdb_restored {
     struct rdb_cursor in;
     struct rdb_builder builder;
+    enum rdb_dialect dialect;
     ptrdiff_t counted_before; /* of this thread's memory: what the value takes is the difference */
 };
 

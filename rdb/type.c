@@ -4,6 +4,7 @@
 
 #include "rdb/format.h"
 #include "rdb/type_hash.h"
+#include "rdb/type_hash_timed.h"
 #include "rdb/type_list.h"
 #include "rdb/type_set.h"
 #include "rdb/type_stream.h"
@@ -30,6 +31,9 @@ static const struct rdb_type_loader *const loaders[RDB_TYPES] = {
     [RDB_TYPE_STREAM_LISTPACKS] = &rdb_stream_loader,
     [RDB_TYPE_STREAM_LISTPACKS_2] = &rdb_stream_2_loader,
     [RDB_TYPE_STREAM_LISTPACKS_3] = &rdb_stream_3_loader,
+    [RDB_TYPE_HASH_METADATA] = &rdb_hash_metadata_loader,
+    [RDB_TYPE_HASH_LISTPACK_EX] = &rdb_hash_listpack_ex_loader,
+    [RDB_TYPE_VALKEY_HASH_2] = &rdb_valkey_hash_2_loader,
 };
 
 static const struct rdb_type_saver *const savers[VALUE_TYPES] = {

@@ -41,7 +41,8 @@ struct rdb_builder {
 void rdb_builder_drop(struct rdb_builder *builder, uint64_t read_bytes, size_t memory_bytes);
 
 struct rdb_type_saver {
-    uint8_t (*type)(const struct record *r, enum rdb_write_for write_for); /* enum rdb_type */
+    /* enum rdb_type; RDB_TYPES: whom it is written for has no form for it (rdb/form.h). */
+    uint8_t (*type)(const struct record *r, enum rdb_write_for write_for);
     void (*save)(struct rdb_encoder *out, const struct record *r);
 };
 

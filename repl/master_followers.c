@@ -6,6 +6,7 @@
  * is freed in one place, before the loop sleeps, so that no caller up the stack holds a dead one. */
 #include "repl/master_side.h"
 
+#include "rdb/form.h"
 #include "rdb/format.h"
 #include "repl/snapshot_form.h"
 #include "repl/wire.h"
@@ -308,9 +309,16 @@ static bool has_left(const struct follower *f)
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
 }
 
+/* It does not know the commands by which fields get their expiry, and would differ without a word. */
+static bool lost_track(const struct follower *f)
+{
+    return !f->hello.rdb_only && !rdb_form_has_field_expiry(f->form) && rdb_hashes_with_expiry(f->r->keyspace) > 0;
+}
+
 static void look_after(struct follower *f)
 {
     struct follower_event tick = {.kind = FOLLOWER_EVENT_TICK};
+    if (lost_track(f)) follower_end(f, "fields of hashes expire now, which it does not know");
     if (f->machine.state == FOLLOWER_QUEUED && has_left(f)) {
         follower_end(f, "it left while it waited for its snapshot");
         return;

@@ -32,7 +32,7 @@ struct follower {
     char name[ADDRESS_TEXT_MAX + 8]; /* "ip:port" for the log */
     bool psync;                      /* SYNC gets no +FULLRESYNC */
     uint64_t request;                /* number of its request for a snapshot */
-    enum rdb_write_for form;         /* that its snapshot is to be in */
+    enum rdb_write_for form;         /* that its snapshot is to be in; what it has no room for it cannot hold */
     int rdb_version;                 /* of the snapshot it was sent; 0: not known */
     int64_t not_before_ms;           /* it went away from its last snapshot: the next one waits so long */
     uint64_t from;                   /* first stream offset it gets */
@@ -66,6 +66,7 @@ struct snapshot {
     bool compress;           /* rdbcompression, unless the wire packs it anyway */
     enum rdb_write_for form; /* who must be able to read it */
     bool same_in_all_forms;
+    bool with_field_expiry; /* it holds hashes whose fields expire */
     uint64_t offset;         /* the dataset as of this byte; the stream goes on with offset + 1 */
     uint64_t requests;       /* that had come before it was started: it is as fresh as those asked for */
     int users;               /* followers that point here */

@@ -7,6 +7,7 @@
  * serves those who had gathered when it started. A child that nobody needs any more is stopped. */
 #include "repl/master_side.h"
 
+#include "rdb/form.h"
 #include "rdb/format.h"
 #include "rdb/snapshot.h"
 #include "repl/spool_file.h"
@@ -97,7 +98,8 @@ int snapshot_version(const struct snapshot *s)
 
 bool snapshot_suits(const struct snapshot *s, const struct follower *f)
 {
-    return s->same_in_all_forms || s->form == f->form;
+    bool settled = f->form == RDB_FOR_AUTO && s->with_field_expiry && s->form == RDB_FOR_8;
+    return s->same_in_all_forms || s->form == f->form || settled;
 }
 
 bool snapshot_covers(const struct snapshot *s)
@@ -109,6 +111,7 @@ bool snapshot_covers(const struct snapshot *s)
 static int version_sent(const struct snapshot *s)
 {
     if (!s->pipe) return snapshot_version(s);
+    if (s->with_field_expiry) return s->form == RDB_FOR_VALKEY_9 ? RDB_VERSION_VALKEY : RDB_VERSION_FIELD_EXPIRY;
     if (s->same_in_all_forms || s->form == RDB_FOR_6_2) return RDB_VERSION_LEAST_WRITTEN;
     return s->form == RDB_FOR_AUTO || s->form == RDB_FOR_7_0 ? RDB_VERSION_FUNCTION : RDB_VERSION_WITH_ACTIVITY;
 }
@@ -199,14 +202,22 @@ static int claim_spool(struct backlog *b, bool for_follower)
     return backlog_spool_claim(b);
 }
 
+/* AUTO is settled, so that those share one file who would get the same. */
+static void set_form(struct snapshot *s, enum rdb_write_for form)
+{
+    struct keyspace *ks = s->r->keyspace;
+    s->form = rdb_form_settled(ks, form);
+    s->same_in_all_forms = !rdb_forms_differ(ks);
+    s->with_field_expiry = rdb_hashes_with_expiry(ks) > 0;
+}
+
 struct snapshot *snapshot_start(struct replication *r, const struct snapshot_wish *w)
 {
     struct snapshot *s = mem_calloc(1, sizeof *s);
     *s = (struct snapshot){.r = r, .pipe = w->pipe, .functions_only = w->functions_only, .fd = -1, .write_fd = -1};
     s->compress = r->rdb_settings->compress && w->compress;
     s->requests = r->master->requests;
-    s->form = w->form;
-    s->same_in_all_forms = !rdb_forms_differ(r->keyspace);
+    set_form(s, w->form);
     s->spool = claim_spool(repl_stream_backlog(r->stream), w->for_follower);
     if (s->spool < 0) {
         errno = ENOBUFS;
@@ -238,6 +249,7 @@ struct snapshot *replication_lend_begin(struct replication *r)
     struct snapshot *s = mem_calloc(1, sizeof *s);
     *s = (struct snapshot){.r = r, .spool = spool, .fd = -1, .write_fd = -1, .requests = r->master->requests};
     describe_now(s);
+    set_form(s, (enum rdb_write_for)r->rdb_settings->write_for);
     if (s->aux.repl_id[0] && s->aux.repl_offset == (int64_t)s->offset) return s;
     free_snapshot(s);
     return NULL;

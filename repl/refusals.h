@@ -18,7 +18,7 @@ struct refusal {
     unsigned times;
     int64_t noted_ms, again_ms;
     int version; /* the RDB version that it could not read, as far as can be seen; 0: none */
-    int64_t version_ms;
+    int64_t version_ms, told_ms;
 };
 
 struct refusals {
@@ -32,6 +32,8 @@ unsigned refusals_note(struct refusals *r, const char *name, int version, bool w
 /* It has taken one over. The version that it cannot read is remembered for a day all the same. */
 void refusals_forget(struct refusals *r, const char *name);
 int refusals_version(const struct refusals *r, const char *name, int64_t now_ms); /* 0: none is known */
+/* Its request is refused: whether that is to stand in the log, too, which is once a minute. now_ms: as above. */
+bool refusals_tell(struct refusals *r, const char *name, int64_t now_ms);
 /* When it may be given the next one; 0: at once. */
 int64_t refusals_again_ms(const struct refusals *r, const char *name);
 

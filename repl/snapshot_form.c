@@ -23,15 +23,7 @@ enum rdb_write_for snapshot_form(const struct follower_hello *hello, enum rdb_wr
 {
     enum rdb_write_for form = configured;
     if (announced(hello, &form)) return form;
+    if (refused >= RDB_VERSION_FIELD_EXPIRY && form >= RDB_FOR_8) return RDB_FOR_7_2;
     if (refused >= RDB_VERSION_WITH_ACTIVITY) return form == RDB_FOR_6_2 ? form : RDB_FOR_7_0;
     return refused >= RDB_VERSION_FUNCTION ? RDB_FOR_6_2 : form;
-}
-
-const char *snapshot_form_reader(enum rdb_write_for form)
-{
-    static const char *const readers[] = {
-        [RDB_FOR_AUTO] = "any",      [RDB_FOR_6_2] = "Redis 6.2", [RDB_FOR_7_0] = "Redis 7.0",
-        [RDB_FOR_7_2] = "Redis 7.2", [RDB_FOR_8] = "Redis 8",     [RDB_FOR_VALKEY_9] = "Valkey 9",
-    };
-    return readers[form];
 }

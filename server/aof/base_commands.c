@@ -3,8 +3,10 @@
 
 #include "rdb/delay.h"
 #include "rdb/encode.h"
+#include "rdb/form.h"
 #include "server/base/check.h"
 #include "server/base/file.h"
+#include "server/base/log.h"
 #include "server/data/hash.h"
 #include "server/data/list.h"
 #include "server/data/set.h"
@@ -392,6 +394,12 @@ static void put_database(struct base *b, struct database *db)
 int aof_base_write_commands(struct keyspace *ks, int fd, const struct rdb_write_options *options)
 {
     struct base b = {.file = {.fd = fd, .incremental_fsync = options->incremental_fsync}, .options = options};
+    char why[RDB_FORM_WHY_BYTES];
+    if (!rdb_form_holds(ks, options->write_for, why)) {
+        log_warning("No commands for %s are written: %s", rdb_form_reader(options->write_for), why);
+        errno = ENOTSUP;
+        return -1;
+    }
     rdb_encoder_init(&b.out, false, false, take, &b.file);
     put_libraries(&b, ks);
     for (int i = 0; i < keyspace_databases(ks) && !b.out.error && !b.stopped; i++)

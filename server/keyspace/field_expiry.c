@@ -92,7 +92,7 @@ struct record *database_reap_fields(struct database *db, struct record *r, uint6
 
 /* --- the active cycle --- */
 
-static struct record *due_record(struct database *db, const struct expiry_entry *due)
+static struct record *due_record(const struct database *db, const struct expiry_entry *due)
 {
     uint32_t handles[BUCKET_KEYS_MAX];
     uint64_t next;
@@ -103,6 +103,17 @@ static struct record *due_record(struct database *db, const struct expiry_entry 
         if (record_is_timed_hash(r) && key_hash(record_key(r)) == due->hash && next_expiry(r) == due->when_ms) return r;
     }
     return NULL;
+}
+
+size_t database_timed_hashes(const struct database *db)
+{
+    return expiry_index_count(&db->table.field_expiry);
+}
+
+const struct record *database_next_timed_hash(const struct database *db)
+{
+    struct expiry_entry due;
+    return expiry_index_first(&db->table.field_expiry, &due) ? due_record(db, &due) : NULL;
 }
 
 /* False: nothing in this database is due. */
