@@ -89,9 +89,10 @@ static void tell_need(const struct need *need)
     bool activity = need->version >= RDB_VERSION_WITH_ACTIVITY;
     const char *key = need->because ? rdb_printable(record_key(need->because), text) : "?";
     if (need->version >= RDB_VERSION_FIELD_EXPIRY) {
-        log_notice("RDB version %u is written, for %s: fields of hash '%s' in DB %d expire, and no Redis before 7.4 has "
-                   "room for that",
-                   need->version, need->version == RDB_VERSION_VALKEY ? "Valkey 9" : "Redis 8", key, need->db);
+        log_notice(
+            "RDB version %u is written, for %s: fields of hash '%s' in DB %d expire, and no Redis before 7.4 has "
+            "room for that",
+            need->version, need->version == RDB_VERSION_VALKEY ? "Valkey 9" : "Redis 8", key, need->db);
         return;
     }
     log_notice(

@@ -28,8 +28,7 @@ uint8_t rdb_timed_hash_type(const struct hash *h, enum rdb_write_for write_for)
 {
     switch (write_for) {
     case RDB_FOR_AUTO:
-    case RDB_FOR_8:
-        return h->encoding == ENCODING_LISTPACK_TIMED ? RDB_TYPE_HASH_LISTPACK_EX : RDB_TYPE_HASH_METADATA;
+    case RDB_FOR_8: return h->encoding == ENCODING_LISTPACK_TIMED ? RDB_TYPE_HASH_LISTPACK_EX : RDB_TYPE_HASH_METADATA;
     case RDB_FOR_VALKEY_9: return RDB_TYPE_VALKEY_HASH_2;
     case RDB_FOR_6_2:
     case RDB_FOR_7_0:
