@@ -246,6 +246,7 @@ static bool complete_value(struct rdb_reader *reader)
 
     int64_t expire_ms = p->attributes.expire_ms;
     if (expire_ms != RECORD_NO_EXPIRY) reader->result.keys_with_expiry++;
+    reader->result.keys_with_field_expiry += p->builder.field_expiry;
     if (options->drop_expired && expire_ms != RECORD_NO_EXPIRY && expire_ms < options->now_ms) {
         reader->result.keys_expired++;
         if (options->expired) options->expired(options->context, (int)reader->db_index, p->key);

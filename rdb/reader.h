@@ -40,6 +40,7 @@ struct rdb_read_result {
     enum rdb_dialect dialect;
     struct rdb_aux aux;
     uint64_t keys_loaded, keys_expired, keys_with_expiry; /* expired: dropped; with expiry: both kinds */
+    uint64_t keys_with_field_expiry;                      /* hashes some of whose fields expire; of both kinds */
     uint64_t keys_empty;                                  /* collections without elements: skipped */
     uint64_t keys_mended;                                 /* had flaws that could be made good */
     uint64_t bytes;                                       /* of the RDB itself, checksum included */

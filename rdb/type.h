@@ -28,6 +28,7 @@ struct rdb_type_loader {
 struct rdb_builder {
     const struct rdb_type_loader *loader;
     uint64_t remaining; /* elements still to be read */
+    bool field_expiry;  /* it has fields that expire */
     bool empty;         /* the collection turned out to have no elements: it is to be aborted, and no key made of it */
     union {
         struct rdb_string string;

@@ -112,6 +112,7 @@ static bool add_field(struct rdb_cursor *in, uint64_t offset, struct rdb_builder
                       const struct packed_value *field, const struct packed_value *value, int64_t expire_ms)
 {
     struct loading *l = builder->object;
+    builder->field_expiry |= expire_ms != HASH_NO_EXPIRY;
     return hash_add_with_expiry(&l->hash, field, value, expire_ms) ||
            rdb_flaw(in, offset, "a hash has the same field twice");
 }
@@ -218,6 +219,7 @@ static bool packed_element(struct rdb_cursor *in, struct rdb_builder *builder)
     if (l->part && !rdb_flaw(in, l->offset, "a hash's listpack ends within a field")) return false;
     size_t fields = l->seen.count;
     builder->empty = fields == 0;
+    builder->field_expiry = l->expiring;
     hash_free(&l->hash);
     bool fits = hash_packed_fits(fields, l->longest_bytes, listpack.packed.len);
     if (fits && l->ordered && l->expiring && !in->flaws) {

@@ -161,6 +161,33 @@ Test(field_ttl_forms, what_a_form_has_no_room_for_is_not_written)
     wait_until(info_is(s, "persistence", "rdb_last_bgsave_status", "ok"));
 }
 
+static const char *checked(const char *what)
+{
+    const char *argv[] = {server_program(OURS, "redis-server"), "--check-upgrade", what, NULL};
+    struct process_result result = process_run(argv, NULL);
+    cr_assert_eq(result.exit_code, 0, "%s: ends with %d\n%s", what, result.exit_code, result.output);
+    return result.output;
+}
+
+Test(field_ttl_forms, check_upgrade_tells_of_them)
+{
+    struct server *s = server_start(OURS, "appendonly yes\n");
+    char where[64];
+    freeReplyObject(command(s, "HSETEX h EX 1000 FIELDS 1 a 1"));
+    expect_integer(s, 1, "HSET plain a 1");
+    expect_ok(s, "SAVE");
+    cr_expect_str_eq(info_text(s, "keyspace", "db0"), "keys=2,expires=0,avg_ttl=0,subexpiry=1");
+    snprintf(where, sizeof where, "127.0.0.1:%d", s->port);
+    cr_expect(strstr(checked(where), "db0 has hashes whose fields expire: a Redis before 7.4 cannot take them"));
+    server_stop(s);
+    const char *said = checked(s->dir);
+    cr_expect(
+        strstr(said, "dump.rdb: 1 hashes have fields that expire: the way back to a Redis before 7.4 has no room"),
+        "%s", said);
+    cr_expect(strstr(said, ".incr.aof has the command HSETEX, of version 8.0.0: the way back"), "%s", said);
+    cr_expect_not(strstr(said, "has the command HSET,"));
+}
+
 /* As some replica asks that says it is of this version. */
 static void expect_not_served(struct server *master, const char *version, const char *reason)
 {
