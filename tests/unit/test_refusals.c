@@ -57,3 +57,14 @@ Test(refusals, a_version_is_known_once_it_was_had_whole_or_given_twice)
     cr_assert_eq(refusals_again_ms(&r, "a:2"), 0);
     cr_assert_eq(refusals_version(&r, "a:2", 1200 + (int64_t)25 * 60 * 60 * 1000), 0);
 }
+
+Test(refusals, a_refused_request_is_told_once_a_minute_for_each_replica)
+{
+    static struct refusals r;
+    cr_assert(refusals_tell(&r, "a:1", 1000));
+    cr_assert(refusals_tell(&r, "a:2", 1001));
+    cr_assert_not(refusals_tell(&r, "a:1", 60999));
+    cr_assert(refusals_tell(&r, "a:1", 61000));
+    cr_assert_not(refusals_tell(&r, "a:2", 61000));
+    cr_assert_eq(refusals_again_ms(&r, "a:1"), 0, "it waits for nothing");
+}

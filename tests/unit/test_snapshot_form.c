@@ -25,5 +25,8 @@ Test(snapshot_form, who_says_nothing_gets_a_lower_one_when_it_went_away)
     cr_assert_eq(snapshot_form(&hello, RDB_FOR_AUTO, 10), RDB_FOR_6_2);
     cr_assert_eq(snapshot_form(&hello, RDB_FOR_7_2, 11), RDB_FOR_7_0);
     cr_assert_eq(snapshot_form(&hello, RDB_FOR_AUTO, 12), RDB_FOR_7_0);
+    cr_assert_eq(snapshot_form(&hello, RDB_FOR_8, 12), RDB_FOR_7_2);
+    cr_assert_eq(snapshot_form(&hello, RDB_FOR_VALKEY_9, 80), RDB_FOR_7_2);
+    cr_assert_eq(snapshot_form(&hello, RDB_FOR_8, 11), RDB_FOR_7_0);
     cr_assert_eq(snapshot_form(&hello, RDB_FOR_6_2, 12), RDB_FOR_6_2);
 }
