@@ -1,4 +1,4 @@
-/* See form.h. */
+/* See form.h. Server process and snapshot child. */
 #include "rdb/form.h"
 
 #include <stdio.h>

@@ -1,8 +1,9 @@
 /* The RDB reader: a pure push parser. The caller feeds bytes from a file, a socket, or an LZ4 frame, as they come.
  *
- * Reads versions 1 to 12, and VALKEY080. Nothing is trusted: every length is checked against what is there and against sanity before
- * it is allocated; every failure names the offset and what was found. Keys are inserted as they complete; the caller
- * decides what happens to a half-loaded keyspace (start-up refuses to start; a replica flushes and asks again). */
+ * Reads versions 1 to 12, and VALKEY080. Nothing is trusted: every length is checked against what is there and against
+ * sanity before it is allocated; every failure names the offset and what was found. Keys are inserted as they complete;
+ * the caller decides what happens to a half-loaded keyspace (start-up refuses to start; a replica flushes and asks
+ * again). */
 #ifndef SLIPSTREAM_RDB_READER_H
 #define SLIPSTREAM_RDB_READER_H
 

@@ -66,7 +66,7 @@ struct snapshot {
     bool compress;           /* rdbcompression, unless the wire packs it anyway */
     enum rdb_write_for form; /* who must be able to read it */
     bool same_in_all_forms;
-    bool with_field_expiry; /* it holds hashes whose fields expire */
+    bool with_field_expiry;  /* it holds hashes whose fields expire */
     uint64_t offset;         /* the dataset as of this byte; the stream goes on with offset + 1 */
     uint64_t requests;       /* that had come before it was started: it is as fresh as those asked for */
     int users;               /* followers that point here */

@@ -8,7 +8,7 @@
 #define MOST_DELAY_MS    10000
 #define VERSION_KNOWN_MS ((int64_t)24 * 60 * 60 * 1000) /* by then it may be another program at that address */
 #define TELL_AGAIN_MS    60000
-#define FORGET_MS        60000                          /* so long after its wait has ended, a replica begins anew */
+#define FORGET_MS        60000 /* so long after its wait has ended, a replica begins anew */
 
 static struct refusal *find(const struct refusals *r, const char *name)
 {

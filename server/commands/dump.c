@@ -25,7 +25,8 @@ static void dump_command(struct call *call)
     enum rdb_write_for write_for = (enum rdb_write_for)call->core->settings->rdb.write_for;
     struct rdb_payload payload = dump_of(call, r, write_for);
     if (!payload.data)
-        return reply_errorf(call->reply, "ERR The hash has fields that expire, for which %s has no form (rdb-write-for)",
+        return reply_errorf(call->reply,
+                            "ERR The hash has fields that expire, for which %s has no form (rdb-write-for)",
                             rdb_form_reader(write_for));
     reply_bulk(call->reply, bytes_make(payload.data, payload.len));
     mem_free(payload.data);

@@ -270,10 +270,11 @@ static void refuse_form(const struct migration *m)
 {
     char text[64];
     enum rdb_write_for write_for = (enum rdb_write_for)m->call->core->settings->rdb.write_for;
-    reply_errorf(m->call->reply,
-                 "ERR Not migrated: hashes with fields that expire, for which %s has no form (rdb-write-for): %u, '%s' is "
-                 "the first",
-                 rdb_form_reader(write_for), m->without_form, rdb_printable(m->first_without_form, text));
+    reply_errorf(
+        m->call->reply,
+        "ERR Not migrated: hashes with fields that expire, for which %s has no form (rdb-write-for): %u, '%s' is "
+        "the first",
+        rdb_form_reader(write_for), m->without_form, rdb_printable(m->first_without_form, text));
 }
 
 static void migrate_command(struct call *call)

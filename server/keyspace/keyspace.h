@@ -145,7 +145,7 @@ void database_fields_changed(struct database *db, const struct record *r, uint64
  * NULL: it had no others, and is gone. */
 #define FIELDS_REAPED_AT_ONCE 64
 struct record *database_reap_fields(struct database *db, struct record *r, uint64_t hash, int64_t now_ms);
-size_t database_timed_hashes(const struct database *db);                    /* hashes whose fields expire */
+size_t database_timed_hashes(const struct database *db);                  /* hashes whose fields expire */
 const struct record *database_next_timed_hash(const struct database *db); /* the next that is due; NULL: none */
 /* For RESTORE; -1 leaves it. Which of the two counts depends on the eviction policy. */
 void database_set_access(struct database *db, struct record *r, int64_t idle_s, int lfu_counter);
