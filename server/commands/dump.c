@@ -5,6 +5,7 @@
 #include "server/acl/user.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
+#include "server/commands/restore_effect.h"
 #include "server/commands/tables.h"
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
@@ -158,7 +159,12 @@ static void store(struct call *call, const struct restore_options *o, struct rdb
     if (o->idle_s >= 0 || o->frequency >= 0) database_set_access(call->db, r, o->idle_s, (int)o->frequency);
     bool relative = expiry_ms && !o->absolute;
     bool remade = restored->in.flaws || restored->dialect == RDB_VALKEY;
-    if (relative || remade) rewrite(call, relative ? expiry_ms : 0, remade ? r : NULL);
+    if (record_type(r) == TYPE_HASH && record_encoding(r) >= ENCODING_LISTPACK_TIMED) {
+        if (deleted) call_rewrite_removal(call, key, call->core->settings->keyspace.lazyfree_lazy_server_del);
+        restore_effect_propagate(call, r);
+    } else if (relative || remade) {
+        rewrite(call, relative ? expiry_ms : 0, remade ? r : NULL);
+    }
     call_key_modified(call, call->db, key);
     call_event(call, NOTIFY_GENERIC, "restore", call->db, key);
     call_changed(call, 1);
