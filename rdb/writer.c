@@ -19,6 +19,7 @@ struct save {
     struct rdb_encoder out;
     struct keyspace *ks;
     const struct rdb_write_options *options;
+    unsigned version;
     uint64_t keys;
     bool stopped;
 };
@@ -117,7 +118,7 @@ static int put_record(void *arg, struct record *r)
     }
     put_access(save, r);
     uint8_t type = saver->type(r, out->write_for);
-    CHECK(type != RDB_TYPES);
+    CHECK(type != RDB_TYPES && rdb_type_version(type) <= save->version); /* else no one could read the file */
     rdb_put_u8(out, rdb_type_byte(type));
     rdb_put_string(out, record_key(r));
     saver->save(out, r);
@@ -150,7 +151,8 @@ int rdb_write_keyspace(struct keyspace *ks, const struct rdb_aux *aux, const str
     bool libraries = has_libraries_to_write(ks, options->write_for);
     out->write_for = rdb_form_settled(ks, options->write_for);
     unsigned version = options->libraries_only ? RDB_VERSION_LEAST_WRITTEN : rdb_form_version(ks, out->write_for);
-    put_head(out, aux, version_with_libraries(version, libraries));
+    save.version = version_with_libraries(version, libraries);
+    put_head(out, aux, save.version);
     if (libraries) put_libraries(out, keyspace_libraries(ks));
     int databases = options->libraries_only ? 0 : keyspace_databases(ks);
     for (int i = 0; i < databases && !out->error && !save.stopped; i++) {
