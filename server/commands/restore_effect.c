@@ -8,7 +8,8 @@
 #include "server/data/hash.h"
 #include "server/keyspace/keyspace.h"
 
-#define FIELDS_EACH 64 /* in one command */
+#define FIELDS_EACH    64 /* in one command */
+#define HEAD_OF_VALUES 2  /* words of HSET in front of the first field */
 
 struct effect {
     struct call *call;
@@ -31,21 +32,24 @@ static void begin(struct effect *e, struct bytes name)
     e->argc = 2;
 }
 
+static void put_word(struct effect *e, const struct packed_value *word, uint32_t place)
+{
+    e->argv[e->argc++] = packed_text(word, e->text[place]);
+}
+
 static void send_values(struct effect *e, const struct hash *h)
 {
     struct hash_walk w;
     struct hash_pair pair;
-    uint32_t words = 0;
     begin(e, BYTES("HSET"));
     hash_walk_start(&w, h);
     while (hash_walk_next(&w, &pair)) {
-        if (words == 2 * FIELDS_EACH) {
+        if (e->argc == HEAD_OF_VALUES + 2 * FIELDS_EACH) {
             send_command(e);
             begin(e, BYTES("HSET"));
-            words = 0;
         }
-        e->argv[e->argc++] = packed_text(&pair.field, e->text[words++]);
-        e->argv[e->argc++] = packed_text(&pair.value, e->text[words++]);
+        put_word(e, &pair.field, e->argc - HEAD_OF_VALUES);
+        put_word(e, &pair.value, e->argc - HEAD_OF_VALUES);
     }
     send_command(e);
 }
@@ -75,7 +79,7 @@ static void send_times(struct effect *e, const struct hash *h)
             e->argc = 5;
             at_ms = expire_ms;
         }
-        e->argv[e->argc++] = packed_text(&pair.field, e->text[fields++]);
+        put_word(e, &pair.field, fields++);
     }
 }
 
