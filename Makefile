@@ -47,6 +47,8 @@ FUZZ_OBJ    := $(filter $(addprefix $(BUILD)/obj/server/,base/% resp/% data/% ke
 DIFFERENTIAL := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/differential/*.c))
 BENCH       := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/*.c))
 LAB         := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/lab/*.c bench/lab/faults/*.c))
+# The load generator's parts; tests have them too.
+LOAD        := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/load/*.c))
 # What the lab has of the server: the decision whether a replica may continue.
 LAB_BORROWS := $(filter $(BUILD)/obj/repl/history.o $(BUILD)/obj/server/base/%,$(OBJ))
 # The harness without Criterion.
@@ -81,6 +83,8 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libslipstream.a
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
+
+$(BUILD)/tests/unit/test_load: $(LOAD)
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_OBJ)
 	@mkdir -p $(@D)
@@ -191,7 +195,7 @@ install: all
 clean:
 	rm -rf build
 
--include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(BENCH) $(LAB) $(FUZZ_OBJ) \
+-include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(BENCH) $(LAB) $(LOAD) $(FUZZ_OBJ) \
     $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o) $(FUZZ:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
 .PHONY: all tests deps peers run demo test fuzz fuzz-targets bench image test-kubernetes debug asan ubsan lint install clean
 .SECONDARY:
