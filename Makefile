@@ -15,7 +15,7 @@ JOBS     ?= $(shell nproc)
 
 WARN       := -Wall -Wextra -Werror
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -isystem /usr/include/luajit-2.1 $(WARN) -fno-omit-frame-pointer $(CFLAGS)
-LIBS       := -luring -llz4 -llzf -ljemalloc -lmd -lbsd -l:libluajit-5.1.a -lpthread -lm -ldl
+LIBS       := -lssl -lcrypto -luring -llz4 -llzf -ljemalloc -lmd -lbsd -l:libluajit-5.1.a -lpthread -lm -ldl
 
 ifneq ($(PROTECTED_MODE),)
 ALL_CFLAGS += -DPROTECTED_MODE='"$(PROTECTED_MODE)"'
@@ -97,16 +97,16 @@ $(BUILD)/tests/fuzz/fuzz_script_values $(BUILD)/tests/fuzz/fuzz_function_restore
 $(BUILD)/tests/integration: $(INTEGRATION) $(HARNESS)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion -lhiredis -lpthread -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion -lhiredis -lssl -lcrypto -lpthread -lm
 
 $(BUILD)/tests/differential: $(DIFFERENTIAL) $(PLAIN_HARNESS)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lpthread -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lssl -lcrypto -lpthread -lm
 
 $(BUILD)/bench: $(BENCH) $(PLAIN_HARNESS)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lpthread -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lssl -lcrypto -lpthread -lm
 
 $(BUILD)/slipstream-lab: $(LAB) $(LAB_BORROWS) $(PLAIN_HARNESS)
 	$(call say,LINK)
@@ -154,6 +154,15 @@ fuzz:
 	@BUILD=$(FUZZ_BUILD) SECONDS_EACH=$(FUZZ_SECONDS) tests/fuzz/run.sh
 fuzz-targets: $(FUZZ)
 
+# Ours among newer and older makes, which it downloads into PEERS_DIR; not a part of `make test`. ROW narrows it.
+PEERS_DIR ?= $(BUILD)/newer-peers
+ROW       ?=
+test-peers:
+	@tools/deps.sh build test
+	@$(MAKE) --no-print-directory -j$(JOBS) all peers
+	@tools/newer_peers.sh $(PEERS_DIR)
+	@tests/peers/matrix.py $(BUILD) $(PEERS_DIR) "$(ROW)"
+
 # WHAT=throughput,replicas,memory,reconnect,storm,scale selects parts; ROUNDS sets their rounds.
 WHAT   ?= all
 ROUNDS ?= 5
@@ -197,5 +206,5 @@ clean:
 
 -include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(BENCH) $(LAB) $(LOAD) $(FUZZ_OBJ) \
     $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o) $(FUZZ:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
-.PHONY: all tests deps peers run demo test fuzz fuzz-targets bench image test-kubernetes debug asan ubsan lint install clean
+.PHONY: all tests deps peers run demo test test-peers fuzz fuzz-targets bench image test-kubernetes debug asan ubsan lint install clean
 .SECONDARY:

@@ -73,7 +73,7 @@ static const char *working_directory(char out[PATH_MAX])
 static int write_and_close(struct keyspace *ks, int fd, const struct rdb_aux *aux,
                            const struct rdb_write_options *options)
 {
-    int result = rdb_save_fd(ks, fd, aux, options, NULL, NULL);
+    int result = rdb_save_fd(ks, fd, aux, options, options->advanced, options->progress_context);
     if (result == 0) result = fsync(fd);
     int error = errno;
     if (close(fd) != 0 && result == 0) return -1;

@@ -77,6 +77,12 @@ static void deliver(struct replica_side *s, const uint8_t *data, size_t len)
     }
 }
 
+void replica_side_before_send(struct replication *r)
+{
+    replica_load_waiting(r->replica);
+    replica_apply_held_back(r->replica);
+}
+
 /* --- whom we follow --- */
 
 int replication_drop_master_link(struct replication *r)
@@ -96,6 +102,7 @@ static void set_master(struct replica_side *s, const char *host, int port)
 
 static void begin_to_follow(struct replication *r, bool failover)
 {
+    r->replica->ask_anew = false;
     r->started = true;
     repl_stream_set_relayed(r->stream, true);
     r->host.role_changed(r->host.context, true);
@@ -127,10 +134,20 @@ void replication_follow(struct replication *r, const char *host, int port)
     replica_side_follow(r, host, port, false);
 }
 
+void replication_policy_changed(struct replication *r)
+{
+    struct replica_side *s = r->replica;
+    if (!s->ask_anew || r->settings->unknown_command != UNKNOWN_COMMAND_IGNORE) return;
+    s->ask_anew = false;
+    if (s->machine.state == REPLICA_WAITING) replica_step(s, &(struct replica_event){.kind = EVENT_FOLLOW});
+}
+
 void replication_stop_following(struct replication *r)
 {
     struct replica_side *s = r->replica;
     if (!s->host) return;
+    s->refusal[0] = '\0';
+    s->ask_anew = false;
     replica_step(s, &(struct replica_event){.kind = EVENT_STOP});
     set_master(s, NULL, 0);
     s->without_dataset = false; /* what there is, if only nothing, is ours now */

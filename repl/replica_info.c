@@ -37,6 +37,11 @@ const char *replication_role_state(const struct replication *r)
     return replica_row(r->replica->machine.state)->role_word;
 }
 
+const char *replication_stream_refusal(const struct replication *r)
+{
+    return r->replica->refusal[0] ? r->replica->refusal : NULL;
+}
+
 bool replication_has_dataset(const struct replication *r)
 {
     return !r->replica->without_dataset;
@@ -97,6 +102,8 @@ void replica_side_info(const struct replication *r, struct outq *out)
     if (!up)
         info_field(out, "master_link_down_since_seconds:%lld",
                    s->down_since_ms ? (long long)(now_ms - s->down_since_ms) / 1000 : -1);
+    if (s->refusal[0]) info_field(out, "master_stream_refusal:%s", s->refusal);
+    info_field(out, "master_stream_refusals:%llu", (unsigned long long)s->refusals);
     info_field(out, "slave_priority:%d", settings->priority);
     info_field(out, "slave_read_only:%d", settings->read_only);
     info_field(out, "replica_announced:%d", settings->announced);

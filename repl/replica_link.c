@@ -1,7 +1,8 @@
 /* The replica's connection to its master: name, socket, handshake, and the wire behind it. Server process.
  *
  * The wire is decided by its first byte after the answer to PSYNC: an LZ4 frame, if we had offered that, or the plain
- * protocol. While a snapshot is loaded from its file nothing is read: the descriptor leaves the loop and comes back. */
+ * protocol. While a snapshot is loaded from its file nothing is read: the descriptor leaves the loop and comes back;
+ * with TLS the connection pauses. */
 #include "repl/replica_side.h"
 
 #include "repl/wire.h"
@@ -170,9 +171,8 @@ static void on_data(struct conn *conn, const uint8_t *data, size_t len)
 
 /* --- the connection --- */
 
-static void lost(struct replica_side *s, int error)
+static void lost(struct replica_side *s, const char *why)
 {
-    const char *why = error ? strerror(error) : "closed by the master";
     switch (s->machine.state) {
     case REPLICA_CONNECTED: replica_failed(s, "Connection with master lost."); break;
     case REPLICA_TRANSFER: replica_failed(s, "I/O error trying to sync with MASTER: connection lost (%s)", why); break;
@@ -183,16 +183,18 @@ static void lost(struct replica_side *s, int error)
 static void on_closed(struct conn *conn, int error)
 {
     struct replica_side *s = conn_owner(conn);
+    const char *tls = conn_tls_error(conn);
     s->conn = NULL;
-    lost(s, error);
+    lost(s, tls ? tls : error ? strerror(error) : "closed by the master");
 }
 
 static void on_connected(struct conn *conn, int error)
 {
     struct replica_side *s = conn_owner(conn);
     if (error) {
+        const char *tls = conn_tls_error(conn);
         s->conn = NULL;
-        replica_failed(s, "Error condition on socket for SYNC: %s", strerror(error));
+        replica_failed(s, "Error condition on socket for SYNC: %s", tls ? tls : strerror(error));
         return;
     }
     log_write(replica_log_level(s), "Non blocking connect for SYNC fired the event.");
@@ -223,7 +225,10 @@ void replica_connect(struct replica_side *s)
     log_write(replica_log_level(s), "MASTER <-> REPLICA sync started");
     s->wire = s->r->settings->lz4 ? WIRE_UNDECIDED : WIRE_PLAIN;
     s->conn = connect_from_source(s, to);
-    if (!s->conn) replica_failed(s, "Unable to connect to MASTER: %s", strerror(errno));
+    if (!s->conn)
+        replica_failed(s, "Unable to connect to MASTER: %s", strerror(errno));
+    else
+        s->r->host.secure(s->r->host.context, s->conn);
 }
 
 void replica_disconnect(struct replica_side *s)
@@ -268,7 +273,8 @@ void replica_greet(struct replica_side *s)
 {
     const struct repl_settings *settings = s->r->settings;
     char port[16];
-    snprintf(port, sizeof port, "%d", settings->announce_port ? settings->announce_port : s->r->listening_port);
+    snprintf(port, sizeof port, "%d",
+             settings->announce_port ? settings->announce_port : s->r->host.announced_port(s->r->host.context));
     if (s->machine_settings.auth) send_auth(s, settings);
     send_words(s, 1, (const char *[]){WIRE_PING});
     send_words(s, 3, (const char *[]){WIRE_REPLCONF, WIRE_LISTENING_PORT, port});
@@ -284,7 +290,9 @@ void replica_send_psync(struct replica_side *s)
     const struct history *h = repl_stream_history(s->r->stream);
     char offset[I64_TEXT_MAX];
     const char *request[] = {WIRE_PSYNC, WIRE_NO_HISTORY, WIRE_NO_OFFSET, WIRE_FAILOVER};
-    if (s->can_continue) {
+    if (s->ask_anew) {
+        log_write(replica_log_level(s), "Asking for a full resynchronization: the stream was refused");
+    } else if (s->can_continue) {
         format_u64(offset, h->offset + 1);
         request[1] = h->id;
         request[2] = offset;
@@ -322,15 +330,27 @@ static void detached(void *arg, int fd, const uint8_t *rest, size_t len)
     if (s->machine.state == REPLICA_LOADING) s->paused(s);
 }
 
+static void secure_paused(void *arg)
+{
+    struct replica_side *s = arg;
+    if (s->machine.state == REPLICA_LOADING) s->paused(s);
+}
+
 void replica_pause_reading(struct replica_side *s, void (*paused)(struct replica_side *s))
 {
     s->paused = paused;
-    conn_detach(s->conn, detached, s);
+    if (conn_is_secure(s->conn))
+        conn_pause(s->conn, secure_paused, s);
+    else
+        conn_detach(s->conn, detached, s);
 }
 
 bool replica_resume_reading(struct replica_side *s)
 {
-    if (s->conn) return true;
+    if (s->conn) {
+        if (conn_is_secure(s->conn)) conn_resume(s->conn);
+        return true;
+    }
     if (s->held_fd < 0) return false;
     s->conn = conn_open(s->r->loop, s->held_fd, &master_events, s);
     s->held_fd = -1;

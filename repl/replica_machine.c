@@ -9,18 +9,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LEAST_DELAY_MS       10
-#define MOST_DELAY_MS        1000
-#define OUTAGE_PARTS         16   /* an attempt comes at most this fraction of the outage later than it could have */
-#define TELL_FIRST           3    /* attempts of an outage that are told ... */
-#define TELL_EVERY_MS        1000 /* ... and then one in so long */
-#define BEAT_MS              1000
-#define FIRST_BEAT_MS        10
-#define CONNECT_MOST_MS      5000 /* nobody may have the address any more: the name may stand for another by now */
-#define STABLE_MS            1000 /* a link that held so long was a good one */
-#define REFUSED_DELAY_MS     1000 /* after a snapshot or stream that was no good; doubles with each in a row ... */
-#define REFUSED_DOUBLINGS    4    /* ... so often */
-#define SHORT_LINKS_PATIENCE 16   /* after so many that did not, the least delay doubles */
+#define LEAST_DELAY_MS        10
+#define MOST_DELAY_MS         1000
+#define OUTAGE_PARTS          16   /* an attempt comes at most this fraction of the outage later than it could have */
+#define TELL_FIRST            3    /* attempts of an outage that are told ... */
+#define TELL_EVERY_MS         1000 /* ... and then one in so long */
+#define BEAT_MS               1000
+#define FIRST_BEAT_MS         10
+#define CONNECT_MOST_MS       5000 /* nobody may have the address any more: the name may stand for another by now */
+#define STABLE_MS             1000 /* a link that held so long was a good one */
+#define REFUSED_DELAY_MS      1000 /* after a snapshot or stream that was no good; doubles with each in a row ... */
+#define REFUSED_DOUBLINGS     4    /* ... so often, for a snapshot ... */
+#define UNFOLLOWED_MOST_MS    (5 * 60 * 1000)  /* ... and up to this, for a stream */
+#define UNFOLLOWED_FORGIVE_MS (10 * 60 * 1000) /* behind its wait */
+#define SHORT_LINKS_PATIENCE  16               /* after so many that did not, the least delay doubles */
 
 #define TO(state)  (1u << REPLICA_##state)
 #define GIVE_UP    (TO(NONE) | TO(WAITING))
@@ -140,12 +142,26 @@ static void fail(struct replica_machine *m, int64_t now_ms, const char *why, str
     m->retry_ms = now_ms + draw_delay_ms(m, now_ms);
 }
 
-/* Not a fault of the network, which may be well again in a moment. */
+/* Not a fault of the network, which may be well again in a moment. Replicas do not come back in step. */
+static void wait_up_to(struct replica_machine *m, int64_t now_ms, int64_t most)
+{
+    m->retry_ms = now_ms + most / 2 + (int64_t)random_below(&m->random, (uint64_t)(most / 2) + 1);
+}
+
 static void refuse(struct replica_machine *m, int64_t now_ms)
 {
     unsigned doublings = m->refusals++;
-    int64_t most = (int64_t)REFUSED_DELAY_MS << (doublings < REFUSED_DOUBLINGS ? doublings : REFUSED_DOUBLINGS);
-    m->retry_ms = now_ms + most / 2 + (int64_t)random_below(&m->random, (uint64_t)(most / 2) + 1);
+    wait_up_to(m, now_ms, (int64_t)REFUSED_DELAY_MS << (doublings < REFUSED_DOUBLINGS ? doublings : REFUSED_DOUBLINGS));
+}
+
+static void refuse_stream(struct replica_machine *m, int64_t now_ms)
+{
+    if (now_ms >= m->forgive_ms) m->unfollowed = 0;
+    int64_t most = REFUSED_DELAY_MS;
+    for (unsigned i = 0; i < m->unfollowed && most < UNFOLLOWED_MOST_MS; i++) most *= 2;
+    m->unfollowed++;
+    wait_up_to(m, now_ms, most < UNFOLLOWED_MOST_MS ? most : UNFOLLOWED_MOST_MS);
+    m->forgive_ms = m->retry_ms + UNFOLLOWED_FORGIVE_MS;
 }
 
 static void leave(struct replica_machine *m, int64_t now_ms, struct replica_actions *out)
@@ -375,7 +391,7 @@ void replica_machine_step(struct replica_machine *m, const struct replica_event 
     switch (event->kind) {
     case EVENT_FOLLOW:
         leave(m, now_ms, out);
-        m->failures = m->refusals = 0;
+        m->failures = m->refusals = m->unfollowed = 0;
         m->failover = event->failover;
         attempt(m, now_ms, out);
         break;
@@ -407,6 +423,7 @@ void replica_machine_step(struct replica_machine *m, const struct replica_event 
         if (!rows[m->state].connection) break;
         fail(m, now_ms, event->text, out);
         if (event->refused) refuse(m, now_ms);
+        if (event->unfollowable) refuse_stream(m, now_ms);
         break;
     case EVENT_TICK: tick(m, now_ms, out); break;
     }

@@ -7,7 +7,9 @@
  *
  * After a failure the next attempt comes at once, then after 10 ms, doubling to one second, jittered; a link that has
  * held for a second starts this series anew. A snapshot that we had to refuse is asked for again after a second, then
- * two, up to sixteen: each costs the master a fork. */
+ * two, up to sixteen: each costs the master a fork. A stream that we had to refuse costs that, and the whole dataset on
+ * its way, and may be good for hours before it says again what we cannot apply: one second, then two, up to five minutes,
+ * whatever the links in between were like, until one has gone well for ten minutes. */
 #ifndef SLIPSTREAM_REPL_REPLICA_MACHINE_H
 #define SLIPSTREAM_REPL_REPLICA_MACHINE_H
 
@@ -60,7 +62,8 @@ struct replica_event {
     bool failover;     /* EVENT_FOLLOW */
     struct bytes line; /* EVENT_LINE */
     const char *text;  /* EVENT_FAILED */
-    bool refused; /* EVENT_FAILED: a snapshot or stream came and is no good to us; the next will hardly be better */
+    bool refused;      /* EVENT_FAILED: a snapshot came and is no good to us; the next will hardly be better */
+    bool unfollowable; /* EVENT_FAILED: the stream has something that may not be passed over */
 };
 
 enum replica_action_kind {
@@ -104,7 +107,9 @@ struct replica_machine {
     bool failover;
     unsigned failures;    /* since the last link was up */
     unsigned short_links; /* links in a row that broke soon after they were up */
-    unsigned refusals;    /* snapshots and short streams in a row that were no good */
+    unsigned refusals;    /* snapshots in a row that were no good */
+    unsigned unfollowed;  /* streams that were refused, with little time in between */
+    int64_t forgive_ms;   /* ... from when on the next one is the first again */
     int64_t since_ms;     /* entered the state */
     int64_t heard_ms;     /* last sign of life */
     int64_t beat_ms;      /* next ACK or newline */

@@ -3,10 +3,20 @@
  *
  * Invariant: history.offset counts exactly what is in the dataset. The server's apply counts whole requests, and of a
  * transaction all or nothing; only what it counted goes into the backlog, so that a snapshot taken at any moment and
- * the stream behind it fit together. */
+ * the stream behind it fit together.
+ *
+ * What cannot be applied (server/core/run/stream_fault.h says what that is) ends the stream in front of it: the link goes
+ * down with a line in the log and a reason in INFO and ROLE; nothing behind it is applied, relayed or acknowledged; our
+ * data stay and are read. It is tried again
+ *   - by a full resync, after a wait that grows (replica_machine.h): the master's data may be such that we can hold them,
+ *     and what it wrote in its own way is in a snapshot like anything else;
+ *   - from where we stand, at once, when replica-unknown-command has become `ignore`, and when we are told to follow
+ *     another master: that one may be of the same history and say it otherwise. */
 #include "repl/replica_side.h"
 
 #include "repl/wire.h"
+#include "server/base/check.h"
+#include "server/base/log.h"
 #include "server/base/number.h"
 
 #include <stdio.h>
@@ -47,31 +57,42 @@ void replication_send_ack(struct replication *r)
         acknowledge(s, true);
 }
 
-/* The same bytes would come again, and behind a full synchronisation they may well do so. */
-static void broken(struct replica_side *s)
+/* What comes next may not be passed over. Our data stay, and so does our place in the stream, for whoever lets it be
+ * passed over after all; but for a transaction that has run in part: those data are of no history. */
+static void refuse_stream(struct replica_side *s, const struct apply_result *result)
 {
-    char why[96];
-    snprintf(why, sizeof why, "Protocol error in our master's stream at offset %llu",
-             (unsigned long long)repl_stream_history(s->r->stream)->offset + 1);
-    s->can_continue = false;
-    replica_step(s, &(struct replica_event){.kind = EVENT_FAILED, .text = why, .refused = true});
+    struct replication *r = s->r;
+    uint64_t offset = repl_stream_history(r->stream)->offset;
+    bool inside = result->end == APPLY_ENDED_INSIDE;
+    snprintf(s->refusal, sizeof s->refusal, "%s", result->why);
+    s->refusals++;
+    s->ask_anew = true;
+    log_warning(
+        "Our master's stream cannot be followed behind offset %llu: %s. %s; nothing behind it is applied, and the "
+        "master will be asked for a full resynchronization (replica-unknown-command)",
+        (unsigned long long)offset, s->refusal,
+        inside ? "The data are those of that offset, and a part of the transaction that follows"
+               : "The data stay as they were there");
+    if (inside) {
+        s->can_continue = false;
+        repl_stream_replace(r->stream, NULL, offset);
+    }
+    replica_step(s, &(struct replica_event){.kind = EVENT_FAILED, .text = "", .unfollowable = true});
 }
 
-/* Returns the bytes applied; SIZE_MAX: the stream is broken, or was let go meanwhile. */
+/* Returns the bytes applied; SIZE_MAX: the stream was refused, or was let go meanwhile. */
 static size_t apply_and_relay(struct replica_side *s, const uint8_t *data, size_t len)
 {
     struct replication *r = s->r;
     unsigned life = s->life;
     s->applying = true;
-    size_t applied = r->host.apply(r->host.context, data, len);
+    struct apply_result result = r->host.apply(r->host.context, data, len);
     s->applying = false;
     if (s->life != life) return SIZE_MAX;
-    if (applied == SIZE_MAX) {
-        broken(s);
-        return SIZE_MAX;
-    }
-    repl_stream_append(r->stream, data, applied);
-    return applied;
+    repl_stream_append(r->stream, data, result.applied);
+    if (likely(result.end == APPLY_GOES_ON)) return result.applied;
+    refuse_stream(s, &result);
+    return SIZE_MAX;
 }
 
 void replica_apply(struct replica_side *s, const uint8_t *data, size_t len)
@@ -99,9 +120,9 @@ static void apply_waiting(struct replica_side *s)
     inbox_clear(&waiting);
 }
 
-void replica_side_before_send(struct replication *r)
+void replica_apply_held_back(struct replica_side *s)
 {
-    struct replica_side *s = r->replica;
+    const struct replication *r = s->r;
     if (!s->held_back || r->host.writes_paused(r->host.context)) return;
     s->held_back = false;
     if (s->streaming) apply_waiting(s);
@@ -115,6 +136,8 @@ void replica_begin_stream(struct replica_side *s)
     repl_stream_offer(r->stream);
     r->host.apply_reset(r->host.context, s->stream_db);
     s->streaming = true;
+    s->refusal[0] = '\0';
+    s->ask_anew = false;
     bool alive = replica_resume_reading(s);
     replica_ack(s);
     apply_waiting(s); /* what came while the snapshot was loaded */

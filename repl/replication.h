@@ -13,6 +13,17 @@
 
 struct replication;
 
+/* What has become of a piece of our master's stream. */
+struct apply_result {
+    size_t applied; /* bytes: whole requests, and of a transaction all or nothing */
+    enum {
+        APPLY_GOES_ON,      /* called again with the rest and what comes behind */
+        APPLY_ENDED,        /* what stands behind these bytes cannot be applied: `why`. The data are as of them */
+        APPLY_ENDED_INSIDE, /* ... but for a transaction that stands there and has run in part */
+    } end;
+    const char *why; /* printable; valid until the next call */
+};
+
 /* What replication asks of the server, filled in by core/replication_host.c. */
 struct replication_host {
     void *context;
@@ -31,12 +42,16 @@ struct replication_host {
     bool (*writes_paused)(void *context);               /* then the stream must not move: no PING, no GETACK */
     void (*pause_writes)(void *context, bool paused);   /* while a fail-over waits for its target */
     /* --- the replica's side --- */
-    /* Runs the complete requests in data as the master's; returns the bytes that count as applied: whole requests, of a
-     * transaction all or nothing. Called again with the rest and what comes behind. SIZE_MAX: the stream is broken. */
-    size_t (*apply)(void *context, const uint8_t *data, size_t len);
+    /* A connection to our master, just made, gets TLS where the settings ask for it; announced_port: of our doors, the
+     * one that our master names to others. */
+    void (*secure)(void *context, struct conn *conn);
+    int (*announced_port)(void *context);
+    /* Runs the complete requests in data as the master's. */
+    struct apply_result (*apply)(void *context, const uint8_t *data, size_t len);
     void (*apply_reset)(void *context,
                         int db);     /* a new stream: forget a half-read transaction, select db (-1: none yet, 0) */
     int (*stream_db)(void *context); /* database the stream has selected, for a cached master's return */
+    bool (*dataset_in_use)(void *context); /* somebody in the middle of a command: it must not be replaced now */
     /* beside: the old data stays and goes on answering until the new is complete. */
     void (*loading_begin)(void *context, uint64_t total_bytes, bool beside);
     void (*loading_progress)(void *context, uint64_t loaded_bytes);
@@ -118,11 +133,22 @@ struct follower_view {
 };
 int replication_followers(const struct replication *r, struct follower_view *out, int room); /* count */
 bool follower_view(struct follower *f, struct follower_view *out);                           /* false: it is gone */
+/* No follower is of a version before that, or may be: Redis says its own since 8.0. An empty company knows everything. */
+bool replication_followers_know(const struct replication *r, int version);
 int replication_good_followers(const struct replication *r);         /* online and acked within min-replicas-max-lag */
 int replication_acked(const struct replication *r, uint64_t offset); /* replicas that acknowledged at least offset */
 int replication_durable(const struct replication *r, uint64_t offset); /* ... and that it is on their disks (FACK) */
 void replication_ask_acks(struct replication *r, uint64_t offset);     /* GETACK to all, and watch for offset */
-void replication_change_id(struct replication *r);                     /* DEBUG CHANGE-REPL-ID */
+/* A child of the caller's writes the whole dataset, as it is at the fork, into a file of its own: who asks for a full sync
+ * meanwhile is sent that file, and needs no other fork. Before the fork: NULL where no stream leads on from here; all
+ * take NULL, and do nothing. Then, in the child, how much is written; in the server `path`, which the caller keeps until
+ * the child has ended (NULL: it was not forked); at last, how that ended. */
+struct snapshot;
+struct snapshot *replication_lend_begin(struct replication *r);
+void replication_lend_advanced(struct snapshot *s, uint64_t total);
+void replication_lend_started(struct snapshot *s, const char *path);
+void replication_lend_ended(struct snapshot *s, bool good);
+void replication_change_id(struct replication *r); /* DEBUG CHANGE-REPL-ID */
 
 /* FAILOVER */
 int replication_failover(struct replication *r, const char *host, int port, bool force, int64_t timeout_ms,
@@ -152,7 +178,10 @@ const char *
 replication_role_state(const struct replication *r);       /* ROLE: "connect", "connecting", "sync", "connected" */
 bool replication_is_applying(const struct replication *r); /* a piece of our master's stream, not yet counted */
 uint64_t replication_applied_offset(const struct replication *r);
-void replication_send_ack(struct replication *r);      /* REPLCONF GETACK arrived in the stream */
+/* replica-unknown-command is another one: a stream that was refused is tried again at once. */
+void replication_policy_changed(struct replication *r);
+const char *replication_stream_refusal(const struct replication *r); /* why its stream is not followed; NULL: it is */
+void replication_send_ack(struct replication *r);                    /* REPLCONF GETACK arrived in the stream */
 void replication_durable_moved(struct replication *r); /* what durable_offset() was asked to wait for has come */
 /* At start: the dataset comes from an RDB with these aux fields, so a partial resync is possible. Told before the first
  * key, so that what a master changes as it loads (a key that has expired meanwhile) is in the stream behind it. */

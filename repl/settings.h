@@ -9,6 +9,9 @@
 
 enum diskless_load { DISKLESS_LOAD_DISABLED, DISKLESS_LOAD_ON_EMPTY_DB, DISKLESS_LOAD_SWAPDB, DISKLESS_LOAD_FLUSH };
 
+/* What of our master's stream cannot be applied: the link ends with the reason, or it is passed over. */
+enum unknown_command { UNKNOWN_COMMAND_RESYNC_REFUSE, UNKNOWN_COMMAND_IGNORE };
+
 struct repl_settings {
     char *master_host; /* replicaof; NULL: a master */
     int master_port;
@@ -19,6 +22,7 @@ struct repl_settings {
     bool diskless_sync;
     int diskless_sync_delay_s, diskless_sync_max_replicas;
     enum diskless_load diskless_load;
+    enum unknown_command unknown_command;
     int timeout_s, ping_period_s;
     uint64_t backlog_bytes;
     int64_t backlog_ttl_s;

@@ -45,7 +45,9 @@
 #include "server/core/replication_host.h"
 #include "server/core/run/block_keys.h"
 #include "server/core/run/dataset_load.h"
+#include "server/core/process/check_upgrade.h"
 #include "server/core/run/master_stream.h"
+#include "server/core/run/stream_fault.h"
 #include "server/core/run/run.h"
 #include "server/core/run/wait.h"
 #include "server/core/session/blocking.h"
@@ -55,6 +57,7 @@
 #include "server/core/session/pause.h"
 #include "server/core/session/pubsub.h"
 #include "server/core/session/watch.h"
+#include "server/core/tls.h"
 #include "server/core/tracking/tracking.h"
 #include "server/core/version.h"
 #include "server/data/hash.h"
@@ -88,13 +91,14 @@ static const struct command *const families[] = {
     server_commands,         debug_commands,         command_commands,
     replication_commands,    slowlog_commands,       latency_commands,
     memory_commands,         acl_commands,           eval_commands,
-    function_commands,
+    function_commands,       cluster_commands,       strings_conditional_commands,
+    streams_delete_commands,
 };
 
 static const struct command_docs *const documents[] = {
     &string_docs,       &list_docs,        &hash_docs,   &set_docs,     &sorted_set_docs, &geo_docs,
     &bitmap_docs,       &hyperloglog_docs, &stream_docs, &generic_docs, &connection_docs, &pubsub_docs,
-    &transactions_docs, &scripting_docs,   &server_docs, &acl_docs,
+    &transactions_docs, &scripting_docs,   &server_docs, &acl_docs,     &cluster_docs,
 };
 
 static struct command_table *all_commands(void)
@@ -121,7 +125,8 @@ static void usage(FILE *out)
           "       ./redis-server -v or --version\n"
           "       ./redis-server -h or --help\n"
           "       ./redis-server /path/to/sentinel.conf --sentinel (runs Debian's redis-sentinel)\n"
-          "       ./redis-server --inspect-backlog [PORT or NAME] (shows replication backlogs in shared memory)\n\n"
+          "       ./redis-server --inspect-backlog [PORT or NAME] (shows replication backlogs in shared memory)\n"
+          "       ./redis-server --check-upgrade DIR or HOST:PORT (what is used there that is lacking here)\n\n"
           "Examples:\n"
           "       ./redis-server (run the server with default conf)\n"
           "       echo 'maxmemory 128mb' | ./redis-server -\n"
@@ -237,12 +242,15 @@ static int assemble(struct core *core)
     core->migrate_sockets = migrate_sockets_new(core);
     core->children = children_new(core);
     core->clients = clients_new(core);
+    core->tls = mem_calloc(1, sizeof *core->tls);
     core->persistence = persistence_new(core);
+    core->stream_faults = stream_faults_new();
     core->master_stream = master_stream_new(core);
     struct replication_host host = replication_host_of(core);
     struct replication_stats stats = replication_stats_of(core);
-    core->replication = replication_new(core->loop, core->keyspace, &settings->repl, &settings->rdb,
-                                        core->lifecycle->executable, settings->net.port, &host, &stats);
+    core->replication =
+        replication_new(core->loop, core->keyspace, &settings->repl, &settings->rdb, core->lifecycle->executable,
+                        settings->net.port ? settings->net.port : settings->tls.tls_port, &host, &stats);
     core->append_only = append_only_new(core);
     append_only_on_durable(core, wait_check_disk);
     struct propagation_sink sink = replication_sink_of(core);
@@ -270,6 +278,7 @@ static void run(struct core *core)
     const struct net_settings *net = &core->settings->net;
     replication_start(core->replication);
     if (net->port) log_notice("Ready to accept connections tcp");
+    if (core->settings->tls.tls_port) log_notice("Ready to accept connections tls");
     if (net->unix_socket && *net->unix_socket) log_notice("Ready to accept connections unix");
     supervisor_tell(core->settings->repl.master_host
                         ? "STATUS=Ready to accept connections in read-only mode. Waiting for MASTER <-> REPLICA sync\n"
@@ -280,6 +289,10 @@ static void run(struct core *core)
 
 static int serve(struct core *core)
 {
+    if (tls_configure(core->tls, &core->settings->tls)) {
+        log_warning("Failed to configure TLS. Check logs for more info.");
+        return 1;
+    }
     if (config_load_users(core->config) || ports_open(core)) return 1;
     log_warning("Server initialized");
     cron_start(core); /* clients come and go while the data is loaded, too */
@@ -364,6 +377,7 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], LINK_ARGUMENT) == 0) return link_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], JOURNAL_ARGUMENT) == 0) return journal_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "--inspect-backlog") == 0) return inspect_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "--check-upgrade") == 0) return check_upgrade_main(argc, argv, all_commands());
     int status;
     if (answered_option(argc, argv, &status)) return status;
     if (sentinel_asked(argc, argv)) {

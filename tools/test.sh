@@ -1,14 +1,20 @@
 #!/usr/bin/env bash
 # Runs every unit test, the differential test, then the integration tests once per event loop, and adds up the results.
-# From `make test`, which sets BUILD, UNIT (the programs), PEERS, JOBS, ENGINES, TEST and COMMANDS. With TALLY=FILE the sums are added to that file too.
+# From `make test`, which sets BUILD, UNIT (the programs), PEERS, JOBS, ENGINES, TEST and COMMANDS. With TALLY=FILE the sums
+# are added to that file too, and what failed to FILE.failures: whoever sees only an output's end still learns which.
 set -uo pipefail
+
+# What is random depends on the commit alone: a run of the same commit meets the same inputs.
+if [ -z "${SLIPSTREAM_SEED:-}" ] && commit=$(git rev-parse --short=12 HEAD 2>/dev/null); then
+    export SLIPSTREAM_SEED=$((16#$commit))
+fi
 
 export SLIPSTREAM_SERVER=$BUILD/redis-server SLIPSTREAM_PEERS=$PEERS
 export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=1:detect_leaks=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:abort_on_error=1}
 bound_s=240
-passed=0 failed=0 output=$(mktemp)
-trap 'rm -f "$output"' EXIT
+passed=0 failed=0 output=$(mktemp) failures=$(mktemp)
+trap 'rm -f "$output" "$failures"' EXIT
 
 # Criterion's own parent process has been seen, once, to wait for ever for a test that had ended (with the address
 # sanitizer). A program that exceeds its bound is therefore started once more; a test that hangs does so again, and fails. A test that fails is never repeated.
@@ -30,9 +36,11 @@ run()
         bounded "$@"
         status=$?
     fi
+    grep -E -A 12 '^(\[FAIL\]|\[----\]|\[CRASH\]|== seed|not ok|# ours|# theirs)' "$output" |
+        head -n 60 | sed "s|^|$title: |" >>"$failures"
     summary=$(sed -n 's/.*Synthesis: Tested: \([0-9]*\) | Passing: \([0-9]*\) .*/\1 \2/p' "$output" | tail -n 1)
     if [ -z "$summary" ]; then
-        echo "$title: ended early with status $status"
+        echo "$title: ended early with status $status" | tee -a "$failures"
         failed=$((failed + 1))
         return
     fi
@@ -56,6 +64,7 @@ for engine in $ENGINES; do
         ${TEST:+--filter "$TEST"}
 done
 
-[ -z "${TALLY:-}" ] || echo "$passed $failed" >>"$TALLY"
+[ "$failed" = 0 ] || { echo "== what failed" && cat "$failures"; }
+[ -z "${TALLY:-}" ] || { echo "$passed $failed" >>"$TALLY"; [ "$failed" = 0 ] || cat "$failures" >>"$TALLY.failures"; }
 echo "$BUILD: $passed tests passed, $failed failed"
 [ "$failed" = 0 ]

@@ -150,10 +150,15 @@ static void bitpos_command(struct call *call)
 
 static bool read_operation(struct call *call, enum bitmap_operation *out)
 {
-    static const char *const names[] = {"and", "or", "xor", "not"};
+    static const char *const names[] = {"and", "or", "xor", "not", "diff", "diff1", "andor", "one"};
+    static const char *const upper_names[] = {"AND", "OR", "XOR", "NOT", "DIFF", "DIFF1", "ANDOR", "ONE"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (!call_arg_is(call, 1, names[i])) continue;
         *out = (enum bitmap_operation)i;
+        if (*out >= BITMAP_DIFF && *out <= BITMAP_ANDOR && call->argc < 5) {
+            reply_errorf(call->reply, "ERR BITOP %s must be called with at least two source keys.", upper_names[i]);
+            return false;
+        }
         if (*out != BITMAP_NOT || call->argc == 4) return true;
         reply_error(call->reply, "ERR BITOP NOT must be called with a single source key.");
         return false;
@@ -181,6 +186,7 @@ static bool read_sources(struct call *call, struct bytes *sources, struct source
     return true;
 }
 
+/* What older replicas do not know is propagated as what it has come to. */
 static void store_combined(struct call *call, enum bitmap_operation operation, const struct bytes *sources, size_t len)
 {
     struct bytes key = call->argv[2];
@@ -188,11 +194,14 @@ static void store_combined(struct call *call, enum bitmap_operation operation, c
         uint8_t *combined = mem_alloc(len);
         bitmap_combine(operation, sources, call->argc - 3, combined, len);
         database_set_string_raw(call->db, key, call_key_hash(call, 2), bytes_make(combined, len), false);
-        mem_free(combined);
         bit_key_written(call, key, "set", 1);
+        if (operation > BITMAP_NOT)
+            call_rewrite(call, call->db, 3, (struct bytes[]){BYTES("SET"), key, bytes_make(combined, len)});
+        mem_free(combined);
     } else if (call_find_write(call, 2)) {
         call_delete_key(call, key, call_key_hash(call, 2), false);
         call_changed(call, 1);
+        if (operation > BITMAP_NOT) call_rewrite_removal(call, key, false);
     }
     reply_integer(call->reply, (int64_t)len);
 }

@@ -146,7 +146,8 @@ static void put_keys(struct migration *m, struct outq *out)
 /* --- the other server --- */
 
 struct target {
-    int fd, timeout_ms;
+    struct blocking_socket *socket;
+    int timeout_ms;
     size_t filled;
     uint8_t input[4096];
 };
@@ -155,7 +156,7 @@ static int send_all(struct target *t, struct outq *out)
 {
     while (!outq_empty(out)) {
         struct bytes front = outq_front(out);
-        if (blocking_socket_write(t->fd, front.ptr, front.len, t->timeout_ms) != 0) return -1;
+        if (blocking_socket_write(t->socket, front.ptr, front.len, t->timeout_ms) != 0) return -1;
         outq_consume(out, front.len);
     }
     return 0;
@@ -171,7 +172,7 @@ static int read_reply(struct target *t, char error[256], bool *refused)
         enum resp_status status = resp_reply_read(t->input, t->filled, &value, &consumed);
         if (status == RESP_COMPLETE) break;
         if (status != RESP_NEED_MORE || t->filled == sizeof t->input) return -1;
-        ssize_t got = blocking_socket_read(t->fd, t->input + t->filled, sizeof t->input - t->filled, t->timeout_ms);
+        ssize_t got = blocking_socket_read(t->socket, t->input + t->filled, sizeof t->input - t->filled, t->timeout_ms);
         if (got < 0) return -1;
         t->filled += (size_t)got;
     }
@@ -224,10 +225,10 @@ static int read_replies(struct migration *m, struct target *t, char error[256])
 }
 
 /* Returns whether the connection is good for another time. */
-static bool exchange(struct migration *m, struct outq *out, int fd)
+static bool exchange(struct migration *m, struct outq *out, struct blocking_socket *socket)
 {
     struct reply *reply = m->call->reply;
-    struct target t = {.fd = fd, .timeout_ms = m->timeout_ms};
+    struct target t = {.socket = socket, .timeout_ms = m->timeout_ms};
     char error[256] = "";
     if (send_all(&t, out) != 0) {
         reply_error(reply, "IOERR error or timeout writing to target instance");
@@ -250,7 +251,7 @@ static void migrate_found(struct migration *m, struct outq *out)
     struct migrate_socket *s =
         migrate_socket_get(call->core->migrate_sockets, call->argv[HOST_ARG], call->argv[PORT_ARG], m->timeout_ms);
     if (!s) return reply_error(call->reply, "IOERR error or timeout connecting to the client");
-    if (exchange(m, out, migrate_socket_fd(s)))
+    if (exchange(m, out, migrate_socket_connection(s)))
         migrate_socket_keep(s);
     else
         migrate_socket_close(s);

@@ -3,15 +3,14 @@
 
 #include "server/base/alloc.h"
 #include "server/base/list.h"
+#include "server/base/log.h"
 #include "server/base/number.h"
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
+#include "server/core/settings.h"
+#include "server/core/tls.h"
 #include "server/net/blocking_socket.h"
 #include "server/net/loop.h"
-
-#include <errno.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define KEPT_MOST   64
 #define KEPT_FOR_MS 10000
@@ -27,7 +26,8 @@ struct migrate_socket {
     struct loop_timer *timer; /* of a kept one */
     char *host;
     int64_t port;
-    int fd;
+    bool tls;
+    struct blocking_socket *socket;
 };
 
 struct migrate_sockets *migrate_sockets_new(struct core *core)
@@ -50,7 +50,7 @@ static void set_kept(struct migrate_socket *s, bool kept)
 
 void migrate_socket_close(struct migrate_socket *s)
 {
-    close(s->fd);
+    blocking_socket_close(s->socket);
     mem_free(s->host);
     mem_free(s);
 }
@@ -69,31 +69,41 @@ static void take(struct migrate_socket *s)
     loop_timer_cancel(s->timer);
 }
 
+static bool wants_tls(const struct migrate_sockets *all)
+{
+    return all->core->settings->tls.tls_cluster;
+}
+
 static struct migrate_socket *find_kept(struct migrate_sockets *all, const char *host, int64_t port)
 {
     list_each(&all->kept, node)
     {
         struct migrate_socket *s = list_entry(node, struct migrate_socket, node);
-        if (s->port == port && strcmp(s->host, host) == 0) return s;
+        if (s->port == port && s->tls == wants_tls(all) && strcmp(s->host, host) == 0) return s;
     }
     return NULL;
 }
 
-/* The other side may have closed it meanwhile; bytes that nobody asked for are no better. */
-static bool is_quiet(const struct migrate_socket *s)
-{
-    char byte;
-    return recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
-}
-
-/* A kept one, of the caller's from now on; NULL: none. */
+/* A kept one, of the caller's from now on; NULL: none. The other side may have closed it meanwhile; bytes that nobody
+ * asked for are no better. */
 static struct migrate_socket *reuse(struct migrate_sockets *all, const char *host, int64_t port)
 {
     struct migrate_socket *s = find_kept(all, host, port);
     if (!s) return NULL;
     take(s);
-    if (is_quiet(s)) return s;
+    if (blocking_socket_is_quiet(s->socket)) return s;
     migrate_socket_close(s);
+    return NULL;
+}
+
+static struct blocking_socket *connect_to(struct migrate_sockets *all, const char *host, int port, int timeout_ms)
+{
+    struct blocking_socket *socket = blocking_socket_connect(host, port, timeout_ms);
+    char error[TLS_ERROR_MAX];
+    if (!socket || !wants_tls(all)) return socket;
+    if (blocking_socket_secure(socket, all->core->tls->client, timeout_ms, error, sizeof error) == 0) return socket;
+    log_warning("MIGRATE: no TLS connection to %s:%d: %s", host, port, error);
+    blocking_socket_close(socket);
     return NULL;
 }
 
@@ -104,19 +114,19 @@ struct migrate_socket *migrate_socket_get(struct migrate_sockets *all, struct by
     parse_i64(port_text, &port);
     char *host = bytes_to_text(host_text);
     struct migrate_socket *s = reuse(all, host, port);
-    int fd = s ? -1 : blocking_socket_connect(host, (int)port, timeout_ms);
-    if (s || fd < 0) {
+    struct blocking_socket *socket = s ? NULL : connect_to(all, host, (int)port, timeout_ms);
+    if (!socket) {
         mem_free(host);
         return s;
     }
     s = mem_alloc(sizeof *s);
-    *s = (struct migrate_socket){.all = all, .host = host, .port = port, .fd = fd};
+    *s = (struct migrate_socket){.all = all, .host = host, .port = port, .tls = wants_tls(all), .socket = socket};
     return s;
 }
 
-int migrate_socket_fd(const struct migrate_socket *s)
+struct blocking_socket *migrate_socket_connection(const struct migrate_socket *s)
 {
-    return s->fd;
+    return s->socket;
 }
 
 void migrate_socket_keep(struct migrate_socket *s)

@@ -115,12 +115,14 @@ static void role_command(struct call *call)
     const char *host;
     int port;
     if (!replication_master_address(r, &host, &port)) return describe_master(call);
-    reply_array(call->reply, 5);
+    const char *refusal = replication_stream_refusal(r); /* ours alone: in Redis a replica goes on as if nothing was */
+    reply_array(call->reply, refusal ? 6 : 5);
     reply_bulk_text(call->reply, "slave");
     reply_bulk_text(call->reply, host);
     reply_integer(call->reply, port);
     reply_bulk_text(call->reply, replication_role_state(r));
     reply_integer(call->reply, replication_master_link_up(r) ? (int64_t)replication_applied_offset(r) : -1);
+    if (refusal) reply_bulk_text(call->reply, refusal);
 }
 
 /* --- REPLCONF --- */

@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "repl/replication.h"
 #include "server/commands/packed_reply.h"
+#include "server/core/core.h"
+#include "server/core/settings.h"
 
 /* --- keys and groups --- */
 
@@ -190,6 +193,8 @@ size_t reply_stream_range(struct reply *r, const struct stream *s, struct stream
 
 /* --- propagation --- */
 
+#define VERSION_7_0 (7 << 16)
+
 void stream_propagate_claim(struct call *call, uint32_t key_arg, uint32_t group_arg, const struct stream_group *g,
                             struct stream_id id, const struct stream_pending *p)
 {
@@ -214,6 +219,20 @@ void stream_propagate_claim(struct call *call, uint32_t key_arg, uint32_t group_
     call_rewrite(call, call->db, sizeof argv / sizeof *argv, argv);
 }
 
+/* 6.2 refuses ENTRIESREAD, and then does not set the id, either. */
+static bool is_for_6_2(const struct call *call)
+{
+    return call->core->settings->rdb.write_for == RDB_FOR_6_2;
+}
+
+/* Beside claims, which carry the id: a statistic, so it is for those who surely know it. Redis does so since 8.0. */
+void stream_propagate_entries_read(struct call *call, uint32_t key_arg, uint32_t group_arg,
+                                   const struct stream_group *g)
+{
+    if (is_for_6_2(call) || !replication_followers_know(call->core->replication, VERSION_7_0)) return;
+    stream_propagate_last_id(call, key_arg, group_arg, g);
+}
+
 void stream_propagate_last_id(struct call *call, uint32_t key_arg, uint32_t group_arg, const struct stream_group *g)
 {
     struct stream_id_text last_id;
@@ -227,7 +246,8 @@ void stream_propagate_last_id(struct call *call, uint32_t key_arg, uint32_t grou
         BYTES("ENTRIESREAD"),
         bytes_make(read, format_i64(read, g->entries_read)),
     };
-    call_rewrite(call, call->db, sizeof argv / sizeof *argv, argv);
+    uint32_t argc = sizeof argv / sizeof *argv;
+    call_rewrite(call, call->db, is_for_6_2(call) ? argc - 2 : argc, argv);
 }
 
 void stream_propagate_consumer(struct call *call, uint32_t key_arg, uint32_t group_arg, struct bytes consumer)

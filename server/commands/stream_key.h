@@ -46,6 +46,9 @@ size_t reply_stream_range(struct reply *r, const struct stream *s, struct stream
 void stream_propagate_claim(struct call *call, uint32_t key_arg, uint32_t group_arg, const struct stream_group *g,
                             struct stream_id id, const struct stream_pending *p);
 void stream_propagate_last_id(struct call *call, uint32_t key_arg, uint32_t group_arg, const struct stream_group *g);
+/* Behind claims: how many entries the group has read, by which its lag is known. */
+void stream_propagate_entries_read(struct call *call, uint32_t key_arg, uint32_t group_arg,
+                                   const struct stream_group *g);
 void stream_propagate_consumer(struct call *call, uint32_t key_arg, uint32_t group_arg, struct bytes consumer);
 
 #endif

@@ -198,7 +198,10 @@ static void reply_undelivered(struct group_read *r, struct stream_id start)
     }
     stream_cursor_close(&c);
     reply_deferred_array(call->reply, &deferred, (size_t)shown);
-    if (!no_ack) return;
+    if (!no_ack) {
+        if (shown) stream_propagate_entries_read(call, r->key_arg, r->arguments->group_arg, r->source->group);
+        return;
+    }
     tell_of_consumer(r);
     stream_propagate_last_id(call, r->key_arg, r->arguments->group_arg, r->source->group);
     call_changed(call, 1);

@@ -81,35 +81,53 @@ static void getrange_command(struct call *call)
 
 struct set_options {
     bool if_absent, if_present, get, keep_ttl;
+    uint32_t compare_arg; /* of what IFEQ or IFNE compares with; 0: neither */
+    bool if_equal;        /* IFEQ */
     struct expiry_option expiry;
 };
 
 #define SET_WORDS_MOST 8 /* without an expiry: the command, key and value, and options that may be repeated */
 
-/* GET is for the caller. */
-static void propagate_without_get(struct call *call)
+/* GET is for the caller, and a comparison is decided. */
+static void propagate_plainly(struct call *call, const struct set_options *o)
 {
     struct bytes room[SET_WORDS_MOST], *argv = room;
     uint32_t argc = 0;
     if (call->argc > SET_WORDS_MOST) argv = mem_alloc(call->argc * sizeof *argv);
     for (uint32_t i = 0; i < call->argc; i++)
-        if (i < 3 || !call_arg_is(call, i, "get")) argv[argc++] = call->argv[i];
+        if (o->compare_arg && (i == o->compare_arg - 1 || i == o->compare_arg))
+            continue;
+        else if (i < 3 || !call_arg_is(call, i, "get"))
+            argv[argc++] = call->argv[i];
     call_rewrite(call, call->db, argc, argv);
     if (argv != room) mem_free(argv);
+}
+
+/* IFEQ since Valkey 8.1 and Redis 8.4, IFNE since Redis 8.4. Beside NX or XX they make no sense. */
+static bool take_comparison(const struct call *call, uint32_t *i, struct set_options *o)
+{
+    bool equal = call_arg_is(call, *i, "ifeq");
+    if (o->compare_arg || o->if_absent || o->if_present || *i + 1 >= call->argc) return false;
+    if (!equal && !call_arg_is(call, *i, "ifne")) return false;
+    o->if_equal = equal;
+    o->compare_arg = ++*i;
+    return true;
 }
 
 static bool read_set_options(struct call *call, struct set_options *o)
 {
     for (uint32_t i = 3; i < call->argc; i++) {
-        if (call_arg_is(call, i, "nx") && !o->if_present) {
+        if (call_arg_is(call, i, "nx") && !o->if_present && !o->compare_arg) {
             o->if_absent = true;
-        } else if (call_arg_is(call, i, "xx") && !o->if_absent) {
+        } else if (call_arg_is(call, i, "xx") && !o->if_absent && !o->compare_arg) {
             o->if_present = true;
         } else if (call_arg_is(call, i, "get")) {
             o->get = true;
         } else if (call_arg_is(call, i, "keepttl") && !o->expiry.given) {
             o->keep_ttl = true;
         } else if (!o->keep_ttl && expiry_option_take(call, &i, &o->expiry)) {
+            continue;
+        } else if (take_comparison(call, &i, o)) {
             continue;
         } else {
             call_syntax_error(call);
@@ -149,6 +167,15 @@ static void set_with_expiry(struct call *call, struct bytes value, int64_t expir
     call_rewrite(call, call->db, 5, argv);
 }
 
+/* IFNE makes a key that is not there, IFEQ does not. */
+static bool comparison_holds(const struct call *call, const struct set_options *o, const struct record *r)
+{
+    char scratch[I64_TEXT_MAX];
+    if (!o->compare_arg) return true;
+    if (!r) return !o->if_equal;
+    return bytes_equal(record_string(r, scratch), call->argv[o->compare_arg]) == o->if_equal;
+}
+
 static void set_command(struct call *call)
 {
     if (likely(call->argc == 3)) { /* nearly every SET there is */
@@ -162,13 +189,11 @@ static void set_command(struct call *call)
     struct record *r = NULL;
     if (o.get)
         r = call_find_read_to_write(call, 1);
-    else if (o.if_absent || o.if_present || o.keep_ttl)
+    else if (o.if_absent || o.if_present || o.keep_ttl || o.compare_arg)
         r = call_find_write(call, 1);
-    if (o.get) {
-        if (call_wrong_type(call, r, TYPE_STRING)) return;
-        reply_string(call, r);
-    }
-    if ((o.if_absent && r) || (o.if_present && !r)) {
+    if ((o.get || o.compare_arg) && call_wrong_type(call, r, TYPE_STRING)) return;
+    if (o.get) reply_string(call, r);
+    if ((o.if_absent && r) || (o.if_present && !r) || !comparison_holds(call, &o, r)) {
         if (!o.get) reply_null(call->reply);
         return;
     }
@@ -177,7 +202,7 @@ static void set_command(struct call *call)
     } else {
         database_set_string(call->db, call->argv[1], call_key_hash(call, 1), call->argv[2], o.keep_ttl);
         string_written(call, call->argv[1], "set");
-        if (o.get) propagate_without_get(call);
+        if (o.get || o.compare_arg) propagate_plainly(call, &o);
     }
     if (!o.get) reply_ok(call->reply);
 }

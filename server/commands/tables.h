@@ -5,6 +5,7 @@
 #include "server/core/command/command.h"
 
 extern const struct command strings_commands[];
+extern const struct command strings_conditional_commands[];
 extern const struct command lists_commands[];
 extern const struct command lists_blocking_commands[];
 extern const struct command hashes_commands[];
@@ -18,6 +19,7 @@ extern const struct command streams_read_commands[];
 extern const struct command streams_groups_commands[];
 extern const struct command streams_claim_commands[];
 extern const struct command streams_info_commands[];
+extern const struct command streams_delete_commands[];
 extern const struct command sorted_sets_commands[];
 extern const struct command zset_range_commands[];
 extern const struct command zset_algebra_commands[];
@@ -42,5 +44,6 @@ extern const struct command memory_commands[];
 extern const struct command debug_commands[];
 extern const struct command command_commands[];
 extern const struct command replication_commands[];
+extern const struct command cluster_commands[];
 
 #endif

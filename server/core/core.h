@@ -9,6 +9,7 @@ struct core {
     struct keyspace *keyspace;
     struct command_table *commands;          /* core/command/command_table.h */
     struct propagation *propagation;         /* core/dataset/propagate.h */
+    struct tls *tls;                         /* core/tls.h: what TLS connections are made with */
     struct clients *clients;                 /* core/clients/clients.h */
     struct pubsub *pubsub;                   /* core/session/pubsub.h */
     struct users *users;                     /* server/acl/users.h: who may log in, and what each may do */
@@ -30,6 +31,7 @@ struct core {
     struct append_only *append_only;         /* core/dataset/append_only.h: the append-only file */
     struct replication *replication;         /* repl/replication.h: role, history, both sides */
     struct master_stream *master_stream;     /* core/run/master_stream.h: applies what our master sends */
+    struct stream_faults *stream_faults;     /* core/run/stream_fault.h: what of it cannot be applied */
     struct lifecycle *lifecycle;             /* core/lifecycle.h: shutdown, run id, start time, paths */
     struct scripts *scripts;                 /* script/scripts.h: EVAL's, and what runs them */
     const struct script_host *script_host;   /* core/script_host.h */

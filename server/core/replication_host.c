@@ -24,6 +24,7 @@
 #include "server/core/session/pause.h"
 #include "server/core/session/key_watchers.h"
 #include "server/core/settings.h"
+#include "server/core/tls.h"
 
 /* --- the master's side --- */
 
@@ -81,7 +82,19 @@ static bool acks_moved(void *context)
 
 /* --- the replica's side --- */
 
-static size_t apply(void *context, const uint8_t *data, size_t len)
+static void secure(void *context, struct conn *conn)
+{
+    struct core *core = context;
+    if (core->settings->tls.tls_replication) conn_secure(conn, core->tls->client);
+}
+
+static int announced_port(void *context)
+{
+    struct core *core = context;
+    return core->settings->tls.tls_replication ? core->settings->tls.tls_port : core->settings->net.port;
+}
+
+static struct apply_result apply(void *context, const uint8_t *data, size_t len)
 {
     struct core *core = context;
     return master_stream_apply(core->master_stream, data, len);
@@ -195,6 +208,12 @@ static bool writes_paused(void *context)
     return is_busy(core->busy) || pauses_now(core->pauses, loop_monotonic_ms(core->loop)) != PAUSE_NONE;
 }
 
+static bool dataset_in_use(void *context)
+{
+    const struct core *core = context;
+    return is_busy(core->busy);
+}
+
 struct replication_host replication_host_of(struct core *core)
 {
     return (struct replication_host){
@@ -209,9 +228,12 @@ struct replication_host replication_host_of(struct core *core)
         .acks_moved = acks_moved,
         .writes_paused = writes_paused,
         .pause_writes = pause_writes,
+        .secure = secure,
+        .announced_port = announced_port,
         .apply = apply,
         .apply_reset = apply_reset,
         .stream_db = stream_db,
+        .dataset_in_use = dataset_in_use,
         .loading_begin = begin_loading,
         .loading_progress = progress_loading,
         .loaded_keys = note_loaded_keys,

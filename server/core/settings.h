@@ -12,6 +12,7 @@
 #include "server/core/os/supervisor.h"
 #include "server/data/settings.h"
 #include "server/keyspace/settings.h"
+#include "server/net/tls/settings.h"
 
 #define BIND_MAX        16
 #define SAVE_POINTS_MAX 32
@@ -78,6 +79,7 @@ struct net_settings {
 struct settings {
     struct server_settings server;
     struct net_settings net;
+    struct tls_settings tls;
     struct acl_settings acl;
     struct keyspace_settings keyspace;
     struct data_settings data;

@@ -98,7 +98,7 @@ static void combine_block(enum bitmap_operation operation, uint8_t *out, const u
     case BITMAP_AND: COMBINE(out, in, len, &); return;
     case BITMAP_OR: COMBINE(out, in, len, |); return;
     case BITMAP_XOR: COMBINE(out, in, len, ^); return;
-    case BITMAP_NOT: UNREACHABLE();
+    default: UNREACHABLE();
     }
 }
 
@@ -120,12 +120,52 @@ static void combine_not(struct bytes source, uint8_t *out)
     }
 }
 
+/* Those of one source and of another one are told apart from the bits of one alone. */
+static void combine_one(const struct bytes *sources, size_t count, size_t at, uint8_t *out, size_t block)
+{
+    uint8_t several[BLOCK_BYTES] = {0};
+    memset(out, 0, block);
+    for (size_t i = 0; i < count; i++) {
+        struct bytes part = part_of(sources[i], at, block);
+        for (size_t b = 0; b < part.len; b++) several[b] |= out[b] & part.ptr[b];
+        for (size_t b = 0; b < part.len; b++) out[b] |= part.ptr[b];
+    }
+    for (size_t b = 0; b < block; b++) out[b] &= (uint8_t)~several[b];
+}
+
+static void combine_with_first(enum bitmap_operation operation, const struct bytes *sources, size_t count, size_t at,
+                               uint8_t *out, size_t block)
+{
+    uint8_t first[BLOCK_BYTES] = {0};
+    struct bytes part = part_of(sources[0], at, block);
+    memcpy(first, part.ptr, part.len);
+    memset(out, 0, block);
+    for (size_t i = 1; i < count; i++) {
+        part = part_of(sources[i], at, block);
+        for (size_t b = 0; b < part.len; b++) out[b] |= part.ptr[b];
+    }
+    for (size_t b = 0; b < block; b++) {
+        uint8_t others = out[b];
+        out[b] = (uint8_t)(operation == BITMAP_DIFF    ? first[b] & ~others
+                           : operation == BITMAP_DIFF1 ? others & ~first[b]
+                                                       : others & first[b]);
+    }
+}
+
 void bitmap_combine(enum bitmap_operation operation, const struct bytes *sources, size_t count, uint8_t *out,
                     size_t len)
 {
     if (operation == BITMAP_NOT) return combine_not(sources[0], out);
     for (size_t at = 0; at < len; at += BLOCK_BYTES) {
         size_t block = len - at < BLOCK_BYTES ? len - at : BLOCK_BYTES;
+        if (operation == BITMAP_ONE) {
+            combine_one(sources, count, at, out + at, block);
+            continue;
+        }
+        if (operation > BITMAP_NOT) {
+            combine_with_first(operation, sources, count, at, out + at, block);
+            continue;
+        }
         struct bytes part = part_of(sources[0], at, block);
         memcpy(out + at, part.ptr, part.len);
         memset(out + at + part.len, 0, block - part.len);

@@ -14,10 +14,19 @@ uint64_t bitmap_count_range(struct bytes b, struct bit_range range); /* which li
 /* Position of the first bit of the range that is `bit`; -1: there is none. */
 int64_t bitmap_find(struct bytes b, struct bit_range range, bool bit);
 
-enum bitmap_operation { BITMAP_AND, BITMAP_OR, BITMAP_XOR, BITMAP_NOT };
+enum bitmap_operation {
+    BITMAP_AND,
+    BITMAP_OR,
+    BITMAP_XOR,
+    BITMAP_NOT,
+    BITMAP_DIFF,  /* of the first source, and of none of the others; this and the next ones as of Redis 8.2 */
+    BITMAP_DIFF1, /* of one of the others at least, and not of the first */
+    BITMAP_ANDOR, /* of the first, and of one of the others at least */
+    BITMAP_ONE,   /* of exactly one */
+};
 
 /* Combines the sources bit by bit into out, as long as the longest of them; shorter ones count as if filled up with
- * zeros. NOT has one source. */
+ * zeros. NOT has one source; DIFF, DIFF1 and ANDOR have two at least. */
 void bitmap_combine(enum bitmap_operation operation, const struct bytes *sources, size_t count, uint8_t *out,
                     size_t len);
 

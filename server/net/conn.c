@@ -10,6 +10,7 @@
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/net/conn_tls.h"
 #include "server/net/engine.h"
 #include "server/net/hold.h"
 
@@ -67,6 +68,7 @@ struct conn *conn_connect(struct loop *loop, const struct address *to, const str
 void conn_free(struct conn *conn)
 {
     outq_clear(&conn->output);
+    conn_tls_free(conn);
     mem_free(conn->turn_buffer);
     if (conn->aside) mem_free(conn->aside->held);
     mem_free(conn->aside);
@@ -77,6 +79,7 @@ static void retire(struct conn *conn)
 {
     struct loop *loop = conn->endpoint.loop;
     conn->state = CONN_CLOSED;
+    if (unlikely(conn->tls != NULL)) conn_tls_last_words(conn);
     if (unlikely(conn->hold != NULL)) hold_forget(conn);
     if (list_contains(&conn->settle_node)) list_remove(&loop->settling, &conn->settle_node);
     /* A send under way stays in the engine's list: it still refers to the output. */
@@ -84,15 +87,18 @@ static void retire(struct conn *conn)
     endpoint_retire(&conn->endpoint);
 }
 
-/* A handler's last call: conn still answers for its addresses inside it, and is gone afterwards. */
-static void end(struct conn *conn, int error)
+/* Conn still answers for its addresses inside the call, and is gone afterwards. */
+void conn_end(struct conn *conn, int error)
 {
     conn->state = CONN_CLOSED;
-    conn->events->closed(conn, error);
+    if (unlikely(conn->tls != NULL) && conn_tls_is_shaking(conn))
+        conn->events->connected(conn, error ? error : ECONNRESET);
+    else
+        conn->events->closed(conn, error);
     retire(conn);
 }
 
-static void settle_next_turn(struct conn *conn)
+void conn_settle_later(struct conn *conn)
 {
     struct loop *loop = conn->endpoint.loop;
     if (list_contains(&conn->settle_node)) return;
@@ -103,6 +109,7 @@ static void settle_next_turn(struct conn *conn)
 static void close_gracefully(struct conn *conn)
 {
     int fd = conn->endpoint.fd;
+    if (unlikely(conn->tls != NULL) && conn_tls_say_end(conn)) return;
     shutdown(fd, SHUT_WR);
     recv(fd, NULL, CLOSE_DISCARD_BYTES, MSG_TRUNC | MSG_DONTWAIT);
     retire(conn);
@@ -119,13 +126,20 @@ void conn_close(struct conn *conn)
 void conn_close_after_flush(struct conn *conn)
 {
     if (conn->state == CONN_CLOSED || conn->state == CONN_CLOSING) return;
-    if (conn->state == CONN_CONNECTING || !conn_has_unsent(conn)) {
+    if (unlikely(conn->tls != NULL) && conn_tls_is_shaking(conn)) {
+        retire(conn);
+        return;
+    }
+    if (conn->state == CONN_CONNECTING || (!conn_has_unsent(conn) && !conn->tls)) {
         close_gracefully(conn);
         return;
     }
     conn->state = CONN_CLOSING;
     if (conn->reading) conn->endpoint.loop->engine->conn_stop_reading(conn);
-    conn_flush(conn);
+    if (likely(conn_has_unsent(conn)))
+        conn_flush(conn);
+    else
+        close_gracefully(conn);
 }
 
 /* --- detaching --- */
@@ -134,6 +148,10 @@ static void hand_over(struct conn *conn, bool alive)
 {
     struct conn_aside *a = conn->aside;
     int fd = -1;
+    if (unlikely(conn->tls != NULL) && alive) {
+        conn_tls_hand_over(conn);
+        return;
+    }
     if (alive) {
         conn->endpoint.loop->engine->release(&conn->endpoint);
         fd = conn->endpoint.fd;
@@ -145,7 +163,8 @@ static void hand_over(struct conn *conn, bool alive)
 
 static void hand_over_when_still(struct conn *conn)
 {
-    if (!conn->reading && !conn->delivering && !conn->send_waiting && !conn_has_unsent(conn)) hand_over(conn, true);
+    bool still = !conn->reading || conn->tls; /* with TLS it is read on */
+    if (still && !conn->delivering && !conn->send_waiting && !conn_has_unsent(conn)) hand_over(conn, true);
 }
 
 void conn_detach(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg)
@@ -154,14 +173,14 @@ void conn_detach(struct conn *conn, void (*detached)(void *arg, int fd, const ui
     conn->state = CONN_DETACHING;
     aside(conn)->detached = detached;
     conn->aside->detached_arg = arg;
-    if (conn->reading) conn->endpoint.loop->engine->conn_stop_reading(conn);
+    if (conn->reading && !conn->tls) conn->endpoint.loop->engine->conn_stop_reading(conn);
     conn_flush(conn);
-    settle_next_turn(conn);
+    conn_settle_later(conn);
 }
 
 /* --- input --- */
 
-static void hold(struct conn *conn, const uint8_t *data, size_t len)
+void conn_hold(struct conn *conn, const uint8_t *data, size_t len)
 {
     struct conn_aside *a = aside(conn);
     if (a->held_len + len > a->held_capacity) {
@@ -190,8 +209,12 @@ static void deliver_held(struct conn *conn)
 void conn_on_data(struct conn *conn, const uint8_t *data, size_t len)
 {
     conn->endpoint.loop->reads++;
+    if (unlikely(conn->tls != NULL)) {
+        conn_tls_on_data(conn, data, len);
+        return;
+    }
     if (unlikely(conn->state != CONN_OPEN || conn->delivering)) {
-        if (conn->state == CONN_OPEN || conn->state == CONN_DETACHING) hold(conn, data, len);
+        if (conn->state == CONN_OPEN || conn->state == CONN_DETACHING) conn_hold(conn, data, len);
         return;
     }
     conn->delivering = true;
@@ -205,7 +228,7 @@ void conn_fail_later(struct conn *conn, int error)
 {
     conn->ended = true;
     conn->end_error = error;
-    settle_next_turn(conn);
+    conn_settle_later(conn);
 }
 
 void conn_on_end(struct conn *conn, int error)
@@ -215,10 +238,10 @@ void conn_on_end(struct conn *conn, int error)
     if (conn->state == CONN_CLOSED) return;
     /* A peer that has only finished its own side still gets what it is owed. */
     if (conn->state == CONN_CLOSING && error == 0) return;
-    if (conn->state != CONN_OPEN || conn->delivering || (error == 0 && conn_has_unsent(conn)))
+    if (conn->state != CONN_OPEN || conn->delivering || conn->paused || (error == 0 && conn_has_unsent(conn)))
         conn_fail_later(conn, error);
     else
-        end(conn, error);
+        conn_end(conn, error);
 }
 
 void conn_on_read_stopped(struct conn *conn)
@@ -239,6 +262,10 @@ void conn_on_connected(struct conn *conn, int error)
     conn->state = CONN_OPEN;
     conn->reading = true;
     conn->endpoint.loop->engine->conn_read(conn);
+    if (unlikely(conn->tls != NULL)) {
+        conn_tls_begin(conn);
+        return;
+    }
     if (conn_has_unsent(conn)) conn_flush(conn);
     conn->events->connected(conn, 0);
 }
@@ -248,10 +275,11 @@ void conn_settle(struct conn *conn)
     switch ((enum conn_state)conn->state) {
     case CONN_CONNECTING: conn_on_connected(conn, conn->end_error); break;
     case CONN_OPEN:
+        if (unlikely(conn->tls != NULL) && conn_tls_settle(conn)) break;
         if (conn->end_error == 0 && conn_has_unsent(conn))
             conn_flush(conn); /* conn_on_sent() will bring us here again */
         else
-            end(conn, conn->end_error);
+            conn_end(conn, conn->end_error);
         break;
     case CONN_CLOSING:
         if (conn->end_error) retire(conn);
@@ -284,12 +312,13 @@ void conn_flush(struct conn *conn)
 
 size_t conn_unsent(const struct conn *conn)
 {
-    return outq_pending(&conn->output) + conn->in_place_left;
+    size_t encrypted = unlikely(conn->tls != NULL) ? conn_tls_unsent(conn) : 0;
+    return outq_pending(&conn->output) + conn->in_place_left + encrypted;
 }
 
 void conn_send_in_place(struct conn *conn, const void *data, size_t len)
 {
-    CHECK(conn->in_place_left == 0);
+    CHECK(conn->in_place_left == 0 && !conn->tls);
     conn->in_place = data;
     conn->in_place_left = len;
     conn->in_place_behind = outq_pending(&conn->output);
@@ -309,8 +338,9 @@ static size_t add_run(struct iovec *run, const uint8_t *data, size_t len, size_t
 }
 
 /* Output first, as far as it was there before the foreign bytes, then those. Later output follows another time. */
-unsigned conn_gather(const struct conn *conn, struct iovec *runs, unsigned room, size_t *total)
+unsigned conn_gather(struct conn *conn, struct iovec *runs, unsigned room, size_t *total)
 {
+    if (unlikely(conn->tls != NULL)) return conn_tls_gather(conn, runs, room, total);
     const struct outq *q = &conn->output;
     size_t limit =
         conn->in_place_left && conn->in_place_behind < GATHER_BYTES_MAX ? conn->in_place_behind : GATHER_BYTES_MAX;
@@ -330,11 +360,16 @@ unsigned conn_gather(const struct conn *conn, struct iovec *runs, unsigned room,
 
 bool conn_may_send(const struct conn *conn)
 {
+    if (unlikely(conn->tls != NULL)) return conn_tls_may_send(conn);
     return conn_has_unsent(conn) && (likely(!conn->hold) || hold_open_bytes(conn->hold) > 0);
 }
 
 static void consume(struct conn *conn, size_t n)
 {
+    if (unlikely(conn->tls != NULL)) {
+        conn_tls_consume(conn, n);
+        return;
+    }
     if (unlikely(conn->hold != NULL)) hold_consumed(conn->hold, n);
     if (likely(conn->in_place_left == 0)) {
         outq_consume(&conn->output, n);
@@ -356,7 +391,7 @@ void conn_on_sent(struct conn *conn, size_t n)
     if (conn_has_unsent(conn)) return;
     if (likely(conn->state == CONN_OPEN)) {
         if (unlikely(conn->ended))
-            settle_next_turn(conn);
+            conn_settle_later(conn);
         else if (conn->events->drained)
             conn->events->drained(conn);
     } else if (conn->state == CONN_CLOSING) {
@@ -369,17 +404,28 @@ void conn_on_sent(struct conn *conn, size_t n)
 void conn_on_send_failed(struct conn *conn, int error)
 {
     if (conn->state == CONN_CLOSED) return;
-    if (conn->state != CONN_OPEN || conn->delivering)
+    if (conn->state != CONN_OPEN || conn->delivering || conn->paused)
         conn_fail_later(conn, error);
     else
-        end(conn, error);
+        conn_end(conn, error);
 }
 
 /* --- what it is --- */
 
+void conn_give(struct conn *conn, const struct conn_events *events, void *owner)
+{
+    conn->events = events;
+    conn->owner = owner;
+}
+
 void *conn_owner(const struct conn *conn)
 {
     return conn->owner;
+}
+
+struct loop *conn_loop(const struct conn *conn)
+{
+    return conn->endpoint.loop;
 }
 
 int conn_fd(const struct conn *conn)

@@ -28,7 +28,8 @@ struct conn_events {
      * input ahead. */
     void (*announced)(struct conn *conn, const uint8_t *data, size_t len, bool near);
     void (*closed)(struct conn *conn, int error); /* error 0: the peer closed; else an errno. conn is gone on return */
-    /* conn_connect only; on error, `closed` does not follow and conn is gone on return. */
+    /* conn_connect and conn_secure only: once, when it stands, its TLS handshake included; on error, `closed` does not
+     * follow and conn is gone on return. */
     void (*connected)(struct conn *conn, int error);
     void (*drained)(struct conn *conn); /* may be NULL: all output, also a conn_send_in_place, has left */
 };
@@ -40,12 +41,22 @@ struct conn *conn_open(struct loop *loop, int fd, const struct conn_events *even
 struct conn *conn_connect(struct loop *loop, const struct address *to, const struct address *source,
                           const struct conn_events *events, void *owner);
 
+/* TLS from here on, to be asked for at once after conn_open or conn_connect: `connected` follows when the handshake has
+ * come to its end, and nothing written before leaves in clear. Its owner bounds its time. */
+struct tls_context;
+void conn_secure(struct conn *conn, const struct tls_context *context);
+bool conn_is_secure(const struct conn *conn);
+/* In `connected` or `closed` with an error: what is wrong with its TLS, in one line; NULL: nothing is known. */
+const char *conn_tls_error(const struct conn *conn);
+
+void conn_give(struct conn *conn, const struct conn_events *events, void *owner); /* from now on another's */
 void *conn_owner(const struct conn *conn);
 int conn_fd(const struct conn *conn);
+struct loop *conn_loop(const struct conn *conn);
 
 struct outq *conn_output(struct conn *conn);
 void conn_flush(struct conn *conn);          /* cheap, may be called after every reply */
-size_t conn_unsent(const struct conn *conn); /* bytes in conn_output() and in flight */
+size_t conn_unsent(const struct conn *conn); /* bytes in conn_output(), encrypted ones, and in flight */
 
 /* Sends len bytes straight from memory the caller guarantees to stay unchanged until `drained` (the backlog ring). Goes
  * out behind everything in conn_output(). One at a time: CHECKs that none is under way. The bytes may be sent in
@@ -57,8 +68,14 @@ void conn_close(struct conn *conn);             /* now; output not yet handed to
 void conn_close_after_flush(struct conn *conn); /* reads no more; closes when the output has left or fails */
 /* Takes the descriptor back: reading stops, output is flushed, then `detached(arg, fd, rest, len)` is called with the
  * descriptor (the callee owns it) and input that had already arrived; conn is gone. fd is -1 when the connection
- * died. */
+ * died. Of a connection with TLS it is a Unix socket with plain bytes, whose other end the loop keeps and encrypts
+ * (net/tls_relay.h). */
 void conn_detach(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg);
+
+/* Of a connection with TLS, whose descriptor cannot leave it: input stops and waits, and `paused` is called in a later
+ * turn, never inside the call. What ends the connection meanwhile is told after conn_resume(). */
+void conn_pause(struct conn *conn, void (*paused)(void *arg), void *arg);
+void conn_resume(struct conn *conn); /* nothing where it does not pause */
 
 /* Socket options; best effort, errors are ignored as Redis does. */
 void conn_set_nodelay(struct conn *conn, bool on);

@@ -47,11 +47,13 @@ struct conn {
     struct outq output;
     const struct conn_events *events;
     void *owner;
+    struct conn_tls *tls;       /* NULL: plain (net/conn_tls.h); owned */
     struct list_node send_node; /* in loop->sends, or in the engine's list of sends under way */
     uint8_t state;              /* enum conn_state */
     bool reading;               /* the engine may still deliver input */
     bool delivering;            /* inside its own data callback */
     bool send_waiting;          /* the socket was full: the engine goes on by itself when it is writable */
+    bool paused;                /* conn_pause(): what comes waits */
     bool ended;                 /* the end has been seen: `closed` is due when nothing is left to send */
     int end_error;              /* with `ended`; for CONN_CONNECTING: the result of connecting */
     uint32_t spoke_in;          /* io_uring: see arrivals.h */
@@ -160,15 +162,23 @@ void conn_on_end(struct conn *conn, int error); /* end of input (0) or an errno;
 void conn_on_read_stopped(struct conn *conn);
 void conn_on_sent(struct conn *conn, size_t n);
 void conn_on_send_failed(struct conn *conn, int error);
-/* The next bytes to send, at most `room` runs of them; `runs` is filled, *total is their sum. Returns how many runs. */
-unsigned conn_gather(const struct conn *conn, struct iovec *runs, unsigned room, size_t *total);
+/* The next bytes to send, at most `room` runs of them; `runs` is filled, *total is their sum. Returns how many runs.
+ * With TLS they are encrypted here. */
+unsigned conn_gather(struct conn *conn, struct iovec *runs, unsigned room, size_t *total);
 void conn_fail_later(struct conn *conn, int error); /* like conn_on_end, for engines inside a call of the owner's */
+void conn_settle_later(struct conn *conn);          /* in the next turn */
 void conn_settle(struct conn *conn);                /* the loop, a turn after conn was put into loop->settling */
 void conn_free(struct conn *conn);
+void conn_hold(struct conn *conn, const uint8_t *data, size_t len); /* input that may not be delivered now */
+void conn_end(struct conn *conn, int error); /* a handler's last call: the owner hears of the end, and conn is gone */
 bool conn_may_send(const struct conn *conn); /* it has output, and some of that is not held */
+
+/* --- conn_tls.c, for conn_has_unsent() --- */
+size_t conn_tls_unsent(const struct conn *conn);
 
 static inline bool conn_has_unsent(const struct conn *conn)
 {
+    if (__builtin_expect(conn->tls != NULL, 0) && conn_tls_unsent(conn)) return true;
     return !outq_empty(&conn->output) || conn->in_place_left > 0;
 }
 

@@ -138,7 +138,7 @@ static void read_on(struct conn *conn, int result)
 {
     if (result == 0 || (result < 0 && !is_passing(-result)))
         conn_on_end(conn, -result);
-    else if (conn->state == CONN_OPEN)
+    else if (conn->state == CONN_OPEN && !conn->paused)
         uring_conn_read(conn);
     else
         conn_on_read_stopped(conn);
@@ -511,7 +511,7 @@ static void announce(struct uring *u, unsigned ahead, bool near)
     const struct io_uring_cqe *cqe = input_ahead(u, ahead), *before = input_ahead(u, ahead - 1);
     if (!cqe || (before && conn_of(before) == conn_of(cqe))) return;
     struct conn *conn = conn_of(cqe);
-    if (conn->state != CONN_OPEN || !conn->events->announced) return;
+    if (conn->state != CONN_OPEN || !conn->events->announced || conn->tls) return;
     if (conn->waiting_first || has_had_its_turn(conn)) return;
     conn->events->announced(conn, uring_buffer(u, cqe->flags >> IORING_CQE_BUFFER_SHIFT), (size_t)cqe->res, near);
 }

@@ -19,7 +19,7 @@ static struct conn_hold *hold_of(struct conn *conn)
     if (conn->hold) return conn->hold;
     struct conn_hold *h = mem_calloc(1, sizeof *h);
     h->conn = conn;
-    h->open_bytes = conn->sending; /* the kernel has them */
+    h->open_bytes = conn->tls ? 0 : conn->sending; /* the kernel has them */
     return conn->hold = h;
 }
 

@@ -191,6 +191,7 @@ static const char known_directives[] =
     "tls-client-key-file-pass \"\"\n"
     "tls-cluster no\n"
     "tls-dh-params-file \"\"\n"
+    "tls-handshake-timeout 10\n"
     "tls-key-file \"\"\n"
     "tls-key-file-pass \"\"\n"
     "tls-port 0\n"

@@ -804,7 +804,7 @@ Test(append_only, with_always_a_shutdown_leaves_no_answer_behind)
     expect_string(debian, "1", "GET a");
 }
 
-Test(append_only, a_full_sync_waits_for_a_rewrites_child)
+Test(append_only, a_full_sync_outlives_a_rewrites_child)
 {
     struct server *master = server_start(OURS, "appendonly yes\nrdb-key-save-delay 10000000");
     struct server *replica = server_start(OURS, "appendonly no");
@@ -821,4 +821,26 @@ Test(append_only, a_full_sync_waits_for_a_rewrites_child)
     expect_same_data(replica, master);
     rewrite(master);
     expect_debian_loads_the_same(master);
+}
+
+/* What clients write to a replica has no place in its master's stream, which is what the file holds. */
+Test(append_only, says_what_of_a_writable_replica_it_does_not_hold)
+{
+    static const char *const told = "What clients write to this replica (replica-read-only no) is not in its append";
+    struct server *master = server_start(OURS, "appendonly no"), *replica = server_start(OURS, "appendonly yes");
+    follow(replica, master);
+    wait_until(link_is_up(replica));
+    long mark = server_log_end(replica);
+    expect_ok(replica, "CONFIG SET replica-read-only no");
+    server_wait_log(replica, mark, told);
+    expect_ok(replica, "SET own 1");
+    expect_ok(master, "SET streamed 1");
+    wait_until(in_step(replica, master));
+    wait_until(is_idle(replica));
+    rewrite(replica);
+    server_kill(replica);
+    server_launch(replica);
+    wait_until(info_is_if_there(replica, "persistence", "loading", "0"));
+    cr_expect_str_eq(command_text(replica, "GET own"), "1");
+    cr_expect_str_eq(command_text(replica, "GET streamed"), "1");
 }

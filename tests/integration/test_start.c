@@ -33,23 +33,15 @@ static void expect_refused(struct server *s, const char *complaint)
 Test(start, what_would_be_open_without_its_part_is_refused)
 {
     static const char *const refused[][2] = {
-        {"tls-port 1", "'tls-port': TLS is not supported yet"},
-        {"tls-replication yes", "'tls-replication': TLS is not supported yet"},
         {"cluster-enabled yes", "'cluster-enabled': cluster mode is not supported yet"},
     };
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         expect_refused(server_prepare(OURS, "%s", refused[i][0]), refused[i][1]);
 }
 
-Test(start, setting_what_is_missing_is_refused_or_said)
+Test(start, setting_what_has_no_effect_is_said)
 {
     struct server *s = server_start(OURS, "%s", "");
-    expect_error(s, "ERR CONFIG SET failed (possibly related to argument 'tls-port') - TLS is not supported yet",
-                 "CONFIG SET maxclients 99 tls-port 1");
-    expect_error(s, "ERR CONFIG SET failed (possibly related to argument 'tls-replication') - TLS is not supported yet",
-                 "CONFIG SET tls-replication yes");
-    cr_assert_str_eq(config_get(s, "tls-port"), "0");
-    cr_assert_str_eq(config_get(s, "maxclients"), "10000");
     long mark = server_log_end(s);
     expect_ok(s, "CONFIG SET activerehashing no");
     cr_expect(server_log_has(s, mark, "Directive 'activerehashing' is accepted but has no effect here"));

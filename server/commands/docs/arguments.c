@@ -51,8 +51,9 @@ static void read_type(struct text *t, struct argument *a)
     static const struct {
         const char *name;
         enum argument_type type;
-    } types[] = {{"integer", ARGUMENT_INTEGER},     {"double", ARGUMENT_DOUBLE},   {"key", ARGUMENT_KEY},
-                 {"unix-time", ARGUMENT_UNIX_TIME}, {"pattern", ARGUMENT_PATTERN}, {NULL, ARGUMENT_STRING}};
+    } types[] = {{"string", ARGUMENT_STRING}, {"integer", ARGUMENT_INTEGER},     {"double", ARGUMENT_DOUBLE},
+                 {"key", ARGUMENT_KEY},       {"unix-time", ARGUMENT_UNIX_TIME}, {"pattern", ARGUMENT_PATTERN},
+                 {NULL, ARGUMENT_STRING}};
     size_t i = 0;
     while (types[i].name && !take(t, types[i].name)) i++;
     CHECK(types[i].name);

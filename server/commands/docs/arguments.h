@@ -3,7 +3,7 @@
  * The text follows the usual way of showing a command's use, with what a program needs beside:
  *
  *     name           a string; `key` alone is a key
- *     name(type)     integer, double, unix-time, pattern or key; key1 is found by the row's second key spec
+ *     name(type)     string, integer, double, unix-time, pattern or key; key1 is found by the row's second key spec
  *     name=shown     called one way and shown another
  *     TOKEN          a word to be sent as it stands, called the same in lower case; name=TOKEN: called otherwise
  *     TOKEN name     a value behind its word

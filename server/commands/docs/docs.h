@@ -20,5 +20,6 @@ extern const struct command_docs pubsub_docs;
 extern const struct command_docs transactions_docs;
 extern const struct command_docs scripting_docs;
 extern const struct command_docs server_docs;
+extern const struct command_docs cluster_docs;
 
 #endif

@@ -3,6 +3,8 @@
 
 static const struct command_doc docs[] = {
     {"xack", "5.0.0", "Takes entries off what a group has pending.", "O(N) with N ids", "key group id..."},
+    {"xackdel", "8.2.0", "Takes entries off what a group has pending, and from the stream.", "O(1) for each id",
+     "key group [condition<KEEPREF|DELREF|ACKED>] IDS ids{numids(integer) id...}"},
     {"xadd", "5.0.0", "Adds an entry to a stream, and may trim it.", "O(1), and O(N) with N entries trimmed",
      "key [NOMKSTREAM@6.2.0] [trim{strategy<MAXLEN|MINID@6.2.0> [operator<equal==|approximately=~>] threshold "
      "[LIMIT count(integer)@6.2.0]}] id-selector<auto-id=*|id> data{field value}...",
@@ -15,6 +17,8 @@ static const struct command_doc docs[] = {
      "key group consumer min-idle-time id... [IDLE ms(integer)] [TIME unix-time-milliseconds(unix-time)] "
      "[RETRYCOUNT count(integer)] [FORCE] [JUSTID] [LASTID lastid]"},
     {"xdel", "5.0.0", "Removes entries from a stream by their ids.", "O(N) with N ids", "key id..."},
+    {"xdelex", "8.2.0", "Removes entries, with a say in what groups have pending of them.", "O(1) for each id",
+     "key [condition<KEEPREF|DELREF|ACKED>] IDS ids{numids(integer) id...}"},
     {"xgroup", "5.0.0", "Manages consumer groups.", "depends on the subcommand"},
     {"xgroup|create", "5.0.0", "Makes a new consumer group for a stream.", "O(1)",
      "key group id-selector<id|new-id=$> [MKSTREAM] [ENTRIESREAD entries-read(integer)]",

@@ -248,6 +248,17 @@ void client_run_kept(struct client *c)
     if (done >= KEPT_BYTES_EACH_TURN && may_run_kept(c)) client_wake_later(c);
 }
 
+/* Of a first arrival that is no request yet: the beginning of a TLS handshake, whose client would wait for ever. */
+static bool refused_tls(struct client *c, const uint8_t *data, size_t len)
+{
+    bool hello = c->net_in == len && len >= 3 && data[0] == 0x16 && data[1] == 3 && data[2] <= 4;
+    if (likely(!hello)) return false;
+    c->core->stats->tls_on_plain_port++;
+    clients_log_stranger(c->core, &c->peer, conn_is_secure(c->conn) ? "TLS inside TLS" : "TLS on a port without TLS");
+    client_close(c);
+    return true;
+}
+
 void client_received(struct client *c, const uint8_t *data, size_t len)
 {
     if (c->close_asap || c->close_after_reply) return;
@@ -262,7 +273,7 @@ void client_received(struct client *c, const uint8_t *data, size_t len)
         return;
     }
     size_t done = process(c, data, len, SIZE_MAX);
-    if (c->close_asap) return;
+    if (c->close_asap || (unlikely(done == 0) && refused_tls(c, data, len))) return;
     if (unlikely(c->query != NULL)) {
         struct kept later = take_kept(c);
         keep(c, data + done, len - done);

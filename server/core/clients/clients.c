@@ -49,6 +49,7 @@ struct clients *clients_new(struct core *core)
     list_init(&c->all);
     list_init(&c->woken);
     list_init(&c->dead);
+    list_init(&c->handshakes.all);
     clients_limit_start(c);
     return c;
 }
@@ -137,7 +138,8 @@ static const struct session_owner client_owner = {
 
 /* --- accepting --- */
 
-static void client_add(struct core *core, int fd, bool unix_socket, const struct address *peer)
+/* On a descriptor, or on a connection that stands already. */
+static void client_add(struct core *core, int fd, struct conn *conn, bool unix_socket, const struct address *peer)
 {
     struct clients *all = core->clients;
     struct client *c = mem_calloc(1, sizeof *c);
@@ -146,7 +148,8 @@ static void client_add(struct core *core, int fd, bool unix_socket, const struct
     c->peer = *peer;
     c->created_ms = c->last_interaction_ms = loop_monotonic_ms(core->loop);
     resp_request_init(&c->request);
-    c->conn = conn_open(core->loop, fd, &client_events, c);
+    c->conn = conn ? conn : conn_open(core->loop, fd, &client_events, c);
+    if (conn) conn_give(conn, &client_events, c);
     conn_local_address(c->conn, &c->local);
     session_init(&c->session, core, SESSION_CLIENT, conn_output(c->conn));
     c->session.client = c;
@@ -163,6 +166,25 @@ static void client_add(struct core *core, int fd, bool unix_socket, const struct
     client_note_memory(c);
 }
 
+/* NULL: it may come in. */
+static const char *refusal(struct core *core, bool unix_socket, const struct address *peer)
+{
+    if (core->clients->all.count >= core->settings->net.max_clients) return "-ERR max number of clients reached\r\n";
+    return !unix_socket && protected_from(core, peer) ? denied_text : NULL;
+}
+
+void clients_accept_secured(struct core *core, struct conn *conn, const struct address *peer)
+{
+    const char *text = refusal(core, false, peer);
+    if (!text) {
+        client_add(core, -1, conn, false, peer);
+        return;
+    }
+    core->stats->connections_rejected++;
+    outq_append(conn_output(conn), text, strlen(text));
+    conn_close_after_flush(conn);
+}
+
 void clients_accept(struct core *core, int fd, bool unix_socket)
 {
     struct address peer = {.len = sizeof peer.storage};
@@ -170,17 +192,13 @@ void clients_accept(struct core *core, int fd, bool unix_socket)
         close(fd);
         return;
     }
-    if (core->clients->all.count >= core->settings->net.max_clients) {
+    const char *text = refusal(core, unix_socket, &peer);
+    if (text) {
         core->stats->connections_rejected++;
-        turn_away(fd, "-ERR max number of clients reached\r\n");
+        turn_away(fd, text);
         return;
     }
-    if (!unix_socket && protected_from(core, &peer)) {
-        core->stats->connections_rejected++;
-        turn_away(fd, denied_text);
-        return;
-    }
-    client_add(core, fd, unix_socket, &peer);
+    client_add(core, fd, NULL, unix_socket, &peer);
 }
 
 void clients_follow_default_user(struct core *core)

@@ -54,6 +54,8 @@ struct client {
 
 struct clients *clients_new(struct core *core);
 void clients_accept(struct core *core, int fd, bool unix_socket);
+/* A connection whose TLS handshake is done; it is the client's now, or closes behind a refusal. */
+void clients_accept_secured(struct core *core, struct conn *conn, const struct address *peer);
 /* The default user has changed: while he needs no password, whoever has not logged in is him. */
 void clients_follow_default_user(struct core *core);
 struct client *clients_find(struct clients *c, uint64_t id);

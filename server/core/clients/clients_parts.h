@@ -1,6 +1,6 @@
 /* The set of clients, shared by the files that implement clients.h; here from those that know the fewest others:
- * client_memory.c, client_close.c (the end), client_evict.c, client_output.c, client_input.c (requests), client_list.c (description),
- * clients.c (life). Server process. */
+ * stranger_log.c, client_memory.c, client_close.c (the end), client_evict.c, client_output.c, client_input.c (requests), client_list.c (description),
+ * clients.c (life), handshakes.c (before it). Server process. */
 #ifndef SLIPSTREAM_CORE_CLIENTS_CLIENTS_PARTS_H
 #define SLIPSTREAM_CORE_CLIENTS_CLIENTS_PARTS_H
 
@@ -15,6 +15,17 @@ struct biggest_buffers {
     uint64_t input, output;
 };
 
+/* TLS connections that are not clients yet (handshakes.h). */
+struct handshakes {
+    struct list all;          /* oldest first */
+    struct loop_timer *timer; /* NULL while there are none */
+};
+
+struct stranger_log {
+    int64_t logged_ms; /* 0: never */
+    uint64_t left_out; /* since then */
+};
+
 struct clients {
     struct core *core;
     struct list all;                     /* struct client.node, oldest first */
@@ -27,6 +38,8 @@ struct clients {
     size_t memory_limit;                 /* maxmemory-clients, bytes; 0: none */
     struct list buckets[CLIENT_BUCKETS]; /* struct client.in_bucket: by what each holds, while there is a limit */
     struct list_node *cron_position;
+    struct handshakes handshakes;
+    struct stranger_log strangers;
     struct request_batch *free_batches; /* by next_free; a few exist, for clients whose input is announced or run */
     struct biggest_buffers biggest[BIGGEST_SECONDS]; /* by the second's number */
     int64_t biggest_second;                          /* the last one that is begun */
@@ -60,6 +73,9 @@ static inline void client_account(struct client *c, const struct clients *all)
 {
     if (__builtin_expect(all->memory_limit > 0, 0)) client_account_now(c);
 }
+
+/* stranger_log.c */
+void clients_log_stranger(struct core *core, const struct address *peer, const char *why);
 
 /* client_memory.c */
 size_t client_memory(const struct client *c); /* bytes: buffers, and what its session holds; a replica's stream aside */

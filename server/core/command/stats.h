@@ -11,13 +11,17 @@ struct command_entry;
 
 struct stats {
     uint64_t connections_received, connections_rejected, commands_processed;
+    uint64_t tls_handshakes, tls_handshakes_failed; /* of clients; of the failed: */
+    uint64_t tls_handshakes_timed_out, tls_handshakes_dropped;
+    uint64_t tls_on_plain_port; /* clients that speak TLS where we do not */
     uint64_t net_input_bytes, net_output_bytes, net_repl_input_bytes, net_repl_output_bytes;
     uint64_t loop_turns, loop_awake_us;
     struct loop_usage loop_noted; /* the loop's own counts, as of the last stats_note_loop(); never reset */
     uint64_t sync_full, sync_partial_ok, sync_partial_err;
     uint64_t total_forks, latest_fork_us, total_error_replies;
     uint64_t acl_denied_auth, acl_denied_command, acl_denied_key, acl_denied_channel;
-    uint64_t latest_fork_bytes; /* in use when it began */
+    uint64_t latest_fork_bytes;       /* in use when it began */
+    uint64_t master_commands_ignored; /* of its stream: answered with an error here, and passed over */
     uint64_t unexpected_error_replies, dump_payload_sanitizations, total_reads, total_writes;
     uint64_t exceeded_us;      /* by used memory, of maxmemory, without the present time of it */
     int64_t exceeded_since_us; /* monotonic; 0: is not exceeded; not reset */

@@ -184,7 +184,8 @@ static bool parse_all(struct config *c, struct change *changes, uint32_t count, 
         }
         config_text_clear(&now);
         directive_format(c, change->directive, &now);
-        change->changed = !bytes_equal(config_text_bytes(&now), config_text_bytes(&change->old));
+        bool reread = change->directive->flags & DIR_REREAD;
+        change->changed = reread || !bytes_equal(config_text_bytes(&now), config_text_bytes(&change->old));
     }
     config_text_free(&now);
     return good;

@@ -13,9 +13,6 @@ static const struct {
 } missing[] = {
     {"cluster-enabled",
      "cluster mode is not supported yet: this server would stand alone and take every key for its own"},
-    {"tls-port", "TLS is not supported yet: nothing would listen on that port"},
-    {"tls-replication",
-     "TLS is not supported yet: passwords and data would travel between master and replica in clear"},
 };
 
 /* A server that finds it in its file starts all the same, with a warning. Who asks for it at run time waits for it. */

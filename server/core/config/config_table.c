@@ -98,6 +98,8 @@ static const struct enum_name diskless_loads[] = {{"disabled", DISKLESS_LOAD_DIS
 static const struct enum_name sanitize_payloads[] = {
     {"no", SANITIZE_NO}, {"yes", SANITIZE_YES}, {"clients", SANITIZE_CLIENTS}, {0}};
 static const struct enum_name write_fors[] = {{"6.2", RDB_FOR_6_2}, {"7.0", RDB_FOR_7_0}, {"7.2", RDB_FOR_7_2}, {0}};
+static const struct enum_name unknown_commands[] = {
+    {"resync-refuse", UNKNOWN_COMMAND_RESYNC_REFUSE}, {"ignore", UNKNOWN_COMMAND_IGNORE}, {0}};
 static const struct enum_name syslog_facilities[] = {
     {"user", 0},   {"local0", 1}, {"local1", 2}, {"local2", 3}, {"local3", 4},
     {"local4", 5}, {"local5", 6}, {"local6", 7}, {"local7", 8}, {0}};
@@ -114,7 +116,8 @@ static const struct enum_name supervisors[] = {{"upstart", SUPERVISED_UPSTART},
                                                {"auto", SUPERVISED_AUTO},
                                                {"no", SUPERVISED_NO},
                                                {0}};
-static const struct enum_name tls_auth_modes[] = {{"no", 0}, {"yes", 1}, {"optional", 2}, {0}};
+static const struct enum_name tls_auth_modes[] = {
+    {"no", TLS_CLIENTS_NO}, {"yes", TLS_CLIENTS_YES}, {"optional", TLS_CLIENTS_OPTIONAL}, {0}};
 static const struct enum_name endpoint_types[] = {{"ip", 0}, {"hostname", 1}, {"unknown-endpoint", 2}, {0}};
 static const struct enum_name propagation_errors[] = {{"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}, {0}};
 
@@ -330,6 +333,7 @@ const struct directive config_directives[] = {
     INT("min-replicas-to-write", "min-slaves-to-write", 0, "0", 0, INT_MAX, repl.min_replicas_to_write),
     INT("min-replicas-max-lag", "min-slaves-max-lag", 0, "10", 0, INT_MAX, repl.min_replicas_max_lag_s),
     BOOL("replica-ignore-disk-write-errors", NULL, DIR_NO_EFFECT, "no", repl.ignore_disk_write_error),
+    ENUM("replica-unknown-command", NULL, 0, "resync-refuse", unknown_commands, repl.unknown_command),
     BOOL("repl-lz4", NULL, 0, "yes", repl.lz4),
 
     /* --- known to Redis, without effect here --- */
@@ -379,26 +383,29 @@ const struct directive config_directives[] = {
     INT_0("cluster-announce-bus-port", NULL, 0, "0", 0, 65535),
     ENUM_0("cluster-preferred-endpoint-type", NULL, 0, "ip", endpoint_types),
 
-    INT_0("tls-port", NULL, 0, "0", 0, 65535),
-    STRING_0("tls-cert-file", NULL, 0, "", NULL),
-    STRING_0("tls-key-file", NULL, 0, "", NULL),
-    STRING_0("tls-key-file-pass", NULL, DIR_SECRET, "", NULL),
-    STRING_0("tls-client-cert-file", NULL, 0, "", NULL),
-    STRING_0("tls-client-key-file", NULL, 0, "", NULL),
-    STRING_0("tls-client-key-file-pass", NULL, DIR_SECRET, "", NULL),
-    STRING_0("tls-dh-params-file", NULL, 0, "", NULL),
-    STRING_0("tls-ca-cert-file", NULL, 0, "", NULL),
-    STRING_0("tls-ca-cert-dir", NULL, 0, "", NULL),
-    ENUM_0("tls-auth-clients", NULL, 0, "yes", tls_auth_modes),
-    BOOL_0("tls-replication", NULL, 0, "no"),
-    BOOL_0("tls-cluster", NULL, 0, "no"),
-    STRING_0("tls-protocols", NULL, 0, "", NULL),
-    STRING_0("tls-ciphers", NULL, 0, "", NULL),
-    STRING_0("tls-ciphersuites", NULL, 0, "", NULL),
-    BOOL_0("tls-prefer-server-ciphers", NULL, 0, "no"),
-    BOOL_0("tls-session-caching", NULL, 0, "yes"),
-    INT_0("tls-session-cache-size", NULL, 0, "20480", 0, INT_MAX),
-    INT_0("tls-session-cache-timeout", NULL, 0, "300", 0, INT_MAX),
+
+    /* TLS */
+    INT("tls-port", NULL, 0, "0", 0, 65535, tls.tls_port),
+    STRING("tls-cert-file", NULL, DIR_REREAD, "", NULL, tls.cert_file),
+    STRING("tls-key-file", NULL, DIR_REREAD, "", NULL, tls.key_file),
+    STRING("tls-key-file-pass", NULL, DIR_REREAD | DIR_SECRET, "", NULL, tls.key_file_pass),
+    STRING("tls-client-cert-file", NULL, DIR_REREAD, "", NULL, tls.client_cert_file),
+    STRING("tls-client-key-file", NULL, DIR_REREAD, "", NULL, tls.client_key_file),
+    STRING("tls-client-key-file-pass", NULL, DIR_REREAD | DIR_SECRET, "", NULL, tls.client_key_file_pass),
+    STRING("tls-dh-params-file", NULL, DIR_REREAD, "", NULL, tls.dh_params_file),
+    STRING("tls-ca-cert-file", NULL, DIR_REREAD, "", NULL, tls.ca_cert_file),
+    STRING("tls-ca-cert-dir", NULL, DIR_REREAD, "", NULL, tls.ca_cert_dir),
+    ENUM("tls-auth-clients", NULL, 0, "yes", tls_auth_modes, tls.auth_clients),
+    BOOL("tls-replication", NULL, 0, "no", tls.tls_replication),
+    BOOL("tls-cluster", NULL, 0, "no", tls.tls_cluster),
+    STRING("tls-protocols", NULL, 0, "", NULL, tls.protocols),
+    STRING("tls-ciphers", NULL, 0, "", NULL, tls.ciphers),
+    STRING("tls-ciphersuites", NULL, 0, "", NULL, tls.ciphersuites),
+    BOOL("tls-prefer-server-ciphers", NULL, 0, "no", tls.prefer_server_ciphers),
+    BOOL("tls-session-caching", NULL, 0, "yes", tls.session_caching),
+    INT("tls-session-cache-size", NULL, 0, "20480", 0, INT_MAX, tls.session_cache_size),
+    INT("tls-session-cache-timeout", NULL, 0, "300", 0, INT_MAX, tls.session_cache_timeout_s),
+    INT("tls-handshake-timeout", NULL, 0, "10", 1, 3600, tls.handshake_timeout_s),
 };
 /* clang-format on */
 

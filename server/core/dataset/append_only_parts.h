@@ -37,8 +37,9 @@ struct append_only {
     struct rewrite rewrite;
     /* Of the one under way: it brings us from waiting to on; the stream gets a file of its own; the base is commands. */
     bool rewrite_is_first, rewrite_has_incremental, rewrite_is_commands;
-    int next_fd; /* the incremental that it opened, -1: none, or it is the journal's */
-    pid_t child; /* of the rewrite under way, or the last one */
+    int next_fd;           /* the incremental that it opened, -1: none, or it is the journal's */
+    pid_t child;           /* of the rewrite under way, or the last one */
+    struct snapshot *lent; /* of its child: replicas may be sent the base */
 
     void (*tell_durable)(struct core *core); /* NULL: nobody */
     uint64_t watched;                        /* lowest offset that WAITAOF or our master waits for; 0: nobody */
@@ -48,6 +49,7 @@ struct append_only {
     uint64_t durable_seen;                   /* to count fsyncs that are late */
     int64_t durable_seen_ms;
     uint64_t delayed_fsyncs;
+    bool told_own_writes; /* the log has it that what clients write here is in no file */
 };
 
 static inline const struct aof_settings *append_only_settings(const struct append_only *a)

@@ -39,7 +39,13 @@ static int report_keys(void *context, uint64_t keys, uint64_t bytes)
     return 0;
 }
 
-static int write_into(const struct append_only *a, int fd)
+static void advanced(void *context, uint64_t total)
+{
+    const struct append_only *a = context;
+    replication_lend_advanced(a->lent, total);
+}
+
+static int write_into(struct append_only *a, int fd)
 {
     struct core *core = a->core;
     const struct aof_settings *s = append_only_settings(a);
@@ -50,12 +56,12 @@ static int write_into(const struct append_only *a, int fd)
     if (!s->use_rdb_preamble) return aof_base_write_commands(core->keyspace, fd, &options);
     struct rdb_aux aux = persistence_aux(core);
     aux.aof_base = true;
-    return rdb_save_fd(core->keyspace, fd, &aux, &options, NULL, NULL);
+    return rdb_save_fd(core->keyspace, fd, &aux, &options, advanced, a);
 }
 
 static int write_base(void *arg)
 {
-    const struct append_only *a = arg;
+    struct append_only *a = arg;
     char path[64], complete[64];
     append_only_temporary_base(getpid(), false, path);
     append_only_temporary_base(getpid(), true, complete);
@@ -159,6 +165,8 @@ static bool may_fork(const struct append_only *a)
 static void child_ended(void *arg, bool good, int signal)
 {
     struct append_only *a = arg;
+    replication_lend_ended(a->lent, good);
+    a->lent = NULL;
     if (good)
         log_notice("Background AOF rewrite terminated with success");
     else if (signal == SIGUSR1)
@@ -184,15 +192,20 @@ static int give_stream_its_file(struct append_only *a)
 static void fork_child(struct append_only *a)
 {
     struct child_job job = {.purpose = CHILD_AOF_REWRITE, .body = write_base, .ended = child_ended, .arg = a};
+    char path[64];
     if (!may_fork(a)) return append_only_rewrite_event(a, REWRITE_BUSY);
     a->rewrite_is_commands = !append_only_settings(a)->use_rdb_preamble;
+    a->lent = a->rewrite_is_commands ? NULL : replication_lend_begin(a->core->replication);
     bool forked = children_start(a->core->children, &job) == 0;
     if (!forked) log_warning("Can't rewrite append only file in background: fork: %s", strerror(errno));
     bool given = give_stream_its_file(a) == 0;
     if (forked) {
         a->child = children_pid(a->core->children);
+        append_only_temporary_base(a->child, false, path);
         log_notice("Background append only file rewriting started by pid %d", (int)a->child);
     }
+    replication_lend_started(a->lent, forked ? path : NULL);
+    if (!forked) a->lent = NULL;
     if (forked && !given) children_kill(a->core->children); /* its end is the failure */
     append_only_rewrite_event(a, forked ? REWRITE_DONE : REWRITE_FAILED);
 }

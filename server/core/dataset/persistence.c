@@ -28,6 +28,7 @@ struct persistence {
     bool save_owed;      /* persistence_save_behind_command() */
     int64_t last_try_ms; /* monotonic */
     pid_t bgsave_pid;
+    struct snapshot *lent; /* of the child that saves: replicas may be sent its file */
     int64_t last_loading_turn_us;
 };
 
@@ -155,14 +156,22 @@ void persistence_before_send(struct core *core)
 
 static int report_progress(void *context, uint64_t keys, uint64_t bytes)
 {
+    struct core *core = context;
     (void)bytes;
-    child_report_keys(context, keys);
+    child_report_keys(core->children, keys);
     return 0;
 }
 
 static bool may_publish(void *context)
 {
-    return child_may_publish(context);
+    struct core *core = context;
+    return child_may_publish(core->children);
+}
+
+static void advanced(void *context, uint64_t total)
+{
+    struct core *core = context;
+    replication_lend_advanced(core->persistence->lent, total);
 }
 
 static int save_in_child(void *arg)
@@ -172,7 +181,8 @@ static int save_in_child(void *arg)
     struct rdb_write_options options = persistence_write_options(core);
     options.progress = report_progress;
     options.may_publish = may_publish;
-    options.progress_context = core->children;
+    options.advanced = advanced;
+    options.progress_context = core;
     if (rdb_save_file(core->keyspace, core->settings->rdb.filename, &aux, &options)) return 1;
     log_notice("DB saved on disk");
     return 0;
@@ -191,6 +201,8 @@ static void save_ended(void *arg, bool good, int signal)
 {
     struct core *core = arg;
     struct persistence *p = core->persistence;
+    replication_lend_ended(p->lent, good);
+    p->lent = NULL;
     if (!good) remove_temporary_file(core, p->bgsave_pid);
     if (good) {
         log_notice("Background saving terminated with success");
@@ -206,6 +218,16 @@ static void save_ended(void *arg, bool good, int signal)
     }
 }
 
+/* Replicas that need a full sync are sent what the child writes, too. */
+static void lend_file(struct core *core)
+{
+    struct persistence *p = core->persistence;
+    char path[PATH_MAX];
+    bool named = rdb_temporary_path(core->settings->rdb.filename, p->bgsave_pid, path) == 0;
+    replication_lend_started(p->lent, named ? path : NULL);
+    if (!named) p->lent = NULL;
+}
+
 int persistence_save_in_background(struct core *core)
 {
     struct persistence *p = core->persistence;
@@ -213,7 +235,16 @@ int persistence_save_in_background(struct core *core)
     p->last_try_ms = clock_monotonic_ms();
     p->changes_at_fork = p->state.changes_since_save;
     if (check_may_save(core)) return -1;
+    if (children_running(core->children) != CHILD_NONE) {
+        errno = EBUSY;
+        return -1;
+    }
+    p->lent = replication_lend_begin(core->replication);
     if (children_start(core->children, &job)) {
+        int error = errno;
+        replication_lend_started(p->lent, NULL);
+        p->lent = NULL;
+        errno = error;
         if (errno != EBUSY) {
             log_warning("Can't save in background: fork: %s", strerror(errno));
             p->state.last_bgsave_ok = false;
@@ -222,6 +253,7 @@ int persistence_save_in_background(struct core *core)
     }
     p->bgsave_pid = children_pid(core->children);
     log_notice("Background saving started by pid %ld", (long)p->bgsave_pid);
+    lend_file(core);
     p->state.bgsave_scheduled = false;
     return 0;
 }

@@ -22,17 +22,21 @@ static uint64_t build_id(void)
     return id;
 }
 
-static void listeners(const struct net_settings *net, struct outq *out)
+static void listener(const struct net_settings *net, int number, const char *name, int port, struct outq *out)
+{
+    char text[900];
+    size_t len = 0;
+    for (int i = 0; i < net->bind_count && len < sizeof text; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "bind=%s,", net->bind[i]);
+    info_field(out, "listener%d:name=%s,%sport=%d", number, name, len ? text : "", port);
+}
+
+static void listeners(const struct settings *s, struct outq *out)
 {
     int number = 0;
-    if (net->port) {
-        char text[900];
-        size_t len = 0;
-        for (int i = 0; i < net->bind_count && len < sizeof text; i++)
-            len += (size_t)snprintf(text + len, sizeof text - len, "bind=%s,", net->bind[i]);
-        info_field(out, "listener%d:name=tcp,%sport=%d", number++, len ? text : "", net->port);
-    }
-    if (net->unix_socket) info_field(out, "listener%d:name=unix,bind=%s", number, net->unix_socket);
+    if (s->net.port) listener(&s->net, number++, "tcp", s->net.port, out);
+    if (s->net.unix_socket) info_field(out, "listener%d:name=unix,bind=%s", number++, s->net.unix_socket);
+    if (s->tls.tls_port) listener(&s->net, number, "tls", s->tls.tls_port, out);
 }
 
 void info_server(struct core *core, struct outq *out)
@@ -56,7 +60,7 @@ void info_server(struct core *core, struct outq *out)
     info_field(out, "process_id:%d", (int)getpid());
     info_field(out, "process_supervised:no");
     info_field(out, "run_id:%s", l->run_id);
-    info_field(out, "tcp_port:%d", s->net.port);
+    info_field(out, "tcp_port:%d", s->net.port ? s->net.port : s->tls.tls_port);
     info_field(out, "server_time_usec:%lld", (long long)now_us);
     info_field(out, "uptime_in_seconds:%lld", (long long)up_s);
     info_field(out, "uptime_in_days:%lld", (long long)up_s / 86400);
@@ -70,7 +74,7 @@ void info_server(struct core *core, struct outq *out)
         int64_t left_ms = l->shutdown_deadline_ms - loop_monotonic_ms(core->loop);
         info_field(out, "shutdown_in_milliseconds:%lld", (long long)(left_ms > 0 ? left_ms : 0));
     }
-    listeners(&s->net, out);
+    listeners(s, out);
 }
 
 static void cpu_time(struct outq *out, const char *what, struct timeval t)

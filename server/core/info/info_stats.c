@@ -66,6 +66,11 @@ static void traffic_fields(const struct stats *s, struct outq *out)
     rate_field(out, "instantaneous_input_repl_kbps", &s->repl_input);
     rate_field(out, "instantaneous_output_repl_kbps", &s->repl_output);
     count_field(out, "rejected_connections", s->connections_rejected);
+    count_field(out, "tls_handshakes", s->tls_handshakes);
+    count_field(out, "tls_handshakes_failed", s->tls_handshakes_failed);
+    count_field(out, "tls_handshakes_timed_out", s->tls_handshakes_timed_out);
+    count_field(out, "tls_handshakes_dropped", s->tls_handshakes_dropped);
+    count_field(out, "tls_on_plain_port", s->tls_on_plain_port);
     count_field(out, "sync_full", s->sync_full);
     count_field(out, "sync_partial_ok", s->sync_partial_ok);
     count_field(out, "sync_partial_err", s->sync_partial_err);
@@ -111,6 +116,7 @@ static void feature_fields(const struct core *core, const struct stats *s, struc
 static void error_fields(const struct stats *s, struct outq *out)
 {
     count_field(out, "unexpected_error_replies", s->unexpected_error_replies);
+    count_field(out, "master_commands_ignored", s->master_commands_ignored);
     count_field(out, "total_error_replies", s->total_error_replies);
     count_field(out, "dump_payload_sanitizations", s->dump_payload_sanitizations);
     count_field(out, "total_reads_processed", s->total_reads);

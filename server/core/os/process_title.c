@@ -23,10 +23,11 @@ void process_title_init(int argc, char **argv)
 static void listen_address(const struct settings *settings, char out[TITLE_ROOM])
 {
     const struct net_settings *net = &settings->net;
-    if (!net->port)
+    int port = net->port ? net->port : settings->tls.tls_port;
+    if (!port)
         snprintf(out, TITLE_ROOM, "%s", net->unix_socket ? net->unix_socket : "");
     else
-        snprintf(out, TITLE_ROOM, "%s:%d", net->bind[0] ? net->bind[0] : "*", net->port);
+        snprintf(out, TITLE_ROOM, "%s:%d", net->bind[0] ? net->bind[0] : "*", port);
 }
 
 static void value_of(const struct core *core, const char *title, const char *variable, char out[TITLE_ROOM])
@@ -40,7 +41,7 @@ static void value_of(const struct core *core, const char *title, const char *var
     else if (!strcmp(variable, "port"))
         snprintf(out, TITLE_ROOM, "%d", settings->net.port);
     else if (!strcmp(variable, "tls-port"))
-        snprintf(out, TITLE_ROOM, "0");
+        snprintf(out, TITLE_ROOM, "%d", settings->tls.tls_port);
     else if (!strcmp(variable, "unixsocket"))
         snprintf(out, TITLE_ROOM, "%s", settings->net.unix_socket ? settings->net.unix_socket : "");
     else if (!strcmp(variable, "config-file"))

@@ -1,4 +1,5 @@
 /* What must happen when a directive changes at run time, beyond its value. Server process. */
+#include "repl/replication.h"
 #include "server/acl/users.h"
 #include "server/base/crash.h"
 #include "server/base/log.h"
@@ -14,6 +15,7 @@
 #include "server/core/process/ports.h"
 #include "server/core/process/process.h"
 #include "server/core/run/run.h"
+#include "server/core/tls.h"
 #include "server/core/tracking/tracking.h"
 #include "server/keyspace/keyspace.h"
 #include "server/net/loop.h"
@@ -39,6 +41,32 @@ static int apply_ports(struct core *core, char error[256])
 static int apply_bind(struct core *core, char error[256])
 {
     return move_doors(core, error, "Failed to bind to specified addresses.");
+}
+
+static int fail_tls(char error[256])
+{
+    snprintf(error, 256, "Unable to update TLS configuration. Check server logs.");
+    return -1;
+}
+
+/* Files are read again, whatever the change was; new connections get what was read. */
+static int apply_tls(struct core *core, char error[256])
+{
+    return tls_configure(core->tls, &core->settings->tls) ? fail_tls(error) : 0;
+}
+
+static int apply_tls_port(struct core *core, char error[256])
+{
+    struct tls before = *core->tls;
+    *core->tls = (struct tls){0};
+    bool failed = tls_configure(core->tls, &core->settings->tls) ? fail_tls(error) : apply_ports(core, error);
+    if (failed) {
+        tls_forget(core->tls);
+        *core->tls = before;
+        return -1;
+    }
+    tls_forget(&before);
+    return 0;
 }
 
 static int apply_max_clients(struct core *core, char error[256])
@@ -70,6 +98,13 @@ static int apply_read_only(struct core *core, char error[256])
 {
     (void)error;
     own_keys_listen(core);
+    return 0;
+}
+
+static int apply_unknown_command(struct core *core, char error[256])
+{
+    (void)error;
+    replication_policy_changed(core->replication);
     return 0;
 }
 
@@ -158,10 +193,34 @@ static int apply_policy(struct core *core, char error[256])
     return 0;
 }
 
+static const char *const of_tls[] = {
+    "tls-cert-file",
+    "tls-key-file",
+    "tls-key-file-pass",
+    "tls-client-cert-file",
+    "tls-client-key-file",
+    "tls-client-key-file-pass",
+    "tls-dh-params-file",
+    "tls-ca-cert-file",
+    "tls-ca-cert-dir",
+    "tls-auth-clients",
+    "tls-replication",
+    "tls-cluster",
+    "tls-protocols",
+    "tls-ciphers",
+    "tls-ciphersuites",
+    "tls-prefer-server-ciphers",
+    "tls-session-caching",
+    "tls-session-cache-size",
+    "tls-session-cache-timeout",
+};
+
 void config_apply_hooks(struct config *c)
 {
     config_on_change(c, "port", apply_ports);
     config_on_change(c, "bind", apply_bind);
+    config_on_change(c, "tls-port", apply_tls_port);
+    for (size_t i = 0; i < sizeof of_tls / sizeof *of_tls; i++) config_on_change(c, of_tls[i], apply_tls);
     config_on_change(c, "maxclients", apply_max_clients);
     config_on_change(c, "loglevel", apply_log_level);
     config_on_change(c, "watchdog-period", apply_watchdog);
@@ -174,6 +233,7 @@ void config_apply_hooks(struct config *c)
     config_on_change(c, "tracking-table-max-keys", apply_tracking_limit);
     config_on_change(c, "appendonly", apply_append_only);
     config_on_change(c, "replica-read-only", apply_read_only);
+    config_on_change(c, "replica-unknown-command", apply_unknown_command);
     config_on_change(c, "oom-score-adj", apply_oom_score);
     config_on_change(c, "oom-score-adj-values", apply_oom_score);
     config_on_change(c, "proc-title-template", apply_title);

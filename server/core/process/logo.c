@@ -21,16 +21,17 @@ static const char logo[] = "\n"
 void logo_show(const struct core *core)
 {
     const struct server_settings *server = &core->settings->server;
+    int port = core->settings->net.port ? core->settings->net.port : core->settings->tls.tls_port;
     bool to_stdout = !server->logfile || !*server->logfile;
     bool watched = to_stdout && isatty(STDOUT_FILENO);
     if (!watched && !server->always_show_logo) {
-        log_notice("Running mode=standalone, port=%d.", core->settings->net.port);
+        log_notice("Running mode=standalone, port=%d.", port);
         return;
     }
     FILE *out = to_stdout ? stdout : fopen(server->logfile, "ae");
     if (!out) return;
-    fprintf(out, logo, REDIS_VERSION, SLIPSTREAM_VERSION, (int)sizeof(void *) * 8, loop_engine_name(core->loop),
-            core->settings->net.port, (long)getpid());
+    fprintf(out, logo, REDIS_VERSION, SLIPSTREAM_VERSION, (int)sizeof(void *) * 8, loop_engine_name(core->loop), port,
+            (long)getpid());
     fflush(out);
     if (!to_stdout) fclose(out);
 }

@@ -9,6 +9,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/core/clients/clients.h"
+#include "server/core/clients/handshakes.h"
 #include "server/core/core.h"
 #include "server/core/settings.h"
 #include "server/net/listener.h"
@@ -24,26 +25,32 @@
 #define LOOKUP_AT_START_MS 30000
 #define LOOKUP_MS          1000 /* by CONFIG SET: the loop stands still meanwhile */
 
+/* A door leads to plain clients, or to those who speak TLS. */
 struct door {
     char name[256]; /* as `bind` has it, without the minus sign */
-    bool optional;
+    bool optional, tls;
     struct address address;
     struct listener *listener; /* NULL: not open, also when it is missing and may be */
 };
 
 struct door_list {
-    struct door door[BIND_MAX];
+    struct door door[2 * BIND_MAX];
     int count;
 };
 
 static struct {
-    struct door_list tcp;
+    struct door_list tcp; /* those with TLS too */
     struct listener *unix_socket;
 } doors;
 
 static void accepted_tcp(void *arg, int fd)
 {
     clients_accept(arg, fd, false);
+}
+
+static void accepted_tls(void *arg, int fd)
+{
+    clients_accept_tls(arg, fd);
 }
 
 static void accepted_unix(void *arg, int fd)
@@ -70,20 +77,28 @@ static void say_closed(const char *name, int port, const char *why, const char *
     log_warning("Warning: Could not create server TCP listening socket %s:%d: %s%s", name, port, why, error);
 }
 
-/* Every address of the settings, none of them open. -1: one has none; it was logged. */
-static int find_all(const struct net_settings *net, int timeout_ms, struct door_list *out)
+/* The doors of one port. -1: an address of the settings has none; it was logged. */
+static int find_port(const struct net_settings *net, int port, bool tls, int timeout_ms, struct door_list *out)
 {
-    *out = (struct door_list){.count = net->port ? net->bind_count : 0};
-    for (int i = 0; i < out->count; i++) {
-        struct door *door = &out->door[i];
+    for (int i = 0; port && i < net->bind_count; i++) {
+        struct door *door = &out->door[out->count++];
+        door->tls = tls;
         door->optional = net->bind[i][0] == '-';
         snprintf(door->name, sizeof door->name, "%s", net->bind[i] + door->optional);
-        int error = find_address(door->name, net->port, timeout_ms, &door->address);
+        int error = find_address(door->name, port, timeout_ms, &door->address);
         if (!error) continue;
-        say_closed(door->name, net->port, "", gai_strerror(error));
+        say_closed(door->name, port, "", gai_strerror(error));
         return -1;
     }
     return 0;
+}
+
+/* Every address of the settings, none of them open. */
+static int find_all(const struct settings *s, int timeout_ms, struct door_list *out)
+{
+    *out = (struct door_list){0};
+    int failed = find_port(&s->net, s->net.port, false, timeout_ms, out);
+    return failed ? failed : find_port(&s->net, s->tls.tls_port, true, timeout_ms, out);
 }
 
 /* --- opening and closing --- */
@@ -127,7 +142,8 @@ static void open_door(struct core *core, struct door *door, int patience_ms)
 {
     int64_t deadline_ms = clock_monotonic_ms() + patience_ms;
     for (;;) {
-        door->listener = listener_tcp(core->loop, &door->address, core->settings->net.tcp_backlog, accepted_tcp, core);
+        door->listener = listener_tcp(core->loop, &door->address, core->settings->net.tcp_backlog,
+                                      door->tls ? accepted_tls : accepted_tcp, core);
         if (door->listener) mark(core, door->listener);
         if (door->listener || errno != EADDRINUSE || clock_monotonic_ms() >= deadline_ms) return;
         nanosleep(&(struct timespec){.tv_nsec = PORT_RETRY_MS * 1000 * 1000}, NULL);
@@ -161,8 +177,10 @@ static int open_rest(struct core *core, struct door_list *list, int patience_ms)
 int ports_open(struct core *core)
 {
     const struct net_settings *net = &core->settings->net;
-    if (find_all(net, LOOKUP_AT_START_MS, &doors.tcp) || open_rest(core, &doors.tcp, PORT_WAIT_MS)) {
-        log_warning("Failed listening on port %d (tcp), aborting.", net->port);
+    if (find_all(core->settings, LOOKUP_AT_START_MS, &doors.tcp) || open_rest(core, &doors.tcp, PORT_WAIT_MS)) {
+        if (net->port) log_warning("Failed listening on port %d (tcp), aborting.", net->port);
+        if (core->settings->tls.tls_port)
+            log_warning("Failed listening on port %d (tls), aborting.", core->settings->tls.tls_port);
         return -1;
     }
     if (net->unix_socket && *net->unix_socket) {
@@ -192,8 +210,8 @@ static void take_over(struct door_list *wanted)
     for (int i = 0; i < wanted->count; i++) {
         for (int k = 0; k < doors.tcp.count && !wanted->door[i].listener; k++) {
             struct door *old = &doors.tcp.door[k];
-            if (old->listener && address_equal(&old->address, &wanted->door[i].address) &&
-                !leads_through(wanted, old->listener))
+            if (old->listener && old->tls == wanted->door[i].tls &&
+                address_equal(&old->address, &wanted->door[i].address) && !leads_through(wanted, old->listener))
                 wanted->door[i].listener = old->listener;
         }
     }
@@ -215,7 +233,7 @@ static void close_in_the_way(const struct door_list *wanted)
 int ports_reopen_tcp(struct core *core)
 {
     struct door_list wanted;
-    if (find_all(&core->settings->net, LOOKUP_MS, &wanted)) return -1;
+    if (find_all(core->settings, LOOKUP_MS, &wanted)) return -1;
     take_over(&wanted);
     close_in_the_way(&wanted);
     if (open_rest(core, &wanted, 0)) {

@@ -1,4 +1,4 @@
-/* The server's doors: TCP on every bound address, and the Unix socket. Opened at start, and again when CONFIG SET moves
+/* The server's doors: TCP, and TCP with TLS, on every bound address, and the Unix socket. Opened at start, and again when CONFIG SET moves
  * them. */
 #ifndef SLIPSTREAM_CORE_PROCESS_PORTS_H
 #define SLIPSTREAM_CORE_PROCESS_PORTS_H
@@ -9,6 +9,7 @@ struct core;
 
 int ports_open(struct core *core); /* as the settings say; 0, or -1: logged, nothing is left open */
 void ports_close(void);
-int ports_reopen_tcp(struct core *core); /* after port or bind changed; -1: logged, the old ones are still open */
+int ports_reopen_tcp(
+    struct core *core); /* after port, tls-port or bind changed; -1: logged, the old ones are still open */
 
 #endif

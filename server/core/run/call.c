@@ -10,6 +10,7 @@
 #include "server/core/command/secrets.h"
 #include "server/core/core.h"
 #include "server/core/dataset/propagate.h"
+#include "server/core/run/stream_fault.h"
 #include "server/core/session/key_watchers.h"
 #include "server/core/session/notify.h"
 #include "server/core/session/session.h"
@@ -108,6 +109,10 @@ struct database *call_database(struct call *call, int64_t index)
     log_warning("%s: its command %s names DB %lld, and there are only %d databases here (directive 'databases')",
                 loading ? "What is being loaded cannot be loaded" : "Our master's stream cannot be followed",
                 call->command->full_name, (long long)index, keyspace_databases(ks));
+    if (!loading)
+        stream_fault_say(call->core->stream_faults,
+                         "its command %s names DB %lld, and there are only %d databases here (directive 'databases')",
+                         call->command->full_name, (long long)index, keyspace_databases(ks));
     call->session->stream_broken = true;
     return NULL;
 }

@@ -4,8 +4,10 @@
 #include "server/acl/users.h"
 #include "server/base/check.h"
 #include "server/core/core.h"
+#include "server/core/dataset/persistence.h"
 #include "server/core/run/permission.h"
 #include "server/core/run/run.h"
+#include "server/core/run/stream_fault.h"
 #include "server/core/session/session.h"
 #include "server/core/session/transaction.h"
 #include "server/core/session/watch.h"
@@ -33,6 +35,16 @@ static bool still_allowed(struct call *call, const struct request *r)
     return false;
 }
 
+/* What our master sent as one is not gone on with behind a command that fails here. */
+static void run_queued(struct call *call, const struct request *r)
+{
+    struct session *s = call->session;
+    uint64_t changes = persistence_state(call->core)->changes_since_save;
+    uint32_t errors = s->reply.errors;
+    run_command(call->core, s, r, call->now_ms);
+    if (unlikely(s->reply.errors != errors) && s->kind == SESSION_MASTER) stream_fault_judge(call->core, s, r, changes);
+}
+
 static void run_queue(struct call *call)
 {
     struct session *s = call->session;
@@ -44,7 +56,7 @@ static void run_queue(struct call *call)
     reply_array(&s->reply, length);
     for (size_t i = 0; i < length && !s->stream_broken; i++) {
         struct request r = {.argc = queue[i].argc, .argv = queue[i].argv, .command = queue[i].command};
-        if (still_allowed(call, &r)) run_command(call->core, s, &r, call->now_ms);
+        if (still_allowed(call, &r)) run_queued(call, &r);
     }
     s->in_exec = false;
     s->transaction = t;

@@ -10,9 +10,11 @@
 #include "server/base/log.h"
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
+#include "server/core/dataset/persistence.h"
 #include "server/core/run/dispatch.h"
 #include "server/core/run/request_batch.h"
 #include "server/core/run/run.h"
+#include "server/core/run/stream_fault.h"
 #include "server/core/session/session.h"
 #include "server/core/session/transaction.h"
 #include "server/core/settings.h"
@@ -33,6 +35,7 @@ struct master_stream *master_stream_new(struct core *core)
     struct master_stream *m = mem_calloc(1, sizeof *m);
     m->core = core;
     session_init(&m->session, core, SESSION_MASTER, &m->nowhere);
+    m->session.reply.error_text = stream_fault_error_room(core->stream_faults);
     resp_request_init(&m->partial);
     request_batch_init(&m->batch);
     return m;
@@ -49,6 +52,7 @@ void master_stream_reset(struct master_stream *m, int db)
     m->since_ms = loop_monotonic_ms(m->core->loop);
     m->session.stream_broken = false;
     m->ahead = 0;
+    stream_faults_forget(m->core->stream_faults);
 }
 
 int master_stream_db(const struct master_stream *m)
@@ -71,24 +75,32 @@ static bool has_room(struct master_stream *m, const struct request *request)
     if (!(request->command->row->flags & CMD_DENYOOM)) return true;
     log_warning("DB %d is full after %zu keys: our master's %s cannot be applied, and its stream is given up",
                 database_index(db), database_size(db), request->command->full_name);
+    stream_fault_say(m->core->stream_faults, "DB %d is full after %zu keys: %s cannot be applied", database_index(db),
+                     database_size(db), request->command->full_name);
     m->session.stream_broken = true;
     return false;
 }
 
-static void run_one(struct master_stream *m, const struct request *request)
+static void run_one(struct master_stream *m, const struct request *request, uint64_t changes_before)
 {
     if (unlikely(!has_room(m, request))) return;
     uint32_t errors = m->session.reply.errors;
     dispatch_request(m->core, &m->session, request);
-    if (m->session.reply.errors == errors) return;
-    log_warning(
-        "== CRITICAL == This replica is sending an error to its master: '%s' after processing the command '%.*s'",
-        m->session.reply.error_prefix, (int)request->argv[0].len, (const char *)request->argv[0].ptr);
-    m->core->stats->unexpected_error_replies++;
+    if (unlikely(m->session.reply.errors != errors)) stream_fault_judge(m->core, &m->session, request, changes_before);
 }
 
-size_t master_stream_apply(struct master_stream *m, const uint8_t *data, size_t len)
+/* A transaction that was begun has run in part where the dataset has changed in it. */
+static struct apply_result ended(const struct master_stream *m, size_t applied, uint64_t changes_before)
 {
+    bool changed = persistence_state(m->core)->changes_since_save != changes_before;
+    return (struct apply_result){.applied = applied,
+                                 .end = changed ? APPLY_ENDED_INSIDE : APPLY_ENDED,
+                                 .why = stream_fault_reason(m->core->stream_faults)};
+}
+
+struct apply_result master_stream_apply(struct master_stream *m, const uint8_t *data, size_t len)
+{
+    const struct persistence_state *state = persistence_state(m->core);
     const struct resp_limits limits = {
         .max_bulk_bytes = m->core->settings->net.max_bulk_bytes,
         .max_multibulk = INT32_MAX,
@@ -104,16 +116,17 @@ size_t master_stream_apply(struct master_stream *m, const uint8_t *data, size_t 
         request_batch_fetch_elements(batch, &m->session);
         run_chain_start();
         for (size_t i = 0; i < batch->count; i++) {
-            if (batch->prepared[i].argc) run_one(m, &batch->prepared[i]);
-            if (unlikely(m->session.stream_broken)) return SIZE_MAX;
+            uint64_t changes = state->changes_since_save;
+            if (batch->prepared[i].argc) run_one(m, &batch->prepared[i], changes);
+            if (unlikely(m->session.stream_broken)) return ended(m, applied, changes);
             read += batch->bytes[i];
             if (!m->session.transaction) applied = read;
         }
     }
     if (batch->status == RESP_ERROR) {
-        log_warning("Protocol error from our master: %s", m->partial.error);
-        return SIZE_MAX;
+        stream_fault_say(m->core->stream_faults, "protocol error: %s", m->partial.error);
+        return ended(m, applied, state->changes_since_save);
     }
     m->ahead = read - applied;
-    return applied;
+    return (struct apply_result){.applied = applied};
 }

@@ -2,6 +2,8 @@
 #ifndef SLIPSTREAM_CORE_RUN_MASTER_STREAM_H
 #define SLIPSTREAM_CORE_RUN_MASTER_STREAM_H
 
+#include "repl/replication.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,10 +12,8 @@ struct master_stream;
 struct session;
 
 struct master_stream *master_stream_new(struct core *core);
-/* Runs the complete requests in data. Returns how many bytes may be counted as applied: whole requests, and of a
- * transaction all or nothing. Call again with the uncounted rest and what came behind it. SIZE_MAX: the stream cannot
- * be followed any further, which is logged. */
-size_t master_stream_apply(struct master_stream *m, const uint8_t *data, size_t len);
+/* Runs the complete requests in data: struct replication_host says more. */
+struct apply_result master_stream_apply(struct master_stream *m, const uint8_t *data, size_t len);
 /* A new stream begins: a half-received transaction is forgotten; db -1 means none selected yet, else it is there. */
 void master_stream_reset(struct master_stream *m, int db);
 int master_stream_db(const struct master_stream *m);

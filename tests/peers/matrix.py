@@ -1,0 +1,342 @@
+#!/usr/bin/env python3
+"""Slipstream among other makes: each as master and as replica of ours. By hand, and by `make test-peers`.
+
+    matrix.py BUILD PEERS     BUILD/redis-server is ours, BUILD/peers Debian's; PEERS/bin is what tools/newer_peers.sh brought
+
+Prints a table: a row is a thing tried, a column the other make. `ok` is equal data (values, groups, expiries) on both
+sides, and for a resync the kind that was to be expected. `healed` names what ours refused of the other's stream; the full
+resync that followed brought equal data. `refused` is the refusal that docs/mixed-fleets.md describes.
+Whatever else happens is printed below the table, and the program ends with 1. What a make does not know is `-`.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import peers
+from peers import Make, ReplyError, Server, expect_equal, in_step, wait
+
+FIRST_PORT = int(os.environ.get("PEERS_PORT", "22700"))
+HUGE = b"x" * (3 << 20)
+
+
+class Field:
+    """One row for one make: its servers, and ports that nobody else has."""
+    ports = FIRST_PORT
+
+    def __init__(self, ours, other, root):
+        self.ours, self.other, self.root = ours, other, root
+
+    def start(self, make, **config):
+        Field.ports += 1
+        return Server(make, self.root, Field.ports, **config)
+
+    def our(self, **config):
+        return self.start(self.ours, **config)
+
+    def their(self, **config):
+        return self.start(self.other, **config)
+
+
+# --- data and writes ---
+
+def fill(server):
+    call = server.call
+    for db in range(3):
+        call("SELECT", db)
+        call("SET", "string:%d" % db, "value")
+    call("SELECT", 0)
+    call("SET", "integer", 12345)
+    call("SET", "huge", HUGE)
+    call("SET", "expires", "v", "PX", 1000000)
+    call("SETBIT", "bits", 1000, 1)
+    call("PFADD", "hll", *range(500))
+    call("RPUSH", "list", *range(20))
+    call("RPUSH", "list:long", *["element %d" % i for i in range(2000)])
+    call("RPUSH", "list:huge", HUGE, "after")
+    call("SADD", "set:int", *range(100))
+    call("SADD", "set:long", *["member %d" % i for i in range(1000)])
+    call("HSET", "hash", "f", 1, "g", "text")
+    call("HSET", "hash:long", *[word for i in range(1000) for word in ("field %d" % i, i)])
+    call("ZADD", "zset", 1.5, "a", "-inf", "b", "inf", "c")
+    call("ZADD", "zset:long", *[word for i in range(1000) for word in (i / 3, "member %d" % i)])
+    call("GEOADD", "geo", 13.36, 38.11, "Palermo", 15.08, 37.5, "Catania")
+    for i in range(1, 300):
+        call("XADD", "stream", "%d-1" % i, "f", i)
+    call("XGROUP", "CREATE", "stream", "group", 0)
+    call("XREADGROUP", "GROUP", "group", "consumer", "COUNT", 10, "STREAMS", "stream", ">")
+    call("XACK", "stream", "group", "3-1")
+    call("XDEL", "stream", "5-1")
+    call("XADD", "empty", "1-1", "f", "v")
+    call("XDEL", "empty", "1-1")
+
+
+WRITES = [
+    "SET w:a 1", "SET w:a 2 XX EX 1000", "SET w:b 1 NX PX 100000", "SETEX w:c 1000 v", "PSETEX w:d 1000000 v", "SETNX w:e v",
+    "MSET w:f 1 w:g 2", "MSETNX w:h 1 w:i 2", "APPEND w:e more", "SETRANGE w:e 1 xy", "GETSET w:e other", "GETDEL w:i",
+    "GETEX w:h EX 1000", "INCR w:f", "DECRBY w:f 5", "INCRBYFLOAT w:f 1.5", "SETBIT w:bit 9 1", "BITOP OR w:bits w:bit w:f",
+    "BITFIELD w:bf INCRBY u8 0 200", "PFADD w:hll a b c", "PFMERGE w:hll2 w:hll hll", "EXPIRE w:g 1000", "PEXPIREAT w:f 9999999999999",
+    "PERSIST w:c", "RENAME w:g w:gg", "COPY w:gg w:copy", "MOVE w:copy 1", "RPUSH w:l a b c d e", "LPUSH w:l z", "LINSERT w:l BEFORE c x",
+    "LSET w:l 0 y", "LREM w:l 1 d", "LTRIM w:l 0 4", "LPOP w:l", "RPOPLPUSH w:l w:l2", "LMOVE w:l w:l2 LEFT RIGHT", "SADD w:s a b c d",
+    "SREM w:s a", "SPOP w:s", "SMOVE w:s w:s2 nothing", "SUNIONSTORE w:s3 w:s set:int", "SDIFFSTORE w:s4 set:int w:s",
+    "HSET w:h1 a 1 b 2", "HSETNX w:h1 c 3", "HDEL w:h1 b", "HINCRBY w:h1 a 5", "HINCRBYFLOAT w:h1 a 1.5", "HMSET w:h1 d 4",
+    "ZADD w:z 1 a 2 b 3 c", "ZADD w:z GT CH 5 a", "ZINCRBY w:z 1.5 b", "ZREM w:z c", "ZPOPMIN w:z", "ZUNIONSTORE w:z2 2 w:z zset",
+    "ZRANGESTORE w:z3 zset:long 0 9", "ZREMRANGEBYRANK w:z3 0 2", "GEOADD w:geo 13.3 38.1 p", "GEOSEARCHSTORE w:geo2 geo FROMLONLAT 15 37 BYRADIUS 200 km",
+    "SORT set:int STORE w:sorted", "XADD w:x 1-1 a b", "XADD w:x * a b", "XADD w:x MAXLEN ~ 100 * a b", "XTRIM w:x MAXLEN 2",
+    "XGROUP CREATE w:x g 0", "XREADGROUP GROUP g c COUNT 1 STREAMS w:x >", "XREADGROUP GROUP g c NOACK COUNT 1 STREAMS w:x >",
+    "XGROUP CREATECONSUMER w:x g d", "XAUTOCLAIM w:x g d 0 0", "XSETID w:x 9999999999999-1", "XGROUP SETID w:x g 0",
+    "EVAL redis.call('set',KEYS[1],ARGV[1]);return(redis.call('incr',KEYS[2])) 2 w:script w:counter v",
+    "RESTORE w:restored 0 {dump} ", "SWAPDB 1 2", "DEL w:a nothing", "UNLINK w:d", "PUBLISH channel message",
+]
+LATER = {  # writes that a make may not know: it is asked first
+    "msetex": "MSETEX 2 w:m1 1 w:m2 2 EX 1000", "delifeq": "DELIFEQ w:m1 1",
+}
+
+
+def knows(server, command):
+    return bool(server.call("COMMAND", "INFO", command)[0])
+
+
+def write(server, tag):
+    """All forms; some twice, under another name, so that the second time finds what the first has left."""
+    dump = server.call("DUMP", "list")
+    for line in WRITES:
+        words = [dump if word == "{dump}" else word.replace("w:", tag + ":") for word in line.split()]
+        server.call(*words)
+    server.call("MULTI")
+    server.call("INCR", tag + ":multi")
+    server.call("RPUSH", tag + ":multilist", 1)
+    server.call("EXEC")
+    for command, line in LATER.items():
+        if knows(server, command):
+            server.call(*line.replace("w:", tag + ":").split())
+
+
+def syncs(master):
+    return int(master.info("sync_full")), int(master.info("sync_partial_ok"))
+
+
+def pair(field, master_is_ours):
+    master, replica = (field.our(), field.their()) if master_is_ours else (field.their(), field.our())
+    fill(master)
+    replica.follow(master)
+    in_step(replica, master)
+    return master, replica
+
+
+# --- the rows ---
+
+def full_sync(field, master_is_ours):
+    master, replica = pair(field, master_is_ours)
+    expect_equal(replica, master)
+
+
+def stream(field, master_is_ours):
+    master, replica = pair(field, master_is_ours)
+    write(master, "w")
+    in_step(replica, master)
+    expect_equal(replica, master)
+    errors = replica.info("unexpected_error_replies")
+    if errors not in ("", "0"):
+        raise AssertionError("resyncs: %s error replies to the stream" % errors)
+
+
+def cut(field, master_is_ours):
+    master, replica = pair(field, master_is_ours)
+    before = syncs(master)
+    replica.call("CLIENT", "KILL", "TYPE", "master")
+    write(master, "w")
+    in_step(replica, master)
+    expect_equal(replica, master)
+    after = syncs(master)
+    if (after[0] - before[0], after[1] > before[1]) != (0, True):
+        raise AssertionError("resyncs: full and partial %s, then %s" % (before, after))
+
+
+def promotion(field, master_is_ours):
+    """The replica takes over, the old master follows it, and both go back: no full resync in either direction."""
+    master, replica = pair(field, master_is_ours)
+    write(master, "w")
+    in_step(replica, master)
+    replica.follow(None)
+    before = syncs(replica)
+    write(replica, "promoted")
+    master.follow(replica)
+    in_step(master, replica)
+    expect_equal(master, replica)
+    if syncs(replica)[0] != before[0]:
+        raise AssertionError("resyncs: the old master took a full one")
+    before = syncs(master)
+    master.follow(None)
+    replica.follow(master)
+    write(master, "back")
+    in_step(replica, master)
+    expect_equal(master, replica)
+    if syncs(master)[0] != before[0]:
+        raise AssertionError("resyncs: the way back took a full one")
+
+
+def failover(field, master_is_ours):
+    master, replica = pair(field, master_is_ours)
+    write(master, "w")
+    in_step(replica, master)
+    master.call("FAILOVER", "TO", "127.0.0.1", replica.port, "TIMEOUT", 10000)
+    wait("the replica is the master", lambda: replica.info("role") == "master")
+    wait("the master is a replica", lambda: master.info("role") == "slave")
+    write(replica, "after")
+    in_step(master, replica)
+    expect_equal(master, replica)
+
+
+def chain(field, first_is_ours):
+    """Theirs, ours in the middle, theirs; or ours, theirs, ours."""
+    first, middle, last = ((field.our(), field.their(), field.our()) if first_is_ours else
+                           (field.their(), field.our(), field.their()))
+    fill(first)
+    middle.follow(first)
+    last.follow(middle)
+    in_step(middle, first)
+    in_step(last, middle)
+    write(first, "w")
+    in_step(middle, first)
+    in_step(last, first)
+    expect_equal(last, first)
+
+
+def file_across(field, written_by_us):
+    writer = field.our() if written_by_us else field.their()
+    fill(writer)
+    writer.call("SAVE")
+    reader = field.their() if written_by_us else field.our()
+    reader.stop()
+    shutil.copy(os.path.join(writer.dir, "dump.rdb"), reader.dir)
+    reader.start()
+    expect_equal(reader, writer)
+
+
+def payloads(field, from_us):
+    a = field.our() if from_us else field.their()
+    b = field.their() if from_us else field.our()
+    fill(a)
+    for key in a.call("KEYS", "*"):
+        left_ms = a.call("PTTL", key)
+        b.call("RESTORE", key, max(left_ms, 0), a.call("DUMP", key))
+    for db in (1, 2):
+        a.call("SELECT", db)
+        a.call("FLUSHDB")
+    a.call("SELECT", 0)
+    expect_equal(b, a)
+
+
+def cli_rdb(field, at_us):
+    """Their redis-cli takes our data as a file, ours takes theirs; each checks the other's."""
+    server = field.our() if at_us else field.their()
+    tools = field.other if at_us else field.ours
+    fill(server)
+    path = os.path.join(field.root, "taken-%d.rdb" % server.port)
+    run = lambda *words: subprocess.run(words, capture_output=True, text=True, timeout=60)
+    taken = run(field.other.program("cli"), "-p", str(server.port), "--rdb", path)
+    checked = run(tools.program("check-rdb"), path)
+    if taken.returncode or checked.returncode:
+        raise AssertionError((taken.stderr + checked.stdout)[-200:])
+
+
+def cli_keys(field, at_us):
+    if not at_us:
+        return "-"
+    server = field.our(**{"maxmemory-policy": "allkeys-lfu"})
+    fill(server)
+    for option in ("--bigkeys", "--memkeys", "--hotkeys"):
+        done = subprocess.run([field.other.program("cli"), "-p", str(server.port), option], capture_output=True, timeout=60)
+        if done.returncode and not (option == "--memkeys" and b"Unrecognized" in done.stderr):
+            raise AssertionError("%s ends with %d" % (option, done.returncode))
+    return None
+
+
+def unknown_command(field, master_is_ours):
+    """What a newer master says in a way that we do not know ends the link, with the reason; nothing differs in silence."""
+    if master_is_ours:
+        return "-"
+    master = field.their()
+    if not knows(master, "vadd"):
+        return "-"
+    replica = field.our()
+    fill(master)
+    replica.follow(master)
+    in_step(replica, master)
+    master.call("VADD", "vector", "VALUES", 2, 1, 1, "element")
+    wait("the stream is refused", lambda: "VADD" in replica.info("master_stream_refusal"))
+    if master.call("WAIT", 1, 200) != 0:
+        raise AssertionError("WAIT counts who has refused")
+    return "refused"
+
+
+ROWS = [
+    ("full sync", full_sync), ("stream of writes", stream), ("cut, partial resync", cut), ("promotion and back", promotion),
+    ("FAILOVER", failover), ("chain", chain), ("dump.rdb across", file_across), ("DUMP payloads across", payloads),
+    ("--rdb, check-rdb", cli_rdb), ("--bigkeys and kin", cli_keys), ("unknown command", unknown_command),
+    ("field TTLs", None), ("Sentinels", None),
+]
+
+
+def refusals():
+    """By name, of ours that run: what the other one said and we did not know."""
+    names = set()
+    for server in Server.running:
+        if server.make.ours:
+            with open(os.path.join(server.dir, "log"), errors="replace") as log:
+                for line in log:
+                    if "cannot be followed behind offset" in line:
+                        names.add(line.split("' by ", 1)[1].split(" ", 1)[0])
+    return names
+
+
+def try_row(row, field, ours_first, failures, name):
+    if row is None:
+        return "open"
+    try:
+        said = row(field, ours_first) or "ok"
+        return said if said != "ok" or not refusals() else "ok, healed: " + ", ".join(sorted(refusals()))
+    except AssertionError as error:
+        if str(error).startswith("resyncs: ") and refusals():
+            return "ok, healed: " + ", ".join(sorted(refusals()))
+        failures.append("%s, %s: %s" % (name, field.other.name, error))
+        return "FAILED"
+    except (ReplyError, OSError, subprocess.SubprocessError) as error:
+        failures.append("%s, %s: %s" % (name, field.other.name, error))
+        return "FAILED"
+    finally:
+        Server.stop_all()
+
+
+def main():
+    build, where = sys.argv[1], sys.argv[2]
+    ours = Make("ours", os.path.join(os.path.abspath(build), "redis-"), ours=True)
+    debian = Make("redis 7.0", os.path.join(os.path.abspath(build), "peers/usr/bin/redis-"))
+    newer = os.path.join(os.path.abspath(where), "bin")
+    others = [Make("redis 6.2", newer + "/redis62-"), debian, Make("redis 8.0", newer + "/redis8-"),
+              Make("valkey 9.1", newer + "/valkey9-")]
+    others = [make for make in others if make.is_there()]
+    only = sys.argv[3] if len(sys.argv) > 3 else ""
+    root = tempfile.mkdtemp(prefix="peers-", dir=os.environ.get("PEERS_DIR"))
+    failures = []
+    print("| | " + " | ".join("%s leads | %s follows" % (make.name, make.name) for make in others) + " |")
+    print("|---" * (1 + 2 * len(others)) + "|")
+    for name, row in ROWS:
+        if only not in name:
+            continue
+        cells = [try_row(row, Field(ours, make, root), ours_first, failures, name)
+                 for make in others for ours_first in (False, True)]
+        print("| " + name + " | " + " | ".join(cells) + " |", flush=True)
+    for failure in failures:
+        print(failure)
+    if failures:
+        print("the servers' directories are kept in " + root)
+    else:
+        shutil.rmtree(root)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
