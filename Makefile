@@ -82,9 +82,9 @@ $(BUILD)/libslipstream.a: $(LIBOBJ)
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libslipstream.a
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion $(LIBS)
 
-$(BUILD)/tests/unit/test_load: $(LOAD)
+$(BUILD)/tests/unit/test_load $(BUILD)/tests/unit/test_load_generator: $(LOAD)
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_OBJ)
 	@mkdir -p $(@D)

@@ -21,13 +21,18 @@ static inline unsigned histogram_bucket(uint64_t value)
     return shift * HISTOGRAM_HALF + (unsigned)(value >> shift);
 }
 
-static inline void histogram_record(struct histogram *h, uint64_t value)
+static inline void histogram_record_many(struct histogram *h, uint64_t value, uint64_t times)
 {
     if (value > HISTOGRAM_MAX) value = HISTOGRAM_MAX;
     if (!h->total || value < h->min) h->min = value;
     if (value > h->max) h->max = value;
-    h->total++;
-    h->counts[histogram_bucket(value)]++;
+    h->total += times;
+    h->counts[histogram_bucket(value)] += times;
+}
+
+static inline void histogram_record(struct histogram *h, uint64_t value)
+{
+    histogram_record_many(h, value, 1);
 }
 
 void histogram_add(struct histogram *to, const struct histogram *from);
