@@ -7,7 +7,7 @@
 #ifndef LAB_SCENE_H
 #define LAB_SCENE_H
 
-#include "bench/lab/contestant.h"
+#include "bench/servers/contestant.h"
 #include "bench/lab/wire.h"
 #include "tests/harness/proxy.h"
 

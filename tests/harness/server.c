@@ -239,14 +239,17 @@ void server_finish_all(void)
     for (int i = 0; i < server_count; i++) expect_no_complaint(servers[i]);
 }
 
-/* A region's name begins with the port (ARCHITECTURE.md), which stands at the end of the directory's name. */
+/* A region's name begins with the port (ARCHITECTURE.md), which stands at the end of a server's directory's name:
+ * NUMBER-NAME-PORT. Whose server it was does not matter: the port was ours alone. */
 static int remove_regions(const char *path, const struct stat *st, int type, struct FTW *where)
 {
-    int number, port;
+    int number, port, end = 0;
     char pattern[64];
     glob_t found;
+    const char *last = strrchr(path + where->base, '-');
     (void)st;
-    if (type != FTW_D || sscanf(path + where->base, "%d-ours-%d", &number, &port) != 2) return 0;
+    if (type != FTW_D || !last || sscanf(path + where->base, "%d-", &number) != 1) return 0;
+    if (sscanf(last, "-%d%n", &port, &end) != 1 || last[end]) return 0;
     snprintf(pattern, sizeof pattern, "/dev/shm/slipstream-%d-*", port);
     if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0)
         for (size_t i = 0; i < found.gl_pathc; i++) unlink(found.gl_pathv[i]);

@@ -3,6 +3,8 @@
  * need lies where a block begins; then it is cut off, and the master is written to until that edge is reached. */
 #include "bench/lab/faults/backlog_edge.h"
 
+#include "bench/lab/writer.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

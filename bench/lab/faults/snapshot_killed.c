@@ -1,6 +1,7 @@
 /* The child that makes a replica's snapshot dies in the middle: nobody may take what came so far for a dataset. */
 #include "bench/lab/faults/faults.h"
 
+#include "bench/lab/writer.h"
 #include "tests/harness/clock.h"
 
 #include <signal.h>

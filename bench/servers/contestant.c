@@ -1,5 +1,5 @@
-/* Starting, asking and ending the servers of a cell. See contestant.h. */
-#include "bench/lab/contestant.h"
+/* Starting, asking and ending the servers of a tool. See contestant.h. */
+#include "bench/servers/contestant.h"
 
 #include "tests/harness/clock.h"
 #include "tests/harness/directory.h"
@@ -52,7 +52,7 @@ int contestant_attach(struct contestant *c, const char *role, const char *addres
     return 0;
 }
 
-redisContext *lab_connect(const char *host, int port, struct timeval bound)
+redisContext *contestant_connect(const char *host, int port, struct timeval bound)
 {
     const char *password = getenv("REDISCLI_AUTH");
     redisContext *c = redisConnectWithTimeout(host, port, bound);
@@ -126,7 +126,7 @@ void instance_init(struct instance *i, const struct contestant *of, const char *
     snprintf(i->role, sizeof i->role, "%s", role);
     if (of->host[0]) return;
     i->port = port_reserve();
-    snprintf(i->dir, sizeof i->dir, "%.200s/%d-%s-%s", harness_root(), ++number, of->name, role);
+    snprintf(i->dir, sizeof i->dir, "%.200s/%d-%s-%s-%d", harness_root(), ++number, of->name, role, i->port);
     snprintf(i->log, sizeof i->log, "%s/log", i->dir);
     if (mkdir(i->dir, 0755) < 0) harness_fail("%s: %s", i->dir, strerror(errno));
 }
@@ -177,7 +177,7 @@ int instance_start(struct instance *i, char error[256])
     snprintf(follows, sizeof follows, "%d", i->follows_port);
     const char *const more[] = {"--replicaof", "127.0.0.1", follows};
     for (int k = 0; k < 3 && i->follows_port; k++) argv[argc++] = more[k];
-    i->pid = process_spawn(&(struct process_options){.argv = argv, .dir = i->dir, .log = i->log});
+    i->pid = process_spawn(&(struct process_options){.argv = argv, .dir = i->dir, .log = i->log, .cpu = i->cpu});
     for (int64_t until_ms = clock_ms() + START_BOUND_MS; clock_ms() < until_ms && process_alive(i->pid);) {
         if (answers(i)) return 0;
         sleep_us(2000);
@@ -229,7 +229,7 @@ static redisContext *connected(struct instance *i, int bound_ms)
 {
     struct timeval bound = {bound_ms / 1000, bound_ms % 1000 * 1000};
     if (i->client && i->client->err) disconnect(i);
-    if (!i->client) i->client = lab_connect(i->host, i->port, bound);
+    if (!i->client) i->client = contestant_connect(i->host, i->port, bound);
     if (i->client && !i->client->err) redisSetTimeout(i->client, bound);
     return i->client && !i->client->err ? i->client : NULL;
 }

@@ -1,18 +1,17 @@
-/* A server that the lab was given: a name, and the command that starts one. */
-#ifndef LAB_CONTESTANT_H
-#define LAB_CONTESTANT_H
+/* A server that a tool was given: a name, and the command that starts one. */
+#ifndef SERVERS_CONTESTANT_H
+#define SERVERS_CONTESTANT_H
 
 #include "tests/harness/process.h"
 
 #include <hiredis/hiredis.h>
 
 #define CONTESTANTS_MAX 8
-#define LAB_KEY         "slipstream-lab:" /* what the lab writes begins with this */
 
 struct contestant {
     char name[32];
     char command[1024]; /* words, single or double quotes; {port} and {dir} are replaced in each of them */
-    char host[256];     /* of one that runs already, and is never ended by the lab; "": the lab starts it */
+    char host[256];     /* of one that runs already, and is never ended by the tool; "": the tool starts it */
     int port;
 };
 
@@ -20,8 +19,8 @@ struct contestant {
 int contestant_parse(struct contestant *c, const char *text, char error[256]);
 /* ROLE=HOST:PORT of one that runs already. 0, or -1: `error` says why. */
 int contestant_attach(struct contestant *c, const char *role, const char *address, char error[256]);
-/* To a server of a try, with the password of REDISCLI_AUTH if that is set. Never NULL; look at err. */
-redisContext *lab_connect(const char *host, int port, struct timeval bound);
+/* To a server, with the password of REDISCLI_AUTH if that is set. Never NULL; look at err. */
+redisContext *contestant_connect(const char *host, int port, struct timeval bound);
 
 /* One running server. Its directory and port stay over a restart. */
 struct instance {
@@ -30,6 +29,7 @@ struct instance {
     char dir[320], log[360];
     char host[256];
     int port;
+    int cpu;          /* the only processor it may use, plus one; 0: any. Set before it starts */
     int follows_port; /* at its start, on this machine; 0: nobody */
     pid_t pid;        /* 0: not running */
     redisContext *client;
