@@ -48,6 +48,8 @@ DIFFERENTIAL := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/differential/*.
 BENCH       := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/*.c))
 # Servers by command line: what both tools start.
 CONTESTANTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/servers/*.c))
+REPORT      := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/report/*.c))
+PROGRAM     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/program/*.c))
 LAB         := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/lab/*.c bench/lab/faults/*.c))
 # The load generator's parts; tests have them too.
 LOAD        := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/load/*.c))
@@ -59,7 +61,7 @@ PLAIN_HARNESS := $(patsubst %/under_criterion.o,%/standalone.o,$(HARNESS))
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
 
-all: $(BUILD)/redis-server $(BUILD)/redis-check-rdb $(BUILD)/redis-check-aof $(BUILD)/slipstream-lab
+all: $(BUILD)/redis-server $(BUILD)/redis-check-rdb $(BUILD)/redis-check-aof $(BUILD)/slipstream-lab $(BUILD)/slipstream-bench
 
 $(BUILD)/redis-server: $(OBJ)
 	$(call say,LINK)
@@ -87,6 +89,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libslipstream.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion $(LIBS)
 
 $(BUILD)/tests/unit/test_load $(BUILD)/tests/unit/test_load_generator: $(LOAD)
+$(BUILD)/tests/unit/test_bench_report: $(REPORT)
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_OBJ)
 	@mkdir -p $(@D)
@@ -110,7 +113,11 @@ $(BUILD)/bench: $(BENCH) $(PLAIN_HARNESS)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lssl -lcrypto -lpthread -lm
 
-$(BUILD)/slipstream-lab: $(LAB) $(CONTESTANTS) $(LAB_BORROWS) $(PLAIN_HARNESS)
+$(BUILD)/slipstream-lab: $(LAB) $(CONTESTANTS) $(REPORT) $(LAB_BORROWS) $(PLAIN_HARNESS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LIBS)
+
+$(BUILD)/slipstream-bench: $(PROGRAM) $(LOAD) $(CONTESTANTS) $(REPORT) $(filter $(BUILD)/obj/server/base/%,$(OBJ)) $(PLAIN_HARNESS)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LIBS)
 
@@ -202,11 +209,12 @@ install: all
 	ln -sf redis-server $(DESTDIR)$(PREFIX)/bin/redis-check-rdb
 	ln -sf redis-server $(DESTDIR)$(PREFIX)/bin/redis-check-aof
 	install -D -m 755 $(BUILD)/slipstream-lab $(DESTDIR)$(PREFIX)/bin/slipstream-lab
+	install -D -m 755 $(BUILD)/slipstream-bench $(DESTDIR)$(PREFIX)/bin/slipstream-bench
 
 clean:
 	rm -rf build
 
--include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(BENCH) $(LAB) $(LOAD) $(CONTESTANTS) $(FUZZ_OBJ) \
+-include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(BENCH) $(LAB) $(LOAD) $(CONTESTANTS) $(REPORT) $(PROGRAM) $(FUZZ_OBJ) \
     $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o) $(FUZZ:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
 .PHONY: all tests deps peers run demo test test-peers fuzz fuzz-targets bench image test-kubernetes debug asan ubsan lint install clean
 .SECONDARY:
