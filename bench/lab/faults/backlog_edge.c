@@ -1,9 +1,12 @@
 /* A backlog may forget byte by byte, or in blocks. Either way its first byte is known from INFO, and the size of a SET in
  * the stream is known beforehand. While the replica is still there the stream is padded so that the byte that it will
- * need lies where a block begins; then it is cut off, and the master is written to until that edge is reached. */
+ * need lies where a block begins; then it is cut off, and the master is written to until that edge is reached. Whoever still
+ * has a reader may keep more for it than the backlog's size, and let all of that go at once: the size must be the one at
+ * rest when the edge is chosen, and the master must have noticed that its reader is gone before it is written to. */
 #include "bench/lab/faults/backlog_edge.h"
 
 #include "bench/lab/writer.h"
+#include "tests/harness/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +76,23 @@ static long long leap(struct instance *master, struct edge *e, long long most)
     return -1;
 }
 
+/* A backlog in blocks keeps up to one more than it was told to. */
+static bool is_at_rest(const struct scene *s, const struct edge *e, long long step)
+{
+    return e->end - e->first <= (long long)s->settings.backlog_bytes + step;
+}
+
+static int wait_until_noticed(struct scene *s)
+{
+    for (int64_t until_ms = clock_ms() + STEP_BOUND_MS; clock_ms() < until_ms; sleep_us(500)) {
+        char *info = instance_info(&s->master, "replication", ANSWER_BOUND_MS);
+        long long left = info_number_of(info, "connected_slaves");
+        free(info);
+        if (left == 0) return 0;
+    }
+    return -1;
+}
+
 /* The replica is in step, and the byte that it needs next is where the backlog can begin, less `missing`. */
 static int place_replica(struct scene *s, int missing, long long *edge)
 {
@@ -90,7 +110,7 @@ static int place_replica(struct scene *s, int missing, long long *edge)
         for (long long gap; (gap = *edge - missing - e.end) > 0;)
             if (gap < LEAST_PAD || pad(&s->master, piece(gap)) != 0 || look(&s->master, &e) != 0) break;
         if (e.end == *edge - missing && scene_wait_in_step(s, STEP_BOUND_MS) == 0 && look(&s->master, &e) == 0 &&
-            e.end == *edge - missing)
+            e.end == *edge - missing && is_at_rest(s, &e, step))
             return 0;
         if (look(&s->master, &e) != 0) return -1;
     }
@@ -104,6 +124,7 @@ int backlog_edge_reach(struct scene *s, int missing, char why[256])
     snprintf(why, 256, "the backlog of this master cannot be steered to the byte");
     if (place_replica(s, missing, &edge) != 0) return FAULT_NOT_HERE;
     proxy_cut(s->proxy);
+    if (wait_until_noticed(s) != 0) return -1;
     if (look(&s->master, &e) != 0) return -1;
     long long most = e.end + 3 * (long long)s->settings.backlog_bytes;
     while (e.first < edge && e.end < most) {
