@@ -126,6 +126,16 @@ bool scene_promote(struct instance *replica)
     return promoted;
 }
 
+int scene_swap_roles(struct scene *s)
+{
+    if (!scene_promote(&s->replica)) return -1;
+    struct instance old = s->master;
+    s->master = s->replica;
+    s->replica = old;
+    proxy_retarget(s->proxy, s->master.port);
+    return 0;
+}
+
 void scene_write_doomed(struct scene *s, struct instance *master)
 {
     s->counts_losses = true;

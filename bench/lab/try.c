@@ -109,7 +109,9 @@ static bool heal(struct course *c)
     if (!fault->heals_itself) read_both(c, &c->out->predicted);
     c->bytes = proxy_bytes_to_caller(c->scene.proxy);
     c->out->fault_to_ms = tracker_now_ms(c->tracker);
-    return !stopped_by(c, fault->heal(&c->scene, why), why);
+    if (fault->heal) return !stopped_by(c, fault->heal(&c->scene, why), why);
+    proxy_heal(c->scene.proxy);
+    return true;
 }
 
 /* Before a fault that heals itself nobody knows how far the stream will be when the replica asks. With about a backlog

@@ -41,7 +41,7 @@ static int fork_snapshot(void *context, int (*body)(void *arg), void (*ended)(vo
 static void kill_snapshot(void *context)
 {
     struct core *core = context;
-    if (children_running(core->children) == CHILD_FULL_SYNC) children_kill(core->children);
+    children_dismiss(core->children, CHILD_FULL_SYNC);
 }
 
 static void report_snapshot_keys(void *context, uint64_t keys)

@@ -326,15 +326,20 @@ Test(append_only, a_rewrite_that_fails_costs_nothing)
     expect_debian_loads_the_same(s);
 }
 
+#define CANNOT_BEGIN "ERR Can't execute an AOF background rewriting. Please check the server logs for more information."
+
 /* A directory in the place of a file that a step is to make. */
-static void rewrite_into_an_obstacle(const char *obstacle)
+static void rewrite_into_an_obstacle(const char *obstacle, bool begins)
 {
     struct server *s = server_start(OURS, "appendonly yes");
     char path[512];
     server_path(s, obstacle, path);
     cr_assert_eq(mkdir(path, 0755), 0);
     expect_ok(s, "SET before 1");
-    expect_status(s, "Background append only file rewriting started", "BGREWRITEAOF");
+    if (begins)
+        expect_status(s, "Background append only file rewriting started", "BGREWRITEAOF");
+    else
+        expect_error(s, CANNOT_BEGIN, "BGREWRITEAOF");
     wait_until(info_is(s, "persistence", "aof_last_bgrewrite_status", "err"));
     cr_expect_eq(info_number(s, "persistence", "aof_rewrites_consecutive_failures"), 1);
     expect_ok(s, "SET behind 1");
@@ -350,17 +355,46 @@ static void rewrite_into_an_obstacle(const char *obstacle)
 
 Test(append_only, a_manifest_that_cannot_be_written_before_the_fork)
 {
-    rewrite_into_an_obstacle("appendonlydir/temp-appendonly.aof.manifest");
+    rewrite_into_an_obstacle("appendonlydir/temp-appendonly.aof.manifest", false);
 }
 
 Test(append_only, an_incremental_that_cannot_be_made)
 {
-    rewrite_into_an_obstacle("appendonlydir/appendonly.aof.2.incr.aof");
+    rewrite_into_an_obstacle("appendonlydir/appendonly.aof.2.incr.aof", false);
 }
 
 Test(append_only, a_base_that_cannot_be_renamed)
 {
-    rewrite_into_an_obstacle("appendonlydir/appendonly.aof.2.base.rdb");
+    rewrite_into_an_obstacle("appendonlydir/appendonly.aof.2.base.rdb", true);
+}
+
+/* The answer waits for what a worker does, and whoever has asked may say more meanwhile, or leave. */
+Test(append_only, who_asks_for_a_rewrite_hears_whether_it_begins)
+{
+    static const enum server_kind kinds[] = {OURS, DEBIAN};
+    for (int i = 0; i < 2; i++) {
+        struct server *s = server_start(kinds[i], "appendonly yes");
+        char path[512];
+        server_path(s, "appendonlydir/appendonly.aof.2.incr.aof", path);
+        cr_assert_eq(mkdir(path, 0755), 0);
+        redisAppendCommand(connection(s), "BGREWRITEAOF");
+        redisAppendCommand(connection(s), "PING");
+        redisReply *answer = receive(s), *pong = receive(s);
+        cr_expect_eq(answer->type, REDIS_REPLY_ERROR);
+        cr_expect_str_eq(answer->str, CANNOT_BEGIN);
+        cr_expect_str_eq(pong->str, "PONG");
+        freeReplyObject(answer);
+        freeReplyObject(pong);
+        cr_expect(info_is(s, "persistence", "aof_last_bgrewrite_status", "err"));
+        cr_assert_eq(rmdir(path), 0);
+        redisContext *leaves = server_connect(s);
+        redisAppendCommand(leaves, "BGREWRITEAOF");
+        int done = 0;
+        while (!done) cr_assert_eq(redisBufferWrite(leaves, &done), REDIS_OK);
+        redisFree(leaves);
+        wait_until(info_number(s, "persistence", "aof_rewrites") == 1);
+        cr_expect(info_is(s, "clients", "blocked_clients", "0"));
+    }
 }
 
 Test(append_only, growth_starts_a_rewrite)

@@ -6,18 +6,10 @@ static int strike(struct scene *s, char why[256])
     return backlog_edge_reach(s, 0, why);
 }
 
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    proxy_heal(s->proxy);
-    return 0;
-}
-
 const struct fault fault_backlog_met = {
     .name = "backlog-met",
     .summary = "so much is written that the backlog just reaches back far enough",
     .breaks = true,
     .writes_itself = true,
     .strike = strike,
-    .heal = heal,
 };

@@ -6,18 +6,10 @@ static int strike(struct scene *s, char why[256])
     return backlog_edge_reach(s, 1, why);
 }
 
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    proxy_heal(s->proxy);
-    return 0;
-}
-
 const struct fault fault_backlog_missed = {
     .name = "backlog-missed",
     .summary = "so much is written that the backlog is too short by one byte",
     .breaks = true,
     .writes_itself = true,
     .strike = strike,
-    .heal = heal,
 };

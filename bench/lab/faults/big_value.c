@@ -22,17 +22,9 @@ static int strike(struct scene *s, char why[256])
     return good ? 0 : -1;
 }
 
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    proxy_heal(s->proxy);
-    return 0;
-}
-
 const struct fault fault_big_value = {
     .name = "big-value",
     .summary = "cut, and one value of one and a half backlogs is written",
     .breaks = true,
     .strike = strike,
-    .heal = heal,
 };

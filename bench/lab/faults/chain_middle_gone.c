@@ -10,18 +10,10 @@ static int strike(struct scene *s, char why[256])
     return 0;
 }
 
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    proxy_heal(s->proxy);
-    return 0;
-}
-
 const struct fault fault_chain_middle_gone = {
     .name = "chain-middle-gone",
     .summary = "of a chain of three the middle one dies; the last follows the first",
     .breaks = true,
     .wants_chain = true,
     .strike = strike,
-    .heal = heal,
 };

@@ -28,17 +28,9 @@ static int strike(struct scene *s, char why[256])
     return 0;
 }
 
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    proxy_heal(s->proxy);
-    return 0;
-}
-
 const struct fault fault_cut_snapshot = {
     .name = "cut-snapshot",
     .summary = "an empty replica's full sync is cut, at a byte that the seed draws",
     .breaks = true,
     .strike = strike,
-    .heal = heal,
 };

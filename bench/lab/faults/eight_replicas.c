@@ -8,18 +8,10 @@ static int strike(struct scene *s, char why[256])
     return 0;
 }
 
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    proxy_heal(s->proxy);
-    return 0;
-}
-
 const struct fault fault_eight_replicas = {
     .name = "eight-replicas",
     .summary = "as cut, for eight replicas that come back at once",
     .breaks = true,
     .more_replicas = MORE_REPLICAS_MAX,
     .strike = strike,
-    .heal = heal,
 };

@@ -20,7 +20,7 @@ struct fault {
     bool stops_master;  /* it answers nothing meanwhile */
     int (*strike)(struct scene *s, char why[256]);
     int (*prepare)(struct scene *s, char why[256]); /* before the decision is predicted; NULL: nothing to do */
-    int (*heal)(struct scene *s, char why[256]);
+    int (*heal)(struct scene *s, char why[256]);    /* NULL: the line is whole again, and that is all */
 };
 
 extern const struct fault fault_cut, fault_reset, fault_stall, fault_half_open, fault_deaf, fault_slow, fault_delay,

@@ -9,17 +9,9 @@ static int strike(struct scene *s, char why[256])
     return scene_start_again(s, &s->master, why);
 }
 
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    proxy_heal(s->proxy);
-    return 0;
-}
-
 const struct fault fault_master_killed = {
     .name = "master-killed",
     .summary = "kill -9 for the master, and a start from what its directory holds",
     .breaks = true,
     .strike = strike,
-    .heal = heal,
 };

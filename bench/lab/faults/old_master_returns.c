@@ -7,12 +7,7 @@ static int strike(struct scene *s, char why[256])
 {
     snprintf(why, 256, "the replica is not promoted");
     proxy_cut(s->proxy);
-    if (!scene_promote(&s->replica)) return -1;
-    struct instance old = s->master;
-    s->master = s->replica;
-    s->replica = old;
-    proxy_retarget(s->proxy, s->master.port);
-    return 0;
+    return scene_swap_roles(s);
 }
 
 static int heal(struct scene *s, char why[256])

@@ -20,18 +20,10 @@ static int prepare(struct scene *s, char why[256])
     return scene_start_again(s, &s->replica, why);
 }
 
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    proxy_heal(s->proxy);
-    return 0;
-}
-
 const struct fault fault_replica_emptied = {
     .name = "replica-emptied",
     .summary = "SHUTDOWN NOSAVE, and a start without a dump",
     .breaks = true,
     .strike = strike,
     .prepare = prepare,
-    .heal = heal,
 };

@@ -17,18 +17,10 @@ static int strike(struct scene *s, char why[256])
     return 0;
 }
 
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    proxy_heal(s->proxy);
-    return 0;
-}
-
 const struct fault fault_sibling_promoted = {
     .name = "sibling-promoted",
     .summary = "kill -9 for the master; another replica becomes master, and ours is sent there",
     .breaks = true,
     .wants_sibling = true,
     .strike = strike,
-    .heal = heal,
 };

@@ -71,17 +71,9 @@ static int strike(struct scene *s, char why[256])
     return child ? 0 : FAULT_NOT_HERE;
 }
 
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    proxy_heal(s->proxy);
-    return 0;
-}
-
 const struct fault fault_snapshot_killed = {
     .name = "snapshot-killed",
     .summary = "kill -9 for the child that makes an empty replica's snapshot",
     .breaks = true,
     .strike = strike,
-    .heal = heal,
 };

@@ -3,6 +3,7 @@
  *   append_only.c          on and off, start, flush, what others ask of it
  *   append_only_rewrite.c  a rewrite's steps, carried out
  *   append_only_stream.c   the state, and which file the stream goes to
+ *   append_only_answer.c   who has asked for a rewrite, and waits for its beginning
  *   append_only_watch.c    who waits for the disk: held answers, WAITAOF, our master; writes that have to wait
  *   append_only_files.c    what stands on the disk: names, descriptors, the manifest; the jobs of the worker
  *
@@ -70,6 +71,9 @@ void append_only_follow_fsync(struct append_only *a);  /* appendfsync or the sta
 void append_only_watch_turn(struct append_only *a);    /* once a turn, behind the stream's publication */
 void append_only_watch_cron(struct append_only *a, int64_t now_ms);
 
+/* --- append_only_answer.c --- */
+void append_only_answer_who_waits(struct append_only *a, enum append_only_answer outcome);
+
 /* --- append_only_rewrite.c --- */
 void append_only_rewrite_event(struct append_only *a, enum rewrite_event event);
 void append_only_rewrite_go_on(struct append_only *a); /* what was in the way may be gone */
@@ -97,6 +101,7 @@ struct append_only_job {
     pid_t child;
     int fd;              /* opened; -1: none */
     uint64_t base_bytes; /* of the new base */
+    int64_t rename_us;   /* how long its renaming took */
     int error;           /* errno; 0: good */
 };
 
