@@ -119,7 +119,7 @@ $(BUILD)/slipstream-lab: $(LAB) $(CONTESTANTS) $(REPORT) $(LAB_BORROWS) $(PLAIN_
 
 $(BUILD)/slipstream-bench: $(PROGRAM) $(LOAD) $(CONTESTANTS) $(REPORT) $(filter $(BUILD)/obj/server/base/%,$(OBJ)) $(PLAIN_HARNESS)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -ljansson $(LIBS)
 
 tests: all $(UNIT) $(BUILD)/tests/integration $(BUILD)/tests/differential
 

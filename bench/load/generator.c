@@ -134,6 +134,8 @@ static void record(struct generator *g, int64_t since_ns, uint64_t count)
 {
     if (!g->measuring || since_ns < g->measure_ns) return;
     histogram_record_many(&g->slice, (uint64_t)(g->now_ns - since_ns), count);
+    if (g->plan->phase)
+        histogram_record_many(&g->result->phases[*g->plan->phase], (uint64_t)(g->now_ns - since_ns), count);
     g->result->replies += count;
 }
 

@@ -12,8 +12,9 @@
 #include "bench/load/mix.h"
 
 #define LOAD_SLICES_MAX 4096
+#define LOAD_PHASES     3
 
-/* Something that happens once; it must not wait. */
+/* Something that happens once; it must not wait. At one time they happen in the order of the list. */
 struct load_event {
     int64_t at_ns; /* after the warm-up's end, at which measuring begins; in ascending order */
     void (*strike)(void *context);
@@ -34,6 +35,7 @@ struct load_plan {
     int64_t silence_ns; /* no reply for so long, though some are due, ends the run in error */
     const struct load_event *events;
     int event_count;
+    const int *phase; /* which of the result's phases a reply counts for; an event may change it; NULL: none */
 };
 
 struct load_slice {
@@ -43,10 +45,11 @@ struct load_slice {
 struct load_result {
     uint64_t replies, errors; /* measured ones; errors of all */
     char first_error[COUNTER_LINE];
-    int64_t elapsed_ns;       /* from the warm-up's end to the last reply */
-    int64_t cpu_ns;           /* of this thread in that time */
-    struct histogram latency; /* ns */
-    struct histogram late;    /* ns from due to sent, when the socket would have taken it; open loop only */
+    int64_t elapsed_ns;                   /* from the warm-up's end to the last reply */
+    int64_t cpu_ns;                       /* of this thread in that time */
+    struct histogram latency;             /* ns */
+    struct histogram late;                /* ns from due to sent, when the socket would have taken it; open loop only */
+    struct histogram phases[LOAD_PHASES]; /* latency, by when the reply came */
     struct load_slice slices[LOAD_SLICES_MAX];
     int slice_count;
 };

@@ -1,149 +1,14 @@
 /* slipstream-bench: servers side by side, any that speak Redis's protocol, under a load generator of its own. */
 #include "bench/load/null_server.h"
-#include "bench/program/throughput.h"
+#include "bench/program/compare.h"
+#include "bench/program/options.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-#define CONNECTIONS_MAX 10000
-
-struct options {
-    struct contestant servers[CONTESTANTS_MAX];
-    int server_count;
-    struct throughput_plan plan;
-    const char *json, *csv; /* files, "-": standard output; NULL: not wanted */
-};
-
-static int usage(FILE *out)
-{
-    fputs(
-        "slipstream-bench: servers side by side\n\n"
-        "  slipstream-bench --server NAME='COMMAND with {port} and {dir}' [--server ...] [options]\n"
-        "  slipstream-bench null-server PORT    answers +OK to each request: what the generator itself costs\n\n"
-        "The first server is the baseline. All are filled with the same keys and measured in turn, round by round.\n"
-        "Requests per second, latency, and CPU per request of the server, by process and thread.\n\n"
-        "  --rounds N  --clients N  --pipeline N,...  --duration MS  --warm-up MS\n"
-        "  --rate N         open loop: N requests a second, latency from when one was due; 0: as fast as answered\n"
-        "  --request '[WEIGHT:]WORDS'   e.g. '9:GET key:{key}' and '1:SET key:{key} {value}'; without: SET, then GET\n"
-        "  --keys N  --distribution uniform|zipf:0.99|hot:0.01:0.9  --value 64|10-1000|64*9,1024*1   (bytes*weight)\n"
-        "  --schedule steady|bgsave|replica   in the middle of a round a BGSAVE begins, or a replica joins\n"
-        "  --json FILE  --csv FILE      rows with stable names (- is standard output)\n"
-        "  --seed N         the same requests again\n\n"
-        "Ends with 1 when a server failed, and says how; with 2 if it could not begin. REDISCLI_AUTH is the password.\n\n"
-        "  slipstream-bench --server ours='redis-server --port {port} --dir {dir}' \\\n"
-        "                   --server valkey='valkey-server --port {port} --dir {dir}' --pipeline 1,16 --json rows.json\n",
-        out);
-    return out == stderr ? 2 : 0;
-}
-
-static int complain(const char *error)
-{
-    fprintf(stderr, "slipstream-bench: %s\n", error);
-    return -1;
-}
-
-/* --- the command line --- */
-
-static int whole_number(const char *text, long low, long high, long *value)
-{
-    char *end;
-    errno = 0;
-    *value = strtol(text, &end, 10);
-    return errno || end == text || *end || *value < low || *value > high ? -1 : 0;
-}
-
-static int take_int(const char *text, long low, long high, int *value)
-{
-    long n;
-    if (whole_number(text, low, high, &n) != 0) return -1;
-    *value = (int)n;
-    return 0;
-}
-
-static int take_pipelines(struct throughput_plan *p, const char *text)
-{
-    char copy[128], *rest = copy;
-    snprintf(copy, sizeof copy, "%s", text);
-    p->pipeline_count = 0;
-    for (char *word; (word = strsep(&rest, ","));)
-        if (p->pipeline_count == PIPELINES_MAX || take_int(word, 1, 10000, &p->pipelines[p->pipeline_count++]) != 0)
-            return -1;
-    return 0;
-}
-
-static int take_schedule(struct throughput_plan *p, const char *text)
-{
-    static const char *const names[] = {"steady", "bgsave", "replica"};
-    for (int i = 0; i < 3; i++) {
-        if (strcmp(text, names[i]) != 0) continue;
-        p->schedule = (enum schedule)i;
-        return 0;
-    }
-    return -1;
-}
-
-static int add_server(struct options *o, const char *text, char error[256])
-{
-    snprintf(error, 256, "more than %d servers", CONTESTANTS_MAX);
-    return o->server_count == CONTESTANTS_MAX ? -1 : contestant_parse(&o->servers[o->server_count++], text, error);
-}
-
-/* 0; -1: `error` says why; 1: there is no such option. */
-static int take_option(struct options *o, const char *name, const char *value, char error[256])
-{
-    struct throughput_plan *p = &o->plan;
-    char *end;
-    if (strcmp(name, "server") == 0) return add_server(o, value, error);
-    snprintf(error, 256, "'%.100s' is no value of --%.40s", value, name);
-    if (strcmp(name, "rounds") == 0) return take_int(value, 1, SAMPLES_MAX, &p->rounds);
-    if (strcmp(name, "clients") == 0) return take_int(value, 1, CONNECTIONS_MAX, &p->connections);
-    if (strcmp(name, "pipeline") == 0) return take_pipelines(p, value);
-    if (strcmp(name, "duration") == 0) return take_int(value, 1, 86400000, &p->duration_ms);
-    if (strcmp(name, "warm-up") == 0) return take_int(value, 0, 86400000, &p->warm_up_ms);
-    if (strcmp(name, "keys") == 0) return whole_number(value, 1, 1000000000, &p->keys);
-    if (strcmp(name, "schedule") == 0) return take_schedule(p, value);
-    if (strcmp(name, "rate") == 0) {
-        p->rate_per_s = strtod(value, &end);
-        return end == value || *end || !(p->rate_per_s >= 0) || p->rate_per_s > 1e9 ? -1 : 0;
-    }
-    if (strcmp(name, "seed") == 0) {
-        p->seed = strtoull(value, &end, 10);
-        return end == value || *end ? -1 : 0;
-    }
-    if (strcmp(name, "request") == 0) {
-        if (p->request_count == REQUESTS_MAX) return -1;
-        p->requests[p->request_count++] = value;
-        return 0;
-    }
-    const char **text = strcmp(name, "distribution") == 0 ? &p->distribution
-                        : strcmp(name, "value") == 0      ? &p->sizes
-                        : strcmp(name, "json") == 0       ? &o->json
-                        : strcmp(name, "csv") == 0        ? &o->csv
-                                                          : NULL;
-    if (!text) return 1;
-    *text = value;
-    return 0;
-}
-
-static int read_options(struct options *o, int argc, char **argv)
-{
-    char error[256];
-    for (int i = 1; i < argc; i += 2) {
-        if (strncmp(argv[i], "--", 2) != 0 || i + 1 >= argc) {
-            snprintf(error, sizeof error, "'%.100s' is no option with a value", argv[i]);
-            return complain(error);
-        }
-        int status = take_option(o, argv[i] + 2, argv[i + 1], error);
-        if (status == 1) snprintf(error, sizeof error, "there is no option '%.100s'", argv[i]);
-        if (status) return complain(error);
-    }
-    return o->server_count ? 0 : complain("no --server is named; --help has an example");
-}
 
 /* --- the run --- */
 
@@ -157,10 +22,12 @@ static void pin(void)
     sched_setaffinity(0, sizeof set, &set);
 }
 
-static int start(struct instance *i, const struct contestant *of, const char *role, char error[512])
+static int start(struct instance *i, const struct contestant *of, const char *role, struct directives *directives,
+                 char error[512])
 {
     char why[256];
     instance_init(i, of, role);
+    i->directives = directives;
     i->cpu = sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 0 : 1;
     if (instance_start(i, why) != 0) {
         snprintf(error, 512, "%s", why);
@@ -170,19 +37,46 @@ static int start(struct instance *i, const struct contestant *of, const char *ro
     return 0;
 }
 
+/* How all was measured, for a reader who has the report alone. */
+static void describe(const struct options *o, char *out, size_t size)
+{
+    const struct throughput_plan *p = &o->plan;
+    size_t len = (size_t)snprintf(out, size, "%ld keys (%s), values of %s bytes, %d connections, %d rounds of %d ms, ",
+                                  p->keys, p->distribution, p->sizes, p->connections, p->rounds, p->duration_ms);
+    if (p->rate_per_s > 0)
+        len += (size_t)snprintf(out + len, len < size ? size - len : 0, "%g requests a second, latency from when due",
+                                p->rate_per_s);
+    else
+        len += (size_t)snprintf(out + len, len < size ? size - len : 0, "as fast as answered");
+    for (int i = 0; i < p->request_count && len < size; i++)
+        len += (size_t)snprintf(out + len, size - len, "%s%s", i ? "; " : ". The mix: ", p->requests[i]);
+    for (int i = 0; i < o->directives.count && len < size; i++)
+        len += (size_t)snprintf(out + len, size - len, "%s%s", i ? ", " : ". Directives: ", o->directives.lines[i]);
+}
+
+static int start_all(struct options *o, struct instance *servers, struct instance *replicas, struct rows *rows,
+                     char error[512])
+{
+    for (int i = 0; i < o->server_count; i++) {
+        struct directives directives = o->directives;
+        if (start(&servers[i], &o->servers[i], "server", &directives, error) != 0) return -1;
+        if (o->plan.schedule == SCHEDULE_REPLICA &&
+            start(&replicas[i], &o->servers[i], "replica", &directives, error) != 0)
+            return -1;
+        servers[i].directives = replicas[i].directives = NULL; /* nobody starts again */
+        snprintf(rows->servers[i].name, sizeof rows->servers[i].name, "%s", o->servers[i].name);
+        instance_version(&servers[i], rows->servers[i].version);
+        directives_describe(&directives, rows->servers[i].note, sizeof rows->servers[i].note);
+        if (rows->servers[i].note[0]) fprintf(stderr, "%s: %s\n", rows->servers[i].name, rows->servers[i].note);
+        rows->server_count++;
+    }
+    return 0;
+}
+
 static int run(struct options *o, struct rows *rows, char error[512])
 {
     static struct instance servers[CONTESTANTS_MAX], replicas[CONTESTANTS_MAX];
-    int status = 0;
-    for (int i = 0; i < o->server_count && status == 0; i++) {
-        status = start(&servers[i], &o->servers[i], "server", error);
-        if (status == 0 && o->plan.schedule == SCHEDULE_REPLICA)
-            status = start(&replicas[i], &o->servers[i], "replica", error);
-        if (status) break;
-        snprintf(rows->servers[i].name, sizeof rows->servers[i].name, "%s", o->servers[i].name);
-        instance_version(&servers[i], rows->servers[i].version);
-        rows->server_count++;
-    }
+    int status = start_all(o, servers, replicas, rows, error);
     pin();
     if (status == 0) status = throughput_run(&o->plan, servers, replicas, o->server_count, rows, error);
     for (int i = 0; i < o->server_count; i++) {
@@ -192,10 +86,15 @@ static int run(struct options *o, struct rows *rows, char error[512])
     return status;
 }
 
+static bool is_standard_output(const char *path)
+{
+    return path && strcmp(path, "-") == 0;
+}
+
 static int write_report(const char *path, void (*report)(const struct rows *r, FILE *out), const struct rows *r)
 {
     if (!path) return 0;
-    FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+    FILE *out = is_standard_output(path) ? stdout : fopen(path, "w");
     if (!out) {
         fprintf(stderr, "slipstream-bench: %s: %s\n", path, strerror(errno));
         return -1;
@@ -206,42 +105,45 @@ static int write_report(const char *path, void (*report)(const struct rows *r, F
     return bad ? -1 : 0;
 }
 
+static int report(const struct options *o, struct rows *rows)
+{
+    int missed = targets_apply(&o->targets, rows);
+    if (!is_standard_output(o->json) && !is_standard_output(o->csv) && !is_standard_output(o->html))
+        rows_table(rows, stdout);
+    if (missed) fprintf(stderr, "%d target%s missed\n", missed, missed == 1 ? "" : "s");
+    int bad = write_report(o->json, rows_json, rows) | write_report(o->csv, rows_csv, rows) |
+              write_report(o->html, rows_html, rows);
+    return bad ? 2 : missed ? 1 : 0;
+}
+
 static int null_server(const char *text)
 {
-    int port;
-    if (take_int(text, 1, 65535, &port) != 0) return usage(stderr);
-    null_server_run(port);
-    fprintf(stderr, "slipstream-bench: port %d: %s\n", port, strerror(errno));
+    long port;
+    if (whole_number(text, 1, 65535, &port) != 0) return usage(stderr);
+    null_server_run((int)port);
+    fprintf(stderr, "slipstream-bench: port %ld: %s\n", port, strerror(errno));
     return 2;
 }
 
 int main(int argc, char **argv)
 {
     static struct options o;
-    struct rows rows = {0};
+    struct rows rows = {.list = NULL};
     char error[512];
     if (argc < 2) return usage(stderr);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) return usage(stdout);
-    if (argc == 3 && strcmp(argv[1], "null-server") == 0) return null_server(argv[2]);
+    if (strcmp(argv[1], "compare") == 0) return compare_run(argc - 2, argv + 2);
+    if (argc >= 3 && strcmp(argv[1], "null-server") == 0)
+        return null_server(argv[2]); /* directives mean nothing to it */
     signal(SIGPIPE, SIG_IGN);
-    o.plan = (struct throughput_plan){.pipelines = {1, 16},
-                                      .pipeline_count = 2,
-                                      .distribution = "uniform",
-                                      .sizes = "64",
-                                      .keys = 100000,
-                                      .connections = 50,
-                                      .rounds = 5,
-                                      .duration_ms = 2000,
-                                      .warm_up_ms = 200,
-                                      .seed = (uint64_t)time(NULL)};
-    if (read_options(&o, argc, argv) != 0) return 2;
+    if (options_read(&o, argc, argv) != 0) return 2;
     rows.seed = o.plan.seed;
+    describe(&o, rows.what, sizeof rows.what);
     if (run(&o, &rows, error) != 0) {
         complain(error);
         return 1;
     }
-    if ((!o.json || strcmp(o.json, "-") != 0) && (!o.csv || strcmp(o.csv, "-") != 0)) rows_table(&rows, stdout);
-    int bad = write_report(o.json, rows_json, &rows) | write_report(o.csv, rows_csv, &rows);
+    int status = report(&o, &rows);
     rows_free(&rows);
-    return bad ? 2 : 0;
+    return status;
 }

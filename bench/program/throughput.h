@@ -3,6 +3,7 @@
 #define PROGRAM_THROUGHPUT_H
 
 #include "bench/load/sizes.h"
+#include "bench/program/schedule.h"
 #include "bench/report/rows.h"
 #include "bench/servers/contestant.h"
 
@@ -10,8 +11,6 @@
 
 #define REQUESTS_MAX  16
 #define PIPELINES_MAX 8
-
-enum schedule { SCHEDULE_STEADY, SCHEDULE_BGSAVE, SCHEDULE_REPLICA };
 
 struct throughput_plan {
     const char *requests[REQUESTS_MAX]; /* see mix_add(): one mix; none: SET and GET, each by itself */

@@ -19,6 +19,14 @@ static void put_json_text(FILE *out, const char *text)
     fputc('"', out);
 }
 
+static void put_json_real(FILE *out, double value)
+{
+    if (isfinite(value))
+        fprintf(out, "%.9g", value);
+    else
+        fputs("null", out);
+}
+
 static void put_csv_text(FILE *out, const char *text)
 {
     fputc('"', out);
@@ -51,8 +59,20 @@ void fields_real(struct fields *f, const char *name, double value)
 {
     put_name(f, name);
     if (f->form == FIELDS_CSV_HEAD) return;
-    if (isfinite(value))
+    if (f->form == FIELDS_JSON)
+        put_json_real(f->out, value);
+    else if (isfinite(value))
         fprintf(f->out, "%.9g", value);
-    else if (f->form == FIELDS_JSON)
-        fputs("null", f->out);
+}
+
+void fields_reals(struct fields *f, const char *name, const double *values, int count)
+{
+    if (f->form != FIELDS_JSON) return;
+    put_name(f, name);
+    fputc('[', f->out);
+    for (int i = 0; i < count; i++) {
+        if (i) fputs(", ", f->out);
+        put_json_real(f->out, values[i]);
+    }
+    fputc(']', f->out);
 }

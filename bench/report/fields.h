@@ -15,5 +15,6 @@ struct fields {
 void fields_text(struct fields *f, const char *name, const char *value);
 void fields_number(struct fields *f, const char *name, int64_t value);
 void fields_real(struct fields *f, const char *name, double value); /* null, or nothing, when it is no number */
+void fields_reals(struct fields *f, const char *name, const double *values, int count); /* in JSON alone */
 
 #endif

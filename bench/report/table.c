@@ -12,27 +12,26 @@ static void put_value(double value, FILE *out)
         fprintf(out, " %10.*f", fabs(value) >= 10000 ? 0 : fabs(value) >= 100 ? 1 : 3, value);
 }
 
-/* Better or worse than the baseline, if the interval lets one say so. */
+/* Better or worse than the baseline, if the interval lets one say so; and the target, if there is one. */
 static void put_comparison(const struct row *row, int server, FILE *out)
 {
-    double ratio = samples_summary(&row->of[server]).median / samples_summary(&row->of[0]).median;
-    struct interval i = samples_ratio(&row->of[server], &row->of[0]);
-    if (server == 0 || !isfinite(ratio)) return;
-    fprintf(out, "  %7.3f", ratio);
-    if (isnan(i.low)) return;
-    fprintf(out, " [%.3f, %.3f]", i.low, i.high);
-    if (row->better == NEITHER_IS_BETTER) return;
-    if (i.low <= 1 && i.high >= 1)
-        fputs(" no difference that this run can show", out);
-    else
-        fputs((i.low > 1) == (row->better == MORE_IS_BETTER) ? " better" : " worse", out);
+    struct comparison c = comparison_of(row->better, &row->of[server], &row->of[0]);
+    const struct row_target *t = &row->targets[server];
+    if (server && !isnan(c.ratio)) {
+        fprintf(out, "  %7.3f", c.ratio);
+        if (c.verdict != NOT_COMPARED) fprintf(out, " [%.3f, %.3f]", c.interval.low, c.interval.high);
+        if (row->better != NEITHER_IS_BETTER && c.verdict != NOT_COMPARED) fprintf(out, " %s", comparison_words(&c));
+    }
+    if (t->text[0]) fprintf(out, "  %s: %s", t->text, t->met ? "met" : "MISSED");
 }
 
 void rows_table(const struct rows *r, FILE *out)
 {
     const char *part = "";
     for (int s = 0; s < r->server_count; s++)
-        fprintf(out, "%-12s %s%s\n", r->servers[s].name, r->servers[s].version, s ? "" : "  (the baseline of ratios)");
+        fprintf(out, "%-12s %s%s%s%s\n", r->servers[s].name, r->servers[s].version,
+                s ? "" : "  (the baseline of ratios)", r->servers[s].note[0] ? "; " : "", r->servers[s].note);
+    if (r->what[0]) fprintf(out, "%s\n", r->what);
     for (int i = 0; i < r->count; i++) {
         const struct row *row = &r->list[i];
         bool named = false;

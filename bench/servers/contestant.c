@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WORDS_MAX       64
+#define WORDS_MAX       128
 #define WORD_BYTES      512
 #define START_BOUND_MS  20000
 #define ANSWER_BOUND_MS 15000
@@ -157,12 +157,10 @@ static void last_line(const char *path, char out[128])
     if (file) fclose(file);
 }
 
-int instance_start(struct instance *i, char error[256])
+/* Its command line, run until it answers. 1: it has ended, or been silent for too long. */
+static int start_once(struct instance *i, char error[256])
 {
-    snprintf(error, 256, "no server answers at %.200s:%d", i->host, i->port);
-    if (i->of->host[0]) return answers(i) ? 0 : -1;
-    char words[WORDS_MAX][WORD_BYTES], program[WORD_BYTES];
-    char follows[16];
+    char words[WORDS_MAX][WORD_BYTES], program[WORD_BYTES], follows[16];
     const char *argv[WORDS_MAX + 4] = {NULL}, *at = i->of->command;
     int argc = 0;
     while (argc < WORDS_MAX && (at = next_word(i, at, words[argc]))) {
@@ -174,6 +172,7 @@ int instance_start(struct instance *i, char error[256])
         return -1;
     }
     argv[0] = program;
+    if (i->directives) argc = directives_put(i->directives, argv, argc, WORDS_MAX, words);
     snprintf(follows, sizeof follows, "%d", i->follows_port);
     const char *const more[] = {"--replicaof", "127.0.0.1", follows};
     for (int k = 0; k < 3 && i->follows_port; k++) argv[argc++] = more[k];
@@ -182,7 +181,18 @@ int instance_start(struct instance *i, char error[256])
         if (answers(i)) return 0;
         sleep_us(2000);
     }
+    return 1;
+}
+
+int instance_start(struct instance *i, char error[256])
+{
     char last[128];
+    int status;
+    snprintf(error, 256, "no server answers at %.200s:%d", i->host, i->port);
+    if (i->of->host[0]) return answers(i) ? 0 : -1;
+    while ((status = start_once(i, error)) == 1 && i->directives && directives_learn(i->directives, i->log))
+        instance_kill(i);
+    if (status <= 0) return status;
     last_line(i->log, last);
     snprintf(error, 256, "server '%s' does not answer on port %d; its last word: %s", i->of->name, i->port, last);
     return -1;

@@ -2,6 +2,7 @@
 #ifndef SERVERS_CONTESTANT_H
 #define SERVERS_CONTESTANT_H
 
+#include "bench/servers/directives.h"
 #include "tests/harness/process.h"
 
 #include <hiredis/hiredis.h>
@@ -29,15 +30,17 @@ struct instance {
     char dir[320], log[360];
     char host[256];
     int port;
-    int cpu;          /* the only processor it may use, plus one; 0: any. Set before it starts */
-    int follows_port; /* at its start, on this machine; 0: nobody */
-    pid_t pid;        /* 0: not running */
+    int cpu;                       /* the only processor it may use, plus one; 0: any. Set before it starts */
+    struct directives *directives; /* the caller's; NULL: none but those of its command */
+    int follows_port;              /* at its start, on this machine; 0: nobody */
+    pid_t pid;                     /* 0: not running */
     redisContext *client;
 };
 
 /* A directory of its own below the harness's root, a port, nothing running. */
 void instance_init(struct instance *i, const struct contestant *of, const char *role);
-/* Returns when it answers; one that runs already is only asked. 0, or -1: it does not. */
+/* Returns when it answers; one that runs already is only asked. Directives that it does not know are left out. 0, or -1:
+ * it does not answer. */
 int instance_start(struct instance *i, char error[256]);
 void instance_kill(struct instance *i);               /* kill -9, its children too */
 int instance_shutdown(struct instance *i, bool save); /* 0, or -1 when it had to be killed */
