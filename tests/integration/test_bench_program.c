@@ -1,4 +1,5 @@
 /* slipstream-bench as a program: the rows of short runs, what a failed run says and leaves, its null server. */
+#include "tests/harness/browser.h"
 #include "tests/harness/client.h"
 #include "tests/harness/wait.h"
 
@@ -90,18 +91,63 @@ Test(bench_program, an_open_loop_of_mixed_requests_takes_its_time)
     free(r.output);
 }
 
-Test(bench_program, snapshots_and_replicas_come_in_the_middle)
+Test(bench_program, latency_is_told_for_before_meanwhile_and_after)
 {
     static const char *const schedules[] = {"bgsave", "replica"};
     for (int i = 0; i < 2; i++) {
-        const char *words[] = {"--server",   command_of_ours(), "--request",  "SET key:{key} {value}",
-                               "--schedule", schedules[i],      "--pipeline", "1",
+        char took[64];
+        const char *words[] = {"--server",   command_of_ours(),
+                               "--request",  "SET key:{key} {value}",
+                               "--schedule", schedules[i],
+                               "--pipeline", "1",
+                               "--rounds",   "2",
                                NULL};
         struct process_result r = bench(words);
         cr_assert_eq(r.exit_code, 0, "%s", r.output);
+        snprintf(took, sizeof took, "mix.p1.%s.took", schedules[i]);
         cr_expect_gt(median_of(r.output, "mix.p1.requests", "ours"), 0, "%s", r.output);
+        cr_expect_gt(median_of(r.output, "mix.p1.before.p99", "ours"), 0, "%s", r.output);
+        cr_expect_gt(median_of(r.output, "mix.p1.meanwhile.p99", "ours"), 0, "%s", r.output);
+        cr_expect_gt(median_of(r.output, took, "ours"), 0, "%s", r.output);
         free(r.output);
     }
+}
+
+/* 300 of each 700 ms the server stands still, and a round is long enough to hold one such time as a whole. */
+Test(bench_program, a_stall_is_not_hidden_from_an_open_loop)
+{
+    char stalls[1200];
+    snprintf(
+        stalls, sizeof stalls,
+        "stalls=sh -c '%.800s null-server {port} & while kill -CONT $!; do sleep 0.4; kill -STOP $!; sleep 0.3; done'",
+        server_program(OURS, "slipstream-bench"));
+    const char *words[] = {"--server", stalls, "--request",  "PING", "--pipeline", "1",
+                           "--rate",   "1000", "--duration", "1100", NULL};
+    struct process_result r = bench(words);
+    cr_assert_eq(r.exit_code, 0, "%s", r.output);
+    cr_expect_geq(median_of(r.output, "mix.p1.max", "stalls"), 290000, "%s", r.output);
+    cr_expect_geq(median_of(r.output, "mix.p1.p99", "stalls"), 250000, "one of a hundred waited so long: %s", r.output);
+    free(r.output);
+}
+
+Test(bench_program, an_unknown_directive_is_left_out_and_told)
+{
+    const char *words[] = {"--server",   command_of_ours(),
+                           "--config",   "no-such-directive 1",
+                           "--config",   "maxmemory 100mb",
+                           "--config",   "Nor-This yes",
+                           "--pipeline", "1",
+                           "--csv",      "/dev/null",
+                           NULL};
+    struct process_result r = bench(words);
+    cr_assert_eq(r.exit_code, 0, "%s", r.output);
+    cr_expect(strstr(r.output, "ours: without no-such-directive, Nor-This\n"), "%s", r.output);
+    free(r.output);
+    const char *bad_value[] = {"--server", command_of_ours(), "--config", "maxmemory much", NULL};
+    r = bench(bad_value);
+    cr_expect_eq(r.exit_code, 1, "a bad value is a fault: %s", r.output);
+    cr_expect(strstr(r.output, "does not answer"), "%s", r.output);
+    free(r.output);
 }
 
 static size_t left_in(const char *dir)
@@ -140,8 +186,9 @@ Test(bench_program, a_failed_run_says_why_and_leaves_nothing)
 
 Test(bench_program, the_command_line_is_checked)
 {
-    static const char *const wrong[][2] = {{"--rounds", "0"},       {"--pipeline", "1,x"}, {"--rate", "-1"},
-                                           {"--schedule", "never"}, {"--nothing", "1"},    {"--server", "x=server"}};
+    static const char *const wrong[][2] = {
+        {"--rounds", "0"},  {"--pipeline", "1,x"},    {"--rate", "-1"},      {"--schedule", "never"},
+        {"--nothing", "1"}, {"--server", "x=server"}, {"--config", "alone"}, {"--targets", "/nowhere/targets"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         const char *words[] = {wrong[i][0], wrong[i][1], NULL};
         struct process_result r = bench(words);
@@ -159,4 +206,133 @@ Test(bench_program, the_generator_is_measured_against_a_server_that_does_nothing
     cr_assert_eq(r.exit_code, 0, "%s", r.output);
     cr_expect_gt(median_of(r.output, "set.p16.generator.cpu", "null"), 0, "%s", r.output);
     free(r.output);
+}
+
+/* --- targets, comparisons, the page --- */
+
+static const char *path_of(const char *what)
+{
+    static char path[600];
+    snprintf(path, sizeof path, "%.300s/%.100s.%s", harness_root(), harness_case(), what);
+    return path;
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    cr_assert_neq(file, NULL);
+    fputs(text, file);
+    fclose(file);
+}
+
+Test(bench_program, targets_are_met_or_missed)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s", path_of("targets"));
+    const char *words[] = {"--server", command_of_ours(), "--pipeline", "1", "--targets",
+                           path,       "--csv",           "/dev/null",  NULL};
+    struct {
+        const char *targets, *says;
+        int exit_code;
+    } cases[] = {
+        {"# ours\nours throughput set.p1.p99 value >= 0 # easy\n", "value >= 0: met", 0},
+        {"ours throughput get.p1.p50 value <= 0\n", "value <= 0: MISSED", 1},
+        {"ours throughput get.p1.p50 value <= 0\n", "1 target missed", 1},
+        {"theirs throughput get.p1.p50 value <= 0\nours storm forks value <= 1\n", "", 0},
+        {"ours throughput get.p1.p50 value <= little\n", "line 1: this is no SERVER PART ROW", 2},
+        {"\nours throughput get.p1.p50 value = 1\n", "line 2: this is no SERVER PART ROW", 2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_file(path, cases[i].targets);
+        struct process_result r = bench(words);
+        cr_expect_eq(r.exit_code, cases[i].exit_code, "%s: %s", cases[i].targets, r.output);
+        cr_expect(strstr(r.output, cases[i].says), "'%s' for %s: %s", cases[i].says, cases[i].targets, r.output);
+        free(r.output);
+    }
+}
+
+#define ROW(name, better, values)                                                                                      \
+    "{\"part\": \"p\", \"name\": \"" name "\", \"unit\": \"us\", \"better\": \"" better                                \
+    "\", \"server\": \"s\", \"version\": \"Redis 7\", \"median\": 1, \"values\": [" values "]}\n"
+#define CURVE "{\"part\": \"p\", \"curves\": \"w\", \"server\": \"s\", \"p50\": [1, null]}\n"
+
+Test(bench_program, a_comparison_says_what_became_slower)
+{
+    char old[600], new[600];
+    snprintf(old, sizeof old, "%s", path_of("old"));
+    snprintf(new, sizeof new, "%s", path_of("new"));
+    write_file(old, ROW("latency", "less", "10, 11, 12") ROW("rate", "more", "10, 11, 12")
+                        ROW("same", "less", "10, 20, 30") CURVE ROW("nearly", "less", "1000, 1001, 1002"));
+    write_file(new, ROW("latency", "less", "20, 21, 22") ROW("rate", "more", "20, 21, 22")
+                        ROW("same", "less", "11, 19, 31") ROW("nearly", "less", "1010, 1011, 1012")
+                            ROW("added", "less", "1, 2, 3") ROW("mark", "neither", "1, 2, 3"));
+    const char *argv[] = {server_program(OURS, "slipstream-bench"), "compare", old, new, NULL, NULL};
+    struct process_result r = process_run(argv, NULL);
+    cr_assert_eq(r.exit_code, 1, "%s", r.output);
+    const char *worse = strstr(r.output, "\nworse:\n"), *better = strstr(r.output, "\nbetter:\n");
+    cr_assert(worse && better && worse < better, "%s", r.output);
+    const char *latency = strstr(worse, " latency "), *rate = strstr(better, " rate ");
+    cr_expect(latency && latency < better && rate, "%s", r.output);
+    cr_expect(strstr(r.output, "1 worse, 1 better; 1 surely differ by less than 5 percent; 1 show no difference"), "%s",
+              r.output);
+    cr_expect(strstr(r.output, "1 are in the newer run alone"), "%s", r.output);
+    free(r.output);
+    argv[4] = "200";
+    r = process_run(argv, NULL);
+    cr_expect_eq(r.exit_code, 0, "nothing is three times as slow: %s", r.output);
+    free(r.output);
+    write_file(new, ROW("latency", "less", "20, \"much\", 22"));
+    r = process_run(argv, NULL);
+    cr_expect_eq(r.exit_code, 2, "%s", r.output);
+    cr_expect(strstr(r.output, "line 1: this is no row of a report"), "%s", r.output);
+    free(r.output);
+}
+
+Test(bench_program, a_report_is_compared_with_itself)
+{
+    char json[600];
+    snprintf(json, sizeof json, "%s", path_of("json"));
+    const char *words[] = {"--server", command_of_ours(), "--pipeline", "1", "--rounds", "3", "--json", json, NULL};
+    struct process_result r = bench(words);
+    cr_assert_eq(r.exit_code, 0, "%s", r.output);
+    free(r.output);
+    const char *argv[] = {server_program(OURS, "slipstream-bench"), "compare", json, json, NULL};
+    r = process_run(argv, NULL);
+    cr_expect_eq(r.exit_code, 0, "%s", r.output);
+    cr_expect(strstr(r.output, "\n0 worse, 0 better; 0 surely differ"), "%s", r.output);
+    free(r.output);
+}
+
+/* Asks the page itself, once it is laid out: is it wider than the screen, are its lines drawn, where are the bars? */
+static const char question[] =
+    "<script>addEventListener('load',()=>{const d=document,w=d.documentElement;"
+    "const lines=[...d.querySelectorAll('figure path')],flat=lines.filter(p=>p.getBBox().width<100);"
+    "const wild=lines.filter(p=>{const b=p.getBBox();return b.x<0||b.y<0||b.x+b.width>640||b.y+b.height>230});"
+    "const out=d.createElement('p');out.textContent=`ASKED width ${w.scrollWidth<=innerWidth?'fits':'overflows'} lines "
+    "${lines.length} flat ${flat.length} outside ${wild.length} bars ${d.querySelectorAll('line.e').length} tables "
+    "${d.querySelectorAll('table').length} outer ${d.querySelectorAll('[src],link').length}`;d.body.append(out)})</script>";
+
+Test(bench_program, the_page_is_drawn_by_a_browser)
+{
+    char page[600], again[4200];
+    if (!browser_program()) cr_skip_test("no Chromium is installed (tools/deps.sh browser)");
+    snprintf(page, sizeof page, "%s", path_of("html"));
+    snprintf(again, sizeof again, "again%.4000s", strchr(command_of_ours(), '='));
+    const char *words[] = {"--server",   command_of_ours(), "--server", again,        "--pipeline",
+                           "1",          "--rounds",        "3",        "--duration", "300",
+                           "--schedule", "bgsave",          "--html",   page,         NULL};
+    struct process_result r = bench(words);
+    cr_assert_eq(r.exit_code, 0, "%s", r.output);
+    free(r.output);
+    FILE *file = fopen(page, "a");
+    fputs(question, file);
+    fclose(file);
+    char *dom = browser_show(page);
+    /* Two works, each with the thick and thin lines of two servers, and their percentiles. */
+    cr_assert(strstr(dom, "ASKED width fits lines 12 flat 0 outside 0 bars 4 tables 2 outer 0"), "%s",
+              strstr(dom, "ASKED") ? strstr(dom, "ASKED") : dom);
+    static const char *const words_on_it[] = {"set.p1", "get.p1", "the baseline of ratios", "bgsave goes on", ">90%"};
+    for (size_t i = 0; i < sizeof words_on_it / sizeof *words_on_it; i++)
+        cr_expect(strstr(dom, words_on_it[i]), "%s", words_on_it[i]);
+    free(dom);
 }

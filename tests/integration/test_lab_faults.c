@@ -1,5 +1,6 @@
 /* slipstream-lab's faults that change the parts, and those that steer to the byte; servers that it was not to start; the
  * page that it writes, in a browser. */
+#include "tests/harness/browser.h"
 #include "tests/harness/client.h"
 #include "tests/harness/replication.h"
 #include "tests/harness/wait.h"
@@ -129,27 +130,10 @@ static const char question[] =
     "${lines.length} flat ${flat} faults ${[...d.querySelectorAll('rect.f')].filter(r=>r.getBBox().width>0).length} "
     "cells ${d.querySelectorAll('td.good').length}`;d.body.append(out)})</script>";
 
-static char *in_browser(const char *page)
-{
-    static const char *const programs[] = {"/usr/bin/chromium-headless-shell", "/usr/bin/chromium"};
-    const char *program = NULL;
-    char url[600], profile[600];
-    for (size_t i = 0; i < sizeof programs / sizeof *programs && !program; i++)
-        if (access(programs[i], X_OK) == 0) program = programs[i];
-    if (!program) cr_skip_test("no Chromium is installed (tools/deps.sh browser)");
-    snprintf(url, sizeof url, "file://%s", page);
-    snprintf(profile, sizeof profile, "--user-data-dir=%.500s-profile", page);
-    const char *argv[] = {
-        program, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=390,844", profile, "--dump-dom",
-        url,     NULL};
-    struct process_result r = process_run_within(argv, NULL, 60000);
-    cr_assert_eq(r.exit_code, 0, "%s", r.output);
-    return r.output;
-}
-
 Test(lab_faults, the_page_is_drawn_by_a_browser)
 {
     char page[512];
+    if (!browser_program()) cr_skip_test("no Chromium is installed (tools/deps.sh browser)");
     snprintf(page, sizeof page, "%.300s/%.100s.html", harness_root(), harness_case());
     const char *words[] = {"--fault", "cut,stall", "--length", "200ms", "--keys", "100", "--html", page, NULL};
     struct process_result r = lab(command_of_ours(), words);
@@ -158,7 +142,7 @@ Test(lab_faults, the_page_is_drawn_by_a_browser)
     FILE *file = fopen(page, "a");
     fputs(question, file);
     fclose(file);
-    char *dom = in_browser(page);
+    char *dom = browser_show(page);
     cr_assert(strstr(dom, "ASKED width fits lines 4 flat 0 faults 2 cells 2"), "%s",
               strstr(dom, "ASKED") ? strstr(dom, "ASKED") : dom);
     cr_assert(strstr(dom, "ours follows ours"));
