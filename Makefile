@@ -45,11 +45,10 @@ FUZZ_OBJ    := $(filter $(addprefix $(BUILD)/obj/server/,base/% resp/% data/% ke
                         $(filter-out $(BUILD)/obj/server/aof/journal%,$(OBJ))) \
                $(filter $(BUILD)/obj/rdb/%,$(OBJ)) $(BUILD)/obj/tests/fuzz/exercise.o
 DIFFERENTIAL := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/differential/*.c))
-BENCH       := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/*.c))
 # Servers by command line: what both tools start.
 CONTESTANTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/servers/*.c))
 REPORT      := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/report/*.c))
-PROGRAM     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/program/*.c))
+PROGRAM     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/program/*.c bench/parts/*.c))
 LAB         := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/lab/*.c bench/lab/faults/*.c))
 # The load generator's parts; tests have them too.
 LOAD        := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/load/*.c))
@@ -106,10 +105,6 @@ $(BUILD)/tests/integration: $(INTEGRATION) $(HARNESS)
 
 $(BUILD)/tests/differential: $(DIFFERENTIAL) $(PLAIN_HARNESS)
 	@mkdir -p $(@D)
-	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lssl -lcrypto -lpthread -lm
-
-$(BUILD)/bench: $(BENCH) $(PLAIN_HARNESS)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lssl -lcrypto -lpthread -lm
 
@@ -172,13 +167,18 @@ test-peers:
 	@tools/newer_peers.sh $(PEERS_DIR)
 	@tests/peers/matrix.py $(BUILD) $(PEERS_DIR) "$(ROW)"
 
-# WHAT=throughput,replicas,memory,reconnect,storm,scale selects parts; ROUNDS sets their rounds.
-WHAT   ?= all
-ROUNDS ?= 5
+# Ours beside Debian's, against our own targets. WHAT=throughput,replicas,... selects parts; ROUNDS sets their rounds;
+# REPORT='--html FILE' and the like add options. SERVERS names more of them: --server NAME='COMMAND', the baseline first.
+WHAT    ?= all
+ROUNDS  ?= 5
+REPORT  ?=
+SERVERS ?= --server redis='$(PEERS)/usr/bin/redis-server --port {port} --dir {dir}' \
+           --server ours='$(BUILD)/redis-server --port {port} --dir {dir}'
 bench:
 	@tools/deps.sh build test
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench peers
-	@SLIPSTREAM_SERVER=$(BUILD)/redis-server SLIPSTREAM_PEERS=$(PEERS) $(BUILD)/bench --rounds $(ROUNDS) $(WHAT)
+	@$(MAKE) --no-print-directory -j$(JOBS) all peers
+	@SLIPSTREAM_PEERS=$(PEERS) $(BUILD)/slipstream-bench $(SERVERS) --parts $(WHAT) --rounds $(ROUNDS) --keys 1000000 \
+		--pipeline 1,16,64 --targets bench/targets.txt $(REPORT)
 
 # The image that the Dockerfile describes, as an OCI archive; needs root on a Debian.
 image:
@@ -214,7 +214,7 @@ install: all
 clean:
 	rm -rf build
 
--include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(BENCH) $(LAB) $(LOAD) $(CONTESTANTS) $(REPORT) $(PROGRAM) $(FUZZ_OBJ) \
+-include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(LAB) $(LOAD) $(CONTESTANTS) $(REPORT) $(PROGRAM) $(FUZZ_OBJ) \
     $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o) $(FUZZ:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
 .PHONY: all tests deps peers run demo test test-peers fuzz fuzz-targets bench image test-kubernetes debug asan ubsan lint install clean
 .SECONDARY:

@@ -73,15 +73,42 @@ static int start_all(struct options *o, struct instance *servers, struct instanc
     return 0;
 }
 
-static int run(struct options *o, struct rows *rows, char error[512])
+static int run_throughput(struct options *o, struct rows *rows, char error[512])
 {
     static struct instance servers[CONTESTANTS_MAX], replicas[CONTESTANTS_MAX];
     int status = start_all(o, servers, replicas, rows, error);
-    pin();
     if (status == 0) status = throughput_run(&o->plan, servers, replicas, o->server_count, rows, error);
     for (int i = 0; i < o->server_count; i++) {
         instance_free(&servers[i]);
         instance_free(&replicas[i]);
+    }
+    return status;
+}
+
+/* Started once for its name alone, where no throughput has told it. */
+static int ask_versions(struct options *o, struct rows *rows, char error[512])
+{
+    struct instance i;
+    for (int n = 0; n < o->server_count; n++) {
+        struct directives none = {.count = 0};
+        int status = start(&i, &o->servers[n], "version", &none, error);
+        if (status == 0) instance_version(&i, rows->servers[n].version);
+        instance_free(&i);
+        if (status) return status;
+        snprintf(rows->servers[n].name, sizeof rows->servers[n].name, "%s", o->servers[n].name);
+        rows->server_count++;
+    }
+    return 0;
+}
+
+static int run(struct options *o, struct rows *rows, char error[512])
+{
+    pin();
+    int status = o->throughput ? run_throughput(o, rows, error) : ask_versions(o, rows, error);
+    for (int i = 0; i < o->part_count && status == 0; i++) {
+        struct bench b = {o->servers, o->server_count, o->plan.rounds, rows, o->parts[i]->name};
+        fprintf(stderr, "%s: %s\n", o->parts[i]->name, o->parts[i]->what);
+        o->parts[i]->run(&b);
     }
     return status;
 }
@@ -105,8 +132,29 @@ static int write_report(const char *path, void (*report)(const struct rows *r, F
     return bad ? -1 : 0;
 }
 
+/* An open loop whose own lateness is a good part of the latency measured this machine, and not the server. */
+static void tell_lateness(struct rows *rows)
+{
+    static const char late[] = ".generator.late.p99";
+    for (int i = 0; i < rows->count; i++) {
+        const struct row *row = &rows->list[i];
+        char name[sizeof row->name];
+        size_t len = strlen(row->name);
+        if (len < strlen(late) || strcmp(row->name + len - strlen(late), late) != 0) continue;
+        snprintf(name, sizeof name, "%.*s.p99", (int)(len - strlen(late)), row->name);
+        const struct row *latency = rows_find(rows, row->part, name);
+        for (int s = 0; s < rows->server_count && latency; s++) {
+            if (!(samples_summary(&row->of[s]).median > samples_summary(&latency->of[s]).median / 4)) continue;
+            size_t end = strlen(rows->servers[s].note);
+            snprintf(rows->servers[s].note + end, sizeof rows->servers[s].note - end, "%sthe load was late itself (%s)",
+                     end ? "; " : "", row->name);
+        }
+    }
+}
+
 static int report(const struct options *o, struct rows *rows)
 {
+    tell_lateness(rows);
     int missed = targets_apply(&o->targets, rows);
     if (!is_standard_output(o->json) && !is_standard_output(o->csv) && !is_standard_output(o->html))
         rows_table(rows, stdout);
@@ -138,7 +186,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (options_read(&o, argc, argv) != 0) return 2;
     rows.seed = o.plan.seed;
-    describe(&o, rows.what, sizeof rows.what);
+    if (o.throughput) describe(&o, rows.what, sizeof rows.what);
     if (run(&o, &rows, error) != 0) {
         complain(error);
         return 1;

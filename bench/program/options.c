@@ -24,6 +24,8 @@ int usage(FILE *out)
         "  --schedule steady|bgsave|replica   in the middle of a round a BGSAVE begins, or a replica joins; latency is\n"
         "                   told for before, meanwhile and after\n"
         "  --config 'NAME VALUE'   a directive for all servers; one that does not know it goes without, which is told\n"
+        "  --parts NAME,...  throughput, what is measured unless told otherwise; all; or, of servers that take a\n"
+        "                   configuration file, one of those below\n"
         "  --html FILE      one page: latency over time, percentiles, all numbers\n"
         "  --json FILE  --csv FILE      rows with stable names (- is standard output)\n"
         "  --targets FILE   lines SERVER PART ROW ratio|value <=|>= NUMBER; ends with 1 if one is missed\n"
@@ -32,6 +34,8 @@ int usage(FILE *out)
         "  slipstream-bench --server ours='redis-server --port {port} --dir {dir}' \\\n"
         "                   --server valkey='valkey-server --port {port} --dir {dir}' --pipeline 1,16 --html report.html\n",
         out);
+    fputs("\nParts beside throughput:\n", out);
+    for (const struct part *p = parts; p->name; p++) fprintf(out, "  %-12s %s\n", p->name, p->what);
     return out == stderr ? 2 : 0;
 }
 
@@ -78,6 +82,29 @@ static int take_schedule(struct throughput_plan *p, const char *text)
     return -1;
 }
 
+/* "throughput", a part's name, or "all". */
+static int take_part(struct options *o, const char *name)
+{
+    bool all = strcmp(name, "all") == 0, known = all || strcmp(name, "throughput") == 0;
+    o->throughput |= known;
+    for (const struct part *p = parts; p->name; p++) {
+        if (!all && strcmp(name, p->name) != 0) continue;
+        if (o->part_count == PARTS_MAX) return -1;
+        o->parts[o->part_count++] = p;
+        known = true;
+    }
+    return known ? 0 : -1;
+}
+
+static int take_parts(struct options *o, const char *text)
+{
+    char copy[256], *rest = copy;
+    snprintf(copy, sizeof copy, "%s", text);
+    for (char *name; (name = strsep(&rest, ","));)
+        if (take_part(o, name) != 0) return -1;
+    return 0;
+}
+
 static int add_server(struct options *o, const char *text, char error[256])
 {
     snprintf(error, 256, "more than %d servers", CONTESTANTS_MAX);
@@ -99,6 +126,7 @@ static int take_option(struct options *o, const char *name, const char *value, c
     if (strcmp(name, "warm-up") == 0) return take_int(value, 0, 86400000, &p->warm_up_ms);
     if (strcmp(name, "keys") == 0) return whole_number(value, 1, 1000000000, &p->keys);
     if (strcmp(name, "config") == 0) return directives_add(&o->directives, value);
+    if (strcmp(name, "parts") == 0) return take_parts(o, value);
     if (strcmp(name, "schedule") == 0) return take_schedule(p, value);
     if (strcmp(name, "rate") == 0) {
         p->rate_per_s = strtod(value, &end);
@@ -146,5 +174,7 @@ int options_read(struct options *o, int argc, char **argv)
         if (status == 1) snprintf(error, sizeof error, "there is no option '%.100s'", argv[i]);
         if (status) return complain(error);
     }
+    o->throughput |= !o->part_count;
+    if (o->part_count && o->directives.count) return complain("--config is for throughput alone");
     return o->server_count ? 0 : complain("no --server is named; --help has an example");
 }

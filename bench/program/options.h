@@ -2,8 +2,11 @@
 #ifndef PROGRAM_OPTIONS_H
 #define PROGRAM_OPTIONS_H
 
+#include "bench/parts/parts.h"
 #include "bench/program/throughput.h"
 #include "bench/report/targets.h"
+
+#define PARTS_MAX 32
 
 struct options {
     struct contestant servers[CONTESTANTS_MAX];
@@ -11,6 +14,9 @@ struct options {
     struct directives directives;
     struct throughput_plan plan;
     struct targets targets;
+    bool throughput;
+    const struct part *parts[PARTS_MAX]; /* beside it */
+    int part_count;
     const char *json, *csv, *html; /* files, "-": standard output; NULL: not wanted */
 };
 

@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WORDS_MAX       128
-#define WORD_BYTES      512
+#define WORDS_MAX       CONTESTANT_WORDS
+#define WORD_BYTES      CONTESTANT_WORD_BYTES
 #define START_BOUND_MS  20000
 #define ANSWER_BOUND_MS 15000
 #define END_BOUND_MS    20000
@@ -73,13 +73,13 @@ static size_t put(char *out, size_t at, const char *text)
 }
 
 /* The next word, quotes taken away and placeholders filled in; NULL: no more. */
-static const char *next_word(const struct instance *i, const char *at, char out[WORD_BYTES])
+static const char *next_word(const char *at, int of_port, const char *dir, char out[WORD_BYTES])
 {
     char quote = 0, port[16];
     size_t len = 0;
     while (*at == ' ') at++;
     if (!*at) return NULL;
-    snprintf(port, sizeof port, "%d", i->port);
+    snprintf(port, sizeof port, "%d", of_port);
     for (; *at && (quote || *at != ' '); at++) {
         if (quote ? *at == quote : *at == '\'' || *at == '"') {
             quote = quote ? 0 : *at;
@@ -87,7 +87,7 @@ static const char *next_word(const struct instance *i, const char *at, char out[
             len = put(out, len, port);
             at += 5;
         } else if (strncmp(at, "{dir}", 5) == 0) {
-            len = put(out, len, i->dir);
+            len = put(out, len, dir);
             at += 4;
         } else if (len + 1 < WORD_BYTES) {
             out[len++] = *at;
@@ -114,6 +114,21 @@ static int find_program(const char *name, char out[WORD_BYTES])
         if (access(out, X_OK) == 0) return 0;
     }
     return -1;
+}
+
+int contestant_words(const struct contestant *c, int port, const char *dir, char words[WORDS_MAX][WORD_BYTES],
+                     char error[256])
+{
+    char program[WORD_BYTES];
+    const char *at = c->command;
+    int argc = 0;
+    while (argc < WORDS_MAX && (at = next_word(at, port, dir, words[argc]))) argc++;
+    if (!argc || find_program(words[0], program) != 0) {
+        snprintf(error, 256, "server '%s': '%s' is no program", c->name, argc ? words[0] : "");
+        return -1;
+    }
+    memcpy(words[0], program, sizeof program);
+    return argc;
 }
 
 /* --- life --- */
@@ -160,18 +175,11 @@ static void last_line(const char *path, char out[128])
 /* Its command line, run until it answers. 1: it has ended, or been silent for too long. */
 static int start_once(struct instance *i, char error[256])
 {
-    char words[WORDS_MAX][WORD_BYTES], program[WORD_BYTES], follows[16];
-    const char *argv[WORDS_MAX + 4] = {NULL}, *at = i->of->command;
-    int argc = 0;
-    while (argc < WORDS_MAX && (at = next_word(i, at, words[argc]))) {
-        argv[argc] = words[argc];
-        argc++;
-    }
-    if (!argc || find_program(argv[0], program) != 0) {
-        snprintf(error, 256, "server '%s': '%s' is no program", i->of->name, argc ? argv[0] : "");
-        return -1;
-    }
-    argv[0] = program;
+    char words[WORDS_MAX][WORD_BYTES], follows[16];
+    const char *argv[WORDS_MAX + 4] = {NULL};
+    int argc = contestant_words(i->of, i->port, i->dir, words, error);
+    if (argc < 0) return -1;
+    for (int k = 0; k < argc; k++) argv[k] = words[k];
     if (i->directives) argc = directives_put(i->directives, argv, argc, WORDS_MAX, words);
     snprintf(follows, sizeof follows, "%d", i->follows_port);
     const char *const more[] = {"--replicaof", "127.0.0.1", follows};

@@ -7,7 +7,9 @@
 
 #include <hiredis/hiredis.h>
 
-#define CONTESTANTS_MAX 8
+#define CONTESTANTS_MAX       8
+#define CONTESTANT_WORDS      128
+#define CONTESTANT_WORD_BYTES 512
 
 struct contestant {
     char name[32];
@@ -18,6 +20,10 @@ struct contestant {
 
 /* NAME=COMMAND. 0, or -1: `error` says why. */
 int contestant_parse(struct contestant *c, const char *text, char error[256]);
+/* Its command line for a port and a directory; the first word is the program's path. How many words, or -1: `error` says
+ * why. */
+int contestant_words(const struct contestant *c, int port, const char *dir,
+                     char words[CONTESTANT_WORDS][CONTESTANT_WORD_BYTES], char error[256]);
 /* ROLE=HOST:PORT of one that runs already. 0, or -1: `error` says why. */
 int contestant_attach(struct contestant *c, const char *role, const char *address, char error[256]);
 /* To a server, with the password of REDISCLI_AUTH if that is set. Never NULL; look at err. */

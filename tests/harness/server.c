@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SERVERS_MAX       64
+#define SERVERS_MAX       512
 #define ARGUMENTS_MAX     32
 #define STOP_BOUND_MS     60000
 #define REPLY_BOUND_S     60
@@ -54,7 +54,8 @@ const char *server_program(enum server_kind kind, const char *name)
 
 static const char *kind_name(enum server_kind kind)
 {
-    return kind == OURS ? "ours" : kind == DEBIAN ? "debian" : "sentinel";
+    static const char *const names[] = {"ours", "debian", "sentinel", "any"};
+    return names[kind];
 }
 
 void server_add_config(struct server *s, const char *line, ...)
@@ -83,7 +84,8 @@ static struct server *prepare(enum server_kind kind, const char *config, va_list
     snprintf(s->log, sizeof s->log, "%s/log", s->dir);
     snprintf(s->config_file, sizeof s->config_file, "%s/redis.conf", s->dir);
     server_add_config(s, "port %d\nbind 127.0.0.1\ndir %s", s->port, s->dir);
-    if (kind != SENTINEL) server_add_config(s, "save \"\"\nenable-debug-command yes\nrepl-diskless-sync-delay 0");
+    if (kind != SENTINEL) server_add_config(s, "save \"\"\nrepl-diskless-sync-delay 0");
+    if (kind == OURS || kind == DEBIAN) server_add_config(s, "enable-debug-command yes");
     char *text;
     if (vasprintf(&text, config, args) < 0) harness_fail("out of memory");
     server_add_config(s, "%s", text);

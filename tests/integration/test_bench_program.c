@@ -113,6 +113,17 @@ Test(bench_program, latency_is_told_for_before_meanwhile_and_after)
     }
 }
 
+/* Parts start servers in another way, with a configuration file. */
+Test(bench_program, parts_have_rows_of_their_own)
+{
+    const char *words[] = {"--server", command_of_ours(), "--parts", "reconnect", NULL};
+    struct process_result r = bench(words);
+    cr_assert_eq(r.exit_code, 0, "%s", r.output);
+    cr_expect(strstr(r.output, "\n\"reconnect\",\"caught-up\",\"ms\",\"less\",\"ours\",\"Redis 7"), "%s", r.output);
+    cr_expect_eq(strstr(r.output, "\n\"throughput\""), NULL, "%s", r.output);
+    free(r.output);
+}
+
 /* 300 of each 700 ms the server stands still, and a round is long enough to hold one such time as a whole. */
 Test(bench_program, a_stall_is_not_hidden_from_an_open_loop)
 {
@@ -186,9 +197,15 @@ Test(bench_program, a_failed_run_says_why_and_leaves_nothing)
 
 Test(bench_program, the_command_line_is_checked)
 {
-    static const char *const wrong[][2] = {
-        {"--rounds", "0"},  {"--pipeline", "1,x"},    {"--rate", "-1"},      {"--schedule", "never"},
-        {"--nothing", "1"}, {"--server", "x=server"}, {"--config", "alone"}, {"--targets", "/nowhere/targets"}};
+    static const char *const wrong[][2] = {{"--rounds", "0"},
+                                           {"--pipeline", "1,x"},
+                                           {"--rate", "-1"},
+                                           {"--schedule", "never"},
+                                           {"--nothing", "1"},
+                                           {"--server", "x=server"},
+                                           {"--config", "alone"},
+                                           {"--parts", "memory,all,some"},
+                                           {"--targets", "/nowhere/targets"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         const char *words[] = {wrong[i][0], wrong[i][1], NULL};
         struct process_result r = bench(words);

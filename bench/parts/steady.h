@@ -1,7 +1,7 @@
 /* A steady load while something else goes on: a client that writes 40,000 keys a second, one that measures what a GET takes,
  * and the memory of all the server's processes. */
-#ifndef BENCH_STEADY_H
-#define BENCH_STEADY_H
+#ifndef PARTS_STEADY_H
+#define PARTS_STEADY_H
 
 #include "tests/harness/server.h"
 

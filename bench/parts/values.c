@@ -1,7 +1,7 @@
 /* Values of each type, written into any server. */
-#include "bench/values.h"
+#include "bench/parts/values.h"
 
-#include "bench/load.h"
+#include "bench/parts/load.h"
 
 #include <stdio.h>
 

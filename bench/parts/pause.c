@@ -1,8 +1,7 @@
 /* How long another client has to wait while a set of ten million members goes: by DEL, and with all else by FLUSHALL.
  * The servers may use any processor, for what frees memory aside needs one. */
-#include "bench/load.h"
-#include "bench/parts.h"
-#include "bench/report.h"
+#include "bench/parts/load.h"
+#include "bench/parts/parts.h"
 #include "tests/harness/client.h"
 #include "tests/harness/raw.h"
 #include "tests/harness/wait.h"
@@ -18,7 +17,6 @@
 #define BETWEEN_US   100
 #define BOUND_MS     120000
 #define NOTHING_US   2000000
-#define AT_MOST_MS   5.0
 
 struct watch {
     struct server *server;
@@ -74,27 +72,16 @@ static double longest_pause_ms(struct server *s, const char *command_line)
     return w.longest_ms;
 }
 
-enum { NOTHING, DEL, FLUSHALL, CASES };
-
-static void measure(enum server_kind kind, double longest_ms[CASES])
+/* The longest of some thousand probes; "nothing" is what the machine itself does. */
+void bench_pause(const struct bench *b)
 {
-    struct server *s = start_on(0, kind, "");
-    fill_set(s);
-    longest_ms[NOTHING] = longest_pause_ms(s, NULL);
-    longest_ms[DEL] = longest_pause_ms(s, "DEL set");
-    fill_set(s);
-    longest_ms[FLUSHALL] = longest_pause_ms(s, "FLUSHALL");
-    server_kill(s);
-}
-
-void bench_pause(int rounds)
-{
-    (void)rounds; /* the longest of some thousand probes */
-    double ours[CASES], redis[CASES];
-    measure(OURS, ours);
-    measure(DEBIAN, redis);
-    report_title("pause: the longest wait of another client while a set of %ld members goes", MEMBERS);
-    report_bound("nothing: what the machine itself does", "ms", ours[NOTHING], redis[NOTHING], 0);
-    report_bound("DEL", "ms", ours[DEL], redis[DEL], AT_MOST_MS);
-    report_bound("FLUSHALL", "ms", ours[FLUSHALL], redis[FLUSHALL], AT_MOST_MS);
+    for (int i = 0; i < b->count; i++) {
+        struct server *s = start_on(0, &b->servers[i], "");
+        fill_set(s);
+        bench_add(b, i, "nothing.longest", "ms", longest_pause_ms(s, NULL));
+        bench_add(b, i, "del.longest", "ms", longest_pause_ms(s, "DEL set"));
+        fill_set(s);
+        bench_add(b, i, "flushall.longest", "ms", longest_pause_ms(s, "FLUSHALL"));
+        server_kill(s);
+    }
 }

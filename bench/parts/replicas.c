@@ -5,9 +5,8 @@
  * that has to wait for it comes in other portions, which makes each write dearer for any master, with replicas or not:
  * so they get what the load leaves over. What is left of that effect is shown by loops that do nothing in the replicas'
  * place. */
-#include "bench/load.h"
-#include "bench/parts.h"
-#include "bench/report.h"
+#include "bench/parts/load.h"
+#include "bench/parts/parts.h"
 #include "tests/harness/client.h"
 #include "tests/harness/fail.h"
 #include "tests/harness/replication.h"
@@ -32,19 +31,18 @@
 #define MASTER_CONFIG "repl-backlog-ttl 1\nrepl-diskless-sync-delay 0\n"
 
 static const struct arm {
-    const char *name;
+    const char *name, *to_none;
     int replicas, loops;
 } arms[] = {
-    {"SET with no replica", 0, 0},
-    {"SET with 1 replica", 1, 0},
-    {"SET with 4 replicas", REPLICAS_MAX, 0},
-    {"SET with none, 4 idle loops in their place", 0, REPLICAS_MAX},
+    {"set.0-replicas.cpu", NULL, 0, 0},
+    {"set.1-replica.cpu", "1-replica-to-none", 1, 0},
+    {"set.4-replicas.cpu", "4-replicas-to-none", REPLICAS_MAX, 0},
+    {"set.4-idle-loops.cpu", "4-idle-loops-to-none", 0, REPLICAS_MAX},
 };
-enum { NONE, ONE, FOUR, LOOPS, ARMS };
+#define ARMS (int)(sizeof arms / sizeof *arms)
 
 struct family {
     struct server *master, *replicas[REPLICAS_MAX];
-    struct samples cpu_us[ARMS]; /* of the master's own process per write */
 };
 
 static void step_back(pid_t pid)
@@ -66,7 +64,7 @@ static pid_t start_loop(void)
 static double write_through(struct family *f, int replicas, long writes)
 {
     int64_t before = process_cpu_us(f->master->pid);
-    run_redis_benchmark(f->master, writes, LOAD);
+    run_load(f->master, writes, LOAD);
     int64_t end = info_number(f->master, "replication", "master_repl_offset");
     for (int i = 0; i < replicas; i++)
         wait_until_within(BOUND_MS, info_number(f->replicas[i], "replication", "slave_repl_offset") >= end);
@@ -88,13 +86,14 @@ static void detach(struct family *f, int replicas)
     wait_until(info_is(f->master, "replication", "repl_backlog_active", "0"));
 }
 
-static void measure_arm(struct family *f, const struct arm *arm, struct samples *cpu_us)
+static void measure_arm(const struct bench *b, int server, struct family *f, const struct arm *arm)
 {
     pid_t loops[REPLICAS_MAX];
     attach(f, arm->replicas);
     for (int i = 0; i < arm->loops; i++) loops[i] = start_loop();
     write_through(f, arm->replicas, WARM_UP);
-    for (int i = 0; i < PER_TURN; i++) samples_add(cpu_us, write_through(f, arm->replicas, WRITES));
+    for (int i = 0; i < PER_TURN; i++)
+        bench_add(b, server, arm->name, "us/req", write_through(f, arm->replicas, WRITES));
     for (int i = 0; i < arm->loops; i++) {
         kill(loops[i], SIGKILL);
         waitpid(loops[i], NULL, 0);
@@ -102,35 +101,25 @@ static void measure_arm(struct family *f, const struct arm *arm, struct samples 
     detach(f, arm->replicas);
 }
 
-static void measure(struct family *f, enum server_kind kind, int rounds)
+static void measure(const struct bench *b, int server)
 {
-    f->master = start_on(SERVER_CPU, kind, MASTER_CONFIG);
+    struct family f = {.master = start_on(SERVER_CPU, &b->servers[server], MASTER_CONFIG)};
     for (int i = 0; i < REPLICAS_MAX; i++) {
-        f->replicas[i] = start_on(LOAD_CPU, kind, "");
-        step_back(f->replicas[i]->pid);
+        f.replicas[i] = start_on(LOAD_CPU, &b->servers[server], "");
+        step_back(f.replicas[i]->pid);
     }
-    fill_keys(f->master, 0, WRITES, 64);
-    for (int round = 0; round < rounds; round++)
-        for (int i = 0; i < ARMS; i++) measure_arm(f, &arms[i], &f->cpu_us[i]);
-    for (int i = 0; i < REPLICAS_MAX; i++) server_kill(f->replicas[i]);
-    server_kill(f->master);
+    fill_keys(f.master, 0, WRITES, 64);
+    for (int round = 0; round < b->rounds; round++)
+        for (int i = 0; i < ARMS; i++) measure_arm(b, server, &f, &arms[i]);
+    for (int i = 1; i < ARMS; i++)
+        bench_add(b, server, arms[i].to_none, "",
+                  bench_median(b, server, arms[i].name) / bench_median(b, server, arms[0].name));
+    for (int i = 0; i < REPLICAS_MAX; i++) server_kill(f.replicas[i]);
+    server_kill(f.master);
 }
 
-static double to_none(const struct family *f, int arm)
+/* CPU of the master's own process per write. */
+void bench_replicas(const struct bench *b)
 {
-    return samples_median(&f->cpu_us[arm]) / samples_median(&f->cpu_us[NONE]);
-}
-
-void bench_replicas(int rounds)
-{
-    static struct family ours, redis;
-    measure(&ours, OURS, rounds);
-    measure(&redis, DEBIAN, rounds);
-    report_title("replicas: CPU of the server process per SET, pipeline 16, medians of %d rounds of %d", rounds,
-                 PER_TURN);
-    for (int i = 0; i < ARMS; i++)
-        report_ratio(arms[i].name, "us CPU", samples_median(&ours.cpu_us[i]), samples_median(&redis.cpu_us[i]), 0);
-    report_bound("1 replica / none", "", to_none(&ours, ONE), to_none(&redis, ONE), 0);
-    report_bound("4 replicas / none", "", to_none(&ours, FOUR), to_none(&redis, FOUR), 1.10);
-    report_bound("4 idle loops / none", "", to_none(&ours, LOOPS), to_none(&redis, LOOPS), 0);
+    for (int i = 0; i < b->count; i++) measure(b, i);
 }

@@ -1,21 +1,23 @@
-/* Load and data for the benchmark. The servers under test own the first processor, all else shares the second. */
-#ifndef BENCH_LOAD_H
-#define BENCH_LOAD_H
+/* Load and data for the parts. The servers under test own the first processor, all else shares the second. */
+#ifndef PARTS_LOAD_H
+#define PARTS_LOAD_H
 
+#include "bench/servers/contestant.h"
 #include "tests/harness/server.h"
 
 #define SERVER_CPU 1 /* as struct process_options counts: number plus one */
 #define LOAD_CPU   2
 
-void pin_load(void); /* this process and what it starts, unless told otherwise */
-struct server *start_on(int cpu, enum server_kind kind, const char *config);
+struct server *start_on(int cpu, const struct contestant *of, const char *config);
 
-/* Debian's redis-benchmark with these arguments (a shell-like line without quotes); requests per second. */
-double run_redis_benchmark(const struct server *s, long requests, const char *arguments);
-double run_redis_benchmark_p99(const struct server *s, long requests, const char *arguments, double *p99_ms);
-
+/* Words as redis-benchmark has them: -c connections, -P pipeline, -d bytes of a value, -r numbers that __rand_int__ may
+ * be, -t set or -t get; else the words of a command follow. */
+struct load_figures {
+    double per_s, p99_ms;
+};
+struct load_figures run_load(const struct server *s, long requests, const char *words);
 /* The same, for the CPU that the server and its children take per request, in microseconds. */
-double cpu_us_per_request(const struct server *s, long requests, const char *arguments);
+double cpu_us_per_request(const struct server *s, long requests, const char *words);
 
 /* A command for each number from first up to (not including) end, pipelined; hiredis's format, which is given the
  * number as a long, twice. */

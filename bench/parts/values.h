@@ -1,6 +1,6 @@
 /* Values of each type, the same for every server: many small ones, or a large one. */
-#ifndef BENCH_VALUES_H
-#define BENCH_VALUES_H
+#ifndef PARTS_VALUES_H
+#define PARTS_VALUES_H
 
 #include "tests/harness/server.h"
 

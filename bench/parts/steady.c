@@ -1,5 +1,5 @@
 /* See steady.h. */
-#include "bench/steady.h"
+#include "bench/parts/steady.h"
 
 #include "tests/harness/clock.h"
 #include "tests/harness/fail.h"
