@@ -74,6 +74,15 @@ Test(lab_faults, snapshots_are_cut_and_replicas_come_together)
     free(output);
 }
 
+Test(lab_faults, processes_of_the_master_are_stopped_and_go_on)
+{
+    char *output = lab_on_faults("link-frozen,snapshot-frozen,delay");
+    cr_assert_eq(count(output, "\"verdict\": \"as predicted\""), 3, "%s", output);
+    cr_assert_eq(count(output, "\"on_wire\": \"full\""), 1, "%s", output);
+    cr_assert_eq(count(output, "\"on_wire\": \"nothing\""), 2, "%s", output);
+    free(output);
+}
+
 /* --- servers that run already --- */
 
 static void expect_put_back(struct server *replica, struct server *master)
@@ -106,6 +115,39 @@ Test(lab_faults, a_running_pair_is_put_back)
     redisReply *size = redisCommand(c, "DBSIZE");
     cr_assert_eq(size->integer, 0, "the lab's keys are gone");
     freeReplyObject(size);
+}
+
+/* Servers without DEBUG, of two makes and versions: DUMPs differ, and what the values hold does not, until it does. */
+Test(lab_faults, values_of_every_type_are_compared)
+{
+    static const char *const writes[] = {
+        "SET string x",      "RPUSH list a b c",    "SADD set a b 1",           "HSET hash f 1 g 2 h 3",
+        "ZADD zset 1 a 2 b", "XADD stream 1-1 f v", "SADD integers 3 2 1 70000"};
+    struct server *master = server_prepare(ANY, "%s", ""), *replica = server_prepare(ANY, "%s", "replica-read-only no");
+    char both[128];
+    master->program = server_program(DEBIAN, "redis-server");
+    replica->program = server_program(OURS, "redis-server");
+    server_launch(master);
+    server_launch(replica);
+    follow(replica, master);
+    for (size_t i = 0; i < sizeof writes / sizeof *writes; i++) freeReplyObject(command(master, writes[i]));
+    wait_in_step(replica, master);
+    snprintf(both, sizeof both, "master=127.0.0.1:%d,replica=127.0.0.1:%d", master->port, replica->port);
+    const char *words[] = {"--attach", both, "--length", "50ms", "--keys", "50", "--json", "-", NULL};
+    struct process_result r = lab(NULL, words);
+    cr_assert_eq(r.exit_code, 0, "%s", r.output);
+    free(r.output);
+    static const char *const changes[][3] = {{"HSET hash g 4", "key 'hash' differs", "HSET hash g 2"},
+                                             {"LSET list 1 x", "key 'list' differs", "LSET list 1 b"},
+                                             {"ZADD zset 3 b", "key 'zset' differs", "ZADD zset 2 b"}};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        freeReplyObject(command(replica, changes[i][0]));
+        r = lab(NULL, words);
+        cr_expect_eq(r.exit_code, 1, "%s", r.output);
+        cr_expect(strstr(r.output, changes[i][1]), "%s: %s", changes[i][1], r.output);
+        free(r.output);
+        freeReplyObject(command(replica, changes[i][2]));
+    }
 }
 
 Test(lab_faults, two_masters_are_no_pair)
