@@ -168,17 +168,17 @@ test-peers:
 	@tests/peers/matrix.py $(BUILD) $(PEERS_DIR) "$(ROW)"
 
 # Ours beside Debian's, against our own targets. WHAT=throughput,replicas,... selects parts; ROUNDS sets their rounds;
-# REPORT='--html FILE' and the like add options. SERVERS names more of them: --server NAME='COMMAND', the baseline first.
+# OPTIONS='--html FILE' and the like add to it. SERVERS names other servers: --server NAME='COMMAND', the baseline first.
 WHAT    ?= all
 ROUNDS  ?= 5
-REPORT  ?=
+OPTIONS ?=
 SERVERS ?= --server redis='$(PEERS)/usr/bin/redis-server --port {port} --dir {dir}' \
            --server ours='$(BUILD)/redis-server --port {port} --dir {dir}'
 bench:
 	@tools/deps.sh build test
 	@$(MAKE) --no-print-directory -j$(JOBS) all peers
 	@SLIPSTREAM_PEERS=$(PEERS) $(BUILD)/slipstream-bench $(SERVERS) --parts $(WHAT) --rounds $(ROUNDS) --keys 1000000 \
-		--pipeline 1,16,64 --targets bench/targets.txt $(REPORT)
+		--pipeline 1,16,64 --targets bench/targets.txt $(OPTIONS)
 
 # The image that the Dockerfile describes, as an OCI archive; needs root on a Debian.
 image:
