@@ -160,8 +160,8 @@ static void put_shares(const struct axes *a, FILE *out)
     for (size_t i = 0; i < sizeof percents / sizeof *percents; i++) {
         double x = x_of(a, share_of(percents[i]));
         if (x > RIGHT) break;
-        fprintf(out, "<line class=a x1=%.1f x2=%.1f y1=%d y2=%d /><text x=%.1f y=%d text-anchor=middle>%g%%</text>", x,
-                x, TOP, BOTTOM, x, HEIGHT - 8, percents[i]);
+        fprintf(out, "<line class=a x1=%.1f x2=%.1f y1=%d y2=%d /><text x=%.1f y=%d text-anchor=%s>%g%%</text>", x, x,
+                TOP, BOTTOM, x, HEIGHT - 8, x > RIGHT - 30 ? "end" : "middle", percents[i]);
     }
 }
 
