@@ -57,7 +57,7 @@ int targets_apply(const struct targets *t, struct rows *r)
         const struct target *target = &t->list[i];
         struct row *row = rows_find(r, target->part, target->row);
         int server = server_named(r, target->server);
-        if (!row || server < 0 || !row->of[server].count) continue;
+        if (!row || server < 0 || !row->of[server].count || (target->is_ratio && server == 0)) continue;
         double value = samples_summary(&row->of[server]).median;
         if (target->is_ratio) value = comparison_of(row->better, &row->of[server], &row->of[0]).ratio;
         if (isnan(value)) continue;

@@ -20,7 +20,8 @@ struct targets {
 
 /* 0, or -1: `error` says which line is no target, or why the file cannot be read. */
 int targets_read(struct targets *t, const char *path, char error[256]);
-/* Writes into the rows whether each is met, by its median. How many are missed; what was not measured is not. */
+/* Writes into the rows whether each is met, by its median. How many are missed; what was not measured is not, nor is
+ * the baseline's ratio to itself. */
 int targets_apply(const struct targets *t, struct rows *r);
 
 #endif

@@ -256,6 +256,7 @@ Test(bench_program, targets_are_met_or_missed)
         {"ours throughput get.p1.p50 value <= 0\n", "value <= 0: MISSED", 1},
         {"ours throughput get.p1.p50 value <= 0\n", "1 target missed", 1},
         {"theirs throughput get.p1.p50 value <= 0\nours storm forks value <= 1\n", "", 0},
+        {"ours throughput get.p1.p50 ratio <= 0.5\n", "", 0}, /* it is the baseline itself */
         {"ours throughput get.p1.p50 value <= little\n", "line 1: this is no SERVER PART ROW", 2},
         {"\nours throughput get.p1.p50 value = 1\n", "line 2: this is no SERVER PART ROW", 2},
     };
