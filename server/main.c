@@ -41,6 +41,7 @@
 #include "server/core/process/logo.h"
 #include "server/core/process/ports.h"
 #include "server/core/process/process.h"
+#include "server/core/process/restart.h"
 #include "server/core/process/sentinel_exec.h"
 #include "server/core/replication_host.h"
 #include "server/core/run/block_keys.h"
@@ -92,7 +93,7 @@ static const struct command *const families[] = {
     replication_commands,    slowlog_commands,       latency_commands,
     memory_commands,         acl_commands,           eval_commands,
     function_commands,       cluster_commands,       strings_conditional_commands,
-    streams_delete_commands,
+    streams_delete_commands, hash_expiry_commands,   hash_values_commands,
 };
 
 static const struct command_docs *const documents[] = {
@@ -361,7 +362,9 @@ static int server_main(int argc, char **argv)
     run_follow_thresholds(&core);
     if (oom_score_apply(&core)) log_warning("Unable to write oom_score_adj: %s", strerror(errno));
     if (background || settings.server.pidfile) process_write_pidfile(&lifecycle, settings.server.pidfile);
-    return serve(&core);
+    int status = serve(&core);
+    if (lifecycle.restarts) restart_in_place(&lifecycle);
+    return status;
 }
 
 int main(int argc, char **argv)

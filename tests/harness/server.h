@@ -9,7 +9,12 @@
 
 #include <hiredis/hiredis.h>
 
-enum server_kind { OURS, DEBIAN, SENTINEL };
+enum server_kind {
+    OURS,
+    DEBIAN,
+    SENTINEL,
+    ANY, /* one that says itself what its `program` is, and takes a configuration file; no DEBUG for it */
+};
 
 struct server {
     enum server_kind kind;

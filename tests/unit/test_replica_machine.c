@@ -64,8 +64,10 @@ static void come_to_psync(struct bench *b)
     line(b, "+PONG");
     line(b, "+OK");
     if (b->settings.announce_ip) line(b, "+OK");
-    EXPECT_NOT_DONE(b, ACTION_PSYNC);
     line(b, "+OK");
+    EXPECT_NOT_DONE(b, ACTION_PSYNC);
+    line(b, "-ERR Unrecognized REPLCONF option: version");
+    EXPECT_NOT_DONE(b, ACTION_NOTE); /* no Redis knows it */
     EXPECT_DONE(b, ACTION_PSYNC);
 }
 
@@ -155,6 +157,40 @@ Test(replica_machine, refusals_of_the_moment_are_tried_again)
     }
 }
 
+static int64_t wait_of(const struct bench *b)
+{
+    return replica_machine_deadline_ms(&b->m) - b->now_ms;
+}
+
+/* Nobody else's work is disturbed by a replica without rights, and once it has them it need not wait for long. */
+Test(replica_machine, a_master_that_does_not_let_us_in_is_asked_once_a_second)
+{
+    static const char *const replies[] = {"-NOPERM User replica has no permissions to run the 'psync' command",
+                                          "-NOAUTH Authentication required.", "-ERR operation not permitted"};
+    for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+        struct bench b;
+        set_up(&b, false, false);
+        for (int attempt = 0; attempt < 8; attempt++) {
+            come_to_psync(&b);
+            line(&b, replies[i]);
+            EXPECT_STATE(&b, REPLICA_WAITING);
+            cr_expect(wait_of(&b) >= 500 && wait_of(&b) <= 1000, "%s: %lld ms", replies[i], (long long)wait_of(&b));
+            b.now_ms += wait_of(&b);
+            happens(&b, EVENT_STOP);
+        }
+        come_to_psync(&b);
+        line(&b, "-LOADING Redis is loading the dataset in memory");
+        cr_expect_leq(wait_of(&b), 10, "a moment's refusal is another matter");
+    }
+    struct bench b;
+    set_up(&b, true, false);
+    come_to_handshake(&b);
+    line(&b, "-WRONGPASS invalid username-password pair or user is disabled.");
+    cr_expect(wait_of(&b) >= 500 && wait_of(&b) <= 1000);
+    happens(&b, EVENT_FOLLOW);
+    EXPECT_STATE(&b, REPLICA_RESOLVING);
+}
+
 Test(replica_machine, handshake_replies_that_matter_and_those_that_do_not)
 {
     struct bench b;
@@ -170,6 +206,8 @@ Test(replica_machine, handshake_replies_that_matter_and_those_that_do_not)
     line(&b, "-ERR Unrecognized REPLCONF option: listening-port");
     EXPECT_NOT_DONE(&b, ACTION_CLOSE);
     line(&b, "-ERR Unrecognized REPLCONF option: capa");
+    EXPECT_DONE(&b, ACTION_NOTE);
+    line(&b, "-ERR Unrecognized REPLCONF option: version");
     EXPECT_DONE(&b, ACTION_PSYNC);
 
     set_up(&b, false, false);
@@ -190,6 +228,7 @@ Test(replica_machine, fail_over_ends_with_the_answer)
         happens(&b, EVENT_RESOLVED);
         happens(&b, EVENT_CONNECTED);
         line(&b, "+PONG");
+        line(&b, "+OK");
         line(&b, "+OK");
         line(&b, "+OK");
         line(&b, accepted ? "+CONTINUE " ID : "-ERR PSYNC FAILOVER replid must match my replid.");
@@ -235,6 +274,7 @@ Test(replica_machine, a_link_that_does_not_hold_is_not_retried_in_a_hurry)
         line(&b, "+PONG");
         line(&b, "+OK");
         line(&b, "+OK");
+        line(&b, "+OK");
         line(&b, "+CONTINUE");
         EXPECT_STATE(&b, REPLICA_CONNECTED);
         happens(&b, EVENT_FAILED);
@@ -254,6 +294,7 @@ Test(replica_machine, a_snapshot_that_was_refused_is_not_asked_for_in_a_hurry)
         happens(&b, EVENT_RESOLVED);
         happens(&b, EVENT_CONNECTED);
         line(&b, "+PONG");
+        line(&b, "+OK");
         line(&b, "+OK");
         line(&b, "+OK");
         line(&b, "+FULLRESYNC " ID " 0");
@@ -286,6 +327,7 @@ Test(replica_machine, a_stream_that_cannot_be_followed_is_asked_for_less_and_les
         happens(&b, EVENT_RESOLVED);
         happens(&b, EVENT_CONNECTED);
         line(&b, "+PONG");
+        line(&b, "+OK");
         line(&b, "+OK");
         line(&b, "+OK");
         line(&b, "+FULLRESYNC " ID " 0");
