@@ -20,7 +20,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#define PORT_WAIT_MS       500
+#define PORT_WAIT_MS       2000
 #define PORT_RETRY_MS      5
 #define LOOKUP_AT_START_MS 30000
 #define LOOKUP_MS          1000 /* by CONFIG SET: the loop stands still meanwhile */
