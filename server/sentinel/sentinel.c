@@ -234,7 +234,10 @@ void sentinel_health_changed(struct sentinel *s, struct instance *i, unsigned ch
     if (!down && !up) return;
     if (i->watched) {
         say_health(s, i->watched, i, down);
-        if (i->kind == INSTANCE_MASTER && down) watched_ask_others(i->watched, true, now_ms);
+        if (i->kind == INSTANCE_MASTER && down) {
+            watched_ask_others(i->watched, true, now_ms);
+            watched_ask_infos(i->watched, now_ms);
+        }
         if (i->kind == INSTANCE_MASTER) watched_check_down(i->watched, now_ms);
         return;
     }

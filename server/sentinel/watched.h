@@ -81,6 +81,8 @@ int watched_usable_voters(const struct watched *w);
 void watched_failover_event(struct watched *w, enum failover_event_kind kind, int64_t now_ms);
 /* At every tick and at all news: begins one where it is time, counts votes, tells replicas. */
 void watched_drive_failover(struct watched *w, int64_t now_ms);
+/* INFO to every replica at once: what they say now is about to decide. */
+void watched_ask_infos(struct watched *w, int64_t now_ms);
 /* SENTINEL FAILOVER. NULL, or why not, in Redis's words. */
 const char *watched_force_failover(struct watched *w, int64_t now_ms);
 struct failover_settings watched_failover_settings(const struct watched *w, int64_t retry_ms);

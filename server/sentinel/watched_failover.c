@@ -43,12 +43,34 @@ static struct instance *best_replica(const struct watched *w, int64_t now_ms, ch
     return best < 0 ? NULL : w->replicas[best];
 }
 
+/* Whether every replica that can be reached has told its offset since the master went down, or since the fail-over was
+ * asked for: what is compared should be the last they have. */
+static bool replicas_have_spoken(const struct watched *w)
+{
+    int64_t since_ms = health_is_down(&w->master->health) ? w->master->health.since_ms : w->failover.started_ms;
+    for (int i = 0; i < w->replica_count; i++)
+        if (instance_is_up(w->replicas[i]) && w->replicas[i]->info_ms < since_ms) return false;
+    return true;
+}
+
+/* TICK: not yet. */
 static enum failover_event_kind choose(struct watched *w, int64_t now_ms)
 {
     char explained[CHOICE_TEXT_MAX];
+    if (!replicas_have_spoken(w) && now_ms - w->failover.since_ms < w->sentinel->settings.periods.info_urgent)
+        return FAILOVER_EVENT_TICK;
     w->chosen = best_replica(w, now_ms, explained);
     sentinel_note(w->sentinel, LOG_NOTICE, "Choice of a new master for %s: %s", w->name, explained);
     return w->chosen ? FAILOVER_EVENT_CHOSEN : FAILOVER_EVENT_NONE_GOOD;
+}
+
+/* Their next INFO is not waited for. */
+void watched_ask_infos(struct watched *w, int64_t now_ms)
+{
+    for (int i = 0; i < w->replica_count; i++) {
+        w->replicas[i]->info_sent_ms = 0;
+        sentinel_tend(w->sentinel, w, w->replicas[i], now_ms);
+    }
 }
 
 /* --- orders --- */
@@ -220,6 +242,7 @@ const char *watched_force_failover(struct watched *w, int64_t now_ms)
     }
     sentinel_note(w->sentinel, LOG_WARNING, "Executing user requested FAILOVER of '%s'", w->name);
     begin(w, true, instance_is_up(w->master) && w->master->report.may_hand_over, now_ms);
+    watched_ask_infos(w, now_ms);
     watched_drive_failover(w, now_ms);
     return NULL;
 }
@@ -315,6 +338,11 @@ void watched_drive_failover(struct watched *w, int64_t now_ms)
         else
             count_votes(w, now_ms);
         break;
+    case FAILOVER_SELECT: {
+        enum failover_event_kind chosen = choose(w, now_ms);
+        if (chosen != FAILOVER_EVENT_TICK) watched_failover_event(w, chosen, now_ms);
+        break;
+    }
     case FAILOVER_SEND: /* its connection may be back */
         if (!w->failover.hands_over && promote(w) == FAILOVER_EVENT_SENT)
             watched_failover_event(w, FAILOVER_EVENT_SENT, now_ms);
