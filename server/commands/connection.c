@@ -127,7 +127,7 @@ static void reply_hello(struct call *call)
     reply_bulk_text(call->reply, "id");
     reply_integer(call->reply, (int64_t)call->session->id);
     reply_bulk_text(call->reply, "mode");
-    reply_bulk_text(call->reply, "standalone");
+    reply_bulk_text(call->reply, call->core->sentinel ? "sentinel" : "standalone");
     reply_bulk_text(call->reply, "role");
     reply_bulk_text(call->reply, replica ? "replica" : "master");
     reply_bulk_text(call->reply, "modules");
@@ -191,7 +191,7 @@ static void hello_command(struct call *call)
     (ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_NOT_QUEUED | CMD_ENDS_MULTI | CMD_IN_SUBSCRIBED)
 
 const struct command connection_commands[] = {
-    {"ping", ping_command, -1, CMD_FAST | CMD_TELLS_HEALTH | CMD_IN_SUBSCRIBED, CAT_CONNECTION,
+    {"ping", ping_command, -1, CMD_FAST | CMD_SENTINEL | CMD_TELLS_HEALTH | CMD_IN_SUBSCRIBED, CAT_CONNECTION,
      .tips = TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_ALL_SUCCEEDED},
     {"echo", echo_command, 2, ALWAYS, CAT_CONNECTION},
     {"select", select_command, 2, ALWAYS, CAT_CONNECTION},

@@ -10,7 +10,7 @@ static bool is_due(int64_t last_ms, int64_t period_ms, int64_t now_ms)
     return !last_ms || now_ms - last_ms >= period_ms;
 }
 
-static void connect(struct sentinel *s, struct instance *i, enum sentinel_link which, int64_t now_ms)
+static void open_link(struct sentinel *s, struct instance *i, enum sentinel_link which, int64_t now_ms)
 {
     struct instance_link *link = &i->link[which];
     if (link->up || link->opening || !is_due(link->tried_ms, s->settings.periods.reconnect, now_ms)) return;
@@ -67,8 +67,8 @@ static void ask_info(struct sentinel *s, struct watched *w, struct instance *i, 
 void sentinel_tend(struct sentinel *s, struct watched *w, struct instance *i, int64_t now_ms)
 {
     struct health_settings health = sentinel_health_settings(s, i);
-    connect(s, i, LINK_COMMANDS, now_ms);
-    if (w) connect(s, i, LINK_MESSAGES, now_ms);
+    open_link(s, i, LINK_COMMANDS, now_ms);
+    if (w) open_link(s, i, LINK_MESSAGES, now_ms);
     if (w) check_messages(s, i, now_ms);
     if (i->link[LINK_COMMANDS].up && i->pending < PENDING_MAX) {
         ping(s, i, &health, now_ms);

@@ -19,6 +19,19 @@ struct watched *watched_new(struct sentinel *s, const char *name, const struct s
     return w;
 }
 
+static void free_access(struct watched_access *a)
+{
+    for (int i = 0; i < a->rename_count; i++) {
+        mem_free(a->renames[i].from);
+        mem_free(a->renames[i].to);
+    }
+    mem_free(a->renames);
+    mem_free(a->auth_user);
+    mem_free(a->auth_pass);
+    mem_free(a->notification_script);
+    mem_free(a->reconfig_script);
+}
+
 void watched_free(struct watched *w)
 {
     struct sentinel *s = w->sentinel;
@@ -27,6 +40,7 @@ void watched_free(struct watched *w)
     sentinel_forget_instance(s, w->master);
     mem_free(w->replicas);
     mem_free(w->voters);
+    free_access(&w->access);
     mem_free(w);
 }
 

@@ -31,10 +31,21 @@ struct watched_settings {
     int64_t reboot_down_after_ms;
 };
 
+/* What the driver wants to know of a master; texts are the master's, NULL where there are none. */
+struct watched_access {
+    char *auth_user, *auth_pass;
+    char *notification_script, *reconfig_script;
+    int rename_count;
+    struct {
+        char *from, *to;
+    } * renames; /* commands that are called otherwise there */
+};
+
 struct watched {
     struct sentinel *sentinel;
     char name[SENTINEL_NAME_MAX];
     struct watched_settings settings;
+    struct watched_access access;
     struct instance *master;
     int replica_count, voter_count;
     int replica_room, voter_room;

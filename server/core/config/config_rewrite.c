@@ -38,7 +38,7 @@ struct rewriter {
     bool is_signed;
 };
 
-static struct line classified(struct bytes text)
+static struct line classified(const struct config *c, struct bytes text)
 {
     struct line line = {.text = text};
     struct words words;
@@ -46,12 +46,14 @@ static struct line classified(struct bytes text)
     if (!text.len || text.ptr[0] == '#' || !words_split(text, &words)) return line;
     if (words.count) line.owner = directive_find(words.word[0]);
     if (words.count && bytes_equal_nocase(words.word[0], users)) line.owner = users;
+    if (words.count && c->statements && bytes_equal_nocase(words.word[0], c->statements->name))
+        line.owner = c->statements;
     line.name = bytes_make(text.ptr, words.count ? words.word[0].len : 0);
     words_free(&words);
     return line;
 }
 
-static void split_file(struct rewriter *r, struct bytes file)
+static void split_file(const struct config *c, struct rewriter *r, struct bytes file)
 {
     size_t capacity = 1;
     for (size_t i = 0; i < file.len; i++) capacity += file.ptr[i] == '\n';
@@ -61,7 +63,7 @@ static void split_file(struct rewriter *r, struct bytes file)
         size_t len = end ? (size_t)(end - file.ptr) : file.len, whole = end ? len + 1 : len;
         struct bytes text = bytes_make(file.ptr, len);
         r->is_signed |= bytes_equal_text(text, SIGNATURE);
-        r->lines[r->count++] = classified(text);
+        r->lines[r->count++] = classified(c, text);
         file = bytes_make(file.ptr + whole, file.len - whole);
     }
 }
@@ -141,6 +143,15 @@ static void rewrite_users(struct rewriter *r, const struct config *c)
     config_text_free(&lines);
 }
 
+static void rewrite_statements(struct rewriter *r, const struct config *c)
+{
+    struct config_text lines = {0};
+    if (!c->statements) return;
+    c->statements->write(c->statements->arg, &lines);
+    put_lines(r, c->statements, c->statements->name, NULL, &lines);
+    config_text_free(&lines);
+}
+
 static void join(const struct rewriter *r, struct config_text *out)
 {
     for (size_t i = 0; i < r->count; i++) {
@@ -156,9 +167,10 @@ static void join(const struct rewriter *r, struct config_text *out)
 static void rewrite_text(const struct config *c, struct bytes old, bool everything, struct config_text *out)
 {
     struct rewriter r = {0};
-    split_file(&r, old);
+    split_file(c, &r, old);
     for (size_t i = 0; i < config_directive_count; i++) rewrite_directive(&r, c, &config_directives[i], everything);
     rewrite_users(&r, c);
+    rewrite_statements(&r, c);
     join(&r, out);
     for (size_t i = 0; i < r.count; i++) mem_free(r.lines[i].replacement);
     mem_free(r.lines);
