@@ -1,0 +1,204 @@
+/* Our own Sentinel as a process: fail-over, mixed fleets with Debian's in both majorities, a hand-over, what the
+ * configuration file remembers, and the commands. */
+#include "tests/harness/replication.h"
+#include "tests/harness/wait.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void with_our_sentinel(void)
+{
+    setenv("SLIPSTREAM_SENTINEL", "own", 1);
+}
+
+TestSuite(sentinel_own, .init = with_our_sentinel, .fini = server_finish_all, .timeout = 120);
+
+static const char *const as_sentinel[] = {"--sentinel", NULL};
+
+static struct server *start_sentinel(bool ours, const char *config)
+{
+    struct server *s = server_prepare(SENTINEL, "%s", config);
+    if (ours) {
+        s->program = server_program(OURS, "redis-server");
+        s->arguments = as_sentinel;
+    }
+    server_launch(s);
+    return s;
+}
+
+static struct server *watch(bool ours, const struct server *master)
+{
+    char config[256];
+    snprintf(config, sizeof config,
+             "sentinel monitor mymaster 127.0.0.1 %d 2\nsentinel down-after-milliseconds mymaster 1000\n"
+             "sentinel failover-timeout mymaster 10000\nsentinel parallel-syncs mymaster 2",
+             master->port);
+    return start_sentinel(ours, config);
+}
+
+/* The text of a field; "" where there is none. */
+static const char *field(struct server *sentinel, const char *name)
+{
+    static char value[128];
+    redisReply *r = command(sentinel, "SENTINEL MASTER mymaster");
+    value[0] = '\0';
+    for (size_t i = 0; r->type == REDIS_REPLY_ARRAY && i + 1 < r->elements; i += 2)
+        if (strcmp(r->element[i]->str, name) == 0) snprintf(value, sizeof value, "%s", r->element[i + 1]->str);
+    freeReplyObject(r);
+    return value;
+}
+
+static bool knows(struct server *sentinel, int replicas, int others)
+{
+    return atoi(field(sentinel, "num-slaves")) == replicas && atoi(field(sentinel, "num-other-sentinels")) == others;
+}
+
+static int master_port(struct server *sentinel)
+{
+    redisReply *r = command(sentinel, "SENTINEL GET-MASTER-ADDR-BY-NAME mymaster");
+    int port = r->type == REDIS_REPLY_ARRAY && r->elements == 2 ? atoi(r->element[1]->str) : 0;
+    freeReplyObject(r);
+    return port;
+}
+
+struct fleet {
+    struct server *node[3], *sentinel[3];
+};
+
+/* A master with two replicas, and three Sentinels, of which so many are ours. */
+static struct fleet fleet_of(int ours)
+{
+    struct fleet f;
+    for (int i = 0; i < 3; i++) f.node[i] = server_start(OURS, "repl-ping-replica-period 1");
+    for (int i = 1; i < 3; i++) follow(f.node[i], f.node[0]);
+    fill(f.node[0], "before:", 500, 100);
+    for (int i = 1; i < 3; i++) wait_in_step(f.node[i], f.node[0]);
+    for (int i = 0; i < 3; i++) f.sentinel[i] = watch(i < ours, f.node[0]);
+    for (int i = 0; i < 3; i++) wait_until(knows(f.sentinel[i], 2, 2));
+    return f;
+}
+
+/* Whom they all take for the master now; it has to be another. */
+static struct server *new_master(const struct fleet *f)
+{
+    for (int i = 0; i < 3; i++) wait_until_within(60000, master_port(f->sentinel[i]) != f->node[0]->port);
+    int port = master_port(f->sentinel[0]);
+    for (int i = 1; i < 3; i++) wait_until(master_port(f->sentinel[i]) == port);
+    return f->node[1]->port == port ? f->node[1] : f->node[2];
+}
+
+static void survive_the_masters_death(int ours)
+{
+    struct fleet f = fleet_of(ours);
+    char port[16];
+    server_kill(f.node[0]);
+    struct server *promoted = new_master(&f), *sibling = promoted == f.node[1] ? f.node[2] : f.node[1];
+    wait_until(info_is_if_there(promoted, "replication", "role", "master"));
+    fill(promoted, "after:", 500, 100);
+    snprintf(port, sizeof port, "%d", promoted->port);
+    wait_until_within(60000, info_is_if_there(sibling, "replication", "master_port", port));
+    expect_same_data(sibling, promoted);
+    server_launch(f.node[0]);
+    wait_until_within(60000, info_is_if_there(f.node[0], "replication", "role", "slave"));
+    expect_same_data(f.node[0], promoted);
+}
+
+Test(sentinel_own, three_of_ours)
+{
+    survive_the_masters_death(3);
+}
+
+Test(sentinel_own, two_of_ours_and_one_of_debians)
+{
+    survive_the_masters_death(2);
+}
+
+Test(sentinel_own, one_of_ours_and_two_of_debians)
+{
+    survive_the_masters_death(1);
+}
+
+/* The master itself is asked, and stops its writers until the replica has everything. */
+Test(sentinel_own, a_hand_over_while_the_master_lives)
+{
+    struct fleet f = fleet_of(3);
+    fill(f.node[0], "last:", 500, 100);
+    redisReply *r = command(f.sentinel[0], "SENTINEL FAILOVER mymaster");
+    cr_assert_str_eq(r->str, "OK");
+    freeReplyObject(r);
+    struct server *promoted = new_master(&f);
+    cr_expect(server_log_has(f.sentinel[0], 0, "asked to hand over to 127.0.0.1"));
+    wait_until(info_is_if_there(promoted, "replication", "role", "master"));
+    expect_integer(promoted, 1, "EXISTS last:499");
+    wait_until(info_is_if_there(f.node[0], "replication", "role", "slave"));
+    expect_same_data(f.node[0], promoted);
+}
+
+Test(sentinel_own, what_it_knows_survives_its_end)
+{
+    struct fleet f = fleet_of(3);
+    char run_id[64];
+    redisReply *r = command(f.sentinel[0], "SENTINEL MYID");
+    snprintf(run_id, sizeof run_id, "%s", r->str);
+    freeReplyObject(r);
+    server_kill(f.node[0]);
+    struct server *promoted = new_master(&f);
+    server_kill(f.sentinel[0]);
+    server_launch(f.sentinel[0]);
+    cr_expect_eq(master_port(f.sentinel[0]), promoted->port);
+    cr_expect(knows(f.sentinel[0], 2, 2));
+    cr_expect_neq(atoi(field(f.sentinel[0], "config-epoch")), 0);
+    r = command(f.sentinel[0], "SENTINEL MYID");
+    cr_expect_str_eq(r->str, run_id);
+    freeReplyObject(r);
+    server_stop(f.sentinel[0]);
+}
+
+static void expect_start(struct server *s, const char *beginning, const char *line)
+{
+    redisReply *r = command(s, line);
+    cr_expect(r->str && strncmp(r->str, beginning, strlen(beginning)) == 0, "%s: %s", line, r->str ? r->str : "?");
+    freeReplyObject(r);
+}
+
+Test(sentinel_own, commands_on_what_is_watched)
+{
+    struct server *master = server_start(OURS, "%s", "");
+    struct server *s = watch(true, master);
+    char line[128];
+    cr_expect(info_is(s, "server", "redis_mode", "sentinel"));
+    expect_start(s, "ERR unknown command 'GET'", "GET x");
+    expect_start(s, "ERR unknown subcommand", "SENTINEL NONSENSE");
+    expect_start(s, "ERR No such master with that name", "SENTINEL MASTER other");
+    expect_start(s, "ERR Only HELLO messages", "PUBLISH channel text");
+    expect_start(s, "NOGOODSLAVE", "SENTINEL FAILOVER mymaster");
+    expect_start(s, "NOQUORUM 1 usable Sentinels. Not enough available Sentinels to reach the specified quorum",
+                 "SENTINEL CKQUORUM mymaster");
+    expect_start(s, "OK", "SENTINEL SET mymaster quorum 1 down-after-milliseconds 5000");
+    cr_expect_str_eq(field(s, "quorum"), "1");
+    cr_expect_str_eq(field(s, "down-after-milliseconds"), "5000");
+    expect_start(s, "OK 1 usable Sentinels.", "SENTINEL CKQUORUM mymaster");
+    expect_start(s, "ERR Reconfiguration of scripts path is denied",
+                 "SENTINEL SET mymaster notification-script /bin/true");
+    expect_start(s, "ERR Invalid argument 'x' for SENTINEL SET 'quorum'", "SENTINEL SET mymaster quorum x");
+    snprintf(line, sizeof line, "SENTINEL MONITOR second 127.0.0.1 %d 1", master->port);
+    expect_start(s, "OK", line);
+    expect_start(s, "ERR Duplicate master name", line);
+    expect_start(s, "ERR Invalid IP address or hostname specified", "SENTINEL MONITOR third no.such.name 1 1");
+    expect_integer(s, 1, "SENTINEL RESET sec*");
+    expect_start(s, "OK", "SENTINEL REMOVE second");
+    expect_integer(s, 0, "SENTINEL RESET sec*");
+    expect_start(s, "OK", "SENTINEL FLUSHCONFIG");
+    server_stop(s);
+}
+
+Test(sentinel_own, without_a_file_to_write_to_it_does_not_start)
+{
+    struct server *s = server_prepare(SENTINEL, "%s", "sentinel monitor mymaster 127.0.0.1 1 two");
+    s->program = server_program(OURS, "redis-server");
+    s->arguments = as_sentinel;
+    cr_expect_eq(server_launch_in_vain(s), 1);
+    cr_expect(server_log_has(s, 0, "Quorum must be 1 or greater."));
+}
