@@ -8,6 +8,7 @@
 #include "server/core/run/call.h"
 #include "server/net/address.h"
 #include "server/sentinel/process.h"
+#include "server/sentinel/scripts.h"
 #include "server/sentinel/show.h"
 
 #include <inttypes.h>
@@ -94,6 +95,34 @@ static void address_command(struct call *call)
     reply_bulk_integer(call->reply, master->address.port);
 }
 
+static void show_cached(struct reply *reply, const struct instance *i, int64_t now)
+{
+    reply_array(reply, 2);
+    reply_integer(reply, i->info_ms ? now - i->info_ms : 0);
+    if (i->info)
+        reply_bulk_text(reply, i->info);
+    else
+        reply_null(reply);
+}
+
+/* Masters that nobody watches are passed over. */
+static void info_cache_command(struct call *call)
+{
+    struct reply_deferred d;
+    size_t found = 0;
+    reply_deferred_begin(call->reply, &d);
+    for (uint32_t at = 2; at < call->argc; at++) {
+        const struct watched *w = find_master(call, call->argv[at]);
+        if (!w) continue;
+        found++;
+        reply_bulk_text(call->reply, w->name);
+        reply_array(call->reply, (size_t)w->replica_count + 1);
+        show_cached(call->reply, w->master, now_ms(call));
+        for (int i = 0; i < w->replica_count; i++) show_cached(call->reply, w->replicas[i], now_ms(call));
+    }
+    reply_deferred_map(call->reply, &d, found);
+}
+
 static void myid_command(struct call *call)
 {
     reply_bulk_text(call->reply, process(call)->sentinel.run_id);
@@ -101,7 +130,7 @@ static void myid_command(struct call *call)
 
 static void pending_scripts_command(struct call *call)
 {
-    reply_array(call->reply, 0);
+    sentinel_scripts_show(process(call)->scripts, call->reply, now_ms(call));
 }
 
 static void ckquorum_command(struct call *call)
@@ -264,6 +293,67 @@ static void flushconfig_command(struct call *call)
         reply_ok(call->reply);
 }
 
+/* --- what holds for all masters --- */
+
+#define GLOBALS 8
+
+/* Each as a line of the file has it. */
+static void config_get_command(struct call *call)
+{
+    static const char *const names[GLOBALS] = {"resolve-hostnames", "announce-hostnames", "announce-ip",
+                                               "announce-port",     "sentinel-user",      "sentinel-pass",
+                                               "loglevel",          "current-epoch"};
+    const struct sentinel_process *p = process(call);
+    const struct sentinel_settings *s = &p->sentinel.settings;
+    static const char *const levels[] = {"debug", "verbose", "notice", "warning", "nothing"};
+    char port[16], epoch[24];
+    snprintf(port, sizeof port, "%d", s->announce.port);
+    snprintf(epoch, sizeof epoch, "%" PRIu64, p->sentinel.current_epoch);
+    const char *values[GLOBALS] = {
+        p->resolve_hostnames ? "yes" : "no", s->announce_hostnames ? "yes" : "no", s->announce.host,        port,
+        p->peer_user ? p->peer_user : "",    p->peer_pass ? p->peer_pass : "",     levels[log_get_level()], epoch};
+    struct reply_deferred d;
+    size_t found = 0;
+    reply_deferred_begin(call->reply, &d);
+    for (size_t i = 0; i < GLOBALS; i++) {
+        bool wanted = false;
+        for (uint32_t at = 3; at < call->argc; at++)
+            wanted |= glob_match(call->argv[at], bytes_from_text(names[i]), true);
+        if (!wanted) continue;
+        reply_bulk_text(call->reply, names[i]);
+        reply_bulk_text(call->reply, values[i]);
+        found++;
+    }
+    reply_deferred_map(call->reply, &d, found);
+}
+
+static void config_set_command(struct call *call)
+{
+    struct sentinel_process *p = process(call);
+    if (call->argc % 2 == 0) return call_syntax_error(call);
+    for (uint32_t at = 3; at < call->argc; at += 2) {
+        if (call_arg_is(call, at, "sentinel-pass")) call_secret_arg(call, at + 1);
+        const char *fault = sentinel_state_global(p, call->argv[at], call->argv[at + 1]);
+        if (fault)
+            return reply_errorf(call->reply, "ERR Invalid argument '%.*s' to SENTINEL CONFIG SET '%.*s': %s",
+                                (int)call->argv[at + 1].len, (const char *)call->argv[at + 1].ptr,
+                                (int)call->argv[at].len, (const char *)call->argv[at].ptr, fault);
+    }
+    sentinel_process_save(p);
+    reply_ok(call->reply);
+}
+
+static void config_command(struct call *call)
+{
+    if (call_arg_is(call, 2, "get") && call->argc >= 4)
+        config_get_command(call);
+    else if (call_arg_is(call, 2, "set") && call->argc >= 5)
+        config_set_command(call);
+    else
+        reply_error(call->reply, "ERR Only GET <param> [<param> ...] / SET <param> <value> [<param> <value> ...] are "
+                                 "supported.");
+}
+
 /* --- periods --- */
 
 struct period {
@@ -323,6 +413,10 @@ static void help_command(struct call *call)
         "    Check if the current Sentinel configuration is able to reach the quorum",
         "    needed to failover a master and the majority needed to authorize the",
         "    failover.",
+        "CONFIG SET <param> <value>",
+        "    Set a global Sentinel configuration parameter.",
+        "CONFIG GET <param>",
+        "    Get global Sentinel configuration parameter.",
         "DEBUG [<param> <value> ...]",
         "    Show a list of configurable time parameters and their values (milliseconds).",
         "    Or update current configurable parameters values (one or more).",
@@ -334,6 +428,8 @@ static void help_command(struct call *call)
         "FLUSHCONFIG",
         "    Force Sentinel to rewrite its configuration on disk, including the current",
         "    Sentinel state.",
+        "INFO-CACHE <master-name>",
+        "    Return last cached INFO output from masters and all its replicas.",
         "IS-MASTER-DOWN-BY-ADDR <ip> <port> <current-epoch> <runid>",
         "    Check if the master specified by ip:port is down from current Sentinel's",
         "    point of view.",
@@ -371,8 +467,8 @@ static void info_sentinel(const struct sentinel_process *p, int64_t now, struct 
     info_field(out, "sentinel_masters:%d", s->master_count);
     info_field(out, "sentinel_tilt:%d", s->tilt.on);
     info_field(out, "sentinel_tilt_since_seconds:%" PRId64, s->tilt.on ? (now - s->tilt.since_ms) / 1000 : -1);
-    info_field(out, "sentinel_running_scripts:0");
-    info_field(out, "sentinel_scripts_queue_length:0");
+    info_field(out, "sentinel_running_scripts:%d", sentinel_scripts_running(p->scripts));
+    info_field(out, "sentinel_scripts_queue_length:%d", sentinel_scripts_waiting(p->scripts));
     info_field(out, "sentinel_simulate_failure_flags:0");
     for (int i = 0; i < s->master_count; i++) {
         const struct watched *w = s->masters[i];
@@ -447,11 +543,13 @@ static void publish_command(struct call *call)
 
 static const struct command subcommands[] = {
     {"ckquorum", ckquorum_command, 3, ADMINISTERS, 0},
+    {"config", config_command, -4, ADMINISTERS, 0},
     {"debug", debug_command, -2, ADMINISTERS, 0},
     {"failover", failover_command, 3, ADMINISTERS, 0},
     {"flushconfig", flushconfig_command, 2, ADMINISTERS, 0},
     {"get-master-addr-by-name", address_command, 3, ADMINISTERS, 0},
     {"help", help_command, 2, ADMINISTERS | CMD_LOADING | CMD_STALE, 0},
+    {"info-cache", info_cache_command, -3, ADMINISTERS, 0},
     {"is-master-down-by-addr", is_master_down_command, 6, ADMINISTERS, 0},
     {"master", master_command, 3, ADMINISTERS, 0},
     {"masters", masters_command, 2, ADMINISTERS, 0},

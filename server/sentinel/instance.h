@@ -37,6 +37,7 @@ struct instance {
     bool info_asked;
     int64_t info_sent_ms, info_ms; /* 0: never */
     struct report report;          /* of the last INFO */
+    char *info;                    /* the whole of it, for SENTINEL INFO-CACHE; NULL: none yet */
     int64_t role_since_ms;         /* it says this role since */
     int64_t config_since_ms;       /* it says this master since */
     bool stranger;                 /* another server at a reused address: nothing is done to it */

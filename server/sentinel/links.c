@@ -15,7 +15,6 @@
 
 #include <inttypes.h>
 #include <netdb.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -125,29 +124,26 @@ static const char *renamed(const struct channel *c, const char *command)
     return command;
 }
 
-/* One command, its words up to NULL; the first is renamed where it has to be. */
-static void write_command(struct channel *c, int request, ...)
+/* One command; its first word is renamed where it has to be. */
+static void write_words(struct channel *c, int request, const char *const *word, size_t count)
 {
-    const char *word[12];
-    size_t count = 0;
-    va_list args;
-    va_start(args, request);
-    while (count < 12 && (word[count] = va_arg(args, const char *))) count++;
-    va_end(args);
-    word[0] = renamed(c, word[0]);
     struct reply to = {.out = conn_output(c->conn), .protocol = 2};
     reply_array(&to, count);
-    for (size_t i = 0; i < count; i++) reply_bulk_text(&to, word[i]);
+    reply_bulk_text(&to, renamed(c, word[0]));
+    for (size_t i = 1; i < count; i++) reply_bulk_text(&to, word[i]);
     await(c, request, NULL);
 }
+
+#define WORDS(...)                     (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
+#define write_command(c, request, ...) write_words(c, (int)(request), WORDS(__VA_ARGS__))
 
 static void write_password(struct channel *c, const char *user, const char *pass)
 {
     if (!pass) return;
     if (user)
-        write_command(c, REPLIES_PASSED, "AUTH", user, pass, NULL);
+        write_command(c, REPLIES_PASSED, "AUTH", user, pass);
     else
-        write_command(c, REPLIES_PASSED, "AUTH", pass, NULL);
+        write_command(c, REPLIES_PASSED, "AUTH", pass);
 }
 
 static void authenticate(struct channel *c)
@@ -156,8 +152,13 @@ static void authenticate(struct channel *c)
     const struct instance *i = instance_of(c);
     if (i && i->watched)
         write_password(c, i->watched->access.auth_user, i->watched->access.auth_pass);
-    else
+    else if (p->peer_pass)
         write_password(c, p->peer_user, p->peer_pass);
+    else if (p->core->settings->net.requirepass.len) {
+        char *pass = bytes_to_text(p->core->settings->net.requirepass);
+        write_password(c, NULL, pass); /* all Sentinels of a group have the same one */
+        mem_free(pass);
+    }
 }
 
 static void greet(struct channel *c)
@@ -166,8 +167,8 @@ static void greet(struct channel *c)
     const struct sentinel_process *p = c->endpoint->links->process;
     snprintf(name, sizeof name, "sentinel-%.8s-%s", p->sentinel.run_id, which(c) == LINK_MESSAGES ? "pubsub" : "cmd");
     authenticate(c);
-    write_command(c, REPLIES_PASSED, "CLIENT", "SETNAME", name, NULL);
-    if (which(c) == LINK_MESSAGES) write_command(c, REPLIES_PASSED, "SUBSCRIBE", HELLO_CHANNEL, NULL);
+    write_command(c, REPLIES_PASSED, "CLIENT", "SETNAME", name);
+    if (which(c) == LINK_MESSAGES) write_command(c, REPLIES_PASSED, "SUBSCRIBE", HELLO_CHANNEL);
     conn_flush(c->conn);
 }
 
@@ -176,15 +177,15 @@ static void write_follow(struct channel *c, const struct sentinel_action *a)
 {
     char port[16];
     snprintf(port, sizeof port, "%d", a->address.port);
-    write_command(c, REPLIES_PASSED, "MULTI", NULL);
+    write_command(c, REPLIES_PASSED, "MULTI");
     if (a->request == REQUEST_PROMOTE)
-        write_command(c, REPLIES_PASSED, "SLAVEOF", "NO", "ONE", NULL);
+        write_command(c, REPLIES_PASSED, "SLAVEOF", "NO", "ONE");
     else
-        write_command(c, REPLIES_PASSED, "SLAVEOF", a->address.host, port, NULL);
-    write_command(c, REPLIES_PASSED, "CONFIG", "REWRITE", NULL);
-    write_command(c, REPLIES_PASSED, "CLIENT", "KILL", "TYPE", "normal", NULL);
-    write_command(c, REPLIES_PASSED, "CLIENT", "KILL", "TYPE", "pubsub", NULL);
-    write_command(c, (int)a->request, "EXEC", NULL);
+        write_command(c, REPLIES_PASSED, "SLAVEOF", a->address.host, port);
+    write_command(c, REPLIES_PASSED, "CONFIG", "REWRITE");
+    write_command(c, REPLIES_PASSED, "CLIENT", "KILL", "TYPE", "normal");
+    write_command(c, REPLIES_PASSED, "CLIENT", "KILL", "TYPE", "pubsub");
+    write_command(c, (int)a->request, "EXEC");
 }
 
 static void write_request(struct channel *c, const struct sentinel_action *a)
@@ -192,20 +193,20 @@ static void write_request(struct channel *c, const struct sentinel_action *a)
     char port[16], number[24];
     snprintf(port, sizeof port, "%d", a->address.port);
     switch (a->request) {
-    case REQUEST_PING: write_command(c, REQUEST_PING, "PING", NULL); break;
-    case REQUEST_INFO: write_command(c, REQUEST_INFO, "INFO", NULL); break;
-    case REQUEST_HELLO: write_command(c, REQUEST_HELLO, "PUBLISH", HELLO_CHANNEL, a->text, NULL); break;
-    case REQUEST_KILL_SCRIPT: write_command(c, REQUEST_KILL_SCRIPT, "SCRIPT", "KILL", NULL); break;
+    case REQUEST_PING: write_command(c, REQUEST_PING, "PING"); break;
+    case REQUEST_INFO: write_command(c, REQUEST_INFO, "INFO"); break;
+    case REQUEST_HELLO: write_command(c, REQUEST_HELLO, "PUBLISH", HELLO_CHANNEL, a->text); break;
+    case REQUEST_KILL_SCRIPT: write_command(c, REQUEST_KILL_SCRIPT, "SCRIPT", "KILL"); break;
     case REQUEST_IS_DOWN:
         snprintf(number, sizeof number, "%" PRIu64, a->epoch);
         write_command(c, REQUEST_IS_DOWN, "SENTINEL", "is-master-down-by-addr", a->address.host, port, number,
-                      a->run_id, NULL);
+                      a->run_id);
         struct awaited *last = &c->awaited[(c->first + c->awaited_count - 1) % c->awaited_room];
         snprintf(last->master, sizeof last->master, "%.*s", (int)sizeof last->master - 1, a->text);
         break;
     case REQUEST_HAND_OVER:
         snprintf(number, sizeof number, "%" PRId64, a->timeout_ms);
-        write_command(c, REQUEST_HAND_OVER, "FAILOVER", "TO", a->address.host, port, "TIMEOUT", number, NULL);
+        write_command(c, REQUEST_HAND_OVER, "FAILOVER", "TO", a->address.host, port, "TIMEOUT", number);
         break;
     default: write_follow(c, a); break;
     }

@@ -8,6 +8,7 @@
 #include "server/core/core.h"
 #include "server/core/session/pubsub.h"
 #include "server/net/loop.h"
+#include "server/sentinel/scripts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -35,6 +36,35 @@ static void say(struct sentinel_process *p, const struct sentinel_action *a)
         pubsub_publish(p->core->pubsub, bytes_from_text(a->type), bytes_from_text(a->text), false);
 }
 
+static const struct watched_access *access_of(const struct sentinel_process *p, const char *master)
+{
+    const struct watched *w = master ? sentinel_master(&p->sentinel, master) : NULL;
+    return w ? &w->access : NULL;
+}
+
+static void notify(struct sentinel_process *p, const struct sentinel_action *a)
+{
+    const struct watched_access *access = access_of(p, a->master);
+    if (a->level != LOG_WARNING || !access || !access->notification_script) return;
+    sentinel_scripts_add(p->scripts, 3, (const char *const[]){access->notification_script, a->type, a->text});
+}
+
+#define RECONFIG_WORDS 6 /* role, state, and the two addresses */
+
+static void run_reconfig_script(struct sentinel_process *p, const struct sentinel_action *a)
+{
+    const struct watched_access *access = access_of(p, a->master);
+    const char *word[2 + RECONFIG_WORDS];
+    char text[SENTINEL_TEXT_MAX], *rest = text;
+    int count = 2;
+    if (!access || !access->reconfig_script) return;
+    memcpy(text, a->text, sizeof text);
+    word[0] = access->reconfig_script;
+    word[1] = a->master;
+    for (char *at; count < 2 + RECONFIG_WORDS && (at = strsep(&rest, " "));) word[count++] = at;
+    sentinel_scripts_add(p->scripts, count, word);
+}
+
 static void carry_out(struct sentinel_process *p, const struct sentinel_action *a)
 {
     switch (a->kind) {
@@ -46,9 +76,12 @@ static void carry_out(struct sentinel_process *p, const struct sentinel_action *
         if (p->unsaved) sentinel_process_save(p); /* what is told others has to outlive us */
         sentinel_links_send(p->links, a);
         break;
-    case SENTINEL_SAY: say(p, a); break;
+    case SENTINEL_SAY:
+        say(p, a);
+        notify(p, a);
+        break;
     case SENTINEL_NOTE: log_write(a->level, "%s", a->text); break;
-    case SENTINEL_RECONFIGURED: break;
+    case SENTINEL_RECONFIGURED: run_reconfig_script(p, a); break;
     }
 }
 
@@ -70,6 +103,7 @@ static int64_t tick(void *arg)
     struct sentinel_process *p = arg;
     int64_t now_ms = sentinel_process_now_ms(p);
     sentinel_links_tick(p->links, now_ms);
+    sentinel_scripts_tick(p->scripts, now_ms);
     sentinel_process_event(p, &(struct sentinel_event){.kind = SENTINEL_EVENT_TICK});
     return sentinel_deadline_ms(&p->sentinel, now_ms) - now_ms;
 }
@@ -109,6 +143,7 @@ int sentinel_process_start(struct sentinel_process *p, struct core *core)
         return -1;
     }
     p->links = sentinel_links_new(p);
+    p->scripts = sentinel_scripts_new();
     if (sentinel_process_save(p)) return -1;
     p->actions.count = 0; /* of the masters as they were read */
     log_warning("Sentinel ID is %s", p->sentinel.run_id);

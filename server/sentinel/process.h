@@ -3,7 +3,8 @@
  *   process.c     the clock, actions in order, events
  *   links.c       connections to servers and other Sentinels
  *   state.c       the `sentinel` lines of the configuration file
- *   commands.c    SENTINEL and its kin; commands_show.c what they show
+ *   scripts.c     what the administrator wants to have run
+ *   commands.c    SENTINEL and its kin; show.c what they show
  *
  * Clients, their users, publish and subscribe are the server's own parts (core). */
 #ifndef SLIPSTREAM_SENTINEL_PROCESS_H
@@ -23,6 +24,7 @@ struct sentinel_process {
     struct core *core; /* NULL until it is put together */
     struct sentinel sentinel;
     struct sentinel_links *links;
+    struct sentinel_scripts *scripts; /* scripts.h */
     struct sentinel_actions actions;
     struct config_statements statements;
     bool resolve_hostnames, deny_scripts_reconfig;
@@ -59,6 +61,8 @@ void sentinel_links_tick(struct sentinel_links *l, int64_t now_ms);
 bool sentinel_state_read(void *process, uint32_t argc, const struct bytes *argv, char message[256]);
 int sentinel_state_apply(struct sentinel_process *p, int64_t now_ms);
 void sentinel_state_write(void *process, struct config_text *out);
+/* What holds for all masters; NULL: done. */
+const char *sentinel_state_global(struct sentinel_process *p, struct bytes name, struct bytes value);
 /* One option of a master, as its line or SENTINEL SET says it; NULL: done. `words`: how many of argv it took. */
 const char *sentinel_state_option(struct sentinel_process *p, struct watched *w, uint32_t argc,
                                   const struct bytes *argv, uint32_t *words);

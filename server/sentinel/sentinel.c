@@ -96,6 +96,7 @@ void sentinel_forget_instance(struct sentinel *s, struct instance *i)
 {
     sentinel_actions_add(s->out, SENTINEL_FORGET)->instance = i->id;
     s->ids[(uint32_t)i->id] = NULL;
+    mem_free(i->info);
     mem_free(i);
 }
 

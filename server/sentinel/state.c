@@ -21,7 +21,7 @@ bool sentinel_state_read(void *process, uint32_t argc, const struct bytes *argv,
 {
     struct sentinel_process *p = process;
     if (!argc) return true; /* --sentinel, on the command line */
-    (void)message; /* what is wrong is said once all lines are known */
+    (void)message;          /* what is wrong is said once all lines are known */
     p->lines = mem_realloc(p->lines, (p->line_count + 1) * sizeof *p->lines);
     struct state_line *line = &p->lines[p->line_count++];
     *line = (struct state_line){.count = argc, .word = mem_alloc(argc * sizeof *line->word)};
@@ -137,7 +137,10 @@ static const char *take_global(struct sentinel_process *p, const struct state_li
         if (value.len >= sizeof s->announce.host) return "the address is too long";
         memcpy(s->announce.host, value.ptr, value.len + 1);
     } else if (bytes_equal_nocase(name, "announce-port")) {
-        if (!bytes_equal_text(value, "0") && sentinel_port_parse(value, &s->announce.port)) return "not a port";
+        if (bytes_equal_text(value, "0"))
+            s->announce.port = 0;
+        else if (sentinel_port_parse(value, &s->announce.port))
+            return "not a port";
     } else if (bytes_equal_nocase(name, "resolve-hostnames")) {
         if (!is_yes(value, &p->resolve_hostnames)) return "Please specify yes or no for the resolve-hostnames option.";
     } else if (bytes_equal_nocase(name, "announce-hostnames")) {
@@ -154,6 +157,17 @@ static const char *take_global(struct sentinel_process *p, const struct state_li
         *known = false;
     }
     return NULL;
+}
+
+const char *sentinel_state_global(struct sentinel_process *p, struct bytes name, struct bytes value)
+{
+    bool known, settable = !bytes_equal_nocase(name, "myid") && !bytes_equal_nocase(name, "current-epoch") &&
+                           !bytes_equal_nocase(name, "deny-scripts-reconfig");
+    struct bytes word[2] = {bytes_make(bytes_to_text(name), name.len), bytes_make(bytes_to_text(value), value.len)};
+    const char *fault = settable ? take_global(p, &(struct state_line){2, word}, &known) : "it cannot be set";
+    if (!fault && !known) fault = "no such parameter";
+    for (int i = 0; i < 2; i++) mem_free((void *)word[i].ptr);
+    return fault;
 }
 
 static const char *take_monitor(struct sentinel_process *p, const struct state_line *line, int64_t now_ms)

@@ -1,6 +1,8 @@
 /* What a master and its replicas say of themselves by INFO, and what has to be put right then. Sentinel process; pure. */
 #include "server/sentinel/sentinel.h"
 
+#include "server/base/alloc.h"
+
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
@@ -146,6 +148,8 @@ void watched_take_info(struct watched *w, struct instance *i, struct bytes info,
     if (r.role == ROLE_UNKNOWN) r.role = i->report.role;
     i->report = r;
     i->info_ms = now_ms;
+    mem_free(i->info);
+    i->info = bytes_to_text(info);
     if (i->kind == INSTANCE_MASTER && r.role == ROLE_MASTER) find_replicas(w, info, now_ms);
     if (w->sentinel->tilt.on) return;
     if (i == w->chosen && r.role == ROLE_MASTER) watched_failover_event(w, FAILOVER_EVENT_PROMOTED, now_ms);

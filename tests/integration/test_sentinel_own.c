@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static void with_our_sentinel(void)
 {
@@ -156,6 +157,53 @@ Test(sentinel_own, what_it_knows_survives_its_end)
     server_stop(f.sentinel[0]);
 }
 
+/* A script that writes down what it was called with, one word a line. */
+static void write_script(const struct server *s, const char *name, char path[512])
+{
+    snprintf(path, 512, "%s/%s", s->dir, name);
+    FILE *file = fopen(path, "w");
+    cr_assert_not_null(file);
+    fprintf(file, "#!/bin/sh\nprintf '%%s\\n' \"$*\" >> %s.calls\n", path);
+    fclose(file);
+    chmod(path, 0755);
+}
+
+static bool was_called_with(const char *script, const char *words)
+{
+    char path[600], line[512];
+    bool found = false;
+    snprintf(path, sizeof path, "%s.calls", script);
+    FILE *file = fopen(path, "r");
+    if (!file) return false;
+    while (!found && fgets(line, sizeof line, file)) found = strncmp(line, words, strlen(words)) == 0;
+    fclose(file);
+    return found;
+}
+
+Test(sentinel_own, scripts_hear_of_warnings_and_of_the_new_master)
+{
+    struct server *master = server_start(OURS, "%s", ""), *replica = server_start(OURS, "%s", "");
+    char notify[512], reconfig[512], words[256];
+    follow(replica, master);
+    write_script(replica, "notify", notify);
+    write_script(replica, "reconfig", reconfig);
+    struct server *s = server_prepare(SENTINEL,
+                                      "sentinel monitor mymaster 127.0.0.1 %d 1\n"
+                                      "sentinel down-after-milliseconds mymaster 500\n"
+                                      "sentinel notification-script mymaster %s\n"
+                                      "sentinel client-reconfig-script mymaster %s",
+                                      master->port, notify, reconfig);
+    s->program = server_program(OURS, "redis-server");
+    s->arguments = as_sentinel;
+    server_launch(s);
+    wait_until(knows(s, 1, 0));
+    server_kill(master);
+    snprintf(words, sizeof words, "+sdown master mymaster 127.0.0.1 %d", master->port);
+    wait_until(was_called_with(notify, words));
+    snprintf(words, sizeof words, "mymaster leader start 127.0.0.1 %d 127.0.0.1 %d", master->port, replica->port);
+    wait_until(was_called_with(reconfig, words));
+}
+
 static void expect_start(struct server *s, const char *beginning, const char *line)
 {
     redisReply *r = command(s, line);
@@ -190,6 +238,21 @@ Test(sentinel_own, commands_on_what_is_watched)
     expect_integer(s, 1, "SENTINEL RESET sec*");
     expect_start(s, "OK", "SENTINEL REMOVE second");
     expect_integer(s, 0, "SENTINEL RESET sec*");
+    expect_start(s, "OK", "SENTINEL CONFIG SET announce-ip 10.1.2.3 announce-port 5000");
+    expect_start(s, "ERR Invalid argument 'x' to SENTINEL CONFIG SET 'myid'", "SENTINEL CONFIG SET myid x");
+    redisReply *r = command(s, "SENTINEL CONFIG GET announce-*");
+    cr_assert_eq(r->elements, 6);
+    cr_expect_str_eq(r->element[3]->str, "10.1.2.3");
+    cr_expect_str_eq(r->element[5]->str, "5000");
+    freeReplyObject(r);
+    wait_until(*field(s, "runid"));
+    r = command(s, "SENTINEL INFO-CACHE mymaster other");
+    cr_assert_eq(r->elements, 2);
+    cr_expect(strstr(r->element[1]->element[0]->element[1]->str, "role:master"));
+    freeReplyObject(r);
+    r = command(s, "COMMAND DOCS SENTINEL INFO");
+    cr_expect_eq(r->elements, 4);
+    freeReplyObject(r);
     expect_start(s, "OK", "SENTINEL FLUSHCONFIG");
     server_stop(s);
 }
