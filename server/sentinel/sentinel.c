@@ -46,6 +46,7 @@ void sentinel_free(struct sentinel *s)
     s->out = &last;
     for (int i = 0; i < s->master_count; i++) watched_free(s->masters[i]);
     CHECK(s->peer_count == 0);
+    s->out = NULL;
     sentinel_actions_free(&last);
     mem_free(s->masters);
     mem_free(s->peers);
@@ -147,7 +148,7 @@ void sentinel_say(struct sentinel *s, enum log_level level, const char *type, co
                   const struct instance *i, const char *format, ...)
 {
     struct sentinel_action *a = sentinel_actions_add(s->out, SENTINEL_SAY);
-    int len = i ? describe(s, w, i, a->text, sizeof a->text) : 0;
+    int len = w && i ? describe(s, w, i, a->text, sizeof a->text) : 0;
     a->level = level;
     a->master = w ? w->name : NULL;
     snprintf(a->type, sizeof a->type, "%s", type);
