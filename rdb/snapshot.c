@@ -69,11 +69,19 @@ static const char *working_directory(char out[PATH_MAX])
     return getcwd(out, PATH_MAX) ? out : "unknown";
 }
 
+/* What a file is to hold: a keyspace, or without one the bytes of another file. */
+struct content {
+    struct keyspace *ks;
+    const struct rdb_aux *aux;
+    int copied_fd;
+};
+
 /* Writes and closes fd whatever happens. */
-static int write_and_close(struct keyspace *ks, int fd, const struct rdb_aux *aux,
-                           const struct rdb_write_options *options)
+static int write_and_close(const struct content *content, int fd, const struct rdb_write_options *options)
 {
-    int result = rdb_save_fd(ks, fd, aux, options, NULL, NULL);
+    int result = content->ks
+                     ? rdb_save_fd(content->ks, fd, content->aux, options, options->advanced, options->progress_context)
+                     : file_copy_all(content->copied_fd, fd);
     if (result == 0) result = fsync(fd);
     int error = errno;
     if (close(fd) != 0 && result == 0) return -1;
@@ -81,8 +89,7 @@ static int write_and_close(struct keyspace *ks, int fd, const struct rdb_aux *au
     return result;
 }
 
-int rdb_save_file(struct keyspace *ks, const char *path, const struct rdb_aux *aux,
-                  const struct rdb_write_options *options)
+static int save(const struct content *content, const char *path, const struct rdb_write_options *options)
 {
     char temporary[PATH_MAX], directory[PATH_MAX];
     int fd = -1;
@@ -96,7 +103,7 @@ int rdb_save_file(struct keyspace *ks, const char *path, const struct rdb_aux *a
         errno = error;
         return -1;
     }
-    if (write_and_close(ks, fd, aux, options) != 0) {
+    if (write_and_close(content, fd, options) != 0) {
         error = errno;
         log_warning("Write error saving DB on disk: %s", strerror(error));
     } else if (options->may_publish && !options->may_publish(options->progress_context)) {
@@ -116,6 +123,17 @@ int rdb_save_file(struct keyspace *ks, const char *path, const struct rdb_aux *a
     discard_path(temporary);
     errno = error;
     return -1;
+}
+
+int rdb_save_file(struct keyspace *ks, const char *path, const struct rdb_aux *aux,
+                  const struct rdb_write_options *options)
+{
+    return save(&(struct content){.ks = ks, .aux = aux}, path, options);
+}
+
+int rdb_save_copy(int fd, const char *path, const struct rdb_write_options *options)
+{
+    return save(&(struct content){.copied_fd = fd}, path, options);
 }
 
 /* --- load --- */

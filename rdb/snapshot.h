@@ -14,6 +14,9 @@
 int rdb_save_file(struct keyspace *ks, const char *path, const struct rdb_aux *aux,
                   const struct rdb_write_options *options);
 
+/* The same with what stands in fd, a whole RDB that has been written for another purpose. fd stays the caller's. */
+int rdb_save_copy(int fd, const char *path, const struct rdb_write_options *options);
+
 /* Where process pid writes before the rename: temp-<pid>.rdb beside path. Whoever kills it removes the file.
  * In the same directory, so that the rename stays within one file system. 0, or -1 with errno: the name is too long. */
 int rdb_temporary_path(const char *path, pid_t pid, char out[PATH_MAX]);

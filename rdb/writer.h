@@ -32,7 +32,9 @@ struct rdb_write_options {
     int (*progress)(void *context, uint64_t keys, uint64_t bytes);
     /* Files: asked once all is on disk, before it takes the old file's place. False: it must not, ECANCELED. */
     bool (*may_publish)(void *context);
-    void *progress_context; /* of both; either may be NULL */
+    /* Files: with bytes so far, after each write: a reader may follow the growing head. */
+    void (*advanced)(void *context, uint64_t total);
+    void *progress_context; /* of all three; each may be NULL */
 };
 
 /* The whole keyspace. 0, or -1 with errno. */

@@ -39,7 +39,8 @@ static struct snapshot *find_reusable(struct follower *f)
     {
         struct snapshot *s = list_entry(node, struct snapshot, node);
         bool usable = !s->pipe && !s->stale && (s->state == SNAPSHOT_RUNNING || s->state == SNAPSHOT_COMPLETE);
-        if (usable && s->functions_only == f->hello.functions_only && is_fresh_enough(s, f)) return s;
+        if (usable && s->functions_only == f->hello.functions_only && is_fresh_enough(s, f) && snapshot_is_readable(s))
+            return s;
     }
     return NULL;
 }

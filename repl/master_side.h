@@ -58,6 +58,7 @@ struct snapshot {
     int write_fd;              /* pipe: the child's end; file: the same as fd */
     bool pipe, functions_only;
     bool given;              /* the link has the descriptor */
+    char *lent_path;         /* another's child writes it, there, for a purpose of its own; NULL: ours does */
     bool stale;              /* of a history that is no longer ours: serves nobody */
     bool compress;           /* rdbcompression, unless the wire packs it anyway */
     uint64_t offset;         /* the dataset as of this byte; the stream goes on with offset + 1 */
@@ -139,6 +140,7 @@ void follower_peer_doomed(void *context, int slot, uint64_t lag_bytes, uint64_t 
 struct snapshot *snapshot_start(struct replication *r, const struct snapshot_wish *w);
 void snapshot_pin(struct snapshot *s, struct follower *f); /* h gets it: a slot, and the stream behind it */
 void snapshot_detach(struct follower *f);
+bool snapshot_is_readable(struct snapshot *s);  /* a lent one has its file only while that has its first name */
 bool snapshot_covers(const struct snapshot *s); /* the backlog still holds what follows it */
 /* The RDB version that it is written in; 0: not known (a pipe, or nothing is written yet). */
 int snapshot_version(const struct snapshot *s);

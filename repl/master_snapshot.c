@@ -118,6 +118,7 @@ static void free_snapshot(struct snapshot *s)
     if (s->fd >= 0 && s->pipe) close(s->fd);
     if (s->fd >= 0 && !s->pipe) discard_file(s->fd);
     if (list_contains(&s->node)) list_remove(&m->snapshots, &s->node);
+    mem_free(s->lent_path);
     mem_free(s);
 }
 
@@ -209,6 +210,54 @@ struct snapshot *snapshot_start(struct replication *r, const struct snapshot_wis
     return NULL;
 }
 
+/* --- what others write --- */
+
+struct snapshot *replication_lend_begin(struct replication *r)
+{
+    struct backlog *b = repl_stream_backlog(r->stream);
+    int spool = b ? claim_spool(b, false) : -1;
+    if (spool < 0) return NULL;
+    struct snapshot *s = mem_calloc(1, sizeof *s);
+    *s = (struct snapshot){.r = r, .spool = spool, .fd = -1, .write_fd = -1, .requests = r->master->requests};
+    describe_now(s);
+    if (s->aux.repl_id[0] && s->aux.repl_offset == (int64_t)s->offset) return s;
+    free_snapshot(s);
+    return NULL;
+}
+
+void replication_lend_advanced(struct snapshot *s, uint64_t total)
+{
+    if (s) spool_advanced(s, total);
+}
+
+void replication_lend_started(struct snapshot *s, const char *path)
+{
+    if (!s) return;
+    if (!path) return free_snapshot(s);
+    struct replication *r = s->r;
+    enter(s, SNAPSHOT_RUNNING);
+    s->lent_path = mem_strdup(path);
+    s->unused_since_ms = replication_now_ms(r);
+    list_push_back(&r->master->snapshots, &s->node);
+    r->host.forget_stream_db(r->host.context);
+}
+
+/* Its name goes to something else now: who has not opened it by then cannot. */
+void replication_lend_ended(struct snapshot *s, bool good)
+{
+    if (!s) return;
+    enter(s, good ? SNAPSHOT_COMPLETE : SNAPSHOT_FAILED);
+    if (s->spool >= 0) backlog_spool_finish(repl_stream_backlog(s->r->stream), s->spool, good);
+    if (s->fd < 0) s->stale = true;
+    if (!good) s->r->master->snapshot_failed(s, "the file that it was being sent could not be completed");
+}
+
+bool snapshot_is_readable(struct snapshot *s)
+{
+    if (s->lent_path && s->fd < 0) s->fd = open(s->lent_path, O_RDONLY | O_CLOEXEC);
+    return s->fd >= 0;
+}
+
 /* --- its way to a replica --- */
 
 void snapshot_pin(struct snapshot *s, struct follower *f)
@@ -250,6 +299,7 @@ static void look_after(struct snapshot *s, int64_t now_ms)
 {
     if (s->users) return;
     int64_t unused_ms = now_ms - s->unused_since_ms;
+    if (s->state == SNAPSHOT_RUNNING && s->lent_path) return; /* its owner needs it */
     if (s->state == SNAPSHOT_RUNNING) {
         if (s->stale || s->pipe || unused_ms >= UNUSED_CHILD_GRACE_MS) stop_child(s);
         return;
@@ -287,6 +337,7 @@ void snapshots_backlog_gone(struct replication *r)
         struct snapshot *s = list_entry(node, struct snapshot, node);
         s->spool = -1;
         s->stale = true;
+        if (s->state == SNAPSHOT_RUNNING && s->lent_path) continue;
         if (s->state == SNAPSHOT_RUNNING)
             stop_child(s);
         else if (s->state != SNAPSHOT_STOPPING)

@@ -77,6 +77,12 @@ static void deliver(struct replica_side *s, const uint8_t *data, size_t len)
     }
 }
 
+void replica_side_before_send(struct replication *r)
+{
+    replica_load_waiting(r->replica);
+    replica_apply_held_back(r->replica);
+}
+
 /* --- whom we follow --- */
 
 int replication_drop_master_link(struct replication *r)

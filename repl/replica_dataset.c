@@ -91,6 +91,7 @@ void replica_abandon_dataset(struct replica_side *s)
     struct replication *r = s->r;
     if (s->load_timer) loop_timer_cancel(s->load_timer);
     s->load_timer = NULL;
+    s->awaits_dataset = false;
     bool loading_beside = s->aside && transfer_progress(s->transfer).begun;
     transfer_free(s->transfer);
     s->transfer = NULL;
@@ -149,9 +150,18 @@ static size_t receive_later(struct replica_side *s, const uint8_t *data, size_t 
     return len;
 }
 
+/* A script may run for longer than a snapshot needs to arrive: it comes into a file meanwhile. */
+static void spare_used_dataset(struct replica_side *s)
+{
+    struct transfer_progress p = transfer_progress(s->transfer);
+    if (p.direct && !p.begun && !s->aside && s->r->host.dataset_in_use(s->r->host.context))
+        transfer_use_file(s->transfer);
+}
+
 size_t replica_receive_snapshot(struct replica_side *s, const uint8_t *data, size_t len)
 {
     size_t taken;
+    spare_used_dataset(s);
     if (s->aside)
         keyspace_set_access_clock(s->aside, replication_now_ms(s->r)); /* cron does so for the present one alone */
     switch (transfer_feed(s->transfer, data, len, &taken)) {
@@ -194,10 +204,28 @@ static void load_from_file(struct replica_side *s)
     s->load_timer = loop_timer_start(s->r->loop, 0, load_slice, s);
 }
 
-void replica_load(struct replica_side *s)
+static void take_new(struct replica_side *s)
 {
-    if (transfer_progress(s->transfer).direct)
+    s->awaits_dataset = s->r->host.dataset_in_use(s->r->host.context);
+    if (s->awaits_dataset)
+        log_notice("MASTER <-> REPLICA sync: The new data waits for a script that runs on the old");
+    else if (s->aside)
         finish_replacing(s);
     else
-        replica_pause_reading(s, load_from_file);
+        load_from_file(s);
+}
+
+void replica_load_waiting(struct replica_side *s)
+{
+    if (s->awaits_dataset && !s->r->host.dataset_in_use(s->r->host.context)) take_new(s);
+}
+
+/* Where nothing has to be waited for, and nothing to be read again, the link is read on. */
+void replica_load(struct replica_side *s)
+{
+    bool direct = transfer_progress(s->transfer).direct;
+    if (direct && !(s->aside && s->r->host.dataset_in_use(s->r->host.context)))
+        finish_replacing(s);
+    else
+        replica_pause_reading(s, take_new);
 }

@@ -63,6 +63,7 @@ struct replica_side {
     uint64_t full_offset;
     struct keyspace *aside; /* the new data grows here beside the old; NULL: it comes into the keyspace itself */
     bool replacing;         /* our old data is gone, the new is being loaded */
+    bool awaits_dataset;    /* the new data is here whole; somebody still uses the old */
     bool without_dataset;   /* our old data is gone, and new has not been complete since */
 
     bool can_continue;           /* dataset and history belong together: PSYNC may ask to continue */
@@ -95,11 +96,13 @@ void replica_disconnect(struct replica_side *s);
 void replica_begin_transfer(struct replica_side *s, const struct replica_action *full);
 size_t replica_receive_snapshot(struct replica_side *s, const uint8_t *data, size_t len); /* bytes taken */
 void replica_load(struct replica_side *s);
+void replica_load_waiting(struct replica_side *s); /* somebody may use the old dataset no longer */
 void replica_abandon_dataset(struct replica_side *s);
 
 /* --- replica_stream.c --- */
 void replica_begin_stream(struct replica_side *s);
 void replica_apply(struct replica_side *s, const uint8_t *data, size_t len);
+void replica_apply_held_back(struct replica_side *s); /* writes may be paused no longer */
 void replica_ack(struct replica_side *s);
 
 #endif

@@ -120,9 +120,9 @@ static void apply_waiting(struct replica_side *s)
     inbox_clear(&waiting);
 }
 
-void replica_side_before_send(struct replication *r)
+void replica_apply_held_back(struct replica_side *s)
 {
-    struct replica_side *s = r->replica;
+    const struct replication *r = s->r;
     if (!s->held_back || r->host.writes_paused(r->host.context)) return;
     s->held_back = false;
     if (s->streaming) apply_waiting(s);

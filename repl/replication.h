@@ -51,6 +51,7 @@ struct replication_host {
     void (*apply_reset)(void *context,
                         int db);     /* a new stream: forget a half-read transaction, select db (-1: none yet, 0) */
     int (*stream_db)(void *context); /* database the stream has selected, for a cached master's return */
+    bool (*dataset_in_use)(void *context); /* somebody in the middle of a command: it must not be replaced now */
     /* beside: the old data stays and goes on answering until the new is complete. */
     void (*loading_begin)(void *context, uint64_t total_bytes, bool beside);
     void (*loading_progress)(void *context, uint64_t loaded_bytes);
@@ -138,7 +139,16 @@ int replication_good_followers(const struct replication *r);         /* online a
 int replication_acked(const struct replication *r, uint64_t offset); /* replicas that acknowledged at least offset */
 int replication_durable(const struct replication *r, uint64_t offset); /* ... and that it is on their disks (FACK) */
 void replication_ask_acks(struct replication *r, uint64_t offset);     /* GETACK to all, and watch for offset */
-void replication_change_id(struct replication *r);                     /* DEBUG CHANGE-REPL-ID */
+/* A child of the caller's writes the whole dataset, as it is at the fork, into a file of its own: who asks for a full sync
+ * meanwhile is sent that file, and needs no other fork. Before the fork: NULL where no stream leads on from here; all
+ * take NULL, and do nothing. Then, in the child, how much is written; in the server `path`, which the caller keeps until
+ * the child has ended (NULL: it was not forked); at last, how that ended. */
+struct snapshot;
+struct snapshot *replication_lend_begin(struct replication *r);
+void replication_lend_advanced(struct snapshot *s, uint64_t total);
+void replication_lend_started(struct snapshot *s, const char *path);
+void replication_lend_ended(struct snapshot *s, bool good);
+void replication_change_id(struct replication *r); /* DEBUG CHANGE-REPL-ID */
 
 /* FAILOVER */
 int replication_failover(struct replication *r, const char *host, int port, bool force, int64_t timeout_ms,

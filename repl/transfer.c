@@ -57,6 +57,12 @@ struct transfer *transfer_new(struct keyspace *ks, const struct rdb_settings *se
     return t;
 }
 
+void transfer_use_file(struct transfer *t)
+{
+    CHECK(t->phase == PHASE_HEADER);
+    t->direct = false;
+}
+
 void transfer_free(struct transfer *t)
 {
     if (!t) return;

@@ -20,6 +20,8 @@ enum transfer_status {
 struct transfer *transfer_new(struct keyspace *ks, const struct rdb_settings *settings, int64_t now_ms, bool direct);
 void transfer_free(struct transfer *t);
 
+void transfer_use_file(struct transfer *t); /* not direct after all; before the header is known */
+
 /* Takes what arrived; *consumed bytes of it, all of them unless the status says that something has ended, or the
  * transfer is slowed: then the rest has to come again, in a later turn. */
 enum transfer_status transfer_feed(struct transfer *t, const uint8_t *data, size_t len, size_t *consumed);

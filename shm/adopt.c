@@ -220,6 +220,8 @@ static void free_slots(struct backlog *b)
     atomic_store_explicit(&c->journal.file, 0, memory_order_relaxed);
     atomic_store_explicit(&c->journal.finished, 0, memory_order_relaxed);
     atomic_store_explicit(&c->journal.error, 0, memory_order_relaxed);
+    for (int kind = 0; kind < SHM_DELAYS; kind++)
+        for (int i = 0; i < 2; i++) atomic_store_explicit(&c->journal.slowest[kind][i], 0, memory_order_relaxed);
 }
 
 /* `first` comes before `end`: a death in between leaves no end without the knowledge of what was overwritten. */

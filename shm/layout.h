@@ -93,6 +93,9 @@
  *   written_bytes is to be cut off. next_offset never passes what a mark vouches for: the mark is stored first.
  *   Both offsets stand behind whole commands. next_offset is the lower of the two under appendfsync always, so that a
  *   failed fsync can be made good from here, and written_offset else: a second of writes would be much to keep.
+ *   What has taken longest stands in slowest[], for each kind of delay and for each second: its seconds since the epoch
+ *   in the upper half of a word, microseconds in the lower one. Even and odd seconds have a word each: it stays for another
+ *   second, and the server looks some times a second. What the server has seen before it knows by the whole word.
  *   The slot is never doomed: past the limit the server holds writes back until the journal has come on.
  *
  * A SPOOL GROWS (server, child: shm/spools.c; link)
@@ -181,6 +184,7 @@
  *     +104    durable_offset       journal                 under turn                the same
  *     +112    durable_bytes        journal                 under turn                the same
  *     +120    flags                journal                 under turn                the same
+ *     +192    slowest[3][2]        journal                 rlx                       server
  *     5120  peers[128], 128 bytes each; the server's line:
  *       +0    claim                server                  rel, fence behind         link, inspecting tool
  *       +8    from                 server                  before state              link, inspecting tool
@@ -221,7 +225,7 @@
 #include <stdint.h>
 
 #define SHM_MAGIC       UINT64_C(0x6d72747370696c53) /* "Slipstrm" */
-#define SHM_VERSION     6
+#define SHM_VERSION     7
 #define SHM_NAME_PREFIX "/slipstream-"
 
 #define SHM_RINGS_MAX      64
@@ -300,6 +304,14 @@ struct shm_reader {
 /* mark.flags */
 #define SHM_MARK_IN_MULTI UINT64_C(1) /* the file ends within a transaction */
 
+/* What the journal has waited for, and how: slowest[]. */
+enum shm_delay {
+    DELAY_WRITE,
+    DELAY_WRITE_BESIDE_FSYNC, /* one that an fsync of the same file was under way with */
+    DELAY_FSYNC_ALWAYS,       /* an fsync that answers waited for */
+    SHM_DELAYS
+};
+
 /* Where the journal stands. Offsets: the next one, as next_offset. */
 struct shm_mark {
     _Atomic uint64_t turn; /* the higher one counts; 0: not whole */
@@ -317,6 +329,8 @@ struct shm_journal {
     _Atomic uint64_t error;      /* errno that it met and has not got over; 0: none */
     uint8_t pad[32];
     struct shm_mark marks[2];
+    _Atomic uint64_t slowest[SHM_DELAYS][2]; /* by the last bit of the second: second << 32 | microseconds; 0: none */
+    uint8_t pad_slowest[16];
 };
 
 struct shm_control {
@@ -352,7 +366,6 @@ struct shm_control {
     struct shm_ring rings[SHM_RINGS_MAX];
     struct shm_spool spools[BACKLOG_SPOOLS_MAX];
     struct shm_journal journal;
-    uint8_t pad_journal[64];
     struct shm_peer peers[BACKLOG_PEERS_MAX];
 };
 
@@ -403,6 +416,7 @@ SHM_PLACED(shm_journal, file_bytes, 8);
 SHM_PLACED(shm_journal, finished, 16);
 SHM_PLACED(shm_journal, error, 24);
 SHM_PLACED(shm_journal, marks, 64);
+SHM_PLACED(shm_journal, slowest, 192);
 SHM_PLACED(shm_mark, claim, 8);
 SHM_PLACED(shm_mark, file, 16);
 SHM_PLACED(shm_mark, written_offset, 24);

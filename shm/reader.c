@@ -318,6 +318,13 @@ void reader_journal_error(struct reader *r, int error)
     if ((before != 0) != (error != 0)) doorbell_ring(r->server_bell);
 }
 
+void reader_journal_delay(struct reader *r, enum shm_delay kind, int64_t at_s, int64_t took_us)
+{
+    _Atomic uint64_t *word = &r->control->journal.slowest[kind][at_s & 1];
+    uint64_t took = took_us < UINT32_MAX ? (uint64_t)took_us : UINT32_MAX, news = (uint64_t)at_s << 32 | took;
+    if (news > load(word)) store(word, news); /* a later second is the larger word, too */
+}
+
 bool reader_history(const struct reader *r, struct control_history *out)
 {
     return control_history(r->control, out);

@@ -58,6 +58,8 @@ void reader_journal_moved(struct reader *r, int slot, const struct journal_mark 
 uint64_t reader_journal_files_given(const struct reader *r);
 void reader_journal_finished(struct reader *r, uint64_t number); /* a request to finish is done; rings */
 void reader_journal_error(struct reader *r, int error);          /* 0: got over it; rings at a change */
+/* Something took so long; the worst of each kind and second stands in shared memory. at_s: since the epoch. */
+void reader_journal_delay(struct reader *r, enum shm_delay kind, int64_t at_s, int64_t took_us);
 
 /* --- the history --- */
 uint64_t reader_history_turn(const struct reader *r); /* another one: the ids may be others */

@@ -37,6 +37,31 @@ int contestant_parse(struct contestant *c, const char *text, char error[256])
     return 0;
 }
 
+int contestant_attach(struct contestant *c, const char *role, const char *address, char error[256])
+{
+    const char *colon = strrchr(address, ':');
+    char *end = NULL;
+    long port = colon ? strtol(colon + 1, &end, 10) : 0;
+    if (!colon || colon == address || *end || port < 1 || port > 65535 || (size_t)(colon - address) >= sizeof c->host) {
+        snprintf(error, 256, "'%.100s' is no HOST:PORT", address);
+        return -1;
+    }
+    *c = (struct contestant){.port = (int)port};
+    snprintf(c->name, sizeof c->name, "%s", role);
+    snprintf(c->host, sizeof c->host, "%.*s", (int)(colon - address), address);
+    return 0;
+}
+
+redisContext *lab_connect(const char *host, int port, struct timeval bound)
+{
+    const char *password = getenv("REDISCLI_AUTH");
+    redisContext *c = redisConnectWithTimeout(host, port, bound);
+    if (!c) harness_fail("no memory for a connection");
+    if (c->err || redisSetTimeout(c, bound) != REDIS_OK || !password) return c;
+    freeReplyObject(redisCommand(c, "AUTH %s", password));
+    return c;
+}
+
 /* --- the command line --- */
 
 static size_t put(char *out, size_t at, const char *text)
@@ -96,8 +121,11 @@ static int find_program(const char *name, char out[WORD_BYTES])
 void instance_init(struct instance *i, const struct contestant *of, const char *role)
 {
     static int number;
-    *i = (struct instance){.of = of, .port = port_reserve()};
+    *i = (struct instance){.of = of, .port = of->port};
+    snprintf(i->host, sizeof i->host, "%s", of->host[0] ? of->host : "127.0.0.1");
     snprintf(i->role, sizeof i->role, "%s", role);
+    if (of->host[0]) return;
+    i->port = port_reserve();
     snprintf(i->dir, sizeof i->dir, "%.200s/%d-%s-%s", harness_root(), ++number, of->name, role);
     snprintf(i->log, sizeof i->log, "%s/log", i->dir);
     if (mkdir(i->dir, 0755) < 0) harness_fail("%s: %s", i->dir, strerror(errno));
@@ -131,6 +159,8 @@ static void last_line(const char *path, char out[128])
 
 int instance_start(struct instance *i, char error[256])
 {
+    snprintf(error, 256, "no server answers at %.200s:%d", i->host, i->port);
+    if (i->of->host[0]) return answers(i) ? 0 : -1;
     char words[WORDS_MAX][WORD_BYTES], program[WORD_BYTES];
     char follows[16];
     const char *argv[WORDS_MAX + 4] = {NULL}, *at = i->of->command;
@@ -186,6 +216,8 @@ void instance_free(struct instance *i)
 {
     if (!i->of) return;
     instance_kill(i);
+    i->of = i->of->host[0] ? NULL : i->of;
+    if (!i->of) return;
     server_sweep(i->dir); /* what it left in shared memory, too */
     directory_remove(i->dir);
     i->of = NULL;
@@ -197,7 +229,7 @@ static redisContext *connected(struct instance *i, int bound_ms)
 {
     struct timeval bound = {bound_ms / 1000, bound_ms % 1000 * 1000};
     if (i->client && i->client->err) disconnect(i);
-    if (!i->client) i->client = redisConnectWithTimeout("127.0.0.1", i->port, bound);
+    if (!i->client) i->client = lab_connect(i->host, i->port, bound);
     if (i->client && !i->client->err) redisSetTimeout(i->client, bound);
     return i->client && !i->client->err ? i->client : NULL;
 }

@@ -7,20 +7,28 @@
 #include <hiredis/hiredis.h>
 
 #define CONTESTANTS_MAX 8
+#define LAB_KEY         "slipstream-lab:" /* what the lab writes begins with this */
 
 struct contestant {
     char name[32];
     char command[1024]; /* words, single or double quotes; {port} and {dir} are replaced in each of them */
+    char host[256];     /* of one that runs already, and is never ended by the lab; "": the lab starts it */
+    int port;
 };
 
 /* NAME=COMMAND. 0, or -1: `error` says why. */
 int contestant_parse(struct contestant *c, const char *text, char error[256]);
+/* ROLE=HOST:PORT of one that runs already. 0, or -1: `error` says why. */
+int contestant_attach(struct contestant *c, const char *role, const char *address, char error[256]);
+/* To a server of a try, with the password of REDISCLI_AUTH if that is set. Never NULL; look at err. */
+redisContext *lab_connect(const char *host, int port, struct timeval bound);
 
 /* One running server. Its directory and port stay over a restart. */
 struct instance {
     const struct contestant *of;
     char role[16]; /* for directories and messages: "master", "replica" */
     char dir[320], log[360];
+    char host[256];
     int port;
     int follows_port; /* at its start, on this machine; 0: nobody */
     pid_t pid;        /* 0: not running */
@@ -29,7 +37,7 @@ struct instance {
 
 /* A directory of its own below the harness's root, a port, nothing running. */
 void instance_init(struct instance *i, const struct contestant *of, const char *role);
-/* Returns when it answers. 0, or -1: it does not. */
+/* Returns when it answers; one that runs already is only asked. 0, or -1: it does not. */
 int instance_start(struct instance *i, char error[256]);
 void instance_kill(struct instance *i);               /* kill -9, its children too */
 int instance_shutdown(struct instance *i, bool save); /* 0, or -1 when it had to be killed */

@@ -86,7 +86,7 @@ static int set_faults(struct grid *g, char *values, char error[256])
     bool all = strcmp(values, "all") == 0;
     for (; all && faults[count]; count++) g->faults[count] = faults[count];
     for (char *rest, *word = all ? NULL : strtok_r(values, " \t,", &rest); word; word = strtok_r(NULL, " \t,", &rest)) {
-        if (count == AXIS_VALUES_MAX || !(g->faults[count++] = fault_by_name(word))) {
+        if (count == FAULTS_MAX || !(g->faults[count++] = fault_by_name(word))) {
             snprintf(error, 256, "there is no fault '%.100s', or there are too many", word);
             return -1;
         }

@@ -15,9 +15,10 @@
 #include "bench/lab/try.h"
 
 #define AXIS_VALUES_MAX 16
+#define FAULTS_MAX      64
 
 struct grid {
-    const struct fault *faults[AXIS_VALUES_MAX];
+    const struct fault *faults[FAULTS_MAX];
     int fault_count;
     int64_t length_ms[AXIS_VALUES_MAX], rate[AXIS_VALUES_MAX], backlog[AXIS_VALUES_MAX];
     int length_count, rate_count, backlog_count;

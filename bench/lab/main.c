@@ -2,6 +2,7 @@
  *
  * It starts a master and a replica with a proxy between them, strikes with a fault, writes while it lasts, heals it, and
  * compares what happened with what the servers' own ids, offsets and windows say should happen. */
+#include "bench/lab/attached.h"
 #include "bench/lab/proxy_command.h"
 #include "bench/lab/results.h"
 #include "server/base/random.h"
@@ -47,6 +48,9 @@ static int usage(FILE *out)
         "  --json FILE  --csv FILE  --html FILE         reports beside the table (- is standard output)\n"
         "  --seed N         the same seed makes the same faults at the same byte counts\n"
         "  --list           names the faults\n\n"
+        "--attach master=HOST:PORT,replica=HOST:PORT in place of --server takes a pair that runs already: the replica is\n"
+        "led through a proxy and put back at the end; nothing is set or restarted, and only a line's faults are had.\n"
+        "Keys that begin with slipstream-lab: are written and removed, but for an interruption. REDISCLI_AUTH is the password.\n\n"
         "Ends with 1 if a server did otherwise than it said, or ended with other data; with 2 if it could not begin.\n\n"
         "  slipstream-lab --server ours='redis-server --port {port} --dir {dir}' --fault all --html report.html\n",
         out);
@@ -69,13 +73,34 @@ static void list_faults(void)
 static int add_server(struct options *o, const char *text, char error[256])
 {
     snprintf(error, 256, "more than %d servers", CONTESTANTS_MAX);
+    if (o->server_count && o->servers[0].host[0]) {
+        snprintf(error, 256, "--server and --attach do not go together");
+        return -1;
+    }
     return o->server_count == CONTESTANTS_MAX ? -1 : contestant_parse(&o->servers[o->server_count++], text, error);
+}
+
+/* master=HOST:PORT,replica=HOST:PORT */
+static int attach_both(struct options *o, const char *value, char error[256])
+{
+    char copy[600], *rest;
+    snprintf(copy, sizeof copy, "%s", value);
+    char *first = strtok_r(copy, ",", &rest), *second = strtok_r(NULL, ",", &rest);
+    snprintf(error, 256, "--attach wants master=HOST:PORT,replica=HOST:PORT, and no --server");
+    if (o->server_count || !first || !second) return -1;
+    if (strncmp(first, "master=", 7) != 0 || strncmp(second, "replica=", 8) != 0) return -1;
+    if (contestant_attach(&o->servers[0], "master", first + 7, error) != 0) return -1;
+    if (contestant_attach(&o->servers[1], "replica", second + 8, error) != 0) return -1;
+    o->server_count = 2;
+    snprintf(o->pairs_wanted, sizeof o->pairs_wanted, "master:replica");
+    return 0;
 }
 
 /* 0; -1: `error`; 1: there is no such option. */
 static int take_option(struct options *o, const char *name, const char *value, char error[256])
 {
     if (strcmp(name, "server") == 0) return add_server(o, value, error);
+    if (strcmp(name, "attach") == 0) return attach_both(o, value, error);
     if (strcmp(name, "grid") == 0) return grid_read(&o->grid, value, error);
     if (strcmp(name, "seed") == 0)
         o->seed = strtoull(value, NULL, 10);
@@ -218,6 +243,7 @@ int main(int argc, char **argv)
     r.seed = o.seed;
     for (int i = 0; i < o.server_count; i++)
         if (note_version(&r, &o.servers[i]) != 0) return 2;
+    if (o.servers[0].host[0]) attached_watch_signals();
     run(&o, &r);
     if (!o.json || strcmp(o.json, "-") != 0) report_table(&r, stdout);
     int bad = write_report(o.json, report_json, &r) | write_report(o.csv, report_csv, &r) |

@@ -220,7 +220,7 @@ static void put_timeline(const struct result *x, FILE *out)
 static void put_try(const struct result *x, FILE *out)
 {
     const struct try_result *t = &x->got;
-    char length[24], rate[24], backlog[24], command[512];
+    char length[24], rate[24], backlog[24], command[RESULT_COMMAND_BYTES];
     grid_time_text(x->cell.length_ms, length);
     grid_size_text((int64_t)x->cell.bytes_per_s, rate);
     grid_size_text((int64_t)x->cell.backlog_bytes, backlog);
@@ -237,6 +237,9 @@ static void put_try(const struct result *x, FILE *out)
     put_text(out, t->predicted.why);
     fprintf(out, "<br>sent again: %" PRIu64 " bytes; forks: %lld; worst answer to another client: %.1f ms",
             t->bytes_again, t->forks, (double)t->track.worst_delay_us / 1000);
+    fprintf(out, "; peak memory of the master: %.1f MiB; %" PRIu64 " writes acknowledged",
+            (double)t->track.peak_bytes / (1 << 20), t->writes_acknowledged);
+    if (t->writes_lost >= 0) fprintf(out, ", %" PRId64 " of them lost", t->writes_lost);
     fputs("<br><code>slipstream-lab ", out);
     put_text(out, command);
     fputs("</code></figcaption></figure>\n", out);

@@ -78,6 +78,7 @@ static void put_row(struct put *p, const struct result *r)
     put_number(p, "peak_memory_bytes", (int64_t)t->track.peak_bytes);
     put_number(p, "worst_delay_us", t->track.worst_delay_us);
     put_number(p, "writes_acknowledged", (int64_t)t->writes_acknowledged);
+    put_number(p, "writes_lost", t->writes_lost);
     put_number(p, "data_equal", t->data_equal);
     put_text(p, "sentence", t->sentence);
 }

@@ -20,7 +20,26 @@ int results_findings(const struct results *r)
     return count;
 }
 
-void result_command(const struct result *r, char out[512])
+static size_t put_server(const struct contestant *c, char *out, size_t at)
+{
+    at += (size_t)snprintf(out + at, RESULT_COMMAND_BYTES - at, "--server '%s=", c->name);
+    for (const char *t = c->command; *t && at + 64 < RESULT_COMMAND_BYTES; t++)
+        at += (size_t)snprintf(out + at, RESULT_COMMAND_BYTES - at, *t == '\'' ? "'\\''" : "%c", *t);
+    return at + (size_t)snprintf(out + at, RESULT_COMMAND_BYTES - at, "' ");
+}
+
+static size_t put_servers(const struct cell *c, char *out)
+{
+    if (c->master->host[0])
+        return (size_t)snprintf(out, RESULT_COMMAND_BYTES, "--attach master=%s:%d,replica=%s:%d ", c->master->host,
+                                c->master->port, c->replica->host, c->replica->port);
+    size_t at = put_server(c->master, out, 0);
+    if (c->replica != c->master) at = put_server(c->replica, out, at);
+    return at +
+           (size_t)snprintf(out + at, RESULT_COMMAND_BYTES - at, "--pairs %s:%s ", c->master->name, c->replica->name);
+}
+
+void result_command(const struct result *r, char out[RESULT_COMMAND_BYTES])
 {
     const struct cell *c = &r->cell;
     char length[24], rate[24], backlog[24], value[24];
@@ -28,9 +47,8 @@ void result_command(const struct result *r, char out[512])
     grid_size_text((int64_t)c->bytes_per_s, rate);
     grid_size_text((int64_t)c->backlog_bytes, backlog);
     grid_size_text(c->value_bytes, value);
-    snprintf(out, 512,
-             "--pairs %s:%s --fault %s --length %s --rate %s --backlog %s --keys %ld --value %s --timeout %d "
-             "--try-seed %" PRIu64,
-             c->master->name, c->replica->name, c->fault->name, length, rate, backlog, c->keys, value, c->timeout_s,
-             r->got.seed);
+    size_t at = put_servers(c, out);
+    snprintf(out + at, RESULT_COMMAND_BYTES - at,
+             "--fault %s --length %s --rate %s --backlog %s --keys %ld --value %s --timeout %d --try-seed %" PRIu64,
+             c->fault->name, length, rate, backlog, c->keys, value, c->timeout_s, r->got.seed);
 }

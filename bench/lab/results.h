@@ -25,8 +25,10 @@ struct results {
 
 struct result *results_add(struct results *r);
 int results_findings(const struct results *r); /* findings, and tries that failed */
-/* The command line that repeats this cell alone, without the servers. */
-void result_command(const struct result *r, char out[512]);
+#define RESULT_COMMAND_BYTES 6144
+
+/* The command line that repeats this cell alone, servers included, as a shell takes it. */
+void result_command(const struct result *r, char out[RESULT_COMMAND_BYTES]);
 
 /* Each writes all to `out`. */
 void report_table(const struct results *r, FILE *out);

@@ -1,12 +1,12 @@
 /* See track.h. */
 #include "bench/lab/track.h"
 
-#include "bench/lab/contestant.h"
 #include "tests/harness/clock.h"
 #include "tests/harness/fail.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,25 +19,42 @@
 struct tracker {
     pthread_t sampler, prober;
     int64_t start_us;
-    atomic_int master_port, replica_port, master_pid;
     atomic_bool stop;
+    pthread_mutex_t lock;
+    struct watched {
+        char master_host[256], replica_host[256];
+        int master_port, replica_port;
+        pid_t master_pid;
+    } watched;
     struct track track;
 };
 
-static long long offset_of(redisContext **c, int port, const char *field, bool *up)
+static struct watched watched_now(struct tracker *t)
+{
+    pthread_mutex_lock(&t->lock);
+    struct watched w = t->watched;
+    pthread_mutex_unlock(&t->lock);
+    return w;
+}
+
+static void drop(redisContext **c)
+{
+    if (*c) redisFree(*c);
+    *c = NULL;
+}
+
+static long long offset_of(redisContext **c, const char *host, int port, const char *field, bool *up)
 {
     struct timeval bound = {0, BOUND_MS * 1000};
-    if (!*c) *c = redisConnectWithTimeout("127.0.0.1", port, bound);
-    if (*c && !(*c)->err) redisSetTimeout(*c, bound);
-    redisReply *r = *c && !(*c)->err ? redisCommand(*c, "INFO replication") : NULL;
+    if (!*c) *c = lab_connect(host, port, bound);
+    redisReply *r = !(*c)->err ? redisCommand(*c, "INFO replication") : NULL;
     long long offset = -1;
     char link[16] = "";
     if (r && r->str) {
         offset = info_number_of(r->str, field);
         if (info_text_of(r->str, "master_link_status", link, sizeof link) && up) *up = strcmp(link, "up") == 0;
-    } else if (*c) {
-        redisFree(*c);
-        *c = NULL;
+    } else {
+        drop(c);
     }
     freeReplyObject(r);
     return offset;
@@ -51,32 +68,40 @@ static void make_room(struct track *t)
     t->count = TRACK_POINTS_MAX / 2;
 }
 
+/* What a master that runs somewhere says of itself. */
+static uint64_t memory_told(redisContext *c)
+{
+    redisReply *r = c && !c->err ? redisCommand(c, "INFO memory") : NULL;
+    long long bytes = r && r->str ? info_number_of(r->str, "used_memory_rss") : 0;
+    freeReplyObject(r);
+    return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
 static void *sample(void *arg)
 {
     struct tracker *t = arg;
     redisContext *master = NULL, *replica = NULL;
     int64_t memory_us = 0;
-    int port = atomic_load(&t->master_port);
+    struct watched before = watched_now(t);
     while (!atomic_load(&t->stop)) {
-        if (port != atomic_load(&t->master_port)) {
-            if (master) redisFree(master);
-            master = NULL;
-            port = atomic_load(&t->master_port);
-        }
+        struct watched w = watched_now(t);
+        if (w.master_port != before.master_port) drop(&master);
+        if (w.replica_port != before.replica_port) drop(&replica);
+        before = w;
         struct track_point p = {.t_ms = tracker_now_ms(t)};
-        p.master_offset = offset_of(&master, port, "master_repl_offset", NULL);
-        p.replica_offset = offset_of(&replica, atomic_load(&t->replica_port), "slave_repl_offset", &p.link_up);
+        p.master_offset = offset_of(&master, w.master_host, w.master_port, "master_repl_offset", NULL);
+        p.replica_offset = offset_of(&replica, w.replica_host, w.replica_port, "slave_repl_offset", &p.link_up);
         make_room(&t->track);
         t->track.points[t->track.count++] = p;
         if (clock_us() - memory_us > MEMORY_US) {
-            uint64_t bytes = process_tree_pss_bytes(atomic_load(&t->master_pid));
+            uint64_t bytes = w.master_pid ? process_tree_pss_bytes(w.master_pid) : memory_told(master);
             if (bytes > t->track.peak_bytes) t->track.peak_bytes = bytes;
             memory_us = clock_us();
         }
         sleep_us(SAMPLE_US);
     }
-    if (master) redisFree(master);
-    if (replica) redisFree(replica);
+    drop(&master);
+    drop(&replica);
     return NULL;
 }
 
@@ -87,38 +112,41 @@ static void *probe(void *arg)
     redisContext *c = NULL;
     int port = 0;
     while (!atomic_load(&t->stop)) {
-        if (c && (c->err || port != atomic_load(&t->master_port))) {
-            redisFree(c);
-            c = NULL;
-        }
-        port = atomic_load(&t->master_port);
-        if (!c) c = redisConnectWithTimeout("127.0.0.1", port, (struct timeval){PROBE_BOUND_S, 0});
+        struct watched w = watched_now(t);
+        if (c && (c->err || port != w.master_port)) drop(&c);
+        port = w.master_port;
+        if (!c) c = lab_connect(w.master_host, port, (struct timeval){PROBE_BOUND_S, 0});
         int64_t start_us = clock_us();
-        redisReply *r = c && !c->err ? redisCommand(c, "GET lab:0") : NULL;
+        redisReply *r = !c->err ? redisCommand(c, "GET " LAB_KEY "0") : NULL;
         int64_t took_us = clock_us() - start_us;
         if (r && took_us > t->track.worst_delay_us) t->track.worst_delay_us = took_us;
         freeReplyObject(r);
         sleep_us(PROBE_US);
     }
-    if (c) redisFree(c);
+    drop(&c);
     return NULL;
 }
 
-struct tracker *tracker_start(int master_port, int replica_port, pid_t master)
+struct tracker *tracker_start(const struct instance *master, const struct instance *replica)
 {
     struct tracker *t = calloc(1, sizeof *t);
     t->start_us = clock_us();
-    atomic_store(&t->replica_port, replica_port);
-    tracker_master_is(t, master_port, master);
+    pthread_mutex_init(&t->lock, NULL);
+    tracker_watch(t, master, replica);
     if (pthread_create(&t->sampler, NULL, sample, t) != 0 || pthread_create(&t->prober, NULL, probe, t) != 0)
         harness_fail("no thread to watch a try");
     return t;
 }
 
-void tracker_master_is(struct tracker *t, int port, pid_t pid)
+void tracker_watch(struct tracker *t, const struct instance *master, const struct instance *replica)
 {
-    atomic_store(&t->master_port, port);
-    atomic_store(&t->master_pid, pid);
+    pthread_mutex_lock(&t->lock);
+    snprintf(t->watched.master_host, sizeof t->watched.master_host, "%s", master->host);
+    snprintf(t->watched.replica_host, sizeof t->watched.replica_host, "%s", replica->host);
+    t->watched.master_port = master->port;
+    t->watched.replica_port = replica->port;
+    t->watched.master_pid = master->pid;
+    pthread_mutex_unlock(&t->lock);
 }
 
 int tracker_now_ms(const struct tracker *t)
@@ -132,5 +160,6 @@ void tracker_end(struct tracker *t, struct track *out)
     pthread_join(t->sampler, NULL);
     pthread_join(t->prober, NULL);
     *out = t->track;
+    pthread_mutex_destroy(&t->lock);
     free(t);
 }

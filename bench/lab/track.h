@@ -3,6 +3,8 @@
 #ifndef LAB_TRACK_H
 #define LAB_TRACK_H
 
+#include "bench/lab/contestant.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,8 +26,9 @@ struct track {
 
 struct tracker;
 
-struct tracker *tracker_start(int master_port, int replica_port, pid_t master);
-void tracker_master_is(struct tracker *t, int port, pid_t pid); /* from now on */
+/* Who is watched, from now on; again after a fault that has changed the parts. */
+void tracker_watch(struct tracker *t, const struct instance *master, const struct instance *replica);
+struct tracker *tracker_start(const struct instance *master, const struct instance *replica);
 int tracker_now_ms(const struct tracker *t);
 void tracker_end(struct tracker *t, struct track *out);
 

@@ -65,7 +65,7 @@ static void read_both(struct course *c, struct prediction *out)
 {
     char *master = instance_info(&c->scene.master, "replication", ANSWER_BOUND_MS);
     char *replica = instance_info(&c->scene.replica, "replication", ANSWER_BOUND_MS);
-    predict(c->cell->fault, c->cell->length_ms, c->cell->timeout_s, master, replica, out);
+    predict(c->cell->fault, c->cell->length_ms, c->scene.settings.timeout_s, master, replica, out);
     free(master);
     free(replica);
 }
@@ -77,15 +77,19 @@ static bool strike_and_write(struct course *c)
     char why[256] = "";
     int64_t start_ms = clock_ms();
     c->out->fault_from_ms = tracker_now_ms(c->tracker);
+    c->before = count_syncs(&c->scene.master);
     if (cell->fault->heals_itself) read_both(c, &c->out->predicted);
     c->struck_us = clock_us();
     if (stopped_by(c, cell->fault->strike(&c->scene, why), why)) return false;
-    tracker_master_is(c->tracker, c->scene.master.port, c->scene.master.pid);
-    c->before = count_syncs(&c->scene.master);
+    tracker_watch(c->tracker, &c->scene.master, &c->scene.replica);
+    if (!cell->fault->heals_itself) c->connections = wire_log_connections(&c->scene.wire);
+    if (!cell->fault->stops_master) c->before = count_syncs(&c->scene.master);
+    uint64_t rate = cell->fault->writes_itself ? 0 : cell->bytes_per_s;
     struct writer_plan plan = {
+        .host = c->scene.master.host,
         .port = c->scene.master.port,
-        .bytes_per_s = cell->bytes_per_s,
-        .bytes = cell->bytes_per_s * (uint64_t)cell->length_ms / 1000,
+        .bytes_per_s = rate,
+        .bytes = rate * (uint64_t)cell->length_ms / 1000,
         .value_bytes = cell->value_bytes,
         .keys = cell->keys,
         .seed = c->out->seed,
@@ -105,7 +109,9 @@ static bool heal(struct course *c)
     if (!fault->heals_itself) read_both(c, &c->out->predicted);
     c->bytes = proxy_bytes_to_caller(c->scene.proxy);
     c->out->fault_to_ms = tracker_now_ms(c->tracker);
-    return !stopped_by(c, fault->heal(&c->scene, why), why);
+    if (fault->heal) return !stopped_by(c, fault->heal(&c->scene, why), why);
+    proxy_heal(c->scene.proxy);
+    return true;
 }
 
 /* Before a fault that heals itself nobody knows how far the stream will be when the replica asks. With about a backlog
@@ -131,7 +137,8 @@ static void catch_up(struct course *c)
     bool expected = out->predicted.granted != GRANTED_NOTHING;
     out->caught_up_ms = out->caught_up_at_ms = -1;
     while (clock_ms() < until_ms) {
-        bool answered = wire_log_answered(&c->scene.wire, c->connections + 1, &h, &answered_us);
+        bool answered =
+            wire_log_answered(&c->scene.wire, c->connections + 1, 1 + c->scene.more_count, &h, &answered_us);
         if ((answered || !expected) && scene_in_step(&c->scene)) {
             out->caught_up_at_ms = tracker_now_ms(c->tracker);
             out->caught_up_ms = (double)(clock_us() - healed_us) / 1000;
@@ -141,7 +148,7 @@ static void catch_up(struct course *c)
         }
         sleep_us(LOOK_US);
     }
-    wire_log_answered(&c->scene.wire, c->connections + 1, &h, &answered_us);
+    wire_log_answered(&c->scene.wire, c->connections + 1, 1 + c->scene.more_count, &h, &answered_us);
     out->on_wire = h.granted;
     if (h.granted) allow_for_writes(c, answered_us);
     snprintf(out->answer, sizeof out->answer, "%s", h.answer);
@@ -158,6 +165,8 @@ static void judge(struct course *c)
     size_t room = sizeof out->sentence;
     out->verdict = VERDICT_FINDING;
     out->data_equal = out->caught_up_ms >= 0 && same_data(&c->scene.master, &c->scene.replica, difference);
+    for (int i = 0; out->data_equal && i < c->scene.more_count; i++)
+        out->data_equal = same_data(&c->scene.master, &c->scene.more[i], difference);
     if (out->caught_up_ms < 0)
         snprintf(out->sentence, room, "The replica has not caught up %d s after the fault was healed.",
                  CATCH_UP_BOUND_MS / 1000);
@@ -184,17 +193,26 @@ void try_cell(const struct cell *cell, uint64_t seed, struct try_result *out)
         .keys = cell->keys,
         .value_bytes = cell->value_bytes,
         .sibling = cell->fault->wants_sibling,
+        .more_replicas = cell->fault->more_replicas,
+        .chain = cell->fault->wants_chain,
         .seed = seed,
         .length_ms = cell->length_ms,
     };
     char why[256] = "";
-    *out = (struct try_result){.seed = seed, .caught_up_ms = -1, .caught_up_at_ms = -1};
+    *out = (struct try_result){.seed = seed, .caught_up_ms = -1, .caught_up_at_ms = -1, .writes_lost = -1};
+    if (cell->master->host[0] && !cell->fault->by_wire) {
+        stopped_by(&c, FAULT_NOT_HERE, "servers that run already have the faults of a line alone");
+        return;
+    }
     if (!stopped_by(&c, scene_set(&c.scene, &settings, why), why)) {
         c.connections = wire_log_connections(&c.scene.wire);
-        c.tracker = tracker_start(c.scene.master.port, c.scene.replica.port, c.scene.master.pid);
+        c.tracker = tracker_start(&c.scene.master, &c.scene.replica);
         if (strike_and_write(&c) && heal(&c)) {
             catch_up(&c);
             judge(&c);
+            scene_count_lost(&c.scene);
+            if (c.scene.counts_losses) out->writes_lost = (int64_t)c.scene.lost;
+            out->writes_acknowledged += c.scene.doomed;
         }
         tracker_end(c.tracker, &out->track);
     }

@@ -36,6 +36,7 @@ struct try_result {
     uint64_t bytes_again;         /* to the replica, from healed on */
     long long forks;              /* of the master; -1: it does not say */
     uint64_t writes_acknowledged; /* while the fault lasted */
+    int64_t writes_lost;          /* of these, at the master of the end; -1: no master was given up */
     bool data_equal;
     struct track track;
 };

@@ -1,11 +1,11 @@
 /* See writer.h. */
 #include "bench/lab/writer.h"
 
+#include "bench/lab/contestant.h"
 #include "server/base/random.h"
 #include "tests/harness/clock.h"
 #include "tests/harness/fail.h"
 
-#include <hiredis/hiredis.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -25,18 +25,13 @@ struct writer {
     atomic_bool stop, ended;
 };
 
-static redisContext *connect_to(int port)
-{
-    return redisConnectWithTimeout("127.0.0.1", port, (struct timeval){0, BOUND_MS * 1000});
-}
-
 /* Each value differs: a key that was not replicated shows. */
 static void append_command(struct writer *w, redisContext *c, uint64_t number)
 {
     long key = (long)random_below(&w->random, (uint64_t)w->plan.keys);
     memset(w->value, 'a' + (int)random_below(&w->random, 26), (size_t)w->plan.value_bytes);
     memcpy(w->value, &number, w->plan.value_bytes < 8 ? (size_t)w->plan.value_bytes : sizeof number);
-    redisAppendCommand(c, "SET lab:%ld %b", key, w->value, (size_t)w->plan.value_bytes);
+    redisAppendCommand(c, "SET " LAB_KEY "%ld %b", key, w->value, (size_t)w->plan.value_bytes);
 }
 
 /* How many were acknowledged; fewer: the connection is of no use any more. */
@@ -71,7 +66,7 @@ static void *write_all(void *arg)
             continue;
         }
         if (count > BATCH_MAX) count = BATCH_MAX;
-        if (!c) c = connect_to(plan->port);
+        if (!c) c = lab_connect(plan->host, plan->port, (struct timeval){0, BOUND_MS * 1000});
         uint64_t good = c && !c->err ? write_batch(w, c, count) : 0;
         w->written.acknowledged += good;
         w->written.bytes += good * (uint64_t)plan->value_bytes;

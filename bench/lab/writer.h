@@ -7,11 +7,12 @@
 struct writer;
 
 struct writer_plan {
+    const char *host;
     int port;
     uint64_t bytes_per_s; /* of values; 0: nothing is written */
     uint64_t bytes;       /* all in all: then it stops by itself */
     int value_bytes;
-    long keys; /* "lab:0" to "lab:<keys - 1>" are written over */
+    long keys; /* LAB_KEY 0 to <keys - 1> are written over */
     uint64_t seed;
 };
 

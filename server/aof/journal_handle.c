@@ -60,6 +60,7 @@ struct journal_handle {
     struct journal_message told; /* settings, as it was told last */
     uint64_t watched_offset, finish_number;
     bool failing; /* the owner was told so */
+    uint64_t told_delays[SHM_DELAYS][2];
 };
 
 static void news(void *arg, int events);
@@ -157,6 +158,21 @@ static void tell_errors(struct journal_handle *j)
     j->failing = error != 0;
     if (error && j->events.failed) j->events.failed(j->events.context, error);
     if (!error && j->events.recovered) j->events.recovered(j->events.context);
+}
+
+void journal_tell_delays(struct journal_handle *j,
+                         void (*note)(void *context, enum shm_delay kind, int64_t took_us, int64_t at_s), void *context)
+{
+    if (!j->backlog) return;
+    const struct shm_journal *said = backlog_journal(j->backlog);
+    for (int kind = 0; kind < SHM_DELAYS; kind++) {
+        for (int i = 0; i < 2; i++) {
+            uint64_t word = atomic_load_explicit(&said->slowest[kind][i], memory_order_relaxed);
+            if (word == j->told_delays[kind][i]) continue;
+            j->told_delays[kind][i] = word;
+            if (word) note(context, (enum shm_delay)kind, (int64_t)(uint32_t)word, (int64_t)(word >> 32));
+        }
+    }
 }
 
 static void tell_moved(struct journal_handle *j)

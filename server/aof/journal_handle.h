@@ -63,6 +63,11 @@ uint64_t journal_written_offset(const struct journal_handle *j); /* in the file,
 uint64_t journal_durable_offset(const struct journal_handle *j); /* fsynced */
 uint64_t journal_file_bytes(const struct journal_handle *j);     /* of the newest file, as written */
 int journal_error(const struct journal_handle *j);               /* errno that it met last and not got over; 0: none */
+/* What has taken the journal long since this was asked last, at least a millisecond each: the worst of each kind and
+ * second. at_s: since the epoch. */
+void journal_tell_delays(struct journal_handle *j,
+                         void (*note)(void *context, enum shm_delay kind, int64_t took_us, int64_t at_s),
+                         void *context);
 /* `moved` is called once the offset is durable (policy always: it fsyncs at once); 0: nobody waits. The lowest counts. */
 void journal_watch(struct journal_handle *j, uint64_t offset);
 

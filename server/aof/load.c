@@ -17,10 +17,10 @@
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/clock.h"
+#include "server/base/file_window.h"
 #include "server/base/log.h"
 
-#define WINDOW_BYTES ((size_t)256 * 1024)
-#define BATCH        32
+#define BATCH 32
 
 /* Commands that wait to be handed over. Their arguments stand one behind the other, which may move as they grow: until
  * then a record knows the first one's place. */
@@ -30,11 +30,6 @@ struct batch {
     size_t count;
     struct bytes *arguments;
     size_t used, capacity;
-};
-
-struct window {
-    uint8_t *data;
-    size_t capacity, start, end; /* unread bytes stand in start..end */
 };
 
 struct file {
@@ -51,7 +46,7 @@ struct load {
     const struct aof_load_host *host;
     struct aof_loaded *loaded;
     uint64_t bytes_before; /* of the files before this one */
-    struct window window;
+    struct file_window window;
     struct batch batch;
     struct aof_position position, before_transaction; /* in the stream */
 };
@@ -84,41 +79,6 @@ static void keep(struct batch *b, const struct aof_record *record)
     b->records[b->count] = *record;
     b->first[b->count++] = b->used;
     b->used += record->argc;
-}
-
-/* --- the window --- */
-
-static int window_grow(struct window *w, uint64_t wanted)
-{
-    uint8_t *larger = wanted <= SIZE_MAX ? mem_try_alloc((size_t)wanted) : NULL;
-    if (!larger) {
-        errno = ENOMEM;
-        return -1;
-    }
-    memcpy(larger, w->data + w->start, w->end - w->start);
-    mem_free(w->data);
-    *w = (struct window){larger, (size_t)wanted, 0, w->end - w->start};
-    return 0;
-}
-
-/* Makes `wanted` unread bytes stand in the window, which the file has: 0, or -1 with errno (ENODATA: it has not). */
-static int window_fill(struct window *w, int fd, uint64_t wanted)
-{
-    if (w->capacity < wanted) {
-        if (window_grow(w, wanted) != 0) return -1;
-    } else if (w->start > 0) {
-        memmove(w->data, w->data + w->start, w->end - w->start);
-        w->end -= w->start;
-        w->start = 0;
-    }
-    while (w->end < wanted) {
-        ssize_t got = read(fd, w->data + w->end, w->capacity - w->end);
-        if (got < 0 && errno == EINTR) continue;
-        if (got == 0) errno = ENODATA;
-        if (got <= 0) return -1;
-        w->end += (size_t)got;
-    }
-    return 0;
 }
 
 /* --- a file's end --- */
@@ -214,18 +174,19 @@ static void revert_transaction(struct load *l, const struct file *f)
 
 static enum aof_load_outcome load_records(struct load *l, struct file *f, struct aof_scan *scan)
 {
-    struct window *w = &l->window;
+    struct file_window *w = &l->window;
     for (;;) {
+        struct bytes unread = file_window_unread(w);
         size_t consumed;
-        enum aof_scan_status status = aof_scan_feed(scan, w->data + w->start, w->end - w->start, &consumed);
-        w->start += consumed;
+        enum aof_scan_status status = aof_scan_feed(scan, unread.ptr, unread.len, &consumed);
+        file_window_consume(w, consumed);
         enum aof_load_outcome outcome = load_piece(l, f, scan, status);
         if (outcome != AOF_LOAD_GOOD) return outcome;
         switch (status) {
         case AOF_SCAN_COMMAND:
         case AOF_SCAN_ANNOTATION: break;
         case AOF_SCAN_MORE:
-            if (window_fill(w, f->fd, aof_scan_wanted(scan)) != 0) return failed_to_read(f);
+            if (file_window_fill(w, f->fd, aof_scan_wanted(scan)) != 0) return failed_to_read(f);
             break;
         case AOF_SCAN_END: return AOF_LOAD_GOOD;
         case AOF_SCAN_BAD: return bad_format(f);
@@ -274,7 +235,7 @@ static enum aof_load_outcome load_open_file(struct load *l, struct file *f)
     if (outcome != AOF_LOAD_GOOD) return outcome;
     struct aof_scan_options options = {.offset = rdb.bytes, .size = f->size, .arguments = true, .as_server = true};
     struct aof_scan *scan = aof_scan_new(&options);
-    l->window.start = l->window.end = 0;
+    file_window_restart(&l->window);
     f->valid_bytes = rdb.bytes;
     if (rdb.bytes) take_position(l, &rdb);
     aof_position_begin_file(&l->position);
@@ -403,9 +364,9 @@ enum aof_load_outcome aof_load(const struct aof_settings *settings, const struct
     *out = (struct aof_loaded){.second_offset = -1, .db = -1};
     if (find_manifest(settings, &out->manifest) != 0) return AOF_LOAD_FAILED;
     if (!out->manifest || names_no_file(out->manifest)) return AOF_LOAD_ABSENT;
-    l.window = (struct window){.data = mem_alloc(WINDOW_BYTES), .capacity = WINDOW_BYTES};
+    file_window_init(&l.window);
     enum aof_load_outcome outcome = load_manifest_files(&l);
-    mem_free(l.window.data);
+    file_window_free(&l.window);
     mem_free(l.batch.arguments);
     if (outcome == AOF_LOAD_GOOD) tell_position(&l.position, out);
     if (outcome == AOF_LOAD_GOOD)

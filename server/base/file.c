@@ -12,6 +12,8 @@
 
 #include "server/base/alloc.h"
 
+#define COPY_BYTES ((size_t)16 * 1024 * 1024)
+
 int file_write_all(int fd, const void *data, size_t len)
 {
     const uint8_t *at = data;
@@ -23,6 +25,31 @@ int file_write_all(int fd, const void *data, size_t len)
         len -= (size_t)wrote;
     }
     return 0;
+}
+
+static int copy_by_hand(int from, off64_t at, int to)
+{
+    uint8_t part[65536];
+    for (;;) {
+        ssize_t got = pread(from, part, sizeof part, at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return (int)got;
+        if (file_write_all(to, part, (size_t)got) != 0) return -1;
+        at += got;
+    }
+}
+
+/* In the kernel, and by sharing blocks where the file system can do that. Where the two cannot be copied so (other file
+ * systems, old kernels), through our hands. */
+int file_copy_all(int from, int to)
+{
+    off64_t at = 0;
+    for (;;) {
+        ssize_t copied = copy_file_range(from, &at, to, NULL, COPY_BYTES, 0);
+        if (copied < 0 && errno == EINTR) continue;
+        if (copied <= 0) break;
+    }
+    return copy_by_hand(from, at, to); /* at the end of the file there is nothing left to do */
 }
 
 /* Cleans up after a failed call without losing its errno. */

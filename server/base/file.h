@@ -5,6 +5,7 @@
 #include "server/base/bytes.h"
 
 int file_write_all(int fd, const void *data, size_t len);              /* retries short writes and EINTR */
+int file_copy_all(int from, int to);                                   /* the whole file, to where `to` stands */
 int file_fsync_parent(const char *path);                               /* fsync of the directory that holds path */
 int file_read_whole(const char *path, uint8_t **out, size_t *out_len); /* mem_free(*out); a zero byte follows the end */
 /* Temporary file beside path, write, fsync, rename, fsync of the directory. On failure path is as before. */

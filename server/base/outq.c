@@ -1,7 +1,9 @@
 /* Output queues: chains of chunks that replies are written into and the loop sends from. Any process.
  *
  * Chunks of the common size go round through a short free list, so that a busy server's replies cost no allocation; a
- * drained queue holds no chunk at all, so that ten thousand idle connections cost nothing. */
+ * drained queue holds no chunk at all, so that ten thousand idle connections cost nothing. What lies in that list is in
+ * nobody's use and leaves the heap's count, as what an allocator keeps for itself does: a memory limit and used_memory
+ * say the same. */
 #include "server/base/outq.h"
 
 #include <stddef.h>
@@ -26,6 +28,7 @@ static struct outq_chunk *chunk_take(size_t least)
         c = recycled;
         recycled = c->next;
         recycled_count--;
+        mem_account((ptrdiff_t)mem_size(c));
     } else {
         c = mem_alloc(CHUNK_HEADER + capacity);
     }
@@ -44,11 +47,7 @@ static void chunk_give(struct outq_chunk *c)
     c->next = recycled;
     recycled = c;
     recycled_count++;
-}
-
-size_t outq_spare_bytes(void)
-{
-    return recycled_count * OUTQ_CHUNK_BYTES;
+    mem_account(-(ptrdiff_t)mem_size(c));
 }
 
 /* Unconsumed bytes of the tail, which exists. */

@@ -60,6 +60,5 @@ struct bytes outq_front(const struct outq *q);      /* first contiguous run of u
 void outq_consume(struct outq *q, size_t n);        /* n bytes, possibly over several chunks, have left */
 void outq_move(struct outq *to, struct outq *from); /* appends from's bytes behind to's; from is empty afterwards */
 void outq_clear(struct outq *q);                    /* drops everything */
-size_t outq_spare_bytes(void); /* heap bytes of this thread's free list: nobody's, and soon somebody's */
 
 #endif

@@ -19,7 +19,7 @@
 
 static void save_command(struct call *call)
 {
-    if (children_running(call->core->children) == CHILD_SAVE)
+    if (children_running(call->core->children) & CHILD_SAVE)
         return reply_error(call->reply, "ERR Background save already in progress");
     if (persistence_save_now(call->core))
         reply_error(call->reply, "ERR");
@@ -31,16 +31,18 @@ static void bgsave_command(struct call *call)
 {
     bool schedule = call->argc == 2 && call_arg_is(call, 1, "schedule");
     if (call->argc > 2 || (call->argc == 2 && !schedule)) return call_syntax_error(call);
-    enum child_purpose running = children_running(call->core->children);
-    if (running == CHILD_SAVE) return reply_error(call->reply, "ERR Background save already in progress");
-    if (running == CHILD_NONE && !call->session->in_exec) {
+    const struct children *children = call->core->children;
+    if (children_running(children) & CHILD_SAVE)
+        return reply_error(call->reply, "ERR Background save already in progress");
+    bool other = children_running(children) != CHILD_NONE || children_are_expected(children);
+    if (!other && !call->session->in_exec) {
         if (persistence_save_in_background(call->core))
             reply_error(call->reply, "ERR");
         else
             reply_simple(call->reply, "Background saving started");
         return;
     }
-    if (!schedule && running != CHILD_NONE)
+    if (!schedule && other)
         return reply_error(
             call->reply,
             "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order "
@@ -51,12 +53,11 @@ static void bgsave_command(struct call *call)
 
 static void bgrewriteaof_command(struct call *call)
 {
-    switch (append_only_rewrite(call->core, call->session->in_exec)) {
-    case APPEND_ONLY_STARTED: return reply_simple(call->reply, "Background append only file rewriting started");
-    case APPEND_ONLY_SCHEDULED: return reply_simple(call->reply, "Background append only file rewriting scheduled");
-    case APPEND_ONLY_UNDER_WAY:
-        return reply_error(call->reply, "ERR Background append only file rewriting already in progress");
-    }
+    enum append_only_answer answer = append_only_rewrite(call->core, call->session->in_exec);
+    if (answer == APPEND_ONLY_OPENING && append_only_answer_later(call->core, call->session))
+        call->waits = true;
+    else
+        append_only_answer_to(call->reply, answer);
 }
 
 static void lastsave_command(struct call *call)

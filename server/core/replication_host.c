@@ -41,7 +41,7 @@ static int fork_snapshot(void *context, int (*body)(void *arg), void (*ended)(vo
 static void kill_snapshot(void *context)
 {
     struct core *core = context;
-    if (children_running(core->children) == CHILD_FULL_SYNC) children_kill(core->children);
+    children_dismiss(core->children, CHILD_FULL_SYNC);
 }
 
 static void report_snapshot_keys(void *context, uint64_t keys)
@@ -208,6 +208,12 @@ static bool writes_paused(void *context)
     return is_busy(core->busy) || pauses_now(core->pauses, loop_monotonic_ms(core->loop)) != PAUSE_NONE;
 }
 
+static bool dataset_in_use(void *context)
+{
+    const struct core *core = context;
+    return is_busy(core->busy);
+}
+
 struct replication_host replication_host_of(struct core *core)
 {
     return (struct replication_host){
@@ -227,6 +233,7 @@ struct replication_host replication_host_of(struct core *core)
         .apply = apply,
         .apply_reset = apply_reset,
         .stream_db = stream_db,
+        .dataset_in_use = dataset_in_use,
         .loading_begin = begin_loading,
         .loading_progress = progress_loading,
         .loaded_keys = note_loaded_keys,

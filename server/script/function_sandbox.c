@@ -157,13 +157,14 @@ int function_sandbox_load(struct function_set *set, struct function_library *lib
     struct load load = {.set = set, .code = library->code, .timeout_ms = timeout_ms, .error = error};
     struct script_error failure;
     int line;
+    struct script_watch outer = script_watchdog_suspend(); /* a snapshot may come while a script runs long */
     load.rewritten = script_avoid_tail_calls(library->code, 1, &line);
     set->loading = library;
     set->vm->limit_bytes = script_heap_limit(set->engine);
     set->vm->source = FUNCTION_SOURCE;
     set->vm->line = line;
     int status = script_vm_enter(set->vm, run_code, &load, &failure);
-    script_watchdog_stop();
+    script_watchdog_resume(&outer);
     set->loading = NULL;
     if (status)
         snprintf(error, LIBRARY_ERROR_BYTES, "Error registering functions: %.*s", (int)failure.text.len,

@@ -101,6 +101,26 @@ void script_watchdog_stop(void)
     if (unlikely(lua_gethook(watchdog.lua) != NULL)) lua_sethook(watchdog.lua, NULL, 0, 0);
 }
 
+struct script_watch script_watchdog_suspend(void)
+{
+    struct script_watch watch = {watchdog.lua, watchdog.interrupt, watchdog.running, watchdog.after_us,
+                                 watchdog.seen_us};
+    script_watchdog_stop();
+    return watch;
+}
+
+void script_watchdog_resume(const struct script_watch *watch)
+{
+    script_watchdog_stop();
+    watchdog.lua = watch->lua;
+    watchdog.interrupt = watch->interrupt;
+    watchdog.after_us = watch->after_us;
+    watchdog.seen_us = watch->seen_us;
+    watchdog.seen = watch->running;
+    atomic_signal_fence(memory_order_seq_cst);
+    watchdog.running = watch->running;
+}
+
 void script_watchdog_stop_with(lua_State *lua, lua_Hook refuse)
 {
     watchdog.after_us = INT64_MAX; /* the handler sets no hook of its own any more */

@@ -10,6 +10,15 @@ void script_watchdog_init(void); /* once, on the thread that will run Lua */
  * it, every few milliseconds; it may raise an error. after_ms 0: never. */
 void script_watchdog_start(lua_State *lua, int64_t after_ms, lua_Hook interrupt);
 void script_watchdog_stop(void);
+/* Other code is to run inside `interrupt`, and may be watched for itself: what is watched now, to be resumed later. */
+struct script_watch {
+    lua_State *lua;
+    lua_Hook interrupt;
+    uint64_t running;
+    int64_t after_us, seen_us;
+};
+struct script_watch script_watchdog_suspend(void);
+void script_watchdog_resume(const struct script_watch *watch);
 /* Inside `interrupt`: no code of the state will run any more; each instruction that tries calls this first. */
 void script_watchdog_stop_with(lua_State *lua, lua_Hook refuse);
 

@@ -18,5 +18,9 @@ void campaign_compare(struct pair *p, const struct grammar *g, const struct camp
 /* Write commands to a master; its replica, which has caught up, must hold the same data: one test. */
 void campaign_replicate(enum server_kind master, enum server_kind replica, struct differences *d,
                         const struct grammar *g, const struct campaign_options *o, struct tally *tally);
+/* Write commands to a server with an append-only file; whoever loads its files must hold the same data: one test for
+ * each way there and back. */
+void campaign_append_only(struct differences *d, const struct grammar *g, const struct campaign_options *o,
+                          struct tally *tally);
 
 #endif

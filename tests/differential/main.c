@@ -1,8 +1,9 @@
-/* The differential driver: the same commands to ours and to Debian's redis-server, and every reply compared; and the
- * same random writes to a master, whose replica must end with the same data.
+/* The differential driver: the same commands to ours and to Debian's redis-server, and every reply compared; the
+ * same random writes to a master, whose replica must end with the same data; and to a server with an append-only file,
+ * from which the same data must come back.
  *
- * usage: differential [--commands N] [--replicated N] [--failures N] [--tables DIR] [--only TEXT] [PART...]
- * PART is cases, generated or replication; all of them without any. SLIPSTREAM_SEED repeats a run's decisions. */
+ * usage: differential [--commands N] [--replicated N] [--appended N] [--failures N] [--tables DIR] [--only TEXT] [PART...]
+ * PART is cases, generated, replication or append-only; all of them without any. SLIPSTREAM_SEED repeats a run's decisions. */
 #include "tests/differential/campaign.h"
 #include "tests/harness/fail.h"
 #include "tests/harness/wait.h"
@@ -13,11 +14,14 @@
 #include <time.h>
 
 #define REPLICATED_PART 8
+#define APPENDED_PART   16
 
-enum part { CASES, GENERATED, REPLICATION, PARTS };
+enum part { CASES, GENERATED, REPLICATION, APPEND_ONLY, PARTS };
 
 struct options {
-    long commands, replicated; /* generated commands: compared, and for each pair of master and replica (0: a part) */
+    long commands;   /* generated ones that are compared; of the next two, 0 stands for a part of these */
+    long replicated; /* for each pair of master and replica */
+    long appended;   /* for each way of an append-only file */
     int failures;
     const char *tables, *only;
     bool part[PARTS];
@@ -25,14 +29,14 @@ struct options {
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: differential [--commands N] [--replicated N] [--failures N] [--tables DIR] [--only TEXT] "
-                    "[cases|generated|replication]...\n");
+    fprintf(stderr, "usage: differential [--commands N] [--replicated N] [--appended N] [--failures N] [--tables DIR] "
+                    "[--only TEXT] [cases|generated|replication|append-only]...\n");
     return 2;
 }
 
 static bool read_part(const char *name, struct options *o)
 {
-    static const char *const names[PARTS] = {"cases", "generated", "replication"};
+    static const char *const names[PARTS] = {"cases", "generated", "replication", "append-only"};
     for (int i = 0; i < PARTS; i++)
         if (strcmp(name, names[i]) == 0) return o->part[i] = true;
     return false;
@@ -54,6 +58,8 @@ static bool read_options(int argc, char **argv, struct options *o)
             o->commands = atol(value);
         else if (strcmp(name, "--replicated") == 0)
             o->replicated = atol(value);
+        else if (strcmp(name, "--appended") == 0)
+            o->appended = atol(value);
         else if (strcmp(name, "--failures") == 0)
             o->failures = atoi(value);
         else if (strcmp(name, "--tables") == 0)
@@ -121,6 +127,15 @@ static void replicate(const struct options *o, const struct grammar *g, struct c
     differences_free(d);
 }
 
+static void append(const struct options *o, const struct grammar *g, struct campaign_options campaign,
+                   struct tally *tally)
+{
+    struct differences *d = load_table(o, "replicated_differences.txt"); /* the witness is a replica */
+    campaign.commands = o->appended;
+    campaign_append_only(d, g, &campaign, tally);
+    differences_free(d);
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.commands = 200000, .failures = 3, .tables = "tests/differential"};
@@ -131,10 +146,12 @@ int main(int argc, char **argv)
     snprintf(path, sizeof path, "%s/grammar", o.tables);
     struct grammar *grammar = grammar_load(path);
     if (!o.replicated) o.replicated = o.commands / REPLICATED_PART;
+    if (!o.appended) o.appended = o.commands / APPENDED_PART;
     struct campaign_options campaign = {o.commands, choose_seed(), o.failures};
     struct tally tally = {0};
     if (o.part[CASES] || o.part[GENERATED]) compare(&o, grammar, &campaign, &tally);
     if (o.part[REPLICATION]) replicate(&o, grammar, campaign, &tally);
+    if (o.part[APPEND_ONLY]) append(&o, grammar, campaign, &tally);
     server_finish_all();
     grammar_free(grammar);
     printf("[====] Synthesis: Tested: %d | Passing: %d | Failing: %d\n", tally.tested, tally.passed,

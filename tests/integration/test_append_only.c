@@ -326,15 +326,20 @@ Test(append_only, a_rewrite_that_fails_costs_nothing)
     expect_debian_loads_the_same(s);
 }
 
+#define CANNOT_BEGIN "ERR Can't execute an AOF background rewriting. Please check the server logs for more information."
+
 /* A directory in the place of a file that a step is to make. */
-static void rewrite_into_an_obstacle(const char *obstacle)
+static void rewrite_into_an_obstacle(const char *obstacle, bool begins)
 {
     struct server *s = server_start(OURS, "appendonly yes");
     char path[512];
     server_path(s, obstacle, path);
     cr_assert_eq(mkdir(path, 0755), 0);
     expect_ok(s, "SET before 1");
-    expect_status(s, "Background append only file rewriting started", "BGREWRITEAOF");
+    if (begins)
+        expect_status(s, "Background append only file rewriting started", "BGREWRITEAOF");
+    else
+        expect_error(s, CANNOT_BEGIN, "BGREWRITEAOF");
     wait_until(info_is(s, "persistence", "aof_last_bgrewrite_status", "err"));
     cr_expect_eq(info_number(s, "persistence", "aof_rewrites_consecutive_failures"), 1);
     expect_ok(s, "SET behind 1");
@@ -350,17 +355,46 @@ static void rewrite_into_an_obstacle(const char *obstacle)
 
 Test(append_only, a_manifest_that_cannot_be_written_before_the_fork)
 {
-    rewrite_into_an_obstacle("appendonlydir/temp-appendonly.aof.manifest");
+    rewrite_into_an_obstacle("appendonlydir/temp-appendonly.aof.manifest", false);
 }
 
 Test(append_only, an_incremental_that_cannot_be_made)
 {
-    rewrite_into_an_obstacle("appendonlydir/appendonly.aof.2.incr.aof");
+    rewrite_into_an_obstacle("appendonlydir/appendonly.aof.2.incr.aof", false);
 }
 
 Test(append_only, a_base_that_cannot_be_renamed)
 {
-    rewrite_into_an_obstacle("appendonlydir/appendonly.aof.2.base.rdb");
+    rewrite_into_an_obstacle("appendonlydir/appendonly.aof.2.base.rdb", true);
+}
+
+/* The answer waits for what a worker does, and whoever has asked may say more meanwhile, or leave. */
+Test(append_only, who_asks_for_a_rewrite_hears_whether_it_begins)
+{
+    static const enum server_kind kinds[] = {OURS, DEBIAN};
+    for (int i = 0; i < 2; i++) {
+        struct server *s = server_start(kinds[i], "appendonly yes");
+        char path[512];
+        server_path(s, "appendonlydir/appendonly.aof.2.incr.aof", path);
+        cr_assert_eq(mkdir(path, 0755), 0);
+        redisAppendCommand(connection(s), "BGREWRITEAOF");
+        redisAppendCommand(connection(s), "PING");
+        redisReply *answer = receive(s), *pong = receive(s);
+        cr_expect_eq(answer->type, REDIS_REPLY_ERROR);
+        cr_expect_str_eq(answer->str, CANNOT_BEGIN);
+        cr_expect_str_eq(pong->str, "PONG");
+        freeReplyObject(answer);
+        freeReplyObject(pong);
+        cr_expect(info_is(s, "persistence", "aof_last_bgrewrite_status", "err"));
+        cr_assert_eq(rmdir(path), 0);
+        redisContext *leaves = server_connect(s);
+        redisAppendCommand(leaves, "BGREWRITEAOF");
+        int done = 0;
+        while (!done) cr_assert_eq(redisBufferWrite(leaves, &done), REDIS_OK);
+        redisFree(leaves);
+        wait_until(info_number(s, "persistence", "aof_rewrites") == 1);
+        cr_expect(info_is(s, "clients", "blocked_clients", "0"));
+    }
 }
 
 Test(append_only, growth_starts_a_rewrite)
@@ -804,7 +838,7 @@ Test(append_only, with_always_a_shutdown_leaves_no_answer_behind)
     expect_string(debian, "1", "GET a");
 }
 
-Test(append_only, a_full_sync_waits_for_a_rewrites_child)
+Test(append_only, a_full_sync_outlives_a_rewrites_child)
 {
     struct server *master = server_start(OURS, "appendonly yes\nrdb-key-save-delay 10000000");
     struct server *replica = server_start(OURS, "appendonly no");
@@ -821,4 +855,26 @@ Test(append_only, a_full_sync_waits_for_a_rewrites_child)
     expect_same_data(replica, master);
     rewrite(master);
     expect_debian_loads_the_same(master);
+}
+
+/* What clients write to a replica has no place in its master's stream, which is what the file holds. */
+Test(append_only, says_what_of_a_writable_replica_it_does_not_hold)
+{
+    static const char *const told = "What clients write to this replica (replica-read-only no) is not in its append";
+    struct server *master = server_start(OURS, "appendonly no"), *replica = server_start(OURS, "appendonly yes");
+    follow(replica, master);
+    wait_until(link_is_up(replica));
+    long mark = server_log_end(replica);
+    expect_ok(replica, "CONFIG SET replica-read-only no");
+    server_wait_log(replica, mark, told);
+    expect_ok(replica, "SET own 1");
+    expect_ok(master, "SET streamed 1");
+    wait_until(in_step(replica, master));
+    wait_until(is_idle(replica));
+    rewrite(replica);
+    server_kill(replica);
+    server_launch(replica);
+    wait_until(info_is_if_there(replica, "persistence", "loading", "0"));
+    cr_expect_str_eq(command_text(replica, "GET own"), "1");
+    cr_expect_str_eq(command_text(replica, "GET streamed"), "1");
 }

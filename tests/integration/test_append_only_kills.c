@@ -148,6 +148,17 @@ Test(append_only_kills, server_and_journal_with_always)
     kill_again_and_again("always", true);
 }
 
+/* What the journal had not read yet stands in shared memory, and the next server goes on with it. */
+Test(append_only_kills, server_and_journal_with_everysec)
+{
+    kill_again_and_again("everysec", true);
+}
+
+Test(append_only_kills, server_and_journal_with_no)
+{
+    kill_again_and_again("no", true);
+}
+
 /* The journal alone: another one goes on, and no byte is missing or twice. */
 Test(append_only_kills, the_journal)
 {

@@ -472,7 +472,7 @@ Test(link_faults, our_replica_does_not_ask_for_a_broken_stream_in_a_hurry)
         close(fd);
     }
     cr_assert_geq(clock_ms() - started_ms, 500 + 1000, "it came back without a pause");
-    server_wait_log(replica, 0, "Protocol error in our master's stream at offset 8");
+    server_wait_log(replica, 0, "Our master's stream cannot be followed behind offset 7: protocol error");
     close(listener);
 }
 

@@ -1,13 +1,18 @@
 /* What the server says of its own work: SLOWLOG, LATENCY, MEMORY, CLIENT LIST's figures, the watchdog. */
+#include "shm/layout.h"
 #include "tests/harness/raw.h"
 #include "tests/harness/replication.h"
 #include "tests/harness/wait.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 TestSuite(observe, .fini = server_finish_all, .timeout = 120);
@@ -195,6 +200,63 @@ Test(observe, expiry_is_a_latency_event)
     expect_ok(s, "DEBUG SET-ACTIVE-EXPIRE 1");
     wait_until(command_integer(s, "DBSIZE") == 0);
     cr_expect_gt(samples(s, "expire-cycle"), 0);
+}
+
+/* Milliseconds of the event's last sample; 0: there is none. */
+static long long latest_of(struct server *s, const char *event)
+{
+    redisReply *all = command(s, "LATENCY LATEST");
+    long long ms = 0;
+    for (size_t i = 0; i < all->elements; i++)
+        if (strcmp(all->element[i]->element[0]->str, event) == 0) ms = all->element[i]->element[2]->integer;
+    freeReplyObject(all);
+    return ms;
+}
+
+/* What the journal says in shared memory is put there in its place: a slow disk is not to be had. */
+static struct shm_control *region_of(const struct server *s)
+{
+    char pattern[64];
+    glob_t found;
+    snprintf(pattern, sizeof pattern, "/dev/shm/slipstream-%d-*", s->port);
+    cr_assert_eq(glob(pattern, 0, NULL, &found), 0);
+    int fd = -1;
+    for (size_t i = 0; i < found.gl_pathc && fd < 0; i++) /* a ring's name goes on with a point */
+        if (!strchr(found.gl_pathv[i] + strlen("/dev/shm/"), '.')) fd = open(found.gl_pathv[i], O_RDWR | O_CLOEXEC);
+    globfree(&found);
+    cr_assert_geq(fd, 0);
+    struct shm_control *c = mmap(NULL, sizeof *c, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    cr_assert_neq(c, MAP_FAILED);
+    close(fd);
+    return c;
+}
+
+static void put_delay(struct shm_control *c, enum shm_delay kind, uint32_t ms)
+{
+    uint64_t now_s = (uint64_t)time(NULL);
+    c->journal.slowest[kind][now_s & 1] = now_s << 32 | ms * 1000;
+}
+
+Test(observe, the_journals_delays_are_latency_events)
+{
+    struct server *s = server_start(OURS, "appendonly yes\nlatency-monitor-threshold 2000");
+    struct shm_control *c = region_of(s);
+    server_wait_journal(s);
+    put_delay(c, DELAY_WRITE, 7021);
+    wait_until(latest_of(s, "aof-write-alone") == 7021);
+    cr_expect_eq(latest_of(s, "aof-write"), 7021);
+    put_delay(c, DELAY_WRITE_BESIDE_FSYNC, 8033);
+    wait_until(latest_of(s, "aof-write-pending-fsync") == 8033);
+    cr_expect_eq(latest_of(s, "aof-write"), 8033);
+    put_delay(c, DELAY_FSYNC_ALWAYS, 6044);
+    wait_until(latest_of(s, "aof-fsync-always") == 6044);
+    fill(s, "key:", 100, 10);
+    expect_ok(s, "CONFIG SET rdb-key-save-delay 50000");
+    expect_status(s, "Background append only file rewriting started", "BGREWRITEAOF");
+    wait_until(server_snapshot_pid(s) != 0);
+    put_delay(c, DELAY_WRITE, 9055);
+    wait_until(latest_of(s, "aof-write-active-child") == 9055);
+    munmap(c, sizeof *c);
 }
 
 Test(observe, eviction_is_a_latency_event)

@@ -20,6 +20,7 @@
 #include "server/base/crc64.h"
 #include "server/base/discard.h"
 #include "server/base/file.h"
+#include "server/base/file_window.h"
 #include "server/base/glob.h"
 #include "server/base/hash.h"
 #include "server/base/log.h"
@@ -589,6 +590,72 @@ Test(file, replaced_whole_and_read_whole)
     cr_assert_eq(file_read_whole("/proc/self/stat", &data, &len), 0, "a file without a size");
     cr_assert_gt(len, 0);
     mem_free(data);
+}
+
+/* The kernel copies into no file that is open for appending: that is done by hand. */
+Test(file, copied_by_the_kernel_or_by_hand)
+{
+    static const int modes[] = {0, O_APPEND};
+    enum { LEN = 200001 };
+    char directory[64], from_path[96], to_path[96];
+    uint8_t *written = mem_alloc(LEN), *data;
+    size_t len;
+    for (size_t i = 0; i < LEN; i++) written[i] = (uint8_t)(i * 31 + i / 251);
+    make_directory(directory);
+    snprintf(from_path, sizeof(from_path), "%s/from", directory);
+    snprintf(to_path, sizeof(to_path), "%s/to", directory);
+    int from = open(from_path, O_RDWR | O_CREAT, 0600);
+    cr_assert_eq(file_write_all(from, written, LEN), 0);
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        int to = open(to_path, O_WRONLY | O_CREAT | O_TRUNC | modes[i], 0600);
+        cr_assert_eq(file_copy_all(from, to), 0);
+        cr_assert_eq(file_copy_all(to, from), -1, "what cannot be read");
+        close(to);
+        cr_assert_eq(file_read_whole(to_path, &data, &len), 0);
+        cr_assert_eq(len, LEN);
+        cr_assert_eq(memcmp(data, written, LEN), 0);
+        mem_free(data);
+    }
+    close(from);
+    unlink(from_path);
+    unlink(to_path);
+    rmdir(directory);
+    mem_free(written);
+}
+
+Test(file, a_window_gives_what_is_asked_for_in_one_piece)
+{
+    enum { LEN = 1000000 };
+    int fd = open("/tmp", O_RDWR | O_TMPFILE, 0600);
+    cr_assert_geq(fd, 0);
+    uint8_t *written = mem_alloc(LEN);
+    for (size_t i = 0; i < LEN; i++) written[i] = (uint8_t)(i * 7 + i / 253);
+    cr_assert_eq(pwrite(fd, written, LEN, 0), LEN);
+    cr_assert_eq(lseek(fd, 0, SEEK_SET), 0);
+    struct file_window w;
+    file_window_init(&w);
+    size_t at = 0;
+    static const size_t pieces[] = {1, 100000, 300000, 7, 500000}; /* some larger than what it begins with */
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        cr_assert_eq(file_window_fill(&w, fd, pieces[i]), 0);
+        struct bytes unread = file_window_unread(&w);
+        cr_assert_geq(unread.len, pieces[i]);
+        cr_assert_eq(memcmp(unread.ptr, written + at, pieces[i]), 0);
+        file_window_consume(&w, pieces[i]);
+        at += pieces[i];
+    }
+    cr_assert_eq(file_window_fill(&w, fd, LEN - at + 1), -1);
+    cr_assert_eq(errno, ENODATA);
+    cr_assert_eq(file_window_unread(&w).len, LEN - at, "what there is stands there all the same");
+    cr_assert_eq(file_window_fill(&w, fd, UINT64_MAX), -1);
+    cr_assert_eq(errno, ENOMEM);
+    file_window_restart(&w);
+    cr_assert_eq(lseek(fd, 10, SEEK_SET), 10);
+    cr_assert_eq(file_window_fill(&w, fd, 1), 0);
+    cr_assert_eq(file_window_unread(&w).ptr[0], written[10]);
+    file_window_free(&w);
+    mem_free(written);
+    close(fd);
 }
 
 Test(log, lines_have_redis_form)

@@ -35,6 +35,11 @@
 /* In the journal: while this file exists (an environment variable names it), no fsync succeeds. */
 #define FAILING_FSYNC "TEST_FAILING_FSYNC"
 #define LOSING_FSYNC  "TEST_LOSING_FSYNC"
+/* While this one exists, all that is asked of the disk takes SLOW_US. */
+#define SLOW_DISK "TEST_SLOW_DISK"
+/* An fsync that goes through a ring makes this one. */
+#define RING_FSYNC "TEST_RING_FSYNC"
+#define SLOW_US    20000
 
 #define DEADLINE_MS 20000
 #define REST_BYTES  (64 * 1024)
@@ -52,10 +57,20 @@ int main(int argc, char **argv)
 
 /* --- a disk that fails: the journal's calls come here, since it is this program --- */
 
+static bool is_there(const char *variable)
+{
+    const char *path = getenv(variable);
+    return path && access(path, F_OK) == 0;
+}
+
 static bool fsync_fails(void)
 {
-    const char *path = getenv(FAILING_FSYNC);
-    return path && access(path, F_OK) == 0;
+    return is_there(FAILING_FSYNC);
+}
+
+static void be_slow(void)
+{
+    if (is_there(SLOW_DISK)) usleep(SLOW_US);
 }
 
 /* What was written is lost as well, as pages of a failed fsync may be. */
@@ -66,8 +81,15 @@ static void lose_end(int fd)
     if (end >= (off_t)sizeof(zeros)) (void)!pwrite(fd, zeros, sizeof(zeros), end - (off_t)sizeof(zeros));
 }
 
+ssize_t pwritev(int fd, const struct iovec *runs, int count, off_t offset)
+{
+    be_slow();
+    return syscall(SYS_pwritev, fd, runs, count, offset, 0);
+}
+
 int fdatasync(int fd)
 {
+    be_slow();
     if (!fsync_fails()) return (int)syscall(SYS_fdatasync, fd);
     if (getenv(LOSING_FSYNC)) lose_end(fd);
     errno = EIO;
@@ -80,7 +102,10 @@ int io_uring_submit(struct io_uring *ring)
     int (*submit)(struct io_uring *) = (int (*)(struct io_uring *))dlsym(RTLD_NEXT, "io_uring_submit");
     for (unsigned i = ring->sq.sqe_head; i != ring->sq.sqe_tail; i++) {
         struct io_uring_sqe *sqe = &ring->sq.sqes[i & ring->sq.ring_mask];
+        const char *made = sqe->opcode == IORING_OP_FSYNC ? getenv(RING_FSYNC) : NULL;
+        if (made) close(open(made, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
         if (sqe->opcode == IORING_OP_FSYNC && fsync_fails()) sqe->fd = -1;
+        be_slow();
     }
     return submit(ring);
 }
@@ -946,4 +971,66 @@ ENGINES(a_failed_fsync_under_always_is_made_good)
 ENGINES(a_failed_fsync_under_everysec_is_made_good)
 {
     fsync_fails_for_a_while(engine, AOF_FSYNC_EVERYSEC);
+}
+
+/* Where the loop has io_uring, the fsyncs that nobody waits for go through a ring; else through a thread. */
+ENGINES(fsyncs_of_everysec_go_through_a_ring)
+{
+    struct rig rig;
+    char made[96];
+    set_up_with(&rig, engine, AOF_FSYNC_EVERYSEC, 0);
+    snprintf(made, sizeof(made), "%s/made", rig.directory);
+    setenv(RING_FSYNC, made, 1);
+    start(&rig);
+    write_some(&rig, 10);
+    UNTIL(&rig, journal_durable_offset(rig.journal) == last(&rig));
+    cr_expect_eq(access(made, F_OK) == 0, engine == LOOP_ENGINE_URING);
+    unlink(made);
+    unsetenv(RING_FSYNC);
+    tear_down(&rig);
+}
+
+/* --- delays --- */
+
+static void note_delay(void *context, enum shm_delay kind, int64_t took_us, int64_t at_s)
+{
+    int64_t *worst_us = context;
+    cr_expect_leq(llabs(at_s - clock_wall_ms() / 1000), DEADLINE_MS / 1000);
+    if (took_us > worst_us[kind]) worst_us[kind] = took_us;
+}
+
+static void expect_delays(enum loop_engine engine, int fsync, enum shm_delay wanted)
+{
+    struct rig rig;
+    char flag[96];
+    int64_t worst_us[SHM_DELAYS] = {0};
+    set_up_with(&rig, engine, fsync, 0);
+    snprintf(flag, sizeof(flag), "%s/slow", rig.directory);
+    setenv(SLOW_DISK, flag, 1);
+    start(&rig);
+    close(open(flag, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    while (worst_us[wanted] < SLOW_US || worst_us[DELAY_WRITE] < SLOW_US) {
+        write_some(&rig, 1);
+        UNTIL(&rig, journal_written_offset(rig.journal) == last(&rig));
+        journal_tell_delays(rig.journal, note_delay, worst_us);
+    }
+    unlink(flag);
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0);
+    journal_tell_delays(rig.journal, note_delay, worst_us);
+    memset(worst_us, 0, sizeof(worst_us));
+    journal_tell_delays(rig.journal, note_delay, worst_us);
+    for (int kind = 0; kind < SHM_DELAYS; kind++) cr_expect_eq(worst_us[kind], 0, "nothing is told twice");
+    expect_all(&rig, 0);
+    unsetenv(SLOW_DISK);
+    tear_down(&rig);
+}
+
+ENGINES(a_slow_fsync_that_is_waited_for_is_told)
+{
+    expect_delays(engine, AOF_FSYNC_ALWAYS, DELAY_FSYNC_ALWAYS);
+}
+
+ENGINES(a_slow_write_is_told)
+{
+    expect_delays(engine, AOF_FSYNC_NO, DELAY_WRITE);
 }

@@ -10,17 +10,9 @@ static int strike(struct scene *s, char why[256])
     return instance_shutdown(&s->master, true) == 0 ? scene_start_again(s, &s->master, why) : -1;
 }
 
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    proxy_heal(s->proxy);
-    return 0;
-}
-
 const struct fault fault_master_restarted = {
     .name = "master-restarted",
     .summary = "SHUTDOWN SAVE, and a start from its dump before anything is written",
     .breaks = true,
     .strike = strike,
-    .heal = heal,
 };

@@ -15,18 +15,10 @@ static int prepare(struct scene *s, char why[256])
     return scene_start_again(s, &s->replica, why);
 }
 
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    proxy_heal(s->proxy);
-    return 0;
-}
-
 const struct fault fault_replica_killed = {
     .name = "replica-killed",
     .summary = "kill -9, and a start from what its directory holds",
     .breaks = true,
     .strike = strike,
     .prepare = prepare,
-    .heal = heal,
 };

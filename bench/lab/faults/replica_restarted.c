@@ -16,18 +16,10 @@ static int prepare(struct scene *s, char why[256])
     return scene_start_again(s, &s->replica, why);
 }
 
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    proxy_heal(s->proxy);
-    return 0;
-}
-
 const struct fault fault_replica_restarted = {
     .name = "replica-restarted",
     .summary = "SHUTDOWN SAVE, and a start from its dump",
     .breaks = true,
     .strike = strike,
     .prepare = prepare,
-    .heal = heal,
 };

@@ -8,18 +8,10 @@ static int strike(struct scene *s, char why[256])
     return 0;
 }
 
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    proxy_heal(s->proxy);
-    return 0;
-}
-
 const struct fault fault_reset = {
     .name = "reset",
     .summary = "as cut, by RST",
     .breaks = true,
     .by_wire = true,
     .strike = strike,
-    .heal = heal,
 };

@@ -5,24 +5,15 @@
 
 static int strike(struct scene *s, char why[256])
 {
-    struct instance old = s->master;
     proxy_cut(s->proxy);
+    scene_write_doomed(s, &s->master);
+    struct instance old = s->master;
     instance_kill(&old);
-    redisReply *r = instance_command(&s->sibling, "REPLICAOF NO ONE");
-    bool promoted = r && r->type == REDIS_REPLY_STATUS;
-    freeReplyObject(r);
     snprintf(why, 256, "the sibling is not promoted");
-    if (!promoted) return -1;
+    if (!scene_promote(&s->sibling)) return -1;
     s->master = s->sibling;
     s->sibling = old;
     proxy_retarget(s->proxy, s->master.port);
-    return 0;
-}
-
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    proxy_heal(s->proxy);
     return 0;
 }
 
@@ -32,5 +23,4 @@ const struct fault fault_sibling_promoted = {
     .breaks = true,
     .wants_sibling = true,
     .strike = strike,
-    .heal = heal,
 };

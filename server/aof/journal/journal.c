@@ -11,6 +11,7 @@
 #include "server/aof/settings.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/base/clock.h"
 #include "server/base/crash.h"
 #include "server/base/log.h"
 
@@ -27,6 +28,7 @@
 #define SLOW_MS       2000  /* a write or an fsync that takes longer is told */
 #define GIVE_UP_MS    60000 /* without a server: errors without any progress */
 #define COPY_BYTES    (256 * 1024)
+#define DELAY_US      1000 /* what takes less is no news: latency-monitor-threshold counts milliseconds */
 
 struct file {
     struct file *next;
@@ -55,7 +57,8 @@ struct journal {
     size_t batch_bytes; /* of the batch, before a part of it was written */
     bool writing, syncing;
     struct position sync_goal;
-    int64_t write_started_ms, sync_started_ms;
+    int64_t write_started_us, sync_started_us;
+    enum shm_delay write_kind;
     bool slow_is_told;
 
     int write_error, sync_error;
@@ -172,10 +175,22 @@ static void stand_at(struct journal *j, const struct position *place)
 
 /* --- writing --- */
 
+static void note_delay(struct journal *j, enum shm_delay kind, int64_t started_us)
+{
+    int64_t took_us = clock_monotonic_us() - started_us;
+    if (took_us >= DELAY_US) reader_journal_delay(j->reader, kind, clock_wall_ms() / 1000, took_us);
+}
+
+static void begin_write(struct journal *j)
+{
+    j->write_started_us = clock_monotonic_us();
+    j->write_kind = j->syncing ? DELAY_WRITE_BESIDE_FSYNC : DELAY_WRITE;
+}
+
 static void start_write(struct journal *j)
 {
     j->writing = true;
-    j->write_started_ms = loop_monotonic_ms(j->loop);
+    begin_write(j);
     disk_write(j->disk, j->files->fd, j->gatherer.batch.runs, j->gatherer.batch.count, j->file_bytes);
 }
 
@@ -236,6 +251,7 @@ static void wrote(void *context, ssize_t result)
 {
     struct journal *j = context;
     j->writing = false;
+    note_delay(j, j->write_kind, j->write_started_us);
     if (take_written(j, result))
         pump(j);
     else
@@ -253,7 +269,7 @@ static void start_sync(struct journal *j)
 {
     j->syncing = true;
     j->sync_goal = j->written;
-    j->sync_started_ms = loop_monotonic_ms(j->loop);
+    j->sync_started_us = clock_monotonic_us();
     disk_sync(j->disk, j->files->fd);
 }
 
@@ -278,6 +294,7 @@ static void take_synced(struct journal *j, int error)
 static void synced(void *context, int error)
 {
     struct journal *j = context;
+    if (j->policy.fsync == AOF_FSYNC_ALWAYS) note_delay(j, DELAY_FSYNC_ALWAYS, j->sync_started_us);
     take_synced(j, error);
     pump(j);
 }
@@ -296,13 +313,18 @@ static void commit(struct journal *j)
 {
     const struct file *f = j->files;
     ssize_t result;
+    begin_write(j);
     do {
         result = pwritev(f->fd, j->gatherer.batch.runs, j->gatherer.batch.count, (off_t)j->file_bytes);
         if (result < 0) result = -errno;
     } while (!take_written(j, result));
+    note_delay(j, j->write_kind, j->write_started_us);
     if (!j->write_error) {
+        int64_t started_us = clock_monotonic_us();
         j->sync_goal = j->written;
-        take_synced(j, fdatasync(f->fd) == 0 ? 0 : errno);
+        int error = fdatasync(f->fd) == 0 ? 0 : errno;
+        note_delay(j, DELAY_FSYNC_ALWAYS, started_us);
+        take_synced(j, error);
     }
     if (!j->again_timer) j->again_timer = loop_timer_start(j->loop, 0, pump_again, j);
 }
@@ -353,7 +375,7 @@ static void sync_by_policy(struct journal *j)
     if (j->policy.fsync == AOF_FSYNC_ALWAYS || j->sync_error) {
         start_sync(j);
     } else if (j->policy.fsync == AOF_FSYNC_EVERYSEC && !j->sync_timer) {
-        int64_t delay_ms = j->sync_started_ms + SYNC_EVERY_MS - loop_monotonic_ms(j->loop);
+        int64_t delay_ms = j->sync_started_us / 1000 + SYNC_EVERY_MS - loop_monotonic_ms(j->loop);
         j->sync_timer = loop_timer_start(j->loop, delay_ms > 0 ? delay_ms : 0, sync_is_due, j);
     }
 }
@@ -565,7 +587,7 @@ static int64_t pace(void *arg)
 static void tell_slowness(struct journal *j)
 {
     int64_t now_ms = loop_monotonic_ms(j->loop);
-    int64_t since_ms = j->writing ? j->write_started_ms : j->syncing ? j->sync_started_ms : now_ms;
+    int64_t since_ms = j->writing ? j->write_started_us / 1000 : j->syncing ? j->sync_started_us / 1000 : now_ms;
     if (j->slow_is_told || now_ms - since_ms < SLOW_MS) return;
     j->slow_is_told = true;
     log_notice("%s the append-only file takes long (%lld ms so far; disk is busy?): %" PRIu64

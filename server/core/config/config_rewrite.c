@@ -4,8 +4,8 @@
  * `user` lines are treated as the lines of one directive, which says what the users are now.
  * A directive's new lines take the places of its old ones, under the name that stood there: a file with older names is
  * one that an older server is to read again. What finds no place goes to the end, behind a line that says who wrote it,
- * under the name that its other lines have; old places that are not needed any more are dropped. A directive at its default that the file does not
- * mention is not written at all. */
+ * under the name that its other lines have; old places that are not needed any more are dropped. A directive at its
+ * default that the file does not mention is not written at all. */
 #include "server/core/config/config_parts.h"
 
 #include "server/base/alloc.h"

@@ -257,9 +257,24 @@ void append_only_before_send(struct core *core)
     append_only_watch_turn(a);
 }
 
+/* The files hold our master's stream, byte by byte, and say at which offset it stands: what clients write to a replica has
+ * no offset there, and a place in the file would move all that come behind it. So it is told rather than lost in silence. */
+static void tell_of_own_writes(struct append_only *a)
+{
+    struct core *core = a->core;
+    bool lost =
+        a->state != APPEND_ONLY_OFF && replication_is_replica(core->replication) && !core->settings->repl.read_only;
+    if (likely(lost == a->told_own_writes)) return;
+    a->told_own_writes = lost;
+    if (lost)
+        log_warning("What clients write to this replica (replica-read-only no) is not in its append only file: a "
+                    "restart finds it only as far as a rewrite (BGREWRITEAOF) has taken it along");
+}
+
 void append_only_cron(struct core *core, int64_t now_ms)
 {
     struct append_only *a = core->append_only;
+    tell_of_own_writes(a);
     journal_cron(a->journal, now_ms);
     end_suspension(a);
     append_only_rewrite_cron(a, now_ms);

@@ -18,6 +18,7 @@
 
 struct append_only;
 struct core;
+struct reply;
 struct session;
 
 /* Off; nothing on the disk is looked at. Behind replication_new(). */
@@ -43,8 +44,17 @@ void append_only_cron(struct core *core, int64_t now_ms); /* every 100 ms; monot
 void append_only_before_send(struct core *core);          /* once a turn, behind the stream's publication */
 
 /* --- rewrites --- */
-enum append_only_answer { APPEND_ONLY_STARTED, APPEND_ONLY_SCHEDULED, APPEND_ONLY_UNDER_WAY };
+enum append_only_answer {
+    APPEND_ONLY_OPENING, /* it is known a little later whether it begins: append_only_answer_later() */
+    APPEND_ONLY_STARTED,
+    APPEND_ONLY_SCHEDULED,
+    APPEND_ONLY_UNDER_WAY,
+    APPEND_ONLY_FAILED
+};
 enum append_only_answer append_only_rewrite(struct core *core, bool in_exec); /* BGREWRITEAOF */
+void append_only_answer_to(struct reply *reply, enum append_only_answer answer);
+/* The session waits for its answer. False: it cannot wait (EXEC, no client), and is to be answered now. */
+bool append_only_answer_later(struct core *core, struct session *session);
 
 /* --- what others ask --- */
 /* Why a command that writes is refused: the journal cannot write. 0: it is not; else errno. */

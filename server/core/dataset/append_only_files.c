@@ -8,6 +8,7 @@
 #include "repl/replication.h"
 #include "server/aof/manifest_file.h"
 #include "server/base/alloc.h"
+#include "server/base/clock.h"
 #include "server/base/log.h"
 
 #include <dirent.h>
@@ -183,7 +184,9 @@ void append_only_take_base(struct append_only_job *job)
     const struct aof_file *file =
         aof_manifest_replace_base(job->manifest, s->filename, job->commands ? AOF_BASE_COMMANDS : AOF_BASE_RDB, kept);
     append_only_temporary_base(job->child, true, temporary);
+    int64_t started_us = clock_monotonic_us();
     if (move("base", temporary, s, file->name, base) != 0) return fail(job);
+    job->rename_us = clock_monotonic_us() - started_us;
     job->base_bytes = stat(base, &found) == 0 ? (uint64_t)found.st_size : 0;
     int status = 0;
     if (job->first) {

@@ -3,6 +3,7 @@
  *   append_only.c          on and off, start, flush, what others ask of it
  *   append_only_rewrite.c  a rewrite's steps, carried out
  *   append_only_stream.c   the state, and which file the stream goes to
+ *   append_only_answer.c   who has asked for a rewrite, and waits for its beginning
  *   append_only_watch.c    who waits for the disk: held answers, WAITAOF, our master; writes that have to wait
  *   append_only_files.c    what stands on the disk: names, descriptors, the manifest; the jobs of the worker
  *
@@ -37,8 +38,9 @@ struct append_only {
     struct rewrite rewrite;
     /* Of the one under way: it brings us from waiting to on; the stream gets a file of its own; the base is commands. */
     bool rewrite_is_first, rewrite_has_incremental, rewrite_is_commands;
-    int next_fd; /* the incremental that it opened, -1: none, or it is the journal's */
-    pid_t child; /* of the rewrite under way, or the last one */
+    int next_fd;           /* the incremental that it opened, -1: none, or it is the journal's */
+    pid_t child;           /* of the rewrite under way, or the last one */
+    struct snapshot *lent; /* of its child: replicas may be sent the base */
 
     void (*tell_durable)(struct core *core); /* NULL: nobody */
     uint64_t watched;                        /* lowest offset that WAITAOF or our master waits for; 0: nobody */
@@ -48,6 +50,7 @@ struct append_only {
     uint64_t durable_seen;                   /* to count fsyncs that are late */
     int64_t durable_seen_ms;
     uint64_t delayed_fsyncs;
+    bool told_own_writes; /* the log has it that what clients write here is in no file */
 };
 
 static inline const struct aof_settings *append_only_settings(const struct append_only *a)
@@ -67,6 +70,9 @@ void append_only_durable_moved(struct append_only *a); /* marks have passed, or 
 void append_only_follow_fsync(struct append_only *a);  /* appendfsync or the state is another one */
 void append_only_watch_turn(struct append_only *a);    /* once a turn, behind the stream's publication */
 void append_only_watch_cron(struct append_only *a, int64_t now_ms);
+
+/* --- append_only_answer.c --- */
+void append_only_answer_who_waits(struct append_only *a, enum append_only_answer outcome);
 
 /* --- append_only_rewrite.c --- */
 void append_only_rewrite_event(struct append_only *a, enum rewrite_event event);
@@ -95,6 +101,7 @@ struct append_only_job {
     pid_t child;
     int fd;              /* opened; -1: none */
     uint64_t base_bytes; /* of the new base */
+    int64_t rename_us;   /* how long its renaming took */
     int error;           /* errno; 0: good */
 };
 

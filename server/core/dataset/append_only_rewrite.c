@@ -10,12 +10,14 @@
 #include "server/aof/base_commands.h"
 #include "server/aof/manifest_file.h"
 #include "server/base/alloc.h"
+#include "server/base/clock.h"
 #include "server/base/discard.h"
 #include "server/base/log.h"
 #include "server/base/workers.h"
 #include "server/core/dataset/children.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/dataset/propagate.h"
+#include "server/core/observe/latency.h"
 #include "server/net/loop.h"
 
 #include <errno.h>
@@ -39,32 +41,39 @@ static int report_keys(void *context, uint64_t keys, uint64_t bytes)
     return 0;
 }
 
-static int write_into(const struct append_only *a, int fd)
+static void advanced(void *context, uint64_t total)
+{
+    const struct append_only *a = context;
+    replication_lend_advanced(a->lent, total);
+}
+
+static int write_into(struct append_only *a, int fd)
 {
     struct core *core = a->core;
-    const struct aof_settings *s = append_only_settings(a);
     struct rdb_write_options options = persistence_write_options(core);
     options.progress = report_keys;
     options.progress_context = core->children;
-    options.incremental_fsync = s->rewrite_incremental_fsync;
-    if (!s->use_rdb_preamble) return aof_base_write_commands(core->keyspace, fd, &options);
+    options.incremental_fsync = append_only_settings(a)->rewrite_incremental_fsync;
+    if (a->rewrite_is_commands) return aof_base_write_commands(core->keyspace, fd, &options);
     struct rdb_aux aux = persistence_aux(core);
     aux.aof_base = true;
-    return rdb_save_fd(core->keyspace, fd, &aux, &options, NULL, NULL);
+    return rdb_save_fd(core->keyspace, fd, &aux, &options, advanced, a);
 }
 
 static int write_base(void *arg)
 {
-    const struct append_only *a = arg;
+    struct append_only *a = arg;
     char path[64], complete[64];
     append_only_temporary_base(getpid(), false, path);
     append_only_temporary_base(getpid(), true, complete);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0) {
         log_warning("Opening the temp file for AOF rewrite in write_base(): %s", strerror(errno));
         return 1;
     }
-    if (write_into(a, fd) != 0 || fsync(fd) != 0 || close(fd) != 0 || rename(path, complete) != 0) {
+    bool whole = write_into(a, fd) == 0 && fsync(fd) == 0;
+    if (whole && !a->rewrite_is_commands) child_leave_file(a->core->children, fd);
+    if (!whole || close(fd) != 0 || rename(path, complete) != 0) {
         log_warning("Write error writing append only file on disk: %s", strerror(errno));
         unlink(path);
         return 1;
@@ -138,6 +147,7 @@ static void opened(struct append_only_job *job)
 static void switched(struct append_only_job *job)
 {
     struct append_only *a = job->a;
+    latency_note(a->core->latency, LATENCY_AOF_RENAME, job->rename_us, clock_wall_ms() / 1000);
     if (job->error == 0) {
         take_manifest(job);
         a->settled_bytes = job->base_bytes;
@@ -159,6 +169,8 @@ static bool may_fork(const struct append_only *a)
 static void child_ended(void *arg, bool good, int signal)
 {
     struct append_only *a = arg;
+    replication_lend_ended(a->lent, good);
+    a->lent = NULL;
     if (good)
         log_notice("Background AOF rewrite terminated with success");
     else if (signal == SIGUSR1)
@@ -184,16 +196,22 @@ static int give_stream_its_file(struct append_only *a)
 static void fork_child(struct append_only *a)
 {
     struct child_job job = {.purpose = CHILD_AOF_REWRITE, .body = write_base, .ended = child_ended, .arg = a};
+    char path[64];
     if (!may_fork(a)) return append_only_rewrite_event(a, REWRITE_BUSY);
     a->rewrite_is_commands = !append_only_settings(a)->use_rdb_preamble;
+    job.takes_along = !a->rewrite_is_commands;
+    a->lent = a->rewrite_is_commands ? NULL : replication_lend_begin(a->core->replication);
     bool forked = children_start(a->core->children, &job) == 0;
     if (!forked) log_warning("Can't rewrite append only file in background: fork: %s", strerror(errno));
     bool given = give_stream_its_file(a) == 0;
     if (forked) {
         a->child = children_pid(a->core->children);
+        append_only_temporary_base(a->child, false, path);
         log_notice("Background append only file rewriting started by pid %d", (int)a->child);
     }
-    if (forked && !given) children_kill(a->core->children); /* its end is the failure */
+    replication_lend_started(a->lent, forked ? path : NULL);
+    if (!forked) a->lent = NULL;
+    if (forked && !given) children_dismiss(a->core->children, CHILD_AOF_REWRITE); /* its end is the failure */
     append_only_rewrite_event(a, forked ? REWRITE_DONE : REWRITE_FAILED);
 }
 
@@ -243,20 +261,39 @@ static void open_files(struct append_only *a)
     begin_step(a, append_only_open_incremental, opened);
 }
 
+static void tell_who_asked(struct append_only *a, enum rewrite_event event)
+{
+    switch (a->rewrite.state) {
+    case REWRITE_OPENING: return;
+    case REWRITE_FORKING:
+        if (event == REWRITE_BUSY) append_only_answer_who_waits(a, APPEND_ONLY_SCHEDULED);
+        return;
+    case REWRITE_CHILD:
+    case REWRITE_SWITCHING: return append_only_answer_who_waits(a, APPEND_ONLY_STARTED);
+    case REWRITE_IDLE:
+    case REWRITE_SCHEDULED: return append_only_answer_who_waits(a, APPEND_ONLY_FAILED);
+    case REWRITE_STATES: break;
+    }
+}
+
 void append_only_rewrite_event(struct append_only *a, enum rewrite_event event)
 {
-    switch (rewrite_step(&a->rewrite, event, now_ms_of(a))) {
+    struct rewrite *w = &a->rewrite;
+    enum rewrite_action action = rewrite_step(w, event, now_ms_of(a));
+    children_expect(a->core->children, w->state == REWRITE_OPENING || w->state == REWRITE_FORKING);
+    switch (action) {
     case REWRITE_NOTHING: break;
     case REWRITE_OPEN: open_files(a); break;
     case REWRITE_FORK: fork_child(a); break;
     case REWRITE_SWITCH: begin_step(a, append_only_take_base, switched); break;
     case REWRITE_KILL:
         log_notice("Killing running AOF rewrite child: %d", (int)a->child);
-        children_kill(a->core->children);
+        children_dismiss(a->core->children, CHILD_AOF_REWRITE);
         break;
     case REWRITE_FINISH: finish(a); break;
     case REWRITE_UNDO: undo(a); break;
     }
+    tell_who_asked(a, event);
 }
 
 /* The files of a server that has never been asked for one are looked at before the first. */
@@ -313,5 +350,5 @@ enum append_only_answer append_only_rewrite(struct core *core, bool in_exec)
     a->rewrite.failures = 0; /* who asks waits for no back-off */
     append_only_rewrite_event(a, REWRITE_ASK);
     if (!in_exec) append_only_rewrite_go_on(a);
-    return rewrite_is_under_way(&a->rewrite) ? APPEND_ONLY_STARTED : APPEND_ONLY_SCHEDULED;
+    return rewrite_is_under_way(&a->rewrite) ? APPEND_ONLY_OPENING : APPEND_ONLY_SCHEDULED;
 }

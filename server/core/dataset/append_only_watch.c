@@ -12,6 +12,7 @@
 #include "repl/replication.h"
 #include "server/base/log.h"
 #include "server/core/dataset/children.h"
+#include "server/core/observe/latency.h"
 #include "server/core/session/pause.h"
 #include "server/net/hold.h"
 #include "server/net/loop.h"
@@ -137,8 +138,22 @@ static void count_late_fsyncs(struct append_only *a, int64_t now_ms)
     }
 }
 
+/* The journal's delays, under Redis's names. Whose child writes as well, only the server knows. */
+static void note_delay(void *context, enum shm_delay kind, int64_t took_us, int64_t at_s)
+{
+    static const enum latency_event events[SHM_DELAYS] = {[DELAY_WRITE] = LATENCY_AOF_WRITE_ALONE,
+                                                          [DELAY_WRITE_BESIDE_FSYNC] = LATENCY_AOF_WRITE_PENDING_FSYNC,
+                                                          [DELAY_FSYNC_ALWAYS] = LATENCY_AOF_FSYNC_ALWAYS};
+    const struct core *core = context;
+    enum latency_event event = events[kind];
+    if (kind == DELAY_WRITE && children_running(core->children) != CHILD_NONE) event = LATENCY_AOF_WRITE_ACTIVE_CHILD;
+    if (kind != DELAY_FSYNC_ALWAYS) latency_note(core->latency, LATENCY_AOF_WRITE, took_us, at_s);
+    latency_note(core->latency, event, took_us, at_s);
+}
+
 void append_only_watch_cron(struct append_only *a, int64_t now_ms)
 {
+    journal_tell_delays(a->journal, note_delay, a->core);
     a->fsync_is_held =
         append_only_settings(a)->no_fsync_on_rewrite && children_running(a->core->children) != CHILD_NONE;
     journal_hold_fsync(a->journal, a->fsync_is_held);

@@ -33,16 +33,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define JOBS_MAX 2 /* whose fork it is, and a companion */
+
 struct children {
     struct core *core;
-    struct child_job job; /* purpose CHILD_NONE: nothing runs */
+    struct child_job jobs[JOBS_MAX]; /* job i has failed when bit i of the exit code is set */
+    int job_count;                   /* 0: nothing runs */
+    struct child_companion companion;
+    bool expected;
     pid_t pid;
-    bool dismissed; /* we told it that nobody needs it */
+    unsigned dismissed; /* enum child_purpose: what is not needed any more */
     int64_t started_ms;
     int pidfd;
     struct loop_watch *watch;
     struct shm_child *progress; /* shared with the child */
     int64_t cow_cost_us;        /* in the child: how long the last measurement took */
+    int left_fd;                /* in the child: the companion's file; -1: none */
     uint64_t last_rdb_cow_bytes, last_aof_cow_bytes;
     int64_t last_rdb_s;
 };
@@ -52,6 +58,7 @@ struct children *children_new(struct core *core)
     struct children *c = mem_calloc(1, sizeof *c);
     c->core = core;
     c->pidfd = -1;
+    c->left_fd = -1;
     c->last_rdb_s = -1;
     c->progress = mmap(NULL, sizeof *c->progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(c->progress != MAP_FAILED);
@@ -89,13 +96,8 @@ static uint64_t measure_cow(struct shm_child *p)
 
 static const char *title_of(enum child_purpose purpose)
 {
-    switch (purpose) {
-    case CHILD_FULL_SYNC: return "redis-rdb-to-slaves";
-    case CHILD_AOF_REWRITE: return "redis-aof-rewrite";
-    case CHILD_SAVE:
-    case CHILD_NONE: break;
-    }
-    return "redis-rdb-bgsave";
+    if (purpose & CHILD_FULL_SYNC) return "redis-rdb-to-slaves";
+    return purpose & CHILD_AOF_REWRITE ? "redis-aof-rewrite" : "redis-rdb-bgsave";
 }
 
 static void log_cow(enum child_purpose purpose, uint64_t cow_bytes)
@@ -104,7 +106,16 @@ static void log_cow(enum child_purpose purpose, uint64_t cow_bytes)
                (unsigned long long)(cow_bytes >> 20));
 }
 
-_Noreturn static void run_child(struct children *c, const struct child_job *job, pid_t server)
+/* The exit code: what has failed, a bit for each job. */
+static int run_jobs(struct children *c)
+{
+    int failed = 0;
+    for (int i = 0; i < c->job_count; i++)
+        if (c->jobs[i].body(c->jobs[i].arg) != 0) failed |= 1 << i;
+    return failed;
+}
+
+_Noreturn static void run_child(struct children *c, pid_t server)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != server) _exit(255);
@@ -114,16 +125,27 @@ _Noreturn static void run_child(struct children *c, const struct child_job *job,
     signal(SIGINT, SIG_IGN); /* Ctrl-C is for the server, which decides about its child */
     log_set_role('C');
     crash_set_role("snapshot child");
-    process_title_set(c->core, title_of(job->purpose));
+    enum child_purpose purpose = children_running(c);
+    process_title_set(c->core, title_of(purpose));
     oom_score_apply_in_child(c->core);
-    bool rewrites = job->purpose == CHILD_AOF_REWRITE;
+    bool rewrites = purpose & CHILD_AOF_REWRITE;
     if (cpu_affinity_enter(rewrites ? CPU_REWRITE : CPU_SNAPSHOT))
         log_warning("%s has no effect: %s", rewrites ? "aof_rewrite_cpulist" : "bgsave_cpulist", strerror(errno));
     loop_abandon_in_child(c->core->loop);
-    int code = job->body(job->arg);
+    int failed = run_jobs(c);
     uint64_t cow_bytes = measure_cow(c->progress);
-    if (code == 0) log_cow(job->purpose, cow_bytes);
-    _exit(code);
+    if (!failed) log_cow(purpose, cow_bytes);
+    _exit(failed);
+}
+
+void child_leave_file(struct children *c, int fd)
+{
+    c->left_fd = dup(fd);
+}
+
+int child_left_file(const struct children *c)
+{
+    return c->left_fd;
 }
 
 /* The kernel counts pages for it: at most once a second, and for no more than a hundredth of the child's time. */
@@ -192,36 +214,65 @@ static void note_fork(struct core *core, int64_t took_us)
     latency_note(core->latency, LATENCY_FORK, took_us, clock_wall_us() / 1000000);
 }
 
+static void board(struct children *c, const struct child_job *job)
+{
+    const struct child_companion *companion = &c->companion;
+    c->jobs[c->job_count++] = *job;
+    if (job->takes_along && companion->waits && companion->waits(companion->job.arg))
+        c->jobs[c->job_count++] = companion->job;
+}
+
 int children_start(struct children *c, const struct child_job *job)
 {
-    if (c->job.purpose != CHILD_NONE || is_busy(c->core->busy)) { /* no snapshot from the middle of a script */
+    if (c->job_count || is_busy(c->core->busy)) { /* no snapshot from the middle of a script */
         errno = EBUSY;
         return -1;
     }
     begin_progress(c);
+    board(c, job);
     pid_t server = getpid();
     int64_t before_us = clock_monotonic_us();
     pid_t pid = fork();
-    if (pid < 0) return -1;
-    if (pid == 0) run_child(c, job, server);
+    if (pid < 0) {
+        c->job_count = 0;
+        return -1;
+    }
+    if (pid == 0) run_child(c, server);
     note_fork(c->core, clock_monotonic_us() - before_us);
-    c->job = *job;
     c->pid = pid;
-    c->dismissed = false;
+    c->dismissed = CHILD_NONE;
     c->started_ms = clock_monotonic_ms();
     keyspace_set_snapshot_running(c->core->keyspace, true);
     watch_child(c);
+    if (c->job_count > 1) c->companion.joined(c->companion.job.arg);
     return 0;
+}
+
+void children_set_companion(struct children *c, const struct child_companion *companion)
+{
+    c->companion = *companion;
+}
+
+void children_expect(struct children *c, bool coming)
+{
+    c->expected = coming;
+}
+
+bool children_are_expected(const struct children *c)
+{
+    return c->expected;
 }
 
 enum child_purpose children_running(const struct children *c)
 {
-    return c->job.purpose;
+    unsigned purposes = CHILD_NONE;
+    for (int i = 0; i < c->job_count; i++) purposes |= c->jobs[i].purpose;
+    return purposes;
 }
 
 pid_t children_pid(const struct children *c)
 {
-    return c->job.purpose == CHILD_NONE ? -1 : c->pid;
+    return c->job_count ? c->pid : -1;
 }
 
 int64_t children_started_ms(const struct children *c)
@@ -229,17 +280,18 @@ int64_t children_started_ms(const struct children *c)
     return c->started_ms;
 }
 
-void children_kill(struct children *c)
+void children_dismiss(struct children *c, enum child_purpose purposes)
 {
-    if (c->job.purpose == CHILD_NONE) return;
-    c->dismissed = true;
-    kill(c->pid, SIGUSR1);
+    enum child_purpose running = children_running(c);
+    c->dismissed |= purposes & running;
+    if (running && !(running & ~c->dismissed)) kill(c->pid, SIGUSR1);
 }
 
 static void note_figures(struct children *c)
 {
-    if (c->job.purpose == CHILD_AOF_REWRITE) c->last_aof_cow_bytes = c->progress->cow_bytes;
-    if (c->job.purpose != CHILD_SAVE && c->job.purpose != CHILD_FULL_SYNC) return;
+    enum child_purpose purpose = children_running(c);
+    if (purpose & CHILD_AOF_REWRITE) c->last_aof_cow_bytes = c->progress->cow_bytes;
+    if (!(purpose & (CHILD_SAVE | CHILD_FULL_SYNC))) return;
     c->last_rdb_cow_bytes = c->progress->cow_bytes;
     c->last_rdb_s = (clock_monotonic_ms() - c->started_ms) / 1000;
 }
@@ -257,7 +309,7 @@ static int status_of(pid_t pid, int wait_options)
 
 static void reap(struct children *c, int wait_options)
 {
-    if (c->job.purpose == CHILD_NONE) return;
+    if (!c->job_count) return;
     int status = status_of(c->pid, wait_options);
     if (status < 0) return;
     if (c->watch) loop_watch_stop(c->watch);
@@ -266,10 +318,16 @@ static void reap(struct children *c, int wait_options)
     c->pidfd = -1;
     note_figures(c);
     keyspace_set_snapshot_running(c->core->keyspace, false);
-    struct child_job job = c->job;
-    c->job.purpose = CHILD_NONE;
-    int signal = c->dismissed ? SIGUSR1 : WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    job.ended(job.arg, WIFEXITED(status) && WEXITSTATUS(status) == 0, signal);
+    struct child_job jobs[JOBS_MAX]; /* who hears of the end may start another child */
+    int job_count = c->job_count;
+    unsigned dismissed = c->dismissed;
+    memcpy(jobs, c->jobs, sizeof jobs);
+    c->job_count = 0;
+    for (int i = 0; i < job_count; i++) {
+        bool unwanted = dismissed & jobs[i].purpose;
+        bool good = !unwanted && WIFEXITED(status) && !(WEXITSTATUS(status) & 1 << i);
+        jobs[i].ended(jobs[i].arg, good, unwanted ? SIGUSR1 : WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    }
 }
 
 void children_reap(struct children *c)
@@ -279,7 +337,12 @@ void children_reap(struct children *c)
 
 void children_end(struct children *c)
 {
-    children_kill(c);
+    children_dismiss(c, children_running(c));
+    reap(c, 0);
+}
+
+void children_await(struct children *c)
+{
     reap(c, 0);
 }
 

@@ -16,7 +16,7 @@
 
 size_t memory_limit_not_counted(const struct core *core)
 {
-    return replication_memory(core->replication).replicas + outq_spare_bytes();
+    return replication_memory(core->replication).replicas;
 }
 
 void memory_limit_told(struct core *core, size_t bytes)
@@ -30,12 +30,14 @@ void memory_limit_turn_ends(struct core *core)
     core->stats->told_bytes[0] = 0;
 }
 
-/* What is on its way out is gone already: it must not cost a second victim. What is promised is asked first, so that an error is on the side of fewer victims. */
+/* What is on its way out is gone already: it must not cost a second victim. What is promised is asked first, so that an
+ * error is on the side of fewer victims. The answer of the command to come has no room yet, and will have it when INFO
+ * is asked: used_memory is to stay below the limit. */
 static size_t counted(const struct core *core)
 {
     const struct stats *s = core->stats;
     size_t left_out = free_aside_bytes() + memory_limit_not_counted(core) + s->told_bytes[0] + s->told_bytes[1];
-    size_t used = mem_used();
+    size_t used = mem_used() + OUTQ_CHUNK_BYTES;
     return used > left_out ? used - left_out : 0;
 }
 

@@ -28,18 +28,9 @@ struct persistence {
     bool save_owed;      /* persistence_save_behind_command() */
     int64_t last_try_ms; /* monotonic */
     pid_t bgsave_pid;
+    struct snapshot *lent; /* of the child that saves: replicas may be sent its file */
     int64_t last_loading_turn_us;
 };
-
-struct persistence *persistence_new(struct core *core)
-{
-    (void)core;
-    struct persistence *p = mem_calloc(1, sizeof *p);
-    p->state.last_save_s = clock_wall_ms() / 1000;
-    p->state.in_step_since_ms = clock_monotonic_ms();
-    p->state.last_bgsave_ok = true;
-    return p;
-}
 
 struct persistence_state *persistence_state(const struct core *core)
 {
@@ -111,11 +102,11 @@ static int check_may_save(const struct core *core)
 void persistence_withdraw_child(struct core *core)
 {
     struct children *c = core->children;
-    if (children_running(c) != CHILD_SAVE) return;
+    if (!(children_running(c) & CHILD_SAVE)) return;
     if (children_withdraw(c))
-        children_kill(c);
+        children_dismiss(c, CHILD_SAVE);
     else
-        children_end(c); /* it is about to rename: after that, whoever writes next has the last word */
+        children_await(c); /* it is about to rename: after that, whoever writes next has the last word */
 }
 
 static void note_saved(struct core *core, uint64_t changes_included)
@@ -155,14 +146,22 @@ void persistence_before_send(struct core *core)
 
 static int report_progress(void *context, uint64_t keys, uint64_t bytes)
 {
+    struct core *core = context;
     (void)bytes;
-    child_report_keys(context, keys);
+    child_report_keys(core->children, keys);
     return 0;
 }
 
 static bool may_publish(void *context)
 {
-    return child_may_publish(context);
+    struct core *core = context;
+    return child_may_publish(core->children);
+}
+
+static void advanced(void *context, uint64_t total)
+{
+    struct core *core = context;
+    replication_lend_advanced(core->persistence->lent, total);
 }
 
 static int save_in_child(void *arg)
@@ -172,8 +171,12 @@ static int save_in_child(void *arg)
     struct rdb_write_options options = persistence_write_options(core);
     options.progress = report_progress;
     options.may_publish = may_publish;
-    options.progress_context = core->children;
-    if (rdb_save_file(core->keyspace, core->settings->rdb.filename, &aux, &options)) return 1;
+    options.advanced = advanced;
+    options.progress_context = core;
+    const char *filename = core->settings->rdb.filename;
+    int left = child_left_file(core->children);
+    if (left >= 0 ? rdb_save_copy(left, filename, &options) : rdb_save_file(core->keyspace, filename, &aux, &options))
+        return 1;
     log_notice("DB saved on disk");
     return 0;
 }
@@ -191,6 +194,8 @@ static void save_ended(void *arg, bool good, int signal)
 {
     struct core *core = arg;
     struct persistence *p = core->persistence;
+    replication_lend_ended(p->lent, good);
+    p->lent = NULL;
     if (!good) remove_temporary_file(core, p->bgsave_pid);
     if (good) {
         log_notice("Background saving terminated with success");
@@ -206,46 +211,109 @@ static void save_ended(void *arg, bool good, int signal)
     }
 }
 
+/* Its child has been forked, for it alone or for another as well. */
+static void save_started(void *arg)
+{
+    struct core *core = arg;
+    struct persistence *p = core->persistence;
+    p->last_try_ms = clock_monotonic_ms();
+    p->changes_at_fork = p->state.changes_since_save;
+    p->bgsave_pid = children_pid(core->children);
+    p->state.bgsave_scheduled = false;
+    log_notice("Background saving started by pid %ld", (long)p->bgsave_pid);
+}
+
+static struct child_job save_job(struct core *core)
+{
+    return (struct child_job){.purpose = CHILD_SAVE, .body = save_in_child, .ended = save_ended, .arg = core};
+}
+
+/* Replicas that need a full sync are sent what the child writes, too. */
+static void lend_file(struct core *core)
+{
+    struct persistence *p = core->persistence;
+    char path[PATH_MAX];
+    bool named = rdb_temporary_path(core->settings->rdb.filename, p->bgsave_pid, path) == 0;
+    replication_lend_started(p->lent, named ? path : NULL);
+    if (!named) p->lent = NULL;
+}
+
 int persistence_save_in_background(struct core *core)
 {
     struct persistence *p = core->persistence;
-    struct child_job job = {.purpose = CHILD_SAVE, .body = save_in_child, .ended = save_ended, .arg = core};
+    struct child_job job = save_job(core);
     p->last_try_ms = clock_monotonic_ms();
-    p->changes_at_fork = p->state.changes_since_save;
     if (check_may_save(core)) return -1;
+    if (children_running(core->children) != CHILD_NONE) {
+        errno = EBUSY;
+        return -1;
+    }
+    p->lent = replication_lend_begin(core->replication);
     if (children_start(core->children, &job)) {
+        int error = errno;
+        replication_lend_started(p->lent, NULL);
+        p->lent = NULL;
+        errno = error;
         if (errno != EBUSY) {
             log_warning("Can't save in background: fork: %s", strerror(errno));
             p->state.last_bgsave_ok = false;
         }
         return -1;
     }
-    p->bgsave_pid = children_pid(core->children);
-    log_notice("Background saving started by pid %ld", (long)p->bgsave_pid);
-    p->state.bgsave_scheduled = false;
+    save_started(core);
+    lend_file(core);
     return 0;
 }
 
-void persistence_cron(struct core *core, int64_t now_ms)
+/* What asks for a save now. */
+enum save_reason { SAVE_NOT_DUE, SAVE_SCHEDULED, SAVE_POINT_REACHED };
+
+static enum save_reason save_is_due(const struct core *core, int64_t now_ms, const struct save_point **reached)
 {
-    struct persistence *p = core->persistence;
+    const struct persistence *p = core->persistence;
     const struct server_settings *server = &core->settings->server;
-    if (children_running(core->children) != CHILD_NONE || !persistence_may_save(core)) return;
-    if (p->state.bgsave_scheduled && (p->state.last_bgsave_ok || now_ms - p->last_try_ms >= RETRY_AFTER_FAILURE_MS)) {
-        persistence_save_in_background(core);
-        return;
-    }
+    if (!persistence_may_save(core)) return SAVE_NOT_DUE;
+    if (!p->state.last_bgsave_ok && now_ms - p->last_try_ms < RETRY_AFTER_FAILURE_MS) return SAVE_NOT_DUE;
+    if (p->state.bgsave_scheduled) return SAVE_SCHEDULED;
     /* A dataset just received is not saved at once: our own replicas are about to ask for a child. */
     int64_t passed_s = (now_ms - p->state.in_step_since_ms) / 1000;
     for (int i = 0; i < server->save_point_count; i++) {
         const struct save_point *point = &server->save_points[i];
         if (p->state.changes_since_save < point->changes || passed_s <= point->seconds) continue;
-        if (!p->state.last_bgsave_ok && now_ms - p->last_try_ms < RETRY_AFTER_FAILURE_MS) continue;
-        log_notice("%llu changes in %lld seconds. Saving...", (unsigned long long)point->changes,
-                   (long long)point->seconds);
-        persistence_save_in_background(core);
-        return;
+        *reached = point;
+        return SAVE_POINT_REACHED;
     }
+    return SAVE_NOT_DUE;
+}
+
+/* Whether there is something to save now; says why. */
+static bool save_waits(void *arg)
+{
+    struct core *core = arg;
+    const struct save_point *reached;
+    enum save_reason reason = save_is_due(core, clock_monotonic_ms(), &reached);
+    if (reason == SAVE_POINT_REACHED)
+        log_notice("%llu changes in %lld seconds. Saving...", (unsigned long long)reached->changes,
+                   (long long)reached->seconds);
+    return reason != SAVE_NOT_DUE;
+}
+
+void persistence_cron(struct core *core, int64_t now_ms)
+{
+    (void)now_ms;
+    if (children_running(core->children) != CHILD_NONE || children_are_expected(core->children)) return;
+    if (save_waits(core)) persistence_save_in_background(core);
+}
+
+struct persistence *persistence_new(struct core *core)
+{
+    struct persistence *p = mem_calloc(1, sizeof *p);
+    p->state.last_save_s = clock_wall_ms() / 1000;
+    p->state.in_step_since_ms = clock_monotonic_ms();
+    p->state.last_bgsave_ok = true;
+    children_set_companion(
+        core->children, &(struct child_companion){.job = save_job(core), .waits = save_waits, .joined = save_started});
+    return p;
 }
 
 /* --- loading --- */

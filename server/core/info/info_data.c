@@ -31,7 +31,7 @@ static void child_fields(const struct core *core, struct outq *out)
 static void save_fields(const struct core *core, const struct persistence_state *s, struct outq *out)
 {
     enum child_purpose purpose = children_running(core->children);
-    bool saving = purpose == CHILD_SAVE || purpose == CHILD_FULL_SYNC; /* Redis calls both so */
+    bool saving = purpose & (CHILD_SAVE | CHILD_FULL_SYNC); /* Redis calls both so */
     int64_t saving_s = saving ? (clock_monotonic_ms() - children_started_ms(core->children)) / 1000 : -1;
     count_field(out, "rdb_changes_since_last_save", s->changes_since_save);
     info_field(out, "rdb_bgsave_in_progress:%d", saving);

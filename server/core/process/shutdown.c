@@ -38,7 +38,7 @@ static bool replicas_are_behind(struct core *core)
 /* -1: what has been written would be lost with us, and nobody said that this is meant. */
 static int end_children(struct core *core, int flags)
 {
-    bool rewrites = children_running(core->children) == CHILD_AOF_REWRITE;
+    bool rewrites = children_running(core->children) & CHILD_AOF_REWRITE;
     if (append_only_is_waiting(core)) {
         log_warning("Writing initial AOF. %s", (flags & SHUTDOWN_FORCE) ? "Exit anyway." : "Can't exit.");
         if (!(flags & SHUTDOWN_FORCE)) return -1;

@@ -1,4 +1,4 @@
-/* Sessions that wait: WAIT, CLIENT PAUSE, BLPOP and its kind, SHUTDOWN.
+/* Sessions that wait: WAIT, CLIENT PAUSE, BLPOP and its kind, SHUTDOWN, BGREWRITEAOF.
  *
  * A blocked session's further requests stay in its query buffer until it is unblocked. */
 #ifndef SLIPSTREAM_CORE_SESSION_BLOCKING_H
@@ -11,7 +11,7 @@
 struct blocking;
 struct stats;
 
-enum blocked_kind { BLOCKED_WAIT, BLOCKED_PAUSE, BLOCKED_KEYS, BLOCKED_SHUTDOWN, BLOCKED_KINDS };
+enum blocked_kind { BLOCKED_WAIT, BLOCKED_PAUSE, BLOCKED_KEYS, BLOCKED_SHUTDOWN, BLOCKED_REWRITE, BLOCKED_KINDS };
 
 struct blocked {
     enum blocked_kind kind;
