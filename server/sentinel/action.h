@@ -29,6 +29,7 @@ enum sentinel_action_kind {
     SENTINEL_SAY,          /* an event: to the log, by PUBLISH `type` `text`, to the notification script if a warning */
     SENTINEL_NOTE,         /* `text`, to the log alone */
     SENTINEL_RECONFIGURED, /* client-reconfig-script of `master` with `text`: the arguments behind the name */
+    SENTINEL_DIE           /* at once, and nothing that follows is done: a failure that was asked for */
 };
 
 #define SENTINEL_TEXT_MAX 1280

@@ -3,6 +3,7 @@
 
 #include "server/base/alloc.h"
 #include "server/base/glob.h"
+#include "server/base/number.h"
 #include "server/core/core.h"
 #include "server/core/info/info.h"
 #include "server/core/run/call.h"
@@ -225,7 +226,7 @@ static void monitor_command(struct call *call)
     if (!copy_text(call->argv[3], at.host, sizeof at.host) ||
         (!p->resolve_hostnames && address_parse(&numeric, at.host, at.port)))
         return reply_error(call->reply, "ERR Invalid IP address or hostname specified");
-    sentinel_watched_settings_init(&settings, (int)quorum);
+    sentinel_watched_settings_init(&p->sentinel.settings.periods, &settings, (int)quorum);
     if (!sentinel_monitor(&p->sentinel, name, &at, &settings, now_ms(call), &p->actions))
         return reply_error(call->reply, "ERR Duplicate master name");
     sentinel_process_carry_out(p);
@@ -370,9 +371,15 @@ static const struct period periods[] = {
     PERIOD("PING-PERIOD", ping),
     PERIOD("ASK-PERIOD", ask),
     PERIOD("PUBLISH-PERIOD", hello),
+    PERIOD("DEFAULT-DOWN-AFTER", down_after),
+    PERIOD("DEFAULT-FAILOVER-TIMEOUT", failover_timeout),
+    PERIOD("TILT-TRIGGER", tilt.after_ms),
+    PERIOD("TILT-PERIOD", tilt.lasts_ms),
+    PERIOD("SLAVE-RECONF-TIMEOUT", reconfigured),
+    PERIOD("MIN-LINK-RECONNECT-PERIOD", link_young),
     PERIOD("ELECTION-TIMEOUT", election),
-    PERIOD("MIN-LINK-RECONNECT-PERIOD", reconnect),
-    PERIOD("MAX-DESYNC", begin_within),
+    PERIOD("SCRIPT-MAX-RUNTIME", script_runs),
+    PERIOD("SCRIPT-RETRY-DELAY", script_waits),
 };
 
 static int64_t *period_of(struct sentinel_periods *p, const struct period *row)
@@ -398,11 +405,42 @@ static void debug_command(struct call *call)
         for (size_t i = 0; i < count; i++)
             if (call_arg_is(call, at, periods[i].name)) row = &periods[i];
         if (!row || at + 1 == call->argc)
-            return reply_errorf(call->reply, "ERR Unknown argument to SENTINEL DEBUG '%.*s'", (int)call->argv[at].len,
-                                (const char *)call->argv[at].ptr);
-        if (!call_arg_range(call, at + 1, 1, INT32_MAX, &value, NULL)) return;
+            return reply_errorf(call->reply, "ERR Unknown option or number of arguments for SENTINEL DEBUG '%.*s'",
+                                (int)call->argv[at].len, (const char *)call->argv[at].ptr);
+        if (parse_i64(call->argv[at + 1], &value) || value < 1 || value > INT32_MAX)
+            return reply_errorf(call->reply, "ERR Invalid argument '%.*s' for SENTINEL DEBUG '%.*s'",
+                                (int)call->argv[at + 1].len, (const char *)call->argv[at + 1].ptr,
+                                (int)call->argv[at].len, (const char *)call->argv[at].ptr);
         *period_of(p, row) = value;
     }
+    reply_ok(call->reply);
+}
+
+/* --- failures that are asked for --- */
+
+static const struct {
+    const char *name;
+    unsigned die_after;
+} failures[] = {{"crash-after-election", DIE_AFTER_ELECTION}, {"crash-after-promotion", DIE_AFTER_PROMOTION}};
+
+#define FAILURES (sizeof failures / sizeof *failures)
+
+static void simulate_failure_command(struct call *call)
+{
+    unsigned die_after = 0;
+    for (uint32_t at = 2; at < call->argc; at++) {
+        unsigned named = 0;
+        if (call_arg_is(call, at, "help")) {
+            reply_array(call->reply, FAILURES);
+            for (size_t i = 0; i < FAILURES; i++) reply_bulk_text(call->reply, failures[i].name);
+            return;
+        }
+        for (size_t i = 0; i < FAILURES; i++)
+            if (call_arg_is(call, at, failures[i].name)) named = failures[i].die_after;
+        if (!named) return reply_error(call->reply, "ERR Unknown failure simulation specified");
+        die_after |= named;
+    }
+    process(call)->sentinel.settings.die_after = die_after;
     reply_ok(call->reply);
 }
 
@@ -453,6 +491,8 @@ static void help_command(struct call *call)
         "    Show a list of Sentinel instances for this master and their state.",
         "SET <master-name> <option> <value> [<option> <value> ...]",
         "    Set configuration parameters for certain masters.",
+        "SIMULATE-FAILURE [CRASH-AFTER-ELECTION] [CRASH-AFTER-PROMOTION] [HELP]",
+        "    Simulate a Sentinel crash.",
         NULL,
     };
     call_help(call, lines);
@@ -469,7 +509,7 @@ static void info_sentinel(const struct sentinel_process *p, int64_t now, struct 
     info_field(out, "sentinel_tilt_since_seconds:%" PRId64, s->tilt.on ? (now - s->tilt.since_ms) / 1000 : -1);
     info_field(out, "sentinel_running_scripts:%d", sentinel_scripts_running(p->scripts));
     info_field(out, "sentinel_scripts_queue_length:%d", sentinel_scripts_waiting(p->scripts));
-    info_field(out, "sentinel_simulate_failure_flags:0");
+    info_field(out, "sentinel_simulate_failure_flags:%u", s->settings.die_after);
     for (int i = 0; i < s->master_count; i++) {
         const struct watched *w = s->masters[i];
         const char *status = w->down ? "odown" : health_is_down(&w->master->health) ? "sdown" : "ok";
@@ -561,6 +601,7 @@ static const struct command subcommands[] = {
     {"reset", reset_command, 3, ADMINISTERS, 0},
     {"sentinels", sentinels_command, 3, ADMINISTERS, 0},
     {"set", set_command, -5, ADMINISTERS, 0},
+    {"simulate-failure", simulate_failure_command, -3, ADMINISTERS, 0},
     {"slaves", replicas_command, 3, ADMINISTERS, 0},
     {.name = NULL},
 };

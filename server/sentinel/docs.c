@@ -27,6 +27,8 @@ static const struct command_doc docs[] = {
      "O(N) with N masters", "pattern"},
     {"sentinel|sentinels", "2.8.4", "Shows the other Sentinels of a master.", "O(N) with N Sentinels", "master-name"},
     {"sentinel|set", "2.8.4", "Changes how a master is watched.", "O(1)", "master-name data{option value}..."},
+    {"sentinel|simulate-failure", "3.2.0", "Makes a Sentinel end at a moment of a fail-over, as a test.", "",
+     "[mode<CRASH-AFTER-ELECTION|CRASH-AFTER-PROMOTION|HELP>...]"},
     {"sentinel|slaves", "2.8.0", "Shows the replicas of a master.", "O(N) with N replicas", "master-name",
      .deprecated_since = "5.0.0", .replaced_by = "`SENTINEL REPLICAS`"},
     {.name = NULL},

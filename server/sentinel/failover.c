@@ -230,10 +230,10 @@ bool reconfiguration_legal(enum reconfiguration from, enum reconfiguration to)
 }
 
 enum reconfiguration reconfiguration_next(enum reconfiguration state, bool follows_new_master, bool link_up,
-                                          int64_t in_state_ms)
+                                          int64_t patience_ms, int64_t in_state_ms)
 {
     if (state == RECONFIGURATION_SENT && follows_new_master) return RECONFIGURATION_INPROGRESS;
-    if (state == RECONFIGURATION_SENT && in_state_ms > RECONFIGURATION_SENT_MS) return RECONFIGURATION_NONE;
+    if (state == RECONFIGURATION_SENT && in_state_ms > patience_ms) return RECONFIGURATION_NONE;
     if (state == RECONFIGURATION_INPROGRESS && follows_new_master && link_up) return RECONFIGURATION_DONE;
     return state;
 }

@@ -112,11 +112,10 @@ enum reconfiguration {
     RECONFIGURATION_STATES
 };
 
-#define RECONFIGURATION_SENT_MS 10000 /* so long SLAVEOF may be without effect before it is sent again */
-
 bool reconfiguration_legal(enum reconfiguration from, enum reconfiguration to);
-/* The next state, from what the replica says of itself; `state` itself where nothing changes. */
+/* The next state, from what the replica says of itself; `state` itself where nothing changes. patience_ms: so long
+ * SLAVEOF may be without effect before it is sent again. */
 enum reconfiguration reconfiguration_next(enum reconfiguration state, bool follows_new_master, bool link_up,
-                                          int64_t in_state_ms);
+                                          int64_t patience_ms, int64_t in_state_ms);
 
 #endif

@@ -9,9 +9,6 @@
 
 #define TO(state) (1u << HEALTH_##state)
 
-/* A connection this young is not thrown away for its silence. */
-#define LINK_YOUNG_MS 15000
-
 static const struct {
     const char *name;
     unsigned successors;
@@ -141,7 +138,7 @@ static bool is_silent_link(const struct health *h, const struct health_settings 
 {
     int64_t patience_ms = silence_before_reconnect_ms(s);
     return h->linked && h->pinged_ms && now_ms - h->pinged_ms > patience_ms && now_ms - h->heard_ms > patience_ms &&
-           now_ms - h->linked_ms > LINK_YOUNG_MS;
+           now_ms - h->linked_ms > s->link_young_ms;
 }
 
 static unsigned tick(struct health *h, const struct health_settings *s, int64_t now_ms)

@@ -20,6 +20,7 @@ struct health_settings {
     int64_t down_after_ms;
     int64_t reboot_down_after_ms; /* how long a restarted master may load; 0: as long as it takes */
     int64_t role_grace_ms;        /* how much longer than down_after_ms a role may be wrong: news of it are rare */
+    int64_t link_young_ms;        /* a connection this young is not thrown away for its silence */
 };
 
 enum health_answer { ANSWER_PONG, ANSWER_LOADING, ANSWER_MASTERDOWN, ANSWER_BUSY, ANSWER_OTHER };

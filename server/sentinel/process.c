@@ -49,6 +49,8 @@ static void notify(struct sentinel_process *p, const struct sentinel_action *a)
     sentinel_scripts_add(p->scripts, 3, (const char *const[]){access->notification_script, a->type, a->text});
 }
 
+#define SIMULATED_FAILURE_STATUS 99 /* Redis's */
+
 #define RECONFIG_WORDS 6 /* role, state, and the two addresses */
 
 static void run_reconfig_script(struct sentinel_process *p, const struct sentinel_action *a)
@@ -63,6 +65,13 @@ static void run_reconfig_script(struct sentinel_process *p, const struct sentine
     word[1] = a->master;
     for (char *at; count < 2 + RECONFIG_WORDS && (at = strsep(&rest, " "));) word[count++] = at;
     sentinel_scripts_add(p->scripts, count, word);
+}
+
+/* As kill -9 would end us; the supervisor sees a status that nothing else has. */
+static void die(void)
+{
+    log_warning("Sentinel CRASH because of SENTINEL simulate-failure");
+    _exit(SIMULATED_FAILURE_STATUS);
 }
 
 static void carry_out(struct sentinel_process *p, const struct sentinel_action *a)
@@ -82,6 +91,7 @@ static void carry_out(struct sentinel_process *p, const struct sentinel_action *
         break;
     case SENTINEL_NOTE: log_write(a->level, "%s", a->text); break;
     case SENTINEL_RECONFIGURED: run_reconfig_script(p, a); break;
+    case SENTINEL_DIE: die(); break;
     }
 }
 
@@ -143,7 +153,7 @@ int sentinel_process_start(struct sentinel_process *p, struct core *core)
         return -1;
     }
     p->links = sentinel_links_new(p);
-    p->scripts = sentinel_scripts_new();
+    p->scripts = sentinel_scripts_new(&p->sentinel.settings.periods);
     if (sentinel_process_save(p)) return -1;
     p->actions.count = 0; /* of the masters as they were read */
     log_warning("Sentinel ID is %s", p->sentinel.run_id);

@@ -11,12 +11,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define WORDS_MAX     12
-#define WAITING_MAX   256
-#define RUNNING_MAX   16
-#define TRIES_MAX     10
-#define RUNS_MAX_MS   60000
-#define FIRST_WAIT_MS 30000
+#define WORDS_MAX   12
+#define WAITING_MAX 256
+#define RUNNING_MAX 16
+#define TRIES_MAX   10
 
 extern char **environ;
 
@@ -30,13 +28,15 @@ struct script {
 };
 
 struct sentinel_scripts {
+    const struct sentinel_periods *periods;
     struct list all;
     int waiting, running;
 };
 
-struct sentinel_scripts *sentinel_scripts_new(void)
+struct sentinel_scripts *sentinel_scripts_new(const struct sentinel_periods *periods)
 {
     struct sentinel_scripts *s = mem_calloc(1, sizeof *s);
+    s->periods = periods;
     list_init(&s->all);
     return s;
 }
@@ -75,7 +75,7 @@ static void again_or_never(struct sentinel_scripts *s, struct script *script, bo
     script->pid = 0;
     s->running--;
     if (retry && script->tries < TRIES_MAX) {
-        script->next_ms = now_ms + ((int64_t)FIRST_WAIT_MS << (script->tries - 1));
+        script->next_ms = now_ms + (s->periods->script_waits << (script->tries - 1));
         return;
     }
     remove_script(s, script);
@@ -124,7 +124,7 @@ void sentinel_scripts_tick(struct sentinel_scripts *s, int64_t now_ms)
             ended(s, script, status, now_ms);
             continue;
         }
-        if (script->pid && now_ms - script->since_ms > RUNS_MAX_MS) {
+        if (script->pid && now_ms - script->since_ms > s->periods->script_runs) {
             log_warning("-script-timeout %s %d", script->word[0], (int)script->pid);
             script->since_ms = now_ms;
             kill(script->pid, SIGKILL);

@@ -7,10 +7,12 @@
 #define SLIPSTREAM_SENTINEL_SCRIPTS_H
 
 #include "server/resp/writer.h"
+#include "server/sentinel/sentinel.h"
 
 struct sentinel_scripts;
 
-struct sentinel_scripts *sentinel_scripts_new(void);
+/* `periods` outlives it. */
+struct sentinel_scripts *sentinel_scripts_new(const struct sentinel_periods *periods);
 /* `words`: the path, and what follows it; copied. The oldest that waits makes room where there is none. */
 void sentinel_scripts_add(struct sentinel_scripts *s, int count, const char *const *words);
 /* At each tick: ends, begins, kills. */

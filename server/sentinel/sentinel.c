@@ -22,15 +22,24 @@ void sentinel_settings_init(struct sentinel_settings *settings)
                     .reconnect = 1000,
                     .begin_within = 100,
                     .election = 10000,
-                    .promotion = 100},
+                    .promotion = 100,
+                    .reconfigured = 10000,
+                    .down_after = 30000,
+                    .failover_timeout = 180000,
+                    .tilt = {TILT_AFTER_MS, TILT_LASTS_MS},
+                    .link_young = 15000,
+                    .script_runs = 60000,
+                    .script_waits = 30000},
         .port = 26379,
     };
 }
 
-void sentinel_watched_settings_init(struct watched_settings *settings, int quorum)
+void sentinel_watched_settings_init(const struct sentinel_periods *p, struct watched_settings *settings, int quorum)
 {
-    *settings = (struct watched_settings){
-        .quorum = quorum, .parallel_syncs = 1, .down_after_ms = 30000, .failover_timeout_ms = 180000};
+    *settings = (struct watched_settings){.quorum = quorum,
+                                          .parallel_syncs = 1,
+                                          .down_after_ms = p->down_after,
+                                          .failover_timeout_ms = p->failover_timeout};
 }
 
 void sentinel_init(struct sentinel *s, const struct sentinel_settings *settings, const char *run_id, uint64_t seed)
@@ -174,6 +183,11 @@ void sentinel_save(struct sentinel *s)
     sentinel_actions_add(s->out, SENTINEL_SAVE);
 }
 
+void sentinel_die_if(struct sentinel *s, unsigned die_after)
+{
+    if (s->settings.die_after & die_after) sentinel_actions_add(s->out, SENTINEL_DIE);
+}
+
 struct sentinel_action *sentinel_send(struct sentinel *s, struct instance *i, enum sentinel_request request)
 {
     struct sentinel_action *a = sentinel_actions_add(s->out, SENTINEL_SEND);
@@ -199,8 +213,9 @@ struct health_settings sentinel_health_settings(const struct sentinel *s, const 
         return (struct health_settings){.down_after_ms = i->watched->settings.down_after_ms,
                                         .reboot_down_after_ms =
                                             i->kind == INSTANCE_MASTER ? i->watched->settings.reboot_down_after_ms : 0,
-                                        .role_grace_ms = 2 * s->settings.periods.info};
-    struct health_settings shortest = {.down_after_ms = INT64_MAX / 4};
+                                        .role_grace_ms = 2 * s->settings.periods.info,
+                                        .link_young_ms = s->settings.periods.link_young};
+    struct health_settings shortest = {.down_after_ms = INT64_MAX / 4, .link_young_ms = s->settings.periods.link_young};
     for (int m = 0; m < s->master_count; m++) {
         int64_t down_after_ms = s->masters[m]->settings.down_after_ms;
         if (down_after_ms < shortest.down_after_ms && watched_voter(s->masters[m], i->run_id))
@@ -259,7 +274,7 @@ static void health_event(struct sentinel *s, struct instance *i, const struct he
 
 static void tick(struct sentinel *s, int64_t now_ms)
 {
-    enum tilt_change change = tilt_tick(&s->tilt, now_ms);
+    enum tilt_change change = tilt_tick(&s->tilt, &s->settings.periods.tilt, now_ms);
     s->next_ms = INT64_MAX;
     if (change == TILT_BEGINS) sentinel_say(s, LOG_WARNING, "+tilt", NULL, NULL, "#tilt mode entered");
     if (change == TILT_ENDS) sentinel_say(s, LOG_WARNING, "-tilt", NULL, NULL, "#tilt mode exited");

@@ -22,13 +22,22 @@ struct sentinel_periods {
     int64_t begin_within; /* a fail-over begins by chance within so long, so that few begin at once */
     int64_t election;     /* the longest one */
     int64_t promotion;    /* between two looks at whom we promote */
+    int64_t reconfigured; /* so long SLAVEOF may be without effect on a replica before it is sent again */
+    int64_t down_after, failover_timeout; /* of masters to come */
+    struct tilt_settings tilt;
+    int64_t link_young;                /* a connection is given so long before it is thrown away for its silence */
+    int64_t script_runs, script_waits; /* the driver's: a script's longest run, and its first wait for another try */
 };
+
+/* Where a Sentinel is to die, for a test: bits. SENTINEL SIMULATE-FAILURE sets them. */
+enum { DIE_AFTER_ELECTION = 1 << 0, DIE_AFTER_PROMOTION = 1 << 1 };
 
 struct sentinel_settings {
     struct sentinel_periods periods;
     struct sentinel_address announce; /* host "": as the connection shows it; port 0: `port` */
     int port;                         /* where we listen */
     bool announce_hostnames;          /* names go out as names */
+    unsigned die_after;               /* DIE_AFTER_* */
 };
 
 struct sentinel {
@@ -99,7 +108,8 @@ void sentinel_remove(struct sentinel *s, struct watched *w, struct sentinel_acti
 void sentinel_reset(struct sentinel *s, struct watched *w, int64_t now_ms, struct sentinel_actions *out);
 /* NULL, or the error in Redis's words. */
 const char *sentinel_failover(struct sentinel *s, struct watched *w, int64_t now_ms, struct sentinel_actions *out);
-void sentinel_watched_settings_init(struct watched_settings *settings, int quorum);
+void sentinel_watched_settings_init(const struct sentinel_periods *periods, struct watched_settings *settings,
+                                    int quorum);
 
 /* What the configuration file knows of a master; no events come of it. Between sentinel_monitor and the first step. */
 void sentinel_know_replica(struct watched *w, const struct sentinel_address *at, int64_t now_ms);
@@ -117,6 +127,7 @@ struct instance *sentinel_add_peer(struct sentinel *s, const char *run_id, const
 void sentinel_release_peer(struct sentinel *s, struct instance *peer); /* forgotten, if it watches none of ours */
 void sentinel_raise_epoch(struct sentinel *s, uint64_t epoch);         /* says +new-epoch where it is one */
 void sentinel_save(struct sentinel *s);
+void sentinel_die_if(struct sentinel *s, unsigned die_after); /* where the settings say so */
 struct sentinel_action *sentinel_send(struct sentinel *s, struct instance *i, enum sentinel_request request);
 /* Event `type` about `i`, as one of w's; `format` is what follows Redis's description of it, with its own blank. */
 void sentinel_say(struct sentinel *s, enum log_level level, const char *type, const struct watched *w,

@@ -181,7 +181,7 @@ static const char *take_monitor(struct sentinel_process *p, const struct state_l
     if (take_count(line->word[4], &quorum)) return "Quorum must be 1 or greater.";
     if (!take_address(line->word[2], line->word[3], at)) return "Invalid port number.";
     if (!p->resolve_hostnames && address_parse(&numeric, at->host, at->port)) return "Can't resolve instance hostname.";
-    sentinel_watched_settings_init(&settings, quorum);
+    sentinel_watched_settings_init(&p->sentinel.settings.periods, &settings, quorum);
     return sentinel_monitor(&p->sentinel, text(line->word[1]), at, &settings, now_ms, &p->actions)
                ? NULL
                : "Duplicate master name.";
@@ -257,8 +257,10 @@ static void write_text(struct config_text *out, const char *option, const char *
 static void write_options(const struct watched *w, struct config_text *out)
 {
     const struct watched_settings *s = &w->settings;
+    struct sentinel_settings fresh;
     struct watched_settings initial;
-    sentinel_watched_settings_init(&initial, 1);
+    sentinel_settings_init(&fresh);
+    sentinel_watched_settings_init(&fresh.periods, &initial, 1);
     if (s->down_after_ms != initial.down_after_ms)
         config_text_printf(out, "down-after-milliseconds %s %" PRId64 "\n", w->name, s->down_after_ms);
     if (s->failover_timeout_ms != initial.failover_timeout_ms)

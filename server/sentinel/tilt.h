@@ -7,8 +7,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TILT_AFTER_MS 2000  /* between two ticks */
-#define TILT_LASTS_MS 30000 /* of ticks as they should be */
+#define TILT_AFTER_MS 2000 /* by default */
+#define TILT_LASTS_MS 30000
+
+struct tilt_settings {
+    int64_t after_ms; /* between two ticks */
+    int64_t lasts_ms; /* of ticks as they should be */
+};
 
 struct tilt {
     bool on;
@@ -19,6 +24,6 @@ struct tilt {
 enum tilt_change { TILT_SAME, TILT_BEGINS, TILT_ENDS };
 
 /* At every tick, some times a second. now_ms: monotonic, above 0; that it runs backwards is a reason, too. */
-enum tilt_change tilt_tick(struct tilt *t, int64_t now_ms);
+enum tilt_change tilt_tick(struct tilt *t, const struct tilt_settings *settings, int64_t now_ms);
 
 #endif

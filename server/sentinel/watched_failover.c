@@ -138,6 +138,7 @@ static void promoted(struct watched *w)
     struct sentinel *s = w->sentinel;
     w->config_epoch = w->failover.epoch;
     sentinel_save(s);
+    sentinel_die_if(s, DIE_AFTER_PROMOTION);
     reconfigured(w, "leader");
     w->master->hello_sent_ms = 0;
     for (int i = 0; i < w->replica_count; i++) w->replicas[i]->hello_sent_ms = 0;
@@ -164,6 +165,7 @@ static enum failover_event_kind carry_out(struct watched *w, const struct failov
     switch (a->kind) {
     case FAILOVER_ACTION_SAY:
         sentinel_say(w->sentinel, LOG_WARNING, a->text, w, a->of_chosen && w->chosen ? w->chosen : w->master, "%s", "");
+        if (strcmp(a->text, "+elected-leader") == 0) sentinel_die_if(w->sentinel, DIE_AFTER_ELECTION);
         break;
     case FAILOVER_ACTION_CHOOSE: return choose(w, now_ms);
     case FAILOVER_ACTION_PROMOTE: return promote(w);
@@ -291,7 +293,8 @@ static void move_on(struct watched *w, struct instance *r, int64_t now_ms)
     bool follows = fresh && instance_is_at(w->chosen, report->master.host, report->master.port);
     for (;;) {
         enum reconfiguration next =
-            reconfiguration_next(r->reconfiguration, follows, report->master_link_up, now_ms - r->reconfiguration_ms);
+            reconfiguration_next(r->reconfiguration, follows, report->master_link_up,
+                                 w->sentinel->settings.periods.reconfigured, now_ms - r->reconfiguration_ms);
         if (next == r->reconfiguration) return;
         sentinel_say(w->sentinel, LOG_NOTICE, events[next], w, r, "%s", "");
         set_reconfiguration(r, next, now_ms);

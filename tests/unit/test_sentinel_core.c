@@ -296,7 +296,8 @@ static void build(uint64_t seed, int count, int servers, int quorum, int64_t fai
     random_seed(&w.random, seed);
     for (int i = 0; i < servers; i++)
         w.server[i] = (struct fake_server){.alive = true, .is_master = i == 0, .offset = 10};
-    sentinel_watched_settings_init(&watched, quorum);
+    sentinel_settings_init(&settings);
+    sentinel_watched_settings_init(&settings.periods, &watched, quorum);
     watched.down_after_ms = 1000;
     watched.failover_timeout_ms = failover_timeout_ms;
     for (int s = 0; s < count; s++) {

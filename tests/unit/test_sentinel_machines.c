@@ -26,7 +26,8 @@ struct patient {
 
 static struct patient patient(int64_t down_after_ms)
 {
-    struct patient p = {.settings = {.down_after_ms = down_after_ms, .role_grace_ms = 2000}, .now_ms = 1000};
+    struct patient p = {.settings = {.down_after_ms = down_after_ms, .role_grace_ms = 2000, .link_young_ms = 15000},
+                        .now_ms = 1000};
     health_init(&p.health, p.now_ms);
     return p;
 }
@@ -295,15 +296,15 @@ Test(sentinel_failover, generated_events_keep_to_the_table)
 
 Test(sentinel_failover, a_replica_moves_on_by_what_it_says)
 {
-    cr_assert_eq(reconfiguration_next(RECONFIGURATION_NONE, true, true, 0), RECONFIGURATION_NONE);
-    cr_assert_eq(reconfiguration_next(RECONFIGURATION_SENT, true, true, 0), RECONFIGURATION_INPROGRESS);
-    cr_assert_eq(reconfiguration_next(RECONFIGURATION_SENT, false, true, 10000), RECONFIGURATION_SENT);
-    cr_assert_eq(reconfiguration_next(RECONFIGURATION_SENT, false, true, 10001), RECONFIGURATION_NONE);
-    cr_assert_eq(reconfiguration_next(RECONFIGURATION_INPROGRESS, true, false, 0), RECONFIGURATION_INPROGRESS);
-    cr_assert_eq(reconfiguration_next(RECONFIGURATION_INPROGRESS, true, true, 0), RECONFIGURATION_DONE);
+    cr_assert_eq(reconfiguration_next(RECONFIGURATION_NONE, true, true, 10000, 0), RECONFIGURATION_NONE);
+    cr_assert_eq(reconfiguration_next(RECONFIGURATION_SENT, true, true, 10000, 0), RECONFIGURATION_INPROGRESS);
+    cr_assert_eq(reconfiguration_next(RECONFIGURATION_SENT, false, true, 10000, 10000), RECONFIGURATION_SENT);
+    cr_assert_eq(reconfiguration_next(RECONFIGURATION_SENT, false, true, 10000, 10001), RECONFIGURATION_NONE);
+    cr_assert_eq(reconfiguration_next(RECONFIGURATION_INPROGRESS, true, false, 10000, 0), RECONFIGURATION_INPROGRESS);
+    cr_assert_eq(reconfiguration_next(RECONFIGURATION_INPROGRESS, true, true, 10000, 0), RECONFIGURATION_DONE);
     for (int from = 0; from < RECONFIGURATION_STATES; from++)
         for (int bits = 0; bits < 8; bits++) {
-            enum reconfiguration to = reconfiguration_next(from, bits & 1, bits & 2, bits & 4 ? 20000 : 0);
+            enum reconfiguration to = reconfiguration_next(from, bits & 1, bits & 2, 10000, bits & 4 ? 20000 : 0);
             cr_assert((int)to == from || reconfiguration_legal(from, to));
         }
 }
@@ -394,14 +395,16 @@ Test(sentinel_choice, who_is_left_aside)
 
 Test(sentinel_tilt, begins_with_a_gap_and_ends_after_a_while)
 {
+    static const struct tilt_settings tilt_settings = {TILT_AFTER_MS, TILT_LASTS_MS};
     struct tilt t = {0};
     int64_t now_ms = 1000;
-    cr_assert_eq(tilt_tick(&t, now_ms), TILT_SAME);
-    cr_assert_eq(tilt_tick(&t, now_ms += 2000), TILT_SAME);
-    cr_assert_eq(tilt_tick(&t, now_ms += 2001), TILT_BEGINS);
-    for (int64_t passed = 100; passed <= 30000; passed += 100) cr_assert_eq(tilt_tick(&t, now_ms += 100), TILT_SAME);
-    cr_assert_eq(tilt_tick(&t, now_ms += 100), TILT_ENDS);
-    cr_assert_eq(tilt_tick(&t, now_ms - 1), TILT_BEGINS, "time that runs backwards");
+    cr_assert_eq(tilt_tick(&t, &tilt_settings, now_ms), TILT_SAME);
+    cr_assert_eq(tilt_tick(&t, &tilt_settings, now_ms += 2000), TILT_SAME);
+    cr_assert_eq(tilt_tick(&t, &tilt_settings, now_ms += 2001), TILT_BEGINS);
+    for (int64_t passed = 100; passed <= 30000; passed += 100)
+        cr_assert_eq(tilt_tick(&t, &tilt_settings, now_ms += 100), TILT_SAME);
+    cr_assert_eq(tilt_tick(&t, &tilt_settings, now_ms += 100), TILT_ENDS);
+    cr_assert_eq(tilt_tick(&t, &tilt_settings, now_ms - 1), TILT_BEGINS, "time that runs backwards");
 }
 
 /* --- hello and INFO --- */
