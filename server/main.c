@@ -41,7 +41,6 @@
 #include "server/core/process/logo.h"
 #include "server/core/process/ports.h"
 #include "server/core/process/process.h"
-#include "server/core/process/sentinel_exec.h"
 #include "server/core/replication_host.h"
 #include "server/core/run/block_keys.h"
 #include "server/core/run/dataset_load.h"
@@ -142,7 +141,6 @@ static void usage(FILE *out)
           "       ./redis-server - (read config from stdin)\n"
           "       ./redis-server -v or --version\n"
           "       ./redis-server -h or --help\n"
-          "       ./redis-server /path/to/sentinel.conf --sentinel (runs Debian's redis-sentinel)\n"
           "       ./redis-server --inspect-backlog [PORT or NAME] (shows replication backlogs in shared memory)\n"
           "       ./redis-server --check-upgrade DIR or HOST:PORT (what is used there that is lacking here)\n\n"
           "Examples:\n"
@@ -153,7 +151,9 @@ static void usage(FILE *out)
           "       ./redis-server --port 7777 --replicaof 127.0.0.1 8888\n"
           "       ./redis-server /etc/myredis.conf --loglevel verbose -\n"
           "       ./redis-server /etc/myredis.conf --loglevel verbose\n"
-          "       ./redis-server - --loglevel verbose < /etc/myredis.conf\n",
+          "       ./redis-server - --loglevel verbose < /etc/myredis.conf\n\n"
+          "Sentinel mode:\n"
+          "       ./redis-server /etc/sentinel.conf --sentinel\n",
           out);
 }
 
@@ -409,6 +409,15 @@ static int server_main(int argc, char **argv, bool watches)
     return sentinel ? watch(&core, sentinel) : serve(&core);
 }
 
+/* By the name we are called by, or by --sentinel among the options. */
+static bool is_to_watch(int argc, char **argv)
+{
+    if (strstr(basename(argv[0]), "redis-sentinel")) return true;
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--sentinel") == 0) return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     process_reset_signals();
@@ -425,11 +434,5 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "--check-upgrade") == 0) return check_upgrade_main(argc, argv, all_commands());
     int status;
     if (answered_option(argc, argv, &status)) return status;
-    if (sentinel_asked(argc, argv)) {
-        const char *whose = getenv("SLIPSTREAM_SENTINEL");
-        if (whose && strcmp(whose, "own") == 0) return server_main(argc, argv, true);
-        sentinel_exec(argc, argv);
-        return 1;
-    }
-    return server_main(argc, argv, false);
+    return server_main(argc, argv, is_to_watch(argc, argv));
 }

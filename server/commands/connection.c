@@ -116,8 +116,8 @@ bool connection_set_text(struct call *call, struct bytes *where, struct bytes te
 
 static void reply_hello(struct call *call)
 {
-    bool replica = replication_is_replica(call->core->replication);
-    reply_map(call->reply, 7);
+    bool watches = call->core->sentinel != NULL;
+    reply_map(call->reply, watches ? 6 : 7);
     reply_bulk_text(call->reply, "server");
     reply_bulk_text(call->reply, "redis");
     reply_bulk_text(call->reply, "version");
@@ -127,9 +127,11 @@ static void reply_hello(struct call *call)
     reply_bulk_text(call->reply, "id");
     reply_integer(call->reply, (int64_t)call->session->id);
     reply_bulk_text(call->reply, "mode");
-    reply_bulk_text(call->reply, call->core->sentinel ? "sentinel" : "standalone");
-    reply_bulk_text(call->reply, "role");
-    reply_bulk_text(call->reply, replica ? "replica" : "master");
+    reply_bulk_text(call->reply, watches ? "sentinel" : "standalone");
+    if (!watches) {
+        reply_bulk_text(call->reply, "role");
+        reply_bulk_text(call->reply, replication_is_replica(call->core->replication) ? "replica" : "master");
+    }
     reply_bulk_text(call->reply, "modules");
     reply_array(call->reply, 0);
 }

@@ -8,6 +8,7 @@
 #include "server/core/info/info.h"
 #include "server/core/run/call.h"
 #include "server/net/address.h"
+#include "server/sentinel/parameters.h"
 #include "server/sentinel/process.h"
 #include "server/sentinel/scripts.h"
 #include "server/sentinel/show.h"
@@ -106,7 +107,7 @@ static void show_cached(struct reply *reply, const struct instance *i, int64_t n
         reply_null(reply);
 }
 
-/* Masters that nobody watches are passed over. */
+/* Masters that nobody watches are passed over. An array of names and values in either protocol, as Redis has it. */
 static void info_cache_command(struct call *call)
 {
     struct reply_deferred d;
@@ -115,13 +116,13 @@ static void info_cache_command(struct call *call)
     for (uint32_t at = 2; at < call->argc; at++) {
         const struct watched *w = find_master(call, call->argv[at]);
         if (!w) continue;
-        found++;
+        found += 2;
         reply_bulk_text(call->reply, w->name);
         reply_array(call->reply, (size_t)w->replica_count + 1);
         show_cached(call->reply, w->master, now_ms(call));
         for (int i = 0; i < w->replica_count; i++) show_cached(call->reply, w->replicas[i], now_ms(call));
     }
-    reply_deferred_map(call->reply, &d, found);
+    reply_deferred_array(call->reply, &d, found);
 }
 
 static void myid_command(struct call *call)
@@ -162,15 +163,9 @@ static void is_master_down_command(struct call *call)
     struct sentinel_down_answer answer;
     char run_id[SENTINEL_RUN_ID + 1] = "*";
     int64_t port, epoch;
-    if (!call_arg_range(call, 3, 1, 65535, &port, "ERR Invalid port") || !call_arg_i64(call, 4, &epoch, NULL)) return;
-    if (!call_arg_is(call, 5, "*")) {
-        if (!sentinel_run_id_is_valid(call->argv[5])) {
-            reply_error(call->reply, "ERR Invalid run id");
-            return;
-        }
-        memcpy(run_id, call->argv[5].ptr, SENTINEL_RUN_ID);
-    }
-    master.port = (int)port;
+    if (!call_arg_i64(call, 3, &port, NULL) || !call_arg_i64(call, 4, &epoch, NULL)) return;
+    if (sentinel_run_id_is_valid(call->argv[5])) memcpy(run_id, call->argv[5].ptr, SENTINEL_RUN_ID);
+    master.port = port >= 1 && port <= 65535 ? (int)port : 0; /* 0: nobody's */
     if (!copy_text(call->argv[2], master.host, sizeof master.host)) master.host[0] = '\0';
     sentinel_is_master_down(&p->sentinel, &master, epoch > 0 ? (uint64_t)epoch : 0, run_id, now_ms(call), &answer,
                             &p->actions);
@@ -219,16 +214,17 @@ static void monitor_command(struct call *call)
     char name[SENTINEL_NAME_MAX];
     int64_t quorum, port;
     if (!call_arg_i64(call, 5, &quorum, "ERR Invalid quorum")) return;
-    if (!call_arg_range(call, 4, 1, 65535, &port, "ERR Invalid port number")) return;
+    if (!call_arg_i64(call, 4, &port, "ERR Invalid port")) return;
+    if (port < 1 || port > 65535) return reply_error(call->reply, "ERR Invalid port number.");
     at.port = (int)port;
     if (quorum < 1 || quorum > INT32_MAX) return reply_error(call->reply, "ERR Quorum must be 1 or greater.");
     if (!copy_text(call->argv[2], name, sizeof name)) return reply_error(call->reply, "ERR Invalid master name");
-    if (!copy_text(call->argv[3], at.host, sizeof at.host) ||
+    if (!sentinel_host_is_valid(call->argv[3]) || !copy_text(call->argv[3], at.host, sizeof at.host) ||
         (!p->resolve_hostnames && address_parse(&numeric, at.host, at.port)))
         return reply_error(call->reply, "ERR Invalid IP address or hostname specified");
     sentinel_watched_settings_init(&p->sentinel.settings.periods, &settings, (int)quorum);
     if (!sentinel_monitor(&p->sentinel, name, &at, &settings, now_ms(call), &p->actions))
-        return reply_error(call->reply, "ERR Duplicate master name");
+        return reply_error(call->reply, "ERR Duplicate master name.");
     sentinel_process_carry_out(p);
     reply_ok(call->reply);
 }
@@ -257,33 +253,55 @@ static void say_set(struct sentinel_process *p, const struct watched *w, uint32_
                         secret && i ? "******" : (const char *)argv[i].ptr);
 }
 
+/* The servers are to be greeted with other words. */
+static void open_links_anew(struct sentinel_process *p, const struct watched *w)
+{
+    for (int link = 0; link < SENTINEL_LINKS; link++) {
+        sentinel_links_disconnect(p->links, w->master->id, link);
+        for (int i = 0; i < w->replica_count; i++) sentinel_links_disconnect(p->links, w->replicas[i]->id, link);
+    }
+}
+
+static void refuse_option(struct call *call, uint32_t at, uint32_t word)
+{
+    struct bytes name = call->argv[at], value = call->argv[at + word];
+    if (!word)
+        reply_errorf(call->reply, "ERR Unknown option or number of arguments for SENTINEL SET '%.*s'", (int)name.len,
+                     (const char *)name.ptr);
+    else
+        reply_errorf(call->reply, "ERR Invalid argument '%.*s' for SENTINEL SET '%.*s'", (int)value.len,
+                     (const char *)value.ptr, (int)name.len, (const char *)name.ptr);
+}
+
+/* What comes before a wrong option is set. */
 static void set_command(struct call *call)
 {
     struct sentinel_process *p = process(call);
     struct watched *w = named_master(call);
+    uint32_t at = 3, words;
+    bool greets_anew = false;
     if (!w) return;
     p->actions.count = 0;
-    for (uint32_t at = 3, words; at < call->argc; at += words) {
+    for (; at < call->argc; at += words) {
         bool script = call_arg_is(call, at, "notification-script") || call_arg_is(call, at, "client-reconfig-script");
+        bool password = call_arg_is(call, at, "auth-pass");
         if (script && p->deny_scripts_reconfig) {
             reply_error(call->reply, "ERR Reconfiguration of scripts path is denied for security reasons. Check the "
                                      "deny-scripts-reconfig configuration directive in your Sentinel configuration");
             break;
         }
-        if (call_arg_is(call, at, "auth-pass")) call_secret_arg(call, at + 1);
-        const char *fault = sentinel_state_option(p, w, call->argc - at, call->argv + at, &words);
-        if (fault) {
-            reply_errorf(call->reply, "ERR Invalid argument '%.*s' for SENTINEL SET '%.*s'",
-                         at + 1 < call->argc ? (int)call->argv[at + 1].len : 0,
-                         at + 1 < call->argc ? (const char *)call->argv[at + 1].ptr : "", (int)call->argv[at].len,
-                         (const char *)call->argv[at].ptr);
+        if (password && at + 1 < call->argc) call_secret_arg(call, at + 1);
+        if (sentinel_state_option(w, call->argc - at, call->argv + at, &words)) {
+            refuse_option(call, at, words);
             break;
         }
+        greets_anew |= password || call_arg_is(call, at, "auth-user");
         say_set(p, w, words, call->argv + at);
-        if (at + words >= call->argc) reply_ok(call->reply);
+        p->unsaved = true;
     }
-    p->unsaved = true;
+    if (greets_anew) open_links_anew(p, w);
     sentinel_process_carry_out(p);
+    if (at >= call->argc) reply_ok(call->reply);
 }
 
 static void flushconfig_command(struct call *call)
@@ -292,67 +310,6 @@ static void flushconfig_command(struct call *call)
         reply_error(call->reply, "ERR Failed to save config file. Check server logs.");
     else
         reply_ok(call->reply);
-}
-
-/* --- what holds for all masters --- */
-
-#define GLOBALS 8
-
-/* Each as a line of the file has it. */
-static void config_get_command(struct call *call)
-{
-    static const char *const names[GLOBALS] = {"resolve-hostnames", "announce-hostnames", "announce-ip",
-                                               "announce-port",     "sentinel-user",      "sentinel-pass",
-                                               "loglevel",          "current-epoch"};
-    const struct sentinel_process *p = process(call);
-    const struct sentinel_settings *s = &p->sentinel.settings;
-    static const char *const levels[] = {"debug", "verbose", "notice", "warning", "nothing"};
-    char port[16], epoch[24];
-    snprintf(port, sizeof port, "%d", s->announce.port);
-    snprintf(epoch, sizeof epoch, "%" PRIu64, p->sentinel.current_epoch);
-    const char *values[GLOBALS] = {
-        p->resolve_hostnames ? "yes" : "no", s->announce_hostnames ? "yes" : "no", s->announce.host,        port,
-        p->peer_user ? p->peer_user : "",    p->peer_pass ? p->peer_pass : "",     levels[log_get_level()], epoch};
-    struct reply_deferred d;
-    size_t found = 0;
-    reply_deferred_begin(call->reply, &d);
-    for (size_t i = 0; i < GLOBALS; i++) {
-        bool wanted = false;
-        for (uint32_t at = 3; at < call->argc; at++)
-            wanted |= glob_match(call->argv[at], bytes_from_text(names[i]), true);
-        if (!wanted) continue;
-        reply_bulk_text(call->reply, names[i]);
-        reply_bulk_text(call->reply, values[i]);
-        found++;
-    }
-    reply_deferred_map(call->reply, &d, found);
-}
-
-static void config_set_command(struct call *call)
-{
-    struct sentinel_process *p = process(call);
-    if (call->argc % 2 == 0) return call_syntax_error(call);
-    for (uint32_t at = 3; at < call->argc; at += 2) {
-        if (call_arg_is(call, at, "sentinel-pass")) call_secret_arg(call, at + 1);
-        const char *fault = sentinel_state_global(p, call->argv[at], call->argv[at + 1]);
-        if (fault)
-            return reply_errorf(call->reply, "ERR Invalid argument '%.*s' to SENTINEL CONFIG SET '%.*s': %s",
-                                (int)call->argv[at + 1].len, (const char *)call->argv[at + 1].ptr,
-                                (int)call->argv[at].len, (const char *)call->argv[at].ptr, fault);
-    }
-    sentinel_process_save(p);
-    reply_ok(call->reply);
-}
-
-static void config_command(struct call *call)
-{
-    if (call_arg_is(call, 2, "get") && call->argc >= 4)
-        config_get_command(call);
-    else if (call_arg_is(call, 2, "set") && call->argc >= 5)
-        config_set_command(call);
-    else
-        reply_error(call->reply, "ERR Only GET <param> [<param> ...] / SET <param> <value> [<param> <value> ...] are "
-                                 "supported.");
 }
 
 /* --- periods --- */
@@ -421,7 +378,11 @@ static void debug_command(struct call *call)
 static const struct {
     const char *name;
     unsigned die_after;
-} failures[] = {{"crash-after-election", DIE_AFTER_ELECTION}, {"crash-after-promotion", DIE_AFTER_PROMOTION}};
+    const char *moment;
+} failures[] = {
+    {"crash-after-election", DIE_AFTER_ELECTION, "being successfully elected as failover leader"},
+    {"crash-after-promotion", DIE_AFTER_PROMOTION, "promoting the selected replica to master"},
+};
 
 #define FAILURES (sizeof failures / sizeof *failures)
 
@@ -441,6 +402,9 @@ static void simulate_failure_command(struct call *call)
         die_after |= named;
     }
     process(call)->sentinel.settings.die_after = die_after;
+    for (size_t i = 0; i < FAILURES; i++)
+        if (die_after & failures[i].die_after)
+            log_warning("Failure simulation: this Sentinel will crash after %s", failures[i].moment);
     reply_ok(call->reply);
 }
 
@@ -451,9 +415,9 @@ static void help_command(struct call *call)
         "    Check if the current Sentinel configuration is able to reach the quorum",
         "    needed to failover a master and the majority needed to authorize the",
         "    failover.",
-        "CONFIG SET <param> <value>",
+        "CONFIG SET <param> <value> [<param> <value> ...]",
         "    Set a global Sentinel configuration parameter.",
-        "CONFIG GET <param>",
+        "CONFIG GET <param> [<param> <param> ...]",
         "    Get global Sentinel configuration parameter.",
         "DEBUG [<param> <value> ...]",
         "    Show a list of configurable time parameters and their values (milliseconds).",
@@ -539,14 +503,14 @@ static void reply_whole(struct reply *reply, struct outq *text)
         at += run.len;
         outq_consume(text, run.len);
     }
-    reply_verbatim(reply, bytes_make(whole, len), "txt");
+    reply_bulk(reply, bytes_make(whole, len));
     mem_free(whole);
     outq_clear(text);
 }
 
 static void info_command(struct call *call)
 {
-    static const char *const shared[] = {"server", "clients", "cpu", "stats"};
+    static const char *const shared[] = {"server", "clients", "stats", "cpu"};
     struct outq text = {0};
     for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
         struct bytes name = bytes_from_text(shared[i]);
@@ -583,12 +547,12 @@ static void publish_command(struct call *call)
 
 static const struct command subcommands[] = {
     {"ckquorum", ckquorum_command, 3, ADMINISTERS, 0},
-    {"config", config_command, -4, ADMINISTERS, 0},
+    {"config", sentinel_config_command, -3, ADMINISTERS, 0},
     {"debug", debug_command, -2, ADMINISTERS, 0},
     {"failover", failover_command, 3, ADMINISTERS, 0},
     {"flushconfig", flushconfig_command, 2, ADMINISTERS, 0},
     {"get-master-addr-by-name", address_command, 3, ADMINISTERS, 0},
-    {"help", help_command, 2, ADMINISTERS | CMD_LOADING | CMD_STALE, 0},
+    {"help", help_command, 2, CMD_LOADING | CMD_STALE | CMD_SENTINEL | CMD_ONLY_SENTINEL, 0},
     {"info-cache", info_cache_command, -3, ADMINISTERS, 0},
     {"is-master-down-by-addr", is_master_down_command, 6, ADMINISTERS, 0},
     {"master", master_command, 3, ADMINISTERS, 0},
@@ -608,7 +572,8 @@ static const struct command subcommands[] = {
 
 const struct command sentinel_commands[] = {
     {"sentinel", call_unknown_subcommand, -2, ADMINISTERS, 0, .subcommands = subcommands},
-    {"info", info_command, -1, CMD_LOADING | CMD_STALE | CMD_SENTINEL, CAT_DANGEROUS},
+    {"info", info_command, -1, CMD_LOADING | CMD_STALE | CMD_SENTINEL, CAT_DANGEROUS,
+     .tips = TIP_NONDETERMINISTIC_OUTPUT | TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_SPECIAL},
     {"role", role_command, 1, CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_SENTINEL,
      CAT_ADMIN | CAT_DANGEROUS},
     {"publish", publish_command, 3, CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_SENTINEL, 0,

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { SENDER_HOST, SENDER_PORT, RUN_ID, CURRENT_EPOCH, MASTER_NAME, MASTER_HOST, MASTER_PORT, CONFIG_EPOCH, FIELDS };
 
@@ -15,6 +16,14 @@ bool sentinel_run_id_is_valid(struct bytes text)
         uint8_t c = byte_lower(text.ptr[i]);
         if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
     }
+    return true;
+}
+
+bool sentinel_host_is_valid(struct bytes text)
+{
+    if (!text.len || text.len >= SENTINEL_HOST_MAX) return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] <= ' ' || text.ptr[i] >= 0x7f || strchr("\"',\\", text.ptr[i])) return false;
     return true;
 }
 
@@ -52,6 +61,7 @@ int hello_parse(struct bytes text, struct hello *out)
     *out = (struct hello){0};
     if (!text.len || split(text, field) || !sentinel_run_id_is_valid(field[RUN_ID])) return -1;
     memcpy(out->run_id, field[RUN_ID].ptr, SENTINEL_RUN_ID);
+    if (!sentinel_host_is_valid(field[SENDER_HOST]) || !sentinel_host_is_valid(field[MASTER_HOST])) return -1;
     if (take(out->sender.host, sizeof out->sender.host, field[SENDER_HOST]) ||
         take(out->master.host, sizeof out->master.host, field[MASTER_HOST]) ||
         take(out->master_name, sizeof out->master_name, field[MASTER_NAME]))

@@ -36,6 +36,8 @@ int hello_parse(struct bytes text, struct hello *out);
 size_t hello_format(const struct hello *hello, char out[HELLO_TEXT_MAX]);
 
 bool sentinel_run_id_is_valid(struct bytes text);
+/* An address or a name as it may go into a file and into messages: printable, without blanks, quotes and commas. */
+bool sentinel_host_is_valid(struct bytes text);
 int sentinel_port_parse(struct bytes text, int *port); /* 1 to 65535; 0 or -1 */
 
 #endif

@@ -24,7 +24,10 @@ int sentinel_process_save(struct sentinel_process *p)
 {
     char error[512];
     p->unsaved = false;
-    if (config_rewrite(p->core->config, false, error) == 0) return 0;
+    if (config_rewrite(p->core->config, false, error) == 0) {
+        log_notice("Sentinel new configuration saved on disk");
+        return 0;
+    }
     log_warning("WARNING: Sentinel was not able to save the new configuration on disk!!!: %s", error + strlen("ERR "));
     return -1;
 }
@@ -129,7 +132,11 @@ struct sentinel_process *sentinel_process_new(struct config *config)
     sentinel_settings_init(&settings);
     sentinel_init(&p->sentinel, &settings, run_id, seed);
     p->deny_scripts_reconfig = true;
-    p->statements = (struct config_statements){"sentinel", sentinel_state_read, sentinel_state_write, p};
+    p->statements = (struct config_statements){.name = "sentinel",
+                                               .read = sentinel_state_read,
+                                               .write = sentinel_state_write,
+                                               .key = sentinel_state_key,
+                                               .arg = p};
     config_use_statements(config, &p->statements);
     return p;
 }

@@ -61,10 +61,9 @@ void sentinel_links_tick(struct sentinel_links *l, int64_t now_ms);
 bool sentinel_state_read(void *process, uint32_t argc, const struct bytes *argv, char message[256]);
 int sentinel_state_apply(struct sentinel_process *p, int64_t now_ms);
 void sentinel_state_write(void *process, struct config_text *out);
-/* What holds for all masters; NULL: done. */
-const char *sentinel_state_global(struct sentinel_process *p, struct bytes name, struct bytes value);
-/* One option of a master, as its line or SENTINEL SET says it; NULL: done. `words`: how many of argv it took. */
-const char *sentinel_state_option(struct sentinel_process *p, struct watched *w, uint32_t argc,
-                                  const struct bytes *argv, uint32_t *words);
+void sentinel_state_key(uint32_t argc, const struct bytes *argv, struct config_text *out);
+/* One option of a master, as its line or SENTINEL SET says it; NULL: done. `words`: how many of argv it took; at a
+ * fault, which of them is at fault, 0: the option itself, or how many there are. */
+const char *sentinel_state_option(struct watched *w, uint32_t argc, const struct bytes *argv, uint32_t *words);
 
 #endif

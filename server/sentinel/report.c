@@ -38,7 +38,7 @@ static bool starts(struct bytes text, const char *head)
 
 static void take_host(struct sentinel_address *out, struct bytes value)
 {
-    if (!value.len || value.len >= sizeof out->host || memchr(value.ptr, '\0', value.len)) return;
+    if (!sentinel_host_is_valid(value)) return;
     memcpy(out->host, value.ptr, value.len);
     out->host[value.len] = '\0';
 }

@@ -8,11 +8,13 @@
 #include "server/base/random.h"
 #include "server/core/config/config_text.h"
 #include "server/net/address.h"
+#include "server/sentinel/parameters.h"
 #include "server/sentinel/process.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 /* --- reading: lines are kept, for their order does not matter --- */
@@ -42,7 +44,7 @@ static void replace(char **place, struct bytes value)
 
 static bool take_address(struct bytes host, struct bytes port, struct sentinel_address *out)
 {
-    if (!host.len || host.len >= sizeof out->host || sentinel_port_parse(port, &out->port)) return false;
+    if (!sentinel_host_is_valid(host) || sentinel_port_parse(port, &out->port)) return false;
     memcpy(out->host, host.ptr, host.len);
     out->host[host.len] = '\0';
     return true;
@@ -64,17 +66,26 @@ static const char *take_script(char **place, struct bytes path)
     return NULL;
 }
 
+/* A command that is renamed to itself has its own name again. */
 static const char *rename_command(struct watched_access *a, struct bytes from, struct bytes to)
 {
     if (!from.len || !to.len) return "the old and the new name of a command must not be empty";
-    for (int i = 0; i < a->rename_count; i++) {
-        if (!bytes_equal_nocase(from, a->renames[i].from)) continue;
-        replace(&a->renames[i].to, to);
-        return NULL;
+    char *old = bytes_to_text(from), *name = bytes_to_text(to);
+    int at = 0;
+    while (at < a->rename_count && strcasecmp(old, a->renames[at].from) != 0) at++;
+    if (at == a->rename_count) {
+        a->renames = mem_realloc(a->renames, (size_t)(a->rename_count + 1) * sizeof *a->renames);
+        a->renames[a->rename_count].from = old;
+        a->renames[a->rename_count++].to = name;
+    } else {
+        mem_free(old);
+        mem_free(a->renames[at].to);
+        a->renames[at].to = name;
     }
-    a->renames = mem_realloc(a->renames, (size_t)(a->rename_count + 1) * sizeof *a->renames);
-    a->renames[a->rename_count].from = bytes_to_text(from);
-    a->renames[a->rename_count++].to = bytes_to_text(to);
+    if (strcasecmp(a->renames[at].from, name) != 0) return NULL;
+    mem_free(a->renames[at].from);
+    mem_free(a->renames[at].to);
+    a->renames[at] = a->renames[--a->rename_count];
     return NULL;
 }
 
@@ -94,13 +105,10 @@ static const char *take_count(struct bytes word, int *out)
     return NULL;
 }
 
-const char *sentinel_state_option(struct sentinel_process *p, struct watched *w, uint32_t argc,
-                                  const struct bytes *argv, uint32_t *words)
+static const char *take_option(struct watched *w, struct bytes name, struct bytes value, bool *known)
 {
     struct watched_settings *s = &w->settings;
-    struct bytes name = argv[0], value = argc > 1 ? argv[1] : BYTES("");
-    *words = 2;
-    if (argc < 2) return "wrong number of arguments";
+    *known = true;
     if (bytes_equal_nocase(name, "down-after-milliseconds")) return take_number(value, 1, &s->down_after_ms);
     if (bytes_equal_nocase(name, "failover-timeout")) return take_number(value, 1, &s->failover_timeout_ms);
     if (bytes_equal_nocase(name, "master-reboot-down-after-period"))
@@ -109,23 +117,35 @@ const char *sentinel_state_option(struct sentinel_process *p, struct watched *w,
     if (bytes_equal_nocase(name, "quorum")) return take_count(value, &s->quorum);
     if (bytes_equal_nocase(name, "notification-script")) return take_script(&w->access.notification_script, value);
     if (bytes_equal_nocase(name, "client-reconfig-script")) return take_script(&w->access.reconfig_script, value);
-    if (bytes_equal_nocase(name, "rename-command")) {
-        *words = 3;
-        return argc < 3 ? "wrong number of arguments" : rename_command(&w->access, value, argv[2]);
-    }
-    (void)p;
     if (bytes_equal_nocase(name, "auth-pass"))
         replace(&w->access.auth_pass, value);
     else if (bytes_equal_nocase(name, "auth-user"))
         replace(&w->access.auth_user, value);
     else
-        return "Unrecognized sentinel configuration statement.";
+        *known = false;
     return NULL;
+}
+
+const char *sentinel_state_option(struct watched *w, uint32_t argc, const struct bytes *argv, uint32_t *words)
+{
+    static const char unknown[] = "Unrecognized sentinel configuration statement.";
+    bool known;
+    *words = 0;
+    if (argc < 2) return unknown;
+    if (bytes_equal_nocase(argv[0], "rename-command")) {
+        if (argc < 3) return unknown;
+        const char *fault = rename_command(&w->access, argv[1], argv[2]);
+        *words = !fault ? 3 : argv[1].len ? 2 : 1;
+        return fault;
+    }
+    const char *fault = take_option(w, argv[0], argv[1], &known);
+    if (!known) return unknown;
+    *words = fault ? 1 : 2;
+    return fault;
 }
 
 static const char *take_global(struct sentinel_process *p, const struct state_line *line, bool *known)
 {
-    struct sentinel_settings *s = &p->sentinel.settings;
     struct bytes name = line->word[0], value = line->count == 2 ? line->word[1] : BYTES("");
     *known = line->count == 2;
     if (bytes_equal_nocase(name, "myid")) {
@@ -133,41 +153,15 @@ static const char *take_global(struct sentinel_process *p, const struct state_li
         memcpy(p->sentinel.run_id, value.ptr, SENTINEL_RUN_ID);
     } else if (bytes_equal_nocase(name, "current-epoch")) {
         if (parse_u64(value, &p->sentinel.current_epoch)) return "not a number";
-    } else if (bytes_equal_nocase(name, "announce-ip")) {
-        if (value.len >= sizeof s->announce.host) return "the address is too long";
-        memcpy(s->announce.host, value.ptr, value.len + 1);
-    } else if (bytes_equal_nocase(name, "announce-port")) {
-        if (bytes_equal_text(value, "0"))
-            s->announce.port = 0;
-        else if (sentinel_port_parse(value, &s->announce.port))
-            return "not a port";
-    } else if (bytes_equal_nocase(name, "resolve-hostnames")) {
-        if (!is_yes(value, &p->resolve_hostnames)) return "Please specify yes or no for the resolve-hostnames option.";
-    } else if (bytes_equal_nocase(name, "announce-hostnames")) {
-        if (!is_yes(value, &s->announce_hostnames))
-            return "Please specify yes or no for the announce-hostnames option.";
     } else if (bytes_equal_nocase(name, "deny-scripts-reconfig")) {
         if (!is_yes(value, &p->deny_scripts_reconfig))
             return "Please specify yes or no for the deny-scripts-reconfig options.";
-    } else if (bytes_equal_nocase(name, "sentinel-user")) {
-        replace(&p->peer_user, value);
-    } else if (bytes_equal_nocase(name, "sentinel-pass")) {
-        replace(&p->peer_pass, value);
     } else {
-        *known = false;
+        enum parameter_result result = *known ? sentinel_parameter_read(p, name, value) : PARAMETER_UNKNOWN;
+        *known = result != PARAMETER_UNKNOWN;
+        if (result == PARAMETER_INVALID) return "no value that it can have";
     }
     return NULL;
-}
-
-const char *sentinel_state_global(struct sentinel_process *p, struct bytes name, struct bytes value)
-{
-    bool known, settable = !bytes_equal_nocase(name, "myid") && !bytes_equal_nocase(name, "current-epoch") &&
-                           !bytes_equal_nocase(name, "deny-scripts-reconfig");
-    struct bytes word[2] = {bytes_make(bytes_to_text(name), name.len), bytes_make(bytes_to_text(value), value.len)};
-    const char *fault = settable ? take_global(p, &(struct state_line){2, word}, &known) : "it cannot be set";
-    if (!fault && !known) fault = "no such parameter";
-    for (int i = 0; i < 2; i++) mem_free((void *)word[i].ptr);
-    return fault;
 }
 
 static const char *take_monitor(struct sentinel_process *p, const struct state_line *line, int64_t now_ms)
@@ -205,7 +199,7 @@ static const char *take_known(struct sentinel_process *p, const struct state_lin
         return NULL;
     }
     struct bytes option[3] = {name, line->word[2], line->count > 3 ? line->word[3] : BYTES("")};
-    return sentinel_state_option(p, w, line->count - 1, option, &words);
+    return sentinel_state_option(w, line->count - 1, option, &words);
 }
 
 static int refuse(const struct state_line *line, const char *why)
@@ -233,25 +227,61 @@ int sentinel_state_apply(struct sentinel_process *p, int64_t now_ms)
 
 /* --- writing --- */
 
+/* The option, and the master where it is one's. */
+void sentinel_state_key(uint32_t argc, const struct bytes *argv, struct config_text *out)
+{
+    if (!argc) return;
+    for (size_t i = 0; i < argv[0].len; i++) config_text_printf(out, "%c", byte_lower(argv[0].ptr[i]));
+    if (strcmp(out->ptr, "known-slave") == 0) {
+        config_text_clear(out);
+        config_text_printf(out, "known-replica");
+    }
+    if (argc > 2) config_text_printf(out, " %.*s", (int)argv[1].len, (const char *)argv[1].ptr);
+}
+
+/* The words up to the first NULL; each is quoted where it has to be. */
+static void write_words(struct config_text *out, const char *const *word)
+{
+    for (size_t i = 0; word[i]; i++) {
+        if (i) config_text_printf(out, " ");
+        config_text_word(out, bytes_from_text(word[i]));
+    }
+    config_text_printf(out, "\n");
+}
+
+#define write_line(out, ...) write_words(out, (const char *const[]){__VA_ARGS__, NULL})
+
+/* No line without a value. */
+static void write_global_text(struct config_text *out, const char *option, const char *value)
+{
+    if (value && *value) write_line(out, option, value);
+}
+
+static void write_text(struct config_text *out, const char *option, const char *master, const char *value)
+{
+    if (value) write_line(out, option, master, value);
+}
+
+static void write_number(struct config_text *out, const char *option, const char *master, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRId64, value);
+    write_line(out, option, master, text);
+}
+
 static void write_global(const struct sentinel_process *p, struct config_text *out)
 {
     const struct sentinel_settings *s = &p->sentinel.settings;
-    config_text_printf(out, "myid %s\n", p->sentinel.run_id);
-    if (!p->deny_scripts_reconfig) config_text_printf(out, "deny-scripts-reconfig no\n");
-    if (p->resolve_hostnames) config_text_printf(out, "resolve-hostnames yes\n");
-    if (s->announce_hostnames) config_text_printf(out, "announce-hostnames yes\n");
-    if (*s->announce.host) config_text_printf(out, "announce-ip %s\n", s->announce.host);
-    if (s->announce.port) config_text_printf(out, "announce-port %d\n", s->announce.port);
-    if (p->peer_user) config_text_printf(out, "sentinel-user %s\n", p->peer_user);
-    if (p->peer_pass) config_text_printf(out, "sentinel-pass %s\n", p->peer_pass);
-}
-
-static void write_text(struct config_text *out, const char *option, const char *name, const char *value)
-{
-    if (!value) return;
-    config_text_printf(out, "%s %s ", option, name);
-    config_text_quoted(out, bytes_from_text(value));
-    config_text_printf(out, "\n");
+    char port[16];
+    write_line(out, "myid", p->sentinel.run_id);
+    if (!p->deny_scripts_reconfig) write_line(out, "deny-scripts-reconfig", "no");
+    if (p->resolve_hostnames) write_line(out, "resolve-hostnames", "yes");
+    if (s->announce_hostnames) write_line(out, "announce-hostnames", "yes");
+    write_global_text(out, "announce-ip", s->announce.host);
+    snprintf(port, sizeof port, "%d", s->announce.port);
+    if (s->announce.port) write_line(out, "announce-port", port);
+    write_global_text(out, "sentinel-user", p->peer_user);
+    write_global_text(out, "sentinel-pass", p->peer_pass);
 }
 
 static void write_options(const struct watched *w, struct config_text *out)
@@ -262,40 +292,45 @@ static void write_options(const struct watched *w, struct config_text *out)
     sentinel_settings_init(&fresh);
     sentinel_watched_settings_init(&fresh.periods, &initial, 1);
     if (s->down_after_ms != initial.down_after_ms)
-        config_text_printf(out, "down-after-milliseconds %s %" PRId64 "\n", w->name, s->down_after_ms);
+        write_number(out, "down-after-milliseconds", w->name, s->down_after_ms);
     if (s->failover_timeout_ms != initial.failover_timeout_ms)
-        config_text_printf(out, "failover-timeout %s %" PRId64 "\n", w->name, s->failover_timeout_ms);
-    if (s->parallel_syncs != initial.parallel_syncs)
-        config_text_printf(out, "parallel-syncs %s %d\n", w->name, s->parallel_syncs);
-    if (s->reboot_down_after_ms)
-        config_text_printf(out, "master-reboot-down-after-period %s %" PRId64 "\n", w->name, s->reboot_down_after_ms);
+        write_number(out, "failover-timeout", w->name, s->failover_timeout_ms);
+    if (s->parallel_syncs != initial.parallel_syncs) write_number(out, "parallel-syncs", w->name, s->parallel_syncs);
+    if (s->reboot_down_after_ms) write_number(out, "master-reboot-down-after-period", w->name, s->reboot_down_after_ms);
     write_text(out, "notification-script", w->name, w->access.notification_script);
     write_text(out, "client-reconfig-script", w->name, w->access.reconfig_script);
     write_text(out, "auth-pass", w->name, w->access.auth_pass);
     write_text(out, "auth-user", w->name, w->access.auth_user);
     for (int i = 0; i < w->access.rename_count; i++)
-        config_text_printf(out, "rename-command %s %s %s\n", w->name, w->access.renames[i].from,
-                           w->access.renames[i].to);
+        write_line(out, "rename-command", w->name, w->access.renames[i].from, w->access.renames[i].to);
+}
+
+static void write_known(struct config_text *out, const char *what, const struct watched *w, const char *host, int port,
+                        const char *last)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%d", port);
+    write_line(out, what, w->name, host, number, last);
 }
 
 static void write_master(const struct sentinel *s, const struct watched *w, struct config_text *out)
 {
     bool by_name = s->settings.announce_hostnames;
     const struct instance *current = watched_current(w);
-    config_text_printf(out, "monitor %s %s %d %d\n", w->name, instance_host(current, by_name), current->address.port,
-                       w->settings.quorum);
+    char quorum[16];
+    snprintf(quorum, sizeof quorum, "%d", w->settings.quorum);
+    write_known(out, "monitor", w, instance_host(current, by_name), current->address.port, quorum);
     write_options(w, out);
-    config_text_printf(out, "config-epoch %s %" PRIu64 "\n", w->name, w->config_epoch);
-    config_text_printf(out, "leader-epoch %s %" PRIu64 "\n", w->name, w->own.epoch);
+    write_number(out, "config-epoch", w->name, (int64_t)w->config_epoch);
+    write_number(out, "leader-epoch", w->name, (int64_t)w->own.epoch);
     for (int i = 0; i < w->replica_count; i++) {
         /* While a fail-over is under way, the old master is a replica to be. */
         const struct instance *r = w->replicas[i] == current ? w->master : w->replicas[i];
-        config_text_printf(out, "known-replica %s %s %d\n", w->name, instance_host(r, by_name), r->address.port);
+        write_known(out, "known-replica", w, instance_host(r, by_name), r->address.port, NULL);
     }
     for (int i = 0; i < w->voter_count; i++) {
         const struct instance *peer = w->voters[i].peer;
-        config_text_printf(out, "known-sentinel %s %s %d %s\n", w->name, peer->address.host, peer->address.port,
-                           peer->run_id);
+        write_known(out, "known-sentinel", w, peer->address.host, peer->address.port, peer->run_id);
     }
 }
 

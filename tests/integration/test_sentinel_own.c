@@ -9,12 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static void with_our_sentinel(void)
-{
-    setenv("SLIPSTREAM_SENTINEL", "own", 1);
-}
-
-TestSuite(sentinel_own, .init = with_our_sentinel, .fini = server_finish_all, .timeout = 120);
+TestSuite(sentinel_own, .fini = server_finish_all, .timeout = 120);
 
 static const char *const as_sentinel[] = {"--sentinel", NULL};
 

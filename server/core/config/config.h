@@ -24,6 +24,8 @@ struct config_statements {
     const char *name;
     bool (*read)(void *arg, uint32_t argc, const struct bytes *argv, char message[256]); /* the words behind the name */
     void (*write)(void *arg, struct config_text *out); /* lines without the name, each ended by a line feed */
+    /* What a line is about, by the words behind the name: a new line takes the place of an old one with the same key. */
+    void (*key)(uint32_t argc, const struct bytes *argv, struct config_text *out);
     void *arg;
 };
 void config_use_statements(struct config *c, const struct config_statements *statements); /* lives as long as c */
