@@ -35,6 +35,7 @@ struct channel {
     struct conn *conn;
     struct lookup *lookup;
     bool up, opening, ended; /* ended: the core is still to hear of it */
+    unsigned failures;       /* in a row */
     int64_t opening_since_ms;
     uint8_t *input;
     size_t input_len, input_room;
@@ -331,6 +332,7 @@ struct lookup {
     struct worker_job job;
     struct channel *channel; /* NULL: nobody waits */
     struct sentinel_address wanted;
+    unsigned attempt;
     int error;
     struct address found;
 };
@@ -380,12 +382,14 @@ static void on_connected(struct conn *conn, int error)
     char ip[ADDRESS_TEXT_MAX], local[ADDRESS_TEXT_MAX];
     struct address at;
     if (error) {
+        c->failures++;
         ended(c);
         tell_ended(c);
         return;
     }
     c->opening = false;
     c->up = true;
+    c->failures = 0;
     conn_set_nodelay(conn, true);
     conn_peer_address(conn, &at);
     address_ip_text(&at, ip);
@@ -410,6 +414,7 @@ static void dial(struct channel *c, const struct address *to)
         conn_secure(c->conn, core->tls->client);
 }
 
+/* A name may have several addresses: each attempt that fails goes on to the next. */
 static void look_up(struct worker_job *job)
 {
     struct lookup *l = (struct lookup *)job;
@@ -419,8 +424,13 @@ static void look_up(struct worker_job *job)
     snprintf(port, sizeof port, "%d", l->wanted.port);
     l->error = getaddrinfo(l->wanted.host, port, &hints, &found);
     if (l->error) return;
-    memcpy(&l->found.storage, found->ai_addr, found->ai_addrlen);
-    l->found.len = found->ai_addrlen;
+    unsigned count = 0, wanted;
+    for (const struct addrinfo *at = found; at; at = at->ai_next) count++;
+    wanted = l->attempt % count;
+    const struct addrinfo *at = found;
+    while (wanted--) at = at->ai_next;
+    memcpy(&l->found.storage, at->ai_addr, at->ai_addrlen);
+    l->found.len = at->ai_addrlen;
     freeaddrinfo(found);
 }
 
@@ -449,6 +459,7 @@ void sentinel_links_connect(struct sentinel_links *l, const struct sentinel_acti
         job->job.done = looked_up;
         job->channel = c;
         job->wanted = a->address;
+        job->attempt = c->failures;
         c->lookup = job;
         workers_submit(WORKER_RESOLVE, &job->job);
     } else {
@@ -480,7 +491,10 @@ void sentinel_links_tick(struct sentinel_links *l, int64_t now_ms)
     for (size_t at = 0; at < l->room; at++)
         for (int i = 0; i < SENTINEL_LINKS && l->endpoints[at]; i++) {
             struct channel *c = &l->endpoints[at]->channel[i];
-            if (c->opening && now_ms - c->opening_since_ms > OPENING_MAX_MS) drop(c);
+            if (c->opening && now_ms - c->opening_since_ms > OPENING_MAX_MS) {
+                c->failures++;
+                drop(c);
+            }
             if (c->ended) tell_ended(c);
         }
 }

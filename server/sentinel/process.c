@@ -70,9 +70,10 @@ static void run_reconfig_script(struct sentinel_process *p, const struct sentine
     sentinel_scripts_add(p->scripts, count, word);
 }
 
-/* As kill -9 would end us; the supervisor sees a status that nothing else has. */
-static void die(void)
+/* The supervisor sees a status that nothing else has. */
+static void die(struct sentinel_process *p)
 {
+    if (p->unsaved) sentinel_process_save(p);
     log_warning("Sentinel CRASH because of SENTINEL simulate-failure");
     _exit(SIMULATED_FAILURE_STATUS);
 }
@@ -94,7 +95,7 @@ static void carry_out(struct sentinel_process *p, const struct sentinel_action *
         break;
     case SENTINEL_NOTE: log_write(a->level, "%s", a->text); break;
     case SENTINEL_RECONFIGURED: run_reconfig_script(p, a); break;
-    case SENTINEL_DIE: die(); break;
+    case SENTINEL_DIE: die(p); break;
     }
 }
 

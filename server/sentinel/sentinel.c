@@ -356,6 +356,15 @@ static void order_refused(struct sentinel *s, struct instance *i, const struct s
     if (e->request != REQUEST_FOLLOW && ours) watched_failover_event(w, FAILOVER_EVENT_REFUSED, now_ms);
 }
 
+/* It has done what it was told, or not: its INFO says so. */
+static void ask_what_became(struct sentinel *s, struct instance *i, int64_t now_ms)
+{
+    if (!i->watched || i != i->watched->chosen || !watched_in_failover(i->watched)) return;
+    i->info_asked = false; /* the answer to an older one says nothing of it */
+    i->info_sent_ms = 0;
+    sentinel_tend(s, i->watched, i, now_ms);
+}
+
 static void reply(struct sentinel *s, struct instance *i, const struct sentinel_event *e, int64_t now_ms)
 {
     if (i->pending) i->pending--;
@@ -369,6 +378,9 @@ static void reply(struct sentinel *s, struct instance *i, const struct sentinel_
         break;
     case REQUEST_IS_DOWN: take_votes(s, i, e, now_ms); break;
     case REQUEST_PROMOTE:
+        order_refused(s, i, e, now_ms);
+        ask_what_became(s, i, now_ms);
+        break;
     case REQUEST_FOLLOW:
     case REQUEST_HAND_OVER: order_refused(s, i, e, now_ms); break;
     default: break;

@@ -9,7 +9,7 @@
 
 #include <hiredis/hiredis.h>
 
-enum server_kind { OURS, DEBIAN, SENTINEL };
+enum server_kind { OURS, DEBIAN, OUR_SENTINEL, DEBIAN_SENTINEL };
 
 struct server {
     enum server_kind kind;

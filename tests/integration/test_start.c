@@ -160,7 +160,7 @@ Test(start, questions_are_answered_whatever_follows)
 
 Test(start, as_sentinel_by_option_and_by_name)
 {
-    struct server *s = server_prepare(SENTINEL, "%s", "");
+    struct server *s = server_prepare(OUR_SENTINEL, "%s", "");
     const char *by_option[] = {server_program(OURS, "redis-server"), s->config_file, "--sentinel", NULL};
     const char *by_name[] = {server_program(OURS, "redis-sentinel"), s->config_file, NULL};
     const char *const *starts[] = {by_option, by_name};
