@@ -77,7 +77,7 @@ static bool is_valid(const struct health *h, const struct health_settings *s, en
 static unsigned come_up(struct health *h, const struct health_settings *s, int64_t now_ms)
 {
     bool was_down = h->state == HEALTH_DOWN;
-    if (h->state == HEALTH_UP || (was_down && role_too_long_wrong(h, s, now_ms))) return 0;
+    if (h->state == HEALTH_UP || (was_down && (h->emptied || role_too_long_wrong(h, s, now_ms)))) return 0;
     enter(h, HEALTH_UP, now_ms);
     return was_down ? HEALTH_CAME_UP : 0;
 }
@@ -110,7 +110,9 @@ static const char *answer_name(enum health_answer answer)
 
 static void explain(struct health *h, const struct health_settings *s, int64_t silent_ms, int64_t now_ms)
 {
-    if (silent_ms <= s->down_after_ms)
+    if (h->emptied)
+        snprintf(h->reason, sizeof h->reason, "it came back without its data, and replicas have theirs");
+    else if (silent_ms <= s->down_after_ms)
         snprintf(h->reason, sizeof h->reason, "another role than it should have for %" PRId64 " ms",
                  now_ms - h->wrong_role_ms);
     else if (h->linked && h->heard_ms > silent_since_ms(h))
@@ -146,10 +148,10 @@ static unsigned tick(struct health *h, const struct health_settings *s, int64_t 
     int64_t since_ms = silent_since_ms(h), silent_ms = since_ms ? now_ms - since_ms : 0;
     unsigned out = is_silent_link(h, s, now_ms) ? HEALTH_RECONNECT : 0;
     if (h->state == HEALTH_DOWN) {
-        bool well = silent_ms <= s->down_after_ms && h->linked && !role_too_long_wrong(h, s, now_ms);
+        bool well = silent_ms <= s->down_after_ms && h->linked && !h->emptied && !role_too_long_wrong(h, s, now_ms);
         return out | (well ? come_up(h, s, now_ms) : 0);
     }
-    if (silent_ms > s->down_after_ms || role_too_long_wrong(h, s, now_ms))
+    if (silent_ms > s->down_after_ms || h->emptied || role_too_long_wrong(h, s, now_ms))
         return out | go_down(h, s, silent_ms, now_ms);
     if (h->state == HEALTH_BUSY && !h->kill_sent && silent_ms > silence_before_reconnect_ms(s)) {
         h->kill_sent = true;
@@ -199,6 +201,7 @@ unsigned health_step(struct health *h, const struct health_settings *settings, c
         h->rebooting = true;
         h->rebooted_ms = now_ms;
         return 0;
+    case HEALTH_EVENT_EMPTIED: h->emptied = event->wrong; return tick(h, settings, now_ms);
     case HEALTH_EVENT_TICK: return tick(h, settings, now_ms);
     }
     return 0;

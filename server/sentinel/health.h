@@ -5,9 +5,10 @@
  *   UP -> BUSY -> DOWN           it answers -BUSY: the script is killed half-way there, as far as it can be
  *   LATE or BUSY or DOWN -> UP   a valid answer
  *
- * Valid are +PONG, -LOADING and -MASTERDOWN (Redis's documentation, "High availability with Redis Sentinel"). Two more
- * things make an instance count as down although it answers: a master that says it is a replica, and a master that has
- * restarted and loads for longer than master-reboot-down-after-period. */
+ * Valid are +PONG, -LOADING and -MASTERDOWN (Redis's documentation, "High availability with Redis Sentinel"). Three more
+ * things make an instance count as down although it answers: a master that says it is a replica, a master that has
+ * restarted and loads for longer than master-reboot-down-after-period, and a master that has restarted without its data
+ * while replicas still have theirs: what follows it now loses everything. */
 #ifndef SLIPSTREAM_SENTINEL_HEALTH_H
 #define SLIPSTREAM_SENTINEL_HEALTH_H
 
@@ -32,6 +33,7 @@ enum health_event_kind {
     HEALTH_EVENT_ANSWERED, /* `answer` came */
     HEALTH_EVENT_ROLE,     /* its INFO says a role: `wrong`, it isn't the one we know it by */
     HEALTH_EVENT_REBOOTED, /* its run id is another */
+    HEALTH_EVENT_EMPTIED,  /* `wrong`: it came back without the data that others have; or that is over */
     HEALTH_EVENT_TICK
 };
 
@@ -53,6 +55,7 @@ struct health {
     enum health_state state;
     bool linked;
     bool wrong_role;
+    bool emptied;
     bool rebooting; /* restarted; nothing but -LOADING since */
     bool kill_sent;
     enum health_answer last_answer;

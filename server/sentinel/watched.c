@@ -119,6 +119,8 @@ static void change_part(struct instance *i, enum instance_kind kind, int64_t now
     i->kind = kind;
     i->reconfiguration = RECONFIGURATION_NONE;
     i->config_since_ms = i->role_since_ms = now_ms;
+    i->keys_before = 0;
+    i->emptied_ms = 0;
     i->info_sent_ms = 0;
     health_init(&i->health, now_ms);
     i->health.linked = linked;

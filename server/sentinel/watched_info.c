@@ -82,6 +82,47 @@ static bool same_master(const struct report *a, const struct report *b)
     return a->master.port == b->master.port && strcasecmp(a->master.host, b->master.host) == 0;
 }
 
+/* --- a master without its data --- */
+
+/* Judged once it has loaded what it has. */
+static void take_keys(struct watched *w, struct instance *i, const struct report *r, bool restarted, int64_t now_ms)
+{
+    if (restarted) i->keys_before = i->report.keys;
+    if (r->loading || r->role != ROLE_MASTER || i->kind != INSTANCE_MASTER) return;
+    if (r->keys) {
+        i->emptied_ms = 0;
+    } else if (i->keys_before) {
+        i->emptied_ms = now_ms;
+        sentinel_note(w->sentinel, LOG_WARNING,
+                      "%s:%d of %s has restarted and is empty; it had %" PRIu64
+                      " keys. Its replicas are asked for theirs",
+                      i->address.host, i->address.port, w->name, i->keys_before);
+        watched_ask_infos(w, now_ms);
+    }
+    i->keys_before = 0;
+}
+
+/* A replica that has said so since then has not followed it yet, and is worth being promoted. */
+static bool replicas_have_more(const struct watched *w)
+{
+    for (int i = 0; w->master->emptied_ms && i < w->replica_count; i++) {
+        const struct instance *r = w->replicas[i];
+        if (!r->stranger && r->report.keys && r->report.role == ROLE_REPLICA && r->info_ms >= w->master->emptied_ms)
+            return true;
+    }
+    return false;
+}
+
+static void judge_emptied(struct watched *w, int64_t now_ms)
+{
+    bool emptied = replicas_have_more(w);
+    if (emptied == w->master->health.emptied) return;
+    struct health_settings health = sentinel_health_settings(w->sentinel, w->master);
+    struct health_event event = {.kind = HEALTH_EVENT_EMPTIED, .wrong = emptied};
+    unsigned changes = health_step(&w->master->health, &health, &event, now_ms);
+    if (changes) sentinel_health_changed(w->sentinel, w->master, changes, now_ms);
+}
+
 /* --- what has to be put right --- */
 
 /* The master as it should be, and heard of lately: only then others are told to follow it. */
@@ -145,6 +186,7 @@ void watched_take_info(struct watched *w, struct instance *i, struct bytes info,
     judge_stranger(w, i, &r, info, another);
     take_role(w, i, &r, now_ms);
     if (r.role == ROLE_REPLICA && !same_master(&r, &i->report)) i->config_since_ms = now_ms;
+    take_keys(w, i, &r, another, now_ms);
     if (r.role == ROLE_UNKNOWN) r.role = i->report.role;
     i->report = r;
     i->info_ms = now_ms;
@@ -152,6 +194,7 @@ void watched_take_info(struct watched *w, struct instance *i, struct bytes info,
     i->info = bytes_to_text(info);
     if (i->kind == INSTANCE_MASTER && r.role == ROLE_MASTER) find_replicas(w, info, now_ms);
     if (w->sentinel->tilt.on) return;
+    judge_emptied(w, now_ms);
     if (i == w->chosen && r.role == ROLE_MASTER) watched_failover_event(w, FAILOVER_EVENT_PROMOTED, now_ms);
     put_right(w, i, now_ms);
     watched_drive_failover(w, now_ms);

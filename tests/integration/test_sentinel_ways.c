@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 TestSuite(sentinel_ways, .fini = server_finish_all, .timeout = 120);
 
@@ -37,13 +38,18 @@ struct couple {
     struct server *master, *replica;
 };
 
-static struct couple couple_of(const char *config)
+static struct couple couple(enum server_kind kind, const char *config)
 {
-    struct couple c = {.master = server_start(OURS, "%s", config), .replica = server_start(OURS, "%s", config)};
+    struct couple c = {.master = server_start(kind, "%s", config), .replica = server_start(kind, "%s", config)};
     follow(c.replica, c.master);
     fill(c.master, "before:", 100, 100);
     wait_in_step(c.replica, c.master);
     return c;
+}
+
+static struct couple couple_of(const char *config)
+{
+    return couple(OURS, config);
 }
 
 static void expect_takes_over(const struct couple *c, struct server *sentinel)
@@ -64,6 +70,24 @@ static bool has_quorum(struct server *sentinel)
     bool has = r->type == REDIS_REPLY_STATUS;
     freeReplyObject(r);
     return has;
+}
+
+/* --- Debian's servers --- */
+
+Test(sentinel_ways, debians_servers_are_watched)
+{
+    struct couple c = couple(DEBIAN, "repl-ping-replica-period 1");
+    struct server *s = watch(OUR_SENTINEL, c.master, 1, "");
+    wait_until(sentinel_knows(s, 1, 0));
+    expect_ok(s, "SENTINEL FAILOVER mymaster");
+    wait_until_within(PATIENCE_MS, sentinel_master_port(s) == c.replica->port);
+    wait_until_within(PATIENCE_MS, info_is_if_there(c.master, "replication", "role", "slave"));
+    cr_expect(server_log_has(s, 0, "asked to hand over to 127.0.0.1"));
+    wait_until_within(PATIENCE_MS, link_is_up(c.master));
+    wait_until(strcmp(sentinel_field(s, "flags"), "master") == 0 && sentinel_knows(s, 1, 0));
+    wait_until_within(PATIENCE_MS, in_step(c.master, c.replica));
+    struct couple back = {.master = c.replica, .replica = c.master};
+    expect_takes_over(&back, s);
 }
 
 /* --- the file --- */
@@ -150,6 +174,20 @@ Test(sentinel_ways, lines_stay_where_they_were)
     cr_expect(!strstr(after, " main"), "%s", after);
     free(before);
     free(after);
+}
+
+/* The file that this project comes with. */
+Test(sentinel_ways, the_example_of_a_file_is_one)
+{
+    char here[256], port[16];
+    struct server *s = server_prepare(OUR_SENTINEL, "%s", "");
+    cr_assert(getcwd(here, sizeof here));
+    server_add_config(s, "include %s/sentinel.conf", here);
+    snprintf(port, sizeof port, "%d", s->port);
+    const char *arguments[] = {"--port", port, NULL};
+    s->arguments = arguments;
+    server_launch(s);
+    server_stop(s);
 }
 
 /* --- who may come in --- */

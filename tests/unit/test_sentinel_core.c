@@ -25,6 +25,8 @@ struct message {
 };
 
 struct fake_server {
+    int restarts;
+    bool loading, empty;
     bool alive, is_master;
     int master; /* whom it follows */
     uint64_t offset;
@@ -158,8 +160,10 @@ static void carry_out(int sentinel, const struct sentinel_actions *actions)
 static void write_info(int number, char *out, size_t room)
 {
     const struct fake_server *me = &w.server[number];
-    size_t len = (size_t)snprintf(out, room, "run_id:%040x\r\nrole:%s\r\nmaster_failover_state:no-failover\r\n",
-                                  0xf0 + number, me->is_master ? "master" : "slave");
+    size_t len =
+        (size_t)snprintf(out, room, "run_id:%040x\r\nrole:%s\r\nmaster_failover_state:no-failover\r\nloading:%d\r\n%s",
+                         0xf0 + number + 0x1000 * me->restarts, me->is_master ? "master" : "slave", me->loading,
+                         me->empty ? "" : "db0:keys=10,expires=0\r\n");
     if (!me->is_master) {
         const struct fake_server *master = &w.server[me->master];
         snprintf(out + len, room - len,
@@ -362,6 +366,39 @@ Test(sentinel_core, a_dead_master_is_replaced_by_the_replica_with_the_most_data)
         cr_assert_eq(living_masters(), 1);
         finish();
     }
+}
+
+/* It is up all the time, but what it had is gone; who follows it loses the rest. */
+Test(sentinel_core, a_master_that_comes_back_empty_is_replaced)
+{
+    build(7, 3, 3, 2, 10000);
+    run_ms(15000);
+    w.server[0].restarts++;
+    w.server[0].loading = true;
+    w.server[0].empty = true;
+    run_ms(12000);
+    cr_assert_eq(w.server[1].promotions + w.server[2].promotions, 0, "it may have data yet\n%s", log_lines);
+    w.server[0].loading = false;
+    run_ms(15000);
+    cr_assert_eq(w.server[1].promotions + w.server[2].promotions, 1, "%s", log_lines);
+    cr_assert(strstr(log_lines, "it had 10 keys") && strstr(log_lines, "came back without its data"));
+    run_ms(30000);
+    cr_assert(!w.server[0].is_master, "%s", log_lines);
+    cr_assert_eq(living_masters(), 1);
+    finish();
+}
+
+/* Nobody has more than it: it stays the master. */
+Test(sentinel_core, a_master_that_comes_back_empty_among_empty_ones_stays)
+{
+    build(8, 3, 3, 2, 10000);
+    run_ms(15000);
+    w.server[0].restarts++;
+    for (int i = 0; i < 3; i++) w.server[i].empty = true;
+    run_ms(40000);
+    cr_assert_eq(w.server[1].promotions + w.server[2].promotions, 0, "%s", log_lines);
+    cr_assert(w.server[0].is_master);
+    finish();
 }
 
 Test(sentinel_core, a_minority_changes_nothing)
