@@ -20,7 +20,7 @@ static const struct part parts[] = {
     {"reconnect", bench_reconnect},   {"storm", bench_storm},       {"scale", bench_scale},
     {"types", bench_types},           {"replies", bench_replies},   {"elements", bench_elements},
     {"dataset", bench_dataset},       {"pause", bench_pause},       {"aof", bench_aof},
-    {"scripts", bench_scripts},       {"tls", bench_tls},
+    {"scripts", bench_scripts},       {"tls", bench_tls},           {"sentinel", bench_sentinel},
 };
 #define PARTS (sizeof parts / sizeof *parts)
 

@@ -20,6 +20,7 @@ void bench_dataset(int rounds);    /* save and load of values of every type */
 void bench_aof(int rounds);        /* the append-only file: writes, always, load, rewrite */
 void bench_scripts(int rounds);    /* CPU per call of scripts and functions */
 void bench_tls(int rounds);        /* CPU per request and a full sync, over TLS */
+void bench_sentinel(int rounds);   /* a fail-over, and many masters */
 void bench_pause(int rounds);      /* what other clients notice when a huge value goes */
 
 #endif

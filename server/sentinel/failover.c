@@ -157,6 +157,12 @@ static void tick(struct failover *f, const struct failover_settings *s, int64_t 
     }
 }
 
+void failover_start_afresh(struct failover *f)
+{
+    f->started_ms = f->next_ms = 0;
+    f->failed = false;
+}
+
 void failover_leave_to_another(struct failover *f, const struct failover_settings *settings, int64_t now_ms)
 {
     if (f->state != FAILOVER_NONE) return;

@@ -96,6 +96,8 @@ void failover_init(struct failover *f);
 void failover_step(struct failover *f, const struct failover_settings *settings, const struct failover_event *event,
                    int64_t now_ms, struct failover_actions *out);
 int64_t failover_deadline_ms(const struct failover *f, const struct failover_settings *settings);
+/* The master is another one: what was tried for the former does not delay a fail-over of this one. */
+void failover_start_afresh(struct failover *f);
 /* Another is at it since now_ms, with our vote: none of ours begins before it had its time. */
 void failover_leave_to_another(struct failover *f, const struct failover_settings *settings, int64_t now_ms);
 

@@ -139,6 +139,7 @@ void watched_switch(struct watched *w, const struct sentinel_address *to, int64_
     w->master = next;
     w->down = false;
     w->begin_ms = 0;
+    failover_start_afresh(&w->failover);
     next->stranger = false;
     change_part(former, INSTANCE_REPLICA, now_ms);
     change_part(next, INSTANCE_MASTER, now_ms);

@@ -368,6 +368,22 @@ Test(sentinel_core, a_dead_master_is_replaced_by_the_replica_with_the_most_data)
     }
 }
 
+/* The new one dies at once: that the former's fail-over was a moment ago delays nothing. */
+Test(sentinel_core, a_new_master_that_dies_is_replaced_as_soon)
+{
+    build(11, 3, 4, 2, 60000);
+    run_ms(15000);
+    for (int round = 0; round < 3; round++) {
+        int master = masters_port(0) - SERVER_PORT;
+        w.server[master].alive = false;
+        run_ms(6000);
+        for (int s = 0; s < 3; s++) cr_assert_neq(masters_port(s), SERVER_PORT + master, "%s", log_lines);
+        cr_assert_eq(living_masters(), 1, "%s", log_lines);
+        if (round == 0) w.server[master].alive = true;
+    }
+    finish();
+}
+
 /* It is up all the time, but what it had is gone; who follows it loses the rest. */
 Test(sentinel_core, a_master_that_comes_back_empty_is_replaced)
 {
