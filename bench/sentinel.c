@@ -18,7 +18,7 @@
 #define NODES          5
 #define SENTINELS      3
 #define RUNS_PER_ROUND 2
-#define BOUND_MS       60000
+#define BOUND_MS       120000
 #define AT_MOST_MS     1400
 #define RATIO_AT_MOST  0.6
 

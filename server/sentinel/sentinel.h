@@ -21,7 +21,7 @@ struct sentinel_periods {
     int64_t reconnect;    /* between two tries */
     int64_t begin_within; /* a fail-over begins by chance within so long, so that few begin at once */
     int64_t election;     /* the longest one */
-    int64_t promotion;    /* between two looks at whom we promote */
+    int64_t promotion;    /* between two looks at whom we promote, or lead to the new master */
     int64_t reconfigured; /* so long SLAVEOF may be without effect on a replica before it is sent again */
     int64_t down_after, failover_timeout; /* of masters to come */
     struct tilt_settings tilt;

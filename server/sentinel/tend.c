@@ -10,10 +10,23 @@ static bool is_due(int64_t last_ms, int64_t period_ms, int64_t now_ms)
     return !last_ms || now_ms - last_ms >= period_ms;
 }
 
-static void open_link(struct sentinel *s, struct instance *i, enum sentinel_link which, int64_t now_ms)
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Often enough for a server that closes our connections, as it does when it becomes another's replica, not to count as
+ * down for that. */
+static int64_t reconnect_period_ms(const struct sentinel *s, const struct health_settings *health)
+{
+    return smaller(s->settings.periods.reconnect, health->down_after_ms / 4);
+}
+
+static void open_link(struct sentinel *s, struct instance *i, enum sentinel_link which,
+                      const struct health_settings *health, int64_t now_ms)
 {
     struct instance_link *link = &i->link[which];
-    if (link->up || link->opening || !is_due(link->tried_ms, s->settings.periods.reconnect, now_ms)) return;
+    if (link->up || link->opening || !is_due(link->tried_ms, reconnect_period_ms(s, health), now_ms)) return;
     link->opening = true;
     link->tried_ms = now_ms;
     struct sentinel_action *a = sentinel_actions_add(s->out, SENTINEL_CONNECT);
@@ -33,11 +46,6 @@ static void check_messages(struct sentinel *s, struct instance *i, int64_t now_m
     a->link = LINK_MESSAGES;
 }
 
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static void ping(struct sentinel *s, struct instance *i, const struct health_settings *health, int64_t now_ms)
 {
     if (!is_due(i->health.last_ping_ms, smaller(s->settings.periods.ping, health->down_after_ms), now_ms) &&
@@ -50,7 +58,8 @@ static void ping(struct sentinel *s, struct instance *i, const struct health_set
 static int64_t info_period_ms(const struct sentinel *s, const struct watched *w, const struct instance *i)
 {
     const struct sentinel_periods *p = &s->settings.periods;
-    if (i == w->chosen && w->failover.state == FAILOVER_WAIT_PROMOTION) return p->promotion;
+    bool on_its_way = i->reconfiguration == RECONFIGURATION_SENT || i->reconfiguration == RECONFIGURATION_INPROGRESS;
+    if (on_its_way || (i == w->chosen && w->failover.state == FAILOVER_WAIT_PROMOTION)) return p->promotion;
     if (i->kind != INSTANCE_REPLICA) return p->info;
     bool urgent = health_is_down(&w->master->health) || watched_in_failover(w) || i->report.master_link_down_ms != 0;
     return urgent ? smaller(p->info, p->info_urgent) : p->info;
@@ -67,8 +76,8 @@ static void ask_info(struct sentinel *s, struct watched *w, struct instance *i, 
 void sentinel_tend(struct sentinel *s, struct watched *w, struct instance *i, int64_t now_ms)
 {
     struct health_settings health = sentinel_health_settings(s, i);
-    open_link(s, i, LINK_COMMANDS, now_ms);
-    if (w) open_link(s, i, LINK_MESSAGES, now_ms);
+    open_link(s, i, LINK_COMMANDS, &health, now_ms);
+    if (w) open_link(s, i, LINK_MESSAGES, &health, now_ms);
     if (w) check_messages(s, i, now_ms);
     if (i->link[LINK_COMMANDS].up && i->pending < PENDING_MAX) {
         ping(s, i, &health, now_ms);
