@@ -31,7 +31,8 @@ struct instance {
     char run_id[SENTINEL_RUN_ID + 1]; /* "": not known yet */
     struct health health;
     struct instance_link link[SENTINEL_LINKS];
-    int pending; /* requests without a reply */
+    int pending;      /* requests without a reply */
+    int64_t early_ms; /* the second PING of a connection comes so much sooner: hundreds are not sent at once for ever */
     int64_t hello_sent_ms, hello_heard_ms;
     /* a master's or replica's */
     bool info_asked;

@@ -57,20 +57,22 @@ static void take_keys(struct report *r, struct bytes value)
     if (starts(field, "keys=")) r->keys += number(bytes_make(field.ptr + 5, field.len - 5));
 }
 
-static void take_field(struct report *r, struct bytes name, struct bytes value)
+static void take_server(struct report *r, struct bytes name, struct bytes value)
 {
-    int64_t n;
     if (bytes_equal_text(name, "run_id") && sentinel_run_id_is_valid(value))
         memcpy(r->run_id, value.ptr, SENTINEL_RUN_ID);
     else if (bytes_equal_text(name, "role"))
         r->role = bytes_equal_text(value, "master")  ? ROLE_MASTER
                   : bytes_equal_text(value, "slave") ? ROLE_REPLICA
                                                      : ROLE_UNKNOWN;
-    else if (bytes_equal_text(name, "loading"))
-        r->loading = bytes_equal_text(value, "1");
-    else if (bytes_equal_text(name, "connected_slaves"))
-        r->connected_replicas = number(value);
-    else if (bytes_equal_text(name, "master_repl_offset"))
+    else if (bytes_equal_text(name, "replica_announced"))
+        r->announced = !bytes_equal_text(value, "0");
+}
+
+static void take_master(struct report *r, struct bytes name, struct bytes value)
+{
+    int64_t n;
+    if (bytes_equal_text(name, "master_repl_offset"))
         r->master_offset = number(value);
     else if (bytes_equal_text(name, "master_failover_state"))
         r->may_hand_over = true;
@@ -82,14 +84,35 @@ static void take_field(struct report *r, struct bytes name, struct bytes value)
         r->master_link_up = bytes_equal_text(value, "up");
     else if (bytes_equal_text(name, "master_link_down_since_seconds") && !parse_i64(value, &n) && n < INT64_MAX / 1000)
         r->master_link_down_ms = n < 0 ? -1 : n * 1000;
-    else if (bytes_equal_text(name, "slave_priority") && !parse_i64(value, &n))
+}
+
+static void take_slave(struct report *r, struct bytes name, struct bytes value)
+{
+    int64_t n;
+    if (bytes_equal_text(name, "slave_priority") && !parse_i64(value, &n))
         r->priority = n;
     else if (bytes_equal_text(name, "slave_repl_offset"))
         r->offset = number(value);
-    else if (bytes_equal_text(name, "replica_announced"))
-        r->announced = !bytes_equal_text(value, "0");
-    else if (starts(name, "db") && name.len > 2 && name.ptr[2] >= '0' && name.ptr[2] <= '9')
-        take_keys(r, value);
+}
+
+/* Most fields of an INFO are none of ours, and their first letter says so. */
+static void take_field(struct report *r, struct bytes name, struct bytes value)
+{
+    switch (name.len ? name.ptr[0] : 0) {
+    case 'r': take_server(r, name, value); break;
+    case 'm': take_master(r, name, value); break;
+    case 's': take_slave(r, name, value); break;
+    case 'l':
+        if (bytes_equal_text(name, "loading")) r->loading = bytes_equal_text(value, "1");
+        break;
+    case 'c':
+        if (bytes_equal_text(name, "connected_slaves")) r->connected_replicas = number(value);
+        break;
+    case 'd':
+        if (starts(name, "db") && name.len > 2 && name.ptr[2] >= '0' && name.ptr[2] <= '9') take_keys(r, value);
+        break;
+    default: break;
+    }
 }
 
 void report_parse(struct bytes info, struct report *report)

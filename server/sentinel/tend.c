@@ -46,13 +46,27 @@ static void check_messages(struct sentinel *s, struct instance *i, int64_t now_m
     a->link = LINK_MESSAGES;
 }
 
-static void ping(struct sentinel *s, struct instance *i, const struct health_settings *health, int64_t now_ms)
+static int64_t ping_period_ms(const struct sentinel *s, const struct health_settings *health)
 {
-    if (!is_due(i->health.last_ping_ms, smaller(s->settings.periods.ping, health->down_after_ms), now_ms) &&
-        i->health.last_ping_ms >= i->health.linked_ms)
-        return;
+    return smaller(s->settings.periods.ping, health->down_after_ms);
+}
+
+/* Whether one was due. */
+static bool ping(struct sentinel *s, struct instance *i, const struct health_settings *health, int64_t now_ms)
+{
+    bool first = i->health.last_ping_ms < i->health.linked_ms;
+    if (!first && !is_due(i->health.last_ping_ms, ping_period_ms(s, health) - i->early_ms, now_ms)) return false;
+    i->early_ms = first ? (int64_t)random_below(&s->random, (uint64_t)ping_period_ms(s, health)) : 0;
     sentinel_send(s, i, REQUEST_PING);
     health_step(&i->health, health, &(struct health_event){.kind = HEALTH_EVENT_PINGED}, now_ms);
+    return true;
+}
+
+/* What comes round more seldom than PING leaves with the nearest one: one piece to send, one to receive. */
+static bool is_due_with_ping(int64_t last_ms, int64_t period_ms, bool pinged, int64_t ping_ms, int64_t now_ms)
+{
+    if (!last_ms || period_ms <= ping_ms) return is_due(last_ms, period_ms, now_ms);
+    return pinged ? now_ms - last_ms >= period_ms - ping_ms / 2 : now_ms - last_ms >= period_ms + ping_ms;
 }
 
 static int64_t info_period_ms(const struct sentinel *s, const struct watched *w, const struct instance *i)
@@ -65,12 +79,23 @@ static int64_t info_period_ms(const struct sentinel *s, const struct watched *w,
     return urgent ? smaller(p->info, p->info_urgent) : p->info;
 }
 
-static void ask_info(struct sentinel *s, struct watched *w, struct instance *i, int64_t now_ms)
+static void ask_info(struct sentinel *s, struct instance *i, int64_t now_ms)
 {
-    if (i->info_asked || !is_due(i->info_sent_ms, info_period_ms(s, w, i), now_ms)) return;
     i->info_asked = true;
     i->info_sent_ms = now_ms;
     sentinel_send(s, i, REQUEST_INFO);
+}
+
+static void ask(struct sentinel *s, struct watched *w, struct instance *i, const struct health_settings *health,
+                int64_t now_ms)
+{
+    int64_t ping_ms = ping_period_ms(s, health);
+    bool pinged = ping(s, i, health, now_ms);
+    if (!w) return;
+    if (!i->info_asked && is_due_with_ping(i->info_sent_ms, info_period_ms(s, w, i), pinged, ping_ms, now_ms))
+        ask_info(s, i, now_ms);
+    if (is_due_with_ping(i->hello_sent_ms, s->settings.periods.hello, pinged, ping_ms, now_ms))
+        sentinel_tell_hello(s, w, i, now_ms);
 }
 
 void sentinel_tend(struct sentinel *s, struct watched *w, struct instance *i, int64_t now_ms)
@@ -79,11 +104,7 @@ void sentinel_tend(struct sentinel *s, struct watched *w, struct instance *i, in
     open_link(s, i, LINK_COMMANDS, &health, now_ms);
     if (w) open_link(s, i, LINK_MESSAGES, &health, now_ms);
     if (w) check_messages(s, i, now_ms);
-    if (i->link[LINK_COMMANDS].up && i->pending < PENDING_MAX) {
-        ping(s, i, &health, now_ms);
-        if (w) ask_info(s, w, i, now_ms);
-        if (w && is_due(i->hello_sent_ms, s->settings.periods.hello, now_ms)) sentinel_tell_hello(s, w, i, now_ms);
-    }
+    if (i->link[LINK_COMMANDS].up && i->pending < PENDING_MAX) ask(s, w, i, &health, now_ms);
     if (s->tilt.on) return;
     unsigned changes = health_step(&i->health, &health, &(struct health_event){.kind = HEALTH_EVENT_TICK}, now_ms);
     if (changes) sentinel_health_changed(s, i, changes, now_ms);
