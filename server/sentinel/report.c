@@ -69,13 +69,19 @@ static void take_server(struct report *r, struct bytes name, struct bytes value)
         r->announced = !bytes_equal_text(value, "0");
 }
 
+static void take_hand_over(struct report *r, struct bytes value)
+{
+    r->may_hand_over = true;
+    r->hands_over = !bytes_equal_text(value, "no-failover");
+}
+
 static void take_master(struct report *r, struct bytes name, struct bytes value)
 {
     int64_t n;
     if (bytes_equal_text(name, "master_repl_offset"))
         r->master_offset = number(value);
     else if (bytes_equal_text(name, "master_failover_state"))
-        r->may_hand_over = true;
+        take_hand_over(r, value);
     else if (bytes_equal_text(name, "master_host"))
         take_host(&r->master, value);
     else if (bytes_equal_text(name, "master_port"))

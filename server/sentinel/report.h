@@ -16,6 +16,7 @@ struct report {
     uint64_t connected_replicas;
     uint64_t master_offset;
     bool may_hand_over; /* it says how a hand-over goes: it knows the command FAILOVER */
+    bool hands_over;    /* one is under way */
     /* a replica's */
     struct sentinel_address master; /* port 0: it says none */
     bool master_link_up;

@@ -365,6 +365,15 @@ static void ask_what_became(struct sentinel *s, struct instance *i, int64_t now_
     sentinel_tend(s, i->watched, i, now_ms);
 }
 
+/* What its INFO has said so far was before that. */
+static void hand_over_accepted(struct watched *w)
+{
+    w->hand_over_accepted = true;
+    w->master->report.hands_over = true;
+    w->master->info_asked = false;
+    w->master->info_sent_ms = 0;
+}
+
 static void reply(struct sentinel *s, struct instance *i, const struct sentinel_event *e, int64_t now_ms)
 {
     if (i->pending) i->pending--;
@@ -381,8 +390,11 @@ static void reply(struct sentinel *s, struct instance *i, const struct sentinel_
         order_refused(s, i, e, now_ms);
         ask_what_became(s, i, now_ms);
         break;
-    case REQUEST_FOLLOW:
-    case REQUEST_HAND_OVER: order_refused(s, i, e, now_ms); break;
+    case REQUEST_HAND_OVER:
+        order_refused(s, i, e, now_ms);
+        if (!e->error && i->watched && i == i->watched->master) hand_over_accepted(i->watched);
+        break;
+    case REQUEST_FOLLOW: order_refused(s, i, e, now_ms); break;
     default: break;
     }
 }

@@ -74,6 +74,7 @@ static int64_t info_period_ms(const struct sentinel *s, const struct watched *w,
     const struct sentinel_periods *p = &s->settings.periods;
     bool on_its_way = i->reconfiguration == RECONFIGURATION_SENT || i->reconfiguration == RECONFIGURATION_INPROGRESS;
     if (on_its_way || (i == w->chosen && w->failover.state == FAILOVER_WAIT_PROMOTION)) return p->promotion;
+    if (i == w->master && w->failover.hands_over && w->failover.state == FAILOVER_WAIT_PROMOTION) return p->promotion;
     if (i->kind != INSTANCE_REPLICA) return p->info;
     bool urgent = health_is_down(&w->master->health) || watched_in_failover(w) || i->report.master_link_down_ms != 0;
     return urgent ? smaller(p->info, p->info_urgent) : p->info;

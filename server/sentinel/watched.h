@@ -58,6 +58,8 @@ struct watched {
     int64_t begin_ms; /* a fail-over of ours is to begin; 0: none */
     struct failover failover;
     struct instance *chosen; /* the replica that the fail-over promotes */
+    bool
+        hand_over_accepted; /* the master has said that it hands over; what it says of itself since then is about that */
 };
 
 struct watched *watched_new(struct sentinel *s, const char *name, const struct sentinel_address *master,

@@ -94,6 +94,7 @@ static enum failover_event_kind hand_over(struct watched *w)
     struct sentinel_action *a = sentinel_send(s, w->master, REQUEST_HAND_OVER);
     a->address = w->chosen->address;
     a->timeout_ms = w->settings.failover_timeout_ms / 2;
+    w->hand_over_accepted = false;
     return FAILOVER_EVENT_SENT;
 }
 
@@ -330,6 +331,16 @@ static void reconfigure(struct watched *w, int64_t now_ms)
     if (!left) watched_failover_event(w, FAILOVER_EVENT_RECONFIGURED, now_ms);
 }
 
+/* It gave up, because the replica did not catch up in time: then it is done without its help. */
+static void check_hand_over(struct watched *w, int64_t now_ms)
+{
+    const struct report *r = &w->master->report;
+    if (!w->failover.hands_over || !w->hand_over_accepted || r->role != ROLE_MASTER || r->hands_over) return;
+    sentinel_note(w->sentinel, LOG_WARNING, "%s:%d of %s has given up handing over, after %" PRId64 " ms",
+                  w->master->address.host, w->master->address.port, w->name, now_ms - w->failover.since_ms);
+    watched_failover_event(w, FAILOVER_EVENT_REFUSED, now_ms);
+}
+
 void watched_drive_failover(struct watched *w, int64_t now_ms)
 {
     if (w->sentinel->tilt.on) return;
@@ -350,6 +361,7 @@ void watched_drive_failover(struct watched *w, int64_t now_ms)
         if (!w->failover.hands_over && promote(w) == FAILOVER_EVENT_SENT)
             watched_failover_event(w, FAILOVER_EVENT_SENT, now_ms);
         break;
+    case FAILOVER_WAIT_PROMOTION: check_hand_over(w, now_ms); break;
     case FAILOVER_RECONFIGURE: reconfigure(w, now_ms); break;
     default: break;
     }

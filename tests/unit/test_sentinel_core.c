@@ -26,6 +26,7 @@ struct message {
 
 struct fake_server {
     int restarts;
+    int64_t gives_up_ms; /* so long after it was asked to hand over; then: at that time */
     bool loading, empty;
     bool alive, is_master;
     int master; /* whom it follows */
@@ -160,10 +161,10 @@ static void carry_out(int sentinel, const struct sentinel_actions *actions)
 static void write_info(int number, char *out, size_t room)
 {
     const struct fake_server *me = &w.server[number];
-    size_t len =
-        (size_t)snprintf(out, room, "run_id:%040x\r\nrole:%s\r\nmaster_failover_state:no-failover\r\nloading:%d\r\n%s",
-                         0xf0 + number + 0x1000 * me->restarts, me->is_master ? "master" : "slave", me->loading,
-                         me->empty ? "" : "db0:keys=10,expires=0\r\n");
+    size_t len = (size_t)snprintf(out, room, "run_id:%040x\r\nrole:%s\r\nmaster_failover_state:%s\r\nloading:%d\r\n%s",
+                                  0xf0 + number + 0x1000 * me->restarts, me->is_master ? "master" : "slave",
+                                  me->hand_overs && w.now_ms < me->gives_up_ms ? "waiting-for-sync" : "no-failover",
+                                  me->loading, me->empty ? "" : "db0:keys=10,expires=0\r\n");
     if (!me->is_master) {
         const struct fake_server *master = &w.server[me->master];
         snprintf(out + len, room - len,
@@ -208,6 +209,10 @@ static void serve(const struct message *m, struct message *reply)
         break;
     case REQUEST_HAND_OVER:
         me->hand_overs++;
+        if (me->gives_up_ms) {
+            me->gives_up_ms += w.now_ms;
+            break;
+        }
         me->is_master = false;
         me->master = target_of(m->request.address.port);
         w.server[me->master].is_master = true;
@@ -366,6 +371,26 @@ Test(sentinel_core, a_dead_master_is_replaced_by_the_replica_with_the_most_data)
         cr_assert_eq(living_masters(), 1);
         finish();
     }
+}
+
+/* A replica that does not catch up in time: it is promoted without the master's help, and the master follows. */
+Test(sentinel_core, a_hand_over_that_is_given_up_goes_on_without_the_master)
+{
+    struct sentinel_actions out = {0};
+    build(6, 3, 3, 2, 10000);
+    run_ms(15000);
+    w.server[0].gives_up_ms = 3000;
+    cr_assert_null(sentinel_failover(&w.sentinel[0], w.sentinel[0].masters[0], w.now_ms, &out));
+    carry_out(0, &out);
+    sentinel_actions_free(&out);
+    run_ms(2500);
+    cr_assert_eq(w.server[1].promotions + w.server[2].promotions, 0, "it is at it\n%s", log_lines);
+    run_ms(3000);
+    cr_assert_eq(w.server[1].promotions + w.server[2].promotions, 1, "%s", log_lines);
+    cr_assert(strstr(log_lines, "has given up handing over"), "%s", log_lines);
+    run_ms(30000);
+    cr_assert_eq(living_masters(), 1, "%s", log_lines);
+    finish();
 }
 
 /* The new one dies at once: that the former's fail-over was a moment ago delays nothing. */
