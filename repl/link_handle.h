@@ -1,8 +1,9 @@
 /* The server's end of the link process: starts it, hands it replicas' sockets and spools, hears what became of them.
  *
- * The link is `exec`ed from our own running image at the first replica, so it shares no page with the dataset, and ends
- * with its server (PDEATHSIG, and the channel's end). If it dies, or hangs and is killed, `died` is called: every
- * peer's socket is gone with it; the next replica starts another. Messages: repl/link/messages.h. */
+ * The link is `exec`ed from our own running image at the first replica, so it shares no page with the dataset. It
+ * outlives a server that is killed while there is something published to send (repl/link/drain.h). If it dies, or hangs
+ * and is killed, `died` is called: every peer's socket is gone with it; the next replica starts another. Messages:
+ * repl/link/messages.h. */
 #ifndef SLIPSTREAM_REPL_LINK_HANDLE_H
 #define SLIPSTREAM_REPL_LINK_HANDLE_H
 

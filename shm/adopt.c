@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define OBJECT_NAME_BYTES (SHM_NAME_BYTES + 24)
+
 struct adoption {
     char name[SHM_NAME_BYTES];
     struct region region;
@@ -73,7 +75,7 @@ static bool read_picture(struct adoption *a, char reason[ADOPT_REASON_BYTES])
 
 static int open_ring_object(const struct adoption *a, const struct inspected_ring *seen, struct region *out)
 {
-    char name[SHM_NAME_BYTES + 24];
+    char name[OBJECT_NAME_BYTES];
     snprintf(name, sizeof name, "%s.%llu", a->name, (unsigned long long)seen->object);
     int fd = shm_open(name, O_RDWR | O_CLOEXEC, 0);
     if (fd < 0) return -1;
@@ -205,16 +207,56 @@ void adopt_drop(struct adoption *a)
 
 /* --- going on --- */
 
+static void copy_name(const struct adoption *a, char out[OBJECT_NAME_BYTES])
+{
+    snprintf(out, OBJECT_NAME_BYTES, "%s.adopting", a->name);
+}
+
+/* A control region of our own, which says what the dead server's says. Whoever of that server's is still there, its link
+ * or its journal, has its own lines in the old one, and reads on what the old one says. In a /dev/shm that is full it is
+ * anonymous: the next start finds nothing to go on with, and this one goes on. */
+static int copy_control(struct backlog *b, const struct adoption *a)
+{
+    char name[OBJECT_NAME_BYTES];
+    copy_name(a, name);
+    shm_unlink(name); /* somebody may have died before us with it */
+    while (control_create(&b->region, b->kind, name) != 0)
+        if (writer_fall_back(b, errno) != 0) return -1;
+    b->control = control_of(&b->region);
+    memcpy(b->control, control_of(&a->region), sizeof *b->control);
+    control_sign(b->control, a->name);
+    return 0;
+}
+
+/* Before it has taken the name: the name stays with the adoption. */
+static void abandon_copy(struct backlog *b, const struct adoption *a)
+{
+    char name[OBJECT_NAME_BYTES];
+    int error = errno;
+    copy_name(a, name);
+    region_close(&b->region, name);
+    writer_release(b);
+    errno = error;
+}
+
+static int take_name(const struct backlog *b, const struct adoption *a)
+{
+    char name[OBJECT_NAME_BYTES];
+    copy_name(a, name);
+    if (b->region.named) return region_rename(name, a->name);
+    return shm_unlink(a->name) == 0 || errno == ENOENT ? 0 : -1;
+}
+
 /* Whoever followed has to come again. Claim numbers go on, so that no line of before speaks of a new peer. */
 static void free_slots(struct backlog *b)
 {
     struct shm_control *c = b->control;
     for (int slot = 0; slot < BACKLOG_PEERS_MAX; slot++) {
-        atomic_store_explicit(&c->peers[slot].state, SLOT_FREE, memory_order_release);
+        atomic_store_explicit(&c->peers[slot].state, SLOT_FREE, memory_order_relaxed);
         b->peers[slot].claim = atomic_load_explicit(&c->peers[slot].claim, memory_order_relaxed);
     }
     for (int spool = 0; spool < BACKLOG_SPOOLS_MAX; spool++)
-        atomic_store_explicit(&c->spools[spool].state, SPOOL_FREE, memory_order_release);
+        atomic_store_explicit(&c->spools[spool].state, SPOOL_FREE, memory_order_relaxed);
     atomic_store_explicit(&c->ack_watch, 0, memory_order_relaxed);
     atomic_store_explicit(&c->durable_watch, 0, memory_order_relaxed);
     atomic_store_explicit(&c->journal.file, 0, memory_order_relaxed);
@@ -224,12 +266,11 @@ static void free_slots(struct backlog *b)
         for (int i = 0; i < 2; i++) atomic_store_explicit(&c->journal.slowest[kind][i], 0, memory_order_relaxed);
 }
 
-/* `first` comes before `end`: a death in between leaves no end without the knowledge of what was overwritten. */
 static void settle_ring(struct backlog *b, const struct ring *ring)
 {
     struct shm_ring *entry = &b->control->rings[ring->entry];
-    atomic_store_explicit(&entry->first, ring->first, memory_order_release);
-    atomic_store_explicit(&entry->end, ring->end, memory_order_release);
+    atomic_store_explicit(&entry->first, ring->first, memory_order_relaxed);
+    atomic_store_explicit(&entry->end, ring->end, memory_order_relaxed);
 }
 
 static bool is_kept(const struct adoption *a, uint64_t number)
@@ -241,23 +282,30 @@ static bool is_kept(const struct adoption *a, uint64_t number)
 
 static void drop_object(const struct adoption *a, uint64_t object)
 {
-    char name[SHM_NAME_BYTES + 24];
+    char name[OBJECT_NAME_BYTES];
     snprintf(name, sizeof name, "%s.%llu", a->name, (unsigned long long)object);
     shm_unlink(name);
 }
 
-/* Rings of other histories, for peers that are gone, and one that may have been made without being entered. */
-static void drop_other_rings(struct backlog *b, const struct adoption *a)
+/* Rings of other histories, and for peers that are gone. */
+static void forget_other_rings(struct backlog *b, const struct adoption *a)
 {
     for (unsigned entry = 0; entry < SHM_RINGS_MAX; entry++) {
         struct shm_ring *ring = &b->control->rings[entry];
-        uint64_t number = atomic_load_explicit(&ring->number, memory_order_relaxed);
-        if (number == 0 || is_kept(a, number)) continue;
-        uint64_t object = atomic_load_explicit(&ring->object, memory_order_relaxed);
-        atomic_store_explicit(&ring->number, 0, memory_order_release);
-        if (object) drop_object(a, object);
+        if (!is_kept(a, atomic_load_explicit(&ring->number, memory_order_relaxed)))
+            atomic_store_explicit(&ring->number, 0, memory_order_relaxed);
     }
-    drop_object(a, b->last_number + 1);
+}
+
+/* What the old table has of them; who has mapped one keeps it. */
+static void drop_other_rings(const struct adoption *a)
+{
+    const struct shm_control *old = control_of(&a->region);
+    for (unsigned entry = 0; entry < SHM_RINGS_MAX; entry++) {
+        uint64_t number = atomic_load_explicit(&old->rings[entry].number, memory_order_relaxed);
+        uint64_t object = atomic_load_explicit(&old->rings[entry].object, memory_order_relaxed);
+        if (number != 0 && object != 0 && !is_kept(a, number)) drop_object(a, object);
+    }
 }
 
 static uint64_t highest_number(const struct adoption *a)
@@ -269,38 +317,60 @@ static uint64_t highest_number(const struct adoption *a)
     return highest;
 }
 
+static void account_rings(const struct adoption *a, int sign)
+{
+    for (unsigned i = 0; i < a->ring_count; i++) mem_account(sign * (ptrdiff_t)ring_memory(&a->rings[i]));
+}
+
+static void take_window(struct backlog *b, const struct adoption *a)
+{
+    b->end = b->published = a->view.end;
+    b->last_number = highest_number(a);
+    b->history_ring = b->window_ring = a->ring_count ? a->rings[0].number : b->last_number + 1;
+    for (unsigned i = 0; i < a->ring_count; i++) {
+        b->rings[i] = a->rings[i];
+        settle_ring(b, &b->rings[i]);
+    }
+    b->ring_count = a->ring_count;
+    forget_other_rings(b, a);
+    drop_object(a, b->last_number + 1); /* one that may have been made without being entered */
+}
+
+/* The ring that takes what follows, and the words that tell of it. On failure it is gone again. */
+static int open_end(struct backlog *b, const struct adoption *a)
+{
+    if (writer_open_ring(b, b->limits.rest_bytes) != 0) return -1;
+    atomic_store_explicit(&b->control->window_ring, b->window_ring, memory_order_relaxed);
+    atomic_store_explicit(&b->control->first, backlog_first(b), memory_order_relaxed);
+    atomic_store_explicit(&b->control->end, b->end, memory_order_relaxed);
+    atomic_store_explicit(&b->control->tries, 0, memory_order_relaxed);
+    if (take_name(b, a) == 0) return 0;
+    int error = errno;
+    ring_close(&b->rings[b->ring_count - 1], b->name);
+    errno = error;
+    return -1;
+}
+
 struct backlog *backlog_adopt(struct adoption *a, const struct backlog_limits *limits,
                               const struct backlog_events *events)
 {
     struct backlog *b = writer_new(a->name, limits, events);
     if (!b) return NULL;
-    b->region = a->region;
-    b->control = control_of(&b->region);
-    b->end = b->published = a->view.end;
-    b->last_number = highest_number(a);
-    b->history_ring = b->window_ring = a->ring_count ? a->rings[0].number : b->last_number + 1;
-    control_sign(b->control, b->name);
-    free_slots(b);
-    for (unsigned i = 0; i < a->ring_count; i++) {
-        b->rings[i] = a->rings[i];
-        settle_ring(b, &b->rings[i]);
-        mem_account((ptrdiff_t)ring_memory(&b->rings[i]));
-    }
-    b->ring_count = a->ring_count;
-    drop_other_rings(b, a);
-    if (writer_open_ring(b, limits->rest_bytes) != 0) {
-        int error = errno;
-        for (unsigned i = 0; i < a->ring_count; i++) mem_account(-(ptrdiff_t)ring_memory(&b->rings[i]));
-        b->ring_count = 0;
-        b->region = (struct region){.fd = -1};
-        writer_release(b);
-        errno = error;
+    if (copy_control(b, a) != 0) {
+        abandon_copy(b, a);
         return NULL;
     }
-    atomic_store_explicit(&b->control->window_ring, b->window_ring, memory_order_release);
-    atomic_store_explicit(&b->control->first, backlog_first(b), memory_order_relaxed);
-    atomic_store_explicit(&b->control->end, b->end, memory_order_release);
-    atomic_store_explicit(&b->control->tries, 0, memory_order_relaxed);
+    free_slots(b);
+    take_window(b, a);
+    account_rings(a, 1);
+    if (open_end(b, a) != 0) {
+        account_rings(a, -1);
+        b->ring_count = 0;
+        abandon_copy(b, a);
+        return NULL;
+    }
+    drop_other_rings(a);
+    region_unmap(&a->region);
     mem_free(a);
     return b;
 }

@@ -74,7 +74,7 @@ static void drop_ring(struct backlog *b, unsigned index)
 }
 
 /* A full or missing /dev/shm is told once; from then on memory is anonymous. */
-static int fall_back(struct backlog *b, int error)
+int writer_fall_back(struct backlog *b, int error)
 {
     if (b->kind == REGION_ANONYMOUS) return -1;
     log_warning("Shared memory %s cannot be had (%s): the replication backlog goes on in anonymous memory", b->name,
@@ -87,7 +87,7 @@ static int create_ring(struct backlog *b, struct ring *ring, uint64_t size, uint
 {
     while (ring_create(ring, b->kind, b->name, b->last_number + 1, size, first) != 0) {
         int error = errno;
-        if (fall_back(b, error) == 0) continue;
+        if (writer_fall_back(b, error) == 0) continue;
         errno = error;
         return -1;
     }
@@ -339,7 +339,7 @@ static int create_control(struct backlog *b)
         owner_remove_dead(b->name);
     }
     while (control_create(&b->region, b->kind, b->name) != 0)
-        if (fall_back(b, errno) != 0) return -1;
+        if (writer_fall_back(b, errno) != 0) return -1;
     b->control = control_of(&b->region);
     return 0;
 }

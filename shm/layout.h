@@ -130,9 +130,17 @@
  *   2 A ring holds what is left of [first, its end], at most `size` of it; the newest ring: [first, written_to]. The
  *     window goes back from the ring with `end` to ring window_ring, as long as each ring begins where the one before
  *     ends, and none has overwritten its own first byte.
- *   3 Once applied: all slots and spools FREE, claim numbers go on; each ring's `first` becomes the oldest offset left
- *     in it, then its `end` the end of its part of the window; other rings go; a new ring is opened at `end`, and takes
- *     all that follows. Nothing that was there is overwritten. tries = 0.
+ *   3 Once applied: a copy of the control region, /slipstream-PORT-DIRECTORY.adopting, signed by the new server. In it
+ *     all slots and spools are FREE, claim numbers go on; each ring's `first` becomes the oldest offset left in it, then
+ *     its `end` the end of its part of the window; other rings are gone; a new ring is opened at `end`, and takes all that
+ *     follows. tries = 0. Then the copy takes the name (rename; where /dev/shm is full it is a memfd, and the name goes),
+ *     and other rings' objects are unlinked. Nothing that was there is overwritten, in a ring or in the old table.
+ *
+ * OUTLIVE A DEAD SERVER (link, journal)
+ *
+ *   Both go on with what they have mapped. Nobody writes the server's words of that table any more (GO ON 3), so `end` is
+ *   for ever what the dead server had published: all of it may be sent and written, and nothing else can be. Their own
+ *   lines they go on to keep; nobody reads them.
  *
  * THE TABLE: struct shm_control. rel: release, met by an acquire load; rlx: relaxed; seq: sequentially consistent.
  *

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -67,6 +68,14 @@ void region_close(struct region *r, const char *name)
 {
     if (r->named) shm_unlink(name);
     region_unmap(r);
+}
+
+int region_rename(const char *from, const char *to)
+{
+    char old_path[PATH_MAX], new_path[PATH_MAX];
+    snprintf(old_path, sizeof old_path, SHM_DIRECTORY "%s", from);
+    snprintf(new_path, sizeof new_path, SHM_DIRECTORY "%s", to);
+    return rename(old_path, new_path);
 }
 
 int region_map(struct region *r, int fd, size_t bytes, bool writable)

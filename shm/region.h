@@ -26,6 +26,9 @@ void region_give_back(struct region *r);                         /* all pages; t
 void region_close(struct region *r,
                   const char *name); /* unlinks the name if it is named; all zero but fd -1: nothing */
 
+/* The object takes that name, from whatever had it. 0 or -1 with errno. */
+int region_rename(const char *from, const char *to);
+
 /* Maps what somebody else made; owns fd on success. 0 or -1 with errno (EPROTO: shorter than bytes). */
 int region_map(struct region *r, int fd, size_t bytes, bool writable);
 void region_unmap(struct region *r);

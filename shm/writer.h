@@ -57,6 +57,8 @@ struct backlog {
 struct backlog *writer_new(const char *name, const struct backlog_limits *limits, const struct backlog_events *events);
 void writer_release(struct backlog *b);                 /* with all that it has, names included */
 int writer_open_ring(struct backlog *b, uint64_t size); /* what follows goes there; 0 or -1 with errno */
+/* A named object could not be had: those to come are anonymous. -1: they are so already. */
+int writer_fall_back(struct backlog *b, int error);
 /* for (int slot = writer_next_peer(b, -1); slot >= 0; slot = writer_next_peer(b, slot)) over the claimed slots */
 int writer_next_peer(const struct backlog *b, int slot);
 /* The lowest offset of ring that a peer may still read, now or (the newest ring) later; UINT64_MAX: nobody needs the

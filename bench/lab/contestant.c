@@ -188,15 +188,21 @@ int instance_start(struct instance *i, char error[256])
     return -1;
 }
 
-void instance_kill(struct instance *i)
+void instance_kill_alone(struct instance *i)
 {
     disconnect(i);
     if (!i->pid) return;
     kill(i->pid, SIGCONT);
     kill(i->pid, SIGKILL);
     process_wait(i->pid, END_BOUND_MS);
-    process_kill_all_in(i->dir);
     i->pid = 0;
+}
+
+void instance_kill(struct instance *i)
+{
+    bool ran = i->pid != 0;
+    instance_kill_alone(i);
+    if (ran) process_kill_all_in(i->dir);
 }
 
 int instance_shutdown(struct instance *i, bool save)

@@ -40,6 +40,7 @@ void instance_init(struct instance *i, const struct contestant *of, const char *
 /* Returns when it answers; one that runs already is only asked. 0, or -1: it does not. */
 int instance_start(struct instance *i, char error[256]);
 void instance_kill(struct instance *i);               /* kill -9, its children too */
+void instance_kill_alone(struct instance *i);         /* kill -9 for the server, as who is out of memory gets it */
 int instance_shutdown(struct instance *i, bool save); /* 0, or -1 when it had to be killed */
 void instance_free(struct instance *i);               /* killed, and its directory is removed */
 

@@ -11,9 +11,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define STEP_BOUND_MS   60000
-#define ANSWER_BOUND_MS 2000
-#define BATCH           2000
+#define STEP_BOUND_MS     60000
+#define ANSWER_BOUND_MS   2000
+#define ORPHANED_BOUND_MS 5000
+#define BATCH             2000
 
 /* --- the wire --- */
 
@@ -192,6 +193,12 @@ static bool link_is_up(struct instance *replica)
     info_text_of(info, "master_link_status", link, sizeof link);
     free(info);
     return strcmp(link, "up") == 0;
+}
+
+void scene_wait_orphaned(struct instance *replica)
+{
+    for (int64_t until_ms = clock_ms() + ORPHANED_BOUND_MS; link_is_up(replica) && clock_ms() < until_ms;)
+        sleep_us(500);
 }
 
 /* A replica whose link is up may not be sent the stream yet: only a write that has arrived says so. */

@@ -18,6 +18,9 @@ struct link {
     bool one_processor; /* is all that server, child and link have together */
     uint64_t seen_end;  /* the stream's end at the last beat of the pace */
     int ping_period_s;  /* 0: never */
+    int64_t ended_ms;   /* the server's end was heard */
+    /* Peers at the server's end, and those of them that have got all that it had published. */
+    unsigned left_behind, drained;
     struct peer *peers[BACKLOG_PEERS_MAX];
     struct spool spools[BACKLOG_SPOOLS_MAX];
     struct packing packing; /* the stream for all LZ4 peers */

@@ -1,7 +1,12 @@
 /* The link process: the server's messages, the bell, and the clock. Everything it does for one replica is in peer.c.
  *
- * It knows nothing of the dataset, and ends with its server in any case: the kernel kills it (PDEATHSIG), or the
- * channel ends; then it still sends what had been published, for a moment. */
+ * It knows nothing of the dataset, and outlives its server: clients have been told that their writes are done, and a
+ * replica may be all that is left of them. When the channel ends, however that came, what stands published in the ring
+ * still goes to every replica; then the connections are closed, and the process ends (drain.h has the bounds). A server
+ * that wants its link's end while it lives kills it after a moment (repl/link_handle.c).
+ *
+ * What it reads and writes in shared memory meanwhile is nobody else's: the next server of the name works on a control
+ * region of its own (shm/adopt.c). */
 #include "repl/link/main.h"
 
 #include "repl/link/link.h"
@@ -15,10 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TICK_MS            500
-#define LAST_WORDS_TURNS   20
-#define PACE_MS            1
-#define LAST_WORDS_TURN_MS 5
+#define TICK_MS       500
+#define PACE_MS       1
+#define DRAIN_LOOK_MS 5
 
 static _Noreturn void give_up(const char *what)
 {
@@ -115,12 +119,34 @@ static void received(void *context, struct bytes message, const int *fds, int fd
     }
 }
 
+static int64_t drain(void *arg)
+{
+    struct link *link = arg;
+    if (peers_drain(link)) return DRAIN_LOOK_MS;
+    loop_stop(link->loop);
+    return LOOP_TIMER_DONE;
+}
+
+static unsigned count_peers(const struct link *link)
+{
+    unsigned count = 0;
+    for (int slot = 0; slot < BACKLOG_PEERS_MAX; slot++) count += link->peers[slot] != NULL;
+    return count;
+}
+
 static void server_ended(void *context)
 {
     struct link *link = context;
     channel_close(link->channel);
     link->channel = NULL;
-    loop_stop(link->loop);
+    link->left_behind = count_peers(link);
+    if (link->left_behind == 0) {
+        loop_stop(link->loop);
+        return;
+    }
+    link->ended_ms = loop_monotonic_ms(link->loop);
+    peers_begin_drain(link);
+    loop_timer_start(link->loop, DRAIN_LOOK_MS, drain, link);
 }
 
 static int64_t tick(void *arg)
@@ -129,17 +155,18 @@ static int64_t tick(void *arg)
     if (link->reader) {
         reader_beat(link->reader);
         peers_tick(link);
-        reader_drop_stale_rings(link->reader);
+        if (link->channel) reader_drop_stale_rings(link->reader);
     }
     return TICK_MS;
 }
 
-static void last_words(struct link *link)
+static void tell_drained(const struct link *link)
 {
-    if (!link->reader) return;
-    peers_pump_all(link);
-    for (int turn = 0; turn < LAST_WORDS_TURNS && !peers_are_done(link); turn++)
-        loop_turn(link->loop, LAST_WORDS_TURN_MS);
+    if (link->left_behind == 0) return;
+    log_notice("The replication link ends with its server: %u of %u replicas have got all that was published, up to "
+               "offset %llu, in %lld ms",
+               link->drained, link->left_behind, (unsigned long long)reader_end(link->reader) - 1,
+               (long long)(loop_monotonic_ms(link->loop) - link->ended_ms));
 }
 
 static void take_down(struct link *link)
@@ -174,7 +201,7 @@ int link_main(int argc, char **argv)
     crash_add_section(&(struct crash_section){.title = "REPLICAS OF THE LINK", .write = peers_report, .arg = &link});
     loop_timer_start(link.loop, TICK_MS, tick, &link);
     loop_run(link.loop);
-    last_words(&link);
+    tell_drained(&link);
     take_down(&link);
     return 0;
 }

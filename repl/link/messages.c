@@ -19,8 +19,7 @@ struct role link_role(char protocol[LINK_PROTOCOL_BYTES])
                          .argument = LINK_ARGUMENT,
                          .title = "replication link",
                          .protocol = protocol,
-                         .log_letter = 'L',
-                         .ends_with_server = true};
+                         .log_letter = 'L'};
 }
 
 int message_send(struct channel *c, const struct message *m, struct bytes body, const int *fds, int fd_count)

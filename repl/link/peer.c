@@ -6,11 +6,13 @@
  * when its own output has left (`drained`) or when the bell tells of something new. */
 #include "repl/link/peer.h"
 
+#include "repl/link/drain.h"
 #include "repl/link/link.h"
 #include "repl/wire.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/crash.h"
+#include "server/base/log.h"
 #include "server/base/lz4_stream.h"
 #include "server/base/number.h"
 #include "server/base/random.h"
@@ -18,7 +20,9 @@
 #include "server/resp/reader.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define STREAM_PIECE_BYTES (256 * 1024) /* of the ring in one send: what it pins stays small */
@@ -65,7 +69,9 @@ struct peer {
     size_t stream_in_flight; /* bytes from offset on, sent in place */
 
     uint64_t handed_bytes, sent_bytes; /* to the connection, by the connection */
+    uint64_t heard_bytes;
     int64_t ping_us;
+    struct drain drain; /* once the server is gone */
 
     struct resp_request request;
     uint8_t *input; /* the beginning of an incomplete request */
@@ -130,10 +136,33 @@ void peer_close(struct peer *p, const char *reason)
     end(p, reason, true);
 }
 
+/* All that the peer is to have. */
+static bool is_handed_over(const struct peer *p)
+{
+    if (conn_unsent(p->conn) > 0) return false;
+    return p->phase == PHASE_DELIVERED || (p->phase == PHASE_STREAM && p->offset >= reader_end(p->link->reader));
+}
+
+/* Without a server, the log is the only place to say it. A replica has got all when its close answers ours: one that
+ * goes before, or with an error, may have left bytes unread. Who wanted the snapshot alone knows its end. */
+static void note_end(const struct peer *p, int error, const char *reason)
+{
+    if (p->link->channel) return;
+    if (!error && (p->drain.end_said || p->phase == PHASE_DELIVERED)) {
+        p->link->drained++;
+        return;
+    }
+    log_warning("The replica in slot %d may not have got all that its master had published (%s, next offset %llu of "
+                "%llu): %s",
+                p->slot, phases[p->phase].name, (unsigned long long)p->offset,
+                (unsigned long long)reader_end(p->link->reader), reason);
+}
+
 static void closed(struct conn *conn, int error)
 {
     struct peer *p = conn_owner(conn);
     const char *reason = error ? strerror(error) : "the replica closed the connection";
+    note_end(p, error, reason);
     end(p, p->phase == PHASE_DELIVERED ? "the snapshot was delivered" : reason, false);
 }
 
@@ -436,6 +465,7 @@ static void append_input(struct peer *p, struct bytes more)
 static void take_input(struct peer *p, struct bytes input)
 {
     reader_peer_count(p->link->reader, p->slot, 0, input.len);
+    p->heard_bytes += input.len;
     if (p->input_bytes > 0) {
         append_input(p, input);
         input = bytes_make(p->input, p->input_bytes);
@@ -535,14 +565,57 @@ void peers_leave_spool(struct link *link, int spool, const char *reason)
         if (link->peers[slot] && link->peers[slot]->spool == spool) peer_close(link->peers[slot], reason);
 }
 
-bool peers_are_done(const struct link *link)
+/* --- the server is gone --- */
+
+static bool lacks_its_snapshot(const struct peer *p)
 {
-    for (int slot = 0; slot < BACKLOG_PEERS_MAX; slot++) {
-        const struct peer *p = link->peers[slot];
-        if (!p || p->phase != PHASE_STREAM) continue;
-        if (p->offset < reader_end(link->reader) || conn_unsent(p->conn) > 0) return false;
+    if (p->phase != PHASE_WAITING && p->phase != PHASE_SNAPSHOT) return false;
+    const struct spool *s = &p->link->spools[p->spool];
+    return reader_spool_state(p->link->reader, p->spool) != SPOOL_COMPLETE || (s->fd < 0 && !s->ended);
+}
+
+/* What the peer's kernel has not confirmed has not moved. */
+static uint64_t moved_bytes(const struct peer *p)
+{
+    int under_way = 0;
+    if (ioctl(conn_fd(p->conn), SIOCOUTQ, &under_way) != 0) under_way = 0;
+    return p->handed_bytes - conn_unsent(p->conn) - (uint64_t)under_way + p->heard_bytes;
+}
+
+static void give_up_drain(struct peer *p, const char *reason)
+{
+    note_end(p, ETIMEDOUT, reason);
+    peer_close(p, reason);
+}
+
+static void drain(struct peer *p)
+{
+    struct drain_view view = {
+        .out_of_reach = lacks_its_snapshot(p), .handed_over = is_handed_over(p), .moved_bytes = moved_bytes(p)};
+    switch (drain_step(&p->drain, &view, loop_monotonic_ms(p->link->loop))) {
+    case DRAIN_WAIT: break;
+    case DRAIN_SAY_END: shutdown(conn_fd(p->conn), SHUT_WR); break;
+    case DRAIN_OUT_OF_REACH: give_up_drain(p, "its snapshot ended with the server"); break;
+    case DRAIN_STALLED: give_up_drain(p, "it takes nothing more"); break;
+    case DRAIN_LATE: give_up_drain(p, "it takes too long"); break;
     }
-    return true;
+}
+
+void peers_begin_drain(struct link *link)
+{
+    for (int slot = 0; slot < BACKLOG_PEERS_MAX; slot++)
+        if (link->peers[slot]) drain_begin(&link->peers[slot]->drain, loop_monotonic_ms(link->loop));
+    peers_pump_all(link);
+}
+
+bool peers_drain(struct link *link)
+{
+    bool any = false;
+    for (int slot = 0; slot < BACKLOG_PEERS_MAX; slot++) {
+        if (link->peers[slot]) drain(link->peers[slot]);
+        any = any || link->peers[slot];
+    }
+    return any;
 }
 
 void peers_report(void *arg)

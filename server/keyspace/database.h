@@ -22,7 +22,7 @@ struct keyspace {
     struct keyspace_hooks hooks;
     struct keyspace_stats stats;
     struct random_state random;
-    bool replica, held;
+    bool replica, held, replaying;
     bool snapshot_running;
     bool active_expiry;
     bool times_removals;
@@ -37,7 +37,7 @@ struct keyspace {
 /* What has expired is not removed, but looks as if it were. */
 static inline bool keyspace_only_hides(const struct keyspace *ks)
 {
-    return ks->replica || ks->held;
+    return ks->replica || ks->held || ks->replaying;
 }
 
 /* --- access.c --- */

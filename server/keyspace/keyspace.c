@@ -96,6 +96,11 @@ void keyspace_set_held(struct keyspace *ks, bool held)
     ks->held = held;
 }
 
+void keyspace_set_replaying(struct keyspace *ks, bool replaying)
+{
+    ks->replaying = replaying;
+}
+
 void keyspace_set_snapshot_running(struct keyspace *ks, bool running)
 {
     ks->snapshot_running = running;

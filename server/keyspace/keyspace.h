@@ -61,6 +61,8 @@ struct keyspace *database_keyspace(const struct database *db);
 void keyspace_set_replica(struct keyspace *ks, bool replica);
 /* While writes are paused: what has expired is only hidden, and nothing is evicted. */
 void keyspace_set_held(struct keyspace *ks, bool held);
+/* While a file's commands are run again: what has expired since was there when they ran, with its expiry. */
+void keyspace_set_replaying(struct keyspace *ks, bool replaying);
 /* A snapshot child shares our pages: no access-clock updates, no table splits that can wait. */
 void keyspace_set_snapshot_running(struct keyspace *ks, bool running);
 void keyspace_set_active_expiry(struct keyspace *ks, bool on); /* DEBUG SET-ACTIVE-EXPIRE */

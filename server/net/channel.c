@@ -53,12 +53,21 @@ static void send_queued(struct channel *c)
     loop_watch_set(c->watch, LOOP_READABLE);
 }
 
+/* The other side's end while it had not read all of ours is told once, and before what it had sent. */
+static ssize_t receive(struct channel *c, uint8_t *in, int *fds, int *fd_count)
+{
+    ssize_t n = fdpass_receive(c->fd, in, CHANNEL_MESSAGE_MAX, fds, fd_count);
+    if (n >= 0 || errno != ECONNRESET) return n;
+    *fd_count = CHANNEL_FDS_MAX;
+    return fdpass_receive(c->fd, in, CHANNEL_MESSAGE_MAX, fds, fd_count);
+}
+
 static void receive_all(struct channel *c)
 {
     alignas(max_align_t) uint8_t in[CHANNEL_MESSAGE_MAX];
     while (!c->closed) {
         int fds[CHANNEL_FDS_MAX], fd_count = CHANNEL_FDS_MAX;
-        ssize_t n = fdpass_receive(c->fd, in, sizeof(in), fds, &fd_count);
+        ssize_t n = receive(c, in, fds, &fd_count);
         if (n < 0 && errno == EAGAIN) return;
         if (n <= 0)
             c->events.ended(c->events.context);

@@ -20,7 +20,7 @@
 #define RUNNING_IMAGE "/proc/self/exe" /* whatever has become of the file */
 
 /* argv of the new process */
-enum { NAME, ARGUMENT, PROTOCOL, SERVER, ENGINE, LOG_LEVEL, LOG_PATH, CRASH_REPORT, ARGUMENTS };
+enum { NAME, ARGUMENT, PROTOCOL, ENGINE, LOG_LEVEL, LOG_PATH, CRASH_REPORT, ARGUMENTS };
 
 #define REPORTS_CRASHES  "crash-report"
 #define REPORTS_NO_CRASH "no-crash-report"
@@ -61,14 +61,12 @@ static int spawn(const char *executable, char **argv, int channel_fd, pid_t *pid
 
 int role_process_start(const struct role *role, struct loop *loop, const char *executable, pid_t *pid, int *channel_fd)
 {
-    char server[16], level[16];
+    char level[16];
     int pair[2];
-    snprintf(server, sizeof(server), "%d", (int)getpid());
     snprintf(level, sizeof(level), "%d", (int)log_get_level());
     char *argv[] = {[NAME] = text(role->name),
                     [ARGUMENT] = text(role->argument),
                     [PROTOCOL] = text(role->protocol),
-                    [SERVER] = server,
                     [ENGINE] = text(loop_engine_name(loop)),
                     [LOG_LEVEL] = level,
                     [LOG_PATH] = text(log_path()),
@@ -97,12 +95,6 @@ static void set_signals(void)
     signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of the write */
 }
 
-static void tie_to_server(pid_t server)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != server) exit(0);
-}
-
 static struct loop *make_loop(const struct role *role, const char *engine, unsigned hint)
 {
     struct loop_settings settings = {.engine = LOOP_ENGINE_AUTO, .max_connections_hint = hint};
@@ -116,7 +108,6 @@ struct loop *role_process_begin(const struct role *role, int argc, char **argv, 
 {
     if (argc < ARGUMENTS) return NULL;
     prctl(PR_SET_NAME, role->name);
-    if (role->ends_with_server) tie_to_server((pid_t)atol(argv[SERVER]));
     set_signals();
     log_open(argv[LOG_PATH], (enum log_level)atoi(argv[LOG_LEVEL]));
     log_set_role(role->log_letter);

@@ -3,7 +3,9 @@
  *
  * Made with posix_spawn (vfork underneath) and a fresh exec: nothing of the dataset's page tables is copied, and
  * everything but the channel is closed. The program on disk may be another one by now, so the running image is executed
- * (/proc/self/exe), and both ends compare the protocol that they speak. */
+ * (/proc/self/exe), and both ends compare the protocol that they speak.
+ *
+ * It outlives its server, whose end it hears as the channel's. */
 #ifndef SLIPSTREAM_NET_ROLE_PROCESS_H
 #define SLIPSTREAM_NET_ROLE_PROCESS_H
 
@@ -19,7 +21,6 @@ struct role {
     const char *title;    /* in messages: "replication link" */
     const char *protocol; /* that it is to speak */
     char log_letter;
-    bool ends_with_server; /* the kernel kills it when its server ends */
 };
 
 /* 0, the process and our end of its channel, or -1 with errno. `executable`: where /proc is not to be had. */

@@ -3,6 +3,7 @@
 #include "tests/differential/campaign.h"
 
 #include "tests/differential/round.h"
+#include "tests/differential/words.h"
 #include "tests/harness/directory.h"
 #include "tests/harness/replication.h"
 #include "tests/harness/wait.h"
@@ -148,6 +149,25 @@ static void start_reader(struct trip *t)
     wait_until(info_is_if_there(t->reader, "persistence", "loading", "0"));
 }
 
+/* The bytes of both sides' values: what does not fail again cannot be looked at later. */
+static void explain_value(struct server *const sides[2], FILE *out, int database, const redisReply *key)
+{
+    static const char *const names[2] = {"witness", "reader"};
+    fprintf(out, "# the value of %s in database %d\n", key->str, database);
+    for (int i = 0; i < 2; i++) {
+        redisReply *dump = command(sides[i], "DUMP %b", key->str, key->len);
+        if (dump->type == REDIS_REPLY_STRING) {
+            struct words payload = {0};
+            words_append(&payload, dump->str, dump->len);
+            fprintf(out, "# %s's payload: ", names[i]);
+            words_print(out, &payload);
+            words_free(&payload);
+            fputc('\n', out);
+        }
+        freeReplyObject(dump);
+    }
+}
+
 static void compare_key(struct trip *t, FILE *out, int database, const redisReply *key)
 {
     struct server *sides[2] = {t->witness, t->reader};
@@ -157,7 +177,7 @@ static void compare_key(struct trip *t, FILE *out, int database, const redisRepl
         expires[i] = command(sides[i], "PEXPIRETIME %b", key->str, key->len);
     }
     if (strcmp(digest[0]->element[0]->str, digest[1]->element[0]->str) != 0)
-        fprintf(out, "# the value of %s in database %d\n", key->str, database);
+        explain_value(sides, out, database, key);
     else if (expires[0]->integer != expires[1]->integer)
         fprintf(out, "# the expiry of %s in database %d: %lld and %lld\n", key->str, database, expires[0]->integer,
                 expires[1]->integer);

@@ -183,6 +183,12 @@ bool process_alive(pid_t pid)
     return pid > 0 && read_stat(pid, &line) && line.state != 'Z' && line.state != 'X';
 }
 
+bool process_is_stopped(pid_t pid)
+{
+    struct stat_line line;
+    return read_stat(pid, &line) && line.state == 'T';
+}
+
 int process_children(pid_t pid, pid_t *out, int room)
 {
     DIR *proc = opendir("/proc");

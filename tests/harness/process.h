@@ -33,7 +33,8 @@ struct process_result {
 struct process_result process_run(const char *const *argv, const char *input);
 struct process_result process_run_within(const char *const *argv, const char *input, int bound_ms); /* not 30 s */
 
-bool process_alive(pid_t pid); /* a zombie is not */
+bool process_alive(pid_t pid);      /* a zombie is not */
+bool process_is_stopped(pid_t pid); /* by SIGSTOP */
 /* Direct children; how many were found, at most room are written. */
 int process_children(pid_t pid, pid_t *out, int room);
 /* The command line, arguments separated by spaces; "" when there is none. */

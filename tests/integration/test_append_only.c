@@ -552,6 +552,7 @@ Test(append_only, a_master_with_it_serves_replicas_as_before)
     write_all_families(master, 0);
     follow(replica, master);
     write_all_families(master, 1);
+    wait_in_step(replica, master); /* a rewrite waits for its snapshot */
     rewrite(master);
     write_all_families(master, 2);
     expect_same_data(replica, master);

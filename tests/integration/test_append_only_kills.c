@@ -210,3 +210,61 @@ Test(append_only_kills, replicas_of_a_restarted_master_go_on)
     cr_expect_eq(counts.full, 0);
     cr_expect_eq(counts.partial, 2);
 }
+
+/* A change of a key leaves its expiry in force, also when the time has come before the change is loaded. */
+static void write_what_expires(struct server *s, long long at_ms, bool rewritten)
+{
+    static const char *const changes[] = {
+        "INCRBY string 5",     "INCRBYFLOAT string 0.5", "SET string 7 KEEPTTL", "APPEND string 1",
+        "SETRANGE string 1 9", "SETBIT bits 9 1",        "RPUSH list b",         "SADD set b",
+        "HINCRBY hash n 2",    "ZINCRBY zset 2 a",       "XADD stream 2-1 a b",  "PFADD log b",
+        "RENAME old new",      "COPY one other",
+    };
+    static const char *const keys[] = {"string", "bits", "list", "set", "hash", "zset", "stream", "log", "old", "one"};
+    expect_ok(s, "MSET string 1 old 1 one 1");
+    expect_integer(s, 0, "SETBIT bits 3 1");
+    expect_integer(s, 1, "RPUSH list a");
+    expect_integer(s, 1, "SADD set a");
+    expect_integer(s, 1, "HSET hash n 1");
+    expect_integer(s, 1, "ZADD zset 1 a");
+    expect_string(s, "1-1", "XADD stream 1-1 a b");
+    expect_integer(s, 1, "PFADD log a");
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        freeReplyObject(command(s, "PEXPIREAT %s %lld", keys[i], at_ms));
+    if (rewritten) {
+        expect_status(s, "Background append only file rewriting started", "BGREWRITEAOF");
+        wait_until(info_is(s, "persistence", "aof_rewrite_in_progress", "0"));
+    }
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) freeReplyObject(command(s, changes[i]));
+}
+
+static long long count_keys(struct server *s)
+{
+    redisReply *r = command(s, "DBSIZE");
+    long long count = r->integer;
+    freeReplyObject(r);
+    return count;
+}
+
+static long long wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+Test(append_only_kills, what_expired_meanwhile_does_not_come_back)
+{
+    struct server *s = server_start(OURS, "appendonly yes\nadopt-backlog no");
+    for (int rewritten = 0; rewritten < 2; rewritten++) {
+        expect_ok(s, "SET stays 1");
+        long long at_ms = wall_ms() + 1000;
+        write_what_expires(s, at_ms, rewritten);
+        server_kill(s);
+        wait_until(wall_ms() > at_ms);
+        server_launch(s);
+        wait_until(info_is_if_there(s, "persistence", "loading", "0"));
+        wait_until(count_keys(s) == 1);
+        expect_string(s, "1", "GET stays");
+    }
+}

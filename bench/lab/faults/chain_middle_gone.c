@@ -5,7 +5,7 @@ static int strike(struct scene *s, char why[256])
 {
     (void)why;
     proxy_cut(s->proxy);
-    instance_kill(&s->sibling);
+    instance_kill_alone(&s->sibling);
     proxy_retarget(s->proxy, s->master.port);
     return 0;
 }

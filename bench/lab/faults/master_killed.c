@@ -5,7 +5,7 @@ static int strike(struct scene *s, char why[256])
 {
     proxy_cut(s->proxy);
     scene_write_doomed(s, &s->master);
-    instance_kill(&s->master);
+    instance_kill_alone(&s->master);
     return scene_start_again(s, &s->master, why);
 }
 

@@ -8,7 +8,8 @@ static int strike(struct scene *s, char why[256])
     proxy_cut(s->proxy);
     scene_write_doomed(s, &s->master);
     struct instance old = s->master;
-    instance_kill(&old);
+    instance_kill_alone(&old);
+    scene_wait_orphaned(&s->sibling);
     snprintf(why, 256, "the sibling is not promoted");
     if (!scene_promote(&s->sibling)) return -1;
     s->master = s->sibling;

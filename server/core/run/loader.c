@@ -37,12 +37,14 @@ struct loader *loader_new(struct core *core, const char *source)
     l->source = source;
     session_init(&l->session, core, SESSION_LOADER, &l->nowhere);
     l->session.reply.error_text = l->error;
+    keyspace_set_replaying(core->keyspace, true);
     return l;
 }
 
 void loader_free(struct loader *l)
 {
     loader_drop_transaction(l);
+    keyspace_set_replaying(l->core->keyspace, false);
     mem_free(l);
 }
 
