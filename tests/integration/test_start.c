@@ -167,7 +167,7 @@ Test(start, as_sentinel_by_option_and_by_name)
     for (int i = 0; i < 2; i++) {
         long from = server_log_end(s);
         launch_as(s, starts[i], NULL);
-        server_wait_log(s, from, "Running mode=sentinel");
+        server_wait_log(s, from, "Sentinel ID is");
         cr_expect(info_is(s, "server", "redis_mode", "sentinel"));
         server_stop(s);
     }
