@@ -21,6 +21,14 @@ bool sentinel_knows(struct server *sentinel, int replicas, int others)
            atoi(sentinel_field(sentinel, "num-other-sentinels")) == others;
 }
 
+bool sentinel_has_quorum(struct server *sentinel)
+{
+    redisReply *r = command(sentinel, "SENTINEL CKQUORUM mymaster");
+    bool has = r->type == REDIS_REPLY_STATUS;
+    freeReplyObject(r);
+    return has;
+}
+
 int sentinel_master_port(struct server *sentinel)
 {
     redisReply *r = command(sentinel, "SENTINEL GET-MASTER-ADDR-BY-NAME mymaster");

@@ -64,14 +64,6 @@ static void run_id(struct server *sentinel, char out[64])
     snprintf(out, 64, "%s", command_text(sentinel, "SENTINEL MYID"));
 }
 
-static bool has_quorum(struct server *sentinel)
-{
-    redisReply *r = command(sentinel, "SENTINEL CKQUORUM mymaster");
-    bool has = r->type == REDIS_REPLY_STATUS;
-    freeReplyObject(r);
-    return has;
-}
-
 /* --- Debian's servers --- */
 
 static bool begins_failover(struct server *sentinel)
@@ -126,7 +118,7 @@ static void file_goes_over(enum server_kind from, enum server_kind to)
     cr_expect_str_eq(sentinel_field(s, "failover-timeout"), "4000");
     cr_expect_str_eq(sentinel_field(s, "parallel-syncs"), "3");
     cr_expect_str_eq(sentinel_field(s, "client-reconfig-script"), "/bin/true");
-    wait_until(has_quorum(s) && has_quorum(other));
+    wait_until(sentinel_has_quorum(s) && sentinel_has_quorum(other));
     expect_takes_over(&c, s);
     wait_until(strcmp(sentinel_field(s, "flags"), "master") == 0);
     long epoch = atol(sentinel_field(s, "config-epoch"));
