@@ -153,7 +153,7 @@ int sentinel_process_start(struct sentinel_process *p, struct core *core)
     const char *file = config_file(core->config);
     p->core = core;
     if (!file) {
-        log_warning("Sentinel needs config file on disk in order to save state. Exiting...");
+        log_warning("Sentinel needs config file on disk to save state. Exiting...");
         return -1;
     }
     if (access(file, W_OK)) {

@@ -6,6 +6,7 @@
 #include "server/base/alloc.h"
 #include "server/base/number.h"
 #include "server/base/random.h"
+#include "server/core/config/config.h"
 #include "server/core/config/config_text.h"
 #include "server/net/address.h"
 #include "server/sentinel/parameters.h"
@@ -269,17 +270,37 @@ static void write_number(struct config_text *out, const char *option, const char
     write_line(out, option, master, text);
 }
 
+/* What is at its default keeps the line that the file has, and gets none. */
+static void may_be_initial(struct config_text *out, bool is_initial)
+{
+    if (is_initial) config_text_printf(out, CONFIG_IN_PLACE);
+}
+
+static void write_flag(struct config_text *out, const char *option, bool value, bool initial)
+{
+    may_be_initial(out, value == initial);
+    write_line(out, option, value ? "yes" : "no");
+}
+
+static void write_setting(struct config_text *out, const char *option, const char *master, int64_t value,
+                          int64_t initial)
+{
+    may_be_initial(out, value == initial);
+    write_number(out, option, master, value);
+}
+
 static void write_global(const struct sentinel_process *p, struct config_text *out)
 {
     const struct sentinel_settings *s = &p->sentinel.settings;
     char port[16];
     write_line(out, "myid", p->sentinel.run_id);
-    if (!p->deny_scripts_reconfig) write_line(out, "deny-scripts-reconfig", "no");
-    if (p->resolve_hostnames) write_line(out, "resolve-hostnames", "yes");
-    if (s->announce_hostnames) write_line(out, "announce-hostnames", "yes");
+    write_flag(out, "deny-scripts-reconfig", p->deny_scripts_reconfig, true);
+    write_flag(out, "resolve-hostnames", p->resolve_hostnames, false);
+    write_flag(out, "announce-hostnames", s->announce_hostnames, false);
     write_global_text(out, "announce-ip", s->announce.host);
     snprintf(port, sizeof port, "%d", s->announce.port);
-    if (s->announce.port) write_line(out, "announce-port", port);
+    may_be_initial(out, !s->announce.port);
+    write_line(out, "announce-port", port);
     write_global_text(out, "sentinel-user", p->peer_user);
     write_global_text(out, "sentinel-pass", p->peer_pass);
 }
@@ -291,12 +312,11 @@ static void write_options(const struct watched *w, struct config_text *out)
     struct watched_settings initial;
     sentinel_settings_init(&fresh);
     sentinel_watched_settings_init(&fresh.periods, &initial, 1);
-    if (s->down_after_ms != initial.down_after_ms)
-        write_number(out, "down-after-milliseconds", w->name, s->down_after_ms);
-    if (s->failover_timeout_ms != initial.failover_timeout_ms)
-        write_number(out, "failover-timeout", w->name, s->failover_timeout_ms);
-    if (s->parallel_syncs != initial.parallel_syncs) write_number(out, "parallel-syncs", w->name, s->parallel_syncs);
-    if (s->reboot_down_after_ms) write_number(out, "master-reboot-down-after-period", w->name, s->reboot_down_after_ms);
+    write_setting(out, "down-after-milliseconds", w->name, s->down_after_ms, initial.down_after_ms);
+    write_setting(out, "failover-timeout", w->name, s->failover_timeout_ms, initial.failover_timeout_ms);
+    write_setting(out, "parallel-syncs", w->name, s->parallel_syncs, initial.parallel_syncs);
+    write_setting(out, "master-reboot-down-after-period", w->name, s->reboot_down_after_ms,
+                  initial.reboot_down_after_ms);
     write_text(out, "notification-script", w->name, w->access.notification_script);
     write_text(out, "client-reconfig-script", w->name, w->access.reconfig_script);
     write_text(out, "auth-pass", w->name, w->access.auth_pass);

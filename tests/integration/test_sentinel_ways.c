@@ -150,12 +150,13 @@ static char *file_text(const char *path)
     return text;
 }
 
-/* Comments, order, an option before its master, and another spelling. */
+/* Comments, order, an option before its master, one at its default, and another spelling. */
 Test(sentinel_ways, lines_stay_where_they_were)
 {
     struct server *master = server_start(OURS, "%s", "");
     struct server *s = server_prepare(OUR_SENTINEL,
-                                      "# how long\nSENTINEL down-after-milliseconds main 20000\n\n"
+                                      "SENTINEL resolve-hostnames no\n"
+                                      "# how long\nSENTINEL down-after-milliseconds main 30000\n\n"
                                       "# whom\nsentinel monitor main 127.0.0.1 %d 2\nsentinel parallel-syncs main 2\n"
                                       "sentinel failover-timeout main 240000",
                                       master->port);
@@ -163,7 +164,7 @@ Test(sentinel_ways, lines_stay_where_they_were)
     server_launch(s);
     expect_ok(s, "SENTINEL FLUSHCONFIG");
     char *after = file_text(s->config_file);
-    cr_expect(strstr(after, strstr(before, "# how long")), "%s\n--- became ---\n%s", before, after);
+    cr_expect(strstr(after, strstr(before, "SENTINEL resolve")), "%s\n--- became ---\n%s", before, after);
     free(after);
     expect_ok(s, "SENTINEL SET main parallel-syncs 7");
     after = file_text(s->config_file);

@@ -198,6 +198,8 @@ static void put_statement(struct rewriter *r, const struct config_statements *s,
 {
     struct words words;
     struct config_text line = {0};
+    bool only_in_place = text.ptr[0] == *CONFIG_IN_PLACE;
+    if (only_in_place) text = bytes_make(text.ptr + 1, text.len - 1);
     CHECK(words_split(text, &words)); /* our own line */
     char *key = key_of(s, &words, 0);
     struct line *place = free_place(places, key);
@@ -206,7 +208,7 @@ static void put_statement(struct rewriter *r, const struct config_statements *s,
                        (const char *)text.ptr);
     if (place)
         place->replacement = mem_strdup(line.ptr);
-    else
+    else if (!only_in_place)
         config_text_printf(&r->added, "%s\n", line.ptr);
     config_text_free(&line);
     mem_free(key);
