@@ -66,10 +66,19 @@ static struct follower *find_synced_target(struct replication *r)
 
 /* --- the way --- */
 
+/* As the log calls whom we wait for. */
+static const char *target_name(const struct failover *f, char room[320])
+{
+    if (!f->host[0]) return "any replica";
+    snprintf(room, 320, "%s:%d", f->host, f->port);
+    return room;
+}
+
 static void abort_because(struct replication *r, const char *why)
 {
     bool handed_over = r->master->failover.state == FAILOVER_HANDED_OVER;
-    log_notice("Aborting failover: %s", why);
+    char room[320];
+    log_notice("FAILOVER to %s aborted: %s", target_name(&r->master->failover, room), why);
     enter(r, FAILOVER_NONE);
     if (handed_over) replication_stop_following(r);
 }
@@ -103,10 +112,8 @@ int replication_failover(struct replication *r, const char *host, int port, bool
     if (timeout_ms) f->deadline_ms = replication_now_ms(r) + timeout_ms;
     if (host) snprintf(f->host, sizeof f->host, "%s", host);
     if (check_target(r, force, error) != 0) return -1;
-    if (host)
-        log_notice("FAILOVER requested to %s:%d.", host, port);
-    else
-        log_notice("FAILOVER requested.");
+    char room[320];
+    log_notice("FAILOVER requested to %s.", target_name(f, room));
     enter(r, FAILOVER_WAITING);
     replication_ask_acks(r, repl_stream_history(r->stream)->offset);
     return 0;
@@ -121,8 +128,11 @@ int replication_failover_abort(struct replication *r, char error[256])
 
 static void hand_over(struct replication *r, const char *host, int port)
 {
-    char target[256];
+    struct failover *f = &r->master->failover;
+    char target[sizeof f->host];
     snprintf(target, sizeof target, "%s", host);
+    snprintf(f->host, sizeof f->host, "%s", target);
+    f->port = port;
     enter(r, FAILOVER_HANDED_OVER);
     replica_side_follow(r, target, port, true);
 }
@@ -140,7 +150,7 @@ void failover_check(struct replication *r)
             abort_because(r, "Replica never caught up before timeout");
             return;
         }
-        log_notice("Failover to %s:%d time out exceeded, failing over.", f->host, f->port);
+        log_notice("FAILOVER to %s:%d time out exceeded, failing over.", f->host, f->port);
         hand_over(r, f->host, f->port);
     } else if (f->host[0] && !f->force && !find_target(r)) {
         abort_because(r, "Failover target was disconnected");

@@ -19,6 +19,7 @@
 #define CONNECT_MOST_MS       5000 /* nobody may have the address any more: the name may stand for another by now */
 #define STABLE_MS             1000 /* a link that held so long was a good one */
 #define REFUSED_DELAY_MS      1000 /* after a snapshot or stream that was no good; doubles with each in a row ... */
+#define RIGHTS_DELAY_MS       1000 /* after a refusal of who we are */
 #define REFUSED_DOUBLINGS     4    /* ... so often, for a snapshot ... */
 #define UNFOLLOWED_MOST_MS    (5 * 60 * 1000)  /* ... and up to this, for a stream */
 #define UNFOLLOWED_FORGIVE_MS (10 * 60 * 1000) /* behind its wait */
@@ -257,6 +258,25 @@ static void partial_resync(struct replica_machine *m, struct bytes rest, int64_t
     stream(m, now_ms, out);
 }
 
+/* Whether the master refuses us for who we are: somebody has to give us a password, or the rights to the commands. */
+static bool is_about_rights(struct bytes line)
+{
+    static const char *const words[] = {WIRE_NOT_LOGGED_IN, WIRE_NOT_PERMITTED, WIRE_NOT_PERMITTED_OLD,
+                                        WIRE_WRONG_PASSWORD, WIRE_PROTECTED};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (starts_with(line, words[i])) return true;
+    return false;
+}
+
+/* The handshake ends here. The wait is never longer than the second between two attempts of Redis's: as soon as the
+ * rights are given, they are used. */
+static void fail_refused(struct replica_machine *m, bool about_rights, int64_t now_ms, const char *why,
+                         struct replica_actions *out)
+{
+    fail(m, now_ms, why, out);
+    if (about_rights) wait_up_to(m, now_ms, RIGHTS_DELAY_MS);
+}
+
 /* A master that knows no PSYNC says so by "unknown command"; any other refusal is a matter of time. */
 static void psync_refused(struct replica_machine *m, struct bytes line, int64_t now_ms, struct replica_actions *out)
 {
@@ -264,7 +284,7 @@ static void psync_refused(struct replica_machine *m, struct bytes line, int64_t 
     const char *text = (const char *)line.ptr;
     if (m->failover) {
         m->failover = false;
-        say(out, ACTION_WARN, "Failover target rejected psync request: %.*s", shown, text);
+        say(out, ACTION_WARN, "The failover's target answers: %.*s", shown, text);
         fail(m, now_ms, "", out);
         add(out, ACTION_FAILOVER_END);
     } else if (starts_with(line, WIRE_UNKNOWN_COMMAND)) {
@@ -276,7 +296,7 @@ static void psync_refused(struct replica_machine *m, struct bytes line, int64_t 
         char why[224];
         snprintf(why, sizeof why, "Master is currently unable to PSYNC, it should be possible later: %.*s", shown,
                  text);
-        fail(m, now_ms, why, out);
+        fail_refused(m, is_about_rights(line), now_ms, why, out);
     }
 }
 
@@ -344,7 +364,7 @@ static void handshake_line(struct replica_machine *m, struct bytes line, int64_t
     char why[256];
     const char *refusal = judge_reply(m->step, line, why, out);
     if (refusal) {
-        fail(m, now_ms, refusal, out);
+        fail_refused(m, m->step == STEP_AUTH || is_about_rights(line), now_ms, refusal, out);
         return;
     }
     m->step = next_step(m, m->step);

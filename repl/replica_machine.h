@@ -6,10 +6,11 @@
  *              `-- WAITING <- any failure of these
  *
  * After a failure the next attempt comes at once, then after 10 ms, doubling to one second, jittered; a link that has
- * held for a second starts this series anew. A snapshot that we had to refuse is asked for again after a second, then
- * two, up to sixteen: each costs the master a fork. A stream that we had to refuse costs that, and the whole dataset on
- * its way, and may be good for hours before it says again what we cannot apply: one second, then two, up to five minutes,
- * whatever the links in between were like, until one has gone well for ten minutes. */
+ * held for a second starts this series anew. A master that does not let us in is asked once a second. A snapshot that
+ * we had to refuse is asked for again after a second, then two, up to sixteen: each costs the master a fork. A stream
+ * that we had to refuse costs that, and the whole dataset on its way, and may be good for hours before it says again
+ * what we cannot apply: one second, then two, up to five minutes, whatever the links in between were like, until one
+ * has gone well for ten minutes. */
 #ifndef SLIPSTREAM_REPL_REPLICA_MACHINE_H
 #define SLIPSTREAM_REPL_REPLICA_MACHINE_H
 

@@ -55,6 +55,8 @@
 /* --- refusals, of masters of any age, by which a replica tells them apart --- */
 #define WIRE_NOT_LOGGED_IN     "-NOAUTH"
 #define WIRE_NOT_PERMITTED     "-NOPERM"
+#define WIRE_WRONG_PASSWORD    "-WRONGPASS"
+#define WIRE_PROTECTED         "-DENIED"
 #define WIRE_NOT_PERMITTED_OLD "-ERR operation not permitted" /* before Redis 2.8 */
 #define WIRE_UNKNOWN_COMMAND   "-ERR unknown command"
 

@@ -41,6 +41,7 @@
 #include "server/core/process/logo.h"
 #include "server/core/process/ports.h"
 #include "server/core/process/process.h"
+#include "server/core/process/restart.h"
 #include "server/core/replication_host.h"
 #include "server/core/run/block_keys.h"
 #include "server/core/run/dataset_load.h"
@@ -406,7 +407,9 @@ static int server_main(int argc, char **argv, bool watches)
     run_follow_thresholds(&core);
     if (oom_score_apply(&core)) log_warning("Unable to write oom_score_adj: %s", strerror(errno));
     if (background || settings.server.pidfile) process_write_pidfile(&lifecycle, settings.server.pidfile);
-    return sentinel ? watch(&core, sentinel) : serve(&core);
+    int status = sentinel ? watch(&core, sentinel) : serve(&core);
+    if (lifecycle.restarts) restart_in_place(&lifecycle);
+    return status;
 }
 
 /* By the name we are called by, or by --sentinel among the options. */

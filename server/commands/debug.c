@@ -13,7 +13,9 @@
 #include "server/core/core.h"
 #include "server/core/dataset/append_only.h"
 #include "server/core/dataset/persistence.h"
+#include "server/core/dataset/propagate.h"
 #include "server/core/process/cron.h"
+#include "server/core/process/restart.h"
 #include "server/core/run/block_keys.h"
 #include "server/core/run/call.h"
 #include "server/core/run/dataset_load.h"
@@ -107,7 +109,7 @@ static void debug_reload(struct call *call)
         else if (call_arg_is(call, i, "merge"))
             merge = true;
         else
-            return call_syntax_error(call);
+            return reply_error(call->reply, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
     }
     struct core *core = call->core;
     bool missing = false;
@@ -187,6 +189,14 @@ static void debug_change_repl_id(struct call *call)
 {
     log_warning("Changing replication IDs after receiving change-repl-id");
     replication_change_id(call->core->replication);
+    reply_ok(call->reply);
+}
+
+/* What has not happened here happens there, and in our own append-only file: it is the same stream. */
+static void debug_replicate(struct call *call)
+{
+    if (!replication_is_replica(call->core->replication))
+        propagate_command(call->core->propagation, -1, call->argc - 2, call->argv + 2);
     reply_ok(call->reply);
 }
 
@@ -295,6 +305,41 @@ static void debug_accepted(struct call *call)
     reply_ok(call->reply);
 }
 
+/* Lost on purpose: what looks for leaks has one to find. */
+static void debug_leak(struct call *call)
+{
+    (void)!bytes_to_text(call->argv[2]);
+    reply_ok(call->reply);
+}
+
+/* Whether there is a number of milliseconds where one may stand; else this is answered. */
+static bool delay_of_arg(struct call *call, int64_t *ms)
+{
+    *ms = 0;
+    if (call->argc > 2 && !call_arg_i64(call, 2, ms, NULL)) return false;
+    if (*ms < 0) *ms = 0;
+    return true;
+}
+
+static void debug_restart(struct call *call)
+{
+    int64_t ms;
+    if (delay_of_arg(call, &ms) && restart_begin(call->core, ms))
+        reply_error(call->reply, "ERR failed to restart the server. Check server logs.");
+}
+
+static void debug_crash_and_recover(struct call *call)
+{
+    int64_t ms;
+    if (delay_of_arg(call, &ms) && restart_after_crash(call->core->lifecycle, ms))
+        reply_error(call->reply, "ERR failed to restart the server. Check server logs.");
+}
+
+static void debug_cluster(struct call *call)
+{
+    reply_error(call->reply, "ERR Debug option only available for cluster mode enabled setup!");
+}
+
 /* Each RESP type once, so that a client library's reader can be tried. */
 static void debug_protocol(struct call *call)
 {
@@ -356,12 +401,18 @@ static void debug_config_rewrite(struct call *call)
 static void debug_help(struct call *call)
 {
     static const char *const lines[] = {
+        "AOF-FLUSH-SLEEP <microsec>",
+        "    Accepted, without effect: another process writes the file.",
         "ASSERT",
         "    Crash by assertion failed.",
         "CHANGE-REPL-ID",
         "    Change the replication IDs of the instance.",
+        "CLIENT-EVICTION",
+        "    Show low level client eviction pools info (maxmemory-clients).",
         "CONFIG-REWRITE-FORCE-ALL",
         "    Like CONFIG REWRITE but writes all configuration options.",
+        "CRASH-AND-RECOVER [<milliseconds>]",
+        "    Kill this process and start another one after a <milliseconds> delay (default 0).",
         "DICT-RESIZING <0|1>",
         "    Accepted, without effect: tables grow by a segment at a time.",
         "DIGEST",
@@ -376,6 +427,8 @@ static void debug_help(struct call *call)
         "    Like HTSTATS but for the hash table stored at <key>'s value.",
         "JMAP",
         "    Accepted, without effect.",
+        "LEAK <string>",
+        "    Create a memory leak of the input string.",
         "LISTPACK <key>",
         "    Show low level info about the listpack encoding of <key>.",
         "LOADAOF",
@@ -405,8 +458,12 @@ static void debug_help(struct call *call)
         "RELOAD [option ...]",
         "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
         "    * MERGE, NOFLUSH, NOSAVE",
+        "REPLICATE <string> [<string> ...]",
+        "    Replicates the command to replicas, and to the AOF, without running it: data diverge.",
         "REPLYBUFFER RESIZING|PEAK-RESET-TIME <value>",
         "    Accepted, without effect: no client has a reply buffer of its own.",
+        "RESTART [<milliseconds>]",
+        "    Graceful restart: save config, db, restart after a <milliseconds> delay (default 0).",
         "SDSLEN <key>",
         "    Show low level info about the strings of <key> and its value.",
         "SEGFAULT",
@@ -437,18 +494,24 @@ static const struct {
     void (*run)(struct call *call);
     int arity; /* as a row's */
 } debug_subcommands[] = {
+    {"aof-flush-sleep", debug_accepted, 3},
     {"assert", debug_assert, -2},
     {"change-repl-id", debug_change_repl_id, 2},
     {"client-enforce-reply-list", debug_accepted, 3},
+    {"client-eviction", debug_client_eviction, 2},
+    {"clusterlink", debug_cluster, -2},
     {"config-rewrite-force-all", debug_config_rewrite, 2},
+    {"crash-and-recover", debug_crash_and_recover, -2},
     {"dict-resizing", debug_accepted, 3},
     {"digest", debug_digest, 2},
     {"digest-value", debug_digest_value, -2},
+    {"drop-cluster-packet-filter", debug_accepted, 3},
     {"error", debug_error, 3},
     {"help", debug_help, 2},
     {"htstats", debug_htstats, -3},
     {"htstats-key", debug_htstats_key, -3},
     {"jmap", debug_jmap, -2},
+    {"leak", debug_leak, 3},
     {"listpack", debug_listpack, 3},
     {"loadaof", debug_loadaof, -2},
     {"log", debug_log, 3},
@@ -463,7 +526,9 @@ static const struct {
     {"quicklist", debug_quicklist, -3},
     {"quicklist-packed-threshold", debug_packed_threshold, 3},
     {"reload", debug_reload, -2},
+    {"replicate", debug_replicate, -3},
     {"replybuffer", debug_replybuffer, -4},
+    {"restart", debug_restart, -2},
     {"sdslen", debug_sdslen, 3},
     {"segfault", debug_segfault, -2},
     {"set-active-expire", debug_set_active_expire, 3},

@@ -4,6 +4,7 @@
 #include "server/commands/debug_inspect.h"
 
 #include "server/base/alloc.h"
+#include "server/core/clients/clients.h"
 #include "server/core/core.h"
 #include "server/core/run/call.h"
 #include "server/data/hash.h"
@@ -77,6 +78,25 @@ void debug_htstats_key(struct call *call)
     size_t slots = (t->segments << t->bucket_bits) * MEMBER_BUCKET_SLOTS;
     int len = print_table(text, sizeof text, slots, t->count, t->segments, t->chained);
     reply_verbatim(call->reply, bytes_make(text, (size_t)len), "txt");
+}
+
+/* --- clients --- */
+
+void debug_client_eviction(struct call *call)
+{
+    struct client_bucket b;
+    char text[4096];
+    size_t len = 0;
+    for (size_t i = 0; clients_memory_bucket(call->core->clients, i, &b); i++) {
+        len += (size_t)snprintf(text + len, sizeof text - len, "bucket %10zu", b.from);
+        if (b.below)
+            len += (size_t)snprintf(text + len, sizeof text - len, " - %10zu", b.below - 1);
+        else
+            len += (size_t)snprintf(text + len, sizeof text - len, "+            ");
+        len += (size_t)snprintf(text + len, sizeof text - len, ": tot-mem: %10zu, clients: %zu\n", b.bytes, b.clients);
+    }
+    if (!len) return reply_error(call->reply, "ERR maxmemory-clients is disabled.");
+    reply_verbatim(call->reply, bytes_make(text, len), "txt");
 }
 
 /* --- one key --- */

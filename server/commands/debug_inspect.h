@@ -6,6 +6,7 @@ struct call;
 
 void debug_htstats(struct call *call);
 void debug_htstats_key(struct call *call);
+void debug_client_eviction(struct call *call);
 void debug_sdslen(struct call *call);
 void debug_structsize(struct call *call);
 void debug_listpack(struct call *call);  /* to standard output */

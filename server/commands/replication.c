@@ -29,23 +29,24 @@ static void text_of(struct bytes arg, char *out, size_t room)
 
 /* --- REPLICAOF, SLAVEOF --- */
 
-static void log_request(struct call *call, const char *what)
+/* kind: who asks, a user or a master that steps down. */
+static void log_request(struct call *call, const char *what, const char *kind)
 {
     struct outq description = {0};
     if (call->session->client) client_describe(call->session->client, &description);
     struct bytes text = outq_front(&description);
     while (text.len && text.ptr[text.len - 1] == '\n') text.len--;
-    log_notice("%s (user request from '%.*s')", what, (int)text.len, (const char *)text.ptr);
+    log_notice("%s (%s request from '%.*s')", what, kind, (int)text.len, (const char *)text.ptr);
     outq_clear(&description);
 }
 
-static void stop_following(struct call *call)
+static void stop_following(struct call *call, const char *kind)
 {
     struct core *core = call->core;
     if (!replication_is_replica(core->replication)) return;
     config_note_replicaof(core->config, NULL, 0);
     replication_stop_following(core->replication);
-    log_request(call, "MASTER MODE enabled");
+    log_request(call, "MASTER MODE enabled", kind);
 }
 
 static void follow(struct call *call, const char *host, int port)
@@ -55,7 +56,7 @@ static void follow(struct call *call, const char *host, int port)
     config_note_replicaof(core->config, host, port);
     replication_follow(core->replication, host, port);
     snprintf(what, sizeof what, "REPLICAOF %s:%d enabled", host, port);
-    log_request(call, what);
+    log_request(call, what, "user");
 }
 
 static void replicaof_command(struct call *call)
@@ -68,7 +69,7 @@ static void replicaof_command(struct call *call)
     if (replication_is_failing_over(core->replication))
         return reply_error(call->reply, "ERR REPLICAOF not allowed while failing over.");
     if (call_arg_is(call, 1, "no") && call_arg_is(call, 2, "one")) {
-        stop_following(call);
+        stop_following(call, "user");
         return reply_ok(call->reply);
     }
     if (parse_i64(call->argv[2], &port) != 0 || port < 0 || port > 65535)
@@ -264,8 +265,8 @@ static bool take_over(struct call *call, const char *asked_id)
         reply_error(call->reply, "ERR PSYNC FAILOVER replid must match my replid.");
         return false;
     }
-    log_notice("Failover request received for replid %s.", asked_id);
-    stop_following(call);
+    log_warning("Failover request received for replid %s.", asked_id);
+    stop_following(call, "failover");
     return true;
 }
 

@@ -40,6 +40,9 @@ struct resp_request {
 void resp_request_init(struct resp_request *r);
 void resp_request_free(struct resp_request *r);
 size_t resp_request_memory(const struct resp_request *r); /* bytes, beside the input */
+/* Of a request that is not complete yet: how many bytes of it, from its first, are understood as an array's headers and
+ * arguments. */
+size_t resp_request_taken(const struct resp_request *r);
 /* Reads one request from the start of input[0..len). COMPLETE sets *consumed (an empty line or "*0" completes with argc
  * 0). NEED_MORE consumes nothing: call again with the same bytes and more behind them. */
 enum resp_status resp_request_read(struct resp_request *r, const uint8_t *input, size_t len,

@@ -36,6 +36,11 @@ size_t resp_request_memory(const struct resp_request *r)
     return r->capacity * sizeof *r->argv + (r->inline_args ? mem_size(r->inline_args) : 0);
 }
 
+size_t resp_request_taken(const struct resp_request *r)
+{
+    return r->multibulk ? r->scanned : 0;
+}
+
 static enum resp_status fail(struct resp_request *r, const char *error)
 {
     snprintf(r->error, sizeof(r->error), "%s", error);

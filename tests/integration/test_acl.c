@@ -197,7 +197,7 @@ Test(acl, a_command_that_waits_is_asked_about_when_it_goes_on)
     ask(fd, "PING", "+PONG\r\n");
     close(fd);
     expect_integer(s, 1, "LLEN list");
-    cr_expect(strstr(info_text(s, "commandstats", "cmdstat_blpop"), "calls=0,"));
+    cr_expect(strstr(info_text(s, "commandstats", "cmdstat_blpop"), "calls=0,usec=0,"));
     cr_expect(strstr(info_text(s, "commandstats", "cmdstat_blpop"), "rejected_calls=1,"));
 }
 

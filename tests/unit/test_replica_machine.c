@@ -155,6 +155,40 @@ Test(replica_machine, refusals_of_the_moment_are_tried_again)
     }
 }
 
+static int64_t wait_of(const struct bench *b)
+{
+    return replica_machine_deadline_ms(&b->m) - b->now_ms;
+}
+
+/* Nobody else's work is disturbed by a replica without rights, and once it has them it need not wait for long. */
+Test(replica_machine, a_master_that_does_not_let_us_in_is_asked_once_a_second)
+{
+    static const char *const replies[] = {"-NOPERM User replica has no permissions to run the 'psync' command",
+                                          "-NOAUTH Authentication required.", "-ERR operation not permitted"};
+    for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+        struct bench b;
+        set_up(&b, false, false);
+        for (int attempt = 0; attempt < 8; attempt++) {
+            come_to_psync(&b);
+            line(&b, replies[i]);
+            EXPECT_STATE(&b, REPLICA_WAITING);
+            cr_expect(wait_of(&b) >= 500 && wait_of(&b) <= 1000, "%s: %lld ms", replies[i], (long long)wait_of(&b));
+            b.now_ms += wait_of(&b);
+            happens(&b, EVENT_STOP);
+        }
+        come_to_psync(&b);
+        line(&b, "-LOADING Redis is loading the dataset in memory");
+        cr_expect_leq(wait_of(&b), 10, "a moment's refusal is another matter");
+    }
+    struct bench b;
+    set_up(&b, true, false);
+    come_to_handshake(&b);
+    line(&b, "-WRONGPASS invalid username-password pair or user is disabled.");
+    cr_expect(wait_of(&b) >= 500 && wait_of(&b) <= 1000);
+    happens(&b, EVENT_FOLLOW);
+    EXPECT_STATE(&b, REPLICA_RESOLVING);
+}
+
 Test(replica_machine, handshake_replies_that_matter_and_those_that_do_not)
 {
     struct bench b;

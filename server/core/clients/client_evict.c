@@ -11,14 +11,24 @@
 #include "server/core/core.h"
 #include "server/core/settings.h"
 
-/* The first bucket holds all below 64 KiB, the last all from 8 GiB on, as in Redis. */
-#define FIRST_BUCKET_BITS 16
+/* The first bucket holds all below 32 KiB, the last all from 4 GiB on, as in Redis. */
+#define FIRST_BUCKET_BITS 15
 
 static struct list *bucket_for(struct clients *all, size_t bytes)
 {
     size_t above = bytes >> FIRST_BUCKET_BITS, at = 0;
     while (above && at < CLIENT_BUCKETS - 1) above >>= 1, at++;
     return &all->buckets[at];
+}
+
+bool clients_memory_bucket(const struct clients *all, size_t at, struct client_bucket *out)
+{
+    if (at >= CLIENT_BUCKETS || !all->memory_limit) return false;
+    *out = (struct client_bucket){.from = at ? (size_t)1 << (FIRST_BUCKET_BITS + at - 1) : 0,
+                                  .below = at < CLIENT_BUCKETS - 1 ? (size_t)1 << (FIRST_BUCKET_BITS + at) : 0,
+                                  .clients = all->buckets[at].count};
+    list_each(&all->buckets[at], node) out->bytes += list_entry(node, struct client, in_bucket)->memory_noted;
+    return true;
 }
 
 static void leave_bucket(struct client *c)

@@ -121,6 +121,8 @@ void client_describe(struct client *c, struct outq *out)
     output.list_bytes += kept;
     output.list_chunks += kept > 0; /* in one piece, whatever its size */
     bool writing = c->conn && conn_unsent(c->conn) > 0;
+    /* As Redis counts: what is understood of a request that is still to come is no input any more. */
+    size_t taken = c->query_len && !c->processing_len ? resp_request_taken(&c->request) : 0;
     char flags[16];
     flag_letters(c, flags);
     add_line(
@@ -135,9 +137,9 @@ void client_describe(struct client *c, struct outq *out)
             .events = !c->conn  ? ""
                       : writing ? "rw"
                                 : "r",
-            .query_bytes = c->query_len + c->processing_len,
+            .query_bytes = c->query_len + c->processing_len - taken,
             .query_spare_bytes = c->query_capacity - c->query_len,
-            .argument_bytes = resp_request_memory(&c->request),
+            .argument_bytes = resp_request_memory(&c->request) + taken,
             .multi_bytes = transaction_memory(&c->session),
             .output = output,
             .output_peak_bytes = c->output_peak > output.buffer_used ? c->output_peak : output.buffer_used,

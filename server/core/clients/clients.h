@@ -86,6 +86,13 @@ void clients_cron(struct clients *c,
  * those. */
 size_t clients_memory(const struct clients *c, size_t *replicas);
 void clients_limit_changed(struct clients *c); /* maxmemory-clients, or what it is a percentage of */
+/* What clients that could be evicted hold, by powers of two. */
+struct client_bucket {
+    size_t from, below; /* bytes of one client; 0 below: whatever it holds */
+    size_t clients, bytes;
+};
+bool clients_memory_bucket(const struct clients *c, size_t at,
+                           struct client_bucket *out); /* false: no more of them, or no limit */
 /* The largest buffers of the last seconds: input kept, output that waited. */
 void clients_recent_peaks(const struct clients *c, uint64_t *input_bytes, uint64_t *output_bytes);
 

@@ -9,7 +9,7 @@
 #include "server/core/run/request_batch.h"
 
 #define BIGGEST_SECONDS 8
-#define CLIENT_BUCKETS  18
+#define CLIENT_BUCKETS  19
 
 struct biggest_buffers {
     uint64_t input, output;

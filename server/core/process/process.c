@@ -30,6 +30,7 @@ void process_identify(struct lifecycle *l, int argc, char **argv)
     l->argv = argv;
     l->started_wall_s = clock_wall_ms() / 1000;
     l->started_monotonic_us = clock_monotonic_us();
+    if (!getcwd(l->start_directory, sizeof l->start_directory)) snprintf(l->start_directory, 2, "/");
     ssize_t len = readlink("/proc/self/exe", l->executable, sizeof l->executable - 1);
     if (len < 0) snprintf(l->executable, sizeof l->executable, "%s", argv[0]);
 }

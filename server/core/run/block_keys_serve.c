@@ -38,7 +38,7 @@ static bool still_allowed(struct core *core, const struct waiter *w, const struc
     acl_add_denial(&error, s->user, r, denial);
     reply_error(&s->reply, (const char *)error.ptr);
     acl_text_free(&error);
-    w->command->calls--; /* it was counted when it began to wait */
+    run_uncount(w->command, w->blocked);
     w->command->rejected++;
     session_count_error(s, core->stats, NULL);
     return false;

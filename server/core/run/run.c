@@ -10,6 +10,7 @@
 #include "server/core/dataset/propagate.h"
 #include "server/core/observe/latency.h"
 #include "server/core/observe/slow_log.h"
+#include "server/core/session/blocking.h"
 #include "server/core/session/monitors.h"
 #include "server/core/session/push.h"
 #include "server/core/session/session.h"
@@ -112,8 +113,20 @@ static void count_call(struct call *call, uint64_t started)
     call->core->stats->commands_processed++;
     struct session *s = call->session;
     if (unlikely(session_owes_error_count(s))) session_count_error(s, call->core->stats, e);
-    if (call->core->settings->server.latency_tracking) stats_count_latency(e, ticks);
+    if (unlikely(call->waits))
+        s->blocked->ticks += ticks;
+    else if (call->core->settings->server.latency_tracking)
+        stats_count_latency(e, ticks);
     if (unlikely(ticks >= slow_ticks)) look_at_slow(call, ticks);
+}
+
+uint64_t run_uncount(struct command_entry *e, struct blocked *b)
+{
+    uint64_t ticks = b->ticks;
+    e->calls--;
+    e->ticks -= ticks;
+    b->ticks = 0;
+    return ticks;
 }
 
 /* After the command: what it says about its arguments is known, EXEC stands behind its commands, and RESET finds its
@@ -158,11 +171,12 @@ void run_command(struct core *core, struct session *session, const struct reques
         .from_master = session_is_obeyed(session),
     };
     session->depth++;
-    bool waited = session->blocked != NULL; /* and was counted when it began to */
-    const struct call *around = running;    /* EXEC */
+    struct blocked *waited = session->blocked; /* and was counted when it began to */
+    const struct call *around = running;       /* EXEC */
     running = &call;
     session->running_command = request->command;
     uint64_t started = chained_ticks;
+    if (unlikely(waited)) started -= run_uncount(request->command, waited);
     const uint64_t *offset = &replication_history(core->replication)->offset, offset_before = *offset;
     propagate_begin(core->propagation);
     request->command->row->run(&call);
@@ -171,7 +185,6 @@ void run_command(struct core *core, struct session *session, const struct reques
     if (*offset != offset_before) session->written_offset = *offset;
     if (call.changes) persistence_changed(core, call.changes);
     running = around;
-    if (unlikely(waited)) request->command->calls--;
     count_call(&call, started);
     if (unlikely(monitors_any(core->monitors)) && !waited) show_monitors(&call);
     session->depth--;

@@ -12,6 +12,11 @@ void run_command(struct core *core, struct session *session, const struct reques
 /* The same of a command that once was counted and propagated: from a file, or from a stream of before. */
 void run_loaded(struct core *core, struct session *session, const struct request *request, int64_t now_ms);
 
+struct blocked;
+/* A command that has waited is counted once: when it has run to its end, with all its time, or when it is refused. Returns
+ * the ticks (of the clock) that it has taken so far, and was counted with. */
+uint64_t run_uncount(struct command_entry *e, struct blocked *b);
+
 /* Before a run of commands: the first one's time is counted from here. */
 void run_chain_start(void);
 

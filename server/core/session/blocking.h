@@ -24,6 +24,7 @@ struct blocked {
     void (*interrupted)(struct blocked *b, const char *error); /* role change, CLIENT UNBLOCK ERROR */
     void (*released)(struct blocked *b);                       /* frees what hangs on it; always called, last */
     void *state;
+    uint64_t ticks; /* its command has run for so far, and has been counted with */
 };
 
 struct blocking *blocking_new(struct loop *loop, struct stats *stats);
