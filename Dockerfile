@@ -18,7 +18,7 @@ RUN groupadd --system --gid 999 redis \
     && apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         gosu \
-        libbsd0 libhiredis0.14 libjemalloc2 liblz4-1 liblzf1 libmd0 libssl3 liburing2 \
+        libbsd0 libhiredis0.14 libjansson4 libjemalloc2 liblz4-1 liblzf1 libmd0 libssl3 liburing2 \
         redis-tools \
         tzdata \
     && rm -rf /var/lib/apt/lists/* \

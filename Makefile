@@ -45,8 +45,13 @@ FUZZ_OBJ    := $(filter $(addprefix $(BUILD)/obj/server/,base/% resp/% data/% ke
                         $(filter-out $(BUILD)/obj/server/aof/journal%,$(OBJ))) \
                $(filter $(BUILD)/obj/rdb/%,$(OBJ)) $(BUILD)/obj/tests/fuzz/exercise.o
 DIFFERENTIAL := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/differential/*.c))
-BENCH       := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/*.c))
+# Servers by command line: what both tools start.
+CONTESTANTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/servers/*.c))
+REPORT      := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/report/*.c))
+PROGRAM     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/program/*.c bench/parts/*.c))
 LAB         := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/lab/*.c bench/lab/faults/*.c))
+# The load generator's parts; tests have them too.
+LOAD        := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/load/*.c))
 # What the lab has of the server: the decision whether a replica may continue.
 LAB_BORROWS := $(filter $(BUILD)/obj/repl/history.o $(BUILD)/obj/server/base/%,$(OBJ))
 # The harness without Criterion.
@@ -55,7 +60,8 @@ PLAIN_HARNESS := $(patsubst %/under_criterion.o,%/standalone.o,$(HARNESS))
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
 
-all: $(BUILD)/redis-server $(BUILD)/redis-sentinel $(BUILD)/redis-check-rdb $(BUILD)/redis-check-aof $(BUILD)/slipstream-lab
+all: $(BUILD)/redis-server $(BUILD)/redis-sentinel $(BUILD)/redis-check-rdb $(BUILD)/redis-check-aof $(BUILD)/slipstream-lab \
+     $(BUILD)/slipstream-bench
 
 $(BUILD)/redis-server: $(OBJ)
 	$(call say,LINK)
@@ -80,7 +86,10 @@ $(BUILD)/libslipstream.a: $(LIBOBJ)
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libslipstream.a
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion $(LIBS)
+
+$(BUILD)/tests/unit/test_load $(BUILD)/tests/unit/test_load_generator: $(LOAD)
+$(BUILD)/tests/unit/test_bench_report: $(REPORT)
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_OBJ)
 	@mkdir -p $(@D)
@@ -100,13 +109,13 @@ $(BUILD)/tests/differential: $(DIFFERENTIAL) $(PLAIN_HARNESS)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lssl -lcrypto -lpthread -lm
 
-$(BUILD)/bench: $(BENCH) $(PLAIN_HARNESS)
-	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lssl -lcrypto -lpthread -lm
-
-$(BUILD)/slipstream-lab: $(LAB) $(LAB_BORROWS) $(PLAIN_HARNESS)
+$(BUILD)/slipstream-lab: $(LAB) $(CONTESTANTS) $(REPORT) $(LAB_BORROWS) $(PLAIN_HARNESS)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LIBS)
+
+$(BUILD)/slipstream-bench: $(PROGRAM) $(LOAD) $(CONTESTANTS) $(REPORT) $(filter $(BUILD)/obj/server/base/%,$(OBJ)) $(PLAIN_HARNESS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -ljansson $(LIBS)
 
 tests: all $(UNIT) $(BUILD)/tests/integration $(BUILD)/tests/differential
 
@@ -159,13 +168,18 @@ test-peers:
 	@tools/newer_peers.sh $(PEERS_DIR)
 	@tests/peers/matrix.py $(BUILD) $(PEERS_DIR) "$(ROW)"
 
-# WHAT=throughput,replicas,memory,reconnect,storm,scale selects parts; ROUNDS sets their rounds.
-WHAT   ?= all
-ROUNDS ?= 5
+# Ours beside Debian's, against our own targets. WHAT=throughput,replicas,... selects parts; ROUNDS sets their rounds;
+# OPTIONS='--html FILE' and the like add to it. SERVERS names other servers: --server NAME='COMMAND', the baseline first.
+WHAT    ?= all
+ROUNDS  ?= 5
+OPTIONS ?=
+SERVERS ?= --server redis='$(PEERS)/usr/bin/redis-server --port {port} --dir {dir}' \
+           --server ours='$(BUILD)/redis-server --port {port} --dir {dir}'
 bench:
 	@tools/deps.sh build test
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench peers
-	@SLIPSTREAM_SERVER=$(BUILD)/redis-server SLIPSTREAM_PEERS=$(PEERS) $(BUILD)/bench --rounds $(ROUNDS) $(WHAT)
+	@$(MAKE) --no-print-directory -j$(JOBS) all peers
+	@SLIPSTREAM_PEERS=$(PEERS) $(BUILD)/slipstream-bench $(SERVERS) --parts $(WHAT) --rounds $(ROUNDS) --keys 1000000 \
+		--pipeline 1,16,64 --targets bench/targets.txt $(OPTIONS)
 
 # The image that the Dockerfile describes, as an OCI archive; needs root on a Debian.
 image:
@@ -197,11 +211,12 @@ install: all
 	ln -sf redis-server $(DESTDIR)$(PREFIX)/bin/redis-check-rdb
 	ln -sf redis-server $(DESTDIR)$(PREFIX)/bin/redis-check-aof
 	install -D -m 755 $(BUILD)/slipstream-lab $(DESTDIR)$(PREFIX)/bin/slipstream-lab
+	install -D -m 755 $(BUILD)/slipstream-bench $(DESTDIR)$(PREFIX)/bin/slipstream-bench
 
 clean:
 	rm -rf build
 
--include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(BENCH) $(LAB) $(FUZZ_OBJ) \
+-include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(LAB) $(LOAD) $(CONTESTANTS) $(REPORT) $(PROGRAM) $(FUZZ_OBJ) \
     $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o) $(FUZZ:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
 .PHONY: all tests deps peers run demo test test-peers fuzz fuzz-targets bench image test-kubernetes debug asan ubsan lint install clean
 .SECONDARY:

@@ -40,7 +40,8 @@ static void print_failure(const struct rdb_reader *reader, enum rdb_file_end end
                (const char *)position.key.ptr);
     }
     if (position.type >= 0) {
-        printf("[additional info] Reading type %d (%s)\n", position.type, rdb_type_name((uint8_t)position.type));
+        printf("[additional info] Reading type %d (%s)\n", rdb_type_byte((uint8_t)position.type),
+               rdb_type_name((uint8_t)position.type));
     }
 }
 

@@ -29,12 +29,13 @@ struct rdb_payload rdb_dump(const struct record *r, bool compress, enum rdb_writ
     struct rdb_encoder out;
     const struct rdb_type_saver *saver = rdb_type_saver(record_type(r));
     CHECK(saver);
-    uint8_t type_byte = saver->type_byte(r, write_for);
-    unsigned version = rdb_type_version(type_byte);
+    uint8_t type = saver->type(r, write_for);
+    if (type == RDB_TYPES) return payload;
+    unsigned version = rdb_type_version(type);
 
     rdb_encoder_init_small(&out, compress, true, rdb_payload_append, &payload);
     out.write_for = write_for;
-    rdb_put_u8(&out, type_byte);
+    rdb_put_u8(&out, rdb_type_byte(type));
     saver->save(&out, r);
     rdb_put_u8(&out, (uint8_t)version);
     rdb_put_u8(&out, (uint8_t)(version >> 8));
@@ -45,11 +46,23 @@ struct rdb_payload rdb_dump(const struct record *r, bool compress, enum rdb_writ
 
 /* --- load --- */
 
+static const uint8_t *footer_of(struct bytes payload)
+{
+    return payload.ptr + payload.len - RDB_PAYLOAD_FOOTER_BYTES;
+}
+
+static unsigned version_of(struct bytes payload)
+{
+    const uint8_t *footer = footer_of(payload);
+    return (unsigned)(footer[0] | footer[1] << 8);
+}
+
 bool rdb_payload_intact(struct bytes payload, bool check_sum)
 {
     if (payload.len < RDB_PAYLOAD_FOOTER_BYTES) return false;
-    const uint8_t *footer = payload.ptr + payload.len - RDB_PAYLOAD_FOOTER_BYTES;
-    if ((unsigned)(footer[0] | footer[1] << 8) > RDB_VERSION_MOST) return false;
+    const uint8_t *footer = footer_of(payload);
+    unsigned version = version_of(payload);
+    if (version > RDB_VERSION_MOST && version != RDB_VERSION_VALKEY) return false;
     if (!check_sum) return true;
     uint64_t checksum;
     memcpy(&checksum, footer + VERSION_BYTES, sizeof checksum);
@@ -74,11 +87,17 @@ bool rdb_restore(struct bytes payload, bool sanitize, struct rdb_restored *out)
                .end = payload.ptr + payload.len - RDB_PAYLOAD_FOOTER_BYTES,
                .sanitize = sanitize},
         .counted_before = mem_counter_bytes(mem_my_counter()),
+        .dialect = version_of(payload) == RDB_VERSION_VALKEY ? RDB_VALKEY : RDB_REDIS,
     };
     uint8_t type_byte;
     if (!rdb_read_u8(&out->in, &type_byte)) return false;
-    const struct rdb_type_loader *loader = rdb_type_loader(type_byte);
-    if (!loader) return false;
+    uint8_t type = rdb_type_of_byte(out->dialect, type_byte);
+    const struct rdb_type_loader *loader = rdb_type_loader(type);
+    if (!loader) {
+        const char *name = rdb_type_name(type);
+        if (name) rdb_bad(&out->in, 0, "values of type %d (%s) are not supported", type_byte, name);
+        return false;
+    }
     if (!loader->begin(&out->in, &out->builder)) {
         rdb_arena_release(&out->in);
         return false;

@@ -2,7 +2,8 @@
  *
  *   type(1) value version(2) checksum(8)      little-endian; the checksum is the CRC-64 of everything before it
  *
- * Type and value are as in a file (rdb/format.h); the version is the lowest that has the type. rdb-write-for holds for
+ * Type and value are as in a file (rdb/format.h); the version is the lowest that has the type. A payload of Valkey 9 has
+ * version 80, even around a plain string, which no Redis takes; it makes the type byte Valkey's. rdb-write-for holds for
  * payloads, too. */
 #ifndef SLIPSTREAM_RDB_DUMP_H
 #define SLIPSTREAM_RDB_DUMP_H
@@ -20,6 +21,7 @@ struct rdb_payload {
 /* A sink of the encoder; context: a struct rdb_payload, which grows. */
 int rdb_payload_append(void *context, const uint8_t *data, size_t len);
 
+/* Without data: the value has no form there (rdb/form.h). */
 struct rdb_payload rdb_dump(const struct record *r, bool compress, enum rdb_write_for write_for);
 
 /* A version that we know and, if it is to be checked, the right checksum. */
@@ -29,6 +31,7 @@ bool rdb_payload_intact(struct bytes payload, bool check_sum);
 struct rdb_restored {
     struct rdb_cursor in;
     struct rdb_builder builder;
+    enum rdb_dialect dialect;
     ptrdiff_t counted_before; /* of this thread's memory: what the value takes is the difference */
 };
 

@@ -1,6 +1,7 @@
 /* Every byte of an RDB: the table that reader, writer and types share.
  *
  *   file      "REDIS" version(4 ASCII digits) item* FF [checksum(8), from version 5]
+ *             "VALKEY" version(3 ASCII digits), and the rest the same: Valkey 9
  *   item      opcode with its operands, or: type key value; what the opcodes FD FC F8 F9 say is about the next key
  *   checksum  CRC-64 (Jones) of everything before it, little-endian; 0: the file was saved without one
  *
@@ -34,16 +35,19 @@
  *   module items, each behind its kind as a length
  *   0 end, 1 signed: length, 2 unsigned: length, 3 float: 4 bytes, 4 double: 8 bytes, 5 string
  *
- *   type bytes: enum rdb_type below; the value's layout stands in the type's own file.
+ *   type bytes: enum rdb_type below; the value's layout stands in the type's own file. Up to 21 both magics mean the
+ *   same; from 22 on the magic decides, and in a payload of DUMP its version (rdb/dump.h): rdb_type_of_byte().
  *
  * Multi-byte operands of opcodes are little-endian, lengths big-endian: that is the format's history, not a slip.
  * Sources: "Redis RDB File Format" (rdb.fnordig.de), the E-BNF of the redis-replicator project's wiki, and files
- * written and judged by redis-server and redis-check-rdb 7.0.15. */
+ * written and judged by redis-server and redis-check-rdb 7.0.15, by Redis 8.0.6 (12) and by Valkey 9.1.2 (VALKEY080). */
 #ifndef SLIPSTREAM_RDB_FORMAT_H
 #define SLIPSTREAM_RDB_FORMAT_H
 
 #define RDB_MAGIC                 "REDIS"
-#define RDB_HEADER_BYTES          9
+#define RDB_MAGIC_VALKEY          "VALKEY"
+#define RDB_HEADER_BYTES          9 /* with either magic */
+#define RDB_VERSION_OFFSET        5 /* where a version that is not known is told to stand */
 #define RDB_CHECKSUM_BYTES        8
 #define RDB_CHECKSUM_SINCE        5 /* the version that brought it */
 #define RDB_VERSION_LEAST         1
@@ -51,6 +55,8 @@
 #define RDB_VERSION_LEAST_WRITTEN 9           /* what any Redis since 5.0 loads */
 #define RDB_VERSION_FUNCTION      10          /* brought opcode F5: Redis 7.0 */
 #define RDB_VERSION_WITH_ACTIVITY 11          /* of streams' consumers */
+#define RDB_VERSION_FIELD_EXPIRY  12          /* brought hashes whose fields expire: Redis 8 */
+#define RDB_VERSION_VALKEY        80          /* Valkey's own; the numbers between are nobody's */
 #define RDB_WRITER_VERSION        "7.2.4"     /* aux field redis-ver: the Redis whose behaviour this is */
 #define RDB_STRING_MAX_BYTES      0xffffffffu /* Redis allows 512 MiB unless configured; beyond this it is damage */
 
@@ -94,6 +100,9 @@ enum rdb_module_item {
     RDB_MODULE_STRING = 5,
 };
 
+/* Whose numbers the type bytes are. */
+enum rdb_dialect { RDB_REDIS, RDB_VALKEY };
+
 enum rdb_type {
     RDB_TYPE_STRING = 0,
     RDB_TYPE_LIST = 1,
@@ -120,6 +129,7 @@ enum rdb_type {
     RDB_TYPE_HASH_LISTPACK_EX_PRE_GA = 23,
     RDB_TYPE_HASH_METADATA = 24,
     RDB_TYPE_HASH_LISTPACK_EX = 25,
+    RDB_TYPE_VALKEY_HASH_2, /* hashes whose fields expire: 22 on the wire, where the magic is Valkey's */
     RDB_TYPES
 };
 

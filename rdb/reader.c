@@ -171,13 +171,14 @@ static bool flush(struct rdb_reader *reader)
 
 /* --- values --- */
 
-static bool read_key(struct rdb_reader *reader, uint8_t type)
+static bool read_key(struct rdb_reader *reader, uint8_t type_byte)
 {
+    uint8_t type = rdb_type_of_byte(reader->result.dialect, type_byte);
     const struct rdb_type_loader *loader = rdb_type_loader(type);
     if (unlikely(!loader)) {
         const char *name = rdb_type_name(type);
-        if (!name) return rdb_bad(&reader->in, unit_offset(reader), "Invalid object type: %d", type);
-        return rdb_bad(&reader->in, unit_offset(reader), "values of type %d (%s) are not supported", type, name);
+        if (!name) return rdb_bad(&reader->in, unit_offset(reader), "Invalid object type: %d", type_byte);
+        return rdb_bad(&reader->in, unit_offset(reader), "values of type %d (%s) are not supported", type_byte, name);
     }
     reader->doing = "read-key";
     struct bytes key;
@@ -245,6 +246,7 @@ static bool complete_value(struct rdb_reader *reader)
 
     int64_t expire_ms = p->attributes.expire_ms;
     if (expire_ms != RECORD_NO_EXPIRY) reader->result.keys_with_expiry++;
+    reader->result.keys_with_field_expiry += p->builder.field_expiry;
     if (options->drop_expired && expire_ms != RECORD_NO_EXPIRY && expire_ms < options->now_ms) {
         reader->result.keys_expired++;
         if (options->expired) options->expired(options->context, (int)reader->db_index, p->key);
@@ -439,22 +441,30 @@ static bool read_opcode(struct rdb_reader *reader)
 
 /* --- the ends --- */
 
+bool rdb_header_read(const uint8_t header[RDB_HEADER_BYTES], enum rdb_dialect *dialect, int *version)
+{
+    bool valkey = memcmp(header, RDB_MAGIC_VALKEY, sizeof RDB_MAGIC_VALKEY - 1) == 0;
+    if (!valkey && memcmp(header, RDB_MAGIC, sizeof RDB_MAGIC - 1) != 0) return false;
+    size_t digits = valkey ? sizeof RDB_MAGIC_VALKEY - 1 : sizeof RDB_MAGIC - 1;
+    *dialect = valkey ? RDB_VALKEY : RDB_REDIS;
+    *version = 0;
+    for (size_t i = digits; i < RDB_HEADER_BYTES && header[i] >= '0' && header[i] <= '9'; i++)
+        *version = *version * 10 + (header[i] - '0');
+    return true;
+}
+
 static bool read_header(struct rdb_reader *reader)
 {
     const uint8_t *header = rdb_take(&reader->in, RDB_HEADER_BYTES);
     if (!header) return false;
-    const size_t magic_len = sizeof RDB_MAGIC - 1;
-    if (memcmp(header, RDB_MAGIC, magic_len) != 0) {
+    if (!rdb_header_read(header, &reader->result.dialect, &reader->result.version))
         return rdb_bad(&reader->in, 0, "Wrong signature trying to load DB from file");
-    }
-    int version = 0;
-    for (size_t i = magic_len; i < RDB_HEADER_BYTES && header[i] >= '0' && header[i] <= '9'; i++) {
-        version = version * 10 + (header[i] - '0');
-    }
-    reader->result.version = version;
-    if (version < RDB_VERSION_LEAST || version > RDB_VERSION_MOST) {
-        return rdb_bad(&reader->in, magic_len, "Can't handle RDB format version %d", version);
-    }
+    int version = reader->result.version;
+    bool known = reader->result.dialect == RDB_VALKEY ? version == RDB_VERSION_VALKEY
+                                                      : version >= RDB_VERSION_LEAST && version <= RDB_VERSION_MOST;
+    if (!known)
+        return rdb_bad(&reader->in, RDB_VERSION_OFFSET, "Can't handle RDB format version %d%s", version,
+                       reader->result.dialect == RDB_VALKEY ? " of Valkey" : "");
     if (!reader->options.verify_only) libraries_begin_reading(keyspace_libraries(reader->ks));
     reader->state = AT_OPCODE;
     return true;

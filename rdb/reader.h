@@ -1,11 +1,13 @@
 /* The RDB reader: a pure push parser. The caller feeds bytes from a file, a socket, or an LZ4 frame, as they come.
  *
- * Reads versions 1 to 12. Nothing is trusted: every length is checked against what is there and against sanity before
- * it is allocated; every failure names the offset and what was found. Keys are inserted as they complete; the caller
- * decides what happens to a half-loaded keyspace (start-up refuses to start; a replica flushes and asks again). */
+ * Reads versions 1 to 12, and VALKEY080. Nothing is trusted: every length is checked against what is there and against
+ * sanity before it is allocated; every failure names the offset and what was found. Keys are inserted as they complete;
+ * the caller decides what happens to a half-loaded keyspace (start-up refuses to start; a replica flushes and asks
+ * again). */
 #ifndef SLIPSTREAM_RDB_READER_H
 #define SLIPSTREAM_RDB_READER_H
 
+#include "rdb/format.h"
 #include "rdb/settings.h"
 #include "rdb/writer.h"
 #include "server/keyspace/keyspace.h"
@@ -36,8 +38,10 @@ struct rdb_read_options {
 
 struct rdb_read_result {
     int version;
+    enum rdb_dialect dialect;
     struct rdb_aux aux;
     uint64_t keys_loaded, keys_expired, keys_with_expiry; /* expired: dropped; with expiry: both kinds */
+    uint64_t keys_with_field_expiry;                      /* hashes some of whose fields expire; of both kinds */
     uint64_t keys_empty;                                  /* collections without elements: skipped */
     uint64_t keys_mended;                                 /* had flaws that could be made good */
     uint64_t bytes;                                       /* of the RDB itself, checksum included */
@@ -48,9 +52,12 @@ struct rdb_position {
     uint64_t offset;
     const char *doing;  /* "read-type", "read-object-value" ... */
     const char *reason; /* the failure without its offset; "": none */
-    int type;           /* type byte of the value being read; -1: none */
+    int type;           /* rdb/type.h: of the value being read; -1: none */
     struct bytes key;   /* of that value; lives as long as the input last fed */
 };
+
+/* The magic and the number behind it, known to us or not. False: no RDB. */
+bool rdb_header_read(const uint8_t header[RDB_HEADER_BYTES], enum rdb_dialect *dialect, int *version);
 
 /* ks may be NULL when nothing is to be inserted. Keys are added to those of ks; its function libraries give way to the
  * RDB's, with the header, unless it says otherwise (enum dataset_meeting). */

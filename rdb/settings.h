@@ -8,8 +8,10 @@
  * could be made good: mended, refused, or refused when it comes from a client. */
 enum rdb_sanitize { SANITIZE_NO, SANITIZE_YES, SANITIZE_CLIENTS };
 
-/* rdb-write-for: the oldest Redis that must be able to load what is written. What it has no room for is left out. */
-enum rdb_write_for { RDB_FOR_7_0, RDB_FOR_6_2, RDB_FOR_7_2 };
+/* rdb-write-for: who must be able to load what is written. What it has no room for is left out, which is statistics of
+ * streams, and libraries; where it is fields' expiries nothing is written. RDB_FOR_AUTO is RDB_FOR_7_0 where nobody has
+ * asked for one in particular, and RDB_FOR_8 while fields of hashes expire. */
+enum rdb_write_for { RDB_FOR_AUTO, RDB_FOR_6_2, RDB_FOR_7_0, RDB_FOR_7_2, RDB_FOR_8, RDB_FOR_VALKEY_9 };
 
 struct rdb_settings {
     char *filename; /* dbfilename */

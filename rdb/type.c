@@ -4,6 +4,7 @@
 
 #include "rdb/format.h"
 #include "rdb/type_hash.h"
+#include "rdb/type_hash_timed.h"
 #include "rdb/type_list.h"
 #include "rdb/type_set.h"
 #include "rdb/type_stream.h"
@@ -30,6 +31,9 @@ static const struct rdb_type_loader *const loaders[RDB_TYPES] = {
     [RDB_TYPE_STREAM_LISTPACKS] = &rdb_stream_loader,
     [RDB_TYPE_STREAM_LISTPACKS_2] = &rdb_stream_2_loader,
     [RDB_TYPE_STREAM_LISTPACKS_3] = &rdb_stream_3_loader,
+    [RDB_TYPE_HASH_METADATA] = &rdb_hash_metadata_loader,
+    [RDB_TYPE_HASH_LISTPACK_EX] = &rdb_hash_listpack_ex_loader,
+    [RDB_TYPE_VALKEY_HASH_2] = &rdb_valkey_hash_2_loader,
 };
 
 static const struct rdb_type_saver *const savers[VALUE_TYPES] = {
@@ -63,26 +67,44 @@ static const char *const names[RDB_TYPES] = {
     [RDB_TYPE_HASH_LISTPACK_EX_PRE_GA] = "hash-listpack-ex-pre-release",
     [RDB_TYPE_HASH_METADATA] = "hash-metadata",
     [RDB_TYPE_HASH_LISTPACK_EX] = "hash-listpack-ex",
+    [RDB_TYPE_VALKEY_HASH_2] = "hash-v2",
 };
 
-const struct rdb_type_loader *rdb_type_loader(uint8_t type_byte)
+/* The last one that both dialects have, and Valkey's one behind it. */
+#define LAST_COMMON_BYTE   21
+#define VALKEY_HASH_2_BYTE 22
+
+uint8_t rdb_type_of_byte(enum rdb_dialect dialect, uint8_t byte)
 {
-    return type_byte < RDB_TYPES ? loaders[type_byte] : NULL;
+    if (byte <= LAST_COMMON_BYTE) return byte;
+    if (dialect == RDB_VALKEY) return byte == VALKEY_HASH_2_BYTE ? RDB_TYPE_VALKEY_HASH_2 : RDB_TYPES;
+    return byte <= RDB_TYPE_HASH_LISTPACK_EX ? byte : RDB_TYPES;
 }
 
-const struct rdb_type_saver *rdb_type_saver(enum value_type type)
+uint8_t rdb_type_byte(uint8_t type)
 {
-    return type < VALUE_TYPES ? savers[type] : NULL;
+    return type == RDB_TYPE_VALKEY_HASH_2 ? VALKEY_HASH_2_BYTE : type;
 }
 
-unsigned rdb_type_version(uint8_t type_byte)
+const struct rdb_type_loader *rdb_type_loader(uint8_t type)
 {
-    if (type_byte < RDB_TYPE_HASH_LISTPACK) return RDB_VERSION_LEAST_WRITTEN;
-    if (type_byte < RDB_TYPE_SET_LISTPACK) return 10;
-    return type_byte < RDB_TYPE_HASH_METADATA_PRE_GA ? 11 : 12;
+    return type < RDB_TYPES ? loaders[type] : NULL;
 }
 
-const char *rdb_type_name(uint8_t type_byte)
+const struct rdb_type_saver *rdb_type_saver(enum value_type value_type)
 {
-    return type_byte < RDB_TYPES ? names[type_byte] : NULL;
+    return value_type < VALUE_TYPES ? savers[value_type] : NULL;
+}
+
+unsigned rdb_type_version(uint8_t type)
+{
+    if (type == RDB_TYPE_VALKEY_HASH_2) return RDB_VERSION_VALKEY;
+    if (type < RDB_TYPE_HASH_LISTPACK) return RDB_VERSION_LEAST_WRITTEN;
+    if (type < RDB_TYPE_SET_LISTPACK) return 10;
+    return type < RDB_TYPE_HASH_METADATA_PRE_GA ? 11 : RDB_VERSION_FIELD_EXPIRY;
+}
+
+const char *rdb_type_name(uint8_t type)
+{
+    return type < RDB_TYPES ? names[type] : NULL;
 }

@@ -9,6 +9,7 @@
 
 #include "rdb/decode.h"
 #include "rdb/encode.h"
+#include "rdb/format.h"
 #include "server/keyspace/keyspace.h"
 
 struct rdb_builder;
@@ -27,6 +28,7 @@ struct rdb_type_loader {
 struct rdb_builder {
     const struct rdb_type_loader *loader;
     uint64_t remaining; /* elements still to be read */
+    bool field_expiry;  /* it has fields that expire */
     bool empty;         /* the collection turned out to have no elements: it is to be aborted, and no key made of it */
     union {
         struct rdb_string string;
@@ -40,13 +42,18 @@ struct rdb_builder {
 void rdb_builder_drop(struct rdb_builder *builder, uint64_t read_bytes, size_t memory_bytes);
 
 struct rdb_type_saver {
-    uint8_t (*type_byte)(const struct record *r, enum rdb_write_for write_for);
+    /* enum rdb_type; RDB_TYPES: whom it is written for has no form for it (rdb/form.h). */
+    uint8_t (*type)(const struct record *r, enum rdb_write_for write_for);
     void (*save)(struct rdb_encoder *out, const struct record *r);
 };
 
-const struct rdb_type_loader *rdb_type_loader(uint8_t type_byte);  /* NULL: we cannot read it */
-const struct rdb_type_saver *rdb_type_saver(enum value_type type); /* NULL: we cannot write it */
-unsigned rdb_type_version(uint8_t type_byte);                      /* the lowest to be written for it */
-const char *rdb_type_name(uint8_t type_byte);                      /* redis-check-rdb's word; NULL: nobody's type */
+/* A type byte as it stands in bytes of this dialect, and back; RDB_TYPES: nobody's type. All else here takes the type. */
+uint8_t rdb_type_of_byte(enum rdb_dialect dialect, uint8_t byte);
+uint8_t rdb_type_byte(uint8_t type);
+
+const struct rdb_type_loader *rdb_type_loader(uint8_t type);             /* NULL: we cannot read it */
+const struct rdb_type_saver *rdb_type_saver(enum value_type value_type); /* NULL: we cannot write it */
+unsigned rdb_type_version(uint8_t type);                                 /* the lowest to be written for it */
+const char *rdb_type_name(uint8_t type);                                 /* redis-check-rdb's word; NULL: nobody's */
 
 #endif

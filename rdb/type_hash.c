@@ -8,31 +8,39 @@
  *
  * Whatever the form, a hash is built up field by field and each field may come but once; only a listpack that may stay
  * one is taken as it is, once it has been checked in depth. A field that comes twice in 04 or 10 is a flaw: the second
- * is left out. */
+ * is left out. Those whose fields expire: type_hash_timed.c. */
 #include "rdb/type_hash.h"
 
 #include "rdb/distinct.h"
 #include "rdb/elements.h"
 #include "rdb/format.h"
 #include "rdb/packed_string.h"
+#include "rdb/type_hash_timed.h"
 #include "server/base/alloc.h"
+#include "server/base/check.h"
 #include "server/data/hash.h"
 #include "server/data/ziplist.h"
 #include "server/data/zipmap.h"
 
 /* --- save --- */
 
-static uint8_t hash_type_byte(const struct record *r, enum rdb_write_for write_for)
+static struct hash hash_of(const struct record *r)
 {
-    (void)r, (void)write_for;
-    return RDB_TYPE_HASH;
+    return (struct hash){record_encoding(r), record_object(r), record_object_inside(r), 0};
+}
+
+static uint8_t hash_type(const struct record *r, enum rdb_write_for write_for)
+{
+    struct hash h = hash_of(r);
+    return unlikely(hash_is_timed(&h)) ? rdb_timed_hash_type(&h, write_for) : RDB_TYPE_HASH;
 }
 
 static void hash_save(struct rdb_encoder *out, const struct record *r)
 {
-    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r)};
+    struct hash h = hash_of(r);
     struct hash_walk w;
     struct hash_pair pair;
+    if (unlikely(hash_is_timed(&h))) return rdb_timed_hash_save(out, &h);
     rdb_put_length(out, hash_length(&h));
     hash_walk_start(&w, &h);
     while (hash_walk_next(&w, &pair)) {
@@ -185,4 +193,4 @@ const struct rdb_type_loader rdb_hash_loader = {plain_begin, plain_element, hash
 const struct rdb_type_loader rdb_hash_zipmap_loader = {packed_begin, zipmap_element, hash_finish, hash_abort};
 const struct rdb_type_loader rdb_hash_ziplist_loader = {packed_begin, ziplist_element, hash_finish, hash_abort};
 const struct rdb_type_loader rdb_hash_listpack_loader = {packed_begin, listpack_element, hash_finish, hash_abort};
-const struct rdb_type_saver rdb_hash_saver = {hash_type_byte, hash_save};
+const struct rdb_type_saver rdb_hash_saver = {hash_type, hash_save};

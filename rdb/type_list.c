@@ -21,7 +21,7 @@ enum container { CONTAINER_PLAIN = 1, CONTAINER_PACKED = 2 };
 
 /* --- save --- */
 
-static uint8_t list_type_byte(const struct record *r, enum rdb_write_for write_for)
+static uint8_t list_type(const struct record *r, enum rdb_write_for write_for)
 {
     (void)r, (void)write_for;
     return RDB_TYPE_LIST;
@@ -128,4 +128,4 @@ const struct rdb_type_loader rdb_list_loader = {counted_begin, string_element, l
 const struct rdb_type_loader rdb_list_ziplist_loader = {single_begin, ziplist_element, list_finish, list_abort};
 const struct rdb_type_loader rdb_list_quicklist_loader = {counted_begin, ziplist_element, list_finish, list_abort};
 const struct rdb_type_loader rdb_list_quicklist_2_loader = {counted_begin, node_element, list_finish, list_abort};
-const struct rdb_type_saver rdb_list_saver = {list_type_byte, list_save};
+const struct rdb_type_saver rdb_list_saver = {list_type, list_save};

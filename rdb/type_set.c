@@ -21,7 +21,7 @@
 
 /* --- save --- */
 
-static uint8_t set_type_byte(const struct record *r, enum rdb_write_for write_for)
+static uint8_t set_type(const struct record *r, enum rdb_write_for write_for)
 {
     (void)write_for;
     return record_encoding(r) == ENCODING_INTSET ? RDB_TYPE_SET_INTSET : RDB_TYPE_SET;
@@ -187,4 +187,4 @@ static void set_abort(struct rdb_builder *builder)
 const struct rdb_type_loader rdb_set_loader = {plain_begin, plain_element, set_finish, set_abort};
 const struct rdb_type_loader rdb_set_intset_loader = {packed_begin, intset_element, set_finish, set_abort};
 const struct rdb_type_loader rdb_set_listpack_loader = {packed_begin, listpack_element, set_finish, set_abort};
-const struct rdb_type_saver rdb_set_saver = {set_type_byte, set_save};
+const struct rdb_type_saver rdb_set_saver = {set_type, set_save};

@@ -63,11 +63,12 @@ static bool version_2_suffices(const struct stream *s)
 
 static int version_to_write(const struct stream *s, enum rdb_write_for write_for)
 {
-    if (write_for == RDB_FOR_7_2 && !version_2_suffices(s)) return 3;
+    bool has_3 = write_for == RDB_FOR_7_2 || write_for == RDB_FOR_8 || write_for == RDB_FOR_VALKEY_9;
+    if (has_3 && !version_2_suffices(s)) return 3;
     return write_for == RDB_FOR_6_2 || version_1_suffices(s) ? 1 : 2;
 }
 
-static uint8_t stream_type_byte(const struct record *r, enum rdb_write_for write_for)
+static uint8_t stream_type(const struct record *r, enum rdb_write_for write_for)
 {
     static const uint8_t types[] = {0, RDB_TYPE_STREAM_LISTPACKS, RDB_TYPE_STREAM_LISTPACKS_2,
                                     RDB_TYPE_STREAM_LISTPACKS_3};
@@ -434,4 +435,4 @@ static void abort_loading(struct rdb_builder *builder)
 const struct rdb_type_loader rdb_stream_loader = {begin_1, element, finish, abort_loading};
 const struct rdb_type_loader rdb_stream_2_loader = {begin_2, element, finish, abort_loading};
 const struct rdb_type_loader rdb_stream_3_loader = {begin_3, element, finish, abort_loading};
-const struct rdb_type_saver rdb_stream_saver = {stream_type_byte, stream_save};
+const struct rdb_type_saver rdb_stream_saver = {stream_type, stream_save};

@@ -4,7 +4,7 @@
 
 #include "rdb/format.h"
 
-static uint8_t string_type_byte(const struct record *r, enum rdb_write_for write_for)
+static uint8_t string_type(const struct record *r, enum rdb_write_for write_for)
 {
     (void)r, (void)write_for;
     return RDB_TYPE_STRING;
@@ -40,4 +40,4 @@ static struct record *string_finish(struct rdb_builder *builder, struct database
 }
 
 const struct rdb_type_loader rdb_string_loader = {string_begin, string_element, string_finish, NULL};
-const struct rdb_type_saver rdb_string_saver = {string_type_byte, string_save};
+const struct rdb_type_saver rdb_string_saver = {string_type, string_save};

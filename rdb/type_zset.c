@@ -27,7 +27,7 @@ enum score_text { SCORE_NAN = 253, SCORE_POSITIVE_INFINITY = 254, SCORE_NEGATIVE
 
 /* --- save --- */
 
-static uint8_t zset_type_byte(const struct record *r, enum rdb_write_for write_for)
+static uint8_t zset_type(const struct record *r, enum rdb_write_for write_for)
 {
     (void)r, (void)write_for;
     return RDB_TYPE_ZSET_2;
@@ -245,4 +245,4 @@ const struct rdb_type_loader rdb_zset_loader = {counted_begin, text_element, zse
 const struct rdb_type_loader rdb_zset_2_loader = {counted_begin, binary_element, zset_finish, zset_abort};
 const struct rdb_type_loader rdb_zset_ziplist_loader = {packed_begin, ziplist_element, zset_finish, zset_abort};
 const struct rdb_type_loader rdb_zset_listpack_loader = {packed_begin, listpack_element, zset_finish, zset_abort};
-const struct rdb_type_saver rdb_zset_saver = {zset_type_byte, zset_save};
+const struct rdb_type_saver rdb_zset_saver = {zset_type, zset_save};

@@ -7,12 +7,11 @@
 
 #include "rdb/delay.h"
 #include "rdb/encode.h"
+#include "rdb/form.h"
 #include "rdb/format.h"
-#include "rdb/printable.h"
 #include "rdb/type.h"
 #include "server/base/check.h"
 #include "server/base/log.h"
-#include "server/data/stream.h"
 
 #define KEYS_PER_PROGRESS 4096
 
@@ -20,6 +19,7 @@ struct save {
     struct rdb_encoder out;
     struct keyspace *ks;
     const struct rdb_write_options *options;
+    unsigned version;
     uint64_t keys;
     bool stopped;
 };
@@ -36,51 +36,6 @@ static void put_aux_number(struct rdb_encoder *out, struct bytes name, int64_t v
     rdb_put_u8(out, RDB_OPCODE_AUX);
     rdb_put_string(out, name);
     rdb_put_integer(out, value);
-}
-
-struct need {
-    enum rdb_write_for write_for;
-    unsigned version;
-    const struct record *because; /* of the first that needs it; NULL: all do with the least */
-    int db;
-};
-
-static int raise_version(void *arg, struct record *r)
-{
-    struct need *need = arg;
-    unsigned version = rdb_type_version(rdb_type_saver(record_type(r))->type_byte(r, need->write_for));
-    if (version <= need->version) return 0;
-    need->version = version;
-    need->because = r;
-    return 0;
-}
-
-/* So that whoever finds an older Redis refusing the file knows why. */
-static void tell_need(const struct need *need)
-{
-    char text[64];
-    bool activity = need->version >= RDB_VERSION_WITH_ACTIVITY;
-    log_notice(
-        "RDB version %u is written, not %d: stream '%s' in DB %d remembers %s, which Redis before %s has no room for "
-        "(rdb-write-for %s leaves it out)",
-        need->version, RDB_VERSION_LEAST_WRITTEN, rdb_printable(record_key(need->because), text), need->db,
-        activity ? "when a consumer was last active" : "what was deleted, or how far a group has read",
-        activity ? "7.2" : "7.0", activity ? "7.0" : "6.2");
-}
-
-/* The header comes first, so the data has to be looked through for what needs a later version: but only where there are
- * streams, since of all that is written they alone may. */
-static unsigned version_needed(struct keyspace *ks, enum rdb_write_for write_for)
-{
-    struct need need = {.write_for = write_for, .version = RDB_VERSION_LEAST_WRITTEN};
-    if (stream_count_alive() == 0 || write_for == RDB_FOR_6_2) return need.version;
-    for (int i = 0; i < keyspace_databases(ks); i++) {
-        unsigned before = need.version;
-        database_walk(keyspace_database(ks, i), raise_version, &need);
-        if (need.version > before) need.db = i;
-    }
-    if (need.because) tell_need(&need);
-    return need.version;
 }
 
 /* Redis 6.2 has none, and reads no file that has any. */
@@ -100,7 +55,10 @@ static unsigned version_with_libraries(unsigned version, bool libraries)
 static void put_head(struct rdb_encoder *out, const struct rdb_aux *aux, unsigned version)
 {
     char header[RDB_HEADER_BYTES + 1];
-    snprintf(header, sizeof header, RDB_MAGIC "%04u", version % 10000);
+    if (version == RDB_VERSION_VALKEY)
+        snprintf(header, sizeof header, RDB_MAGIC_VALKEY "%03u", version);
+    else
+        snprintf(header, sizeof header, RDB_MAGIC "%04u", version % 10000);
     rdb_put_raw(out, header, RDB_HEADER_BYTES);
 
     put_aux(out, BYTES("redis-ver"), BYTES(RDB_WRITER_VERSION));
@@ -159,7 +117,9 @@ static int put_record(void *arg, struct record *r)
         rdb_put_u64(out, (uint64_t)expire_ms);
     }
     put_access(save, r);
-    rdb_put_u8(out, saver->type_byte(r, options->write_for));
+    uint8_t type = saver->type(r, out->write_for);
+    CHECK(type != RDB_TYPES && rdb_type_version(type) <= save->version); /* else no one could read the file */
+    rdb_put_u8(out, rdb_type_byte(type));
     rdb_put_string(out, record_key(r));
     saver->save(out, r);
 
@@ -171,16 +131,28 @@ static int put_record(void *arg, struct record *r)
     return out->error != 0 || save->stopped;
 }
 
+static bool refuses(struct keyspace *ks, enum rdb_write_for write_for)
+{
+    char why[RDB_FORM_WHY_BYTES];
+    if (rdb_form_holds(ks, write_for, why)) return false;
+    log_warning("No RDB for %s is written: %s", rdb_form_reader(write_for), why);
+    errno = ENOTSUP;
+    return true;
+}
+
 int rdb_write_keyspace(struct keyspace *ks, const struct rdb_aux *aux, const struct rdb_write_options *options,
                        rdb_sink sink, void *sink_context)
 {
     struct save save = {.ks = ks, .options = options};
     struct rdb_encoder *out = &save.out;
+    if (!options->libraries_only && refuses(ks, options->write_for)) return -1;
     rdb_encoder_init(out, options->compress, options->checksum, sink, sink_context);
 
     bool libraries = has_libraries_to_write(ks, options->write_for);
-    out->write_for = options->write_for;
-    put_head(out, aux, version_with_libraries(version_needed(ks, options->write_for), libraries));
+    out->write_for = rdb_form_settled(ks, options->write_for);
+    unsigned version = options->libraries_only ? RDB_VERSION_LEAST_WRITTEN : rdb_form_version(ks, out->write_for);
+    save.version = version_with_libraries(version, libraries);
+    put_head(out, aux, save.version);
     if (libraries) put_libraries(out, keyspace_libraries(ks));
     int databases = options->libraries_only ? 0 : keyspace_databases(ks);
     for (int i = 0; i < databases && !out->error && !save.stopped; i++) {

@@ -37,7 +37,7 @@ struct rdb_write_options {
     void *progress_context; /* of all three; each may be NULL */
 };
 
-/* The whole keyspace. 0, or -1 with errno. */
+/* The whole keyspace. 0, or -1 with errno; ENOTSUP: the form has no room for it (rdb/form.h), the log says why. */
 int rdb_write_keyspace(struct keyspace *ks, const struct rdb_aux *aux, const struct rdb_write_options *options,
                        rdb_sink sink, void *sink_context);
 

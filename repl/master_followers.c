@@ -6,7 +6,9 @@
  * is freed in one place, before the loop sleeps, so that no caller up the stack holds a dead one. */
 #include "repl/master_side.h"
 
+#include "rdb/form.h"
 #include "rdb/format.h"
+#include "repl/snapshot_form.h"
 #include "repl/wire.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
@@ -74,22 +76,37 @@ static void hand_over(struct follower *f)
     step(f, &(struct follower_event){.kind = FOLLOWER_EVENT_NOT_TAKEN, .text = strerror(errno)});
 }
 
+/* What is different the next time, where the version may have been why it went. */
+static const char *what_next(struct follower *f, int version)
+{
+    struct refusals *refusals = &f->r->master->refusals;
+    if (version <= RDB_VERSION_LEAST_WRITTEN) return "";
+    int refused = refusals_version(refusals, f->name, replication_now_ms(f->r));
+    enum rdb_write_for next = snapshot_form(&f->hello, f->form, refused);
+    if (next == f->form) return ": it may not know that version";
+    if (next == RDB_FOR_6_2)
+        return ": it may not know that version. From now on it is sent RDB version 9, which has no room for libraries, "
+               "and for what was deleted from streams and how far groups have read: their lag starts anew there";
+    return ": it may not know that version, and is sent a lower one from now on";
+}
+
 /* Why it went, as far as it can be seen from here: what it had been given, and how much of it. */
 static void note_refusal(struct follower *f)
 {
     struct refusals *refusals = &f->r->master->refusals;
     struct backlog_peer_view view = view_of(f);
     int64_t now_ms = replication_now_ms(f->r);
-    unsigned times = refusals_note(refusals, f->name, now_ms);
-    int version = f->snapshot ? snapshot_version(f->snapshot) : 0;
+    bool whole = f->machine.state == FOLLOWER_UNPROVEN || view.owes == OWES_WORD;
+    snapshot_detach(f); /* what version it was in is known then */
+    int version = f->rdb_version;
+    unsigned times = refusals_note(refusals, f->name, version, whole, now_ms);
     long long wait_ms = refusals_again_ms(refusals, f->name) - now_ms;
     char what[32] = "";
     if (version) snprintf(what, sizeof what, " in RDB version %d", version);
     log_warning(
         "Replica %s has not taken over its snapshot%s, of which %llu bytes had been sent, for the %u. time in a "
         "row%s. The next one it gets in %lld ms at the earliest",
-        f->name, what, (unsigned long long)view.sent_bytes, times,
-        version > RDB_VERSION_LEAST_WRITTEN ? ": it may not know that version" : "", wait_ms > 0 ? wait_ms : 0);
+        f->name, what, (unsigned long long)view.sent_bytes, times, what_next(f, version), wait_ms > 0 ? wait_ms : 0);
 }
 
 static void act(struct follower *f, const struct follower_action *a)
@@ -292,9 +309,16 @@ static bool has_left(const struct follower *f)
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
 }
 
+/* It does not know the commands by which fields get their expiry, and would differ without a word. */
+static bool lost_track(const struct follower *f)
+{
+    return !f->hello.rdb_only && !rdb_form_has_field_expiry(f->form) && rdb_hashes_with_expiry(f->r->keyspace) > 0;
+}
+
 static void look_after(struct follower *f)
 {
     struct follower_event tick = {.kind = FOLLOWER_EVENT_TICK};
+    if (lost_track(f)) follower_end(f, "fields of hashes expire now, which it does not know");
     if (f->machine.state == FOLLOWER_QUEUED && has_left(f)) {
         follower_end(f, "it left while it waited for its snapshot");
         return;

@@ -22,6 +22,7 @@ static void add_wish(struct snapshot_wish *w, const struct follower *f)
 {
     w->compress |= !wire_is_packed(f);
     w->for_follower |= !f->hello.rdb_only;
+    w->form = f->form;
 }
 
 /* --- one replica --- */
@@ -39,8 +40,8 @@ static struct snapshot *find_reusable(struct follower *f)
     {
         struct snapshot *s = list_entry(node, struct snapshot, node);
         bool usable = !s->pipe && !s->stale && (s->state == SNAPSHOT_RUNNING || s->state == SNAPSHOT_COMPLETE);
-        if (usable && s->functions_only == f->hello.functions_only && is_fresh_enough(s, f) && snapshot_is_readable(s))
-            return s;
+        usable &= s->functions_only == f->hello.functions_only && snapshot_suits(s, f) && snapshot_is_readable(s);
+        if (usable && is_fresh_enough(s, f)) return s;
     }
     return NULL;
 }
@@ -113,13 +114,17 @@ static int serve_from_files(struct replication *r, int64_t *oldest_ms)
     return gathered;
 }
 
+/* One form for all of them: who needs another waits for the next pipe. */
 static struct snapshot *start_pipe(struct replication *r)
 {
     struct snapshot_wish w = {.pipe = true};
+    bool first = true;
     list_each(&r->master->followers, node)
     {
         const struct follower *f = list_entry(node, struct follower, node);
-        if (is_waiting(f) && wants_pipe(f)) add_wish(&w, f);
+        if (!is_waiting(f) || !wants_pipe(f) || (!first && f->form != w.form)) continue;
+        add_wish(&w, f);
+        first = false;
     }
     return snapshot_start(r, &w);
 }
@@ -132,7 +137,7 @@ static void serve_from_pipe(struct replication *r)
     list_each(&r->master->followers, node)
     {
         struct follower *f = list_entry(node, struct follower, node);
-        if (!is_waiting(f) || !wants_pipe(f)) continue;
+        if (!is_waiting(f) || !wants_pipe(f) || (s && !snapshot_suits(s, f))) continue;
         if (s) {
             snapshot_pin(s, f);
             follower_serve(f);

@@ -5,6 +5,8 @@
  * (replication_take_follower). */
 #include "repl/master_side.h"
 
+#include "rdb/form.h"
+#include "repl/snapshot_form.h"
 #include "repl/wire.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
@@ -27,6 +29,8 @@ static struct follower *new_follower(struct replication *r, const struct followe
     if (hello->announced_ip[0]) snprintf(f->ip, sizeof f->ip, "%.*s", (int)sizeof f->ip - 1, hello->announced_ip);
     snprintf(f->name, sizeof f->name, "%s:%d", f->ip,
              hello->listening_port ? hello->listening_port : address_port(peer));
+    f->form = snapshot_form(&f->hello, (enum rdb_write_for)r->rdb_settings->write_for,
+                            refusals_version(&r->master->refusals, f->name, replication_now_ms(r)));
     return f;
 }
 
@@ -38,6 +42,18 @@ static const char *refusal(const struct replication *r)
     if (r->master->followers.count >= BACKLOG_PEERS_MAX) return "ERR max number of replicas reached";
     if (!followers_can_be_served(r)) return "NOMASTERLINK Can't SYNC while replicas cannot be served, the log says why";
     return NULL;
+}
+
+/* It could not read what we hold, neither in a snapshot nor in the stream. False: *error says why. */
+static bool can_hold(const struct follower *f, char error[256])
+{
+    struct refusals *refusals = &f->r->master->refusals;
+    char why[RDB_FORM_WHY_BYTES];
+    if (f->hello.functions_only || rdb_form_holds(f->r->keyspace, f->form, why)) return true;
+    snprintf(error, 256, "NOMASTERLINK Can't SYNC what is served as %s: %s", rdb_form_reader(f->form), why);
+    if (refusals_tell(refusals, f->name, replication_now_ms(f->r)))
+        log_warning("Replica %s is not synchronized, it is served as %s: %s", f->name, rdb_form_reader(f->form), why);
+    return false;
 }
 
 static void accept_partial(struct follower *f, const struct resync_decision *d, const char *why, char answer[256])
@@ -110,6 +126,10 @@ struct follower *replication_accept(struct replication *r, const char *asked_id,
     struct resync_decision d = resync_decide(repl_stream_history(r->stream), &window, asked, asked_offset);
     resync_explain(&d, repl_stream_history(r->stream), &window, asked, asked_offset, why);
     struct follower *f = new_follower(r, hello, peer, client);
+    if (!can_hold(f, error)) {
+        mem_free(f);
+        return NULL;
+    }
     log_notice("Replica %s asks for synchronization", f->name);
     if (d.reason == RESYNC_CONTINUE) {
         accept_partial(f, &d, why, answer);

@@ -6,6 +6,7 @@
  *   master_request.c  a follower's PSYNC or SYNC, up to its answer
  *   master_queue.c    which snapshot a follower gets, and when
  *   master_followers.c a follower up to its end, and what the link tells of it
+ *   snapshot_form.c   in which RDB version, for whom; refusals.c who did not take over the last one
  *   master_snapshot.c one snapshot: its child, its file or pipe
  *   master_acks.c     acknowledgements, asked for and waited for
  *   master_info.c     what INFO and others see of it
@@ -31,6 +32,8 @@ struct follower {
     char name[ADDRESS_TEXT_MAX + 8]; /* "ip:port" for the log */
     bool psync;                      /* SYNC gets no +FULLRESYNC */
     uint64_t request;                /* number of its request for a snapshot */
+    enum rdb_write_for form;         /* that its snapshot is to be in; what it has no room for it cannot hold */
+    int rdb_version;                 /* of the snapshot it was sent; 0: not known */
     int64_t not_before_ms;           /* it went away from its last snapshot: the next one waits so long */
     uint64_t from;                   /* first stream offset it gets */
     struct snapshot *snapshot;       /* what it is being sent; NULL: none yet, none at all, or through with it */
@@ -61,6 +64,9 @@ struct snapshot {
     char *lent_path;         /* another's child writes it, there, for a purpose of its own; NULL: ours does */
     bool stale;              /* of a history that is no longer ours: serves nobody */
     bool compress;           /* rdbcompression, unless the wire packs it anyway */
+    enum rdb_write_for form; /* who must be able to read it */
+    bool same_in_all_forms;
+    bool with_field_expiry;  /* it holds hashes whose fields expire */
     uint64_t offset;         /* the dataset as of this byte; the stream goes on with offset + 1 */
     uint64_t requests;       /* that had come before it was started: it is as fresh as those asked for */
     int users;               /* followers that point here */
@@ -83,6 +89,7 @@ struct snapshot_wish {
     bool pipe, functions_only;
     bool compress;     /* somebody gets it unpacked by the wire */
     bool for_follower; /* somebody follows the stream behind it */
+    enum rdb_write_for form;
 };
 
 /* Offsets of the stream that somebody waits for; 0: nobody. */
@@ -142,6 +149,8 @@ void snapshot_pin(struct snapshot *s, struct follower *f); /* h gets it: a slot,
 void snapshot_detach(struct follower *f);
 bool snapshot_is_readable(struct snapshot *s);  /* a lent one has its file only while that has its first name */
 bool snapshot_covers(const struct snapshot *s); /* the backlog still holds what follows it */
+/* f can be given it: it is in f's form, or in a form that is no other. */
+bool snapshot_suits(const struct snapshot *s, const struct follower *f);
 /* The RDB version that it is written in; 0: not known (a pipe, or nothing is written yet). */
 int snapshot_version(const struct snapshot *s);
 int snapshot_give(struct snapshot *s);                      /* to the link. 0, or -1 with errno */

@@ -7,6 +7,7 @@
  * serves those who had gathered when it started. A child that nobody needs any more is stopped. */
 #include "repl/master_side.h"
 
+#include "rdb/form.h"
 #include "rdb/format.h"
 #include "rdb/snapshot.h"
 #include "repl/spool_file.h"
@@ -19,7 +20,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #define UNUSED_CHILD_GRACE_MS 1000 /* replicas that lost their link are back within this */
@@ -73,7 +73,7 @@ static int write_snapshot(void *arg)
     struct rdb_write_options options = {
         .compress = s->compress,
         .checksum = r->rdb_settings->checksum,
-        .write_for = (enum rdb_write_for)r->rdb_settings->write_for,
+        .write_for = s->form,
         .libraries_only = s->functions_only,
         .key_save_delay_us = r->rdb_settings->key_save_delay_us,
         .progress = report_progress,
@@ -89,14 +89,31 @@ static int write_snapshot(void *arg)
 
 int snapshot_version(const struct snapshot *s)
 {
-    char header[] = RDB_MAGIC "0000";
-    if (s->pipe || s->fd < 0 || pread(s->fd, header, RDB_HEADER_BYTES, 0) != RDB_HEADER_BYTES) return 0;
-    return atoi(header + strlen(RDB_MAGIC));
+    uint8_t header[RDB_HEADER_BYTES];
+    enum rdb_dialect dialect;
+    int version;
+    if (s->pipe || s->fd < 0 || pread(s->fd, header, sizeof header, 0) != sizeof header) return 0;
+    return rdb_header_read(header, &dialect, &version) ? version : 0;
+}
+
+bool snapshot_suits(const struct snapshot *s, const struct follower *f)
+{
+    bool settled = f->form == RDB_FOR_AUTO && s->with_field_expiry && s->form == RDB_FOR_8;
+    return s->same_in_all_forms || s->form == f->form || settled;
 }
 
 bool snapshot_covers(const struct snapshot *s)
 {
     return s->offset + 1 >= backlog_first(repl_stream_backlog(s->r->stream));
+}
+
+/* Of what has gone through a pipe nothing is left to look at: the highest that its form leads to. */
+static int version_sent(const struct snapshot *s)
+{
+    if (!s->pipe) return snapshot_version(s);
+    if (s->with_field_expiry) return s->form == RDB_FOR_VALKEY_9 ? RDB_VERSION_VALKEY : RDB_VERSION_FIELD_EXPIRY;
+    if (s->same_in_all_forms || s->form == RDB_FOR_6_2) return RDB_VERSION_LEAST_WRITTEN;
+    return s->form == RDB_FOR_AUTO || s->form == RDB_FOR_7_0 ? RDB_VERSION_FUNCTION : RDB_VERSION_WITH_ACTIVITY;
 }
 
 /* --- the end of a snapshot --- */
@@ -105,7 +122,9 @@ void snapshot_detach(struct follower *f)
 {
     struct snapshot *s = f->snapshot;
     f->snapshot = NULL;
-    if (s && --s->users == 0) s->unused_since_ms = replication_now_ms(f->r);
+    if (!s) return;
+    f->rdb_version = version_sent(s);
+    if (--s->users == 0) s->unused_since_ms = replication_now_ms(f->r);
 }
 
 static void free_snapshot(struct snapshot *s)
@@ -183,12 +202,22 @@ static int claim_spool(struct backlog *b, bool for_follower)
     return backlog_spool_claim(b);
 }
 
+/* AUTO is settled, so that those share one file who would get the same. */
+static void set_form(struct snapshot *s, enum rdb_write_for form)
+{
+    struct keyspace *ks = s->r->keyspace;
+    s->form = rdb_form_settled(ks, form);
+    s->same_in_all_forms = !rdb_forms_differ(ks);
+    s->with_field_expiry = rdb_hashes_with_expiry(ks) > 0;
+}
+
 struct snapshot *snapshot_start(struct replication *r, const struct snapshot_wish *w)
 {
     struct snapshot *s = mem_calloc(1, sizeof *s);
     *s = (struct snapshot){.r = r, .pipe = w->pipe, .functions_only = w->functions_only, .fd = -1, .write_fd = -1};
     s->compress = r->rdb_settings->compress && w->compress;
     s->requests = r->master->requests;
+    set_form(s, w->form);
     s->spool = claim_spool(repl_stream_backlog(r->stream), w->for_follower);
     if (s->spool < 0) {
         errno = ENOBUFS;
@@ -220,6 +249,7 @@ struct snapshot *replication_lend_begin(struct replication *r)
     struct snapshot *s = mem_calloc(1, sizeof *s);
     *s = (struct snapshot){.r = r, .spool = spool, .fd = -1, .write_fd = -1, .requests = r->master->requests};
     describe_now(s);
+    set_form(s, (enum rdb_write_for)r->rdb_settings->write_for);
     if (s->aux.repl_id[0] && s->aux.repl_offset == (int64_t)s->offset) return s;
     free_snapshot(s);
     return NULL;

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LEAST_DELAY_MS 100
-#define MOST_DELAY_MS  10000
-#define FORGET_MS      60000 /* so long after its wait has ended, a replica begins anew */
+#define LEAST_DELAY_MS   100
+#define MOST_DELAY_MS    10000
+#define VERSION_KNOWN_MS ((int64_t)24 * 60 * 60 * 1000) /* by then it may be another program at that address */
+#define TELL_AGAIN_MS    60000
+#define FORGET_MS        60000 /* so long after its wait has ended, a replica begins anew */
 
 static struct refusal *find(const struct refusals *r, const char *name)
 {
@@ -31,24 +33,50 @@ static int64_t delay_ms(unsigned times)
     return delay_ms < MOST_DELAY_MS ? delay_ms : MOST_DELAY_MS;
 }
 
-unsigned refusals_note(struct refusals *r, const char *name, int64_t now_ms)
+static struct refusal *find_or_make(struct refusals *r, const char *name)
 {
     struct refusal *one = find(r, name);
-    if (!one) {
-        one = oldest(r);
-        *one = (struct refusal){.times = 0};
-        snprintf(one->name, sizeof one->name, "%s", name);
-    }
+    if (one) return one;
+    one = oldest(r);
+    *one = (struct refusal){.times = 0};
+    snprintf(one->name, sizeof one->name, "%s", name);
+    return one;
+}
+
+unsigned refusals_note(struct refusals *r, const char *name, int version, bool whole, int64_t now_ms)
+{
+    struct refusal *one = find_or_make(r, name);
     if (now_ms - one->again_ms > FORGET_MS) one->times = 0;
     one->noted_ms = now_ms;
     one->again_ms = now_ms + delay_ms(++one->times);
+    if (version && (whole || one->times >= 2)) {
+        one->version = version;
+        one->version_ms = now_ms;
+    }
     return one->times;
 }
 
 void refusals_forget(struct refusals *r, const char *name)
 {
     struct refusal *one = find(r, name);
-    if (one) *one = (struct refusal){.times = 0};
+    if (!one) return;
+    one->times = 0;
+    one->again_ms = 0;
+}
+
+int refusals_version(const struct refusals *r, const char *name, int64_t now_ms)
+{
+    const struct refusal *one = find(r, name);
+    return one && one->version && now_ms - one->version_ms <= VERSION_KNOWN_MS ? one->version : 0;
+}
+
+bool refusals_tell(struct refusals *r, const char *name, int64_t now_ms)
+{
+    struct refusal *one = find_or_make(r, name);
+    bool due = !one->told_ms || now_ms - one->told_ms >= TELL_AGAIN_MS;
+    one->noted_ms = now_ms;
+    if (due) one->told_ms = now_ms;
+    return due;
 }
 
 int64_t refusals_again_ms(const struct refusals *r, const char *name)

@@ -7,6 +7,7 @@
 #ifndef SLIPSTREAM_REPL_REFUSALS_H
 #define SLIPSTREAM_REPL_REFUSALS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define REFUSALS_MAX        32 /* replicas remembered; the one that was noted longest ago makes room */
@@ -16,15 +17,23 @@ struct refusal {
     char name[REFUSALS_NAME_BYTES]; /* "": unused */
     unsigned times;
     int64_t noted_ms, again_ms;
+    int version; /* the RDB version that it could not read, as far as can be seen; 0: none */
+    int64_t version_ms, told_ms;
 };
 
 struct refusals {
     struct refusal list[REFUSALS_MAX];
 };
 
-/* It went away; how often in a row, this time included. now_ms: monotonic, not 0. */
-unsigned refusals_note(struct refusals *r, const char *name, int64_t now_ms);
-void refusals_forget(struct refusals *r, const char *name); /* it has taken one over */
+/* It went away from a snapshot in this RDB version (0: not known); `whole`: it had all of it. Returns how often in a row,
+ * this time included. What it had whole, or has been given twice, counts as a version that it cannot read: a connection
+ * may break in the middle of any. now_ms: monotonic, not 0. */
+unsigned refusals_note(struct refusals *r, const char *name, int version, bool whole, int64_t now_ms);
+/* It has taken one over. The version that it cannot read is remembered for a day all the same. */
+void refusals_forget(struct refusals *r, const char *name);
+int refusals_version(const struct refusals *r, const char *name, int64_t now_ms); /* 0: none is known */
+/* Its request is refused: whether that is to stand in the log, too, which is once a minute. now_ms: as above. */
+bool refusals_tell(struct refusals *r, const char *name, int64_t now_ms);
 /* When it may be given the next one; 0: at once. */
 int64_t refusals_again_ms(const struct refusals *r, const char *name);
 

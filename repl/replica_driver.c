@@ -37,9 +37,20 @@ static void wind_timer(struct replica_side *s)
     s->timer_ms = deadline_ms;
 }
 
+/* For INFO: a full resync that fails again and again has a reason that should not have to be looked for. */
+static void note_sync_error(struct replica_side *s, const struct replica_event *event)
+{
+    bool syncs = s->machine.state == REPLICA_TRANSFER || s->machine.state == REPLICA_LOADING;
+    if (event->kind == EVENT_FAILED && syncs && event->text[0])
+        snprintf(s->sync_error, sizeof s->sync_error, "%s", event->text);
+    if (event->kind == EVENT_FOLLOW || event->kind == EVENT_STOP || s->machine.state == REPLICA_CONNECTED)
+        s->sync_error[0] = '\0';
+}
+
 void replica_step(struct replica_side *s, const struct replica_event *event)
 {
     struct replica_actions actions;
+    note_sync_error(s, event);
     replica_machine_step(&s->machine, event, replication_now_ms(s->r), &actions);
     for (int i = 0; i < actions.count; i++) s->hooks.act(s, &actions.list[i]);
     wind_timer(s);

@@ -99,6 +99,7 @@ void replica_side_info(const struct replication *r, struct outq *out)
     info_field(out, "slave_read_repl_offset:%lld", read);
     info_field(out, "slave_repl_offset:%lld", applied);
     if (s->transfer) transfer_lines(s, out, now_ms);
+    if (!up && s->sync_error[0]) info_field(out, "master_sync_last_error:%s", s->sync_error);
     if (!up)
         info_field(out, "master_link_down_since_seconds:%lld",
                    s->down_since_ms ? (long long)(now_ms - s->down_since_ms) / 1000 : -1);

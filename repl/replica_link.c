@@ -171,12 +171,27 @@ static void on_data(struct conn *conn, const uint8_t *data, size_t len)
 
 /* --- the connection --- */
 
+/* A master whose child could not write our snapshot ends the connection where it would have begun, without a word. */
+static bool ended_before_snapshot(const struct replica_side *s)
+{
+    return s->transfer && !transfer_progress(s->transfer).begun;
+}
+
+/* why: NULL: the master has closed it. */
 static void lost(struct replica_side *s, const char *why)
 {
+    const char *text = why ? why : "closed by the master";
     switch (s->machine.state) {
     case REPLICA_CONNECTED: replica_failed(s, "Connection with master lost."); break;
-    case REPLICA_TRANSFER: replica_failed(s, "I/O error trying to sync with MASTER: connection lost (%s)", why); break;
-    default: replica_failed(s, "Connection with MASTER lost during the handshake: %s", why);
+    case REPLICA_TRANSFER:
+        if (!why && ended_before_snapshot(s))
+            replica_failed(s, "I/O error trying to sync with MASTER: it closed the connection before its snapshot "
+                              "began: it may hold what has no form for a replica of version " WIRE_OUR_VERSION
+                              ", as we announce ourselves; its log says why");
+        else
+            replica_failed(s, "I/O error trying to sync with MASTER: connection lost (%s)", text);
+        break;
+    default: replica_failed(s, "Connection with MASTER lost during the handshake: %s", text);
     }
 }
 
@@ -185,7 +200,7 @@ static void on_closed(struct conn *conn, int error)
     struct replica_side *s = conn_owner(conn);
     const char *tls = conn_tls_error(conn);
     s->conn = NULL;
-    lost(s, tls ? tls : error ? strerror(error) : "closed by the master");
+    lost(s, tls ? tls : error ? strerror(error) : NULL);
 }
 
 static void on_connected(struct conn *conn, int error)
@@ -283,6 +298,7 @@ void replica_greet(struct replica_side *s)
     const char *capa[] = {WIRE_REPLCONF,    WIRE_CAPA, WIRE_CAPA_EOF, WIRE_CAPA,
                           WIRE_CAPA_PSYNC2, WIRE_CAPA, WIRE_CAPA_LZ4};
     send_words(s, s->wire == WIRE_UNDECIDED ? 7 : 5, capa);
+    send_words(s, 3, (const char *[]){WIRE_REPLCONF, WIRE_VERSION, WIRE_OUR_VERSION});
 }
 
 void replica_send_psync(struct replica_side *s)

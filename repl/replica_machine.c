@@ -345,6 +345,7 @@ static const char *judge_reply(enum handshake_step step, struct bytes line, char
         }
         say(out, ACTION_NOTE, "Master replied to PING, replication can continue...");
         return NULL;
+    case STEP_VERSION: return NULL; /* no Redis knows it: its refusal is nothing to tell */
     default:
         if (refused)
             say(out, ACTION_NOTE, "(Non critical) Master does not understand REPLCONF %s: %.*s", options[step], shown,

@@ -37,6 +37,7 @@ enum handshake_step {
     STEP_PORT,
     STEP_ADDRESS,
     STEP_CAPA,
+    STEP_VERSION,
     STEP_PSYNC, /* not sent before the others are answered: Redis refuses PSYNC while replies are owed */
 };
 

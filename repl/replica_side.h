@@ -62,6 +62,7 @@ struct replica_side {
     char full_id[HISTORY_ID_TEXT]; /* of the snapshot being received; "": SYNC, unknown */
     uint64_t full_offset;
     struct keyspace *aside; /* the new data grows here beside the old; NULL: it comes into the keyspace itself */
+    char sync_error[256];   /* why the last full resync failed; "": none has since the link was up */
     bool replacing;         /* our old data is gone, the new is being loaded */
     bool awaits_dataset;    /* the new data is here whole; somebody still uses the old */
     bool without_dataset;   /* our old data is gone, and new has not been complete since */

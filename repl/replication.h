@@ -106,6 +106,7 @@ struct follower_hello {
     int listening_port;     /* REPLCONF listening-port */
     char announced_ip[256]; /* REPLCONF ip-address; "" = as seen */
     bool eof, psync2, lz4, rdb_only;
+    bool rdb_channel;    /* a Redis 8: we offer it none, but it tells what RDB it reads */
     bool functions_only; /* REPLCONF rdb-filter-only functions: a snapshot without keys */
     int version;         /* REPLCONF version, 0: not said */
 };

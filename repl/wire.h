@@ -7,6 +7,7 @@
  *     REPLCONF listening-port N                 +OK
  *     REPLCONF ip-address A                     +OK
  *     REPLCONF capa C capa C ...                +OK
+ *     REPLCONF version V                        +OK, or an error: only Valkey's from 8.1 on, and ours, know it
  *     PSYNC id offset [FAILOVER]                +CONTINUE [id], the stream
  *                                               +FULLRESYNC id offset, a snapshot, the stream
  *     SYNC                                      a snapshot, the stream
@@ -36,6 +37,7 @@
 #define WIRE_RDB_FILTER_ONLY "rdb-filter-only"
 #define WIRE_FILTER_FUNCTION "functions" /* of rdb-filter-only */
 #define WIRE_VERSION         "version"
+#define WIRE_OUR_VERSION     "9.0.0" /* Valkey's first with hash field TTLs: it sends VALKEY080 to no one below */
 #define WIRE_ACK             "ACK"
 #define WIRE_FACK            "FACK" /* what is on the replica's disk */
 #define WIRE_GETACK          "GETACK"
@@ -44,6 +46,10 @@
 #define WIRE_CAPA_EOF    "eof"    /* understands a snapshot that ends with a mark */
 #define WIRE_CAPA_PSYNC2 "psync2" /* understands +CONTINUE with an id */
 #define WIRE_CAPA_LZ4    "slipstream-lz4"
+/* Redis 8, Valkey: a second connection for the snapshot. It is asked for by the master's answer to PSYNC, which ours never
+ * does: then both take the snapshot in this one. The first tells Redis 8 from older ones. */
+#define WIRE_CAPA_RDB_CHANNEL  "rdb-channel-repl"
+#define WIRE_CAPA_DUAL_CHANNEL "dual-channel"
 
 /* --- answers --- */
 #define WIRE_CONTINUE          "+CONTINUE"

@@ -94,7 +94,7 @@ static const struct command *const families[] = {
     replication_commands,    slowlog_commands,       latency_commands,
     memory_commands,         acl_commands,           eval_commands,
     function_commands,       cluster_commands,       strings_conditional_commands,
-    streams_delete_commands,
+    streams_delete_commands, hash_expiry_commands,   hash_values_commands,
 };
 
 static const struct command_docs *const documents[] = {

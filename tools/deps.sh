@@ -4,7 +4,7 @@
 set -eu
 
 build="gcc libc6-dev make liburing-dev liblz4-dev liblzf-dev libjemalloc-dev libxxhash-dev libmd-dev libbsd-dev
-       libhiredis-dev libluajit-5.1-dev libssl-dev"
+       libhiredis-dev libjansson-dev libluajit-5.1-dev libssl-dev"
 # The second line is what the unpacked peers (tools/peers.sh) are linked with.
 test="libcriterion-dev
       libatomic1 libjemalloc2 liblzf1 libssl3 libstdc++6 libsystemd0"

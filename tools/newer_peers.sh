@@ -47,8 +47,10 @@ if [ ! -x "$dir/bin/redis62-server" ] && curl -fsSL --retry 2 -o "$dir/$old.tar.
     echo "$old_digest  $dir/$old.tar.gz" | sha256sum --check --quiet
     tar -C "$dir" -xf "$dir/$old.tar.gz"
     make -C "$dir/$old" MALLOC=libc >"$dir/log62" 2>&1
-    for name in server cli sentinel check-rdb check-aof; do
-        ln -sf "$dir/$old/src/redis-$name" "$dir/bin/redis62-$name"
+    for name in server cli sentinel check-rdb check-aof; do # no links: they go by the name that they are called by
+        rm -f "$dir/bin/redis62-$name"
+        printf '#!/bin/sh\nexec %s "$@"\n' "$dir/$old/src/redis-$name" >"$dir/bin/redis62-$name"
+        chmod +x "$dir/bin/redis62-$name"
     done
 fi
 for name in redis62 redis8 valkey9; do

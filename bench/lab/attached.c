@@ -32,7 +32,7 @@ static void *put_back(void *arg)
     sigwait(arg, &signal_number);
     pthread_mutex_lock(&lock);
     if (guarded.port) {
-        redisContext *c = lab_connect(guarded.host, guarded.port, (struct timeval){5, 0});
+        redisContext *c = contestant_connect(guarded.host, guarded.port, (struct timeval){5, 0});
         redisReply *r = c->err ? NULL : redisCommand(c, "REPLICAOF %s %d", guarded.follows_host, guarded.follows_port);
         if (!r || r->type != REDIS_REPLY_STATUS)
             fprintf(stderr, "slipstream-lab: PUT IT BACK BY HAND: the replica has to be told REPLICAOF %s %d\n",

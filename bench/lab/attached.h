@@ -2,7 +2,7 @@
 #ifndef LAB_ATTACHED_H
 #define LAB_ATTACHED_H
 
-#include "bench/lab/contestant.h"
+#include "bench/servers/contestant.h"
 
 /* Once, before any thread: from now on SIGINT, SIGTERM and SIGHUP put the guarded replica back, and end the program. */
 void attached_watch_signals(void);

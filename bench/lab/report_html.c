@@ -1,6 +1,7 @@
 /* The report as one HTML page, without any outside asset: for each pair of servers a map of the grid, and for each try a
  * timeline of both offsets. It reads on a phone and on paper: colour never says anything that a word does not. */
 #include "bench/lab/results.h"
+#include "bench/report/page.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -13,36 +14,11 @@
 #define CHART_BOTTOM (CHART_HEIGHT - 22)
 
 static const char style[] =
-    ":root{color-scheme:light dark;--ink:#1c2733;--soft:#5b6875;--page:#fff;--line:#d5dbe1;--good:#dcefe3;--full:#fdeecb;"
-    "--bad:#f9d3d0;--none:#eceff2;--master:#1f5fa8;--replica:#b4541a;--fault:#e7e2f3}"
-    "@media(prefers-color-scheme:dark){:root{--ink:#e6eaee;--soft:#9aa7b4;--page:#14181d;--line:#38424d;--good:#1d4a30;"
-    "--full:#5a4413;--bad:#6b2622;--none:#252c34;--master:#6fb1ff;--replica:#ffa266;--fault:#332b4a}}"
-    "body{margin:0 auto;max-width:60rem;padding:1rem;font:16px/1.5 system-ui,sans-serif;color:var(--ink);"
-    "background:var(--page)}"
-    "h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}h3{font-size:1rem;margin:1.2rem 0 .3rem}"
-    "p,figcaption,h3{overflow-wrap:anywhere}p{margin:.4rem 0}.soft,figcaption{color:var(--soft);font-size:.9rem}.wide{overflow-x:auto}"
-    "table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-    "th,td{border:1px solid var(--line);padding:.25rem .6rem;text-align:left;font-weight:normal;white-space:nowrap}"
-    "thead th{color:var(--soft)}td.good{background:var(--good)}td.full{background:var(--full)}td.bad{background:var(--bad)}"
-    "td.none{background:var(--none)}figure{margin:.5rem 0 1.2rem;break-inside:avoid}svg{width:100%;height:auto}"
-    "svg text{font:11px system-ui,sans-serif;fill:var(--soft)}.m{stroke:var(--master)}.r{stroke:var(--replica)}"
+    ":root{--full:#fdeecb;--master:#1f5fa8;--replica:#b4541a;--fault:#e7e2f3}"
+    "@media(prefers-color-scheme:dark){:root{--full:#5a4413;--master:#6fb1ff;--replica:#ffa266;--fault:#332b4a}}"
+    "td.full{background:var(--full)}.m{stroke:var(--master)}.r{stroke:var(--replica)}"
     ".m,.r{fill:none;stroke-width:2}svg text.mt{fill:var(--master)}svg text.rt{fill:var(--replica)}"
-    ".f{fill:var(--fault)}.a{stroke:var(--line)}.d{stroke:var(--ink);stroke-dasharray:3 3}"
-    "@media(max-width:40rem){svg text{font-size:20px}}@media print{body{max-width:none}figure{break-inside:avoid}}";
-
-static void put_text(FILE *out, const char *text)
-{
-    for (; *text; text++) {
-        if (*text == '<')
-            fputs("&lt;", out);
-        else if (*text == '&')
-            fputs("&amp;", out);
-        else if (*text == '"')
-            fputs("&quot;", out);
-        else
-            fputc((unsigned char)*text < 0x20 || (unsigned char)*text > 0x7e ? '?' : *text, out);
-    }
-}
+    ".f{fill:var(--fault)}.d{stroke:var(--ink);stroke-dasharray:3 3}";
 
 /* --- the map of a pair --- */
 
@@ -229,19 +205,19 @@ static void put_try(const struct result *x, FILE *out)
             verdict_name(t->verdict));
     if (t->sentence[0]) {
         fputs("<p>", out);
-        put_text(out, t->sentence);
+        page_text(out, t->sentence);
         fputs("</p>", out);
     }
     if (t->track.count > 1) put_timeline(x, out);
     fputs("<figcaption>", out);
-    put_text(out, t->predicted.why);
+    page_text(out, t->predicted.why);
     fprintf(out, "<br>sent again: %" PRIu64 " bytes; forks: %lld; worst answer to another client: %.1f ms",
             t->bytes_again, t->forks, (double)t->track.worst_delay_us / 1000);
     fprintf(out, "; peak memory of the master: %.1f MiB; %" PRIu64 " writes acknowledged",
             (double)t->track.peak_bytes / (1 << 20), t->writes_acknowledged);
     if (t->writes_lost >= 0) fprintf(out, ", %" PRId64 " of them lost", t->writes_lost);
     fputs("<br><code>slipstream-lab ", out);
-    put_text(out, command);
+    page_text(out, command);
     fputs("</code></figcaption></figure>\n", out);
 }
 
@@ -258,9 +234,9 @@ static void put_pair(const struct results *r, int pair, FILE *out)
 {
     const struct cell *c = &r->list[pair]->cell;
     fputs("<h2>", out);
-    put_text(out, c->replica->name);
+    page_text(out, c->replica->name);
     fputs(" follows ", out);
-    put_text(out, c->master->name);
+    page_text(out, c->master->name);
     fputs("</h2>\n", out);
     put_map(r, pair, out);
     for (int i = pair; i < r->count; i++)
@@ -269,25 +245,20 @@ static void put_pair(const struct results *r, int pair, FILE *out)
 
 void report_html(const struct results *r, FILE *out)
 {
-    fprintf(out,
-            "<!doctype html><html lang=en><meta charset=utf-8>"
-            "<meta name=viewport content=\"width=device-width,initial-scale=1\">"
-            "<title>What happens when a replica comes back</title><style>%s</style>\n"
-            "<h1>What happens when a replica comes back</h1>\n",
-            style);
+    page_begin(out, "What happens when a replica comes back", style);
     fprintf(out,
             "<p>%d tries, <strong>%d findings</strong>, seed %" PRIu64
             ". Of a cell with several tries the slowest is shown. Milliseconds count from healed to caught up.</p><p "
             "class=soft>",
             r->count, results_findings(r), r->seed);
     for (int i = 0; i < r->server_count; i++) {
-        put_text(out, r->servers[i].of->name);
+        page_text(out, r->servers[i].of->name);
         fputs(": ", out);
-        put_text(out, r->servers[i].version);
+        page_text(out, r->servers[i].version);
         fputs(i + 1 < r->server_count ? "; " : "", out);
     }
     fputs("</p>\n", out);
     for (int i = 0; i < r->count; i++)
         if (is_first(r, i, of_same_pair)) put_pair(r, i, out);
-    fputs("</html>\n", out);
+    page_end(out);
 }

@@ -2,6 +2,7 @@
 #include "bench/lab/scene.h"
 
 #include "bench/lab/attached.h"
+#include "bench/lab/writer.h"
 #include "tests/harness/clock.h"
 
 #include <netdb.h>

@@ -1,6 +1,7 @@
 /* See track.h. */
 #include "bench/lab/track.h"
 
+#include "bench/lab/writer.h"
 #include "tests/harness/clock.h"
 #include "tests/harness/fail.h"
 
@@ -46,7 +47,7 @@ static void drop(redisContext **c)
 static long long offset_of(redisContext **c, const char *host, int port, const char *field, bool *up)
 {
     struct timeval bound = {0, BOUND_MS * 1000};
-    if (!*c) *c = lab_connect(host, port, bound);
+    if (!*c) *c = contestant_connect(host, port, bound);
     redisReply *r = !(*c)->err ? redisCommand(*c, "INFO replication") : NULL;
     long long offset = -1;
     char link[16] = "";
@@ -115,7 +116,7 @@ static void *probe(void *arg)
         struct watched w = watched_now(t);
         if (c && (c->err || port != w.master_port)) drop(&c);
         port = w.master_port;
-        if (!c) c = lab_connect(w.master_host, port, (struct timeval){PROBE_BOUND_S, 0});
+        if (!c) c = contestant_connect(w.master_host, port, (struct timeval){PROBE_BOUND_S, 0});
         int64_t start_us = clock_us();
         redisReply *r = !c->err ? redisCommand(c, "GET " LAB_KEY "0") : NULL;
         int64_t took_us = clock_us() - start_us;

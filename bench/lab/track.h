@@ -3,7 +3,7 @@
 #ifndef LAB_TRACK_H
 #define LAB_TRACK_H
 
-#include "bench/lab/contestant.h"
+#include "bench/servers/contestant.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -82,8 +82,9 @@ static bool strike_and_write(struct course *c)
     c->struck_us = clock_us();
     if (stopped_by(c, cell->fault->strike(&c->scene, why), why)) return false;
     tracker_watch(c->tracker, &c->scene.master, &c->scene.replica);
-    if (!cell->fault->heals_itself) c->connections = wire_log_connections(&c->scene.wire);
-    if (!cell->fault->stops_master) c->before = count_syncs(&c->scene.master);
+    bool renewed = !cell->fault->heals_itself && !cell->fault->asks_within;
+    if (renewed) c->connections = wire_log_connections(&c->scene.wire);
+    if (!cell->fault->stops_master && !cell->fault->asks_within) c->before = count_syncs(&c->scene.master);
     uint64_t rate = cell->fault->writes_itself ? 0 : cell->bytes_per_s;
     struct writer_plan plan = {
         .host = c->scene.master.host,

@@ -1,7 +1,7 @@
 /* See writer.h. */
 #include "bench/lab/writer.h"
 
-#include "bench/lab/contestant.h"
+#include "bench/servers/contestant.h"
 #include "server/base/random.h"
 #include "tests/harness/clock.h"
 #include "tests/harness/fail.h"
@@ -66,7 +66,7 @@ static void *write_all(void *arg)
             continue;
         }
         if (count > BATCH_MAX) count = BATCH_MAX;
-        if (!c) c = lab_connect(plan->host, plan->port, (struct timeval){0, BOUND_MS * 1000});
+        if (!c) c = contestant_connect(plan->host, plan->port, (struct timeval){0, BOUND_MS * 1000});
         uint64_t good = c && !c->err ? write_batch(w, c, count) : 0;
         w->written.acknowledged += good;
         w->written.bytes += good * (uint64_t)plan->value_bytes;

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#define LAB_KEY "slipstream-lab:" /* what the lab writes begins with this */
+
 struct writer;
 
 struct writer_plan {

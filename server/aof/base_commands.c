@@ -3,8 +3,10 @@
 
 #include "rdb/delay.h"
 #include "rdb/encode.h"
+#include "rdb/form.h"
 #include "server/base/check.h"
 #include "server/base/file.h"
+#include "server/base/log.h"
 #include "server/data/hash.h"
 #include "server/data/list.h"
 #include "server/data/set.h"
@@ -170,9 +172,29 @@ static void put_zset(struct base *b, const struct record *r)
     }
 }
 
+/* One command a field: two seldom have the same time. The fields are there by now. */
+static void put_field_expiries(struct base *b, const struct record *r, const struct hash *h)
+{
+    struct hash_walk w;
+    struct hash_pair pair;
+    int64_t expire_ms;
+    hash_walk_start(&w, h);
+    while (hash_walk_next_timed(&w, &pair, &expire_ms)) {
+        char text[I64_TEXT_MAX];
+        if (expire_ms == HASH_NO_EXPIRY) continue;
+        put_count(b, 6);
+        put_text(b, "HPEXPIREAT");
+        put_word(b, record_key(r));
+        put_word(b, bytes_make(text, format_i64(text, expire_ms)));
+        put_text(b, "FIELDS");
+        put_text(b, "1");
+        put_packed(b, &pair.field);
+    }
+}
+
 static void put_hash(struct base *b, const struct record *r)
 {
-    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r)};
+    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r), 0};
     struct pieces p = pieces_of(b, "HMSET", r, hash_length(&h), 2);
     struct hash_walk w;
     struct hash_pair pair;
@@ -182,6 +204,7 @@ static void put_hash(struct base *b, const struct record *r)
         put_packed(b, &pair.field);
         put_packed(b, &pair.value);
     }
+    if (hash_is_timed(&h)) put_field_expiries(b, r, &h);
 }
 
 static void put_string(struct base *b, const struct record *r)
@@ -371,6 +394,12 @@ static void put_database(struct base *b, struct database *db)
 int aof_base_write_commands(struct keyspace *ks, int fd, const struct rdb_write_options *options)
 {
     struct base b = {.file = {.fd = fd, .incremental_fsync = options->incremental_fsync}, .options = options};
+    char why[RDB_FORM_WHY_BYTES];
+    if (!rdb_form_holds(ks, options->write_for, why)) {
+        log_warning("No commands for %s are written: %s", rdb_form_reader(options->write_for), why);
+        errno = ENOTSUP;
+        return -1;
+    }
     rdb_encoder_init(&b.out, false, false, take, &b.file);
     put_libraries(&b, ks);
     for (int i = 0; i < keyspace_databases(ks) && !b.out.error && !b.stopped; i++)

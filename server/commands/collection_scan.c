@@ -11,10 +11,15 @@
 #define DEFAULT_COUNT   10
 #define CURSOR_TEXT_MAX 32
 
-static bool read_options(struct collection_scan *s)
+static bool read_options(struct collection_scan *s, enum value_type type)
 {
     struct call *call = s->call;
     for (uint32_t i = 3; i < call->argc; i += 2) {
+        if (type == TYPE_HASH && call_arg_is(call, i, "novalues")) {
+            s->no_values = true;
+            i--; /* a word alone */
+            continue;
+        }
         bool has_value = i + 1 < call->argc;
         int64_t count;
         if (has_value && call_arg_is(call, i, "count")) {
@@ -55,7 +60,7 @@ struct record *collection_scan_begin(struct collection_scan *s, struct call *cal
         reply_array(call->reply, 0);
         return NULL;
     }
-    if (call_wrong_type(call, r, type) || !read_options(s)) return NULL;
+    if (call_wrong_type(call, r, type) || !read_options(s, type)) return NULL;
     reply_deferred_begin(call->reply, &s->list);
     return r;
 }

@@ -10,6 +10,7 @@ struct collection_scan {
     uint64_t cursor;
     size_t count;
     struct bytes pattern;
+    bool no_values;  /* HSCAN: fields alone */
     bool everything; /* no pattern, or one that all match */
     size_t elements; /* of the reply's list: counted by whoever writes them */
     struct reply_deferred list;

@@ -130,6 +130,7 @@ static size_t serialized_length(const struct core *core, const struct record *r)
 {
     const struct rdb_settings *settings = &core->settings->rdb;
     struct rdb_payload payload = rdb_dump(r, settings->compress, (enum rdb_write_for)settings->write_for);
+    if (!payload.data) payload = rdb_dump(r, settings->compress, RDB_FOR_AUTO);
     mem_free(payload.data);
     return payload.len - 11;
 }

@@ -1,9 +1,11 @@
 /* DUMP and RESTORE: a value as bytes, to be stored under any key of any server. Server process. */
 #include "rdb/dump.h"
+#include "rdb/form.h"
 #include "rdb/printable.h"
 #include "server/acl/user.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
+#include "server/commands/restore_effect.h"
 #include "server/commands/tables.h"
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
@@ -12,17 +14,21 @@
 #include "server/core/settings.h"
 
 /* The caller frees its data. */
-static struct rdb_payload dump_of(const struct call *call, const struct record *r)
+static struct rdb_payload dump_of(const struct call *call, const struct record *r, enum rdb_write_for write_for)
 {
-    const struct rdb_settings *settings = &call->core->settings->rdb;
-    return rdb_dump(r, settings->compress, (enum rdb_write_for)settings->write_for);
+    return rdb_dump(r, call->core->settings->rdb.compress, write_for);
 }
 
 static void dump_command(struct call *call)
 {
     struct record *r = call_find_read(call, 1);
     if (!r) return reply_null(call->reply);
-    struct rdb_payload payload = dump_of(call, r);
+    enum rdb_write_for write_for = (enum rdb_write_for)call->core->settings->rdb.write_for;
+    struct rdb_payload payload = dump_of(call, r, write_for);
+    if (!payload.data)
+        return reply_errorf(call->reply,
+                            "ERR The hash has fields that expire, for which %s has no form (rdb-write-for)",
+                            rdb_form_reader(write_for));
     reply_bulk(call->reply, bytes_make(payload.data, payload.len));
     mem_free(payload.data);
 }
@@ -113,8 +119,9 @@ static void store_nothing(struct call *call, bool deleted)
 }
 
 /* A relative expiry becomes an absolute one: a replica must not count from its own now. Nor is a payload with flaws for
- * replicas, which may take them otherwise: they get what was made of it. */
-static void rewrite(struct call *call, int64_t absolute_ms, const struct record *mended)
+ * replicas, which may take them otherwise, or one of Valkey's, which most do not take: they get what was made of it, in a
+ * form that has room for it all. */
+static void rewrite(struct call *call, int64_t absolute_ms, const struct record *made)
 {
     char text[I64_TEXT_MAX];
     uint32_t argc = call->argc;
@@ -125,8 +132,8 @@ static void rewrite(struct call *call, int64_t absolute_ms, const struct record 
         argv[2] = bytes_make(text, format_i64(text, absolute_ms));
         argv[argc++] = BYTES("ABSTTL");
     }
-    if (mended) {
-        payload = dump_of(call, mended);
+    if (made) {
+        payload = dump_of(call, made, RDB_FOR_AUTO);
         argv[3] = bytes_make(payload.data, payload.len);
     }
     call_rewrite(call, call->db, argc, argv);
@@ -151,7 +158,13 @@ static void store(struct call *call, const struct restore_options *o, struct rdb
     if (expiry_ms) r = database_set_expiry(call->db, r, expiry_ms);
     if (o->idle_s >= 0 || o->frequency >= 0) database_set_access(call->db, r, o->idle_s, (int)o->frequency);
     bool relative = expiry_ms && !o->absolute;
-    if (relative || restored->in.flaws) rewrite(call, relative ? expiry_ms : 0, restored->in.flaws ? r : NULL);
+    bool remade = restored->in.flaws || restored->dialect == RDB_VALKEY;
+    if (record_type(r) == TYPE_HASH && record_encoding(r) >= ENCODING_LISTPACK_TIMED) {
+        if (deleted) call_rewrite_removal(call, key, call->core->settings->keyspace.lazyfree_lazy_server_del);
+        restore_effect_propagate(call, r);
+    } else if (relative || remade) {
+        rewrite(call, relative ? expiry_ms : 0, remade ? r : NULL);
+    }
     call_key_modified(call, call->db, key);
     call_event(call, NOTIFY_GENERIC, "restore", call->db, key);
     call_changed(call, 1);

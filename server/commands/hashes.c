@@ -1,61 +1,20 @@
 /* Hashes: HSET and HGET and their family, counters in fields, random fields, HSCAN. Server process. */
 #include "server/base/number.h"
 #include "server/commands/collection_scan.h"
+#include "server/commands/hash_key.h"
 #include "server/commands/packed_reply.h"
 #include "server/commands/tables.h"
 #include "server/core/command/command_table.h"
 #include "server/core/core.h"
-#include "server/data/hash.h"
 
 #include <math.h>
 
-static struct hash hash_at(const struct record *r)
-{
-    return (struct hash){record_encoding(r), record_object(r), record_object_inside(r)};
-}
-
-/* The hash at argv[1] for reading, NULL record for an absent one. False: answered. */
-static bool find_hash(struct call *call, struct record **r, struct hash *h)
-{
-    *r = call_find_read(call, 1);
-    if (call_wrong_type(call, *r, TYPE_HASH)) return false;
-    if (*r) *h = hash_at(*r);
-    return true;
-}
-
-/* --- writing --- */
-
-/* The record may lag behind the hash between opening and keeping it: nothing else runs in between. */
-struct open_hash {
-    struct record *record; /* NULL: there was none */
-    struct hash hash;
-};
-
-static void open_hash(struct open_hash *o, struct record *r)
-{
-    *o = (struct open_hash){r, r ? hash_at(r) : hash_new()};
-}
-
-static void keep_hash(struct call *call, struct open_hash *o)
-{
-    o->record = database_keep_object(call->db, o->record, call->argv[1], call_key_hash(call, 1), TYPE_HASH,
-                                     o->hash.encoding, o->hash.object);
-    o->hash = hash_at(o->record);
-}
-
-static void hash_written(struct call *call, const char *event, uint64_t changes)
-{
-    call_key_modified(call, call->db, call->argv[1]);
-    call_event(call, NOTIFY_HASH, event, call->db, call->argv[1]);
-    call_changed(call, changes);
-}
-
-/* Sets one field of the record's hash, or of a new one. */
+/* Sets one field of the record's hash, or of a new one; an expiry that the field has stays. */
 static void set_field(struct call *call, struct record *r, struct bytes field, struct bytes value, const char *event)
 {
     struct open_hash o;
-    open_hash(&o, r);
-    hash_set(&o.hash, field, value);
+    open_hash(call, &o, r);
+    hash_set_keeping_expiry(&o.hash, field, value);
     keep_hash(call, &o);
     hash_written(call, event, 1);
 }
@@ -68,10 +27,10 @@ static int64_t set_pairs(struct call *call)
         return -1;
     }
     struct record *r = call_find_write(call, 1);
-    if (call_wrong_type(call, r, TYPE_HASH)) return -1;
+    if (!hash_expected(call, &r)) return -1;
     struct open_hash o;
     int64_t created = 0;
-    open_hash(&o, r);
+    open_hash(call, &o, r);
     for (uint32_t i = 2; i < call->argc; i += 2) created += hash_set(&o.hash, call->argv[i], call->argv[i + 1]);
     keep_hash(call, &o);
     hash_written(call, "hset", (call->argc - 2) / 2);
@@ -93,8 +52,8 @@ static void hsetnx_command(struct call *call)
 {
     struct record *r = call_find_write(call, 1);
     struct packed_value value;
-    if (call_wrong_type(call, r, TYPE_HASH)) return;
-    struct hash h = r ? hash_at(r) : (struct hash){0};
+    if (!hash_expected(call, &r)) return;
+    struct hash h = r ? hash_at(call, r) : (struct hash){0};
     bool absent = !r || !hash_get(&h, call->argv[2], &value);
     if (absent) set_field(call, r, call->argv[2], call->argv[3], "hset");
     reply_integer(call->reply, absent);
@@ -103,11 +62,11 @@ static void hsetnx_command(struct call *call)
 static void hdel_command(struct call *call)
 {
     struct record *r = call_find_write(call, 1);
-    if (call_wrong_type(call, r, TYPE_HASH)) return;
+    if (!hash_expected(call, &r)) return;
     if (!r) return reply_integer(call->reply, 0);
     struct open_hash o;
     uint64_t removed = 0;
-    open_hash(&o, r);
+    open_hash(call, &o, r);
     for (uint32_t i = 2; i < call->argc && hash_length(&o.hash) > 0; i++)
         removed += hash_delete(&o.hash, call->argv[i]);
     keep_hash(call, &o);
@@ -124,8 +83,8 @@ static void hincrby_command(struct call *call)
     struct packed_value value;
     if (!call_arg_i64(call, 3, &by, NULL)) return;
     struct record *r = call_find_write(call, 1);
-    if (call_wrong_type(call, r, TYPE_HASH)) return;
-    struct hash h = r ? hash_at(r) : (struct hash){0};
+    if (!hash_expected(call, &r)) return;
+    struct hash h = r ? hash_at(call, r) : (struct hash){0};
     if (r && hash_get(&h, call->argv[2], &value)) {
         sum = value.integer;
         if (value.ptr && parse_i64(bytes_make(value.ptr, value.len), &sum))
@@ -138,6 +97,18 @@ static void hincrby_command(struct call *call)
     reply_integer(call->reply, sum);
 }
 
+/* HSET would take an expiry away. */
+static void propagate_result(struct call *call, bool expires, struct bytes result)
+{
+    struct bytes argv[] = {BYTES("HSETEX"), call->argv[1], BYTES("KEEPTTL"), BYTES("FIELDS"), BYTES("1"),
+                           call->argv[2],   result};
+    struct bytes plain[] = {BYTES("HSET"), call->argv[1], call->argv[2], result};
+    if (expires)
+        call_rewrite(call, call->db, 7, argv);
+    else
+        call_rewrite(call, call->db, 4, plain);
+}
+
 /* The result travels, not the sum: floating point need not add up alike everywhere. */
 static void hincrbyfloat_command(struct call *call)
 {
@@ -147,17 +118,17 @@ static void hincrbyfloat_command(struct call *call)
     if (parse_long_double(call->argv[3], &by)) return reply_error(call->reply, "ERR value is not a valid float");
     if (isinf(by)) return reply_error(call->reply, "ERR value is NaN or Infinity");
     struct record *r = call_find_write(call, 1);
-    if (call_wrong_type(call, r, TYPE_HASH)) return;
-    struct hash h = r ? hash_at(r) : (struct hash){0};
+    if (!hash_expected(call, &r)) return;
+    struct hash h = r ? hash_at(call, r) : (struct hash){0};
     if (r && hash_get(&h, call->argv[2], &value) && parse_long_double(packed_text(&value, scratch), &sum))
         return reply_error(call->reply, "ERR hash value is not a float");
     sum += by;
     if (isnan(sum) || isinf(sum)) return reply_error(call->reply, "ERR increment would produce NaN or Infinity");
     struct bytes result = bytes_make(text, format_long_double(text, sum));
+    bool expires = r && hash_expiry(&h, call->argv[2]) != HASH_NO_EXPIRY;
     set_field(call, r, call->argv[2], result, "hincrbyfloat");
     reply_bulk(call->reply, result);
-    struct bytes argv[4] = {BYTES("HSET"), call->argv[1], call->argv[2], result};
-    call_rewrite(call, call->db, 4, argv);
+    propagate_result(call, expires, result);
 }
 
 /* --- reading --- */
@@ -199,7 +170,7 @@ static void hlen_command(struct call *call)
 {
     struct record *r;
     struct hash h;
-    if (find_hash(call, &r, &h)) reply_integer(call->reply, r ? (int64_t)hash_length(&h) : 0);
+    if (find_hash(call, &r, &h)) reply_integer(call->reply, r ? (int64_t)hash_living(&h) : 0);
 }
 
 static void hstrlen_command(struct call *call)
@@ -226,7 +197,7 @@ static void reply_all(struct call *call, enum pair_parts parts)
     struct record *r;
     struct hash h;
     if (!find_hash(call, &r, &h)) return;
-    size_t length = r ? hash_length(&h) : 0;
+    size_t length = r ? hash_living(&h) : 0;
     if (parts == (FIELDS | VALUES))
         reply_map(call->reply, length);
     else
@@ -278,7 +249,7 @@ static void random_fields(struct call *call, int64_t count, bool with_values)
     struct random_state *random = keyspace_random(call->core->keyspace);
     uint64_t wanted = count < 0 ? -(uint64_t)count : (uint64_t)count;
     if (!r) wanted = 0;
-    if (count > 0 && r && wanted > hash_length(&h)) wanted = hash_length(&h);
+    if (count > 0 && r && wanted > hash_living(&h)) wanted = hash_living(&h);
     reply_array(call->reply, with_values && call->reply->protocol == 2 ? wanted * 2 : wanted);
     if (count > 0 && wanted) hash_sample(&h, wanted, random, reply_random, &rr);
     for (; count < 0 && wanted > 0 && !reply_unheard(call->reply); wanted--) {
@@ -312,8 +283,8 @@ static void visit_scanned(void *arg, const struct hash_pair *pair)
 {
     struct collection_scan *s = arg;
     if (!collection_scan_matches(s, &pair->field)) return;
-    reply_pair(s->call->reply, pair, FIELDS | VALUES);
-    s->elements += 2;
+    reply_pair(s->call->reply, pair, s->no_values ? FIELDS : FIELDS | VALUES);
+    s->elements += s->no_values ? 1 : 2;
 }
 
 static void hscan_command(struct call *call)
@@ -321,7 +292,7 @@ static void hscan_command(struct call *call)
     struct collection_scan s;
     const struct record *r = collection_scan_begin(&s, call, TYPE_HASH);
     if (!r) return;
-    struct hash h = hash_at(r);
+    struct hash h = hash_at(call, r);
     collection_scan_end(&s, hash_scan(&h, s.cursor, s.count, visit_scanned, &s));
 }
 

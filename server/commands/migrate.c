@@ -4,6 +4,8 @@
  * Everything is sent in one go: AUTH, SELECT, and a RESTORE per key. What the other server has taken is deleted here,
  * and DEL of just these keys is what is propagated. */
 #include "rdb/dump.h"
+#include "rdb/form.h"
+#include "rdb/printable.h"
 #include "server/base/alloc.h"
 #include "server/commands/migrate_socket.h"
 #include "server/commands/tables.h"
@@ -26,6 +28,8 @@ struct migration {
     int timeout_ms;
     uint32_t *keys; /* arguments with keys that are there (mem) */
     uint32_t found;
+    uint32_t without_form; /* keys that rdb-write-for has no form for */
+    struct bytes first_without_form;
 };
 
 enum { HOST_ARG = 1, PORT_ARG, KEY_ARG, DATABASE_ARG, TIMEOUT_ARG, OPTIONS_ARG };
@@ -116,6 +120,10 @@ static bool put_restore(struct migration *m, struct outq *out, uint32_t arg, con
     }
     const struct rdb_settings *settings = &m->call->core->settings->rdb;
     struct rdb_payload payload = rdb_dump(r, settings->compress, (enum rdb_write_for)settings->write_for);
+    if (!payload.data) {
+        if (m->without_form++ == 0) m->first_without_form = m->call->argv[arg];
+        return false;
+    }
     struct bytes argv[5] = {BYTES("RESTORE"), m->call->argv[arg], bytes_make(text, format_i64(text, ttl_ms)),
                             bytes_make(payload.data, payload.len), BYTES("REPLACE")};
     resp_write_request(out, m->replace ? 5 : 4, argv);
@@ -257,13 +265,27 @@ static void migrate_found(struct migration *m, struct outq *out)
         migrate_socket_close(s);
 }
 
+/* Nothing is sent of any key: what the target lacks then is told with its reason. */
+static void refuse_form(const struct migration *m)
+{
+    char text[64];
+    enum rdb_write_for write_for = (enum rdb_write_for)m->call->core->settings->rdb.write_for;
+    reply_errorf(
+        m->call->reply,
+        "ERR Not migrated: hashes with fields that expire, for which %s has no form (rdb-write-for): %u, '%s' is "
+        "the first",
+        rdb_form_reader(write_for), m->without_form, rdb_printable(m->first_without_form, text));
+}
+
 static void migrate_command(struct call *call)
 {
     struct migration m = {.call = call};
     struct outq out = {0};
     if (!read_options(&m) || !read_numbers(&m)) return;
     put_keys(&m, &out);
-    if (m.found)
+    if (m.without_form)
+        refuse_form(&m);
+    else if (m.found)
         migrate_found(&m, &out);
     else
         reply_simple(call->reply, "NOKEY");

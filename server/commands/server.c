@@ -1,4 +1,5 @@
 /* The server as a whole: saving, stopping, time, watching. Server process. */
+#include "rdb/form.h"
 #include "server/base/clock.h"
 #include "server/base/number.h"
 #include "server/commands/tables.h"
@@ -12,17 +13,26 @@
 #include "server/core/session/busy.h"
 #include "server/core/session/monitors.h"
 #include "server/core/session/session.h"
+#include "server/core/settings.h"
 #include "server/core/version.h"
 
 #include <errno.h>
 #include <stdio.h>
+
+static void refuse_save(struct call *call)
+{
+    char why[RDB_FORM_WHY_BYTES];
+    enum rdb_write_for form = (enum rdb_write_for)call->core->settings->rdb.write_for;
+    if (rdb_form_holds(call->core->keyspace, form, why)) return reply_error(call->reply, "ERR");
+    reply_errorf(call->reply, "ERR An RDB for %s (rdb-write-for) cannot be written: %s", rdb_form_reader(form), why);
+}
 
 static void save_command(struct call *call)
 {
     if (children_running(call->core->children) & CHILD_SAVE)
         return reply_error(call->reply, "ERR Background save already in progress");
     if (persistence_save_now(call->core))
-        reply_error(call->reply, "ERR");
+        refuse_save(call);
     else
         reply_ok(call->reply);
 }
@@ -37,7 +47,7 @@ static void bgsave_command(struct call *call)
     bool other = children_running(children) != CHILD_NONE || children_are_expected(children);
     if (!other && !call->session->in_exec) {
         if (persistence_save_in_background(call->core))
-            reply_error(call->reply, "ERR");
+            refuse_save(call);
         else
             reply_simple(call->reply, "Background saving started");
         return;

@@ -134,7 +134,8 @@ bool sort_look_up(struct call *call, struct bytes text, struct bytes element, ch
         *out = record_string(r, scratch);
         return true;
     }
-    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r)};
+    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r),
+                     call->from_master ? 0 : call->now_ms};
     struct packed_value value;
     if (!hash_get(&h, p.field, &value)) return false;
     *out = packed_text(&value, scratch);

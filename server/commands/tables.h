@@ -9,6 +9,8 @@ extern const struct command strings_conditional_commands[];
 extern const struct command lists_commands[];
 extern const struct command lists_blocking_commands[];
 extern const struct command hashes_commands[];
+extern const struct command hash_expiry_commands[];
+extern const struct command hash_values_commands[];
 extern const struct command geo_commands[];
 extern const struct command bitmaps_commands[];
 extern const struct command hyperloglogs_commands[];

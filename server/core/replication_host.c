@@ -313,6 +313,21 @@ static void key_removing(void *context, struct database *db, struct bytes key, e
     if (why == KEY_EVICTED && after > before) memory_limit_told(core, after - before);
 }
 
+/* Replicas are told in the form that every one understands. */
+static void fields_expired(void *context, struct database *db, struct bytes key, const struct bytes *fields,
+                           size_t count, bool gone)
+{
+    struct core *core = context;
+    int index = database_index(db);
+    struct bytes argv[2 + FIELDS_REAPED_AT_ONCE] = {BYTES("HDEL"), key};
+    memcpy(argv + 2, fields, count * sizeof *fields);
+    propagate_command(core->propagation, index, (uint32_t)count + 2, argv);
+    if (key_watchers_any(core->key_watchers))
+        key_watchers_tell(core->key_watchers, &(struct key_change){.db = index, .key = key});
+    notify_key_event(core, NOTIFY_HASH, "hexpired", index, key);
+    if (gone) notify_key_event(core, NOTIFY_GENERIC, "del", index, key);
+}
+
 static int64_t time_of_turn(void *context)
 {
     struct core *core = context;
@@ -332,6 +347,7 @@ struct keyspace_hooks keyspace_hooks_of(struct core *core)
         .context = core,
         .removing = key_removing,
         .removed = key_removed,
+        .fields_expired = fields_expired,
         .added = key_added,
         .now_ms = time_of_turn,
     };

@@ -16,7 +16,8 @@
 static inline size_t flat_object_bytes(enum value_encoding encoding, const void *object)
 {
     if (encoding == ENCODING_LISTPACK) return listpack_bytes(object);
-    return encoding == ENCODING_INTSET ? intset_bytes(object) : 0;
+    if (encoding == ENCODING_INTSET) return intset_bytes(object);
+    return encoding == ENCODING_LISTPACK_TIMED ? listpack_bytes(object) : 0;
 }
 
 /* Most flat objects lie within a few lines. */

@@ -1,4 +1,5 @@
-/* Hashes in their two encodings. Server process; the snapshot child walks them.
+/* Hashes in their two encodings, and where those of a timed hash (timed_hash.c) part from them: last, so that a hash
+ * without expiries pays nothing for them. Server process; the snapshot child walks them.
  *
  * A table member's payload is the value behind its length:
  *
@@ -9,14 +10,16 @@
 #include "server/base/check.h"
 #include "server/data/digest.h"
 #include "server/data/flat_or_table.h"
+#include "server/data/hash_payload.h"
 #include "server/data/sample.h"
 #include "server/data/settings.h"
+#include "server/data/timed_hash.h"
 
-#define LONG_VALUE 255
+#define LONG_VALUE HASH_LONG_VALUE
 
 static inline size_t value_room(size_t len)
 {
-    return 1 + (len < LONG_VALUE ? 0 : sizeof(uint64_t)) + len;
+    return hash_payload_head(len) + len;
 }
 
 static void value_write(uint8_t *payload, struct bytes value)
@@ -56,9 +59,17 @@ struct hash hash_new_table(size_t fields)
     return (struct hash){.encoding = ENCODING_HASHTABLE, .object = flat_or_table_new_table(fields)};
 }
 
+static void free_object(void *object, enum value_encoding encoding)
+{
+    if (unlikely(encoding >= ENCODING_LISTPACK_TIMED))
+        timed_hash_free(object, encoding);
+    else
+        flat_or_table_free(object, encoding);
+}
+
 void hash_free(struct hash *h)
 {
-    if (!h->inside) flat_or_table_free(h->object, h->encoding);
+    if (!h->inside) free_object(h->object, h->encoding);
 }
 
 bool hash_packed_fits(size_t fields, size_t longest_bytes, size_t total_bytes)
@@ -70,6 +81,7 @@ bool hash_packed_fits(size_t fields, size_t longest_bytes, size_t total_bytes)
 size_t hash_length(const struct hash *h)
 {
     if (h->encoding == ENCODING_LISTPACK) return listpack_length(h->object) / 2;
+    if (unlikely(hash_is_timed(h))) return timed_hash_length(h);
     return ((struct member_table *)h->object)->count;
 }
 
@@ -127,6 +139,7 @@ bool hash_get(const struct hash *h, struct bytes field, struct packed_value *val
         if (element) *value = listpack_get(element);
         return element != NULL;
     }
+    if (unlikely(hash_is_timed(h))) return timed_hash_get(h, field, value);
     const struct member *m = member_table_find(h->object, member_hash(field), field);
     if (m) *value = value_read(m);
     return m != NULL;
@@ -147,6 +160,7 @@ static void packed_append(struct hash *h, const struct packed_value *field, cons
 bool hash_set(struct hash *h, struct bytes field, struct bytes value)
 {
     if (h->encoding == ENCODING_HASHTABLE) return table_set(h->object, field, value);
+    if (unlikely(hash_is_timed(h))) return timed_hash_put(h, field, value, HASH_NO_EXPIRY);
     size_t longest = field.len > value.len ? field.len : value.len;
     size_t total = listpack_bytes(h->object) + field.len + value.len;
     uint8_t *element = packed_value_of(h->object, field);
@@ -177,7 +191,11 @@ void hash_add(struct hash *h, const struct packed_value *field, const struct pac
         convert_to_table(h, 1);
     }
     char field_scratch[I64_TEXT_MAX], value_scratch[I64_TEXT_MAX];
-    table_set(h->object, packed_text(field, field_scratch), packed_text(value, value_scratch));
+    struct bytes field_text = packed_text(field, field_scratch), value_text = packed_text(value, value_scratch);
+    if (unlikely(hash_is_timed(h)))
+        timed_hash_put(h, field_text, value_text, HASH_NO_EXPIRY);
+    else
+        table_set(h->object, field_text, value_text);
 }
 
 bool hash_add_to_table(struct hash *h, const struct packed_value *field, const struct packed_value *value)
@@ -189,6 +207,7 @@ bool hash_add_to_table(struct hash *h, const struct packed_value *field, const s
 bool hash_delete(struct hash *h, struct bytes field)
 {
     if (h->encoding == ENCODING_HASHTABLE) return member_table_delete(h->object, field);
+    if (unlikely(hash_is_timed(h))) return timed_hash_delete(h, field);
     uint8_t *found = listpack_find(h->object, listpack_first(h->object), packed_from(field), 1);
     if (!found) return false;
     found = own(h, found);
@@ -196,15 +215,77 @@ bool hash_delete(struct hash *h, struct bytes field)
     return true;
 }
 
+/* --- fields with an expiry --- */
+
+bool hash_set_with_expiry(struct hash *h, struct bytes field, struct bytes value, int64_t expire_ms)
+{
+    if (expire_ms == HASH_NO_EXPIRY) return hash_set(h, field, value);
+    return timed_hash_put(h, field, value, expire_ms);
+}
+
+bool hash_set_keeping_expiry(struct hash *h, struct bytes field, struct bytes value)
+{
+    if (!hash_is_timed(h)) return hash_set(h, field, value);
+    return timed_hash_put(h, field, value, timed_hash_expiry(h, field));
+}
+
+bool hash_add_with_expiry(struct hash *h, const struct packed_value *field, const struct packed_value *value,
+                          int64_t expire_ms)
+{
+    char field_scratch[I64_TEXT_MAX], value_scratch[I64_TEXT_MAX];
+    struct bytes name = packed_text(field, field_scratch);
+    struct packed_value there;
+    if (hash_get(h, name, &there)) return false;
+    hash_set_with_expiry(h, name, packed_text(value, value_scratch), expire_ms);
+    return true;
+}
+
+bool hash_set_expiry(struct hash *h, struct bytes field, int64_t expire_ms)
+{
+    return timed_hash_set_expiry(h, field, expire_ms);
+}
+
+int64_t hash_expiry(const struct hash *h, struct bytes field)
+{
+    return hash_is_timed(h) ? timed_hash_expiry(h, field) : HASH_NO_EXPIRY;
+}
+
+int64_t hash_next_expiry(const struct hash *h)
+{
+    return hash_is_timed(h) ? timed_hash_next_expiry(h) : HASH_NO_EXPIRY;
+}
+
+size_t hash_expiring(const struct hash *h)
+{
+    return hash_is_timed(h) ? timed_hash_expiring(h) : 0;
+}
+
+size_t hash_living(const struct hash *h)
+{
+    return hash_length(h) - (hash_is_timed(h) ? timed_hash_dead(h) : 0);
+}
+
+size_t hash_reap(struct hash *h, int64_t now_ms, size_t most, hash_reaped *reaped, void *arg)
+{
+    return hash_is_timed(h) ? timed_hash_reap(h, now_ms, most, reaped, arg) : 0;
+}
+
 /* --- walking --- */
 
 void hash_walk_start(struct hash_walk *w, const struct hash *h)
 {
     w->packed = h->encoding == ENCODING_LISTPACK;
-    if (w->packed)
+    w->timed = false;
+    if (w->packed) {
         w->element = (const uint8_t *)h->object + LISTPACK_HEADER_BYTES;
-    else
+    } else if (likely(!hash_is_timed(h))) {
         member_walk_start(&w->members, h->object);
+    } else {
+        w->timed = true;
+        w->members.bucket = NULL;
+        w->members.at = w->members.pending = 0;
+        timed_hash_walk_start(w, h);
+    }
 }
 
 bool hash_walk_next(struct hash_walk *w, struct hash_pair *out)
@@ -215,8 +296,16 @@ bool hash_walk_next(struct hash_walk *w, struct hash_pair *out)
         return true;
     }
     const struct member *m = member_walk_next(&w->members);
+    int64_t expire_ms;
     if (m) *out = pair_of(m);
-    return m != NULL;
+    return m != NULL || (w->timed && timed_hash_walk_next(w, w->now_ms, out, &expire_ms));
+}
+
+bool hash_walk_next_timed(struct hash_walk *w, struct hash_pair *out, int64_t *expire_ms)
+{
+    if (w->timed) return timed_hash_walk_next(w, 0, out, expire_ms);
+    *expire_ms = HASH_NO_EXPIRY;
+    return hash_walk_next(w, out);
 }
 
 static struct hash_pair packed_pair_at(const uint8_t *lp, size_t index)
@@ -230,6 +319,8 @@ void hash_random(const struct hash *h, struct random_state *random, struct hash_
 {
     if (h->encoding == ENCODING_LISTPACK)
         *out = packed_pair_at(h->object, random_below(random, hash_length(h)));
+    else if (unlikely(hash_is_timed(h)))
+        CHECK(timed_hash_random(h, random, out));
     else
         *out = pair_of(member_table_random(h->object, random));
 }
@@ -253,6 +344,10 @@ void hash_sample(const struct hash *h, size_t count, struct random_state *random
         member_table_sample(h->object, count, random, visit_member, &v);
         return;
     }
+    if (unlikely(hash_is_timed(h))) {
+        timed_hash_sample(h, count, random, visit, arg);
+        return;
+    }
     size_t length = hash_length(h);
     struct sampler s = {count < length ? count : length, length};
     struct hash_walk w;
@@ -268,6 +363,7 @@ uint64_t hash_scan(const struct hash *h, uint64_t cursor, size_t count, hash_vis
         struct visitor v = {visit, arg};
         return member_table_scan(h->object, cursor, count, visit_member, &v);
     }
+    if (unlikely(hash_is_timed(h))) return timed_hash_scan(h, cursor, count, visit, arg);
     struct hash_walk w;
     struct hash_pair pair;
     hash_walk_start(&w, h);
@@ -284,7 +380,20 @@ static size_t payload_bytes(const struct member *m)
 
 static void *copy_object(const void *object, enum value_encoding encoding)
 {
+    if (unlikely(encoding >= ENCODING_LISTPACK_TIMED)) return timed_hash_copy(object, encoding);
     return flat_or_table_copy(object, encoding, payload_bytes);
+}
+
+static size_t object_memory(const void *object, enum value_encoding encoding, size_t samples)
+{
+    if (unlikely(encoding >= ENCODING_LISTPACK_TIMED)) return timed_hash_memory(object, encoding, samples);
+    return flat_or_table_memory(object, encoding, samples);
+}
+
+static size_t free_effort(const void *object, enum value_encoding encoding)
+{
+    if (unlikely(encoding >= ENCODING_LISTPACK_TIMED)) return timed_hash_free_effort(object, encoding);
+    return flat_or_table_free_effort(object, encoding);
 }
 
 static void digest_object(const void *object, enum value_encoding encoding, uint8_t digest[DIGEST_BYTES])
@@ -293,18 +402,20 @@ static void digest_object(const void *object, enum value_encoding encoding, uint
     struct hash_walk w;
     struct hash_pair pair;
     char scratch[I64_TEXT_MAX];
+    int64_t expire_ms;
     hash_walk_start(&w, &h);
-    while (hash_walk_next(&w, &pair)) {
+    while (hash_walk_next_timed(&w, &pair, &expire_ms)) {
         uint8_t own[DIGEST_BYTES] = {0};
         digest_mix(own, packed_text(&pair.field, scratch));
         digest_mix(own, packed_text(&pair.value, scratch));
+        if (expire_ms != HASH_NO_EXPIRY) digest_xor(own, BYTES("!!hexpire!!"));
         digest_xor(digest, bytes_make(own, sizeof own));
     }
 }
 
 void hash_register(void)
 {
-    static const struct value_ops ops = {flat_or_table_free,        copy_object,   flat_or_table_memory,
-                                         flat_or_table_free_effort, digest_object, flat_or_table_prefetch};
+    static const struct value_ops ops = {free_object, copy_object,   object_memory,
+                                         free_effort, digest_object, flat_or_table_prefetch};
     value_ops_register(TYPE_HASH, &ops);
 }

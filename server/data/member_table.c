@@ -167,6 +167,13 @@ void member_table_init(struct member_table *t)
     t->directory = &t->single;
 }
 
+void member_table_move(struct member_table *to, struct member_table *from)
+{
+    *to = *from;
+    if (from->directory == &from->single) to->directory = &to->single;
+    member_table_init(from);
+}
+
 void member_table_reserve(struct member_table *t, size_t members)
 {
     if (t->segments > 0) return;
@@ -189,6 +196,18 @@ struct member *member_table_find(const struct member_table *t, uint64_t hash, st
         for (unsigned match = slots_with_tag(b, tag); match; match &= match - 1) {
             struct member *m = slot_address(b, (unsigned)__builtin_ctz(match));
             if (likely(member_is(m, key))) return m;
+        }
+    }
+    return NULL;
+}
+
+struct member *member_table_find_hash(const struct member_table *t, uint64_t hash,
+                                      bool (*is)(void *arg, const struct member *m), void *arg)
+{
+    for (const struct member_bucket *b = table_bucket(t, hash); b; b = bucket_child(b)) {
+        for (unsigned match = slots_with_tag(b, hash_tag(hash)); match; match &= match - 1) {
+            struct member *m = slot_address(b, (unsigned)__builtin_ctz(match));
+            if (member_hash(member_key(m)) == hash && is(arg, m)) return m;
         }
     }
     return NULL;

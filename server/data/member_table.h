@@ -69,11 +69,15 @@ struct member_table {
 
 /* The table must stay where it is: an empty one points into itself. */
 void member_table_init(struct member_table *t);
-void member_table_free(struct member_table *t);                    /* with its members */
-void member_table_reserve(struct member_table *t, size_t members); /* of an empty table */
+void member_table_free(struct member_table *t);                             /* with its members */
+void member_table_move(struct member_table *to, struct member_table *from); /* `to` is empty; `from` is afterwards */
+void member_table_reserve(struct member_table *t, size_t members);          /* of an empty table */
 /* Heap bytes, members included; samples 0: all of them are measured, else so many. */
 size_t member_table_memory(const struct member_table *t, size_t samples);
 struct member *member_table_find(const struct member_table *t, uint64_t hash, struct bytes key); /* or NULL */
+/* The member of this hash for which is() says so, or NULL: for who has a hash, but no key. */
+struct member *member_table_find_hash(const struct member_table *t, uint64_t hash,
+                                      bool (*is)(void *arg, const struct member *m), void *arg);
 /* Adds a member whose key is absent, with room for so much payload, which the caller fills in. */
 struct member *member_table_insert(struct member_table *t, uint64_t hash, struct bytes key, size_t payload_bytes);
 /* Gives a member of the table another amount of payload. Its address may change; what fits of the payload stays. */

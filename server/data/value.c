@@ -13,11 +13,17 @@ static const char *const type_names[VALUE_TYPES] = {
 };
 
 static const char *const encoding_names[VALUE_ENCODINGS] = {
-    [ENCODING_RAW] = "raw",           [ENCODING_INT] = "int",
-    [ENCODING_EMBSTR] = "embstr",     [ENCODING_HASHTABLE] = "hashtable",
-    [ENCODING_LISTPACK] = "listpack", [ENCODING_INTSET] = "intset",
-    [ENCODING_SKIPLIST] = "skiplist", [ENCODING_QUICKLIST] = "quicklist",
+    [ENCODING_RAW] = "raw",
+    [ENCODING_INT] = "int",
+    [ENCODING_EMBSTR] = "embstr",
+    [ENCODING_HASHTABLE] = "hashtable",
+    [ENCODING_LISTPACK] = "listpack",
+    [ENCODING_INTSET] = "intset",
+    [ENCODING_SKIPLIST] = "skiplist",
+    [ENCODING_QUICKLIST] = "quicklist",
     [ENCODING_STREAM] = "stream",
+    [ENCODING_LISTPACK_TIMED] = "listpackex",
+    [ENCODING_HASHTABLE_TIMED] = "hashtable",
 };
 
 static const struct value_ops *registered[VALUE_TYPES];

@@ -22,6 +22,8 @@ enum value_encoding {
     ENCODING_SKIPLIST,
     ENCODING_QUICKLIST,
     ENCODING_STREAM,
+    ENCODING_LISTPACK_TIMED, /* hashes whose fields expire: behind all others, so that one bit of a record tells */
+    ENCODING_HASHTABLE_TIMED,
     VALUE_ENCODINGS
 };
 

@@ -166,6 +166,7 @@ static void forget(struct database *db, struct record *r, uint64_t hash)
 void database_remove(struct database *db, struct record *r, uint64_t hash, bool aside)
 {
     struct orphan value = record_orphan(r);
+    database_unindex_fields(db, r, hash);
     uint8_t *outside_key = r->flags & RECORD_KEY_OUTSIDE ? record_outside(record_key_field(r)).ptr : NULL;
     forget(db, r, hash);
     mem_free(outside_key);
@@ -179,15 +180,29 @@ static bool has_run_out(const struct database *db, const struct record *r)
     return !keyspace_only_hides(ks) && ks->hooks.now_ms && record_expired(r, ks->hooks.now_ms(ks->hooks.context));
 }
 
+/* It has an expiry, or perhaps its fields have: both asked at once, for this is on the path of every SET. */
+static inline bool needs_a_look(const struct record *r)
+{
+    static const struct record mask = {.kind = ENCODING_STREAM << 4, .flags = RECORD_EXPIRES};
+    uint16_t bits, asked;
+    memcpy(&bits, &r->kind, sizeof bits);
+    memcpy(&asked, &mask.kind, sizeof asked);
+    return bits & asked;
+}
+
 /* Inserts or rewrites. The old value is freed last: the new one may have been taken from it. */
 static struct record *set(struct database *db, struct bytes key, uint64_t hash, const struct record_part *value,
                           bool keep_expiry)
 {
     struct table_slot slot;
     struct record *r = table_find(&db->table, hash, key, &slot);
-    if (r && unlikely(r->flags & RECORD_EXPIRES) && has_run_out(db, r)) {
-        database_expire(db, r, hash);
-        r = NULL;
+    if (r && unlikely(needs_a_look(r))) {
+        if ((r->flags & RECORD_EXPIRES) && has_run_out(db, r)) {
+            database_expire(db, r, hash);
+            r = NULL;
+        } else {
+            database_unindex_fields(db, r, hash);
+        }
     }
     if (!r) {
         struct record_part key_part;
@@ -297,6 +312,7 @@ struct record *database_set_object(struct database *db, struct bytes key, uint64
     bool inside = record_part_object(&part, type, encoding, object, value_room(db, key));
     struct record *r = set(db, key, hash, &part, keep_expiry);
     if (inside) mem_free(object);
+    database_index_fields(db, r, hash);
     return r;
 }
 
@@ -354,6 +370,8 @@ struct record *database_move(struct database *from, struct record *r, struct dat
         record_part_same_value(&value, r);
     struct record *moved = insert(to, &key_part, hash, &value, record_expire_ms(r), record_access_clock(r));
     uint64_t old_hash = key_hash(record_key(r));
+    database_unindex_fields(from, moved, old_hash);
+    database_index_fields(to, moved, hash);
     uint8_t *outside_key = r->flags & RECORD_KEY_OUTSIDE ? record_outside(record_key_field(r)).ptr : NULL;
     forget(from, r, old_hash);
     mem_free(outside_key);
@@ -375,5 +393,7 @@ struct record *database_copy(struct record *r, struct database *to, struct bytes
         void *object = value_ops(record_type(r))->copy(record_object(r), record_encoding(r));
         record_part_object(&value, record_type(r), record_encoding(r), object, 0);
     }
-    return insert(to, &key_part, hash, &value, record_expire_ms(r), access_clock_new(to->keyspace));
+    r = insert(to, &key_part, hash, &value, record_expire_ms(r), access_clock_new(to->keyspace));
+    database_index_fields(to, r, hash);
+    return r;
 }

@@ -49,6 +49,11 @@ void access_touch(struct keyspace *ks, struct record *r);
 /* --- database.c --- */
 void database_remove(struct database *db, struct record *r, uint64_t hash, bool aside);
 
+/* --- field_expiry.c --- */
+/* A record that appears, or whose value is about to go: nothing is done unless it is a hash whose fields expire. */
+void database_index_fields(struct database *db, const struct record *r, uint64_t hash);
+void database_unindex_fields(struct database *db, const struct record *r, uint64_t hash);
+
 /* --- expiry.c --- */
 /* On a master: tells the hook and removes r, which has expired. */
 void database_expire(struct database *db, struct record *r, uint64_t hash);

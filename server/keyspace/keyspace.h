@@ -27,6 +27,10 @@ struct keyspace_hooks {
     void (*removing)(void *context, struct database *db, struct bytes key, enum keyspace_removal why);
     /* It is gone, and its value with it if it was not left to the worker. Told while keyspace_time_removals() is on. */
     void (*removed)(void *context, enum keyspace_removal why, int64_t took_us);
+    /* Fields of a hash have run out and are gone, so many at most as FIELDS_REAPED_AT_ONCE; `gone`: they were the last,
+     * and the key goes behind them. */
+    void (*fields_expired)(void *context, struct database *db, struct bytes key, const struct bytes *fields,
+                           size_t count, bool gone);
     /* A key that was not there has come, by whatever way. */
     void (*added)(void *context, struct database *db, struct bytes key);
     /* The time by which a key that is overwritten without a look is judged: one that has run out goes first. NULL: it
@@ -38,6 +42,7 @@ struct keyspace_stats {
     uint64_t hits, misses, expired, evicted;
     uint64_t expired_stale_perc_x100, expired_time_cap_reached, expire_cycle_us;
     uint64_t lazyfree_pending, lazyfreed;
+    uint64_t expired_fields;
 };
 
 struct keyspace *keyspace_new(int databases, const struct keyspace_settings *settings,
@@ -136,6 +141,14 @@ struct record *database_set_expiry(struct database *db, struct record *r, int64_
 /* Makes the string raw, `len` bytes long (zero-filled when grown), with room to grow further; *data is writable until
  * the next mutation. APPEND, SETRANGE, SETBIT. */
 struct record *database_string_resize(struct database *db, struct record *r, size_t len, uint8_t **data);
+/* A hash whose fields expire, or did: after every change of it. was_ms: hash_next_expiry() before the change. */
+void database_fields_changed(struct database *db, const struct record *r, uint64_t hash, int64_t was_ms);
+/* A hash that is met: some of its dead fields go, unless what is dead is only hidden. Returns where the record is now;
+ * NULL: it had no others, and is gone. */
+#define FIELDS_REAPED_AT_ONCE 64
+struct record *database_reap_fields(struct database *db, struct record *r, uint64_t hash, int64_t now_ms);
+size_t database_timed_hashes(const struct database *db);                  /* hashes whose fields expire */
+const struct record *database_next_timed_hash(const struct database *db); /* the next that is due; NULL: none */
 /* For RESTORE; -1 leaves it. Which of the two counts depends on the eviction policy. */
 void database_set_access(struct database *db, struct record *r, int64_t idle_s, int lfu_counter);
 
@@ -176,6 +189,8 @@ size_t keyspace_expire_cycle(struct keyspace *ks, int64_t now_ms, int64_t budget
 /* Removes the key if its time has come, also where expired keys are only hidden. false: it still has its time; true:
  * there is nothing (more) to wait for. */
 bool database_expire_key(struct database *db, struct bytes key, uint64_t hash, int64_t now_ms);
+/* The same for fields of hashes, in the order of their time. */
+void keyspace_expire_fields(struct keyspace *ks, int64_t now_ms, int64_t budget_us);
 /* Evicts until memory is under maxmemory or the time that maxmemory-eviction-tenacity allows is over: 0 fine, 1 more to
  * do, -1 nothing to evict (OOM). used_bytes: what counts against maxmemory. */
 int keyspace_evict(struct keyspace *ks, int64_t steady_ms, size_t used_bytes);

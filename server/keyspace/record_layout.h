@@ -96,6 +96,12 @@ static inline bool record_key_is(const struct record *r, struct bytes key)
     return bytes_equal(record_key(r), key);
 }
 
+/* A hash whose fields expire. Its encodings are behind all others, so that one bit tells it from other hashes. */
+static inline bool record_is_timed_hash(const struct record *r)
+{
+    return (r->kind & 15) == TYPE_HASH && r->kind >> 4 >= ENCODING_LISTPACK_TIMED;
+}
+
 static inline bool record_expired(const struct record *r, int64_t now_ms)
 {
     return (r->flags & RECORD_EXPIRES) && now_ms > record_expire_ms(r);

@@ -19,6 +19,7 @@
 
 #include "server/base/hash_tags.h"
 #include "server/base/random.h"
+#include "server/data/expiry_index.h"
 #include "server/keyspace/mark_tree.h"
 #include "server/keyspace/record_layout.h"
 #include "server/keyspace/store.h"
@@ -56,8 +57,9 @@ struct table {
     size_t at_full_depth; /* segments whose depth is the directory's: when there are none, it is halved */
     size_t chained;       /* overflow buckets */
     struct mark_tree marks;
-    struct store *store; /* its own; NULL before the first key */
-    bool patient;        /* put splits off as long as that is bearable */
+    struct store *store;              /* its own; NULL before the first key */
+    struct expiry_index field_expiry; /* hashes whose fields expire: field_expiry.c keeps it */
+    bool patient;                     /* put splits off as long as that is bearable */
 };
 
 /* Where an entry stands. Valid until the next insertion or removal. */

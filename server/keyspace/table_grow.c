@@ -32,6 +32,7 @@ void table_drop(struct table *t)
     bool patient = t->patient;
     if (t->directory != empty_directory) mem_free(t->directory);
     mark_tree_free(&t->marks);
+    expiry_index_clear(&t->field_expiry);
     table_init(t, t->store);
     t->patient = patient;
 }
@@ -44,7 +45,7 @@ size_t table_blocks(const struct table *t)
 size_t table_memory(const struct table *t)
 {
     size_t directory = t->directory == empty_directory ? 0 : mem_size(t->directory);
-    return table_blocks(t) + directory + mark_tree_memory(&t->marks);
+    return table_blocks(t) + directory + mark_tree_memory(&t->marks) + expiry_index_memory(&t->field_expiry);
 }
 
 /* --- segments and chains --- */

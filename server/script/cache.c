@@ -8,18 +8,24 @@
 #include "server/base/list.h"
 #include "server/base/map.h"
 #include "server/base/workers.h"
+#include "server/core/command/stats.h"
+#include "server/script/dialect.h"
+#include "server/script/parts.h"
 #include "server/script/sandbox.h"
 #include "server/script/shebang.h"
-#include "server/script/tail_calls.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
+
+#define SHARE 4 /* of the heap, for scripts that may leave: a fourth */
 
 struct script_cache {
     struct script_engine *engine;
     struct script_vm *vm;
     struct map by_digest; /* struct cached_script */
     size_t text_bytes;
+    struct list by_use;         /* of those that may leave, the latest last */
+    size_t by_use_bytes;        /* what they take */
     struct cached_script *last; /* likely the next one, too: compared before a digest is made or looked up */
 };
 
@@ -43,10 +49,19 @@ struct script_cache *script_cache_new(struct script_engine *engine)
     struct script_cache *c = mem_calloc(1, sizeof *c);
     c->engine = engine;
     c->vm = new_vm(engine);
+    list_init(&c->by_use);
     return c;
 }
 
 /* --- looking up --- */
+
+static void note_use(struct script_cache *c, struct cached_script *s)
+{
+    c->last = s;
+    if (!list_contains(&s->recent)) return;
+    list_remove(&c->by_use, &s->recent);
+    list_push_back(&c->by_use, &s->recent);
+}
 
 struct cached_script *script_cache_find(struct script_cache *c, struct bytes digest)
 {
@@ -58,7 +73,7 @@ struct cached_script *script_cache_find(struct script_cache *c, struct bytes dig
         lower[i] = (char)(d >= 'A' && d <= 'Z' ? d + 32 : d);
     }
     struct cached_script *found = map_get(&c->by_digest, bytes_make(lower, SCRIPT_DIGEST_CHARS));
-    if (found) c->last = found;
+    if (found) note_use(c, found);
     return found;
 }
 
@@ -128,7 +143,7 @@ static void compile_code(struct script_cache *c, struct bytes code, struct scrip
 {
     struct compilation compilation = {.code = code, .function = LUA_NOREF, .error = error};
     struct script_error raised;
-    compilation.rewritten = script_avoid_tail_calls(code, 1, &script->return_line);
+    compilation.rewritten = script_translate(code, 1, &script->return_line);
     compilation.with_names = with_names(compilation.rewritten.ptr ? compilation.rewritten : code);
     if (script_vm_enter(c->vm, compile, &compilation, &raised))
         snprintf(error, SCRIPT_ERROR_MAX, "ERR Error compiling script (new function): %.*s",
@@ -147,6 +162,7 @@ static struct cached_script *make(struct script_cache *c, struct bytes text, con
     size_t skipped;
     if (script_read_shebang(text, &flags, &skipped, error)) return NULL;
     struct script script = {.vm = c->vm, .flags = flags, .source = chunk_name};
+    size_t heap_before = c->vm->bytes;
     compile_code(c, bytes_make(text.ptr + skipped, text.len - skipped), &script, error);
     if (script.function == LUA_NOREF) return NULL;
     struct cached_script *s = mem_alloc(sizeof *s);
@@ -157,8 +173,45 @@ static struct cached_script *make(struct script_cache *c, struct bytes text, con
     };
     s->script.name = s->digest.text;
     *map_slot(&c->by_digest, bytes_make(s->digest.text, SCRIPT_DIGEST_CHARS)) = s;
-    c->text_bytes += mem_size(s) + mem_size(s->text.ptr);
+    size_t own = mem_size(s) + mem_size(s->text.ptr), heap = c->vm->bytes;
+    c->text_bytes += own;
+    s->bytes =
+        own + (heap > heap_before ? heap - heap_before : 0); /* less where garbage has been collected meanwhile */
+    c->by_use_bytes += s->bytes;
+    list_push_back(&c->by_use, &s->recent);
     return s;
+}
+
+static void forget(lua_State *lua, void *arg)
+{
+    luaL_unref(lua, LUA_REGISTRYINDEX, *(const int *)arg);
+}
+
+static void evict(struct script_cache *c, struct cached_script *s)
+{
+    struct script_error error;
+    script_cache_keep(c, s);
+    script_vm_enter(c->vm, forget, &s->script.function, &error);
+    script_vm_leave(c->vm);
+    map_remove(&c->by_digest, bytes_make(s->digest.text, SCRIPT_DIGEST_CHARS));
+    c->text_bytes -= mem_size(s) + mem_size(s->text.ptr);
+    mem_free((void *)s->text.ptr);
+    mem_free(s);
+    c->engine->core->stats->evicted_scripts++;
+}
+
+static void make_room(struct script_cache *c)
+{
+    size_t most = script_heap_limit(c->engine) / SHARE;
+    while (c->by_use_bytes > most && c->by_use.count > 1)
+        evict(c, list_entry(c->by_use.head.next, struct cached_script, recent));
+}
+
+void script_cache_keep(struct script_cache *c, struct cached_script *s)
+{
+    if (!list_contains(&s->recent)) return;
+    list_remove(&c->by_use, &s->recent);
+    c->by_use_bytes -= s->bytes;
 }
 
 struct cached_script *script_cache_get(struct script_cache *c, struct bytes text, char error[SCRIPT_ERROR_MAX])
@@ -166,8 +219,15 @@ struct cached_script *script_cache_get(struct script_cache *c, struct bytes text
     if (c->last && bytes_equal(c->last->text, text)) return c->last;
     struct script_digest digest = script_digest_of(text);
     struct cached_script *found = map_get(&c->by_digest, bytes_make(digest.text, SCRIPT_DIGEST_CHARS));
-    if (!found) found = make(c, text, &digest, error);
-    if (found) c->last = found;
+    if (found) {
+        note_use(c, found);
+        return found;
+    }
+    c->last = NULL; /* it may have to leave */
+    found = make(c, text, &digest, error);
+    if (!found) return NULL;
+    c->last = found;
+    make_room(c);
     return found;
 }
 
@@ -200,6 +260,8 @@ void script_cache_flush(struct script_cache *c, bool aside)
     l->job.run = free_leftovers;
     c->vm = new_vm(c->engine);
     c->by_digest = (struct map){0};
+    list_init(&c->by_use);
+    c->by_use_bytes = 0;
     c->text_bytes = 0;
     c->last = NULL;
     if (aside)

@@ -71,8 +71,10 @@ static uint32_t evalsha_flags(const struct core *core, uint32_t flags, uint32_t 
 static void script_load(struct call *call)
 {
     char error[SCRIPT_ERROR_MAX];
-    const struct cached_script *script = script_cache_get(call->core->scripts->cache, call->argv[2], error);
+    struct script_cache *cache = call->core->scripts->cache;
+    struct cached_script *script = script_cache_get(cache, call->argv[2], error);
     if (!script) return script_reply_error(call->reply, bytes_from_text(error));
+    script_cache_keep(cache, script);
     reply_bulk(call->reply, bytes_make(script->digest.text, SCRIPT_DIGEST_CHARS));
 }
 

@@ -5,11 +5,11 @@
  * functions are called, it is what EVAL's scripts have. */
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/script/dialect.h"
 #include "server/script/function_parts.h"
 #include "server/script/parts.h"
 #include "server/script/protect.h"
 #include "server/script/sandbox.h"
-#include "server/script/tail_calls.h"
 #include "server/script/watchdog.h"
 
 #include <lauxlib.h>
@@ -158,7 +158,7 @@ int function_sandbox_load(struct function_set *set, struct function_library *lib
     struct script_error failure;
     int line;
     struct script_watch outer = script_watchdog_suspend(); /* a snapshot may come while a script runs long */
-    load.rewritten = script_avoid_tail_calls(library->code, 1, &line);
+    load.rewritten = script_translate(library->code, 1, &line);
     set->loading = library;
     set->vm->limit_bytes = script_heap_limit(set->engine);
     set->vm->source = FUNCTION_SOURCE;

@@ -3,6 +3,7 @@
  * One token is read at a time; an error names what was expected, what stands there and at which character, in lua-cjson's
  * words. The text ends at its first zero byte outside of an escape. */
 #include "server/script/json.h"
+#include "server/script/watchdog.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -49,6 +50,7 @@ struct decoding {
     const char *text; /* the whole */
     const char *at;   /* the rest */
     int depth;
+    uint32_t values; /* so many have been read */
 };
 
 static void read_value(struct decoding *d, struct token *token);
@@ -359,6 +361,7 @@ static void read_array(struct decoding *d)
 
 static void read_value(struct decoding *d, struct token *token)
 {
+    script_watchdog_poll_sometimes(d->lua, &d->values);
     switch (token->kind) {
     case T_STRING: lua_pushlstring(d->lua, token->text, token->len); break;
     case T_NUMBER: lua_pushnumber(d->lua, token->number); break;

@@ -2,6 +2,7 @@
  *
  * A table whose keys are all positive whole numbers is an array, any other an object; no metamethod is called. */
 #include "server/script/json.h"
+#include "server/script/watchdog.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@ struct encoding {
     lua_State *lua;
     struct json_state *state;
     struct text_buffer *out;
+    uint32_t values; /* so many are written */
 };
 
 static void put_value(struct encoding *e, int depth);
@@ -172,6 +174,7 @@ static bool marked_as_array(lua_State *lua)
 static void put_table(struct encoding *e, int depth)
 {
     depth++;
+    script_watchdog_poll(e->lua); /* a table may have many places and no values, and stand in another many times */
     if (depth > e->state->encode_max_depth || !lua_checkstack(e->lua, STACK_EACH_LEVEL))
         luaL_error(e->lua, "Cannot serialise, excessive nesting (%d)", depth);
     double length = array_length(e);
@@ -189,6 +192,7 @@ static void put_text(struct encoding *e, const char *text)
 /* The value on top. */
 static void put_value(struct encoding *e, int depth)
 {
+    script_watchdog_poll_sometimes(e->lua, &e->values);
     switch (lua_type(e->lua, -1)) {
     case LUA_TSTRING: put_string(e, -1); return;
     case LUA_TNUMBER: put_number(e, -1); return;
@@ -206,7 +210,7 @@ static void put_value(struct encoding *e, int depth)
 
 void json_encode(lua_State *lua, struct json_state *state, int index)
 {
-    struct encoding e = {lua, state, &state->buffer};
+    struct encoding e = {lua, state, &state->buffer, 0};
     state->buffer.len = 0;
     lua_pushvalue(lua, index);
     put_value(&e, 0);

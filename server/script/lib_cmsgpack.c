@@ -29,7 +29,7 @@ static int unpack_some(lua_State *lua, lua_Integer limit, lua_Integer offset, bo
         return luaL_error(lua, "Invalid request to unpack with offset of %d and limit of %d.", (int)offset, (int)len);
     if ((size_t)offset > len)
         return luaL_error(lua, "Start offset %d greater than input length %d.", (int)offset, (int)len);
-    struct msgpack_input in = {(const uint8_t *)bytes + offset, len - (size_t)offset};
+    struct msgpack_input in = {.at = (const uint8_t *)bytes + offset, .left = len - (size_t)offset};
     int count = 0;
     if (where) lua_pushnil(lua);
     int first = lua_gettop(lua);

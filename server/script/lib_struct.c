@@ -12,6 +12,8 @@
  * A C compiler's sizes of the platform that Redis runs on are fixed here: they are what stands in stored data. */
 #include "server/script/lib_struct.h"
 
+#include "server/script/watchdog.h"
+
 #include <ctype.h>
 #include <limits.h>
 #include <math.h>
@@ -30,6 +32,7 @@ struct format {
     const char *at; /* the rest of it, zero-terminated */
     size_t align;
     bool big_endian;
+    uint32_t options; /* so many have been read */
 };
 
 struct option {
@@ -68,6 +71,7 @@ static bool next_option(struct format *f, struct option *option)
 {
     *option = (struct option){.letter = *f->at};
     if (!*f->at) return false;
+    script_watchdog_poll_sometimes(f->lua, &f->options);
     f->at++;
     switch (option->letter) {
     case 'b':

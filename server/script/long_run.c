@@ -70,6 +70,11 @@ void script_long_run_watch(struct script_engine *e)
     script_watchdog_start(e->run.script->vm->lua, e->core->settings->server.busy_reply_threshold_ms, interrupted);
 }
 
+void script_long_run_check(struct script_engine *e, lua_State *lua)
+{
+    if (unlikely(e->run.killed)) refuse_to_run(lua, NULL);
+}
+
 void script_long_run_end(struct script_engine *e)
 {
     script_watchdog_stop();

@@ -41,7 +41,8 @@ void msgpack_pack(lua_State *lua, struct text_buffer *out, int index);
 
 struct msgpack_input {
     const uint8_t *at;
-    size_t left; /* bytes */
+    size_t left;     /* bytes */
+    uint32_t values; /* so many have been read */
 };
 
 /* Pushes the next value, of at least one byte; raises a Lua error where there is none. */

@@ -3,6 +3,7 @@
  * Each value takes the shortest form that holds it, as the specification advises. A table is an array if its keys are 1 to
  * n without a gap, else a map; past MAX_NESTING a table becomes nil, and so does what MessagePack has no word for. */
 #include "server/script/msgpack.h"
+#include "server/script/watchdog.h"
 
 #include <math.h>
 
@@ -16,6 +17,7 @@
 struct packing {
     lua_State *lua;
     struct text_buffer *out;
+    uint32_t values; /* so many are packed */
 };
 
 static void pack_value(struct packing *p, int nesting);
@@ -151,6 +153,7 @@ static void pack_table(struct packing *p, int nesting)
         put_tagged(p, MSGPACK_NIL, 0, 0);
         return;
     }
+    script_watchdog_poll(p->lua); /* a table may have many places and no values, and stand in another many times */
     luaL_checkstack(p->lua, STACK_EACH_LEVEL, "in function cmsgpack.pack");
     bool is_array;
     size_t count = count_entries(p->lua, &is_array);
@@ -163,6 +166,7 @@ static void pack_table(struct packing *p, int nesting)
 /* The value on top. */
 static void pack_value(struct packing *p, int nesting)
 {
+    script_watchdog_poll_sometimes(p->lua, &p->values);
     switch (lua_type(p->lua, -1)) {
     case LUA_TSTRING: pack_string(p); return;
     case LUA_TNUMBER: pack_number(p); return;
@@ -174,7 +178,7 @@ static void pack_value(struct packing *p, int nesting)
 
 void msgpack_pack(lua_State *lua, struct text_buffer *out, int index)
 {
-    struct packing p = {lua, out};
+    struct packing p = {lua, out, 0};
     lua_pushvalue(lua, index);
     pack_value(&p, 0);
     lua_pop(lua, 1);

@@ -2,6 +2,7 @@
  *
  * Every byte is hostile: a length is believed only as far as there are bytes, and the depth is bounded by Lua's stack. */
 #include "server/script/msgpack.h"
+#include "server/script/watchdog.h"
 
 #include <lauxlib.h>
 
@@ -100,6 +101,7 @@ static bool push_short(lua_State *lua, struct msgpack_input *in, uint8_t tag)
 void msgpack_unpack(lua_State *lua, struct msgpack_input *in)
 {
     luaL_checkstack(lua, 1, "too many return values at once; use unpack_one or unpack_limit instead.");
+    script_watchdog_poll_sometimes(lua, &in->values);
     uint8_t tag = *take(lua, in, 1);
     if (push_short(lua, in, tag)) return;
     switch (tag) {

@@ -5,6 +5,8 @@
  * no such field and calls __newindex. The few functions that read or write behind metatables are given anew. */
 #include "server/script/protect.h"
 
+#include "server/script/watchdog.h"
+
 #include <lauxlib.h>
 
 static const char protected_mark; /* its address is the key that a metatable of ours has */
@@ -131,6 +133,7 @@ static int insert(lua_State *lua)
         position = luaL_checkint(lua, 2);
         if (position > end) end = position;
         for (int i = end; i > position; i--) {
+            if (!(i & 1023)) script_watchdog_poll(lua);
             lua_rawgeti(lua, 1, i - 1);
             lua_rawseti(lua, 1, i);
         }

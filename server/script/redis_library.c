@@ -3,6 +3,7 @@
 #include "server/base/check.h"
 #include "server/base/log.h"
 #include "server/core/command/command_table.h"
+#include "server/core/dataset/append_only.h"
 #include "server/core/version.h"
 #include "server/script/digest.h"
 #include "server/script/parts.h"
@@ -111,8 +112,15 @@ static int log_message(lua_State *lua)
 
 /* --- replication --- */
 
-/* There is one stream, which replicas read: what is for the append-only file alone does not go into it. */
+/* There is one stream, which replicas and the append-only file read: what is for one of them reaches the other as well.
+ * Data that is asked to be on the disk is never left out of it. */
+#define REPLICATE_TO_AOF      1
 #define REPLICATE_TO_REPLICAS 2
+
+static bool goes_into_stream(const struct core *core, lua_Integer flags)
+{
+    return (flags & REPLICATE_TO_REPLICAS) || ((flags & REPLICATE_TO_AOF) && append_only_is_on(core));
+}
 
 static int set_repl(lua_State *lua)
 {
@@ -120,7 +128,8 @@ static int set_repl(lua_State *lua)
     lua_Integer flags = lua_tointeger(lua, 1);
     if (flags & ~3)
         return script_raise(lua, "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.");
-    script_engine_of(lua)->run.session.unpropagated = !(flags & REPLICATE_TO_REPLICAS);
+    struct script_engine *e = script_engine_of(lua);
+    e->run.session.unpropagated = !goes_into_stream(e->core, flags);
     return 0;
 }
 

@@ -150,6 +150,7 @@ static void run_body(lua_State *lua, void *arg)
         if (!given) lua_pop(lua, 3);
     }
     lua_call(lua, given, 1);
+    script_long_run_check(i->engine, lua);
     i->error_counted = script_write_reply(lua, i->call->reply, i->engine->run.protocol);
 }
 

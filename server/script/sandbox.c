@@ -2,8 +2,11 @@
 #include "server/script/sandbox.h"
 
 #include "server/base/number.h"
+#include "server/script/lib_string.h"
+#include "server/script/lib_table.h"
 #include "server/script/protect.h"
 #include "server/script/vm.h"
+#include "server/script/watchdog.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -19,18 +22,6 @@ static int guarded(lua_State *lua)
     lua_insert(lua, 1);
     lua_call(lua, lua_gettop(lua) - 1, LUA_MULTRET);
     return lua_gettop(lua);
-}
-
-/* What is wrong with its arguments is found here, where the caller's frame and the name are to be had. */
-static int guarded_gsub(lua_State *lua)
-{
-    luaL_checkstring(lua, 1);
-    luaL_checkstring(lua, 2);
-    int type = lua_type(lua, 3);
-    bool replaces = type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION || type == LUA_TTABLE;
-    luaL_argcheck(lua, replaces, 3, "string/function/table expected");
-    luaL_optint(lua, 4, 0);
-    return guarded(lua);
 }
 
 static int guarded_wrap(lua_State *lua)
@@ -114,6 +105,7 @@ static int read_all(lua_State *lua)
     luaL_Buffer text;
     luaL_buffinit(lua, &text);
     for (;;) {
+        script_watchdog_poll(lua); /* the reader may be a function in C */
         lua_pushvalue(lua, 1);
         lua_call(lua, 0, 1);
         if (lua_isnil(lua, -1) || (lua_isstring(lua, -1) && !lua_objlen(lua, -1))) break;
@@ -188,6 +180,13 @@ static int random_number(lua_State *lua)
     }
     default: return luaL_error(lua, "wrong number of arguments");
     }
+    return 1;
+}
+
+/* LuaJIT's has the base of the logarithm as its second argument, which Lua 5.1 passes over. */
+static int logarithm(lua_State *lua)
+{
+    lua_pushnumber(lua, log(luaL_checknumber(lua, 1)));
     return 1;
 }
 
@@ -271,7 +270,8 @@ static void bind_base(lua_State *lua, int globals)
 
 static void bind_libraries(lua_State *lua, int globals)
 {
-    static const luaL_Reg math[] = {{"random", random_number}, {"randomseed", random_seed}, {NULL, NULL}};
+    static const luaL_Reg math[] = {
+        {"random", random_number}, {"randomseed", random_seed}, {"log", logarithm}, {NULL, NULL}};
     static const luaL_Reg table[] = {{"setn", set_length}, {NULL, NULL}};
     static const char *const coroutine_removed[] = {"isyieldable", NULL}, *const table_removed[] = {"move", NULL};
     lua_getfield(lua, globals, "coroutine");
@@ -279,13 +279,13 @@ static void bind_libraries(lua_State *lua, int globals)
     guard_with(lua, globals + 1, "wrap", guarded_wrap);
     remove_fields(lua, globals + 1, coroutine_removed);
     lua_getfield(lua, globals, "string");
-    guard_with(lua, globals + 2, "gsub", guarded_gsub);
-    copy_field(lua, globals + 2, "gmatch", "gfind"); /* names of Lua 5.0 that 5.1 still has */
+    script_set_string_functions(lua, globals + 2);
     lua_getfield(lua, globals, "table");
     remove_fields(lua, globals + 3, table_removed);
     set_functions(lua, globals + 3, table);
+    script_set_table_functions(lua, globals + 3);
     lua_getfield(lua, globals, "math");
-    copy_field(lua, globals + 4, "fmod", "mod");
+    copy_field(lua, globals + 4, "fmod", "mod"); /* a name of Lua 5.0 that 5.1 still has */
     set_functions(lua, globals + 4, math);
     script_protect_functions(lua, globals, globals + 3);
     lua_settop(lua, globals);

@@ -24,6 +24,9 @@
 #define C_STACK_BYTES ((ptrdiff_t)2 * 1024 * 1024)
 #define C_STACK_SHARE 4 /* of all there is, which is usually 8 MiB */
 
+#define GARBAGE_BYTES    ((size_t)4 * 1024 * 1024) /* beyond twice what lives: more is collected, */
+#define GARBAGE_STEP_KIB 1024                      /* so much work each time, which takes a millisecond or two */
+
 struct entry {
     void (*body)(lua_State *lua, void *arg);
     void *arg;
@@ -177,11 +180,29 @@ int script_vm_enter(struct script_vm *vm, void (*body)(lua_State *lua, void *arg
     return -1;
 }
 
-/* What has filled the heap to its limit is not left to scripts to come. */
+/* A step of it. What has died since a cycle began is found by the next one, and LuaJIT's own buffer becomes smaller with
+ * each; so there are cycles until two in a row have found little. */
+static void collect_some(struct script_vm *vm)
+{
+    if (!vm->cycles) {
+        vm->cycles = 2;
+        vm->cycle_bytes = vm->bytes;
+    }
+    if (!lua_gc(vm->lua, LUA_GCSTEP, GARBAGE_STEP_KIB)) return;
+    vm->cycles = vm->bytes < vm->cycle_bytes / 4 * 3 ? 2 : vm->cycles - 1;
+    vm->cycle_bytes = vm->bytes;
+    if (!vm->cycles) vm->live_bytes = vm->bytes;
+}
+
+/* What has filled the heap to its limit is not left to scripts to come. Nor is what one has taken for a moment left for
+ * ever: the collector itself waits until there is as much again, which may be never. */
 void script_vm_leave(struct script_vm *vm)
 {
     lua_settop(vm->lua, STACK_GATE);
-    if (unlikely(vm->limit_bytes && vm->bytes > vm->limit_bytes / 2)) lua_gc(vm->lua, LUA_GCCOLLECT, 0);
+    if (unlikely(vm->limit_bytes && vm->bytes > vm->limit_bytes / 2))
+        lua_gc(vm->lua, LUA_GCCOLLECT, 0);
+    else if (unlikely(vm->cycles || vm->bytes > vm->live_bytes * 2 + GARBAGE_BYTES))
+        collect_some(vm);
 }
 
 void script_vm_check_stack(lua_State *lua)

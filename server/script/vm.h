@@ -14,6 +14,9 @@ struct script_vm {
     lua_State *lua;
     size_t bytes;       /* the state's heap */
     size_t limit_bytes; /* 0: none. A script that asks for more gets a Lua error */
+    size_t live_bytes;  /* what was left of it by the last collection that script_vm_leave() asked for */
+    size_t cycle_bytes; /* at the end of the collector's last cycle in one that is under way */
+    int cycles;         /* that this one has still to run through; 0: none is under way */
     bool limited;       /* false where a refusal would hit us, not a script */
     const char *source; /* of what runs, for errors without a place; NULL: nothing to say */
     int line;

@@ -67,7 +67,9 @@ struct bytes fuzz_seal(const uint8_t *body, size_t len)
 {
     uint8_t *payload = mem_alloc(len + 2 + RDB_CHECKSUM_BYTES);
     memcpy(payload, body, len);
-    payload[len] = RDB_VERSION_MOST;
+    bool valkey = len && (body[0] & 0xC0) == FUZZ_VALKEY_TYPE;
+    if (valkey) payload[0] = (uint8_t)(body[0] - FUZZ_VALKEY_TYPE);
+    payload[len] = valkey ? RDB_VERSION_VALKEY : RDB_VERSION_MOST;
     payload[len + 1] = 0;
     uint64_t checksum = htole64(crc64(0, payload, len + 2));
     memcpy(payload + len + 2, &checksum, sizeof checksum);
@@ -143,7 +145,7 @@ static void walk_stream_backwards(const struct record *r)
 /* What the walk shows is what look-ups find. */
 static void look_up_fields(const struct record *r)
 {
-    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r)};
+    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r), 0};
     struct hash_walk w;
     struct hash_pair pair;
     struct packed_value found;
@@ -194,16 +196,33 @@ static void copy(struct record *r, struct database *spare)
     remove_key(spare, key);
 }
 
+/* A digest has of a field that it expires, and not when. */
+static bool same_times(const struct record *a, const struct record *b)
+{
+    if (record_type(a) != TYPE_HASH) return true;
+    struct hash h = {record_encoding(a), record_object(a), record_object_inside(a), 0};
+    struct hash other = {record_encoding(b), record_object(b), record_object_inside(b), 0};
+    struct hash_walk w;
+    struct hash_pair pair;
+    int64_t expire_ms;
+    char scratch[I64_TEXT_MAX];
+    hash_walk_start(&w, &h);
+    while (hash_walk_next_timed(&w, &pair, &expire_ms))
+        if (hash_expiry(&other, packed_text(&pair.field, scratch)) != expire_ms) return false;
+    return hash_next_expiry(&h) == hash_next_expiry(&other);
+}
+
 /* To a payload, back, and to a payload again. A stream's digest is of its entries alone, so its bytes must agree. */
-static void dump_and_restore(const struct record *r, struct database *spare, bool compress)
+static void dump_and_restore(const struct record *r, struct database *spare, bool compress, enum rdb_write_for form)
 {
     struct bytes key = BYTES("restored");
-    struct rdb_payload first = rdb_dump(r, compress, RDB_FOR_7_2);
+    struct rdb_payload first = rdb_dump(r, compress, form);
     struct record *restored = fuzz_restore(spare, key, bytes_make(first.data, first.len));
     CHECK(restored);
     if (record_expire_ms(r) != RECORD_NO_EXPIRY) restored = database_set_expiry(spare, restored, record_expire_ms(r));
     CHECK(!fuzz_comparable(r) || same_digest(r, restored));
-    struct rdb_payload second = rdb_dump(restored, compress, RDB_FOR_7_2);
+    CHECK(same_times(r, restored));
+    struct rdb_payload second = rdb_dump(restored, compress, form);
     if (record_type(r) == TYPE_STREAM)
         CHECK(bytes_equal(bytes_make(first.data, first.len), bytes_make(second.data, second.len)));
     mem_free(first.data);
@@ -216,6 +235,7 @@ void fuzz_exercise(struct record *r, struct database *spare)
     CHECK(record_memory(r) > 0);
     read_value(r);
     copy(r, spare);
-    dump_and_restore(r, spare, false);
-    dump_and_restore(r, spare, true);
+    dump_and_restore(r, spare, false, RDB_FOR_8);
+    dump_and_restore(r, spare, true, RDB_FOR_8);
+    if (record_type(r) == TYPE_HASH) dump_and_restore(r, spare, true, RDB_FOR_VALKEY_9);
 }

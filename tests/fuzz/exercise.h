@@ -22,7 +22,9 @@ struct keyspace *fuzz_keyspace_new(void);
 bool fuzz_comparable(const struct record *r);
 void fuzz_exercise(struct record *r, struct database *spare); /* spare: an empty database, left empty */
 
-/* A body of a payload with version and checksum behind it, in memory of exactly that size (mem). */
+/* A body of a payload with version and checksum behind it, in memory of exactly that size (mem). A type byte from here
+ * on, and below C0, is that much less, and Valkey's. */
+#define FUZZ_VALKEY_TYPE 0x80
 struct bytes fuzz_seal(const uint8_t *body, size_t len);
 /* NULL: refused. */
 struct record *fuzz_restore(struct database *db, struct bytes key, struct bytes payload);

@@ -404,6 +404,13 @@ void proxy_slow(struct proxy *p, uint64_t bytes_per_s)
     pthread_mutex_unlock(&p->lock);
 }
 
+void proxy_seed(struct proxy *p, unsigned seed)
+{
+    pthread_mutex_lock(&p->lock);
+    p->jitter_state = seed;
+    pthread_mutex_unlock(&p->lock);
+}
+
 void proxy_delay(struct proxy *p, int delay_ms, int jitter_ms)
 {
     pthread_mutex_lock(&p->lock);

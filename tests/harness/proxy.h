@@ -54,6 +54,7 @@ void proxy_retarget(struct proxy *p, int port); /* for connections to come */
 void proxy_slow(struct proxy *p, uint64_t bytes_per_s);
 /* Each piece, in both directions, so much later, and up to jitter_ms more; order is kept. 0: at once. */
 void proxy_delay(struct proxy *p, int delay_ms, int jitter_ms);
+void proxy_seed(struct proxy *p, unsigned seed); /* of the jitter; 1 unless told otherwise */
 /* Cuts (once) as soon as so many more bytes have gone from the target to the caller, to the byte; then stays cut. */
 void proxy_cut_after(struct proxy *p, uint64_t bytes);
 

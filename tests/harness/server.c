@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SERVERS_MAX       64
+#define SERVERS_MAX       512
 #define ARGUMENTS_MAX     32
 #define STOP_BOUND_MS     60000
 #define REPLY_BOUND_S     60
@@ -54,14 +54,18 @@ const char *server_program(enum server_kind kind, const char *name)
 
 static const char *kind_name(enum server_kind kind)
 {
-    static const char *const names[] = {
-        [OURS] = "ours", [DEBIAN] = "debian", [OUR_SENTINEL] = "our-sentinel", [DEBIAN_SENTINEL] = "debian-sentinel"};
+    static const char *const names[] = {[OURS] = "ours",
+                                        [DEBIAN] = "debian",
+                                        [OUR_SENTINEL] = "our-sentinel",
+                                        [DEBIAN_SENTINEL] = "debian-sentinel",
+                                        [ANY] = "any",
+                                        [ANY_SENTINEL] = "sentinel"};
     return names[kind];
 }
 
 static bool watches(enum server_kind kind)
 {
-    return kind == OUR_SENTINEL || kind == DEBIAN_SENTINEL;
+    return kind == OUR_SENTINEL || kind == DEBIAN_SENTINEL || kind == ANY_SENTINEL;
 }
 
 void server_add_config(struct server *s, const char *line, ...)
@@ -90,7 +94,8 @@ static struct server *prepare(enum server_kind kind, const char *config, va_list
     snprintf(s->log, sizeof s->log, "%s/log", s->dir);
     snprintf(s->config_file, sizeof s->config_file, "%s/redis.conf", s->dir);
     server_add_config(s, "port %d\nbind 127.0.0.1\ndir %s", s->port, s->dir);
-    if (!watches(kind)) server_add_config(s, "save \"\"\nenable-debug-command yes\nrepl-diskless-sync-delay 0");
+    if (!watches(kind)) server_add_config(s, "save \"\"\nrepl-diskless-sync-delay 0");
+    if (kind == OURS || kind == DEBIAN) server_add_config(s, "enable-debug-command yes");
     char *text;
     if (vasprintf(&text, config, args) < 0) harness_fail("out of memory");
     server_add_config(s, "%s", text);
@@ -246,14 +251,17 @@ void server_finish_all(void)
     for (int i = 0; i < server_count; i++) expect_no_complaint(servers[i]);
 }
 
-/* A region's name begins with the port (ARCHITECTURE.md), which stands at the end of the directory's name. */
+/* A region's name begins with the port (ARCHITECTURE.md), which stands at the end of a server's directory's name:
+ * NUMBER-NAME-PORT. Whose server it was does not matter: the port was ours alone. */
 static int remove_regions(const char *path, const struct stat *st, int type, struct FTW *where)
 {
-    int number, port;
+    int number, port, end = 0;
     char pattern[64];
     glob_t found;
+    const char *last = strrchr(path + where->base, '-');
     (void)st;
-    if (type != FTW_D || sscanf(path + where->base, "%d-ours-%d", &number, &port) != 2) return 0;
+    if (type != FTW_D || !last || sscanf(path + where->base, "%d-", &number) != 1) return 0;
+    if (sscanf(last, "-%d%n", &port, &end) != 1 || last[end]) return 0;
     snprintf(pattern, sizeof pattern, "/dev/shm/slipstream-%d-*", port);
     if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0)
         for (size_t i = 0; i < found.gl_pathc; i++) unlink(found.gl_pathv[i]);

@@ -9,7 +9,14 @@
 
 #include <hiredis/hiredis.h>
 
-enum server_kind { OURS, DEBIAN, OUR_SENTINEL, DEBIAN_SENTINEL };
+enum server_kind {
+    OURS,
+    DEBIAN,
+    OUR_SENTINEL,
+    DEBIAN_SENTINEL,
+    ANY, /* one that says itself what its `program` is, and takes a configuration file; no DEBUG for it */
+    ANY_SENTINEL,
+};
 
 struct server {
     enum server_kind kind;

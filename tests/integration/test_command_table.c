@@ -251,6 +251,18 @@ static struct exception only_ours[] = {
     {"xackdel", "presence", "of Redis 8.2", false},
     {"xdelex", "presence", "of Redis 8.2", false},
     {"msetex", "presence", "of Redis 8.4 and Valkey 9.1", false},
+    {"hexpire", "presence", "of Redis 7.4", false},
+    {"hpexpire", "presence", "of Redis 7.4", false},
+    {"hexpireat", "presence", "of Redis 7.4", false},
+    {"hpexpireat", "presence", "of Redis 7.4", false},
+    {"httl", "presence", "of Redis 7.4", false},
+    {"hpttl", "presence", "of Redis 7.4", false},
+    {"hexpiretime", "presence", "of Redis 7.4", false},
+    {"hpexpiretime", "presence", "of Redis 7.4", false},
+    {"hpersist", "presence", "of Redis 7.4", false},
+    {"hgetdel", "presence", "of Redis 8.0", false},
+    {"hgetex", "presence", "of Redis 8.0", false},
+    {"hsetex", "presence", "of Redis 8.0", false},
     {0},
 };
 
@@ -333,6 +345,7 @@ Test(command_table, rows_are_those_of_redis)
 static struct exception changed_documents[] = {
     {"set", "history", "of Redis 8.4: IFEQ and IFNE", false},
     {"set", "arguments", "of Redis 8.4: IFEQ and IFNE", false},
+    {"hscan", "arguments", "of Redis 7.4: NOVALUES", false},
     {"bitop", "history", "of Redis 8.2: DIFF and its kin", false},
     {"setnx", "deprecated_since", DEPRECATED_IN_7_2, false},
     {"setex", "deprecated_since", DEPRECATED_IN_7_2, false},

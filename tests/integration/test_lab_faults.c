@@ -1,5 +1,6 @@
 /* slipstream-lab's faults that change the parts, and those that steer to the byte; servers that it was not to start; the
  * page that it writes, in a browser. */
+#include "tests/harness/browser.h"
 #include "tests/harness/client.h"
 #include "tests/harness/replication.h"
 #include "tests/harness/wait.h"
@@ -73,6 +74,15 @@ Test(lab_faults, snapshots_are_cut_and_replicas_come_together)
     free(output);
 }
 
+Test(lab_faults, processes_of_the_master_are_stopped_and_go_on)
+{
+    char *output = lab_on_faults("link-frozen,snapshot-frozen,delay");
+    cr_assert_eq(count(output, "\"verdict\": \"as predicted\""), 3, "%s", output);
+    cr_assert_eq(count(output, "\"on_wire\": \"full\""), 1, "%s", output);
+    cr_assert_eq(count(output, "\"on_wire\": \"nothing\""), 2, "%s", output);
+    free(output);
+}
+
 /* --- servers that run already --- */
 
 static void expect_put_back(struct server *replica, struct server *master)
@@ -107,6 +117,39 @@ Test(lab_faults, a_running_pair_is_put_back)
     freeReplyObject(size);
 }
 
+/* Servers without DEBUG, of two makes and versions: DUMPs differ, and what the values hold does not, until it does. */
+Test(lab_faults, values_of_every_type_are_compared)
+{
+    static const char *const writes[] = {
+        "SET string x",      "RPUSH list a b c",    "SADD set a b 1",           "HSET hash f 1 g 2 h 3",
+        "ZADD zset 1 a 2 b", "XADD stream 1-1 f v", "SADD integers 3 2 1 70000"};
+    struct server *master = server_prepare(ANY, "%s", ""), *replica = server_prepare(ANY, "%s", "replica-read-only no");
+    char both[128];
+    master->program = server_program(DEBIAN, "redis-server");
+    replica->program = server_program(OURS, "redis-server");
+    server_launch(master);
+    server_launch(replica);
+    follow(replica, master);
+    for (size_t i = 0; i < sizeof writes / sizeof *writes; i++) freeReplyObject(command(master, writes[i]));
+    wait_in_step(replica, master);
+    snprintf(both, sizeof both, "master=127.0.0.1:%d,replica=127.0.0.1:%d", master->port, replica->port);
+    const char *words[] = {"--attach", both, "--length", "50ms", "--keys", "50", "--json", "-", NULL};
+    struct process_result r = lab(NULL, words);
+    cr_assert_eq(r.exit_code, 0, "%s", r.output);
+    free(r.output);
+    static const char *const changes[][3] = {{"HSET hash g 4", "key 'hash' differs", "HSET hash g 2"},
+                                             {"LSET list 1 x", "key 'list' differs", "LSET list 1 b"},
+                                             {"ZADD zset 3 b", "key 'zset' differs", "ZADD zset 2 b"}};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        freeReplyObject(command(replica, changes[i][0]));
+        r = lab(NULL, words);
+        cr_expect_eq(r.exit_code, 1, "%s", r.output);
+        cr_expect(strstr(r.output, changes[i][1]), "%s: %s", changes[i][1], r.output);
+        free(r.output);
+        freeReplyObject(command(replica, changes[i][2]));
+    }
+}
+
 Test(lab_faults, two_masters_are_no_pair)
 {
     struct server *one = server_start(OURS, "%s", ""), *other = server_start(OURS, "%s", "");
@@ -129,27 +172,10 @@ static const char question[] =
     "${lines.length} flat ${flat} faults ${[...d.querySelectorAll('rect.f')].filter(r=>r.getBBox().width>0).length} "
     "cells ${d.querySelectorAll('td.good').length}`;d.body.append(out)})</script>";
 
-static char *in_browser(const char *page)
-{
-    static const char *const programs[] = {"/usr/bin/chromium-headless-shell", "/usr/bin/chromium"};
-    const char *program = NULL;
-    char url[600], profile[600];
-    for (size_t i = 0; i < sizeof programs / sizeof *programs && !program; i++)
-        if (access(programs[i], X_OK) == 0) program = programs[i];
-    if (!program) cr_skip_test("no Chromium is installed (tools/deps.sh browser)");
-    snprintf(url, sizeof url, "file://%s", page);
-    snprintf(profile, sizeof profile, "--user-data-dir=%.500s-profile", page);
-    const char *argv[] = {
-        program, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=390,844", profile, "--dump-dom",
-        url,     NULL};
-    struct process_result r = process_run_within(argv, NULL, 60000);
-    cr_assert_eq(r.exit_code, 0, "%s", r.output);
-    return r.output;
-}
-
 Test(lab_faults, the_page_is_drawn_by_a_browser)
 {
     char page[512];
+    if (!browser_program()) cr_skip_test("no Chromium is installed (tools/deps.sh browser)");
     snprintf(page, sizeof page, "%.300s/%.100s.html", harness_root(), harness_case());
     const char *words[] = {"--fault", "cut,stall", "--length", "200ms", "--keys", "100", "--html", page, NULL};
     struct process_result r = lab(command_of_ours(), words);
@@ -158,7 +184,7 @@ Test(lab_faults, the_page_is_drawn_by_a_browser)
     FILE *file = fopen(page, "a");
     fputs(question, file);
     fclose(file);
-    char *dom = in_browser(page);
+    char *dom = browser_show(page);
     cr_assert(strstr(dom, "ASKED width fits lines 4 flat 0 faults 2 cells 2"), "%s",
               strstr(dom, "ASKED") ? strstr(dom, "ASKED") : dom);
     cr_assert(strstr(dom, "ours follows ours"));

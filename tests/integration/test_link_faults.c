@@ -464,7 +464,7 @@ Test(link_faults, our_replica_does_not_ask_for_a_broken_stream_in_a_hurry)
     for (int i = 0; i < 3; i++) {
         size_t len;
         int fd = accept(listener, NULL, NULL);
-        raw_send_text(fd, "+PONG\r\n+OK\r\n+OK\r\n");
+        raw_send_text(fd, "+PONG\r\n+OK\r\n+OK\r\n+OK\r\n");
         expect_within(fd, "PSYNC");
         raw_send_text(fd, "+FULLRESYNC 0123456789012345678901234567890123456789 7\r\n");
         raw_send(fd, dataset, sizeof dataset - 1);
@@ -485,7 +485,7 @@ Test(link_faults, our_replica_says_why_it_refuses_a_snapshot)
     for (int i = 0; i < 2; i++) {
         size_t len;
         int fd = accept(listener, NULL, NULL);
-        raw_send_text(fd, "+PONG\r\n+OK\r\n+OK\r\n");
+        raw_send_text(fd, "+PONG\r\n+OK\r\n+OK\r\n+OK\r\n");
         expect_within(fd, "PSYNC");
         raw_send_text(fd, "+FULLRESYNC 0123456789012345678901234567890123456789 7\r\n$100\r\nREDIS0099");
         free(raw_read_to_end(fd, &len));

@@ -33,6 +33,8 @@ class Field:
         return Server(make, self.root, Field.ports, **config)
 
     def our(self, **config):
+        if self.other.name == "redis 6.2":  # as docs/mixed-fleets.md says
+            config["rdb-write-for"] = "6.2"
         return self.start(self.ours, **config)
 
     def their(self, **config):
@@ -94,10 +96,6 @@ LATER = {  # writes that a make may not know: it is asked first
 }
 
 
-def knows(server, command):
-    return bool(server.call("COMMAND", "INFO", command)[0])
-
-
 def write(server, tag):
     """All forms; some twice, under another name, so that the second time finds what the first has left."""
     dump = server.call("DUMP", "list")
@@ -109,7 +107,7 @@ def write(server, tag):
     server.call("RPUSH", tag + ":multilist", 1)
     server.call("EXEC")
     for command, line in LATER.items():
-        if knows(server, command):
+        if server.knows(command):
             server.call(*line.replace("w:", tag + ":").split())
 
 
@@ -235,7 +233,7 @@ def cli_rdb(field, at_us):
     tools = field.other if at_us else field.ours
     fill(server)
     path = os.path.join(field.root, "taken-%d.rdb" % server.port)
-    run = lambda *words: subprocess.run(words, capture_output=True, text=True, timeout=60)
+    run = lambda *words: subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=60)
     taken = run(field.other.program("cli"), "-p", str(server.port), "--rdb", path)
     checked = run(tools.program("check-rdb"), path)
     if taken.returncode or checked.returncode:
@@ -259,7 +257,7 @@ def unknown_command(field, master_is_ours):
     if master_is_ours:
         return "-"
     master = field.their()
-    if not knows(master, "vadd"):
+    if not master.knows("vadd"):
         return "-"
     replica = field.our()
     fill(master)
@@ -272,11 +270,140 @@ def unknown_command(field, master_is_ours):
     return "refused"
 
 
+# --- fields that expire ---
+
+FIELD_TIME_MS = 40000000000000
+
+
+def fill_fields(server):
+    call = server.call
+    call("HSET", "timed", "a", 1, "b", "text", "c", HUGE, "n", "12345678901")
+    call("HPEXPIREAT", "timed", FIELD_TIME_MS, "FIELDS", 2, "a", "c")
+    call("HSET", "timed:long", *[word for i in range(1000) for word in ("field %d" % i, i)])
+    for i in range(0, 1000, 3):
+        call("HPEXPIREAT", "timed:long", FIELD_TIME_MS + i * 7919 % 1000, "FIELDS", 1, "field %d" % i)
+    call("HSET", "untimed", "a", 1)
+    call("HPEXPIREAT", "untimed", FIELD_TIME_MS, "FIELDS", 1, "a")
+    call("HPERSIST", "untimed", "FIELDS", 1, "a")
+    call("SELECT", 2)
+    call("HSET", "timed:short", "f", "v")
+    call("HPEXPIREAT", "timed:short", FIELD_TIME_MS + 1, "FIELDS", 1, "f")
+    call("SELECT", 0)
+
+
+FIELD_WRITES = [  # in words that all who know field TTLs share; the last ones leave dead fields behind
+    "HSET w:t a 1 b 2 c 3 d 4 e 5 f 6 g 7", "HEXPIRE w:t 1000 FIELDS 3 a b c", "HPEXPIRE w:t 2000000 GT FIELDS 2 a d",
+    "HEXPIREAT w:t 40000000000 FIELDS 1 b", "HPEXPIREAT w:t 40000000000123 LT FIELDS 1 e", "HPERSIST w:t FIELDS 1 c",
+    "HGETEX w:t EX 500 FIELDS 2 d e", "HGETEX w:t PERSIST FIELDS 1 d", "HINCRBY w:t a 5", "HINCRBYFLOAT w:t a 0.5",
+    "HSET w:t b new", "HSETEX w:t EX 600 FIELDS 1 n 1", "HSETEX w:t KEEPTTL FIELDS 1 n 2", "HSETEX w:t FNX PX 600000 FIELDS 1 m 1",
+    "HSETEX w:t PXAT 40000000000321 FIELDS 2 x 1 y 2", "HEXPIRE w:t 0 FIELDS 1 f", "HDEL w:t y", "HSETEX w:t EXAT 1 FIELDS 1 g 2",
+    "COPY w:t w:t2", "RENAME w:t2 w:t3", "HPEXPIRE w:t3 1 FIELDS 2 a b", "HSETEX w:gone PX 1 FIELDS 1 a 1",
+]
+
+
+def write_fields(server, tag):
+    for line in FIELD_WRITES:
+        server.call(*line.replace("w:", tag + ":").split())
+    wait("dead fields are gone", lambda: server.call("HLEN", tag + ":t3") == 6 and not server.call("EXISTS", tag + ":gone"))
+
+
+def field_pair(field, master_is_ours):
+    master, replica = (field.our(), field.their()) if master_is_ours else (field.their(), field.our())
+    if not master.knows("hpexpire"):
+        return None, None
+    fill_fields(master)
+    replica.follow(master)
+    return master, replica
+
+
+def field_sync(field, master_is_ours):
+    """A full sync; to who has no form for it, the refusal in words, and a sync once there is nothing more to refuse."""
+    master, replica = field_pair(field, master_is_ours)
+    if not master:
+        return "-"
+    if replica.knows("hpexpire"):
+        in_step(replica, master)
+        expect_equal(replica, master)
+        return None
+    wait("it is refused in words", lambda: "with fields that expire" in log_of(master))
+    for db, key in ((0, "timed"), (0, "timed:long"), (2, "timed:short")):
+        master.call("SELECT", db)
+        master.call("DEL", key)
+    in_step(replica, master)
+    expect_equal(replica, master)
+    return "refused"
+
+
+def field_stream(field, master_is_ours):
+    """Writes, a cut with more of them, and the replica's own after it has taken over."""
+    master, replica = field_pair(field, master_is_ours)
+    if not master or not replica.knows("hpexpire"):
+        return "-"
+    in_step(replica, master)
+    write_fields(master, "w")
+    if master_is_ours:  # theirs send their own payload, which we take
+        for key in ("timed", "timed:long"):
+            master.call("RESTORE", "restored:" + key, 1000000, master.call("DUMP", key))
+    in_step(replica, master)
+    expect_equal(replica, master)
+    before = syncs(master)
+    replica.call("CLIENT", "KILL", "TYPE", "master")
+    write_fields(master, "cut")
+    in_step(replica, master)
+    expect_equal(replica, master)
+    after = syncs(master)
+    if (after[0] - before[0], after[1] > before[1]) != (0, True):
+        raise AssertionError("resyncs: full and partial %s, then %s" % (before, after))
+    replica.follow(None)
+    write_fields(replica, "promoted")
+    master.follow(replica)
+    in_step(master, replica)
+    expect_equal(master, replica)
+    return None
+
+
+def field_files(field, written_by_us):
+    """dump.rdb and payloads; ours for Valkey by rdb-write-for."""
+    writer = field.our() if written_by_us else field.their()
+    reader = field.their() if written_by_us else field.our()
+    if not writer.knows("hpexpire") or not reader.knows("hpexpire"):
+        return "-"
+    if written_by_us and "valkey" in reader.make.name:
+        writer.call("CONFIG", "SET", "rdb-write-for", "valkey9")
+    fill_fields(writer)
+    for key in (b"timed", b"timed:long", b"untimed"):
+        payload = writer.call("DUMP", key)
+        reader.call("RESTORE", key, 0, payload)
+        if field_of(reader, key) != field_of(writer, key):
+            raise AssertionError("the payload of %s differs" % key)
+    writer.call("SAVE")
+    reader.stop()
+    shutil.copy(os.path.join(writer.dir, "dump.rdb"), reader.dir)
+    reader.start()
+    expect_equal(reader, writer)
+    checker = field.other if written_by_us else field.ours
+    done = subprocess.run([checker.program("check-rdb"), os.path.join(writer.dir, "dump.rdb")], capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        raise AssertionError(done.stdout[-200:])
+    return None
+
+
+def field_of(server, key):
+    fields = sorted(server.call("HKEYS", key))
+    return list(zip(fields, server.call("HMGET", key, *fields), peers.field_times(server, key, fields)))
+
+
+def log_of(server):
+    with open(os.path.join(server.dir, "log"), errors="replace") as log:
+        return log.read()
+
+
 ROWS = [
     ("full sync", full_sync), ("stream of writes", stream), ("cut, partial resync", cut), ("promotion and back", promotion),
     ("FAILOVER", failover), ("chain", chain), ("dump.rdb across", file_across), ("DUMP payloads across", payloads),
     ("--rdb, check-rdb", cli_rdb), ("--bigkeys and kin", cli_keys), ("unknown command", unknown_command),
-    ("field TTLs", None), ("Sentinels", None),
+    ("field TTLs: full sync", field_sync), ("field TTLs: stream, cut, promotion", field_stream),
+    ("field TTLs: files, payloads", field_files), ("Sentinels", None),
 ]
 
 

@@ -108,6 +108,9 @@ class Server:
     def follow(self, master):
         self.call("REPLICAOF", *(("127.0.0.1", master.port) if master else ("NO", "ONE")))
 
+    def knows(self, command):
+        return bool(self.call("COMMAND", "INFO", command)[0])
+
     def stop(self):
         if self in Server.running:
             Server.running.remove(self)
@@ -144,6 +147,7 @@ def in_step(replica, master):
 def contents(server):
     """{(database, key): (type, value, expiry as a time in seconds or None)}"""
     found = {}
+    knows_times = server.knows("hpexpiretime")
     for db in range(3):
         server.call("SELECT", db)
         for key in server.call("KEYS", "*"):
@@ -159,13 +163,19 @@ def contents(server):
                 value = [(value[i], float(value[i + 1])) for i in range(0, len(value), 2)]
             elif kind == b"hash":
                 value = server.call("HGETALL", key)
-                value = sorted((value[i], value[i + 1]) for i in range(0, len(value), 2))
+                times = field_times(server, key, value[::2]) if knows_times else [-1] * (len(value) // 2)
+                value = sorted(zip(value[::2], value[1::2], times))
             else:
                 value = [server.call("XRANGE", key, "-", "+"), groups(server, key)]
             left_ms = server.call("PTTL", key)
             found[db, key] = (kind, value, None if left_ms < 0 else time.time() + left_ms / 1000)
     server.call("SELECT", 0)
     return found
+
+
+def field_times(server, key, fields):
+    """When each field expires, in milliseconds; -1: never."""
+    return server.call("HPEXPIRETIME", key, "FIELDS", len(fields), *fields)
 
 
 def groups(server, key):

@@ -357,7 +357,7 @@ Test(rdb_collections, integers_as_text_are_found)
     struct fed fed = feed(b);
     cr_assert_eq(fed.status, RDB_DONE, "%s", fed.error);
     const struct record *r = find(fed.ks, 0, "k");
-    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r)};
+    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r), 0};
     struct packed_value value;
     cr_assert(hash_get(&h, BYTES("17"), &value));
     feed_free(&fed);

@@ -57,7 +57,7 @@ static void say_set(struct text *t, const struct record *r)
 
 static void say_hash(struct text *t, const struct record *r)
 {
-    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r)};
+    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r), 0};
     struct hash_walk w;
     struct hash_pair pair;
     hash_walk_start(&w, &h);
@@ -250,7 +250,7 @@ Test(rdb_forms, zipmap_with_a_long_value)
     struct fed fed = feed(b);
     cr_assert_eq(fed.status, RDB_DONE, "%s", fed.error);
     const struct record *r = find(fed.ks, 0, "k");
-    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r)};
+    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r), 0};
     struct packed_value value;
     cr_assert(hash_get(&h, BYTES("a"), &value));
     cr_assert(value.len == sizeof text && memcmp(value.ptr, text, sizeof text) == 0);

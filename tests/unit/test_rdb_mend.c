@@ -89,7 +89,7 @@ static void expect_hash(struct rdb_bytes b, size_t fields, const char *field, co
 {
     struct fed fed = expect_mended(b);
     const struct record *r = find(fed.ks, 0, "k");
-    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r)};
+    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r), 0};
     struct packed_value found;
     char scratch[I64_TEXT_MAX];
     cr_assert_eq(hash_length(&h), fields);

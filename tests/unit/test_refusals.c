@@ -11,22 +11,22 @@ Test(refusals, the_first_is_an_accident_and_each_further_one_doubles_the_wait)
     int64_t now_ms = 5000;
     cr_assert_eq(refusals_again_ms(&r, "a:1"), 0);
     for (unsigned i = 0; i < sizeof waits_ms / sizeof *waits_ms; i++) {
-        cr_assert_eq(refusals_note(&r, "a:1", now_ms), i + 1);
+        cr_assert_eq(refusals_note(&r, "a:1", 0, false, now_ms), i + 1);
         cr_assert_eq(refusals_again_ms(&r, "a:1"), now_ms + waits_ms[i]);
         cr_assert_eq(refusals_again_ms(&r, "a:2"), 0);
         now_ms += waits_ms[i] + 10;
     }
     refusals_forget(&r, "a:1");
-    cr_assert_eq(refusals_note(&r, "a:1", now_ms), 1);
+    cr_assert_eq(refusals_note(&r, "a:1", 0, false, now_ms), 1);
 }
 
 Test(refusals, what_was_long_ago_is_forgotten)
 {
     static struct refusals r;
-    refusals_note(&r, "a:1", 1000);
-    refusals_note(&r, "a:1", 1000);
-    cr_assert_eq(refusals_note(&r, "a:1", 1000 + 100 + 60000), 3);
-    cr_assert_eq(refusals_note(&r, "a:1", 300000), 1);
+    refusals_note(&r, "a:1", 0, false, 1000);
+    refusals_note(&r, "a:1", 0, false, 1000);
+    cr_assert_eq(refusals_note(&r, "a:1", 0, false, 1000 + 100 + 60000), 3);
+    cr_assert_eq(refusals_note(&r, "a:1", 0, false, 300000), 1);
 }
 
 Test(refusals, the_list_is_finite_and_keeps_the_latest)
@@ -35,10 +35,36 @@ Test(refusals, the_list_is_finite_and_keeps_the_latest)
     char name[REFUSALS_NAME_BYTES];
     for (int i = 0; i < 3 * REFUSALS_MAX; i++) {
         snprintf(name, sizeof name, "host:%d", i);
-        refusals_note(&r, name, 1000 + i);
-        refusals_note(&r, name, 1000 + i);
+        refusals_note(&r, name, 0, false, 1000 + i);
+        refusals_note(&r, name, 0, false, 1000 + i);
     }
     cr_assert_gt(refusals_again_ms(&r, name), 0);
     cr_assert_eq(refusals_again_ms(&r, "host:0"), 0);
     refusals_forget(&r, "host:0");
+}
+
+Test(refusals, a_version_is_known_once_it_was_had_whole_or_given_twice)
+{
+    static struct refusals r;
+    refusals_note(&r, "a:1", 10, false, 1000);
+    cr_assert_eq(refusals_version(&r, "a:1", 1000), 0);
+    refusals_note(&r, "a:1", 10, false, 1100);
+    cr_assert_eq(refusals_version(&r, "a:1", 1100), 10);
+    refusals_note(&r, "a:2", 12, true, 1200);
+    cr_assert_eq(refusals_version(&r, "a:2", 1200), 12);
+    refusals_forget(&r, "a:2"); /* it has taken over another */
+    cr_assert_eq(refusals_version(&r, "a:2", 1300), 12);
+    cr_assert_eq(refusals_again_ms(&r, "a:2"), 0);
+    cr_assert_eq(refusals_version(&r, "a:2", 1200 + (int64_t)25 * 60 * 60 * 1000), 0);
+}
+
+Test(refusals, a_refused_request_is_told_once_a_minute_for_each_replica)
+{
+    static struct refusals r;
+    cr_assert(refusals_tell(&r, "a:1", 1000));
+    cr_assert(refusals_tell(&r, "a:2", 1001));
+    cr_assert_not(refusals_tell(&r, "a:1", 60999));
+    cr_assert(refusals_tell(&r, "a:1", 61000));
+    cr_assert_not(refusals_tell(&r, "a:2", 61000));
+    cr_assert_eq(refusals_again_ms(&r, "a:1"), 0, "it waits for nothing");
 }

@@ -64,8 +64,10 @@ static void come_to_psync(struct bench *b)
     line(b, "+PONG");
     line(b, "+OK");
     if (b->settings.announce_ip) line(b, "+OK");
-    EXPECT_NOT_DONE(b, ACTION_PSYNC);
     line(b, "+OK");
+    EXPECT_NOT_DONE(b, ACTION_PSYNC);
+    line(b, "-ERR Unrecognized REPLCONF option: version");
+    EXPECT_NOT_DONE(b, ACTION_NOTE); /* no Redis knows it */
     EXPECT_DONE(b, ACTION_PSYNC);
 }
 
@@ -204,6 +206,8 @@ Test(replica_machine, handshake_replies_that_matter_and_those_that_do_not)
     line(&b, "-ERR Unrecognized REPLCONF option: listening-port");
     EXPECT_NOT_DONE(&b, ACTION_CLOSE);
     line(&b, "-ERR Unrecognized REPLCONF option: capa");
+    EXPECT_DONE(&b, ACTION_NOTE);
+    line(&b, "-ERR Unrecognized REPLCONF option: version");
     EXPECT_DONE(&b, ACTION_PSYNC);
 
     set_up(&b, false, false);
@@ -224,6 +228,7 @@ Test(replica_machine, fail_over_ends_with_the_answer)
         happens(&b, EVENT_RESOLVED);
         happens(&b, EVENT_CONNECTED);
         line(&b, "+PONG");
+        line(&b, "+OK");
         line(&b, "+OK");
         line(&b, "+OK");
         line(&b, accepted ? "+CONTINUE " ID : "-ERR PSYNC FAILOVER replid must match my replid.");
@@ -269,6 +274,7 @@ Test(replica_machine, a_link_that_does_not_hold_is_not_retried_in_a_hurry)
         line(&b, "+PONG");
         line(&b, "+OK");
         line(&b, "+OK");
+        line(&b, "+OK");
         line(&b, "+CONTINUE");
         EXPECT_STATE(&b, REPLICA_CONNECTED);
         happens(&b, EVENT_FAILED);
@@ -288,6 +294,7 @@ Test(replica_machine, a_snapshot_that_was_refused_is_not_asked_for_in_a_hurry)
         happens(&b, EVENT_RESOLVED);
         happens(&b, EVENT_CONNECTED);
         line(&b, "+PONG");
+        line(&b, "+OK");
         line(&b, "+OK");
         line(&b, "+OK");
         line(&b, "+FULLRESYNC " ID " 0");
@@ -320,6 +327,7 @@ Test(replica_machine, a_stream_that_cannot_be_followed_is_asked_for_less_and_les
         happens(&b, EVENT_RESOLVED);
         happens(&b, EVENT_CONNECTED);
         line(&b, "+PONG");
+        line(&b, "+OK");
         line(&b, "+OK");
         line(&b, "+OK");
         line(&b, "+FULLRESYNC " ID " 0");

@@ -60,7 +60,7 @@ static struct bytes word(struct random_state *random, bool number)
 
 static void change_hash(struct value *v, struct random_state *random, bool growing)
 {
-    struct hash h = {v->encoding, v->object, v->inside};
+    struct hash h = {v->encoding, v->object, v->inside, 0};
     struct bytes field = word(random, false);
     if (random_below(random, 10) < (growing ? 8 : 3))
         hash_set(&h, field, bytes_make("0123456789abcdef", random_below(random, 17)));

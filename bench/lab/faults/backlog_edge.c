@@ -5,6 +5,7 @@
  * rest when the edge is chosen, and the master must have noticed that its reader is gone before it is written to. */
 #include "bench/lab/faults/backlog_edge.h"
 
+#include "bench/lab/writer.h"
 #include "tests/harness/clock.h"
 
 #include <stdio.h>

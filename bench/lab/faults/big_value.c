@@ -1,6 +1,8 @@
 /* One value is larger than the whole backlog: whether any of the history is left depends on how a server keeps it. */
 #include "bench/lab/faults/faults.h"
 
+#include "bench/lab/writer.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -7,6 +7,7 @@
 static int strike(struct scene *s, char why[256])
 {
     (void)why;
+    proxy_seed(s->proxy, (unsigned)s->settings.seed);
     proxy_delay(s->proxy, DELAY_MS, JITTER_MS);
     return 0;
 }

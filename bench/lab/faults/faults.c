@@ -31,6 +31,8 @@ const struct fault *const faults[] = {
     &fault_eight_replicas,
     &fault_address_changes,
     &fault_snapshot_killed,
+    &fault_link_frozen,
+    &fault_snapshot_frozen,
     NULL,
 };
 

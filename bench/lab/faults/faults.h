@@ -18,6 +18,7 @@ struct fault {
     int more_replicas;  /* beside the first, behind the proxy */
     bool writes_itself; /* nobody else writes */
     bool stops_master;  /* it answers nothing meanwhile */
+    bool asks_within;   /* the replica asks while it strikes, and is answered by what lasts */
     int (*strike)(struct scene *s, char why[256]);
     int (*prepare)(struct scene *s, char why[256]); /* before the decision is predicted; NULL: nothing to do */
     int (*heal)(struct scene *s, char why[256]);    /* NULL: the line is whole again, and that is all */
@@ -27,7 +28,8 @@ extern const struct fault fault_cut, fault_reset, fault_stall, fault_half_open, 
     fault_cut_stream, fault_replica_frozen, fault_replica_killed, fault_replica_restarted, fault_master_restarted,
     fault_link_killed, fault_sibling_promoted, fault_old_master_returns, fault_split_brain, fault_chain_middle_gone,
     fault_big_value, fault_backlog_met, fault_backlog_missed, fault_cut_snapshot, fault_replica_emptied,
-    fault_master_killed, fault_master_frozen, fault_eight_replicas, fault_address_changes, fault_snapshot_killed;
+    fault_master_killed, fault_master_frozen, fault_eight_replicas, fault_address_changes, fault_snapshot_killed,
+    fault_link_frozen, fault_snapshot_frozen;
 
 extern const struct fault *const faults[]; /* ends with NULL */
 const struct fault *fault_by_name(const char *name);

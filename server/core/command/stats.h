@@ -27,7 +27,7 @@ struct stats {
     int64_t exceeded_since_us; /* monotonic; 0: is not exceeded; not reset */
     size_t told_bytes[2];      /* to clients, of keys that were evicted: in this turn, in the one before; not reset */
     uint64_t client_query_buffer_limit_disconnections, client_output_buffer_limit_disconnections;
-    uint64_t evicted_clients, migrate_cached_sockets;
+    uint64_t evicted_clients, evicted_scripts, migrate_cached_sockets;
     uint64_t memory_at_start; /* mem_used() once everything is set up, before data; not reset */
     struct map errors;        /* error prefix -> counter (as pointer-sized integer) */
     struct stats_rate {       /* instantaneous_*: samples of one per 100 ms */

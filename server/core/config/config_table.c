@@ -97,7 +97,13 @@ static const struct enum_name diskless_loads[] = {{"disabled", DISKLESS_LOAD_DIS
                                                   {0}};
 static const struct enum_name sanitize_payloads[] = {
     {"no", SANITIZE_NO}, {"yes", SANITIZE_YES}, {"clients", SANITIZE_CLIENTS}, {0}};
-static const struct enum_name write_fors[] = {{"6.2", RDB_FOR_6_2}, {"7.0", RDB_FOR_7_0}, {"7.2", RDB_FOR_7_2}, {0}};
+static const struct enum_name write_fors[] = {{"auto", RDB_FOR_AUTO},
+                                              {"6.2", RDB_FOR_6_2},
+                                              {"7.0", RDB_FOR_7_0},
+                                              {"7.2", RDB_FOR_7_2},
+                                              {"8", RDB_FOR_8},
+                                              {"valkey9", RDB_FOR_VALKEY_9},
+                                              {0}};
 static const struct enum_name unknown_commands[] = {
     {"resync-refuse", UNKNOWN_COMMAND_RESYNC_REFUSE}, {"ignore", UNKNOWN_COMMAND_IGNORE}, {0}};
 static const struct enum_name syslog_facilities[] = {
@@ -292,7 +298,7 @@ const struct directive config_directives[] = {
     BOOL("stop-writes-on-bgsave-error", NULL, 0, "yes", rdb.stop_writes_on_save_error),
     BOOL("rdb-del-sync-files", NULL, DIR_NO_EFFECT, "no", rdb.delete_sync_files),
     ENUM("sanitize-dump-payload", NULL, 0, "no", sanitize_payloads, rdb.sanitize_payload),
-    ENUM("rdb-write-for", NULL, 0, "7.0", write_fors, rdb.write_for),
+    ENUM("rdb-write-for", NULL, 0, "auto", write_fors, rdb.write_for),
     INT("rdb-key-save-delay", NULL, DIR_HIDDEN, "0", INT_MIN, INT_MAX, rdb.key_save_delay_us),
     INT("key-load-delay", NULL, DIR_HIDDEN, "0", INT_MIN, INT_MAX, rdb.key_load_delay_us),
 

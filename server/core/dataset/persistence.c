@@ -1,6 +1,7 @@
 /* Saving and loading, in the server process: when, and what the server says meanwhile. The bytes are rdb/'s. */
 #include "server/core/dataset/persistence.h"
 
+#include "rdb/form.h"
 #include "repl/replication.h"
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
@@ -99,6 +100,18 @@ static int check_may_save(const struct core *core)
     return -1;
 }
 
+/* Without a fork for what cannot be written. 0, or -1 with errno. */
+static int check_form(const struct core *core)
+{
+    char why[RDB_FORM_WHY_BYTES];
+    enum rdb_write_for form = (enum rdb_write_for)core->settings->rdb.write_for;
+    if (rdb_form_holds(core->keyspace, form, why)) return 0;
+    log_warning("%s is left as it is: one for %s (rdb-write-for) cannot be written: %s", core->settings->rdb.filename,
+                rdb_form_reader(form), why);
+    errno = ENOTSUP;
+    return -1;
+}
+
 void persistence_withdraw_child(struct core *core)
 {
     struct children *c = core->children;
@@ -123,7 +136,7 @@ int persistence_save_now(struct core *core)
 {
     struct rdb_aux aux = persistence_aux(core);
     struct rdb_write_options options = persistence_write_options(core);
-    if (check_may_save(core)) return -1;
+    if (check_may_save(core) || check_form(core)) return -1;
     persistence_withdraw_child(core);
     if (rdb_save_file(core->keyspace, core->settings->rdb.filename, &aux, &options)) return -1;
     log_notice("DB saved on disk");
@@ -246,6 +259,10 @@ int persistence_save_in_background(struct core *core)
     if (check_may_save(core)) return -1;
     if (children_running(core->children) != CHILD_NONE) {
         errno = EBUSY;
+        return -1;
+    }
+    if (check_form(core)) {
+        p->state.last_bgsave_ok = false;
         return -1;
     }
     p->lent = replication_lend_begin(core->replication);

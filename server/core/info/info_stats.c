@@ -81,11 +81,13 @@ static void key_fields(const struct core *core, const struct stats *s, struct ou
     const struct keyspace_stats *k = keyspace_stats(core->keyspace);
     uint64_t current_us, total_us = memory_limit_exceeded_us(core, &current_us);
     count_field(out, "expired_keys", k->expired);
+    count_field(out, "expired_subkeys", k->expired_fields);
     info_field(out, "expired_stale_perc:%.2f", (double)k->expired_stale_perc_x100 / 100);
     count_field(out, "expired_time_cap_reached_count", k->expired_time_cap_reached);
     count_field(out, "expire_cycle_cpu_milliseconds", k->expire_cycle_us / 1000);
     count_field(out, "evicted_keys", k->evicted);
     count_field(out, "evicted_clients", s->evicted_clients);
+    count_field(out, "evicted_scripts", s->evicted_scripts);
     count_field(out, "total_eviction_exceeded_time", total_us / 1000);
     count_field(out, "current_eviction_exceeded_time", current_us / 1000);
     count_field(out, "keyspace_hits", k->hits);

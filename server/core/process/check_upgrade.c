@@ -33,7 +33,8 @@ static void tell_version(const char *name, const uint8_t *head, size_t len)
         check_upgrade_say("%s: RDB version %.4s%s", name, (const char *)head + 5,
                           version > 9 ? ". 6.2 reads 9 at most: the way back there needs rdb-write-for 6.2" : "");
     else
-        check_upgrade_say("%s: begins with %.9s", name, (const char *)head);
+        check_upgrade_say("%s: begins with %.9s%s", name, (const char *)head,
+                          memcmp(head, "VALKEY", 6) == 0 ? ". Valkey from 9.0 on reads it, and no Redis does" : "");
 }
 
 /* Where an RDB ends, in *end. How much is lacking. */
@@ -50,6 +51,10 @@ static int check_rdb(const char *name, int fd, uint64_t size, uint64_t *end)
         check_upgrade_say("%s: %llu keys, %llu with an expiry: loads", name,
                           (unsigned long long)(result->keys_loaded + result->keys_expired),
                           (unsigned long long)result->keys_with_expiry);
+        if (result->keys_with_field_expiry)
+            check_upgrade_say("%s: %llu hashes have fields that expire: the way back to a Redis before 7.4 has no room "
+                              "for that",
+                              name, (unsigned long long)result->keys_with_field_expiry);
     } else {
         struct rdb_position at = rdb_reader_position(reader);
         lacks = check_upgrade_lacks("%s does not load: %s, at offset %llu%s%.*s", name,
@@ -65,12 +70,12 @@ static int check_rdb(const char *name, int fd, uint64_t size, uint64_t *end)
 
 /* --- records of an append-only file --- */
 
-struct unknown {
+struct names {
     char name[NAMES_TOLD][64];
     int count;
 };
 
-static bool is_new(struct unknown *u, struct bytes name)
+static bool is_new(struct names *u, struct bytes name)
 {
     for (int i = 0; i < u->count; i++)
         if (bytes_equal_nocase(name, u->name[i])) return false;
@@ -80,12 +85,34 @@ static bool is_new(struct unknown *u, struct bytes name)
     return true;
 }
 
+/* A command that came behind 7.2, the Redis that this server follows. */
+static bool is_later(const struct command_entry *e)
+{
+    int major = 0, minor = 0;
+    if (e->doc) sscanf(e->doc->since, "%d.%d", &major, &minor);
+    return major > 7 || (major == 7 && minor > 2);
+}
+
+/* How much is lacking. */
+static int check_command(const char *name, const struct aof_record *r, const struct command_table *commands,
+                         struct names *unknown, struct names *later)
+{
+    const struct command_entry *e = command_table_resolve(commands, (uint32_t)r->argc, r->argv);
+    if (!e && is_new(unknown, r->argv[0]))
+        return check_upgrade_lacks("%s has the command %s, which this server does not know", name,
+                                   unknown->name[unknown->count - 1]);
+    if (e && is_later(e) && is_new(later, r->argv[0]))
+        check_upgrade_say("%s has the command %s, of version %s: the way back to an earlier one would lose what it did",
+                          name, later->name[later->count - 1], e->doc->since);
+    return 0;
+}
+
 static int check_records(const char *name, const uint8_t *data, uint64_t size, uint64_t from,
                          const struct command_table *commands)
 {
     struct aof_scan *scan =
         aof_scan_new(&(struct aof_scan_options){.offset = from, .size = size, .arguments = true, .as_server = true});
-    struct unknown unknown = {.count = 0};
+    struct names unknown = {.count = 0}, later = {.count = 0};
     uint64_t count = 0;
     int lacks = 0;
     for (;;) {
@@ -93,11 +120,8 @@ static int check_records(const char *name, const uint8_t *data, uint64_t size, u
         enum aof_scan_status status = aof_scan_feed(scan, data + from, size - from, &consumed);
         from += consumed;
         if (status == AOF_SCAN_COMMAND) {
-            const struct aof_record *r = aof_scan_record(scan);
             count++;
-            if (!command_table_resolve(commands, (uint32_t)r->argc, r->argv) && is_new(&unknown, r->argv[0]))
-                lacks += check_upgrade_lacks("%s has the command %s, which this server does not know", name,
-                                             unknown.name[unknown.count - 1]);
+            lacks += check_command(name, aof_scan_record(scan), commands, &unknown, &later);
         } else if (status != AOF_SCAN_ANNOTATION) {
             if (status != AOF_SCAN_END)
                 lacks += check_upgrade_lacks("%s is cut or damaged behind offset %llu", name,

@@ -76,6 +76,7 @@ static void note_late(const struct core *core, enum latency_event event, int64_t
 static void expire(struct core *core, int64_t period_ms)
 {
     int64_t began_us = clock_monotonic_us(), wall_ms = loop_wall_ms(core->loop); /* what an expiry is told in */
+    keyspace_expire_fields(core->keyspace, wall_ms, period_ms * 1000 / EXPIRE_CYCLE_SHARE);
     keyspace_expire_cycle(core->keyspace, wall_ms, period_ms * 1000 / EXPIRE_CYCLE_SHARE);
     own_keys_expire(core, wall_ms);
     note_late(core, LATENCY_EXPIRE_CYCLE, began_us);
