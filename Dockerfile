@@ -19,13 +19,12 @@ RUN groupadd --system --gid 999 redis \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         gosu \
         libbsd0 libhiredis0.14 libjansson4 libjemalloc2 liblz4-1 liblzf1 libmd0 libssl3 liburing2 \
-        redis-sentinel \
         redis-tools \
         tzdata \
     && rm -rf /var/lib/apt/lists/* \
     && install -d -o redis -g redis /data
 # Scripts call the tools by the official image's paths.
-RUN ln -s /usr/bin/redis-benchmark /usr/bin/redis-cli /usr/bin/redis-sentinel /usr/local/bin/
+RUN ln -s /usr/bin/redis-benchmark /usr/bin/redis-cli /usr/local/bin/
 COPY --from=build /image /
 COPY docker-entrypoint.sh /usr/local/bin/
 VOLUME /data

@@ -60,14 +60,15 @@ PLAIN_HARNESS := $(patsubst %/under_criterion.o,%/standalone.o,$(HARNESS))
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
 
-all: $(BUILD)/redis-server $(BUILD)/redis-check-rdb $(BUILD)/redis-check-aof $(BUILD)/slipstream-lab $(BUILD)/slipstream-bench
+all: $(BUILD)/redis-server $(BUILD)/redis-sentinel $(BUILD)/redis-check-rdb $(BUILD)/redis-check-aof $(BUILD)/slipstream-lab \
+     $(BUILD)/slipstream-bench
 
 $(BUILD)/redis-server: $(OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # One binary; the name it is called by says what it is.
-$(BUILD)/redis-check-rdb $(BUILD)/redis-check-aof: $(BUILD)/redis-server
+$(BUILD)/redis-sentinel $(BUILD)/redis-check-rdb $(BUILD)/redis-check-aof: $(BUILD)/redis-server
 	$(call say,LN)
 	$(Q)ln -sf redis-server $@
 
@@ -206,6 +207,7 @@ lint:
 
 install: all
 	install -D -m 755 $(BUILD)/redis-server $(DESTDIR)$(PREFIX)/bin/redis-server
+	ln -sf redis-server $(DESTDIR)$(PREFIX)/bin/redis-sentinel
 	ln -sf redis-server $(DESTDIR)$(PREFIX)/bin/redis-check-rdb
 	ln -sf redis-server $(DESTDIR)$(PREFIX)/bin/redis-check-aof
 	install -D -m 755 $(BUILD)/slipstream-lab $(DESTDIR)$(PREFIX)/bin/slipstream-lab

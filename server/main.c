@@ -42,7 +42,6 @@
 #include "server/core/process/ports.h"
 #include "server/core/process/process.h"
 #include "server/core/process/restart.h"
-#include "server/core/process/sentinel_exec.h"
 #include "server/core/replication_host.h"
 #include "server/core/run/block_keys.h"
 #include "server/core/run/dataset_load.h"
@@ -67,6 +66,8 @@
 #include "server/data/settings.h"
 #include "server/data/zset.h"
 #include "server/data/stream.h"
+#include "server/sentinel/commands.h"
+#include "server/sentinel/process.h"
 #include "server/script/commands.h"
 #include "server/script/scripts.h"
 #include "shm/inspect.h"
@@ -110,6 +111,22 @@ static struct command_table *all_commands(void)
     return t;
 }
 
+/* What a Sentinel answers: rows that say so, and its own. */
+static struct command_table *commands_of_sentinel(void)
+{
+    static const struct command *const shared[] = {connection_commands, client_commands, pubsub_commands,
+                                                   command_commands,    acl_commands,    server_commands};
+    const struct command_docs *known[sizeof documents / sizeof *documents + 1];
+    size_t count = sizeof documents / sizeof *documents;
+    struct command_table *t = command_table_new();
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) command_table_add_with(t, shared[i], CMD_SENTINEL);
+    command_table_add(t, sentinel_commands);
+    memcpy(known, documents, sizeof documents);
+    known[count] = &sentinel_docs;
+    command_table_describe_some(t, known, count + 1);
+    return t;
+}
+
 static void register_types(void)
 {
     list_register();
@@ -125,7 +142,6 @@ static void usage(FILE *out)
           "       ./redis-server - (read config from stdin)\n"
           "       ./redis-server -v or --version\n"
           "       ./redis-server -h or --help\n"
-          "       ./redis-server /path/to/sentinel.conf --sentinel (runs Debian's redis-sentinel)\n"
           "       ./redis-server --inspect-backlog [PORT or NAME] (shows replication backlogs in shared memory)\n"
           "       ./redis-server --check-upgrade DIR or HOST:PORT (what is used there that is lacking here)\n\n"
           "Examples:\n"
@@ -136,7 +152,9 @@ static void usage(FILE *out)
           "       ./redis-server --port 7777 --replicaof 127.0.0.1 8888\n"
           "       ./redis-server /etc/myredis.conf --loglevel verbose -\n"
           "       ./redis-server /etc/myredis.conf --loglevel verbose\n"
-          "       ./redis-server - --loglevel verbose < /etc/myredis.conf\n",
+          "       ./redis-server - --loglevel verbose < /etc/myredis.conf\n\n"
+          "Sentinel mode:\n"
+          "       ./redis-server /etc/sentinel.conf --sentinel\n",
           out);
 }
 
@@ -322,7 +340,31 @@ static void take_processors(const struct server_settings *s)
     if (cpu_affinity_enter(CPU_SERVER)) log_warning("server_cpulist has no effect: %s", strerror(errno));
 }
 
-static int server_main(int argc, char **argv)
+/* Watches, instead of serving data: until it is told to end. */
+static int watch(struct core *core, struct sentinel_process *sentinel)
+{
+    if (tls_configure(core->tls, &core->settings->tls)) {
+        log_warning("Failed to configure TLS. Check logs for more info.");
+        return 1;
+    }
+    if (config_load_users(core->config) || ports_open(core)) return 1;
+    cron_start(core);
+    if (sentinel_process_start(sentinel, core)) return 1;
+    supervisor_tell("STATUS=Ready to accept connections\n");
+    supervisor_tell("READY=1\n");
+    loop_run(core->loop);
+    return 0;
+}
+
+/* Other defaults than those of a server of data. */
+static struct sentinel_process *become_sentinel(struct core *core)
+{
+    core->settings->net.port = 26379;
+    core->settings->net.protected_mode = false;
+    return sentinel_process_new(core->config);
+}
+
+static int server_main(int argc, char **argv, bool watches)
 {
     static struct settings settings;
     static struct lifecycle lifecycle;
@@ -333,20 +375,23 @@ static int server_main(int argc, char **argv)
     core.settings = &settings;
     core.lifecycle = &lifecycle;
     data_settings = &settings.data;
-    core.commands = all_commands();
+    core.commands = watches ? commands_of_sentinel() : all_commands();
     core.config = config_new(&settings);
     core.users = users_new(command_table_vocabulary(core.commands), &settings.acl);
     config_use_users(core.config, core.users);
     config_rename_in(core.config, core.commands);
+    struct sentinel_process *sentinel = core.sentinel = watches ? become_sentinel(&core) : NULL;
     if (load_configuration(core.config, argc, argv)) return 1;
     if (config_file(core.config)) process_note_config_file(&lifecycle, config_file(core.config));
     if (settings.server.dir && chdir(settings.server.dir)) {
         fprintf(stderr, "Can't chdir to '%s': %s\n", settings.server.dir, strerror(errno));
         return 1;
     }
+    if (sentinel && sentinel_process_configure(sentinel, settings.net.port)) return 1;
     log_set_level(settings.server.loglevel);
     log_open(settings.server.logfile, settings.server.loglevel);
     log_set_syslog(settings.server.syslog_enabled, settings.server.syslog_ident, settings.server.syslog_facility);
+    if (sentinel) log_set_role('X');
     bool background = !supervisor_start(settings.server.supervised) && settings.server.daemonize;
     if (background) process_daemonize();
     process_title_set(&core, NULL);
@@ -362,9 +407,18 @@ static int server_main(int argc, char **argv)
     run_follow_thresholds(&core);
     if (oom_score_apply(&core)) log_warning("Unable to write oom_score_adj: %s", strerror(errno));
     if (background || settings.server.pidfile) process_write_pidfile(&lifecycle, settings.server.pidfile);
-    int status = serve(&core);
+    int status = sentinel ? watch(&core, sentinel) : serve(&core);
     if (lifecycle.restarts) restart_in_place(&lifecycle);
     return status;
+}
+
+/* By the name we are called by, or by --sentinel among the options. */
+static bool is_to_watch(int argc, char **argv)
+{
+    if (strstr(basename(argv[0]), "redis-sentinel")) return true;
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--sentinel") == 0) return true;
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -383,9 +437,5 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "--check-upgrade") == 0) return check_upgrade_main(argc, argv, all_commands());
     int status;
     if (answered_option(argc, argv, &status)) return status;
-    if (sentinel_asked(argc, argv)) {
-        sentinel_exec(argc, argv);
-        return 1;
-    }
-    return server_main(argc, argv);
+    return server_main(argc, argv, is_to_watch(argc, argv));
 }

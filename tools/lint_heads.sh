@@ -7,6 +7,7 @@
 #   Link process      repl/link: the process that sends to replicas
 #   Snapshot child    the forked child that writes one RDB
 #   Journal process   the process that writes the append-only file
+#   Sentinel process  redis-sentinel: the process that watches servers, and votes with others
 #   Checker           redis-check-rdb and its like: processes of their own
 #   Inspecting tool   redis-server --inspect-backlog: a process of its own
 #   Any process       pure code, or what every process needs
@@ -15,7 +16,7 @@
 set -u
 
 verdict=0
-words='(server|link|journal|any) process|snapshot child|checker|inspecting tool'
+words='(server|link|journal|sentinel|any) process|snapshot child|checker|inspecting tool'
 
 for file in $(find server rdb shm repl -name '*.c' | sort); do
     head=$(awk 'NR == 1 && !/^\/\*/ { exit } { print } /\*\// { exit }' "$file" | sed 's/^ \*//' | tr '\n' ' ' | tr -s ' ')

@@ -29,11 +29,12 @@ static int usable(int cpu)
 static void become(struct server *s, const struct contestant *of)
 {
     char(*words)[CONTESTANT_WORD_BYTES] = malloc(CONTESTANT_WORDS * sizeof *words), error[256];
-    const char **arguments = calloc(CONTESTANT_WORDS + 1, sizeof *arguments);
+    const char **arguments = calloc(CONTESTANT_WORDS + 2, sizeof *arguments);
     if (!words || !arguments) harness_fail("no memory for a command line");
     int count = contestant_words(of, s->port, s->dir, words, error);
     if (count < 0) harness_fail("%s", error);
     for (int i = 1; i < count; i++) arguments[i - 1] = words[i];
+    if (s->kind == ANY_SENTINEL) arguments[count - 1] = "--sentinel";
     s->program = words[0];
     s->arguments = arguments;
 }
@@ -42,6 +43,14 @@ struct server *start_on(int cpu, const struct contestant *of, const char *config
 {
     struct server *s = server_prepare(ANY, "%s", config);
     s->limits.cpu = usable(cpu);
+    become(s, of);
+    server_launch(s);
+    return s;
+}
+
+struct server *start_sentinel(const struct contestant *of, const char *config)
+{
+    struct server *s = server_prepare(ANY_SENTINEL, "%s", config);
     become(s, of);
     server_launch(s);
     return s;

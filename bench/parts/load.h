@@ -9,6 +9,7 @@
 #define LOAD_CPU   2
 
 struct server *start_on(int cpu, const struct contestant *of, const char *config);
+struct server *start_sentinel(const struct contestant *of, const char *config); /* its server with --sentinel */
 
 /* Words as redis-benchmark has them: -c connections, -P pipeline, -d bytes of a value, -r numbers that __rand_int__ may
  * be, -t set or -t get; else the words of a command follow. */

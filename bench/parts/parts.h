@@ -38,5 +38,6 @@ void bench_aof(const struct bench *b);
 void bench_scripts(const struct bench *b);
 void bench_tls(const struct bench *b);
 void bench_pause(const struct bench *b);
+void bench_sentinel(const struct bench *b);
 
 #endif

@@ -65,10 +65,9 @@ static void config_resetstat_command(struct call *call)
 static void config_rewrite_command(struct call *call)
 {
     char error[512];
-    if (config_rewrite(call->core->config, false, error))
-        reply_error(call->reply, error);
-    else
-        reply_ok(call->reply);
+    if (config_rewrite(call->core->config, false, error)) return reply_error(call->reply, error);
+    log_notice("CONFIG REWRITE executed with success.");
+    reply_ok(call->reply);
 }
 
 static void config_help_command(struct call *call)

@@ -116,8 +116,8 @@ bool connection_set_text(struct call *call, struct bytes *where, struct bytes te
 
 static void reply_hello(struct call *call)
 {
-    bool replica = replication_is_replica(call->core->replication);
-    reply_map(call->reply, 7);
+    bool watches = call->core->sentinel != NULL;
+    reply_map(call->reply, watches ? 6 : 7);
     reply_bulk_text(call->reply, "server");
     reply_bulk_text(call->reply, "redis");
     reply_bulk_text(call->reply, "version");
@@ -127,9 +127,11 @@ static void reply_hello(struct call *call)
     reply_bulk_text(call->reply, "id");
     reply_integer(call->reply, (int64_t)call->session->id);
     reply_bulk_text(call->reply, "mode");
-    reply_bulk_text(call->reply, "standalone");
-    reply_bulk_text(call->reply, "role");
-    reply_bulk_text(call->reply, replica ? "replica" : "master");
+    reply_bulk_text(call->reply, watches ? "sentinel" : "standalone");
+    if (!watches) {
+        reply_bulk_text(call->reply, "role");
+        reply_bulk_text(call->reply, replication_is_replica(call->core->replication) ? "replica" : "master");
+    }
     reply_bulk_text(call->reply, "modules");
     reply_array(call->reply, 0);
 }
@@ -191,7 +193,7 @@ static void hello_command(struct call *call)
     (ALWAYS | CMD_NOSCRIPT | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_NOT_QUEUED | CMD_ENDS_MULTI | CMD_IN_SUBSCRIBED)
 
 const struct command connection_commands[] = {
-    {"ping", ping_command, -1, CMD_FAST | CMD_TELLS_HEALTH | CMD_IN_SUBSCRIBED, CAT_CONNECTION,
+    {"ping", ping_command, -1, CMD_FAST | CMD_SENTINEL | CMD_TELLS_HEALTH | CMD_IN_SUBSCRIBED, CAT_CONNECTION,
      .tips = TIP_REQUEST_ALL_SHARDS | TIP_RESPONSE_ALL_SUCCEEDED},
     {"echo", echo_command, 2, ALWAYS, CAT_CONNECTION},
     {"select", select_command, 2, ALWAYS, CAT_CONNECTION},

@@ -147,17 +147,17 @@ static const struct command pubsub_subcommands[] = {
     {.name = NULL},
 };
 
-#define SUBSCRIBING    (CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_IN_SUBSCRIBED)
+#define SUBSCRIBING    (CMD_PUBSUB | CMD_SENTINEL | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_IN_SUBSCRIBED)
 #define PUBLISHING     (CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_MAY_REPLICATE)
 #define SHARD_CHANNELS KEYS(KEY_RANGE(1, -1, 1, KEY_NOT_KEY))
 
 const struct command pubsub_commands[] = {
     {"subscribe", subscribe_command, -2, SUBSCRIBING, 0, .channels = CHANNELS_FROM_1},
     {"psubscribe", psubscribe_command, -2, SUBSCRIBING, 0, .channels = CHANNEL_PATTERNS_FROM_1},
-    {"ssubscribe", ssubscribe_command, -2, SUBSCRIBING, 0, SHARD_CHANNELS, .channels = CHANNELS_FROM_1},
+    {"ssubscribe", ssubscribe_command, -2, SUBSCRIBING & ~CMD_SENTINEL, 0, SHARD_CHANNELS, .channels = CHANNELS_FROM_1},
     {"unsubscribe", unsubscribe_command, -1, SUBSCRIBING, 0},
     {"punsubscribe", punsubscribe_command, -1, SUBSCRIBING, 0},
-    {"sunsubscribe", sunsubscribe_command, -1, SUBSCRIBING, 0, SHARD_CHANNELS},
+    {"sunsubscribe", sunsubscribe_command, -1, SUBSCRIBING & ~CMD_SENTINEL, 0, SHARD_CHANNELS},
     {"publish", publish_command, 3, PUBLISHING, 0, .channels = CHANNELS_AT_1},
     {"spublish", spublish_command, 3, PUBLISHING, 0, KEYS(KEY_AT(1, KEY_NOT_KEY)), .channels = CHANNELS_AT_1},
     {"pubsub", call_unknown_subcommand, -2, 0, 0, .subcommands = pubsub_subcommands},

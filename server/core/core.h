@@ -35,6 +35,7 @@ struct core {
     struct lifecycle *lifecycle;             /* core/lifecycle.h: shutdown, run id, start time, paths */
     struct scripts *scripts;                 /* script/scripts.h: EVAL's, and what runs them */
     const struct script_host *script_host;   /* core/script_host.h */
+    struct sentinel_process *sentinel;       /* sentinel/process.h; NULL: this is a server of data */
     struct migrate_sockets *migrate_sockets; /* commands/migrate_socket.h: connections that MIGRATE keeps */
 };
 

@@ -32,7 +32,7 @@ const char *server_program(enum server_kind kind, const char *name)
     static char paths[8][4096];
     static int next;
     char *path = paths[next++ % 8], given[4000];
-    if (kind == OURS) {
+    if (kind == OURS || kind == OUR_SENTINEL) {
         const char *server = getenv("SLIPSTREAM_SERVER");
         snprintf(given, sizeof given, "%s", server ? server : "build/redis-server");
         char *slash = strrchr(given, '/');
@@ -54,8 +54,18 @@ const char *server_program(enum server_kind kind, const char *name)
 
 static const char *kind_name(enum server_kind kind)
 {
-    static const char *const names[] = {"ours", "debian", "sentinel", "any"};
+    static const char *const names[] = {[OURS] = "ours",
+                                        [DEBIAN] = "debian",
+                                        [OUR_SENTINEL] = "our-sentinel",
+                                        [DEBIAN_SENTINEL] = "debian-sentinel",
+                                        [ANY] = "any",
+                                        [ANY_SENTINEL] = "sentinel"};
     return names[kind];
+}
+
+static bool watches(enum server_kind kind)
+{
+    return kind == OUR_SENTINEL || kind == DEBIAN_SENTINEL || kind == ANY_SENTINEL;
 }
 
 void server_add_config(struct server *s, const char *line, ...)
@@ -84,7 +94,7 @@ static struct server *prepare(enum server_kind kind, const char *config, va_list
     snprintf(s->log, sizeof s->log, "%s/log", s->dir);
     snprintf(s->config_file, sizeof s->config_file, "%s/redis.conf", s->dir);
     server_add_config(s, "port %d\nbind 127.0.0.1\ndir %s", s->port, s->dir);
-    if (kind != SENTINEL) server_add_config(s, "save \"\"\nrepl-diskless-sync-delay 0");
+    if (!watches(kind)) server_add_config(s, "save \"\"\nrepl-diskless-sync-delay 0");
     if (kind == OURS || kind == DEBIAN) server_add_config(s, "enable-debug-command yes");
     char *text;
     if (vasprintf(&text, config, args) < 0) harness_fail("out of memory");
@@ -122,7 +132,7 @@ static void disconnect(struct server *s)
 static void spawn(struct server *s)
 {
     const char *argv[ARGUMENTS_MAX + 3] = {s->program, s->config_file};
-    if (!argv[0]) argv[0] = server_program(s->kind, s->kind == SENTINEL ? "redis-sentinel" : "redis-server");
+    if (!argv[0]) argv[0] = server_program(s->kind, watches(s->kind) ? "redis-sentinel" : "redis-server");
     for (int i = 0; s->arguments && s->arguments[i]; i++) {
         if (i == ARGUMENTS_MAX) harness_fail("more than %d arguments", ARGUMENTS_MAX);
         argv[2 + i] = s->arguments[i];

@@ -12,8 +12,10 @@
 enum server_kind {
     OURS,
     DEBIAN,
-    SENTINEL,
+    OUR_SENTINEL,
+    DEBIAN_SENTINEL,
     ANY, /* one that says itself what its `program` is, and takes a configuration file; no DEBUG for it */
+    ANY_SENTINEL,
 };
 
 struct server {

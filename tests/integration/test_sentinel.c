@@ -1,6 +1,7 @@
-/* Three real Sentinels watch our master and its two replicas: the master dies, one replica is promoted, the other
+/* Three of Debian's Sentinels watch our master and its two replicas: the master dies, one replica is promoted, the other
  * follows it by partial resync, the old master comes back as a replica. */
 #include "tests/harness/replication.h"
+#include "tests/harness/sentinels.h"
 #include "tests/harness/wait.h"
 
 #include <criterion/criterion.h>
@@ -9,25 +10,6 @@
 #include <string.h>
 
 TestSuite(sentinel, .fini = server_finish_all, .timeout = 180);
-
-/* One field of SENTINEL MASTERS' only entry. */
-static long long sentinel_number(struct server *sentinel, const char *field)
-{
-    redisReply *r = command(sentinel, "SENTINEL MASTER mymaster");
-    long long value = -1;
-    for (size_t i = 0; r->type == REDIS_REPLY_ARRAY && i + 1 < r->elements; i += 2)
-        if (strcmp(r->element[i]->str, field) == 0) value = atoll(r->element[i + 1]->str);
-    freeReplyObject(r);
-    return value;
-}
-
-static int sentinel_master_port(struct server *sentinel)
-{
-    redisReply *r = command(sentinel, "SENTINEL GET-MASTER-ADDR-BY-NAME mymaster");
-    int port = r->type == REDIS_REPLY_ARRAY && r->elements == 2 ? atoi(r->element[1]->str) : 0;
-    freeReplyObject(r);
-    return port;
-}
 
 Test(sentinel, failover)
 {
@@ -40,15 +22,13 @@ Test(sentinel, failover)
     wait_in_step(nodes[1], master);
     wait_in_step(nodes[2], master);
     for (int i = 0; i < 3; i++)
-        sentinels[i] = server_start(SENTINEL,
+        sentinels[i] = server_start(DEBIAN_SENTINEL,
                                     "sentinel monitor mymaster 127.0.0.1 %d 2\n"
                                     "sentinel down-after-milliseconds mymaster 1000\n"
                                     "sentinel failover-timeout mymaster 10000\n"
                                     "sentinel parallel-syncs mymaster 2",
                                     master->port);
-    for (int i = 0; i < 3; i++)
-        wait_until(sentinel_number(sentinels[i], "num-slaves") == 2 &&
-                   sentinel_number(sentinels[i], "num-other-sentinels") == 2);
+    for (int i = 0; i < 3; i++) wait_until(sentinel_knows(sentinels[i], 2, 2));
     fill(master, "watched:", 1000, 100);
     wait_in_step(nodes[1], master);
     wait_in_step(nodes[2], master);

@@ -158,24 +158,19 @@ Test(start, questions_are_answered_whatever_follows)
 
 /* --- as Sentinel --- */
 
-Test(start, sentinel_is_the_one_that_is_installed)
+Test(start, as_sentinel_by_option_and_by_name)
 {
-    char folder[512];
-    struct server *s = server_prepare(SENTINEL, "%s", "");
-    const char *argv[] = {server_program(OURS, "redis-server"), s->config_file, "--sentinel", NULL};
-    cr_assert_eq(setenv("PATH", "/nowhere", 1), 0);
-    launch_as(s, argv, NULL);
-    cr_expect_eq(WEXITSTATUS(process_wait(s->pid, PATIENCE_MS)), 1);
-    s->pid = 0;
-    cr_expect(server_log_has(s, 0, "install the package redis-sentinel"));
-
-    snprintf(folder, sizeof folder, "/nowhere::%s", server_program(SENTINEL, "redis-sentinel"));
-    *strrchr(folder, '/') = '\0';
-    cr_assert_eq(setenv("PATH", folder, 1), 0);
-    launch_as(s, argv, NULL);
-    server_wait_log(s, 0, "Running mode=sentinel");
-    cr_expect(info_is(s, "server", "redis_mode", "sentinel"));
-    server_stop(s);
+    struct server *s = server_prepare(OUR_SENTINEL, "%s", "");
+    const char *by_option[] = {server_program(OURS, "redis-server"), s->config_file, "--sentinel", NULL};
+    const char *by_name[] = {server_program(OURS, "redis-sentinel"), s->config_file, NULL};
+    const char *const *starts[] = {by_option, by_name};
+    for (int i = 0; i < 2; i++) {
+        long from = server_log_end(s);
+        launch_as(s, starts[i], NULL);
+        server_wait_log(s, from, "Sentinel ID is");
+        cr_expect(info_is(s, "server", "redis_mode", "sentinel"));
+        server_stop(s);
+    }
 }
 
 /* --- who supervises --- */

@@ -4,6 +4,7 @@
 #include "tests/harness/port.h"
 #include "tests/harness/raw.h"
 #include "tests/harness/replication.h"
+#include "tests/harness/sentinels.h"
 #include "tests/harness/tls_client.h"
 #include "tests/harness/wait.h"
 
@@ -592,15 +593,7 @@ Test(tls, keys_migrate)
     cr_assert_eq(info_number(to.server, "stats", "tls_handshakes"), 1, "the connection is kept");
 }
 
-static int sentinel_master_port(struct server *sentinel)
-{
-    redisReply *r = command(sentinel, "SENTINEL GET-MASTER-ADDR-BY-NAME mymaster");
-    int port = r->type == REDIS_REPLY_ARRAY && r->elements == 2 ? atoi(r->element[1]->str) : 0;
-    freeReplyObject(r);
-    return port;
-}
-
-Test(tls, a_sentinel_promotes)
+static void sentinel_promotes(enum server_kind kind)
 {
     struct pair master = start(OURS, "tls-replication yes\nrepl-ping-replica-period 1"), replica;
     replica = start(OURS, "tls-replication yes\nrepl-ping-replica-period 1");
@@ -614,10 +607,20 @@ Test(tls, a_sentinel_promotes)
              "sentinel down-after-milliseconds mymaster 1000\n"
              "sentinel failover-timeout mymaster 10000",
              master.port);
-    struct pair sentinel = start(SENTINEL, watched);
+    struct pair sentinel = start(kind, watched);
     wait_until(strstr(command_text(sentinel.server, "INFO sentinel"), "status=ok,address=127.0.0.1") &&
                strstr(command_text(sentinel.server, "INFO sentinel"), "slaves=1"));
     server_kill(master.server);
     wait_until_within(60000, sentinel_master_port(sentinel.server) == replica.port);
     wait_until(info_is_if_there(replica.server, "replication", "role", "master"));
+}
+
+Test(tls, a_sentinel_promotes)
+{
+    sentinel_promotes(OUR_SENTINEL);
+}
+
+Test(tls, debians_sentinel_promotes)
+{
+    sentinel_promotes(DEBIAN_SENTINEL);
 }

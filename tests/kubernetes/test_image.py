@@ -88,8 +88,9 @@ class Image(unittest.TestCase):
         for tool in ("benchmark", "check-aof", "check-rdb", "cli", "sentinel", "server"):
             self.assertIn("/", self.run_image("sh", "-c", f"command -v /usr/local/bin/redis-{tool}"), tool)
         self.assertIn("redis-cli", self.run_image("/usr/local/bin/redis-cli", "--version"))
-        checker = self.run_image("sh", "-c", "readlink -f $(command -v redis-check-aof)").strip()
-        self.assertEqual(checker, "/usr/local/bin/redis-server")
+        for tool in ("check-aof", "sentinel"):
+            program = self.run_image("sh", "-c", f"readlink -f $(command -v redis-{tool})").strip()
+            self.assertEqual(program, "/usr/local/bin/redis-server", tool)
         self.assertIn("CET", self.run_image("sh", "-c", "TZ=Europe/Berlin date --date=2024-01-01"))
 
     def test_sentinel_by_option(self):

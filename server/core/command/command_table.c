@@ -102,6 +102,32 @@ static void take_slot(struct command_table *t, struct command_entry *e)
     t->slots[i] = e;
 }
 
+static size_t count_with(const struct command *rows, uint32_t flag)
+{
+    size_t count = 0;
+    for (const struct command *row = rows; row && row->name; row++) count += (row->flags & flag) != 0;
+    return count;
+}
+
+/* Rows are kept for ever, as those they are copies of. */
+static const struct command *copies_with(const struct command *rows, uint32_t flag)
+{
+    size_t count = 0;
+    if (!rows) return NULL;
+    struct command *copies = mem_calloc(count_with(rows, flag) + 1, sizeof *copies);
+    for (const struct command *row = rows; row->name; row++) {
+        if (!(row->flags & flag)) continue;
+        copies[count] = *row;
+        copies[count++].subcommands = copies_with(row->subcommands, flag);
+    }
+    return copies;
+}
+
+void command_table_add_with(struct command_table *t, const struct command *rows, uint32_t flag)
+{
+    command_table_add(t, copies_with(rows, flag));
+}
+
 void command_table_add(struct command_table *t, const struct command *rows)
 {
     for (const struct command *row = rows; row->name; row++) {
@@ -175,16 +201,27 @@ static bool is_described(const struct command_entry *e)
     return e->doc;
 }
 
-void command_table_describe(struct command_table *t, const struct command_docs *const *groups, size_t count)
+static void describe(struct command_table *t, const struct command_docs *const *groups, size_t count, bool partly)
 {
     for (size_t i = 0; i < count; i++)
         for (const struct command_doc *doc = groups[i]->docs; doc->name; doc++) {
             struct command_entry *e = command_table_find_full(t, bytes_from_text(doc->name));
+            if (!e && partly) continue;
             CHECK(e && !e->doc);
             e->doc = doc;
             e->group = groups[i]->group;
         }
     for (size_t i = 0; i < t->count; i++) CHECK(is_described(t->ordered[i]));
+}
+
+void command_table_describe(struct command_table *t, const struct command_docs *const *groups, size_t count)
+{
+    describe(t, groups, count, false);
+}
+
+void command_table_describe_some(struct command_table *t, const struct command_docs *const *groups, size_t count)
+{
+    describe(t, groups, count, true);
 }
 
 size_t command_table_count(const struct command_table *t)

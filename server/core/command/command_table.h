@@ -31,9 +31,13 @@ struct command_entry {
 struct command_table *command_table_new(void);
 void command_table_add(struct command_table *t,
                        const struct command *rows); /* an array ending with a row without name */
+/* Those rows alone, and their subcommands, that have the flag. */
+void command_table_add_with(struct command_table *t, const struct command *rows, uint32_t flag);
 struct command_entry *command_table_find(const struct command_table *t, struct bytes name); /* any case; NULL: none */
 /* Gives every entry its document. Documents and entries without their counterpart are a fault of ours. */
 void command_table_describe(struct command_table *t, const struct command_docs *const *groups, size_t count);
+/* The same, of a table that has only some of the commands. */
+void command_table_describe_some(struct command_table *t, const struct command_docs *const *groups, size_t count);
 enum command_rename { COMMAND_RENAMED, COMMAND_RENAME_UNKNOWN, COMMAND_RENAME_TAKEN };
 /* From now on it answers to `to` alone; to nothing when `to` is empty. It is still described under its own name. */
 enum command_rename command_table_rename(struct command_table *t, struct bytes from, struct bytes to);

@@ -26,6 +26,11 @@ void config_rename_in(struct config *c, struct command_table *commands)
     c->commands = commands;
 }
 
+void config_use_statements(struct config *c, const struct config_statements *statements)
+{
+    c->statements = statements;
+}
+
 void config_use_users(struct config *c, struct users *users)
 {
     c->users = users;

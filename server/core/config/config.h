@@ -18,6 +18,20 @@ struct users;
 struct config *config_new(struct settings *settings); /* every setting at its default */
 /* Before config_load: the commands that `rename-command` renames. */
 void config_rename_in(struct config *c, struct command_table *commands);
+/* Before config_load: lines that begin with `name` are another part's; without one, `sentinel` lines are refused. */
+#define CONFIG_IN_PLACE "?"
+struct config_text;
+struct config_statements {
+    const char *name;
+    bool (*read)(void *arg, uint32_t argc, const struct bytes *argv, char message[256]); /* the words behind the name */
+    /* Lines without the name, each ended by a line feed. One that begins with CONFIG_IN_PLACE, what is at its default, is
+     * written only where the file has such a line. */
+    void (*write)(void *arg, struct config_text *out);
+    /* What a line is about, by the words behind the name: a new line takes the place of an old one with the same key. */
+    void (*key)(uint32_t argc, const struct bytes *argv, struct config_text *out);
+    void *arg;
+};
+void config_use_statements(struct config *c, const struct config_statements *statements); /* lives as long as c */
 /* Before config_load: whose users its `user` lines are. */
 void config_use_users(struct config *c, struct users *users);
 /* Once all is loaded and the log is open: makes the users, of the `user` lines or of the ACL file. -1: the log says why

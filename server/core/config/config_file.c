@@ -107,6 +107,8 @@ static enum line_result read_statement(struct config *c, const struct words *w, 
     }
     if (bytes_equal_nocase(name, "rename-command") && w->count == 3)
         return rename_command(c, w->word[1], w->word[2], message);
+    if (c->statements && bytes_equal_nocase(name, c->statements->name))
+        return c->statements->read(c->statements->arg, w->count - 1, w->word + 1, message) ? LINE_FINE : LINE_BAD;
     if (bytes_equal_nocase(name, "sentinel")) return bad(message, "sentinel directive while not in sentinel mode");
     return is_retired(name) && w->count == 2 ? LINE_FINE : LINE_BAD;
 }

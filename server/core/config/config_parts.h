@@ -104,6 +104,7 @@ struct config {
     struct users *users;                               /* whom `user` lines make */
     struct config_user *user_lines;                    /* as read, until the users are made of them */
     uint32_t user_line_count;
+    const struct config_statements *statements; /* another part's lines; NULL: there are none */
 };
 
 static inline size_t directive_row(const struct config *c, const struct directive *d)

@@ -5,10 +5,12 @@
  * A directive's new lines take the places of its old ones, under the name that stood there: a file with older names is
  * one that an older server is to read again. What finds no place goes to the end, behind a line that says who wrote it,
  * under the name that its other lines have; old places that are not needed any more are dropped. A directive at its
- * default that the file does not mention is not written at all. */
+ * default that the file does not mention is not written at all. Another part's statements (a Sentinel's) are told apart
+ * by their keys: a line goes where the file had one about the same. */
 #include "server/core/config/config_parts.h"
 
 #include "server/base/alloc.h"
+#include "server/base/check.h"
 #include "server/base/file.h"
 #include "server/base/log.h"
 
@@ -27,6 +29,7 @@ struct line {
     struct bytes text, name; /* name: as the line has it; where it has an owner */
     const void *owner;       /* its directive, or &users: dropped where there is no replacement; NULL: stays */
     char *replacement;       /* owned */
+    char *key;               /* of a statement's line; owned */
 };
 
 static const char users[] = "user";
@@ -38,7 +41,15 @@ struct rewriter {
     bool is_signed;
 };
 
-static struct line classified(struct bytes text)
+static char *key_of(const struct config_statements *s, const struct words *words, uint32_t from)
+{
+    struct config_text key = {0};
+    config_text_add(&key, BYTES(""));
+    s->key(words->count - from, words->word + from, &key);
+    return key.ptr;
+}
+
+static struct line classified(const struct config *c, struct bytes text)
 {
     struct line line = {.text = text};
     struct words words;
@@ -46,12 +57,16 @@ static struct line classified(struct bytes text)
     if (!text.len || text.ptr[0] == '#' || !words_split(text, &words)) return line;
     if (words.count) line.owner = directive_find(words.word[0]);
     if (words.count && bytes_equal_nocase(words.word[0], users)) line.owner = users;
+    if (words.count && c->statements && bytes_equal_nocase(words.word[0], c->statements->name)) {
+        line.owner = c->statements;
+        line.key = key_of(c->statements, &words, 1);
+    }
     line.name = bytes_make(text.ptr, words.count ? words.word[0].len : 0);
     words_free(&words);
     return line;
 }
 
-static void split_file(struct rewriter *r, struct bytes file)
+static void split_file(const struct config *c, struct rewriter *r, struct bytes file)
 {
     size_t capacity = 1;
     for (size_t i = 0; i < file.len; i++) capacity += file.ptr[i] == '\n';
@@ -61,7 +76,7 @@ static void split_file(struct rewriter *r, struct bytes file)
         size_t len = end ? (size_t)(end - file.ptr) : file.len, whole = end ? len + 1 : len;
         struct bytes text = bytes_make(file.ptr, len);
         r->is_signed |= bytes_equal_text(text, SIGNATURE);
-        r->lines[r->count++] = classified(text);
+        r->lines[r->count++] = classified(c, text);
         file = bytes_make(file.ptr + whole, file.len - whole);
     }
 }
@@ -141,6 +156,77 @@ static void rewrite_users(struct rewriter *r, const struct config *c)
     config_text_free(&lines);
 }
 
+/* The places of statements, those of one key side by side and in the order of the file. */
+struct places {
+    struct line **line;
+    size_t count;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct line *left = *(struct line *const *)a, *right = *(struct line *const *)b;
+    int keys = strcmp(left->key, right->key);
+    return keys ? keys : (left > right) - (left < right);
+}
+
+static struct places places_of(struct rewriter *r, const void *owner)
+{
+    struct places p = {.line = mem_alloc((r->count + 1) * sizeof(struct line *))};
+    for (size_t i = 0; i < r->count; i++)
+        if (r->lines[i].owner == owner) p.line[p.count++] = &r->lines[i];
+    qsort(p.line, p.count, sizeof(struct line *), compare_places);
+    return p;
+}
+
+/* The first place of this key that is still free; NULL: none. */
+static struct line *free_place(const struct places *p, const char *key)
+{
+    size_t from = 0, to = p->count;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        int order = strcmp(p->line[middle]->key, key);
+        if (order < 0 || (order == 0 && p->line[middle]->replacement))
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from < p->count && strcmp(p->line[from]->key, key) == 0 ? p->line[from] : NULL;
+}
+
+static void put_statement(struct rewriter *r, const struct config_statements *s, const struct places *places,
+                          struct bytes text)
+{
+    struct words words;
+    struct config_text line = {0};
+    bool only_in_place = text.ptr[0] == *CONFIG_IN_PLACE;
+    if (only_in_place) text = bytes_make(text.ptr + 1, text.len - 1);
+    CHECK(words_split(text, &words)); /* our own line */
+    char *key = key_of(s, &words, 0);
+    struct line *place = free_place(places, key);
+    struct bytes name = place ? place->name : bytes_from_text(s->name);
+    config_text_printf(&line, "%.*s %.*s", (int)name.len, (const char *)name.ptr, (int)text.len,
+                       (const char *)text.ptr);
+    if (place)
+        place->replacement = mem_strdup(line.ptr);
+    else if (!only_in_place)
+        config_text_printf(&r->added, "%s\n", line.ptr);
+    config_text_free(&line);
+    mem_free(key);
+    words_free(&words);
+}
+
+static void rewrite_statements(struct rewriter *r, const struct config *c)
+{
+    struct config_text lines = {0};
+    if (!c->statements) return;
+    c->statements->write(c->statements->arg, &lines);
+    struct places places = places_of(r, c->statements);
+    for (char *at = lines.ptr; at && *at; at = strchr(at, '\n') + 1)
+        put_statement(r, c->statements, &places, bytes_make(at, strcspn(at, "\n")));
+    mem_free(places.line);
+    config_text_free(&lines);
+}
+
 static void join(const struct rewriter *r, struct config_text *out)
 {
     for (size_t i = 0; i < r->count; i++) {
@@ -156,11 +242,15 @@ static void join(const struct rewriter *r, struct config_text *out)
 static void rewrite_text(const struct config *c, struct bytes old, bool everything, struct config_text *out)
 {
     struct rewriter r = {0};
-    split_file(&r, old);
+    split_file(c, &r, old);
     for (size_t i = 0; i < config_directive_count; i++) rewrite_directive(&r, c, &config_directives[i], everything);
     rewrite_users(&r, c);
+    rewrite_statements(&r, c);
     join(&r, out);
-    for (size_t i = 0; i < r.count; i++) mem_free(r.lines[i].replacement);
+    for (size_t i = 0; i < r.count; i++) {
+        mem_free(r.lines[i].replacement);
+        mem_free(r.lines[i].key);
+    }
     mem_free(r.lines);
     config_text_free(&r.added);
 }
@@ -218,8 +308,6 @@ int config_rewrite(struct config *c, bool everything, char error[512])
         const char *why = strerror(errno);
         log_warning("CONFIG REWRITE failed: %s", why);
         snprintf(error, 512, "ERR Rewriting config file: %s", why);
-    } else {
-        log_notice("CONFIG REWRITE executed with success.");
     }
     mem_free(old);
     config_text_free(&text);

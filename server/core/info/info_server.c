@@ -50,7 +50,7 @@ void info_server(struct core *core, struct outq *out)
     info_field(out, "redis_git_sha1:00000000");
     info_field(out, "redis_git_dirty:0");
     info_field(out, "redis_build_id:%llx", (unsigned long long)build_id());
-    info_field(out, "redis_mode:standalone");
+    info_field(out, "redis_mode:%s", core->sentinel ? "sentinel" : "standalone");
     info_field(out, "os:%s %s %s", os.sysname, os.release, os.machine);
     info_field(out, "arch_bits:%d", (int)sizeof(void *) * 8);
     info_field(out, "monotonic_clock:POSIX clock_gettime");

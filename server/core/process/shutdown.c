@@ -59,6 +59,7 @@ static void flush_append_only_file(struct core *core)
 
 static int save_before_end(struct core *core, int flags)
 {
+    if (core->sentinel) return 0; /* it has no data */
     bool wanted =
         (flags & SHUTDOWN_SAVE) || (core->settings->server.save_point_count > 0 && !(flags & SHUTDOWN_NOSAVE));
     if (end_children(core, flags)) return -1;

@@ -1,0 +1,75 @@
+/* The choice of the replica to promote. Sentinel process; pure. */
+#include "server/sentinel/choice.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+const char *choice_obstacle(const struct candidate *c, const struct choice_limits *limits)
+{
+    if (c->stranger) return "it is another server at a reused address";
+    if (c->down) return "it is down";
+    if (!c->linked) return "no connection";
+    if (c->priority == 0) return "its priority is 0";
+    if (c->loading) return "it is loading its dataset";
+    if (c->answered_ago_ms > limits->answer_ms) return "its last answer to PING is too old";
+    if (c->info_ago_ms < 0 || c->info_ago_ms > limits->info_ms) return "its last INFO is too old";
+    if (c->master_link_down_ms > limits->master_link_ms) return "it was without its master for too long";
+    return NULL;
+}
+
+bool choice_prefers(const struct candidate *a, const struct candidate *b)
+{
+    if (a->priority != b->priority) return a->priority < b->priority;
+    if (a->offset != b->offset) return a->offset > b->offset;
+    if (!*a->run_id != !*b->run_id) return *a->run_id;
+    return strcmp(a->run_id, b->run_id) < 0;
+}
+
+struct line {
+    char *text;
+    size_t len;
+};
+
+static void __attribute__((format(printf, 2, 3))) add(struct line *l, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int wanted = vsnprintf(l->text + l->len, CHOICE_TEXT_MAX - l->len, format, args);
+    va_end(args);
+    if (wanted > 0 && l->len + (size_t)wanted < CHOICE_TEXT_MAX)
+        l->len += (size_t)wanted;
+    else
+        l->text[l->len] = '\0'; /* a piece that doesn't fit is left out whole */
+}
+
+static void explain(const struct candidate *c, int count, int best, const struct choice_limits *limits, struct line *l)
+{
+    if (best >= 0)
+        add(l, "%s:%d is the best: priority %" PRId64 ", offset %" PRIu64 ", run id %.8s", c[best].host, c[best].port,
+            c[best].priority, c[best].offset, c[best].run_id);
+    else
+        add(l, "no replica can be promoted (%d known)", count);
+    for (int i = 0; i < count; i++) {
+        const char *obstacle = choice_obstacle(&c[i], limits);
+        if (i == best) continue;
+        add(l, "; %s:%d: %s, priority %" PRId64 ", offset %" PRIu64, c[i].host, c[i].port,
+            obstacle ? obstacle : "could be as well", c[i].priority, c[i].offset);
+        if (best >= 0 && c[i].offset > c[best].offset)
+            add(l, ", WHICH IS %" PRIu64 " BYTES MORE", c[i].offset - c[best].offset);
+    }
+}
+
+int choice_make(const struct candidate *candidates, int count, const struct choice_limits *limits,
+                char explained[CHOICE_TEXT_MAX])
+{
+    int best = -1;
+    struct line line = {explained, 0};
+    for (int i = 0; i < count; i++) {
+        if (choice_obstacle(&candidates[i], limits)) continue;
+        if (best < 0 || choice_prefers(&candidates[i], &candidates[best])) best = i;
+    }
+    *explained = '\0';
+    explain(candidates, count, best, limits, &line);
+    return best;
+}

@@ -1,0 +1,42 @@
+/* Which replica is to be promoted. Sentinel process; pure.
+ *
+ * As documented ("Replica selection and priority"): left aside is who is down, disconnected, silent, of priority 0 or
+ * was without its master for too long; of the others the lowest priority wins, then the largest offset, then the
+ * smallest run id. One that loads its dataset has none to offer, and is left aside as well. */
+#ifndef SLIPSTREAM_SENTINEL_CHOICE_H
+#define SLIPSTREAM_SENTINEL_CHOICE_H
+
+#include "server/sentinel/hello.h"
+
+struct candidate {
+    const char *host;
+    int port;
+    const char *run_id; /* "": not known yet, which ranks last */
+    bool down, linked, loading;
+    bool stranger;               /* another server at a reused address */
+    int64_t answered_ago_ms;     /* its last valid answer to PING */
+    int64_t info_ago_ms;         /* its last INFO; -1: none yet */
+    int64_t master_link_down_ms; /* how long it was without its master; below 0: it never had him */
+    int64_t priority;
+    uint64_t offset;
+};
+
+struct choice_limits {
+    int64_t answer_ms;      /* an answer to PING may be so old */
+    int64_t info_ms;        /* so old an INFO */
+    int64_t master_link_ms; /* so long without its master */
+};
+
+#define CHOICE_TEXT_MAX 1024
+
+/* The index of the best, or -1. `explained`: one line about all of them, with the numbers that decided; where there are
+ * too many, the last ones are left out. */
+int choice_make(const struct candidate *candidates, int count, const struct choice_limits *limits,
+                char explained[CHOICE_TEXT_MAX]);
+
+/* Why it may not be promoted; NULL: it may. */
+const char *choice_obstacle(const struct candidate *candidate, const struct choice_limits *limits);
+/* Whether a is to be promoted rather than b. */
+bool choice_prefers(const struct candidate *a, const struct candidate *b);
+
+#endif

@@ -1,0 +1,369 @@
+/* The driver of a master's fail-over: when one begins, who has won the election, whom to promote, whom to tell. Sentinel
+ * process; pure. */
+#include "server/sentinel/choice.h"
+#include "server/sentinel/sentinel.h"
+
+#include "server/base/alloc.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+bool watched_in_failover(const struct watched *w)
+{
+    return w->failover.state != FAILOVER_NONE;
+}
+
+struct failover_settings watched_failover_settings(const struct watched *w, int64_t retry_ms)
+{
+    return (struct failover_settings){.timeout_ms = w->settings.failover_timeout_ms,
+                                      .election_ms = w->sentinel->settings.periods.election,
+                                      .retry_ms = retry_ms};
+}
+
+/* --- the choice --- */
+
+static struct choice_limits limits(const struct watched *w, int64_t now_ms)
+{
+    const struct sentinel_periods *p = &w->sentinel->settings.periods;
+    bool down = health_is_down(&w->master->health);
+    int64_t down_ms = down ? now_ms - w->master->health.since_ms : 0;
+    return (struct choice_limits){.answer_ms = 5 * p->ping,
+                                  .info_ms = down ? 5 * p->ping : 3 * p->info,
+                                  .master_link_ms = down_ms + 10 * w->settings.down_after_ms};
+}
+
+static struct instance *best_replica(const struct watched *w, int64_t now_ms, char explained[CHOICE_TEXT_MAX])
+{
+    struct candidate *candidates = mem_calloc((size_t)w->replica_count + 1, sizeof *candidates);
+    struct choice_limits may = limits(w, now_ms);
+    for (int i = 0; i < w->replica_count; i++) instance_candidate(w->replicas[i], now_ms, &candidates[i]);
+    int best = choice_make(candidates, w->replica_count, &may, explained);
+    mem_free(candidates);
+    return best < 0 ? NULL : w->replicas[best];
+}
+
+/* Whether every replica that can be reached has told its offset since the master went down, or since the fail-over was
+ * asked for: what is compared should be the last they have. */
+static bool replicas_have_spoken(const struct watched *w)
+{
+    int64_t since_ms = health_is_down(&w->master->health) ? w->master->health.since_ms : w->failover.started_ms;
+    for (int i = 0; i < w->replica_count; i++)
+        if (instance_is_up(w->replicas[i]) && w->replicas[i]->info_ms < since_ms) return false;
+    return true;
+}
+
+/* TICK: not yet. */
+static enum failover_event_kind choose(struct watched *w, int64_t now_ms)
+{
+    char explained[CHOICE_TEXT_MAX];
+    if (!replicas_have_spoken(w) && now_ms - w->failover.since_ms < w->sentinel->settings.periods.info_urgent)
+        return FAILOVER_EVENT_TICK;
+    w->chosen = best_replica(w, now_ms, explained);
+    sentinel_note(w->sentinel, LOG_NOTICE, "Choice of a new master for %s: %s", w->name, explained);
+    return w->chosen ? FAILOVER_EVENT_CHOSEN : FAILOVER_EVENT_NONE_GOOD;
+}
+
+/* Their next INFO is not waited for. */
+void watched_ask_infos(struct watched *w, int64_t now_ms)
+{
+    for (int i = 0; i < w->replica_count; i++) {
+        w->replicas[i]->info_sent_ms = 0;
+        sentinel_tend(w->sentinel, w, w->replicas[i], now_ms);
+    }
+}
+
+/* --- orders --- */
+
+/* TICK: nothing has left yet. */
+static enum failover_event_kind promote(struct watched *w)
+{
+    if (!w->chosen->link[LINK_COMMANDS].up) return FAILOVER_EVENT_TICK;
+    sentinel_send(w->sentinel, w->chosen, REQUEST_PROMOTE);
+    w->chosen->info_sent_ms = 0;
+    return FAILOVER_EVENT_SENT;
+}
+
+static enum failover_event_kind hand_over(struct watched *w)
+{
+    struct sentinel *s = w->sentinel;
+    if (!instance_is_up(w->master)) return FAILOVER_EVENT_REFUSED;
+    sentinel_note(s, LOG_NOTICE, "%s:%d of %s lives: it is asked to hand over to %s:%d, which loses no write",
+                  w->master->address.host, w->master->address.port, w->name, w->chosen->address.host,
+                  w->chosen->address.port);
+    struct sentinel_action *a = sentinel_send(s, w->master, REQUEST_HAND_OVER);
+    a->address = w->chosen->address;
+    a->timeout_ms = w->settings.failover_timeout_ms / 2;
+    w->hand_over_accepted = false;
+    return FAILOVER_EVENT_SENT;
+}
+
+static void set_reconfiguration(struct instance *i, enum reconfiguration state, int64_t now_ms)
+{
+    i->reconfiguration = state;
+    i->reconfiguration_ms = now_ms;
+}
+
+static void tell(struct watched *w, struct instance *i, const char *event, int64_t now_ms)
+{
+    watched_order_follow(w, i);
+    sentinel_say(w->sentinel, LOG_NOTICE, event, w, i, "%s", "");
+    set_reconfiguration(i, RECONFIGURATION_SENT, now_ms);
+}
+
+static void tell_all(struct watched *w, int64_t now_ms)
+{
+    for (int i = 0; i < w->replica_count; i++) {
+        struct instance *r = w->replicas[i];
+        if (r == w->chosen || r->reconfiguration != RECONFIGURATION_NONE || r->stranger) continue;
+        if (r->link[LINK_COMMANDS].up) tell(w, r, "+slave-reconf-sent-be", now_ms);
+    }
+}
+
+/* --- the machine's actions --- */
+
+static void reconfigured(struct watched *w, const char *role)
+{
+    struct sentinel *s = w->sentinel;
+    bool by_name = s->settings.announce_hostnames;
+    const struct instance *from = w->master, *to = w->chosen;
+    struct sentinel_action *a = sentinel_actions_add(s->out, SENTINEL_RECONFIGURED);
+    a->master = w->name;
+    snprintf(a->text, sizeof a->text, "%s start %s %d %s %d", role, instance_host(from, by_name), from->address.port,
+             instance_host(to, by_name), to->address.port);
+}
+
+/* From here on its configuration is the newest, and spreads. */
+static void promoted(struct watched *w)
+{
+    struct sentinel *s = w->sentinel;
+    w->config_epoch = w->failover.epoch;
+    sentinel_save(s);
+    sentinel_die_if(s, DIE_AFTER_PROMOTION);
+    reconfigured(w, "leader");
+    w->master->hello_sent_ms = 0;
+    for (int i = 0; i < w->replica_count; i++) w->replicas[i]->hello_sent_ms = 0;
+    for (int i = 0; i < w->voter_count; i++) w->voters[i].peer->hello_sent_ms = 0;
+    s->next_ms = 0;
+}
+
+static void update(struct watched *w, int64_t now_ms)
+{
+    struct sentinel_address to = w->chosen->address;
+    w->chosen = NULL;
+    watched_switch(w, &to, now_ms);
+}
+
+static void release(struct watched *w)
+{
+    w->chosen = NULL;
+    for (int i = 0; i < w->replica_count; i++) w->replicas[i]->reconfiguration = RECONFIGURATION_NONE;
+}
+
+/* The event that follows at once, or TICK. */
+static enum failover_event_kind carry_out(struct watched *w, const struct failover_action *a, int64_t now_ms)
+{
+    switch (a->kind) {
+    case FAILOVER_ACTION_SAY:
+        sentinel_say(w->sentinel, LOG_WARNING, a->text, w, a->of_chosen && w->chosen ? w->chosen : w->master, "%s", "");
+        if (strcmp(a->text, "+elected-leader") == 0) sentinel_die_if(w->sentinel, DIE_AFTER_ELECTION);
+        break;
+    case FAILOVER_ACTION_CHOOSE: return choose(w, now_ms);
+    case FAILOVER_ACTION_PROMOTE: return promote(w);
+    case FAILOVER_ACTION_HAND_OVER: return hand_over(w);
+    case FAILOVER_ACTION_PROMOTED: promoted(w); break;
+    case FAILOVER_ACTION_TELL_ALL: tell_all(w, now_ms); break;
+    case FAILOVER_ACTION_UPDATE: update(w, now_ms); return FAILOVER_EVENT_UPDATED;
+    case FAILOVER_ACTION_RELEASE: release(w); break;
+    }
+    return FAILOVER_EVENT_TICK;
+}
+
+static void run_machine(struct watched *w, struct failover_event event, int64_t now_ms)
+{
+    struct sentinel *s = w->sentinel;
+    int64_t retry_ms = 500 + (int64_t)random_below(&s->random, 1500);
+    struct failover_settings settings = watched_failover_settings(w, retry_ms);
+    for (bool more = true; more;) {
+        struct failover_actions actions;
+        failover_step(&w->failover, &settings, &event, now_ms, &actions);
+        more = false;
+        for (int i = 0; i < actions.count; i++) {
+            enum failover_event_kind next = carry_out(w, &actions.list[i], now_ms);
+            if (next == FAILOVER_EVENT_TICK) continue;
+            event = (struct failover_event){.kind = next};
+            more = true;
+        }
+    }
+}
+
+void watched_failover_event(struct watched *w, enum failover_event_kind kind, int64_t now_ms)
+{
+    run_machine(w, (struct failover_event){.kind = kind}, now_ms);
+}
+
+/* --- beginning --- */
+
+static void begin(struct watched *w, bool forced, bool asks_master, int64_t now_ms)
+{
+    struct sentinel *s = w->sentinel;
+    struct failover_event start = {
+        .kind = FAILOVER_EVENT_START, .epoch = s->current_epoch + 1, .forced = forced, .hand_over = asks_master};
+    w->begin_ms = 0;
+    sentinel_raise_epoch(s, start.epoch);
+    run_machine(w, start, now_ms);
+    if (forced) return;
+    uint64_t epoch = s->current_epoch;
+    if (election_vote(&w->own, &epoch, start.epoch, s->run_id) & VOTE_GIVEN) {
+        sentinel_save(s);
+        sentinel_say(s, LOG_WARNING, "+vote-for-leader", w, NULL, "%s %" PRIu64, w->own.leader, w->own.epoch);
+    }
+    watched_ask_others(w, true, now_ms);
+}
+
+static void consider_beginning(struct watched *w, int64_t now_ms)
+{
+    struct sentinel *s = w->sentinel;
+    if (!w->down || watched_in_failover(w) || now_ms < w->failover.next_ms) return;
+    if (!w->begin_ms) {
+        int64_t within_ms = s->settings.periods.begin_within;
+        w->begin_ms = now_ms + (within_ms > 0 ? (int64_t)random_below(&s->random, (uint64_t)within_ms) : 0);
+    }
+    if (now_ms >= w->begin_ms)
+        begin(w, false, false, now_ms);
+    else if (w->begin_ms < s->next_ms)
+        s->next_ms = w->begin_ms;
+}
+
+const char *watched_force_failover(struct watched *w, int64_t now_ms)
+{
+    char explained[CHOICE_TEXT_MAX];
+    if (watched_in_failover(w)) return "INPROG Failover already in progress";
+    if (!best_replica(w, now_ms, explained)) {
+        sentinel_note(w->sentinel, LOG_NOTICE, "No fail-over of %s: %s", w->name, explained);
+        return "NOGOODSLAVE No suitable replica to promote";
+    }
+    sentinel_note(w->sentinel, LOG_WARNING, "Executing user requested FAILOVER of '%s'", w->name);
+    begin(w, true, instance_is_up(w->master) && w->master->report.may_hand_over, now_ms);
+    watched_ask_infos(w, now_ms);
+    watched_drive_failover(w, now_ms);
+    return NULL;
+}
+
+/* --- going on --- */
+
+static void count_votes(struct watched *w, int64_t now_ms)
+{
+    struct sentinel *s = w->sentinel;
+    struct tally tally;
+    int unreachable = 0;
+    const struct ballot **ballots = mem_calloc((size_t)w->voter_count + 1, sizeof(struct ballot *));
+    for (int i = 0; i < w->voter_count; i++) {
+        const struct voter *v = &w->voters[i];
+        ballots[i] = &v->ballot;
+        unreachable += !instance_is_up(v->peer) && v->ballot.epoch != w->failover.epoch;
+    }
+    /* Without a majority at hand another election would end no better: then the time-out is waited for. */
+    bool majority = w->voter_count + 1 - unreachable > (w->voter_count + 1) / 2;
+    election_count(&w->own, ballots, w->voter_count, majority ? unreachable : 0, w->settings.quorum, w->failover.epoch,
+                   &tally);
+    mem_free(ballots);
+    bool settled = tally.elected || tally.split;
+    if (settled)
+        sentinel_note(s, LOG_NOTICE,
+                      "Election for %s, epoch %" PRIu64
+                      ": %.8s has %d votes of %d Sentinels, needed are %d; %d have not "
+                      "voted, %d of them cannot be reached",
+                      w->name, w->failover.epoch, tally.leader, tally.votes, w->voter_count + 1, tally.needed,
+                      tally.open, unreachable);
+    if (tally.elected)
+        watched_failover_event(
+            w, strcmp(tally.leader, s->run_id) == 0 ? FAILOVER_EVENT_ELECTED : FAILOVER_EVENT_NOT_ELECTED, now_ms);
+    else if (tally.split)
+        watched_failover_event(w, FAILOVER_EVENT_SPLIT, now_ms);
+}
+
+/* Where one is on its way, from what it says of itself. */
+static void move_on(struct watched *w, struct instance *r, int64_t now_ms)
+{
+    static const char *const events[RECONFIGURATION_STATES] = {[RECONFIGURATION_NONE] = "-slave-reconf-sent-timeout",
+                                                               [RECONFIGURATION_INPROGRESS] = "+slave-reconf-inprog",
+                                                               [RECONFIGURATION_DONE] = "+slave-reconf-done"};
+    const struct report *report = &r->report;
+    bool fresh = r->info_ms >= r->reconfiguration_ms && report->role == ROLE_REPLICA;
+    bool follows = fresh && instance_is_at(w->chosen, report->master.host, report->master.port);
+    for (;;) {
+        enum reconfiguration next =
+            reconfiguration_next(r->reconfiguration, follows, report->master_link_up,
+                                 w->sentinel->settings.periods.reconfigured, now_ms - r->reconfiguration_ms);
+        if (next == r->reconfiguration) return;
+        sentinel_say(w->sentinel, LOG_NOTICE, events[next], w, r, "%s", "");
+        set_reconfiguration(r, next, now_ms);
+        if (next == RECONFIGURATION_NONE) return;
+    }
+}
+
+/* A replica that cannot be reached is not waited for: it is told when it comes back. */
+static bool is_waited_for(const struct watched *w, const struct instance *r)
+{
+    return r != w->chosen && !r->stranger && r->reconfiguration != RECONFIGURATION_DONE && !health_is_down(&r->health);
+}
+
+static void reconfigure(struct watched *w, int64_t now_ms)
+{
+    int under_way = 0, left = 0;
+    for (int i = 0; i < w->replica_count; i++) {
+        struct instance *r = w->replicas[i];
+        if (r == w->chosen || r->stranger) continue;
+        move_on(w, r, now_ms);
+        under_way += r->reconfiguration == RECONFIGURATION_SENT || r->reconfiguration == RECONFIGURATION_INPROGRESS;
+    }
+    for (int i = 0; i < w->replica_count; i++) {
+        struct instance *r = w->replicas[i];
+        if (!is_waited_for(w, r)) continue;
+        left++;
+        if (r->reconfiguration != RECONFIGURATION_NONE || under_way >= w->settings.parallel_syncs ||
+            !r->link[LINK_COMMANDS].up)
+            continue;
+        tell(w, r, "+slave-reconf-sent", now_ms);
+        under_way++;
+    }
+    if (!left) watched_failover_event(w, FAILOVER_EVENT_RECONFIGURED, now_ms);
+}
+
+/* It gave up, because the replica did not catch up in time: then it is done without its help. */
+static void check_hand_over(struct watched *w, int64_t now_ms)
+{
+    const struct report *r = &w->master->report;
+    if (!w->failover.hands_over || !w->hand_over_accepted || r->role != ROLE_MASTER || r->hands_over) return;
+    sentinel_note(w->sentinel, LOG_WARNING, "%s:%d of %s has given up handing over, after %" PRId64 " ms",
+                  w->master->address.host, w->master->address.port, w->name, now_ms - w->failover.since_ms);
+    watched_failover_event(w, FAILOVER_EVENT_REFUSED, now_ms);
+}
+
+void watched_drive_failover(struct watched *w, int64_t now_ms)
+{
+    if (w->sentinel->tilt.on) return;
+    consider_beginning(w, now_ms);
+    switch (w->failover.state) {
+    case FAILOVER_WAIT_START:
+        if (w->failover.forced)
+            watched_failover_event(w, FAILOVER_EVENT_ELECTED, now_ms);
+        else
+            count_votes(w, now_ms);
+        break;
+    case FAILOVER_SELECT: {
+        enum failover_event_kind chosen = choose(w, now_ms);
+        if (chosen != FAILOVER_EVENT_TICK) watched_failover_event(w, chosen, now_ms);
+        break;
+    }
+    case FAILOVER_SEND: /* its connection may be back */
+        if (!w->failover.hands_over && promote(w) == FAILOVER_EVENT_SENT)
+            watched_failover_event(w, FAILOVER_EVENT_SENT, now_ms);
+        break;
+    case FAILOVER_WAIT_PROMOTION: check_hand_over(w, now_ms); break;
+    case FAILOVER_RECONFIGURE: reconfigure(w, now_ms); break;
+    default: break;
+    }
+    if (watched_in_failover(w)) watched_failover_event(w, FAILOVER_EVENT_TICK, now_ms);
+}
