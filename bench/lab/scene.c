@@ -35,9 +35,9 @@ static void bytes_passed(void *context, uint64_t connection, bool to_caller, con
     pthread_mutex_lock(&w->lock);
     connection += w->before;
     struct handshake *h = connection < HANDSHAKES_MAX ? w->handshakes[connection] : NULL;
-    if (h && !h->granted) {
+    if (h && !handshake_is_over(h)) {
         handshake_feed(h, to_caller, bytes, len);
-        if (h->granted) w->answered_us[connection] = clock_us();
+        if (handshake_is_over(h)) w->answered_us[connection] = clock_us();
     }
     pthread_mutex_unlock(&w->lock);
 }

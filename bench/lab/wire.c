@@ -12,6 +12,11 @@ const char *granted_name(enum granted granted)
     return names[granted];
 }
 
+bool handshake_is_over(const struct handshake *h)
+{
+    return h->granted == GRANTED_PARTIAL || h->granted == GRANTED_FULL;
+}
+
 static void keep(char *head, size_t *have, const uint8_t *bytes, size_t len)
 {
     size_t room = WIRE_HEAD_BYTES - 1 - *have;
@@ -65,24 +70,33 @@ static void look_for_request(struct handshake *h)
     }
 }
 
+/* An error may still be about a REPLCONF that the master does not know: what is granted behind it counts. */
 static void look_for_answer(struct handshake *h)
 {
-    for (const char *line = h->head_to_caller; line && *line && !h->granted; line = next_line(line)) {
-        if (!next_line(line)) return;
-        if (strncmp(line, "+CONTINUE", 9) == 0) h->granted = GRANTED_PARTIAL;
-        if (strncmp(line, "+FULLRESYNC", 11) == 0) h->granted = GRANTED_FULL;
-        if (line[0] == '$' && h->asked) h->granted = GRANTED_FULL;
-        if (line[0] == '-' && h->asked) h->granted = GRANTED_REFUSAL;
-        if (h->granted) snprintf(h->answer, sizeof h->answer, "%.*s", (int)strcspn(line, "\r\n"), line);
+    for (const char *line = h->head_to_caller + h->answered_bytes; *line && !handshake_is_over(h);) {
+        const char *behind = next_line(line);
+        if (!behind) return;
+        enum granted granted = GRANTED_NOTHING;
+        if (strncmp(line, "+CONTINUE", 9) == 0) granted = GRANTED_PARTIAL;
+        if (strncmp(line, "+FULLRESYNC", 11) == 0 || line[0] == '$') granted = GRANTED_FULL;
+        if (line[0] == '-') granted = GRANTED_REFUSAL;
+        if (granted) {
+            h->granted = granted;
+            snprintf(h->answer, sizeof h->answer, "%.*s", (int)strcspn(line, "\r\n"), line);
+        }
+        line = behind;
+        h->answered_bytes = (size_t)(line - h->head_to_caller);
     }
 }
 
 void handshake_feed(struct handshake *h, bool to_caller, const uint8_t *bytes, size_t len)
 {
-    if (h->granted) return;
+    if (handshake_is_over(h)) return;
     if (!to_caller) {
         keep(h->head_to_target, &h->to_target_bytes, bytes, len);
-        if (!h->asked) look_for_request(h);
+        if (h->asked) return;
+        look_for_request(h);
+        if (h->asked) h->answered_bytes = h->to_caller_bytes;
         return;
     }
     keep(h->head_to_caller, &h->to_caller_bytes, bytes, len);

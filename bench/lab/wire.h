@@ -24,7 +24,10 @@ struct handshake {
 
     char head_to_target[WIRE_HEAD_BYTES], head_to_caller[WIRE_HEAD_BYTES]; /* what has passed, as text */
     size_t to_target_bytes, to_caller_bytes;
+    size_t answered_bytes; /* to the caller, that answer what was asked before, or that have been looked at */
 };
+
+bool handshake_is_over(const struct handshake *h); /* a resync was granted; after a refusal it may still be */
 
 void handshake_feed(struct handshake *h, bool to_caller, const uint8_t *bytes, size_t len);
 const char *granted_name(enum granted granted);
