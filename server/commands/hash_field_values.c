@@ -261,6 +261,7 @@ static void hsetex_command(struct call *call)
     bool passed = x.expires && field_expiry_has_passed(call, x.at_ms);
     struct open_hash o;
     if (passed) x.expires = false;
+    hash_bury_named(call, &r, x.first, 2);
     open_hash(call, &o, r);
     bool expiring = set_pairs(call, &o.hash, &x);
     keep_hash(call, &o);
