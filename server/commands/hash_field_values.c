@@ -143,7 +143,7 @@ static bool read_pairs(struct call *call, uint32_t at, struct hsetex *x)
 {
     int64_t count;
     if (at + 1 >= call->argc) return wrong_number(call);
-    if (parse_i64(call->argv[at + 1], &count) || count < 1) {
+    if (parse_i64(call->argv[at + 1], &count) || count < 1 || count > INT32_MAX) {
         reply_error(call->reply, "ERR invalid number of fields");
         return false;
     }
