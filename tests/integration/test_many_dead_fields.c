@@ -101,3 +101,29 @@ Test(many_dead_fields, a_file_that_is_loaded_makes_the_same_of_them)
         expect_left(s, &meetings[i], true);
     }
 }
+
+/* A transaction that begins a pause writes on, and replicas see what is dead as living. */
+Test(many_dead_fields, a_transaction_that_pauses_writes_removes_what_it_meets)
+{
+    struct server *s = server_start(OURS, "%s", "");
+    struct server *replica = server_start(OURS, "replicaof 127.0.0.1 %d\n", s->port);
+    wait_in_step(replica, s);
+    expect_ok(s, "DEBUG SET-ACTIVE-EXPIRE 0");
+    fill_dead(s, true);
+    expect_ok(s, "SET k 5 PX 1");
+    long long begin_ms = server_clock_ms(s);
+    wait_until(server_clock_ms(s) > begin_ms + 1);
+    expect_ok(s, "MULTI");
+    freeReplyObject(command(s, "CLIENT PAUSE 100000 WRITE"));
+    freeReplyObject(command(s, "INCR k"));
+    freeReplyObject(command(s, "HINCRBY h f1 2"));
+    freeReplyObject(command(s, "EXEC"));
+    expect_ok(s, "CLIENT UNPAUSE");
+    wait_in_step(replica, s);
+    for (int i = 0; i < 2; i++) {
+        struct server *one = i ? replica : s;
+        expect_string(one, "1", "GET k");
+        expect_integer(one, -1, "TTL k");
+        expect_fields(one, "live 5 f1 2");
+    }
+}
