@@ -11,7 +11,7 @@ bool hash_look_closer(struct call *call, struct record **r)
     struct hash h = hash_at(call, *r);
     int64_t next_ms = hash_next_expiry(&h);
     bool any_dead = next_ms != HASH_NO_EXPIRY && next_ms < call->now_ms;
-    if (!any_dead || hash_living(&h) > 0) return true;
+    if (!any_dead || hash_lives(&h)) return true;
     /* Who writes makes a new key: the old one must not be left to those who follow. */
     database_remove_dead_hash(call->db, *r, call_key_hash(call, 1));
     *r = NULL;
