@@ -127,3 +127,22 @@ Test(many_dead_fields, a_transaction_that_pauses_writes_removes_what_it_meets)
         expect_fields(one, "live 5 f1 2");
     }
 }
+
+Test(many_dead_fields, replicas_sort_without_what_is_dead_here)
+{
+    struct server *s = server_start(OURS, "appendonly yes\n");
+    struct server *replica = server_start(OURS, "replicaof 127.0.0.1 %d\n", s->port);
+    wait_in_step(replica, s);
+    expect_ok(s, "DEBUG SET-ACTIVE-EXPIRE 0");
+    fill_dead(s, true);
+    expect_integer(s, 1, "RPUSH l x");
+    expect_integer(s, 1, "RENAMENX h hx");
+    expect_integer(s, 2, "SORT l BY h*->f1 GET h*->f1 GET h*->live STORE sorted");
+    wait_in_step(replica, s);
+    for (int i = 0; i < 3; i++) {
+        struct server *one = i == 1 ? replica : s;
+        expect_string(one, "", "LINDEX sorted 0");
+        expect_string(one, "5", "LINDEX sorted 1");
+        if (i == 1) expect_ok(s, "DEBUG LOADAOF");
+    }
+}
