@@ -143,7 +143,7 @@ static bool read_pairs(struct call *call, uint32_t at, struct hsetex *x)
 {
     int64_t count;
     if (at + 1 >= call->argc) return wrong_number(call);
-    if (parse_i64(call->argv[at + 1], &count) || count < 1) {
+    if (parse_i64(call->argv[at + 1], &count) || count < 1 || count > INT32_MAX) {
         reply_error(call->reply, "ERR invalid number of fields");
         return false;
     }
@@ -261,6 +261,7 @@ static void hsetex_command(struct call *call)
     bool passed = x.expires && field_expiry_has_passed(call, x.at_ms);
     struct open_hash o;
     if (passed) x.expires = false;
+    hash_bury_named(call, &r, x.first, 2);
     open_hash(call, &o, r);
     bool expiring = set_pairs(call, &o.hash, &x);
     keep_hash(call, &o);

@@ -12,7 +12,7 @@ bool field_args_read(struct call *call, uint32_t at, const char *bad_count, stru
         reply_error(call->reply, "ERR Mandatory argument FIELDS is missing or not at the right position");
         return false;
     }
-    if (at + 1 >= call->argc || parse_i64(call->argv[at + 1], &count) || count < 1 || count > INT32_MAX) {
+    if (at + 1 >= call->argc || parse_i64(call->argv[at + 1], &count) || count < 1) {
         reply_error(call->reply, bad_count);
         return false;
     }

@@ -11,8 +11,18 @@ bool hash_look_closer(struct call *call, struct record **r)
     struct hash h = hash_at(call, *r);
     int64_t next_ms = hash_next_expiry(&h);
     bool any_dead = next_ms != HASH_NO_EXPIRY && next_ms < call->now_ms;
-    if (any_dead && hash_living(&h) == 0) *r = NULL;
+    if (!any_dead || hash_lives(&h)) return true;
+    /* Who writes makes a new key: the old one must not be left to those who follow. */
+    database_remove_dead_hash(call->db, *r, call_key_hash(call, 1));
+    *r = NULL;
     return true;
+}
+
+void hash_bury_named(struct call *call, struct record **r, uint32_t first, uint32_t step)
+{
+    if (!*r || !record_is_timed_hash(*r) || call->from_master) return;
+    *r = database_reap_named(call->db, *r, call_key_hash(call, 1), call->now_ms, call->argv + first, call->argc - first,
+                             step);
 }
 
 void keep_hash(struct call *call, struct open_hash *o)

@@ -60,6 +60,10 @@ static inline void open_hash(const struct call *call, struct open_hash *o, struc
     o->was_ms = next_expiry_of(&o->hash);
 }
 
+/* Of the fields at argv[first], and every step-th behind it, the dead ones go: before they are set with regard to what
+ * they were, or are named by an HDEL that takes them from whoever follows. */
+void hash_bury_named(struct call *call, struct record **r, uint32_t first, uint32_t step);
+
 void keep_hash(struct call *call, struct open_hash *o);
 void hash_written(struct call *call, const char *event, uint64_t changes);
 

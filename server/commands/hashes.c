@@ -9,12 +9,13 @@
 
 #include <math.h>
 
-/* Sets one field of the record's hash, or of a new one; an expiry that the field has stays. */
-static void set_field(struct call *call, struct record *r, struct bytes field, struct bytes value, const char *event)
+/* Sets the field at argv[2] of the record's hash, or of a new one; an expiry that the field has stays. */
+static void set_field(struct call *call, struct record *r, struct bytes value, const char *event)
 {
     struct open_hash o;
+    hash_bury_named(call, &r, 2, call->argc);
     open_hash(call, &o, r);
-    hash_set_keeping_expiry(&o.hash, field, value);
+    hash_set_keeping_expiry(&o.hash, call->argv[2], value);
     keep_hash(call, &o);
     hash_written(call, event, 1);
 }
@@ -55,7 +56,7 @@ static void hsetnx_command(struct call *call)
     if (!hash_expected(call, &r)) return;
     struct hash h = r ? hash_at(call, r) : (struct hash){0};
     bool absent = !r || !hash_get(&h, call->argv[2], &value);
-    if (absent) set_field(call, r, call->argv[2], call->argv[3], "hset");
+    if (absent) set_field(call, r, call->argv[3], "hset");
     reply_integer(call->reply, absent);
 }
 
@@ -63,6 +64,7 @@ static void hdel_command(struct call *call)
 {
     struct record *r = call_find_write(call, 1);
     if (!hash_expected(call, &r)) return;
+    hash_bury_named(call, &r, 2, 1);
     if (!r) return reply_integer(call->reply, 0);
     struct open_hash o;
     uint64_t removed = 0;
@@ -93,7 +95,7 @@ static void hincrby_command(struct call *call)
     if (__builtin_add_overflow(sum, by, &sum))
         return reply_error(call->reply, "ERR increment or decrement would overflow");
     char text[I64_TEXT_MAX];
-    set_field(call, r, call->argv[2], bytes_make(text, format_i64(text, sum)), "hincrby");
+    set_field(call, r, bytes_make(text, format_i64(text, sum)), "hincrby");
     reply_integer(call->reply, sum);
 }
 
@@ -126,7 +128,7 @@ static void hincrbyfloat_command(struct call *call)
     if (isnan(sum) || isinf(sum)) return reply_error(call->reply, "ERR increment would produce NaN or Infinity");
     struct bytes result = bytes_make(text, format_long_double(text, sum));
     bool expires = r && hash_expiry(&h, call->argv[2]) != HASH_NO_EXPIRY;
-    set_field(call, r, call->argv[2], result, "hincrbyfloat");
+    set_field(call, r, result, "hincrbyfloat");
     reply_bulk(call->reply, result);
     propagate_result(call, expires, result);
 }

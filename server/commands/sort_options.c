@@ -7,6 +7,7 @@
 #include "server/core/run/permission.h"
 #include "server/core/session/session.h"
 #include "server/data/hash.h"
+#include "server/keyspace/record_layout.h"
 
 /* --- arguments --- */
 
@@ -128,7 +129,10 @@ bool sort_look_up(struct call *call, struct bytes text, struct bytes element, ch
     *out = element;
     if (bytes_equal_text(text, "#")) return true;
     if (!split_pattern(text, &p)) return false;
-    const struct record *r = find_named(call, &p, element);
+    struct record *r = find_named(call, &p, element);
+    /* As with keys: what has run out goes first, as replicas sort by what they see when STORE is given. */
+    if (r && record_is_timed_hash(r) && !call->from_master)
+        r = database_reap_named(call->db, r, key_hash(record_key(r)), call->now_ms, &p.field, 1, 1);
     if (!r || record_type(r) != (p.field.len ? TYPE_HASH : TYPE_STRING)) return false;
     if (!p.field.len) {
         *out = record_string(r, scratch);

@@ -332,8 +332,12 @@ static void fields_expired(void *context, struct database *db, struct bytes key,
     struct core *core = context;
     int index = database_index(db);
     struct bytes argv[2 + FIELDS_REAPED_AT_ONCE] = {BYTES("HDEL"), key};
-    memcpy(argv + 2, fields, count * sizeof *fields);
-    propagate_command(core->propagation, index, (uint32_t)count + 2, argv);
+    if (count > 0) {
+        memcpy(argv + 2, fields, count * sizeof *fields);
+        propagate_command(core->propagation, index, (uint32_t)count + 2, argv);
+    } else {
+        propagate_removal(core->propagation, index, key, core->settings->keyspace.lazyfree_lazy_expire);
+    }
     if (key_watchers_any(core->key_watchers))
         key_watchers_tell(core->key_watchers, &(struct key_change){.db = index, .key = key});
     notify_key_event(core, NOTIFY_HASH, "hexpired", index, key);

@@ -58,6 +58,15 @@ bool expiry_index_first(const struct expiry_index *x, struct expiry_entry *out)
     return any;
 }
 
+int64_t expiry_index_last_ms(const struct expiry_index *x)
+{
+    struct radix_cursor c;
+    radix_cursor_init(&c, &x->tree);
+    int64_t last_ms = radix_cursor_last(&c) ? entry_of(c.key).when_ms : 0;
+    radix_cursor_close(&c);
+    return last_ms;
+}
+
 size_t expiry_index_before(const struct expiry_index *x, int64_t when_ms)
 {
     struct radix_cursor c;

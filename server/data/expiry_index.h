@@ -26,6 +26,7 @@ void expiry_index_clear(struct expiry_index *x);
 void expiry_index_add(struct expiry_index *x, int64_t when_ms, uint64_t hash);
 void expiry_index_remove(struct expiry_index *x, int64_t when_ms, uint64_t hash); /* nothing, where it is not there */
 bool expiry_index_first(const struct expiry_index *x, struct expiry_entry *out);  /* false: empty */
+int64_t expiry_index_last_ms(const struct expiry_index *x);                       /* 0: it is empty */
 size_t expiry_index_before(const struct expiry_index *x, int64_t when_ms);        /* walks those it counts */
 size_t expiry_index_memory(const struct expiry_index *x);                         /* heap bytes */
 

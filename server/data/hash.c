@@ -260,6 +260,11 @@ size_t hash_expiring(const struct hash *h)
     return hash_is_timed(h) ? timed_hash_expiring(h) : 0;
 }
 
+bool hash_lives(const struct hash *h)
+{
+    return hash_is_timed(h) ? timed_hash_lives(h) : hash_length(h) > 0;
+}
+
 size_t hash_living(const struct hash *h)
 {
     return hash_length(h) - (hash_is_timed(h) ? timed_hash_dead(h) : 0);

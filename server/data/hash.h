@@ -55,6 +55,7 @@ bool hash_set_expiry(struct hash *h, struct bytes field, int64_t expire_ms); /* 
 int64_t hash_expiry(const struct hash *h, struct bytes field); /* HASH_NO_EXPIRY: none, or no such field */
 int64_t hash_next_expiry(const struct hash *h); /* the smallest, of dead fields, too; HASH_NO_EXPIRY: not timed */
 size_t hash_expiring(const struct hash *h);     /* fields with an expiry, dead or not */
+bool hash_lives(const struct hash *h);          /* some field does not look absent */
 size_t hash_living(const struct hash *h);       /* fields that do not look absent; counts the dead through */
 /* Takes up to `most` fields out that are dead at this time, in the order of their expiry, telling of each before it
  * goes (may be NULL). Returns how many. */

@@ -437,6 +437,14 @@ size_t timed_hash_dead(const struct hash *h)
     return expiry_index_before(&table_of(h)->index, h->now_ms);
 }
 
+/* Not by counting the dead of a table: each look at a hash asks, and there may be as many as were ever in it. */
+bool timed_hash_lives(const struct hash *h)
+{
+    if (is_packed(h)) return timed_hash_dead(h) < timed_hash_length(h);
+    const struct expiry_index *index = &table_of(h)->index;
+    return expiry_index_count(index) < table_of(h)->members.count || expiry_index_last_ms(index) >= h->now_ms;
+}
+
 static bool expires_then(void *arg, const struct member *m)
 {
     return read_member(m).expire_ms == *(const int64_t *)arg;
@@ -543,7 +551,7 @@ bool timed_hash_random(const struct hash *h, struct random_state *random, struct
         *out = pair_of(m);
         return true;
     }
-    if (timed_hash_dead(h) == timed_hash_length(h)) return false;
+    if (!timed_hash_lives(h)) return false;
     timed_hash_sample(h, 1, random, keep_pair, out);
     return true;
 }

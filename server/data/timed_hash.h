@@ -25,6 +25,7 @@ size_t timed_hash_reap(struct hash *h, int64_t now_ms, size_t most, hash_reaped 
 
 int64_t timed_hash_next_expiry(const struct hash *h);
 size_t timed_hash_expiring(const struct hash *h);
+bool timed_hash_lives(const struct hash *h); /* some field does */
 size_t timed_hash_dead(const struct hash *h);
 
 void timed_hash_walk_start(struct hash_walk *w, const struct hash *h);

@@ -68,26 +68,69 @@ static void place_names(struct names *n)
     for (size_t i = 0; i < n->count; at += n->fields[i++].len) n->fields[i].ptr = n->text + at;
 }
 
-struct record *database_reap_fields(struct database *db, struct record *r, uint64_t hash, int64_t now_ms)
+static bool may_reap(const struct database *db, int64_t next_ms, int64_t now_ms)
+{
+    return next_ms != HASH_NO_EXPIRY && next_ms < now_ms && !keyspace_only_hides(db->keyspace);
+}
+
+/* What a record's hash has become without those named: kept, told, and removed where nothing is left. */
+static struct record *bury(struct database *db, struct record *r, uint64_t hash, struct hash *h, int64_t was_ms,
+                           struct names *names)
 {
     struct keyspace *ks = db->keyspace;
-    int64_t was_ms = next_expiry(r);
-    if (was_ms == HASH_NO_EXPIRY || now_ms <= was_ms || keyspace_only_hides(ks)) return r;
-    struct hash h = hash_of(r);
-    struct names names = {.count = 0};
-    hash_reap(&h, now_ms, FIELDS_REAPED_AT_ONCE, take_name, &names);
-    place_names(&names);
-    r = database_keep_object(db, r, record_key(r), hash, TYPE_HASH, h.encoding, h.object);
+    place_names(names);
+    r = database_keep_object(db, r, record_key(r), hash, TYPE_HASH, h->encoding, h->object);
     database_fields_changed(db, r, hash, was_ms);
-    h = hash_of(r);
-    bool gone = hash_length(&h) == 0;
-    ks->stats.expired_fields += names.count;
+    *h = hash_of(r);
+    bool gone = hash_length(h) == 0;
+    ks->stats.expired_fields += names->count;
     if (ks->hooks.fields_expired)
-        ks->hooks.fields_expired(ks->hooks.context, db, record_key(r), names.fields, names.count, gone);
-    mem_free(names.text);
+        ks->hooks.fields_expired(ks->hooks.context, db, record_key(r), names->fields, names->count, gone);
+    mem_free(names->text);
+    *names = (struct names){.count = 0};
     if (!gone) return r;
     database_remove(db, r, hash, ks->settings->lazyfree_lazy_expire);
     return NULL;
+}
+
+struct record *database_reap_fields(struct database *db, struct record *r, uint64_t hash, int64_t now_ms)
+{
+    int64_t was_ms = next_expiry(r);
+    if (!may_reap(db, was_ms, now_ms)) return r;
+    struct hash h = hash_of(r);
+    struct names names = {.count = 0};
+    hash_reap(&h, now_ms, FIELDS_REAPED_AT_ONCE, take_name, &names);
+    return bury(db, r, hash, &h, was_ms, &names);
+}
+
+struct record *database_reap_named(struct database *db, struct record *r, uint64_t hash, int64_t now_ms,
+                                   const struct bytes *fields, size_t count, size_t step)
+{
+    for (size_t i = 0; r && i < count;) {
+        int64_t was_ms = next_expiry(r);
+        if (!may_reap(db, was_ms, now_ms)) return r;
+        struct hash h = hash_of(r);
+        struct names names = {.count = 0};
+        for (; i < count && names.count < FIELDS_REAPED_AT_ONCE; i += step) {
+            int64_t at_ms = hash_expiry(&h, fields[i]);
+            if (at_ms == HASH_NO_EXPIRY || at_ms >= now_ms) continue;
+            take_name(&names, fields[i]);
+            hash_delete(&h, fields[i]);
+        }
+        if (names.count > 0) r = bury(db, r, hash, &h, was_ms, &names);
+    }
+    return r;
+}
+
+bool database_remove_dead_hash(struct database *db, struct record *r, uint64_t hash)
+{
+    struct keyspace *ks = db->keyspace;
+    struct hash h = hash_of(r);
+    if (keyspace_only_hides(ks)) return false;
+    ks->stats.expired_fields += hash_length(&h);
+    if (ks->hooks.fields_expired) ks->hooks.fields_expired(ks->hooks.context, db, record_key(r), NULL, 0, true);
+    database_remove(db, r, hash, ks->settings->lazyfree_lazy_expire);
+    return true;
 }
 
 /* --- the active cycle --- */

@@ -28,7 +28,7 @@ struct keyspace_hooks {
     /* It is gone, and its value with it if it was not left to the worker. Told while keyspace_time_removals() is on. */
     void (*removed)(void *context, enum keyspace_removal why, int64_t took_us);
     /* Fields of a hash have run out and are gone, so many at most as FIELDS_REAPED_AT_ONCE; `gone`: they were the last,
-     * and the key goes behind them. */
+     * and the key goes behind them. None are named where the key goes with all that are left. */
     void (*fields_expired)(void *context, struct database *db, struct bytes key, const struct bytes *fields,
                            size_t count, bool gone);
     /* A key that was not there has come, by whatever way. */
@@ -147,6 +147,12 @@ void database_fields_changed(struct database *db, const struct record *r, uint64
  * NULL: it had no others, and is gone. */
 #define FIELDS_REAPED_AT_ONCE 64
 struct record *database_reap_fields(struct database *db, struct record *r, uint64_t hash, int64_t now_ms);
+/* The dead among the fields that a command is about to set, every step-th of `count` words: they go first, as whoever
+ * follows sees them as living, and a change that keeps what a field has would be another one there. */
+struct record *database_reap_named(struct database *db, struct record *r, uint64_t hash, int64_t now_ms,
+                                   const struct bytes *fields, size_t count, size_t step);
+/* A hash whose fields are all dead, however many. False: it is only hidden. */
+bool database_remove_dead_hash(struct database *db, struct record *r, uint64_t hash);
 size_t database_timed_hashes(const struct database *db);                  /* hashes whose fields expire */
 const struct record *database_next_timed_hash(const struct database *db); /* the next that is due; NULL: none */
 /* For RESTORE; -1 leaves it. Which of the two counts depends on the eviction policy. */

@@ -9,6 +9,7 @@
 #include "server/core/dataset/propagate.h"
 #include "server/core/lifecycle.h"
 #include "server/core/session/busy.h"
+#include "server/core/session/pause.h"
 #include "server/core/settings.h"
 #include "server/net/loop.h"
 #include "server/script/parts.h"
@@ -44,6 +45,7 @@ static void note_that_it_is_long(struct script_engine *e)
         (long long)e->core->settings->server.busy_reply_threshold_ms,
         run->script->is_function ? "FUNCTION KILL" : "SCRIPT KILL", run->script->name);
     e->core->busy->refusal = refusal(run);
+    pauses_unit(e->core->pauses, true);
 }
 
 /* A server that ends in the middle of a script leaves nothing of what the script has done: no replica has heard of it. */
@@ -78,6 +80,7 @@ void script_long_run_check(struct script_engine *e, lua_State *lua)
 void script_long_run_end(struct script_engine *e)
 {
     script_watchdog_stop();
+    if (is_busy(e->core->busy)) pauses_unit(e->core->pauses, false);
     e->core->busy->refusal = NULL;
 }
 

@@ -68,6 +68,7 @@ static void check(struct model *m)
     }
     cr_assert_eq(hash_length(&m->hash), stored);
     cr_assert_eq(hash_living(&m->hash), living);
+    cr_assert_eq(hash_lives(&m->hash), hash_living(&m->hash) > 0);
     cr_assert_eq(hash_expiring(&m->hash), expiring);
     cr_assert_eq(hash_next_expiry(&m->hash), next_ms);
     cr_assert_eq(hash_is_timed(&m->hash), expiring > 0);

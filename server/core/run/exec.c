@@ -8,6 +8,7 @@
 #include "server/core/run/permission.h"
 #include "server/core/run/run.h"
 #include "server/core/run/stream_fault.h"
+#include "server/core/session/pause.h"
 #include "server/core/session/session.h"
 #include "server/core/session/transaction.h"
 #include "server/core/session/watch.h"
@@ -53,11 +54,13 @@ static void run_queue(struct call *call)
     size_t length = transaction_length(s);
     s->transaction = NULL; /* what runs now is not queued */
     s->in_exec = true;
+    pauses_unit(call->core->pauses, true);
     reply_array(&s->reply, length);
     for (size_t i = 0; i < length && !s->stream_broken; i++) {
         struct request r = {.argc = queue[i].argc, .argv = queue[i].argv, .command = queue[i].command};
         if (still_allowed(call, &r)) run_queued(call, &r);
     }
+    pauses_unit(call->core->pauses, false);
     s->in_exec = false;
     s->transaction = t;
 }

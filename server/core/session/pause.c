@@ -10,7 +10,13 @@ static void find_strictest(struct pauses *p)
     p->strictest = PAUSE_NONE;
     for (int i = 0; i < PAUSES_MAX; i++)
         if (p->each[i].kind > p->strictest) p->strictest = p->each[i].kind;
-    keyspace_set_held(p->keyspace, p->strictest != PAUSE_NONE);
+    if (p->strictest == PAUSE_NONE || p->units == 0) keyspace_set_held(p->keyspace, p->strictest != PAUSE_NONE);
+}
+
+void pauses_unit(struct pauses *p, bool runs)
+{
+    p->units += runs ? 1 : -1;
+    if (unlikely(p->units == 0 && p->strictest != PAUSE_NONE)) keyspace_set_held(p->keyspace, true);
 }
 
 struct pauses *pauses_new(struct blocking *blocking, struct keyspace *keyspace)
