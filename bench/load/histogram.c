@@ -28,7 +28,7 @@ uint64_t histogram_percentile(const struct histogram *h, double percent)
         seen += h->counts[i];
         if (seen < rank) continue;
         unsigned shift;
-        uint64_t high = low_end(i, &shift) + (1ull << shift) - 1;
+        uint64_t low = low_end(i, &shift), high = low + (1ull << shift) - 1;
         return high > h->max ? h->max : high < h->min ? h->min : high;
     }
     return h->max;
