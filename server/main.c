@@ -22,6 +22,7 @@
 #include "server/commands/migrate_socket.h"
 #include "server/commands/tables.h"
 #include "server/core/clients/clients.h"
+#include "server/core/clients/io_threads.h"
 #include "server/core/command/command_table.h"
 #include "server/core/command/stats.h"
 #include "server/core/config/config.h"
@@ -312,6 +313,10 @@ static int serve(struct core *core)
         log_warning("Failed to configure TLS. Check logs for more info.");
         return 1;
     }
+    if (io_threads_start(core)) {
+        log_warning("The threads that io-threads asks for cannot be had: %s", strerror(errno));
+        return 1;
+    }
     if (config_load_users(core->config) || ports_open(core)) return 1;
     log_warning("Server initialized");
     cron_start(core); /* clients come and go while the data is loaded, too */
@@ -320,6 +325,7 @@ static int serve(struct core *core)
     if (status == 0 && !core->lifecycle->stopping) status = append_only_open(core, &loaded);
     aof_loaded_free(&loaded);
     if (status == 0 && !core->lifecycle->stopping) run(core);
+    io_threads_stop(core);
     replication_free(core->replication);
     return status ? 1 : 0;
 }

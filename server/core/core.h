@@ -11,6 +11,7 @@ struct core {
     struct propagation *propagation;         /* core/dataset/propagate.h */
     struct tls *tls;                         /* core/tls.h: what TLS connections are made with */
     struct clients *clients;                 /* core/clients/clients.h */
+    struct pool *io_threads;                 /* net/pool/pool.h; NULL: one thread does it all */
     struct pubsub *pubsub;                   /* core/session/pubsub.h */
     struct users *users;                     /* server/acl/users.h: who may log in, and what each may do */
     struct acl_log *acl_log;                 /* server/acl/log.h: who was refused what */

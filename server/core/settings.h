@@ -43,6 +43,7 @@ struct server_settings {
     bool latency_tracking;
     double latency_percentiles[PERCENTILES_MAX]; /* what INFO latencystats shows, 0 to 100 */
     int latency_percentile_count;
+    int io_threads;          /* the loop's own among them */
     char *event_loop;        /* "auto", "io_uring", "epoll": ours */
     uint32_t notify_classes; /* notify-keyspace-events */
     uint64_t tracking_table_max_keys;

@@ -13,6 +13,7 @@
 #include "server/net/conn_tls.h"
 #include "server/net/engine.h"
 #include "server/net/hold.h"
+#include "server/net/pool/loan.h"
 
 /* One system call never gets more: keeps every length an int, as completions report it. */
 #define GATHER_BYTES_MAX (1u << 30)
@@ -26,6 +27,7 @@ static struct conn *conn_new(struct loop *loop, int fd, enum conn_state state, c
 {
     struct conn *conn = mem_calloc(1, sizeof(*conn));
     endpoint_init(&conn->endpoint, loop, ENDPOINT_CONN, fd);
+    conn->sends = &loop->sends;
     conn->events = events;
     conn->owner = owner;
     conn->state = (uint8_t)state;
@@ -42,6 +44,14 @@ struct conn *conn_open(struct loop *loop, int fd, const struct conn_events *even
 {
     struct conn *conn = conn_new(loop, fd, CONN_OPEN, events, owner);
     conn->reading = true;
+    loop->engine->conn_read(conn);
+    return conn;
+}
+
+struct conn *conn_borrow(struct loop *loop, int fd, const struct conn_events *events, void *owner)
+{
+    struct conn *conn = conn_new(loop, fd, CONN_OPEN, events, owner);
+    conn->borrowed = conn->reading = true;
     loop->engine->conn_read(conn);
     return conn;
 }
@@ -83,13 +93,19 @@ static void retire(struct conn *conn)
     if (unlikely(conn->hold != NULL)) hold_forget(conn);
     if (list_contains(&conn->settle_node)) list_remove(&loop->settling, &conn->settle_node);
     /* A send under way stays in the engine's list: it still refers to the output. */
-    if (list_contains(&conn->send_node) && conn->sending == 0) list_remove(&loop->sends, &conn->send_node);
+    if (list_contains(&conn->send_node) && conn->sending == 0) list_remove(conn->sends, &conn->send_node);
+    if (unlikely(conn->loan != NULL)) loan_end(conn);
     endpoint_retire(&conn->endpoint);
 }
 
 /* Conn still answers for its addresses inside the call, and is gone afterwards. */
 void conn_end(struct conn *conn, int error)
 {
+    if (unlikely(conn->borrowed)) {
+        if (!conn->told_end) conn->events->closed(conn, error);
+        conn->told_end = true;
+        return;
+    }
     conn->state = CONN_CLOSED;
     if (unlikely(conn->tls != NULL) && conn_tls_is_shaking(conn))
         conn->events->connected(conn, error ? error : ECONNRESET);
@@ -126,6 +142,10 @@ void conn_close(struct conn *conn)
 void conn_close_after_flush(struct conn *conn)
 {
     if (conn->state == CONN_CLOSED || conn->state == CONN_CLOSING) return;
+    if (unlikely(conn->loan != NULL) && loan_end(conn)) {
+        conn->state = CONN_CLOSING;
+        return;
+    }
     if (unlikely(conn->tls != NULL) && conn_tls_is_shaking(conn)) {
         retire(conn);
         return;
@@ -161,8 +181,20 @@ static void hand_over(struct conn *conn, bool alive)
     a->detached(a->detached_arg, fd, a->held, a->held_len);
 }
 
+static void give_up_when_still(struct conn *conn)
+{
+    if (conn->reading || conn->delivering || conn->send_waiting || conn->sending)
+        conn_settle_later(conn);
+    else
+        hand_over(conn, true);
+}
+
 static void hand_over_when_still(struct conn *conn)
 {
+    if (unlikely(conn->recalled)) {
+        conn_settle_later(conn);
+        return;
+    }
     bool still = !conn->reading || conn->tls; /* with TLS it is read on */
     if (still && !conn->delivering && !conn->send_waiting && !conn_has_unsent(conn)) hand_over(conn, true);
 }
@@ -173,9 +205,67 @@ void conn_detach(struct conn *conn, void (*detached)(void *arg, int fd, const ui
     conn->state = CONN_DETACHING;
     aside(conn)->detached = detached;
     conn->aside->detached_arg = arg;
+    if (unlikely(conn->loan != NULL) && loan_end(conn)) return; /* conn_on_returned() goes on */
     if (conn->reading && !conn->tls) conn->endpoint.loop->engine->conn_stop_reading(conn);
     conn_flush(conn);
     conn_settle_later(conn);
+}
+
+void conn_give_up(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg)
+{
+    CHECK(conn->state == CONN_OPEN && conn->borrowed);
+    conn->state = CONN_DETACHING;
+    conn->recalled = true;
+    aside(conn)->detached = detached;
+    conn->aside->detached_arg = arg;
+    if (conn->reading) conn->endpoint.loop->engine->conn_stop_reading(conn);
+    if (conn->send_waiting) conn->endpoint.loop->engine->conn_stop_waiting(conn);
+    if (list_contains(&conn->send_node) && conn->sending == 0) list_remove(conn->sends, &conn->send_node);
+    conn_settle_later(conn);
+}
+
+/* --- an I/O thread has given it back --- */
+
+static void go_on_closing(struct conn *conn, int error)
+{
+    conn->state = CONN_OPEN;
+    if (error)
+        retire(conn);
+    else
+        conn_close_after_flush(conn);
+}
+
+static void go_on_detaching(struct conn *conn, int error)
+{
+    conn->ended = error != 0; /* what has only ended is read on, where it ends again */
+    conn->end_error = error;
+    conn_flush(conn);
+    conn_settle_later(conn);
+}
+
+static void go_on(struct conn *conn, const uint8_t *rest, size_t len, bool ended, int error)
+{
+    if (!ended) {
+        conn->reading = true;
+        conn->endpoint.loop->engine->conn_read(conn);
+    }
+    if (conn_has_unsent(conn)) conn_flush(conn);
+    if (len) conn_on_data(conn, rest, len);
+    if (ended) conn_on_end(conn, error);
+}
+
+void conn_on_returned(struct conn *conn, const uint8_t *rest, size_t len, bool ended, int error)
+{
+    switch ((enum conn_state)conn->state) {
+    case CONN_OPEN: go_on(conn, rest, len, ended, error); break;
+    case CONN_CLOSING: go_on_closing(conn, error); break;
+    case CONN_DETACHING:
+        if (len) conn_hold(conn, rest, len);
+        go_on_detaching(conn, error);
+        break;
+    case CONN_CONNECTING: UNREACHABLE();
+    case CONN_CLOSED: break;
+    }
 }
 
 /* --- input --- */
@@ -250,6 +340,18 @@ void conn_on_read_stopped(struct conn *conn)
     if (conn->state == CONN_DETACHING) hand_over_when_still(conn);
 }
 
+void conn_input_wait(struct conn *conn, bool waits)
+{
+    if (conn->paused == waits) return;
+    conn->paused = waits;
+    if (waits && conn->reading) {
+        conn->endpoint.loop->engine->conn_stop_reading(conn);
+    } else if (!waits && !conn->reading && !conn->ended && conn->state == CONN_OPEN) {
+        conn->reading = true;
+        conn->endpoint.loop->engine->conn_read(conn);
+    }
+}
+
 void conn_on_connected(struct conn *conn, int error)
 {
     if (conn->state != CONN_CONNECTING) return;
@@ -285,7 +387,9 @@ void conn_settle(struct conn *conn)
         if (conn->end_error) retire(conn);
         break;
     case CONN_DETACHING:
-        if (conn->ended)
+        if (unlikely(conn->recalled))
+            give_up_when_still(conn);
+        else if (conn->ended)
             hand_over(conn, false);
         else
             hand_over_when_still(conn);
@@ -306,14 +410,15 @@ void conn_flush(struct conn *conn)
     if (unlikely(conn->endpoint.loop->holding)) return hold_flush(conn);
     if (list_contains(&conn->send_node) || conn->send_waiting) return;
     if (unlikely(conn->state == CONN_CONNECTING || conn->state == CONN_CLOSED)) return;
-    list_push_back(&conn->endpoint.loop->sends, &conn->send_node);
+    list_push_back(conn->sends, &conn->send_node);
     conn->endpoint.loop->flushed_bytes += outq_pending(&conn->output);
 }
 
 size_t conn_unsent(const struct conn *conn)
 {
     size_t encrypted = unlikely(conn->tls != NULL) ? conn_tls_unsent(conn) : 0;
-    return outq_pending(&conn->output) + conn->in_place_left + encrypted;
+    size_t lent = unlikely(conn->loan != NULL) ? loan_unsent(conn->loan) : 0;
+    return outq_pending(&conn->output) + conn->in_place_left + encrypted + lent;
 }
 
 void conn_send_in_place(struct conn *conn, const void *data, size_t len)
@@ -360,6 +465,7 @@ unsigned conn_gather(struct conn *conn, struct iovec *runs, unsigned room, size_
 
 bool conn_may_send(const struct conn *conn)
 {
+    if (unlikely(conn->recalled)) return false;
     if (unlikely(conn->tls != NULL)) return conn_tls_may_send(conn);
     return conn_has_unsent(conn) && (likely(!conn->hold) || hold_open_bytes(conn->hold) > 0);
 }
@@ -382,12 +488,22 @@ static void consume(struct conn *conn, size_t n)
     conn->in_place_left -= n - first;
 }
 
+size_t conn_take_output(struct conn *conn, struct outq *to)
+{
+    size_t n = outq_pending(&conn->output);
+    outq_move(to, &conn->output);
+    conn->endpoint.loop->writes++;
+    conn->endpoint.loop->bytes_sent += n;
+    return n;
+}
+
 void conn_on_sent(struct conn *conn, size_t n)
 {
     if (n == 0 || conn->state == CONN_CLOSED) return;
     conn->endpoint.loop->writes++;
     conn->endpoint.loop->bytes_sent += n;
     consume(conn, n);
+    if (unlikely(conn->borrowed)) loan_sent(conn->owner, n);
     if (conn_has_unsent(conn)) return;
     if (likely(conn->state == CONN_OPEN)) {
         if (unlikely(conn->ended))
@@ -404,6 +520,7 @@ void conn_on_sent(struct conn *conn, size_t n)
 void conn_on_send_failed(struct conn *conn, int error)
 {
     if (conn->state == CONN_CLOSED) return;
+    if (unlikely(conn->borrowed && conn->told_end)) return;
     if (conn->state != CONN_OPEN || conn->delivering || conn->paused)
         conn_fail_later(conn, error);
     else

@@ -94,7 +94,7 @@ bool conn_tls_may_send(const struct conn *conn)
 static void flush_encrypted(struct conn *conn)
 {
     if (outq_empty(encrypted(conn)) || list_contains(&conn->send_node) || conn->send_waiting) return;
-    list_push_back(&conn->endpoint.loop->sends, &conn->send_node);
+    list_push_back(conn->sends, &conn->send_node);
 }
 
 static void encrypt(struct conn *conn)

@@ -48,13 +48,17 @@ struct conn {
     const struct conn_events *events;
     void *owner;
     struct conn_tls *tls;       /* NULL: plain (net/conn_tls.h); owned */
-    struct list_node send_node; /* in loop->sends, or in the engine's list of sends under way */
+    struct list *sends;         /* loop->sends, or loop->lent_sends */
+    struct list_node send_node; /* in `sends`, or in the engine's list of sends under way */
     uint8_t state;              /* enum conn_state */
     bool reading;               /* the engine may still deliver input */
     bool delivering;            /* inside its own data callback */
     bool send_waiting;          /* the socket was full: the engine goes on by itself when it is writable */
     bool paused;                /* conn_pause(): what comes waits */
     bool ended;                 /* the end has been seen: `closed` is due when nothing is left to send */
+    bool borrowed;              /* an I/O thread's: who lent it ends it (net/pool/) */
+    bool told_end;              /* a borrowed one's `closed` has been called */
+    bool recalled;              /* conn_give_up(): nothing more is sent */
     int end_error;              /* with `ended`; for CONN_CONNECTING: the result of connecting */
     uint32_t spoke_in;          /* io_uring: see arrivals.h */
     uint32_t input_turn;        /* io_uring: the turn (its low bits) of which input_bytes speaks */
@@ -73,6 +77,8 @@ struct conn {
     uint64_t settle_turn; /* put into loop->settling in this turn: settled in a later one */
     struct conn_aside *aside;
     struct conn_hold *hold; /* NULL: its output waits for nothing (net/hold.h); owned */
+    uint32_t heard_in;      /* the pool's note of when it spoke last; 0: never */
+    struct loan *loan;      /* NULL: it is the loop's own; else lent to an I/O thread, or about to be (net/pool/) */
 };
 
 struct listener {
@@ -104,6 +110,7 @@ struct engine {
     void (*conn_connect)(struct conn *conn);      /* to aside->to; conn_on_connected() follows, never inside the call */
     void (*conn_read)(struct conn *conn);         /* until the end or conn_stop_reading */
     void (*conn_stop_reading)(struct conn *conn); /* `reading` falls, at once or with conn_on_read_stopped() */
+    void (*conn_stop_waiting)(struct conn *conn); /* `send_waiting` falls, at once or with what was sent till then */
     void (*accept)(struct listener *listener);    /* until an error or `pause` */
     void (*pause)(struct listener *listener);
     void (*watch)(struct loop_watch *watch); /* watch->events is new */
@@ -112,6 +119,16 @@ struct engine {
 };
 
 extern const struct engine engine_uring, engine_epoll;
+
+/* How a loop hears of other threads, and they of it (net/pool/). Whoever has something for a loop that waits wakes it by
+ * a watched descriptor. */
+struct loop_mailbox {
+    void *context;
+    bool (*may_wait)(void *context); /* false: something has come already. From here on others wake us. */
+    void (*take)(void *context);     /* the wait is over, and what it brought is delivered */
+    void (*send)(void *context);     /* sends are about to be started */
+    void (*abandon)(void *context);  /* in a forked child: closes descriptors */
+};
 
 /* Of one connection's input, a turn takes no more than about so much: the rest waits, and others have their turn. */
 #define INPUT_BYTES_EACH_TURN ((size_t)64 * 1024)
@@ -126,14 +143,16 @@ struct loop {
     int64_t wall_us, monotonic_us;
     int64_t woke_us; /* monotonic: when the last wait ended; 0: a wait is under way */
     uint64_t awake_us;
-    struct list sends;    /* conn.send_node: output to be started at the end of the turn */
-    struct list settling; /* conn.settle_node: something is due at the next turn */
+    struct list sends;      /* conn.send_node: output to be started at the end of the turn */
+    struct list lent_sends; /* the same of connections that are lent: the mailbox's */
+    struct list settling;   /* conn.settle_node: something is due at the next turn */
     struct list live[ENDPOINT_KINDS], dead;
     struct loop_timer **timers; /* a binary heap, the next due first */
     size_t timer_count, timer_capacity;
     uint64_t timers_started;
     void (*before_send)(void *arg);
     void *before_send_arg;
+    const struct loop_mailbox *mailbox; /* NULL: no other thread has to do with this loop */
     uint64_t turns;
     uint64_t reads, writes, bytes_sent; /* struct loop_usage */
     size_t flushed_bytes;               /* of output in `sends`, as much as there was when it was flushed */
@@ -171,7 +190,16 @@ void conn_settle(struct conn *conn);                /* the loop, a turn after co
 void conn_free(struct conn *conn);
 void conn_hold(struct conn *conn, const uint8_t *data, size_t len); /* input that may not be delivered now */
 void conn_end(struct conn *conn, int error); /* a handler's last call: the owner hears of the end, and conn is gone */
+void conn_input_wait(struct conn *conn, bool waits); /* true: it is not read for now; some may still arrive */
+/* On another thread's behalf: its descriptor stays the lender's, and what ends it is told, but ends it not. */
+struct conn *conn_borrow(struct loop *loop, int fd, const struct conn_events *events, void *owner);
+size_t conn_take_output(struct conn *conn, struct outq *to); /* all of it, as if it had been sent; returns the bytes */
+/* As conn_detach, but at once: output that has not left stays in conn_output(), which `detached` may still take from. */
+void conn_give_up(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg);
 bool conn_may_send(const struct conn *conn); /* it has output, and some of that is not held */
+
+/* conn is no thread's any more. `rest`: input that had come; `ended`, with an errno or 0: so has its end. */
+void conn_on_returned(struct conn *conn, const uint8_t *rest, size_t len, bool ended, int error);
 
 /* --- conn_tls.c, for conn_has_unsent() --- */
 size_t conn_tls_unsent(const struct conn *conn);

@@ -73,6 +73,12 @@ static void epoll_conn_stop_reading(struct conn *conn)
     arm(&conn->endpoint, conn->endpoint.armed & ~(uint32_t)EPOLLIN);
 }
 
+static void epoll_conn_stop_waiting(struct conn *conn)
+{
+    conn->send_waiting = false;
+    arm(&conn->endpoint, conn->endpoint.armed & ~(uint32_t)EPOLLOUT);
+}
+
 static void epoll_conn_connect(struct conn *conn)
 {
     const struct address *to = &conn->aside->to;
@@ -224,6 +230,7 @@ const struct engine engine_epoll = {
     .conn_connect = epoll_conn_connect,
     .conn_read = epoll_conn_read,
     .conn_stop_reading = epoll_conn_stop_reading,
+    .conn_stop_waiting = epoll_conn_stop_waiting,
     .accept = epoll_accept,
     .pause = epoll_pause,
     .watch = epoll_watch,

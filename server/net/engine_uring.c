@@ -334,6 +334,11 @@ static void conclude_send(struct uring *u, struct conn *conn, int result)
         conn_flush(conn);
 }
 
+static void uring_conn_stop_waiting(struct conn *conn)
+{
+    cancel(&conn->endpoint, OPERATION_SEND_WAITING);
+}
+
 static void sent_waiting(struct uring *u, struct conn *conn, int result)
 {
     finish(&conn->endpoint, OPERATION_SEND_WAITING);
@@ -603,6 +608,7 @@ const struct engine engine_uring = {
     .conn_connect = uring_conn_connect,
     .conn_read = uring_conn_read,
     .conn_stop_reading = uring_conn_stop_reading,
+    .conn_stop_waiting = uring_conn_stop_waiting,
     .accept = uring_accept,
     .pause = uring_pause,
     .watch = uring_watch,

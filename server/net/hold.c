@@ -28,6 +28,11 @@ size_t hold_open_bytes(const struct conn_hold *hold)
     return hold->open_bytes;
 }
 
+void hold_given_back(struct conn *conn, size_t n)
+{
+    if (conn->endpoint.loop->holding) hold_of(conn)->open_bytes += n;
+}
+
 void hold_consumed(struct conn_hold *hold, size_t n)
 {
     hold->open_bytes -= n < hold->open_bytes ? n : hold->open_bytes;
@@ -42,7 +47,7 @@ static size_t unmarked_bytes(const struct conn_hold *h)
 static void start_sending(struct conn *conn)
 {
     if (list_contains(&conn->send_node) || conn->send_waiting) return;
-    list_push_back(&conn->endpoint.loop->sends, &conn->send_node);
+    list_push_back(conn->sends, &conn->send_node);
 }
 
 void hold_flush(struct conn *conn)

@@ -36,6 +36,7 @@ struct conn_hold;
 void hold_flush(struct conn *conn); /* conn_flush() while output is held */
 size_t hold_open_bytes(const struct conn_hold *hold);
 void hold_consumed(struct conn_hold *hold, size_t n); /* n bytes have left */
+void hold_given_back(struct conn *conn, size_t n);    /* n bytes that had left stand before its output again */
 void hold_forget(struct conn *conn);                  /* it waits for nothing any more */
 
 #endif

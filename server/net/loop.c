@@ -25,6 +25,7 @@ struct loop *loop_new(const struct loop_settings *settings)
 {
     struct loop *loop = mem_calloc(1, sizeof(*loop));
     list_init(&loop->sends);
+    list_init(&loop->lent_sends);
     list_init(&loop->settling);
     list_init(&loop->unmarked);
     list_init(&loop->marked);
@@ -88,6 +89,7 @@ void loop_abandon_in_child(struct loop *loop)
             endpoint->fd = -1;
         }
     }
+    if (loop->mailbox) loop->mailbox->abandon(loop->mailbox->context);
     loop->engine->abandon(loop);
 }
 
@@ -196,16 +198,22 @@ static void turn(struct loop *loop, int64_t limit_us)
     loop->depth++;
     loop->turns++;
     loop->flushed_bytes = 0;
-    loop->engine->turn(loop, time_to_wait(loop, limit_us));
+    const struct loop_mailbox *mailbox = loop->mailbox;
+    int64_t wait_us = time_to_wait(loop, limit_us);
+    if (unlikely(mailbox != NULL) && wait_us != 0 && !mailbox->may_wait(mailbox->context)) wait_us = 0;
+    loop->engine->turn(loop, wait_us);
+    if (unlikely(mailbox != NULL)) mailbox->take(mailbox->context);
     settle(loop);
     timers_run(loop);
     if (loop->before_send) loop->before_send(loop->before_send_arg);
+    if (unlikely(mailbox != NULL)) mailbox->send(mailbox->context);
     loop->depth--;
 }
 
 void loop_send_early(struct loop *loop)
 {
     if (loop->before_send) loop->before_send(loop->before_send_arg);
+    if (unlikely(loop->mailbox != NULL)) loop->mailbox->send(loop->mailbox->context);
     loop->flushed_bytes = 0;
     loop->engine->send(loop);
 }

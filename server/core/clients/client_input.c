@@ -86,6 +86,7 @@ static struct request_batch *batch_take(struct clients *all)
 
 static void batch_give(struct clients *all, struct request_batch *b)
 {
+    if (b->lent) return;
     b->next_free = all->free_batches;
     all->free_batches = b;
 }
@@ -99,8 +100,9 @@ static void forget_progress(struct client *c)
 static void drop_ahead(struct client *c)
 {
     if (!c->ahead) return;
-    batch_give(c->core->clients, c->ahead);
+    if (!c->ahead_lent) batch_give(c->core->clients, c->ahead);
     c->ahead = NULL;
+    c->ahead_lent = false;
     forget_progress(c);
 }
 
@@ -124,6 +126,17 @@ void client_announced(struct client *c, const uint8_t *data, size_t len, bool ne
     batch_read(c->ahead, c, data, len);
 }
 
+/* Limits that a thread does not know are asked for where a stranger speaks: it is read again. */
+void client_prepared(struct client *c, struct request_batch *batch, const uint8_t *data, size_t len)
+{
+    (void)data;
+    (void)len;
+    if (c->ahead || c->query || c->running || !c->session.user || !client_may_run(c)) return;
+    c->ahead = batch;
+    c->ahead_lent = true;
+    request_batch_fetch_buckets(batch, &c->session);
+}
+
 /* Returns the bytes consumed: whole requests that ran, no more of them when `most` bytes are reached. */
 static size_t process(struct client *c, const uint8_t *input, size_t len, size_t most)
 {
@@ -132,6 +145,7 @@ static size_t process(struct client *c, const uint8_t *input, size_t len, size_t
     if (c->ahead && c->ahead->input.ptr != input) drop_ahead(c); /* more input is announced, behind this */
     struct request_batch *batch = c->ahead;
     c->ahead = NULL;
+    c->ahead_lent = false;
     if (!batch) batch_read(batch = batch_take(all), c, input, len);
     c->running = true;
     c->processing_len = len;

@@ -15,6 +15,7 @@
 #include "server/core/settings.h"
 #include "server/core/tracking/tracking.h"
 #include "server/net/address.h"
+#include "server/net/pool/pool.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -41,6 +42,37 @@ static void on_closed(struct conn *conn, int error)
 }
 
 static const struct conn_events client_events = {.data = on_data, .announced = on_announced, .closed = on_closed};
+
+/* --- with I/O threads --- */
+
+static bool may_be_lent(const struct client *c)
+{
+    return c->conn && c->session.user && !c->query && !c->follower && client_may_run(c);
+}
+
+static void on_data_with_threads(struct conn *conn, const uint8_t *data, size_t len)
+{
+    struct client *c = conn_owner(conn);
+    client_received(c, data, len);
+    if (may_be_lent(c)) pool_heard(c->core->io_threads, conn);
+}
+
+static void on_prepared(struct conn *conn, void *reading, const uint8_t *data, size_t len)
+{
+    client_prepared(conn_owner(conn), reading, data, len);
+}
+
+static bool between_requests(const struct conn *conn)
+{
+    const struct client *c = conn_owner(conn);
+    return !c->query && c->session.user;
+}
+
+static const struct conn_events client_events_with_threads = {.data = on_data_with_threads,
+                                                              .announced = on_announced,
+                                                              .prepared = on_prepared,
+                                                              .between_requests = between_requests,
+                                                              .closed = on_closed};
 
 struct clients *clients_new(struct core *core)
 {
@@ -148,8 +180,9 @@ static void client_add(struct core *core, int fd, struct conn *conn, bool unix_s
     c->peer = *peer;
     c->created_ms = c->last_interaction_ms = loop_monotonic_ms(core->loop);
     resp_request_init(&c->request);
-    c->conn = conn ? conn : conn_open(core->loop, fd, &client_events, c);
-    if (conn) conn_give(conn, &client_events, c);
+    const struct conn_events *events = core->io_threads ? &client_events_with_threads : &client_events;
+    c->conn = conn ? conn : conn_open(core->loop, fd, events, c);
+    if (conn) conn_give(conn, events, c);
     conn_local_address(c->conn, &c->local);
     session_init(&c->session, core, SESSION_CLIENT, conn_output(c->conn));
     c->session.client = c;

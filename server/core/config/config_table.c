@@ -353,7 +353,7 @@ const struct directive config_directives[] = {
     STRING_0("locale-collate", NULL, 0, "", NULL),
     BOOL_0("lua-enable-deprecated-api", NULL, FIX | DIR_HIDDEN, "no"),
 
-    INT_0("io-threads", NULL, FIX, "1", 1, 128),
+    INT("io-threads", NULL, FIX, "1", 1, 128, server.io_threads),
     BOOL_0("io-threads-do-reads", NULL, FIX, "no"),
     BOOL_0("disable-thp", NULL, FIX, "yes"),
     BOOL_0("jemalloc-bg-thread", NULL, 0, "yes"),

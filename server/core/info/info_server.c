@@ -8,6 +8,7 @@
 #include "server/core/settings.h"
 #include "server/core/version.h"
 #include "server/net/loop.h"
+#include "server/net/pool/pool.h"
 
 #include <stdio.h>
 #include <sys/resource.h>
@@ -69,7 +70,7 @@ void info_server(struct core *core, struct outq *out)
     info_field(out, "lru_clock:%u", (unsigned)(now_us / 1000000) & 0xffffff);
     info_field(out, "executable:%s", l->executable);
     info_field(out, "config_file:%s", l->config_file);
-    info_field(out, "io_threads_active:0");
+    info_field(out, "io_threads_active:%d", pool_view(core->io_threads).active);
     if (l->shutdown_deadline_ms) {
         int64_t left_ms = l->shutdown_deadline_ms - loop_monotonic_ms(core->loop);
         info_field(out, "shutdown_in_milliseconds:%lld", (long long)(left_ms > 0 ? left_ms : 0));

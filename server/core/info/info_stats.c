@@ -17,6 +17,7 @@
 #include "server/core/tracking/tracking.h"
 #include "server/keyspace/keyspace.h"
 #include "server/net/loop.h"
+#include "server/net/pool/pool.h"
 
 #include <stdio.h>
 
@@ -115,16 +116,18 @@ static void feature_fields(const struct core *core, const struct stats *s, struc
     count_field(out, "tracking_total_prefixes", tracking.prefixes);
 }
 
-static void error_fields(const struct stats *s, struct outq *out)
+static void error_fields(const struct core *core, struct outq *out)
 {
+    const struct stats *s = core->stats;
+    struct pool_view io_threads = pool_view(core->io_threads);
     count_field(out, "unexpected_error_replies", s->unexpected_error_replies);
     count_field(out, "master_commands_ignored", s->master_commands_ignored);
     count_field(out, "total_error_replies", s->total_error_replies);
     count_field(out, "dump_payload_sanitizations", s->dump_payload_sanitizations);
     count_field(out, "total_reads_processed", s->total_reads);
     count_field(out, "total_writes_processed", s->total_writes);
-    count_field(out, "io_threaded_reads_processed", 0);
-    count_field(out, "io_threaded_writes_processed", 0);
+    count_field(out, "io_threaded_reads_processed", io_threads.reads);
+    count_field(out, "io_threaded_writes_processed", io_threads.writes);
     count_field(out, "client_query_buffer_limit_disconnections", s->client_query_buffer_limit_disconnections);
     count_field(out, "client_output_buffer_limit_disconnections", s->client_output_buffer_limit_disconnections);
     count_field(out, "reply_buffer_shrinks", 0);
@@ -163,7 +166,7 @@ void info_stats(struct core *core, struct outq *out)
     traffic_fields(s, out);
     key_fields(core, s, out);
     feature_fields(core, s, out);
-    error_fields(s, out);
+    error_fields(core, out);
     loop_fields(core, s, out);
 }
 

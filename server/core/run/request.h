@@ -18,6 +18,8 @@ struct request {
 
 /* Resolves the command and hashes its first key; the caller may then prefetch. argc >= 1; no key is hashed yet. */
 void request_look_up(struct request *request, struct core *core, struct session *session);
+/* The same by any thread; *last is the caller's: the command of the request before, or NULL. */
+void request_resolve(struct request *request, const struct command_table *commands, struct command_entry **last);
 
 /* It names a command that there is, and has as many arguments as that takes. */
 static inline bool request_is_well_formed(const struct request *r)

@@ -1,6 +1,7 @@
 /* Reading pipelined requests in batches. Server process. */
 #include "server/core/run/request_batch.h"
 
+#include "server/core/core.h"
 #include "server/core/session/session.h"
 
 void request_batch_init(struct request_batch *b)
@@ -42,8 +43,18 @@ void request_batch_parse(struct request_batch *b, struct resp_request *partial, 
 
 void request_batch_look_up(struct request_batch *b, struct core *core, struct session *session)
 {
+    request_batch_resolve(b, core->commands, &session->last_command);
+    request_batch_fetch_buckets(b, session);
+}
+
+void request_batch_resolve(struct request_batch *b, const struct command_table *commands, struct command_entry **last)
+{
     for (size_t i = 0; i < b->count; i++)
-        if (b->prepared[i].argc) request_look_up(&b->prepared[i], core, session);
+        if (b->prepared[i].argc) request_resolve(&b->prepared[i], commands, last);
+}
+
+void request_batch_fetch_buckets(const struct request_batch *b, const struct session *session)
+{
     /* Each kind in a loop of its own, as those below: a prefetch is held up by its address's translation, and only
      * those that stand close together are translated at the same time. */
     for (size_t i = 0; i < b->count; i++)

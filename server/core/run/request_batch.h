@@ -21,6 +21,7 @@ struct request_batch {
     size_t count;
     enum resp_status status; /* of the last attempt to read one */
     bool records_fetched;
+    bool lent;          /* read by an I/O thread, to which it goes back with the input */
     struct bytes input; /* what it was read from */
     struct request_batch *next_free;
 };
@@ -33,6 +34,10 @@ void request_batch_parse(struct request_batch *b, struct resp_request *partial, 
                          struct bytes input, size_t most);
 /* What each parsed request asks for, by the session's database. */
 void request_batch_look_up(struct request_batch *b, struct core *core, struct session *session);
+/* The same by an I/O thread, which knows no session: neither memory of the dataset is asked for, nor is it noted what
+ * the session's last command was. *last is the caller's memo of that, NULL at first. */
+void request_batch_resolve(struct request_batch *b, const struct command_table *commands, struct command_entry **last);
+void request_batch_fetch_buckets(const struct request_batch *b, const struct session *session);
 void request_batch_fetch_records(struct request_batch *b, const struct session *session);
 /* Last, for the first request that runs may move what later ones look into. */
 void request_batch_fetch_elements(const struct request_batch *b, const struct session *session);

@@ -1,0 +1,261 @@
+/* What an I/O thread does. Server process, on a thread of its own; loan.h says what is whose.
+ *
+ * It has a loop like any other, whose connections are borrowed. A turn: send what the last one left, wait, receive and
+ * read, then take what the server's loop has sent meanwhile. The server's loop is woken once a turn, behind all of its
+ * input, and only where it sleeps. */
+#include "server/net/pool/io_thread.h"
+
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/base/crash.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define STOCK_MAX 256
+
+/* --- parcels --- */
+
+static struct parcel *take_parcel(struct io_thread *t)
+{
+    struct list_node *first = list_first(&t->stock);
+    if (!first) return parcel_new(&t->host);
+    list_remove(&t->stock, first);
+    return list_entry(first, struct parcel, node);
+}
+
+/* The last one that came back is the one that is still in the cache. */
+static void give_parcel(struct io_thread *t, struct parcel *p)
+{
+    if (t->stock.count >= STOCK_MAX || p->capacity > LOAN_INPUT_BYTES) {
+        parcel_free(&t->host, p);
+        return;
+    }
+    p->len = 0;
+    p->more = (struct outq){0};
+    list_push_front(&t->stock, &p->node);
+}
+
+static void push(struct io_thread *t, struct loan *loan, struct parcel *p, enum parcel_kind kind)
+{
+    p->loan = loan;
+    p->kind = (uint8_t)kind;
+    parcel_push(&t->to_loop, &t->waiting_to_loop, p);
+}
+
+/* --- input --- */
+
+static void send_input(struct io_thread *t, struct loan *loan)
+{
+    struct parcel *p = loan->gathers;
+    loan->gathers = NULL;
+    p->read = loan->reads;
+    if (loan->reads) t->host.read(t->host.context, p->reading, &loan->memo, p->bytes, p->len);
+    loan->under_way = true;
+    push(t, loan, p, PARCEL_INPUT);
+}
+
+static void on_data(struct conn *conn, const uint8_t *data, size_t len)
+{
+    struct loan *loan = conn_owner(conn);
+    struct io_thread *t = loan->thread;
+    if (!loan->gathers) loan->gathers = take_parcel(t);
+    memcpy(parcel_room(loan->gathers, len), data, len);
+    loan->gathers->len += len;
+    if (!loan->under_way)
+        send_input(t, loan);
+    else if (loan->gathers->len >= LOAN_INPUT_BYTES)
+        conn_input_wait(conn, true);
+}
+
+static void on_closed(struct conn *conn, int error)
+{
+    struct loan *loan = conn_owner(conn);
+    loan->end_error = error;
+    push(loan->thread, loan, &loan->end, PARCEL_END);
+}
+
+static void on_drained(struct conn *conn);
+
+static const struct conn_events events = {.data = on_data, .closed = on_closed};
+/* To hear of it costs a completion for each send. */
+static const struct conn_events events_of_draining = {.data = on_data, .closed = on_closed, .drained = on_drained};
+
+static void on_drained(struct conn *conn)
+{
+    struct loan *loan = conn_owner(conn);
+    conn_give(conn, &events, loan);
+    push(loan->thread, loan, &loan->drained, PARCEL_DRAINED);
+}
+
+/* --- what the loop says --- */
+
+static void borrow(struct io_thread *t, struct loan *loan)
+{
+    loan->away = conn_borrow(t->loop, loan->fd, &events, loan);
+}
+
+static void output(struct io_thread *t, struct loan *loan, struct parcel *p)
+{
+    struct conn *conn = loan->away;
+    bool brought_input = p->brought_input, between_requests = p->between_requests, tells = p->tell_when_drained;
+    if (p->len) outq_append(conn_output(conn), p->bytes, p->len);
+    if (!outq_empty(&p->more)) outq_move(conn_output(conn), &p->more);
+    give_parcel(t, p);
+    if (tells) {
+        conn_give(conn, &events_of_draining, loan);
+        if (outq_empty(conn_output(conn))) on_drained(conn);
+    }
+    if (conn_may_send(conn)) conn_flush(conn);
+    if (!brought_input) return;
+    loan->under_way = false;
+    loan->reads = between_requests;
+    if (!loan->gathers) return;
+    send_input(t, loan);
+    conn_input_wait(conn, false);
+}
+
+/* Its connection is given up: whatever it still has goes back with it. */
+static void given_up(void *arg, int fd, const uint8_t *rest, size_t len)
+{
+    struct loan *loan = arg;
+    struct parcel *gathers = loan->gathers;
+    size_t before = gathers ? gathers->len : 0;
+    (void)fd; /* the lender's */
+    outq_move(&loan->unsent, conn_output(loan->away));
+    loan->rest_len = before + len;
+    if (loan->rest_len) loan->rest = mem_alloc(loan->rest_len);
+    if (before) memcpy(loan->rest, gathers->bytes, before);
+    if (len) memcpy(loan->rest + before, rest, len);
+    loan->gathers = NULL;
+    if (gathers) give_parcel(loan->thread, gathers);
+    push(loan->thread, loan, &loan->returned, PARCEL_RETURN);
+}
+
+static void hear(struct io_thread *t, struct parcel *p)
+{
+    struct loan *loan = p->loan;
+    switch ((enum parcel_kind)p->kind) {
+    case PARCEL_LEND: borrow(t, loan); break;
+    case PARCEL_OUTPUT: output(t, loan, p); break;
+    case PARCEL_RECALL: conn_give_up(loan->away, given_up, loan); break;
+    default: UNREACHABLE();
+    }
+}
+
+/* --- its loop's mailbox --- */
+
+static bool may_wait(void *context)
+{
+    struct io_thread *t = context;
+    return !list_first(&t->waiting_to_loop) && spsc_may_sleep(&t->to_thread);
+}
+
+static void take(void *context)
+{
+    struct io_thread *t = context;
+    struct parcel *p;
+    spsc_is_awake(&t->to_thread);
+    while ((p = spsc_peek(&t->to_thread, 0))) {
+        spsc_pop(&t->to_thread);
+        hear(t, p);
+    }
+    if (atomic_load_explicit(&t->stops, memory_order_acquire)) loop_stop(t->loop);
+}
+
+static void wake(int fd)
+{
+    const uint64_t one = 1;
+    ssize_t wrote = write(fd, &one, sizeof one);
+    CHECK(wrote == sizeof one || errno == EAGAIN); /* full: it is awake */
+}
+
+void io_thread_wake(struct io_thread *t)
+{
+    wake(t->wake_fd);
+}
+
+static void send_parcels(void *context)
+{
+    struct io_thread *t = context;
+    parcel_push_waiting(&t->to_loop, &t->waiting_to_loop);
+    if (spsc_must_wake(&t->to_loop)) wake(t->loop_wake_fd);
+}
+
+static void abandon(void *context)
+{
+    (void)context;
+}
+
+static void woken(void *arg, int ready)
+{
+    struct io_thread *t = arg;
+    uint64_t count;
+    (void)ready;
+    ssize_t got = read(t->wake_fd, &count, sizeof count);
+    CHECK(got == sizeof count || errno == EAGAIN);
+}
+
+/* --- its life --- */
+
+static struct loop *open_loop(const struct io_thread *t)
+{
+    struct loop_settings wanted = {.engine = t->engine};
+    struct loop *loop = loop_new(&wanted);
+    if (loop || t->engine == LOOP_ENGINE_EPOLL) return loop;
+    wanted.engine = LOOP_ENGINE_EPOLL; /* of rings the system may give fewer than we have threads */
+    return loop_new(&wanted);
+}
+
+static void *work(void *argument)
+{
+    struct io_thread *t = argument;
+    const struct loop_mailbox mailbox = {
+        .context = t, .may_wait = may_wait, .take = take, .send = send_parcels, .abandon = abandon};
+    crash_catch_signals_of_thread();
+    t->loop = open_loop(t);
+    int error = errno;
+    if (!t->loop) {
+        t->start_error = error;
+        sem_post(&t->started);
+        return NULL;
+    }
+    t->loop->mailbox = &mailbox;
+    loop_watch_start(t->loop, t->wake_fd, LOOP_READABLE, woken, t);
+    sem_post(&t->started);
+    loop_run(t->loop);
+    return NULL;
+}
+
+int io_thread_start(struct io_thread *t)
+{
+    sigset_t all, before;
+    char name[16];
+    list_init(&t->waiting_to_thread);
+    list_init(&t->waiting_to_loop);
+    list_init(&t->stock);
+    sem_init(&t->started, 0, 0);
+    t->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (t->wake_fd < 0) return errno;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&t->id, NULL, work, t);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error) {
+        close(t->wake_fd);
+        return error;
+    }
+    while (sem_wait(&t->started) != 0) continue;
+    if (t->start_error) {
+        pthread_join(t->id, NULL);
+        close(t->wake_fd);
+        return t->start_error;
+    }
+    snprintf(name, sizeof name, "io_thd_%u", t->number);
+    pthread_setname_np(t->id, name);
+    return 0;
+}

@@ -1,0 +1,50 @@
+/* One I/O thread, and what it shares with the loop that lends to it. The inside of server/net/pool/. */
+#ifndef SLIPSTREAM_NET_POOL_IO_THREAD_H
+#define SLIPSTREAM_NET_POOL_IO_THREAD_H
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "server/net/engine.h"
+#include "server/net/pool/loan.h"
+#include "server/net/pool/pool.h"
+#include "server/net/pool/spsc.h"
+
+/* Of one connection, output that a thread has and could not send yet: the rest waits with the loop, where it counts. */
+#define LOAN_OUTPUT_BYTES ((size_t)256 * 1024)
+/* Input that waits for the loop: past it the connection is not read. */
+#define LOAN_INPUT_BYTES INPUT_BYTES_EACH_TURN
+
+/* A list of parcels for a queue that is full, in order; and a stock of those that nobody needs at present. */
+struct io_thread {
+    struct spsc to_loop, to_thread;
+    int wake_fd;      /* of the thread */
+    int loop_wake_fd; /* of the loop; the same for all */
+    pthread_t id;
+    unsigned number;
+    enum loop_engine engine;
+    struct pool_host host;
+    _Atomic bool stops;
+    int start_error;
+    sem_t started; /* loop is there, or could not be had */
+    /* the loop's */
+    struct list waiting_to_thread; /* struct parcel.node */
+    bool pushed;                   /* in this turn */
+    /* the thread's */
+    struct loop *loop; /* for a forked child of the loop's to close */
+    struct list waiting_to_loop, stock;
+};
+
+/* 0, or an errno. */
+int io_thread_start(struct io_thread *t);
+void io_thread_wake(struct io_thread *t); /* by the loop */
+
+/* --- both sides --- */
+struct parcel *parcel_new(const struct pool_host *host);
+void parcel_free(const struct pool_host *host, struct parcel *p);
+uint8_t *parcel_room(struct parcel *p, size_t len); /* where so many more bytes go */
+/* Never refuses: what the queue does not take waits in `waiting`, and goes with the next. */
+void parcel_push(struct spsc *q, struct list *waiting, struct parcel *p);
+void parcel_push_waiting(struct spsc *q, struct list *waiting);
+
+#endif

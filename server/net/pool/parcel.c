@@ -1,0 +1,53 @@
+/* Parcels: made, filled, and put into a queue. Any process with a loop; used by the server, by its loop's thread and by
+ * its I/O threads. */
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/net/pool/io_thread.h"
+
+#include <string.h>
+
+#define FIRST_BYTES 2048
+
+struct parcel *parcel_new(const struct pool_host *host)
+{
+    struct parcel *p = mem_calloc(1, sizeof *p);
+    p->reading = mem_calloc(1, host->reading_bytes);
+    host->init(p->reading);
+    p->bytes = mem_alloc(FIRST_BYTES);
+    p->capacity = FIRST_BYTES;
+    return p;
+}
+
+void parcel_free(const struct pool_host *host, struct parcel *p)
+{
+    host->free(p->reading);
+    mem_free(p->reading);
+    mem_free(p->bytes);
+    outq_clear(&p->more);
+    mem_free(p);
+}
+
+uint8_t *parcel_room(struct parcel *p, size_t len)
+{
+    if (unlikely(p->capacity - p->len < len)) {
+        p->capacity = p->len + len > 2 * p->capacity ? p->len + len : 2 * p->capacity;
+        p->bytes = mem_realloc(p->bytes, p->capacity);
+    }
+    return p->bytes + p->len;
+}
+
+void parcel_push_waiting(struct spsc *q, struct list *waiting)
+{
+    for (struct list_node *node; (node = list_first(waiting));) {
+        struct parcel *p = list_entry(node, struct parcel, node);
+        list_remove(waiting, node);
+        if (spsc_push(q, p)) continue;
+        list_push_front(waiting, node);
+        return;
+    }
+}
+
+void parcel_push(struct spsc *q, struct list *waiting, struct parcel *p)
+{
+    if (unlikely(list_first(waiting) != NULL) || unlikely(!spsc_push(q, p))) list_push_back(waiting, &p->node);
+}

@@ -1,0 +1,527 @@
+/* The loop's side of the I/O threads. Server process, on the loop's thread.
+ *
+ * Lent connections are served in the loop's turn like the others: what their threads have brought is delivered behind
+ * the engine's own input, and what was written to them leaves before it waits. Each parcel is announced some places
+ * ahead, as the engine does with its buffers, for its lines are in another processor's cache. */
+#include "server/net/pool/pool.h"
+
+#include "server/base/alloc.h"
+#include "server/base/check.h"
+#include "server/net/hold.h"
+#include "server/net/pool/io_thread.h"
+#include "server/net/pool/policy.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define SPARE_MAX 64
+/* A reply up to here is copied into the parcel, a longer one goes in its own chunks: a copy is cheaper than memory that
+ * another thread frees. */
+#define COPY_BYTES_MAX ((size_t)4096)
+
+#define GATHER_RUNS 16
+
+/* How many parcels ahead each is fetched, what it points to is, and the input is announced to its owner. */
+#define AHEAD_PARCEL  12
+#define AHEAD_BYTES   10
+#define AHEAD_CONN    8
+#define AHEAD_OWNER   6
+#define AHEAD_FAR     4
+#define AHEAD_NEAR    2
+#define FETCHED_BYTES ((size_t)256)
+
+struct pool {
+    struct loop *loop;
+    struct loop_mailbox mailbox;
+    struct pool_host host;
+    struct pool_policy policy;
+    bool always;
+    int wake_fd;
+    struct list stopping, lent; /* struct loan.node */
+    struct list answered;       /* struct parcel.node: INPUT that has run, to go back at the turn's end */
+    struct list spare;
+    uint64_t reads, writes;
+    /* the present window */
+    int64_t window_end_us, window_began_us;
+    uint64_t awake_before_us;
+    uint32_t window, pieces, speakers;
+    unsigned thread_count;
+    uint32_t *connections; /* lent to each */
+    struct io_thread *threads;
+};
+
+static struct pool *pool_of(const struct loop *loop)
+{
+    return loop->mailbox->context;
+}
+
+/* --- parcels --- */
+
+static struct parcel *take_parcel(struct pool *pool)
+{
+    struct list_node *first = list_first(&pool->spare);
+    if (!first) return parcel_new(&pool->host);
+    list_remove(&pool->spare, first);
+    return list_entry(first, struct parcel, node);
+}
+
+static void give_parcel(struct pool *pool, struct parcel *p)
+{
+    p->len = 0;
+    if (pool->spare.count >= SPARE_MAX || p->capacity > LOAN_INPUT_BYTES)
+        parcel_free(&pool->host, p);
+    else
+        list_push_front(&pool->spare, &p->node);
+}
+
+static void push(struct loan *loan, struct parcel *p, enum parcel_kind kind)
+{
+    p->loan = loan;
+    p->kind = (uint8_t)kind;
+    loan->thread->pushed = true;
+    parcel_push(&loan->thread->to_thread, &loan->thread->waiting_to_thread, p);
+}
+
+/* --- lending --- */
+
+static void forget(struct pool *pool, struct loan *loan)
+{
+    loan->home->loan = NULL;
+    list_remove(loan->state == LOAN_STOPPING ? &pool->stopping : &pool->lent, &loan->node);
+    mem_free(loan);
+}
+
+static void lend(struct pool *pool, struct conn *conn)
+{
+    struct loan *loan = mem_calloc(1, sizeof *loan);
+    loan->home = conn;
+    loan->state = LOAN_STOPPING;
+    conn->loan = loan;
+    list_push_back(&pool->stopping, &loan->node);
+    conn_input_wait(conn, true);
+}
+
+static void stay(struct pool *pool, struct loan *loan)
+{
+    struct conn *conn = loan->home;
+    forget(pool, loan);
+    conn_input_wait(conn, false);
+}
+
+static void hand_over(struct pool *pool, struct loan *loan)
+{
+    struct conn *conn = loan->home;
+    unsigned number = pool_policy_choose(pool->connections, pool->thread_count);
+    loan->thread = &pool->threads[number];
+    loan->fd = conn->endpoint.fd;
+    loan->reads = true;
+    loan->state = LOAN_LENT;
+    list_remove(&pool->stopping, &loan->node);
+    list_push_back(&pool->lent, &loan->node);
+    pool->connections[number]++;
+    conn->paused = false;
+    conn->endpoint.in_flight++;
+    if (list_contains(&conn->send_node)) {
+        list_remove(conn->sends, &conn->send_node);
+        list_push_back(&pool->loop->lent_sends, &conn->send_node);
+    }
+    conn->sends = &pool->loop->lent_sends;
+    push(loan, &loan->lend, PARCEL_LEND);
+}
+
+/* Those whose input has come to rest go; whoever is not in the state for it stays. */
+static void hand_over_stopped(struct pool *pool)
+{
+    list_each(&pool->stopping, node)
+    {
+        struct loan *loan = list_entry(node, struct loan, node);
+        struct conn *conn = loan->home;
+        if (conn->state != CONN_OPEN || conn->ended || conn->send_waiting || (conn->aside && conn->aside->held_len))
+            stay(pool, loan);
+        else if (!conn->reading && !conn->delivering && !conn->sending)
+            hand_over(pool, loan);
+    }
+}
+
+static void recall(struct loan *loan)
+{
+    if (loan->state != LOAN_LENT) return;
+    loan->state = LOAN_RECALLED;
+    push(loan, &loan->recall, PARCEL_RECALL);
+}
+
+bool loan_end(struct conn *conn)
+{
+    struct pool *pool = pool_of(conn->endpoint.loop);
+    struct loan *loan = conn->loan;
+    if (loan->state == LOAN_STOPPING) {
+        forget(pool, loan);
+        if (conn->state == CONN_OPEN) conn_input_wait(conn, false);
+        conn->paused = false;
+        return false;
+    }
+    recall(loan);
+    return true;
+}
+
+size_t loan_unsent(const struct loan *loan)
+{
+    return (size_t)(loan->handed_bytes - atomic_load_explicit(&loan->sent_bytes, memory_order_relaxed));
+}
+
+/* --- what threads bring --- */
+
+static void give_back_output(struct conn *conn, struct outq *unsent)
+{
+    size_t n = outq_pending(unsent);
+    if (!n) return;
+    outq_move(unsent, &conn->output);
+    conn->output = *unsent;
+    *unsent = (struct outq){0};
+    hold_given_back(conn, n);
+}
+
+static void drop_answer(struct pool *pool, struct loan *loan)
+{
+    list_remove(&pool->answered, &loan->answers->node);
+    give_parcel(pool, loan->answers);
+    loan->answers = NULL;
+}
+
+static void returned(struct pool *pool, struct loan *loan)
+{
+    struct conn *conn = loan->home;
+    uint8_t *rest = loan->rest;
+    size_t rest_len = loan->rest_len;
+    bool ended = loan->ended;
+    int error = loan->end_error;
+    if (loan->answers) drop_answer(pool, loan);
+    conn->endpoint.in_flight--;
+    conn->send_waiting = false;
+    if (list_contains(&conn->send_node)) list_remove(conn->sends, &conn->send_node);
+    conn->sends = &pool->loop->sends;
+    if (conn->state == CONN_CLOSED)
+        outq_clear(&loan->unsent);
+    else
+        give_back_output(conn, &loan->unsent);
+    pool->connections[loan->thread->number]--;
+    forget(pool, loan);
+    conn_on_returned(conn, rest, rest_len, ended, error);
+    mem_free(rest);
+}
+
+static void note_piece(struct pool *pool, struct conn *conn)
+{
+    pool->pieces++;
+    if (conn->heard_in == pool->window) return;
+    conn->heard_in = pool->window;
+    pool->speakers++;
+}
+
+/* It goes back with the answer, when the turn ends. A turn inside a command may have brought the connection home
+ * meanwhile, and it may be about to be lent again. */
+static void input(struct pool *pool, struct parcel *p)
+{
+    struct loan *loan = p->loan;
+    struct conn *conn = loan->home;
+    pool->reads++;
+    if (!conn->endpoint.gone) {
+        note_piece(pool, conn);
+        conn_on_data(conn, p->bytes, p->len);
+    }
+    if (conn->loan != loan || loan->state != LOAN_LENT) {
+        give_parcel(pool, p);
+        return;
+    }
+    p->between_requests = conn->events->between_requests(conn);
+    loan->answers = p;
+    list_push_back(&pool->answered, &p->node);
+}
+
+static void deliver(struct pool *pool, struct parcel *p)
+{
+    struct loan *loan = p->loan;
+    switch ((enum parcel_kind)p->kind) {
+    case PARCEL_INPUT: input(pool, p); break;
+    case PARCEL_DRAINED:
+        loan->waits_for_drain = false;
+        loan->home->send_waiting = false;
+        if (!loan->home->endpoint.gone && conn_has_unsent(loan->home)) conn_flush(loan->home);
+        break;
+    case PARCEL_END:
+        loan->ended = true;
+        recall(loan);
+        break;
+    case PARCEL_RETURN: returned(pool, loan); break;
+    default: UNREACHABLE();
+    }
+}
+
+/* --- what threads are given --- */
+
+static size_t copy_output(struct conn *conn, struct parcel *p, size_t most)
+{
+    struct iovec runs[GATHER_RUNS];
+    size_t total, left;
+    unsigned count = conn_gather(conn, runs, GATHER_RUNS, &total);
+    left = total < most ? total : most;
+    total = left;
+    for (unsigned i = 0; i < count && left > 0; i++) {
+        size_t n = runs[i].iov_len < left ? runs[i].iov_len : left;
+        memcpy(parcel_room(p, n), runs[i].iov_base, n);
+        p->len += n;
+        left -= n;
+    }
+    conn_on_sent(conn, total);
+    return total;
+}
+
+static void fill(struct pool *pool, struct conn *conn, struct parcel *p)
+{
+    struct loan *loan = conn->loan;
+    p->len = 0;
+    p->tell_when_drained = false;
+    if (list_contains(&conn->send_node)) list_remove(conn->sends, &conn->send_node);
+    if (!conn_may_send(conn) || conn->send_waiting) return;
+    size_t pending = outq_pending(&conn->output), waits = loan_unsent(loan);
+    size_t room = waits < LOAN_OUTPUT_BYTES ? LOAN_OUTPUT_BYTES - waits : 0;
+    if (pending > COPY_BYTES_MAX && pending <= room && !conn->hold)
+        loan->handed_bytes += conn_take_output(conn, &p->more);
+    else
+        loan->handed_bytes += copy_output(conn, p, room);
+    pool->writes++;
+    if (likely(!conn_may_send(conn))) return;
+    conn->send_waiting = p->tell_when_drained = true;
+}
+
+static void hand_out(struct loan *loan, struct parcel *p, bool brought_input)
+{
+    p->brought_input = brought_input;
+    push(loan, p, PARCEL_OUTPUT);
+}
+
+/* --- the loop's mailbox --- */
+
+static bool may_wait(void *context)
+{
+    struct pool *pool = context;
+    for (unsigned i = 0; i < pool->thread_count; i++) {
+        struct io_thread *t = &pool->threads[i];
+        if (!list_first(&t->waiting_to_thread) && spsc_may_sleep(&t->to_loop)) continue;
+        return false;
+    }
+    return true;
+}
+
+static void end_window(struct pool *pool)
+{
+    struct loop *loop = pool->loop;
+    int64_t now_us = loop->monotonic_us;
+    if (likely(now_us < pool->window_end_us)) return;
+    struct pool_load load = {.span_us = now_us - pool->window_began_us,
+                             .awake_us = (int64_t)(loop->awake_us - pool->awake_before_us),
+                             .pieces = pool->pieces,
+                             .speakers = pool->speakers};
+    if (!pool->always) pool_policy_step(&pool->policy, &load);
+    pool->window_began_us = now_us;
+    pool->window_end_us = now_us + POOL_WINDOW_US;
+    pool->awake_before_us = loop->awake_us;
+    pool->pieces = pool->speakers = 0;
+    pool->window++;
+}
+
+static void announce(struct spsc *q, unsigned ahead, bool near)
+{
+    struct parcel *p = spsc_peek(q, ahead);
+    if (!p || p->kind != PARCEL_INPUT) return;
+    struct conn *conn = p->loan->home;
+    if (conn->endpoint.gone || conn->delivering || p->loan->state != LOAN_LENT) return;
+    if (!near && p->read)
+        conn->events->prepared(conn, p->reading, p->bytes, p->len);
+    else
+        conn->events->announced(conn, p->bytes, p->len, near);
+}
+
+/* A parcel, then what it points to, then what its request names: each some places ahead. */
+static void fetch(struct spsc *q)
+{
+    struct parcel *p = spsc_peek(q, AHEAD_PARCEL);
+    if (p) prefetch_bytes(p, sizeof *p);
+    if ((p = spsc_peek(q, AHEAD_BYTES)) && p->kind == PARCEL_INPUT) {
+        prefetch_bytes(&p->loan->home, CACHE_LINE_BYTES);
+        prefetch_bytes(p->bytes, p->len < FETCHED_BYTES ? p->len : FETCHED_BYTES);
+    }
+    if ((p = spsc_peek(q, AHEAD_CONN)) && p->kind == PARCEL_INPUT) prefetch_bytes(p->loan->home, sizeof(struct conn));
+    if ((p = spsc_peek(q, AHEAD_OWNER)) && p->kind == PARCEL_INPUT && !p->loan->home->endpoint.gone)
+        prefetch_bytes(p->loan->home->owner, CONN_OWNER_HOT_BYTES);
+}
+
+static void take_from(struct pool *pool, struct spsc *q)
+{
+    struct parcel *p;
+    spsc_is_awake(q);
+    for (unsigned ahead = 1; ahead < AHEAD_FAR; ahead++) announce(q, ahead, false);
+    while ((p = spsc_peek(q, 0))) {
+        fetch(q);
+        announce(q, AHEAD_FAR, false);
+        announce(q, AHEAD_NEAR, true);
+        spsc_pop(q);
+        deliver(pool, p);
+    }
+}
+
+static void take(void *context)
+{
+    struct pool *pool = context;
+    for (unsigned i = 0; i < pool->thread_count; i++) take_from(pool, &pool->threads[i].to_loop);
+    end_window(pool);
+}
+
+static void send_answers(struct pool *pool)
+{
+    for (struct list_node *node; (node = list_first(&pool->answered));) {
+        struct parcel *p = list_entry(node, struct parcel, node);
+        struct loan *loan = p->loan;
+        list_remove(&pool->answered, node);
+        loan->answers = NULL;
+        if (loan->state != LOAN_LENT) {
+            give_parcel(pool, p);
+            continue;
+        }
+        fill(pool, loan->home, p);
+        hand_out(loan, p, true);
+        if (unlikely(!pool->policy.active)) recall(loan);
+    }
+}
+
+/* What was written to those who had not spoken. Of one that has been recalled it waits for its return. */
+static void send_unasked(struct pool *pool)
+{
+    for (struct list_node *node; (node = list_first(&pool->loop->lent_sends));) {
+        struct conn *conn = list_entry(node, struct conn, send_node);
+        list_remove(&pool->loop->lent_sends, node);
+        if (conn->loan->state != LOAN_LENT) continue;
+        struct parcel *p = take_parcel(pool);
+        fill(pool, conn, p);
+        if (p->len || p->tell_when_drained || !outq_empty(&p->more))
+            hand_out(conn->loan, p, false);
+        else
+            give_parcel(pool, p);
+    }
+}
+
+static void send_parcels(void *context)
+{
+    struct pool *pool = context;
+    send_answers(pool);
+    send_unasked(pool);
+    if (unlikely(list_first(&pool->stopping) != NULL)) hand_over_stopped(pool);
+    for (unsigned i = 0; i < pool->thread_count; i++) {
+        struct io_thread *t = &pool->threads[i];
+        parcel_push_waiting(&t->to_thread, &t->waiting_to_thread);
+        if (!t->pushed) continue;
+        t->pushed = false;
+        if (spsc_must_wake(&t->to_thread)) io_thread_wake(t);
+    }
+}
+
+/* The threads are not there any more, but what they hold open is. */
+static void abandon(void *context)
+{
+    struct pool *pool = context;
+    for (unsigned i = 0; i < pool->thread_count; i++) {
+        struct loop *loop = pool->threads[i].loop;
+        loop->engine->abandon(loop);
+        close(pool->threads[i].wake_fd);
+    }
+    close(pool->wake_fd);
+}
+
+static void woken(void *arg, int ready)
+{
+    struct pool *pool = arg;
+    uint64_t count;
+    (void)ready;
+    ssize_t got = read(pool->wake_fd, &count, sizeof count);
+    CHECK(got == sizeof count || errno == EAGAIN);
+}
+
+/* --- its life --- */
+
+void pool_heard(struct pool *pool, struct conn *conn)
+{
+    bool spoke_before = conn->heard_in && conn->heard_in != pool->window;
+    if (conn->loan) return;
+    note_piece(pool, conn);
+    if (likely(!pool->policy.active) || !(spoke_before || pool->always)) return;
+    if (conn->state == CONN_OPEN && !conn->tls && !conn->ended && !conn->send_waiting && !conn->paused)
+        lend(pool, conn);
+}
+
+static int start_threads(struct pool *pool, unsigned wanted)
+{
+    enum loop_engine engine = pool->loop->engine == &engine_uring ? LOOP_ENGINE_URING : LOOP_ENGINE_EPOLL;
+    for (unsigned i = 0; i < wanted; i++) {
+        struct io_thread *t = &pool->threads[i];
+        t->number = i + 1;
+        t->loop_wake_fd = pool->wake_fd;
+        t->engine = engine;
+        t->host = pool->host;
+        int error = io_thread_start(t);
+        if (error) return error;
+        pool->thread_count++;
+    }
+    return 0;
+}
+
+struct pool *pool_new(struct loop *loop, const struct pool_settings *settings)
+{
+    struct pool *pool = mem_calloc(1, sizeof *pool);
+    pool->loop = loop;
+    pool->host = settings->host;
+    pool->always = pool->policy.active = settings->always;
+    pool->window = 1;
+    pool->connections = mem_calloc(settings->threads, sizeof *pool->connections);
+    pool->threads = mem_calloc(settings->threads, sizeof *pool->threads);
+    list_init(&pool->stopping);
+    list_init(&pool->lent);
+    list_init(&pool->answered);
+    list_init(&pool->spare);
+    pool->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int error = pool->wake_fd < 0 ? errno : start_threads(pool, settings->threads);
+    pool->mailbox = (struct loop_mailbox){
+        .context = pool, .may_wait = may_wait, .take = take, .send = send_parcels, .abandon = abandon};
+    loop->mailbox = &pool->mailbox;
+    if (error) {
+        pool_stop(pool);
+        errno = error;
+        return NULL;
+    }
+    loop_watch_start(loop, pool->wake_fd, LOOP_READABLE, woken, pool);
+    return pool;
+}
+
+void pool_stop(struct pool *pool)
+{
+    send_parcels(pool);
+    for (unsigned i = 0; i < pool->thread_count; i++) {
+        atomic_store_explicit(&pool->threads[i].stops, true, memory_order_release);
+        io_thread_wake(&pool->threads[i]);
+    }
+    for (unsigned i = 0; i < pool->thread_count; i++) pthread_join(pool->threads[i].id, NULL);
+    pool->loop->mailbox = NULL;
+}
+
+struct pool_view pool_view(const struct pool *pool)
+{
+    if (!pool) return (struct pool_view){0};
+    return (struct pool_view){
+        .active = pool->policy.active, .reads = pool->reads, .writes = pool->writes, .threads = pool->thread_count};
+}
+
+uint32_t pool_connections(const struct pool *pool, unsigned thread)
+{
+    return pool->connections[thread];
+}

@@ -1,0 +1,44 @@
+/* I/O threads: connections of one loop are lent to threads, which receive, read requests and send, while what stands
+ * behind the connections stays with the loop's own thread. What goes between them is in loan.h, when in policy.h. */
+#ifndef SLIPSTREAM_NET_POOL_POOL_H
+#define SLIPSTREAM_NET_POOL_POOL_H
+
+#include "server/net/conn.h"
+
+struct pool;
+
+/* What input means, is its owner's to know. A `reading` is what can be found out about a run of bytes by themselves. */
+struct pool_host {
+    void *context;
+    size_t reading_bytes;
+    void (*init)(void *reading);
+    void (*free)(void *reading);
+    /* On an I/O thread, of bytes that a request begins with. *memo is the connection's own, NULL at first, and nobody
+     * frees it. */
+    void (*read)(void *context, void *reading, void **memo, const uint8_t *data, size_t len);
+};
+
+struct pool_settings {
+    unsigned threads; /* beside the loop's own */
+    bool always;      /* not only where it pays: for tests */
+    struct pool_host host;
+};
+
+/* Starts the threads, which sleep until there is work. NULL: the system gives none; errno says why. */
+struct pool *pool_new(struct loop *loop, const struct pool_settings *settings);
+/* Sends what there is to send, as far as the sockets take it, and ends the threads. Connections stay lent. */
+void pool_stop(struct pool *pool);
+
+/* conn has been heard and is at rest, as far as its owner is concerned: it may be lent from now on, if that is worth it.
+ * Its owner hears `prepared` beside `data` from then on. */
+void pool_heard(struct pool *pool, struct conn *conn);
+
+struct pool_view {
+    bool active;            /* threads do the work at present */
+    uint64_t reads, writes; /* done by threads */
+    unsigned threads;
+};
+struct pool_view pool_view(const struct pool *pool);                 /* NULL: there is none */
+uint32_t pool_connections(const struct pool *pool, unsigned thread); /* lent to it */
+
+#endif
