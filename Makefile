@@ -5,7 +5,7 @@ endif
 BUILD    ?= build
 CFLAGS   ?= -O2 -g
 LDFLAGS  ?=
-SANITIZE ?=# address or undefined; fuzzer: both, and what libFuzzer asks for (clang alone has it)
+SANITIZE ?=# address, undefined or thread; fuzzer: both, and what libFuzzer asks for (clang alone has it)
 PREFIX   ?= /usr/local
 PROTECTED_MODE ?=# yes or no: the default of that directive; the container image says no
 V        ?=# V=1 shows whole command lines
@@ -26,6 +26,9 @@ ALL_CFLAGS += -fsanitize=address -fno-sanitize-recover=all
 LIBS       := $(filter-out -ljemalloc,$(LIBS))# the sanitizer brings its own allocator
 else ifeq ($(SANITIZE),undefined)
 ALL_CFLAGS += -fsanitize=undefined -fno-sanitize-recover=all
+else ifeq ($(SANITIZE),thread)
+ALL_CFLAGS += -fsanitize=thread -Wno-tsan# its fences are for other processes, which the sanitizer does not see
+LIBS       := $(filter-out -ljemalloc,$(LIBS))
 else ifeq ($(SANITIZE),fuzzer)
 # The macro is gcc's word for the address sanitizer.
 ALL_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -D__SANITIZE_ADDRESS__ \
@@ -199,6 +202,8 @@ asan:
 	@$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=address CFLAGS="-O1 -g" all
 ubsan:
 	@$(MAKE) --no-print-directory BUILD=build/ubsan SANITIZE=undefined CFLAGS="-O1 -g" all
+tsan:
+	@$(MAKE) --no-print-directory BUILD=build/tsan SANITIZE=thread CFLAGS="-O1 -g" all
 
 lint:
 	@tools/deps.sh build test lint
@@ -218,5 +223,5 @@ clean:
 
 -include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(LAB) $(LOAD) $(CONTESTANTS) $(REPORT) $(PROGRAM) $(FUZZ_OBJ) \
     $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o) $(FUZZ:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
-.PHONY: all tests deps peers run demo test test-peers fuzz fuzz-targets bench image test-kubernetes debug asan ubsan lint install clean
+.PHONY: all tests deps peers run demo test test-peers fuzz fuzz-targets bench image test-kubernetes debug asan ubsan tsan lint install clean
 .SECONDARY:

@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef __SANITIZE_ADDRESS__
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #include <jemalloc/jemalloc.h>
 #endif
 
@@ -196,10 +196,15 @@ size_t mem_resident_alone(int pid)
     return resident > shared ? (resident - shared) * (size_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 
 /* Read by the sanitizer's runtime: mem_try_alloc's refusals are not faults. */
 const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }

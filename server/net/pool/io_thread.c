@@ -20,24 +20,12 @@
 
 /* --- parcels --- */
 
-static struct parcel *take_parcel(struct io_thread *t)
-{
-    struct list_node *first = list_first(&t->stock);
-    if (!first) return parcel_new(&t->host);
-    list_remove(&t->stock, first);
-    return list_entry(first, struct parcel, node);
-}
-
-/* The last one that came back is the one that is still in the cache. */
 static void give_parcel(struct io_thread *t, struct parcel *p)
 {
-    if (t->stock.count >= STOCK_MAX || p->capacity > LOAN_INPUT_BYTES) {
+    if (t->stock.count >= STOCK_MAX || p->capacity > 2 * LOAN_INPUT_BYTES)
         parcel_free(&t->host, p);
-        return;
-    }
-    p->len = 0;
-    p->more = (struct outq){0};
-    list_push_front(&t->stock, &p->node);
+    else
+        parcel_put_by(&t->stock, p);
 }
 
 static void push(struct io_thread *t, struct loan *loan, struct parcel *p, enum parcel_kind kind)
@@ -63,7 +51,7 @@ static void on_data(struct conn *conn, const uint8_t *data, size_t len)
 {
     struct loan *loan = conn_owner(conn);
     struct io_thread *t = loan->thread;
-    if (!loan->gathers) loan->gathers = take_parcel(t);
+    if (!loan->gathers) loan->gathers = parcel_take(&t->stock, &t->host);
     memcpy(parcel_room(loan->gathers, len), data, len);
     loan->gathers->len += len;
     if (!loan->under_way)
@@ -255,7 +243,7 @@ int io_thread_start(struct io_thread *t)
         close(t->wake_fd);
         return t->start_error;
     }
-    snprintf(name, sizeof name, "io_thd_%u", t->number);
+    snprintf(name, sizeof name, "io_thd_%u", t->number + 1);
     pthread_setname_np(t->id, name);
     return 0;
 }

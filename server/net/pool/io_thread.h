@@ -21,7 +21,7 @@ struct io_thread {
     int wake_fd;      /* of the thread */
     int loop_wake_fd; /* of the loop; the same for all */
     pthread_t id;
-    unsigned number;
+    unsigned number; /* from 0 on */
     enum loop_engine engine;
     struct pool_host host;
     _Atomic bool stops;
@@ -40,7 +40,9 @@ int io_thread_start(struct io_thread *t);
 void io_thread_wake(struct io_thread *t); /* by the loop */
 
 /* --- both sides --- */
-struct parcel *parcel_new(const struct pool_host *host);
+/* The one that was put by last, which is still in the cache, or a new one. */
+struct parcel *parcel_take(struct list *stock, const struct pool_host *host);
+void parcel_put_by(struct list *stock, struct parcel *p);
 void parcel_free(const struct pool_host *host, struct parcel *p);
 uint8_t *parcel_room(struct parcel *p, size_t len); /* where so many more bytes go */
 /* Never refuses: what the queue does not take waits in `waiting`, and goes with the next. */

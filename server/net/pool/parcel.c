@@ -8,7 +8,7 @@
 
 #define FIRST_BYTES 2048
 
-struct parcel *parcel_new(const struct pool_host *host)
+static struct parcel *parcel_new(const struct pool_host *host)
 {
     struct parcel *p = mem_calloc(1, sizeof *p);
     p->reading = mem_calloc(1, host->reading_bytes);
@@ -25,6 +25,24 @@ void parcel_free(const struct pool_host *host, struct parcel *p)
     mem_free(p->bytes);
     outq_clear(&p->more);
     mem_free(p);
+}
+
+/* What is in nobody's use leaves the heap's count, as chunks of output do: a memory limit is not kept by it. */
+void parcel_put_by(struct list *stock, struct parcel *p)
+{
+    p->len = 0;
+    mem_account(-(ptrdiff_t)mem_size(p->bytes));
+    list_push_front(stock, &p->node);
+}
+
+struct parcel *parcel_take(struct list *stock, const struct pool_host *host)
+{
+    struct list_node *first = list_first(stock);
+    if (!first) return parcel_new(host);
+    struct parcel *p = list_entry(first, struct parcel, node);
+    list_remove(stock, first);
+    mem_account((ptrdiff_t)mem_size(p->bytes));
+    return p;
 }
 
 uint8_t *parcel_room(struct parcel *p, size_t len)

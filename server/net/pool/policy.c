@@ -3,7 +3,9 @@
 
 static bool is_busy(struct pool_policy *p, const struct pool_load *load)
 {
-    if (load->speakers < POOL_SPEAKERS || load->awake_us * 100 < load->span_us * POOL_BUSY_PERCENT) return false;
+    bool queued = load->pieces >= load->turns * POOL_QUEUED_PIECES;
+    int percent = queued ? POOL_QUEUED_PERCENT : POOL_BUSY_PERCENT;
+    if (load->speakers < POOL_SPEAKERS || load->awake_us * 100 < load->span_us * percent) return false;
     p->piece_cost_ns = load->awake_us * 1000 / load->pieces;
     return true;
 }
@@ -17,9 +19,9 @@ static bool is_idle(const struct pool_policy *p, const struct pool_load *load)
 bool pool_policy_step(struct pool_policy *p, const struct pool_load *load)
 {
     bool change = p->active ? is_idle(p, load) : is_busy(p, load);
-    p->windows = change ? (uint8_t)(p->windows + 1) : 0;
-    if (p->windows < (p->active ? POOL_IDLE_WINDOWS : POOL_BUSY_WINDOWS)) return p->active;
-    p->windows = 0;
+    p->speaks_for_change_us = change ? p->speaks_for_change_us + load->span_us : 0;
+    if (p->speaks_for_change_us < (p->active ? POOL_IDLE_US : POOL_BUSY_US)) return p->active;
+    p->speaks_for_change_us = 0;
     p->active = !p->active;
     return p->active;
 }

@@ -11,22 +11,27 @@
 #include <stdint.h>
 
 #define POOL_WINDOW_US 10000
-/* The loop is busy for so much of its time: then threads help. With less than a third of that they are in the way. */
-#define POOL_BUSY_PERCENT 60
-#define POOL_IDLE_PERCENT 20
-#define POOL_SPEAKERS     4 /* fewer are served as fast without */
-#define POOL_BUSY_WINDOWS 3 /* in a row */
-#define POOL_IDLE_WINDOWS 20
+/* The loop is busy for so much of its time, or for so much while input queues up: then threads help. (Who shares his
+ * processor is not busy while he waits for it.) With less than the last they are in the way. */
+#define POOL_BUSY_PERCENT   60
+#define POOL_QUEUED_PERCENT 30
+#define POOL_QUEUED_PIECES  3 /* a turn */
+#define POOL_IDLE_PERCENT   15
+#define POOL_SPEAKERS       4 /* fewer are served as fast without */
+/* For so long in a row. */
+#define POOL_BUSY_US 30000
+#define POOL_IDLE_US 200000
 
 /* What happened in one window. */
 struct pool_load {
     int64_t span_us, awake_us; /* its length; of it, the time in which the loop did not wait */
     uint32_t pieces, speakers; /* of input; how many connections they came from */
+    uint32_t turns;
 };
 
 struct pool_policy {
     bool active;
-    uint8_t windows;       /* in a row that speak for a change */
+    int64_t speaks_for_change_us;
     int64_t piece_cost_ns; /* without threads */
 };
 

@@ -45,7 +45,7 @@ struct pool {
     uint64_t reads, writes;
     /* the present window */
     int64_t window_end_us, window_began_us;
-    uint64_t awake_before_us;
+    uint64_t awake_before_us, turns_before;
     uint32_t window, pieces, speakers;
     unsigned thread_count;
     uint32_t *connections; /* lent to each */
@@ -59,21 +59,12 @@ static struct pool *pool_of(const struct loop *loop)
 
 /* --- parcels --- */
 
-static struct parcel *take_parcel(struct pool *pool)
-{
-    struct list_node *first = list_first(&pool->spare);
-    if (!first) return parcel_new(&pool->host);
-    list_remove(&pool->spare, first);
-    return list_entry(first, struct parcel, node);
-}
-
 static void give_parcel(struct pool *pool, struct parcel *p)
 {
-    p->len = 0;
-    if (pool->spare.count >= SPARE_MAX || p->capacity > LOAN_INPUT_BYTES)
+    if (pool->spare.count >= SPARE_MAX || p->capacity > 2 * LOAN_INPUT_BYTES)
         parcel_free(&pool->host, p);
     else
-        list_push_front(&pool->spare, &p->node);
+        parcel_put_by(&pool->spare, p);
 }
 
 static void push(struct loan *loan, struct parcel *p, enum parcel_kind kind)
@@ -323,11 +314,13 @@ static void end_window(struct pool *pool)
     struct pool_load load = {.span_us = now_us - pool->window_began_us,
                              .awake_us = (int64_t)(loop->awake_us - pool->awake_before_us),
                              .pieces = pool->pieces,
-                             .speakers = pool->speakers};
+                             .speakers = pool->speakers,
+                             .turns = (uint32_t)(loop->turns - pool->turns_before)};
     if (!pool->always) pool_policy_step(&pool->policy, &load);
     pool->window_began_us = now_us;
     pool->window_end_us = now_us + POOL_WINDOW_US;
     pool->awake_before_us = loop->awake_us;
+    pool->turns_before = loop->turns;
     pool->pieces = pool->speakers = 0;
     pool->window++;
 }
@@ -403,7 +396,7 @@ static void send_unasked(struct pool *pool)
         struct conn *conn = list_entry(node, struct conn, send_node);
         list_remove(&pool->loop->lent_sends, node);
         if (conn->loan->state != LOAN_LENT) continue;
-        struct parcel *p = take_parcel(pool);
+        struct parcel *p = parcel_take(&pool->spare, &pool->host);
         fill(pool, conn, p);
         if (p->len || p->tell_when_drained || !outq_empty(&p->more))
             hand_out(conn->loan, p, false);
@@ -465,7 +458,7 @@ static int start_threads(struct pool *pool, unsigned wanted)
     enum loop_engine engine = pool->loop->engine == &engine_uring ? LOOP_ENGINE_URING : LOOP_ENGINE_EPOLL;
     for (unsigned i = 0; i < wanted; i++) {
         struct io_thread *t = &pool->threads[i];
-        t->number = i + 1;
+        t->number = i;
         t->loop_wake_fd = pool->wake_fd;
         t->engine = engine;
         t->host = pool->host;
