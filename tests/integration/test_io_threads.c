@@ -128,6 +128,7 @@ Test(io_threads, answers_wait_for_the_disk_and_children_come_and_go)
     cr_assert(info_is(s, "persistence", "rdb_last_bgsave_status", "ok"));
     server_kill(s);
     server_restart(s);
+    wait_until(info_is(s, "persistence", "loading", "0"));
     for (int i = 0; i < 4; i++) expect_string(s, "200", "GET counter:%d", i);
 }
 

@@ -408,9 +408,9 @@ static void send_unasked(struct pool *pool)
 static void send_parcels(void *context)
 {
     struct pool *pool = context;
-    send_answers(pool);
-    send_unasked(pool);
     if (unlikely(list_first(&pool->stopping) != NULL)) hand_over_stopped(pool);
+    send_answers(pool);
+    send_unasked(pool); /* what those who have just been handed over are owed is among it */
     for (unsigned i = 0; i < pool->thread_count; i++) {
         struct io_thread *t = &pool->threads[i];
         parcel_push_waiting(&t->to_thread, &t->waiting_to_thread);
