@@ -160,6 +160,7 @@ Test(io_threads, load_wakes_them_and_rest_lets_them_sleep)
 {
     enum { SPEAKERS = 8 };
     struct load speakers[SPEAKERS];
+    unsetenv("SLIPSTREAM_IO_THREADS");
     struct server *s = server_start(OURS, "io-threads 3\n");
     for (int i = 0; i < 100; i++) expect_ok(s, "SET a b");
     cr_assert_eq(threaded_reads(s), 0, "one client has no need of threads");
@@ -185,6 +186,7 @@ Test(io_threads, load_wakes_them_and_rest_lets_them_sleep)
 
 Test(io_threads, one_is_none)
 {
+    unsetenv("SLIPSTREAM_IO_THREADS");
     struct server *s = server_start(OURS, "io-threads 1\n");
     for (int i = 0; i < 10; i++) expect_ok(s, "SET a b");
     cr_assert(info_is(s, "server", "io_threads_active", "0"));

@@ -2,6 +2,7 @@
 #ifndef SLIPSTREAM_CORE_COMMAND_COMMAND_TABLE_H
 #define SLIPSTREAM_CORE_COMMAND_COMMAND_TABLE_H
 
+#include "server/base/prefetch.h"
 #include "server/core/command/command.h"
 
 struct acl_vocabulary;
@@ -24,6 +25,7 @@ struct command_entry {
     int first_key, last_key, key_step; /* derived from the first key spec; 0: none */
     const struct command_doc *doc;     /* NULL until described, as is the group */
     const char *group;
+    char line[CACHE_LINE_BYTES]; /* I/O threads read what stands above while the loop counts */
     uint64_t calls, ticks, rejected, failed;
     uint64_t *latency_us; /* histogram for INFO latencystats; NULL until the first call */
 };

@@ -10,6 +10,7 @@
 #include "server/base/crash.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,25 +40,48 @@ static void push(struct io_thread *t, struct loan *loan, struct parcel *p, enum 
 
 static void send_input(struct io_thread *t, struct loan *loan)
 {
-    struct parcel *p = loan->gathers;
-    loan->gathers = NULL;
+    struct parcel *p = list_entry(list_first(&loan->gathers), struct parcel, node);
+    list_remove(&loan->gathers, &p->node);
+    loan->gathered_bytes -= p->len;
     p->read = loan->reads;
     if (loan->reads) t->host.read(t->host.context, p->reading, &loan->memo, p->bytes, p->len);
     loan->under_way = true;
     push(t, loan, p, PARCEL_INPUT);
 }
 
+/* The last one that is gathered, or a new one: none has more than what one turn of the loop takes. */
+static struct parcel *room_for(struct io_thread *t, struct loan *loan, size_t len)
+{
+    struct list_node *last = loan->gathers.head.prev;
+    struct parcel *p = list_entry(last, struct parcel, node);
+    if (last != &loan->gathers.head && p->len + len <= LOAN_INPUT_BYTES) return p;
+    p = parcel_take(&t->stock, &t->host);
+    list_push_back(&loan->gathers, &p->node);
+    return p;
+}
+
 static void on_data(struct conn *conn, const uint8_t *data, size_t len)
 {
     struct loan *loan = conn_owner(conn);
     struct io_thread *t = loan->thread;
-    if (!loan->gathers) loan->gathers = parcel_take(&t->stock, &t->host);
-    memcpy(parcel_room(loan->gathers, len), data, len);
-    loan->gathers->len += len;
+    struct parcel *p = room_for(t, loan, len);
+    memcpy(parcel_room(p, len), data, len);
+    p->len += len;
+    loan->gathered_bytes += len;
     if (!loan->under_way)
         send_input(t, loan);
-    else if (loan->gathers->len >= LOAN_INPUT_BYTES)
-        conn_input_wait(conn, true);
+    else if (loan->gathered_bytes >= LOAN_INPUT_BYTES && !list_contains(&loan->much))
+        list_push_back(&t->much, &loan->much);
+}
+
+/* Outside of their own callbacks: what the engine has of them already is gathered, too. */
+static void stop_reading_much(struct io_thread *t)
+{
+    for (struct list_node *node; (node = list_first(&t->much));) {
+        struct loan *loan = list_entry(node, struct loan, much);
+        list_remove(&t->much, node);
+        if (loan->gathered_bytes >= LOAN_INPUT_BYTES) conn_input_wait(loan->away, true);
+    }
 }
 
 static void on_closed(struct conn *conn, int error)
@@ -84,6 +108,7 @@ static void on_drained(struct conn *conn)
 
 static void borrow(struct io_thread *t, struct loan *loan)
 {
+    list_init(&loan->gathers);
     loan->away = conn_borrow(t->loop, loan->fd, &events, loan);
 }
 
@@ -102,25 +127,35 @@ static void output(struct io_thread *t, struct loan *loan, struct parcel *p)
     if (!brought_input) return;
     loan->under_way = false;
     loan->reads = between_requests;
-    if (!loan->gathers) return;
+    if (!list_first(&loan->gathers)) return;
     send_input(t, loan);
-    conn_input_wait(conn, false);
+    if (loan->gathered_bytes < LOAN_INPUT_BYTES) conn_input_wait(conn, false);
+}
+
+static size_t take_gathered(struct loan *loan, uint8_t *to)
+{
+    size_t at = 0;
+    list_each(&loan->gathers, node)
+    {
+        struct parcel *p = list_entry(node, struct parcel, node);
+        memcpy(to + at, p->bytes, p->len);
+        at += p->len;
+        list_remove(&loan->gathers, node);
+        give_parcel(loan->thread, p);
+    }
+    return at;
 }
 
 /* Its connection is given up: whatever it still has goes back with it. */
 static void given_up(void *arg, int fd, const uint8_t *rest, size_t len)
 {
     struct loan *loan = arg;
-    struct parcel *gathers = loan->gathers;
-    size_t before = gathers ? gathers->len : 0;
     (void)fd; /* the lender's */
     outq_move(&loan->unsent, conn_output(loan->away));
-    loan->rest_len = before + len;
+    loan->rest_len = loan->gathered_bytes + len;
     if (loan->rest_len) loan->rest = mem_alloc(loan->rest_len);
-    if (before) memcpy(loan->rest, gathers->bytes, before);
+    size_t before = loan->rest_len ? take_gathered(loan, loan->rest) : 0;
     if (len) memcpy(loan->rest + before, rest, len);
-    loan->gathers = NULL;
-    if (gathers) give_parcel(loan->thread, gathers);
     push(loan->thread, loan, &loan->returned, PARCEL_RETURN);
 }
 
@@ -130,16 +165,25 @@ static void hear(struct io_thread *t, struct parcel *p)
     switch ((enum parcel_kind)p->kind) {
     case PARCEL_LEND: borrow(t, loan); break;
     case PARCEL_OUTPUT: output(t, loan, p); break;
-    case PARCEL_RECALL: conn_give_up(loan->away, given_up, loan); break;
+    case PARCEL_RECALL:
+        if (list_contains(&loan->much)) list_remove(&t->much, &loan->much);
+        conn_give_up(loan->away, given_up, loan);
+        break;
     default: UNREACHABLE();
     }
 }
 
 /* --- its loop's mailbox --- */
 
+/* Whoever waits for this processor is let through first, once: it may be the loop with answers. */
 static bool may_wait(void *context)
 {
     struct io_thread *t = context;
+    if (t->loop->reads != t->reads_before) {
+        t->reads_before = t->loop->reads;
+        sched_yield();
+        if (spsc_peek(&t->to_thread, 0)) return false;
+    }
     return !list_first(&t->waiting_to_loop) && spsc_may_sleep(&t->to_thread);
 }
 
@@ -170,6 +214,7 @@ void io_thread_wake(struct io_thread *t)
 static void send_parcels(void *context)
 {
     struct io_thread *t = context;
+    if (unlikely(list_first(&t->much) != NULL)) stop_reading_much(t);
     parcel_push_waiting(&t->to_loop, &t->waiting_to_loop);
     if (spsc_must_wake(&t->to_loop)) wake(t->loop_wake_fd);
 }
@@ -226,6 +271,7 @@ int io_thread_start(struct io_thread *t)
     list_init(&t->waiting_to_thread);
     list_init(&t->waiting_to_loop);
     list_init(&t->stock);
+    list_init(&t->much);
     sem_init(&t->started, 0, 0);
     t->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (t->wake_fd < 0) return errno;

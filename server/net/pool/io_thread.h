@@ -33,6 +33,8 @@ struct io_thread {
     /* the thread's */
     struct loop *loop; /* for a forked child of the loop's to close */
     struct list waiting_to_loop, stock;
+    struct list much;      /* struct loan.much: not to be read for now */
+    uint64_t reads_before; /* when it last was about to wait */
 };
 
 /* 0, or an errno. */

@@ -67,10 +67,12 @@ struct loan {
     /* the thread's */
     char line[CACHE_LINE_BYTES];
     struct conn *away;
-    struct parcel *gathers; /* input that cannot leave yet, or NULL */
-    void *memo;             /* struct pool_host's */
-    bool under_way;         /* an INPUT is with the loop */
-    bool reads;             /* requests begin where its input does: else the loop keeps the beginning of one */
+    struct list gathers; /* parcels of input that cannot leave yet */
+    size_t gathered_bytes;
+    struct list_node much; /* in the thread's list of those that bring too much */
+    void *memo;            /* struct pool_host's */
+    bool under_way;        /* an INPUT is with the loop */
+    bool reads;            /* requests begin where its input does: else the loop keeps the beginning of one */
     _Atomic uint64_t sent_bytes;
     /* RETURN's */
     struct outq unsent;

@@ -8,12 +8,20 @@
 
 #define FIRST_BYTES 2048
 
+/* Bytes on their way stand outside the heap's count, as an engine's receive buffers do: of a connection there is one
+ * parcel at either end, and a limit of memory would evict keys for what is gone with the turn. */
+static void count_bytes(const struct parcel *p, int sign)
+{
+    mem_account(sign * (ptrdiff_t)mem_size(p->bytes));
+}
+
 static struct parcel *parcel_new(const struct pool_host *host)
 {
     struct parcel *p = mem_calloc(1, sizeof *p);
     p->reading = mem_calloc(1, host->reading_bytes);
     host->init(p->reading);
     p->bytes = mem_alloc(FIRST_BYTES);
+    count_bytes(p, -1);
     p->capacity = FIRST_BYTES;
     return p;
 }
@@ -22,16 +30,15 @@ void parcel_free(const struct pool_host *host, struct parcel *p)
 {
     host->free(p->reading);
     mem_free(p->reading);
+    count_bytes(p, 1);
     mem_free(p->bytes);
     outq_clear(&p->more);
     mem_free(p);
 }
 
-/* What is in nobody's use leaves the heap's count, as chunks of output do: a memory limit is not kept by it. */
 void parcel_put_by(struct list *stock, struct parcel *p)
 {
     p->len = 0;
-    mem_account(-(ptrdiff_t)mem_size(p->bytes));
     list_push_front(stock, &p->node);
 }
 
@@ -41,7 +48,6 @@ struct parcel *parcel_take(struct list *stock, const struct pool_host *host)
     if (!first) return parcel_new(host);
     struct parcel *p = list_entry(first, struct parcel, node);
     list_remove(stock, first);
-    mem_account((ptrdiff_t)mem_size(p->bytes));
     return p;
 }
 
@@ -49,7 +55,9 @@ uint8_t *parcel_room(struct parcel *p, size_t len)
 {
     if (unlikely(p->capacity - p->len < len)) {
         p->capacity = p->len + len > 2 * p->capacity ? p->len + len : 2 * p->capacity;
+        count_bytes(p, 1);
         p->bytes = mem_realloc(p->bytes, p->capacity);
+        count_bytes(p, -1);
     }
     return p->bytes + p->len;
 }

@@ -12,6 +12,7 @@
 #include "server/net/pool/policy.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -43,6 +44,7 @@ struct pool {
     struct list answered;       /* struct parcel.node: INPUT that has run, to go back at the turn's end */
     struct list spare;
     uint64_t reads, writes;
+    uint64_t reads_before; /* when the loop last was about to wait */
     /* the present window */
     int64_t window_end_us, window_began_us;
     uint64_t awake_before_us, turns_before;
@@ -295,9 +297,22 @@ static void hand_out(struct loan *loan, struct parcel *p, bool brought_input)
 
 /* --- the loop's mailbox --- */
 
+/* Whoever waits for this processor is let through first, once: if it is a thread with input, a sleep and a wake-up are
+ * saved. */
+static bool has_input_soon(struct pool *pool)
+{
+    if (pool->reads == pool->reads_before) return false;
+    pool->reads_before = pool->reads;
+    sched_yield();
+    for (unsigned i = 0; i < pool->thread_count; i++)
+        if (spsc_peek(&pool->threads[i].to_loop, 0)) return true;
+    return false;
+}
+
 static bool may_wait(void *context)
 {
     struct pool *pool = context;
+    if (has_input_soon(pool)) return false;
     for (unsigned i = 0; i < pool->thread_count; i++) {
         struct io_thread *t = &pool->threads[i];
         if (!list_first(&t->waiting_to_thread) && spsc_may_sleep(&t->to_loop)) continue;
