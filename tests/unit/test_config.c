@@ -277,16 +277,16 @@ Test(config, standard_input_comes_between_file_and_command_line)
 Test(config, what_has_no_effect_is_named)
 {
     cr_redirect_stdout();
-    cr_assert_eq(load_lines("io-threads 4\nactivedefrag no\nuser default on nopass ~* &* +@all\nport 1\n"), 0);
+    cr_assert_eq(load_lines("io-threads-do-reads yes\nactivedefrag no\nuser default on nopass ~* &* +@all\nport 1\n"), 0);
     config_warn_without_effect(config);
     fflush(stdout);
     char log[4096] = "";
     size_t len = fread(log, 1, sizeof log - 1, cr_get_redirected_stdout());
     cr_expect(len > 0);
-    cr_expect(strstr(log, "# Directive 'io-threads' is accepted but has no effect here\n"), "%s", log);
+    cr_expect(strstr(log, "# Directive 'io-threads-do-reads' is accepted but has no effect here\n"), "%s", log);
     cr_expect(strstr(log, "at their default: activedefrag\n"), "%s", log);
     cr_expect_null(strstr(log, "port"));
-    expect("io-threads", "4");
+    expect("io-threads-do-reads", "yes");
 }
 
 /* --- refusing --- */
