@@ -146,11 +146,14 @@ Test(io_pool, input_that_queues_up_is_load)
 {
     struct pool_policy p = {0};
     struct pool_load starved = busy; /* of processor time: the loop waits, but not for input */
-    starved.awake_us = 4000;
+    starved.awake_us = 1000;
     cr_assert(step_for_us(&p, starved, POOL_BUSY_US));
     starved.turns = starved.pieces;
     p = (struct pool_policy){0};
-    cr_assert_not(step_for_us(&p, starved, 1000000));
+    cr_assert_not(step_for_us(&p, starved, 1000000), "each piece is served as it comes");
+    starved.pieces = 10;
+    starved.turns = 2;
+    cr_assert_not(step_for_us(&p, starved, 1000000), "that is little");
 }
 
 Test(io_pool, the_thread_with_the_fewest_gets_the_next)

@@ -1,23 +1,22 @@
 /* When I/O threads are worth it, and which of them gets a connection. Pure: figures in, decisions out.
  *
- * A thread in between costs two wake-ups for a request. They pay only where the loop would be busy otherwise, with
- * several connections that speak at the same time; then a wake-up is for many requests. While the threads work, the
- * loop's own time says little of what it would have to do without them: therefore what a piece of input cost before is
- * remembered. */
+ * A thread in between costs two wake-ups for a request. They pay only where several connections speak at the same time
+ * and the loop does not keep up with ease; then a wake-up is for many requests. That is so where it hardly ever waits,
+ * or where input queues up: a loop that shares its processor with others waits for that, and seems to have time. While
+ * the threads work, the loop's own time says nothing of what it would have to do without them: then what counts is how
+ * much comes, compared with what came when they began. */
 #ifndef SLIPSTREAM_NET_POOL_POLICY_H
 #define SLIPSTREAM_NET_POOL_POLICY_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define POOL_WINDOW_US 10000
-/* The loop is busy for so much of its time, or for so much while input queues up: then threads help. (Who shares his
- * processor is not busy while he waits for it.) With less than the last they are in the way. */
-#define POOL_BUSY_PERCENT   60
-#define POOL_QUEUED_PERCENT 30
-#define POOL_QUEUED_PIECES  3 /* a turn */
-#define POOL_IDLE_PERCENT   15
-#define POOL_SPEAKERS       4 /* fewer are served as fast without */
+#define POOL_WINDOW_US     10000
+#define POOL_SPEAKERS      4    /* fewer are served as fast without */
+#define POOL_BUSY_PERCENT  60   /* of its time the loop does not wait */
+#define POOL_QUEUED_PIECES 3    /* are there in each of its turns, on average */
+#define POOL_QUEUED_RATE   8000 /* pieces a second; with fewer, it may queue */
+#define POOL_IDLE_PART     4    /* the rate has fallen to so large a part */
 /* For so long in a row. */
 #define POOL_BUSY_US 30000
 #define POOL_IDLE_US 200000
@@ -32,7 +31,7 @@ struct pool_load {
 struct pool_policy {
     bool active;
     int64_t speaks_for_change_us;
-    int64_t piece_cost_ns; /* without threads */
+    int64_t busy_rate; /* pieces a second when threads began */
 };
 
 /* Returns p->active. */
