@@ -48,10 +48,11 @@ struct conn *conn_open(struct loop *loop, int fd, const struct conn_events *even
     return conn;
 }
 
-struct conn *conn_borrow(struct loop *loop, int fd, const struct conn_events *events, void *owner)
+struct conn *conn_borrow(struct loop *loop, int fd, struct conn_tls *tls, const struct conn_events *events, void *owner)
 {
     struct conn *conn = conn_new(loop, fd, CONN_OPEN, events, owner);
     conn->borrowed = conn->reading = true;
+    conn_tls_put(conn, tls);
     loop->engine->conn_read(conn);
     return conn;
 }
@@ -181,12 +182,19 @@ static void hand_over(struct conn *conn, bool alive)
     a->detached(a->detached_arg, fd, a->held, a->held_len);
 }
 
+static void give_up(struct conn *conn)
+{
+    struct loan *loan = conn->owner;
+    loan->tls = conn_tls_take(conn);
+    hand_over(conn, true);
+}
+
 static void give_up_when_still(struct conn *conn)
 {
     if (conn->reading || conn->delivering || conn->send_waiting || conn->sending)
         conn_settle_later(conn);
     else
-        hand_over(conn, true);
+        give_up(conn);
 }
 
 static void hand_over_when_still(struct conn *conn)
@@ -226,6 +234,12 @@ void conn_give_up(struct conn *conn, void (*detached)(void *arg, int fd, const u
 
 /* --- an I/O thread has given it back --- */
 
+static void read_again(struct conn *conn)
+{
+    conn->reading = true;
+    conn->endpoint.loop->engine->conn_read(conn);
+}
+
 static void go_on_closing(struct conn *conn, int error)
 {
     conn->state = CONN_OPEN;
@@ -235,8 +249,9 @@ static void go_on_closing(struct conn *conn, int error)
         conn_close_after_flush(conn);
 }
 
-static void go_on_detaching(struct conn *conn, int error)
+static void go_on_detaching(struct conn *conn, bool ended, int error)
 {
+    if (conn->tls && !ended) read_again(conn);
     conn->ended = error != 0; /* what has only ended is read on, where it ends again */
     conn->end_error = error;
     conn_flush(conn);
@@ -245,11 +260,13 @@ static void go_on_detaching(struct conn *conn, int error)
 
 static void go_on(struct conn *conn, const uint8_t *rest, size_t len, bool ended, int error)
 {
-    if (!ended) {
-        conn->reading = true;
-        conn->endpoint.loop->engine->conn_read(conn);
-    }
+    if (!ended) read_again(conn);
     if (conn_has_unsent(conn)) conn_flush(conn);
+    if (unlikely(conn->tls != NULL)) { /* plain bytes, and encrypted ones may be behind them */
+        if (len) conn_hold(conn, rest, len);
+        if (ended) conn_fail_later(conn, error);
+        return;
+    }
     if (len) conn_on_data(conn, rest, len);
     if (ended) conn_on_end(conn, error);
 }
@@ -261,10 +278,12 @@ void conn_on_returned(struct conn *conn, const uint8_t *rest, size_t len, bool e
     case CONN_CLOSING: go_on_closing(conn, error); break;
     case CONN_DETACHING:
         if (len) conn_hold(conn, rest, len);
-        go_on_detaching(conn, error);
+        go_on_detaching(conn, ended, error);
         break;
     case CONN_CONNECTING: UNREACHABLE();
-    case CONN_CLOSED: break;
+    case CONN_CLOSED:
+        if (unlikely(conn->tls != NULL)) conn_tls_last_words(conn);
+        break;
     }
 }
 
@@ -343,6 +362,10 @@ void conn_on_read_stopped(struct conn *conn)
 void conn_input_wait(struct conn *conn, bool waits)
 {
     if (conn->paused == waits) return;
+    if (unlikely(conn->tls != NULL)) {
+        conn_tls_input_wait(conn, waits);
+        return;
+    }
     conn->paused = waits;
     if (waits && conn->reading) {
         conn->endpoint.loop->engine->conn_stop_reading(conn);
@@ -503,7 +526,7 @@ void conn_on_sent(struct conn *conn, size_t n)
     conn->endpoint.loop->writes++;
     conn->endpoint.loop->bytes_sent += n;
     consume(conn, n);
-    if (unlikely(conn->borrowed)) loan_sent(conn->owner, n);
+    if (unlikely(conn->borrowed) && !conn->tls) loan_sent(conn->owner, n);
     if (conn_has_unsent(conn)) return;
     if (likely(conn->state == CONN_OPEN)) {
         if (unlikely(conn->ended))

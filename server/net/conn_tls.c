@@ -4,6 +4,7 @@
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/net/hold.h"
+#include "server/net/pool/loan.h"
 #include "server/net/tls/stream.h"
 #include "server/net/tls_relay.h"
 
@@ -94,6 +95,7 @@ bool conn_tls_may_send(const struct conn *conn)
 static void flush_encrypted(struct conn *conn)
 {
     if (outq_empty(encrypted(conn)) || list_contains(&conn->send_node) || conn->send_waiting) return;
+    if (unlikely(conn->recalled)) return;
     list_push_back(conn->sends, &conn->send_node);
 }
 
@@ -110,6 +112,7 @@ static void encrypt(struct conn *conn)
         }
         if (conn->hold) hold_consumed(conn->hold, n);
         outq_consume(&conn->output, n);
+        if (conn->borrowed) loan_sent(conn_owner(conn), n);
         left -= n;
     }
 }
@@ -309,6 +312,34 @@ bool conn_tls_settle(struct conn *conn)
         conn->endpoint.loop->engine->conn_read(conn);
     }
     return true;
+}
+
+/* --- lent to another thread --- */
+
+struct conn_tls *conn_tls_take(struct conn *conn)
+{
+    struct conn_tls *tls = conn->tls;
+    conn->tls = NULL;
+    return tls;
+}
+
+void conn_tls_put(struct conn *conn, struct conn_tls *tls)
+{
+    conn->tls = tls;
+    if (!tls) return;
+    tls->resuming = true;
+    conn_settle_later(conn);
+    flush_encrypted(conn);
+}
+
+void conn_tls_input_wait(struct conn *conn, bool waits)
+{
+    if (!waits) {
+        conn_resume(conn);
+        return;
+    }
+    conn->paused = true;
+    if (conn->reading) conn->endpoint.loop->engine->conn_stop_reading(conn);
 }
 
 /* --- detaching --- */

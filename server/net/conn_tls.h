@@ -16,6 +16,11 @@ bool conn_tls_may_send(const struct conn *conn);
 bool conn_tls_say_end(struct conn *conn);
 /* conn is about to go: an alert, or the word that this is the end, if the socket takes it at once. */
 void conn_tls_last_words(struct conn *conn);
+/* For connections that are lent (net/pool/). conn's TLS, which is without one from here on; NULL: it had none. */
+struct conn_tls *conn_tls_take(struct conn *conn);
+/* conn's from here on: what it holds is heard in the next turn, behind what conn_hold() was given. */
+void conn_tls_put(struct conn *conn, struct conn_tls *tls);
+void conn_tls_input_wait(struct conn *conn, bool waits); /* conn_input_wait() */
 /* Something was due in an open connection; false: but not because of TLS. conn may be gone afterwards. */
 bool conn_tls_settle(struct conn *conn);
 /* conn is detached and still: `detached` is given one end of a pair of sockets, and a relay has the other. */

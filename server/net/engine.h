@@ -192,7 +192,8 @@ void conn_hold(struct conn *conn, const uint8_t *data, size_t len); /* input tha
 void conn_end(struct conn *conn, int error); /* a handler's last call: the owner hears of the end, and conn is gone */
 void conn_input_wait(struct conn *conn, bool waits); /* true: it is not read for now; some may still arrive */
 /* On another thread's behalf: its descriptor stays the lender's, and what ends it is told, but ends it not. */
-struct conn *conn_borrow(struct loop *loop, int fd, const struct conn_events *events, void *owner);
+struct conn *conn_borrow(struct loop *loop, int fd, struct conn_tls *tls, const struct conn_events *events,
+                         void *owner);
 size_t conn_take_output(struct conn *conn, struct outq *to); /* all of it, as if it had been sent; returns the bytes */
 /* As conn_detach, but at once: output that has not left stays in conn_output(), which `detached` may still take from. */
 void conn_give_up(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg);

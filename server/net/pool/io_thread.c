@@ -109,7 +109,8 @@ static void on_drained(struct conn *conn)
 static void borrow(struct io_thread *t, struct loan *loan)
 {
     list_init(&loan->gathers);
-    loan->away = conn_borrow(t->loop, loan->fd, &events, loan);
+    loan->away = conn_borrow(t->loop, loan->fd, loan->tls, &events, loan);
+    loan->tls = NULL;
 }
 
 static void output(struct io_thread *t, struct loan *loan, struct parcel *p)

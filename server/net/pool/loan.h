@@ -31,6 +31,7 @@
 #include "server/base/prefetch.h"
 
 struct conn;
+struct conn_tls;
 struct loan;
 struct io_thread;
 
@@ -78,6 +79,7 @@ struct loan {
     struct outq unsent;
     uint8_t *rest;
     size_t rest_len;
+    struct conn_tls *tls; /* LEND's and RETURN's: it is where the connection is; NULL: plain */
 };
 
 /* For conn.c. conn->loan is set. True: it is away, and conn_on_returned() follows; false: it is not lent any more. */

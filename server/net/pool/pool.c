@@ -7,6 +7,7 @@
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/net/conn_tls.h"
 #include "server/net/hold.h"
 #include "server/net/pool/io_thread.h"
 #include "server/net/pool/policy.h"
@@ -110,6 +111,7 @@ static void hand_over(struct pool *pool, struct loan *loan)
     loan->thread = &pool->threads[number];
     loan->fd = conn->endpoint.fd;
     loan->reads = true;
+    loan->tls = conn_tls_take(conn);
     loan->state = LOAN_LENT;
     list_remove(&pool->stopping, &loan->node);
     list_push_back(&pool->lent, &loan->node);
@@ -133,7 +135,7 @@ static void hand_over_stopped(struct pool *pool)
         struct conn *conn = loan->home;
         if (conn->state != CONN_OPEN || conn->ended || conn->send_waiting || (conn->aside && conn->aside->held_len))
             stay(pool, loan);
-        else if (!conn->reading && !conn->delivering && !conn->sending)
+        else if (!conn->reading && !conn->delivering && !conn->sending && !list_contains(&conn->settle_node))
             hand_over(pool, loan);
     }
 }
@@ -183,6 +185,15 @@ static void drop_answer(struct pool *pool, struct loan *loan)
     loan->answers = NULL;
 }
 
+/* One that has been closed meanwhile still says so to its peer. */
+static void take_tls_back(struct conn *conn, struct conn_tls *tls)
+{
+    if (conn->state == CONN_CLOSED)
+        conn->tls = tls;
+    else
+        conn_tls_put(conn, tls);
+}
+
 static void returned(struct pool *pool, struct loan *loan)
 {
     struct conn *conn = loan->home;
@@ -200,7 +211,9 @@ static void returned(struct pool *pool, struct loan *loan)
     else
         give_back_output(conn, &loan->unsent);
     pool->connections[loan->thread->number]--;
+    struct conn_tls *tls = loan->tls;
     forget(pool, loan);
+    if (unlikely(tls != NULL)) take_tls_back(conn, tls);
     conn_on_returned(conn, rest, rest_len, ended, error);
     mem_free(rest);
 }
@@ -464,7 +477,8 @@ void pool_heard(struct pool *pool, struct conn *conn)
     if (conn->loan) return;
     note_piece(pool, conn);
     if (likely(!pool->policy.active) || !(spoke_before || pool->always)) return;
-    if (conn->state == CONN_OPEN && !conn->tls && !conn->ended && !conn->send_waiting && !conn->paused)
+    if (conn->state == CONN_OPEN && !(conn->tls && conn_tls_is_shaking(conn)) && !conn->ended && !conn->send_waiting &&
+        !conn->paused)
         lend(pool, conn);
 }
 
