@@ -1,8 +1,11 @@
 /* I/O threads: what holds of one connection and of many holds when threads read and send for them. They are told to
  * work without load, too, but where it is tried whether load wakes them. */
+#include "tests/harness/certificates.h"
 #include "tests/harness/client.h"
+#include "tests/harness/port.h"
 #include "tests/harness/raw.h"
 #include "tests/harness/replication.h"
+#include "tests/harness/tls_client.h"
 #include "tests/harness/wait.h"
 
 #include <criterion/criterion.h>
@@ -13,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 TestSuite(io_threads, .fini = server_finish_all, .timeout = 180);
@@ -440,4 +444,81 @@ Test(io_threads, requests_may_come_in_pieces)
         raw_expect(fd, "+OK\r\n$5\r\nvalue\r\n");
     }
     close(fd);
+}
+
+/* --- TLS --- */
+
+static char certificates[512];
+
+static struct server *start_threaded_tls(int port)
+{
+    snprintf(certificates, sizeof certificates, "%.200s/%.100s", harness_root(), harness_case());
+    mkdir(certificates, 0755);
+    certificate_make(certificates, "ca", NULL, 0, NULL);
+    certificate_make(certificates, "server", "ca", 0, NULL);
+    certificate_make(certificates, "client", "ca", 0, NULL);
+    setenv("SLIPSTREAM_IO_THREADS", "3:always", 1);
+    return server_start(
+        OURS, "tls-port %d\ntls-cert-file %s/server.crt\ntls-key-file %s/server.key\ntls-ca-cert-file %s/ca.crt\n",
+        port, certificates, certificates, certificates);
+}
+
+static struct tls_client *connect_tls_lent(int port)
+{
+    struct tls_client *c =
+        tls_connect(port, &(struct tls_client_options){.dir = certificates, .certificate = "client"});
+    cr_assert(c);
+    for (int i = 0; i < 3; i++) cr_assert(tls_client_asks(c, "PING\r\n", "+PONG\r\n"));
+    return c;
+}
+
+Test(io_threads, tls_is_theirs_too)
+{
+    enum { BYTES = 300000 };
+    int port = port_reserve();
+    struct server *s = start_threaded_tls(port);
+    char *request = malloc(BYTES + 100), *answer = malloc(BYTES + 100);
+    struct tls_client *c = connect_tls_lent(port);
+    long long before = threaded_reads(s);
+    for (int i = 0; i < 20; i++) cr_assert(tls_client_asks(c, "ECHO word\r\nPING\r\n", "$4\r\nword\r\n+PONG\r\n"));
+    cr_assert_geq(threaded_reads(s), before + 20);
+    int head = sprintf(request, "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$%d\r\n", BYTES);
+    memset(request + head, 'x', BYTES);
+    strcpy(request + head + BYTES, "\r\n");
+    cr_assert(tls_client_asks(c, request, "+OK\r\n"));
+    head = sprintf(answer, "$%d\r\n", BYTES);
+    memset(answer + head, 'x', BYTES);
+    strcpy(answer + head + BYTES, "\r\n");
+    size_t len = strlen(answer);
+    for (int i = 0; i < 10; i++) {
+        cr_assert(tls_client_send(c, "GET key\r\n", 9));
+        cr_assert_eq(tls_client_read(c, request, len), len);
+        cr_assert_eq(memcmp(request, answer, len), 0);
+    }
+    cr_assert(tls_client_end(c), "the end is told");
+    tls_client_close(c);
+    free(request);
+    free(answer);
+}
+
+Test(io_threads, tls_connections_end_well)
+{
+    int port = port_reserve();
+    struct server *s = start_threaded_tls(port);
+    struct tls_client *quits = connect_tls_lent(port), *killed = connect_tls_lent(port),
+                      *waits = connect_tls_lent(port);
+    char none;
+    cr_assert(tls_client_asks(quits, "QUIT\r\n", "+OK\r\n"));
+    cr_assert(tls_client_end(quits), "it was cut off and not told");
+    cr_assert(tls_client_asks(killed, "CLIENT SETNAME killed\r\n", "+OK\r\n"));
+    tls_client_send(waits, "BLPOP list 0\r\n", 14);
+    wait_until(info_is(s, "clients", "blocked_clients", "1"));
+    expect_integer(s, 1, "RPUSH list one");
+    cr_assert(tls_client_asks(waits, "", "*2\r\n$4\r\nlist\r\n$3\r\none\r\n"));
+    expect_integer(s, 2, "CLIENT KILL TYPE normal SKIPME yes");
+    cr_assert_eq(tls_client_read(killed, &none, 1), 0);
+    tls_client_close(quits);
+    tls_client_close(killed);
+    tls_client_close(waits);
+    wait_until(info_is(s, "clients", "connected_clients", "1"));
 }
