@@ -39,5 +39,6 @@ void bench_scripts(const struct bench *b);
 void bench_tls(const struct bench *b);
 void bench_pause(const struct bench *b);
 void bench_sentinel(const struct bench *b);
+void bench_cores(const struct bench *b);
 
 #endif

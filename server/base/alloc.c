@@ -28,7 +28,7 @@
 #include "server/base/check.h"
 #include "server/base/log.h"
 
-#define COUNTER_SLOTS 64 /* threads alive at once; ours are a handful */
+#define COUNTER_SLOTS 256 /* threads alive at once: I/O threads are 127 at most, the others a handful */
 
 struct mem_counter {
     _Alignas(64) _Atomic ptrdiff_t bytes; /* written by the slot's thread alone */
@@ -36,6 +36,7 @@ struct mem_counter {
 };
 
 static struct mem_counter counters[COUNTER_SLOTS];
+static _Atomic size_t counters_used; /* of the slots, from the first on: those that ever had a thread */
 static _Thread_local struct mem_counter *my_counter;
 static _Atomic size_t peak;
 static pthread_key_t thread_end_key;
@@ -60,6 +61,8 @@ static struct mem_counter *claim_counter(void)
         bool expected = false;
         if (!atomic_compare_exchange_strong(&counters[i].taken, &expected, true)) continue;
         my_counter = &counters[i];
+        for (size_t used = atomic_load(&counters_used); used <= i;)
+            if (atomic_compare_exchange_weak(&counters_used, &used, i + 1)) break;
         CHECK(pthread_setspecific(thread_end_key, my_counter) == 0);
         return my_counter;
     }
@@ -132,7 +135,8 @@ size_t mem_size(const void *ptr)
 size_t mem_used(void)
 {
     ptrdiff_t sum = 0;
-    for (size_t i = 0; i < COUNTER_SLOTS; i++) sum += atomic_load_explicit(&counters[i].bytes, memory_order_relaxed);
+    size_t used = atomic_load_explicit(&counters_used, memory_order_acquire);
+    for (size_t i = 0; i < used; i++) sum += atomic_load_explicit(&counters[i].bytes, memory_order_relaxed);
     return sum > 0 ? (size_t)sum : 0;
 }
 

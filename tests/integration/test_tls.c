@@ -312,6 +312,7 @@ Test(tls, answers_wait_for_the_disk)
     expect_string(p.server, "640", "GET n");
     for (int i = 0; i < CLIENTS; i++) tls_client_close(c[i]);
     server_restart(p.server);
+    wait_until(info_is(p.server, "persistence", "loading", "0"));
     expect_string(p.server, "640", "GET n");
 }
 
