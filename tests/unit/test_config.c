@@ -277,7 +277,8 @@ Test(config, standard_input_comes_between_file_and_command_line)
 Test(config, what_has_no_effect_is_named)
 {
     cr_redirect_stdout();
-    cr_assert_eq(load_lines("io-threads-do-reads yes\nactivedefrag no\nuser default on nopass ~* &* +@all\nport 1\n"), 0);
+    cr_assert_eq(load_lines("io-threads-do-reads yes\nactivedefrag no\nuser default on nopass ~* &* +@all\nport 1\n"),
+                 0);
     config_warn_without_effect(config);
     fflush(stdout);
     char log[4096] = "";
