@@ -8,6 +8,7 @@
 #include "server/core/core.h"
 #include "server/core/run/call.h"
 #include "server/core/settings.h"
+#include "server/net/pool/pool.h"
 
 struct pairs {
     struct reply *reply;
@@ -57,6 +58,7 @@ static void config_resetstat_command(struct call *call)
 {
     struct keyspace_stats *keys = keyspace_stats(call->core->keyspace);
     stats_reset(call->core->stats);
+    pool_reset_counts(call->core->io_threads);
     command_table_reset_stats(call->core->commands);
     *keys = (struct keyspace_stats){.lazyfree_pending = keys->lazyfree_pending};
     reply_ok(call->reply);

@@ -136,6 +136,33 @@ Test(io_threads, answers_wait_for_the_disk_and_children_come_and_go)
     for (int i = 0; i < 4; i++) expect_string(s, "200", "GET counter:%d", i);
 }
 
+static bool thread_has(struct server *s, int thread, int clients, long long reads)
+{
+    char name[32];
+    int has_clients = -1;
+    long long has_reads = -1;
+    redisReply *info = command(s, "INFO threads");
+    snprintf(name, sizeof name, "io_thread_%d:", thread);
+    const char *line = strstr(info->str, name);
+    if (line) sscanf(line + strlen(name), "clients=%d,reads=%lld,", &has_clients, &has_reads);
+    freeReplyObject(info);
+    return has_clients >= clients && has_reads >= reads;
+}
+
+Test(io_threads, connections_are_spread_and_each_threads_work_is_told)
+{
+    int fds[20];
+    struct server *s = start_threaded("");
+    for (int i = 0; i < 20; i++) fds[i] = connect_lent(s);
+    wait_until(thread_has(s, 1, 10, 5) && thread_has(s, 2, 10, 5));
+    wait_until(thread_has(s, 0, 0, 20)); /* each has been heard once before */
+    cr_assert_not(thread_has(s, 0, 2, 0), "all but who asks are lent");
+    cr_assert_not(thread_has(s, 3, 0, 0));
+    expect_ok(s, "CONFIG RESETSTAT");
+    cr_assert_lt(threaded_reads(s), 5);
+    for (int i = 0; i < 20; i++) close(fds[i]);
+}
+
 /* --- load --- */
 
 struct load {

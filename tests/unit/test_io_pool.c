@@ -155,9 +155,3 @@ Test(io_pool, input_that_queues_up_is_load)
     starved.turns = 2;
     cr_assert_not(step_for_us(&p, starved, 1000000), "that is little");
 }
-
-Test(io_pool, the_thread_with_the_fewest_gets_the_next)
-{
-    cr_assert_eq(pool_policy_choose((uint32_t[]){3, 2, 2}, 3), 1);
-    cr_assert_eq(pool_policy_choose((uint32_t[]){0}, 1), 0);
-}

@@ -24,6 +24,7 @@ static const struct section {
     {"clients", "Clients", info_clients, false},
     {"memory", "Memory", info_memory, false},
     {"persistence", "Persistence", info_persistence, false},
+    {"threads", "Threads", info_threads, false},
     {"stats", "Stats", info_stats, false},
     {"replication", "Replication", info_replication, false},
     {"cpu", "CPU", info_cpu, false},

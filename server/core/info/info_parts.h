@@ -16,6 +16,7 @@ void info_memory(struct core *core, struct outq *out);
 
 /* --- info_stats.c: what is counted --- */
 void info_clients(struct core *core, struct outq *out);
+void info_threads(struct core *core, struct outq *out);
 void info_stats(struct core *core, struct outq *out);
 void info_commandstats(struct core *core, struct outq *out);
 void info_errorstats(struct core *core, struct outq *out);

@@ -116,10 +116,22 @@ static void feature_fields(const struct core *core, const struct stats *s, struc
     count_field(out, "tracking_total_prefixes", tracking.prefixes);
 }
 
+static struct pool_thread_view all_io_threads(const struct core *core)
+{
+    struct pool_thread_view sum = {0};
+    for (unsigned i = 0; i < pool_view(core->io_threads).threads; i++) {
+        struct pool_thread_view one = pool_thread_view(core->io_threads, i);
+        sum.connections += one.connections;
+        sum.reads += one.reads;
+        sum.writes += one.writes;
+    }
+    return sum;
+}
+
 static void error_fields(const struct core *core, struct outq *out)
 {
     const struct stats *s = core->stats;
-    struct pool_view io_threads = pool_view(core->io_threads);
+    struct pool_thread_view io_threads = all_io_threads(core);
     count_field(out, "unexpected_error_replies", s->unexpected_error_replies);
     count_field(out, "master_commands_ignored", s->master_commands_ignored);
     count_field(out, "total_error_replies", s->total_error_replies);
@@ -225,4 +237,26 @@ static void latency_field(const struct core *core, const struct command_entry *e
 void info_latencystats(struct core *core, struct outq *out)
 {
     if (core->settings->server.latency_tracking) each_command(core, latency_field, out);
+}
+
+/* --- threads, in Redis 8's form --- */
+
+static void thread_field(struct outq *out, unsigned number, struct pool_thread_view v)
+{
+    info_field(out, "io_thread_%u:clients=%u,reads=%llu,writes=%llu", number, v.connections,
+               (unsigned long long)v.reads, (unsigned long long)v.writes);
+}
+
+/* The loop's own is the first: it has what the others have not. */
+void info_threads(struct core *core, struct outq *out)
+{
+    const struct stats *s = core->stats;
+    struct pool_thread_view others = all_io_threads(core), own = {0};
+    size_t clients = clients_count(core->clients) - clients_count_handed_over(core->clients);
+    own.connections = clients > others.connections ? (uint32_t)(clients - others.connections) : 0;
+    own.reads = s->total_reads > others.reads ? s->total_reads - others.reads : 0;
+    own.writes = s->total_writes > others.writes ? s->total_writes - others.writes : 0;
+    thread_field(out, 0, own);
+    for (unsigned i = 0; i < pool_view(core->io_threads).threads; i++)
+        thread_field(out, i + 1, pool_thread_view(core->io_threads, i));
 }

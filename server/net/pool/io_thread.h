@@ -30,6 +30,7 @@ struct io_thread {
     /* the loop's */
     struct list waiting_to_thread; /* struct parcel.node */
     bool pushed;                   /* in this turn */
+    struct pool_thread_view view;  /* what it does */
     /* the thread's */
     struct loop *loop; /* for a forked child of the loop's to close */
     struct list waiting_to_loop, stock;

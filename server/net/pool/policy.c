@@ -28,11 +28,3 @@ bool pool_policy_step(struct pool_policy *p, const struct pool_load *load)
     p->busy_rate = rate(load);
     return p->active;
 }
-
-unsigned pool_policy_choose(const uint32_t *connections, unsigned threads)
-{
-    unsigned best = 0;
-    for (unsigned i = 1; i < threads; i++)
-        if (connections[i] < connections[best]) best = i;
-    return best;
-}

@@ -1,4 +1,4 @@
-/* When I/O threads are worth it, and which of them gets a connection. Pure: figures in, decisions out.
+/* When I/O threads are worth it. Pure: figures in, decisions out.
  *
  * A thread in between costs two wake-ups for a request. They pay only where several connections speak at the same time
  * and the loop does not keep up with ease; then a wake-up is for many requests. That is so where it hardly ever waits,
@@ -36,7 +36,5 @@ struct pool_policy {
 
 /* Returns p->active. */
 bool pool_policy_step(struct pool_policy *p, const struct pool_load *load);
-/* The thread with the fewest connections, the first of several. */
-unsigned pool_policy_choose(const uint32_t *connections, unsigned threads);
 
 #endif

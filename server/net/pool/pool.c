@@ -44,14 +44,12 @@ struct pool {
     struct list stopping, lent; /* struct loan.node */
     struct list answered;       /* struct parcel.node: INPUT that has run, to go back at the turn's end */
     struct list spare;
-    uint64_t reads, writes;
-    uint64_t reads_before; /* when the loop last was about to wait */
+    uint64_t reads, reads_before; /* now, and when the loop last was about to wait */
     /* the present window */
     int64_t window_end_us, window_began_us;
     uint64_t awake_before_us, turns_before;
     uint32_t window, pieces, speakers;
     unsigned thread_count;
-    uint32_t *connections; /* lent to each */
     struct io_thread *threads;
 };
 
@@ -104,18 +102,25 @@ static void stay(struct pool *pool, struct loan *loan)
     conn_input_wait(conn, false);
 }
 
+static struct io_thread *thread_with_fewest(struct pool *pool)
+{
+    struct io_thread *best = pool->threads;
+    for (struct io_thread *t = best + 1; t < pool->threads + pool->thread_count; t++)
+        if (t->view.connections < best->view.connections) best = t;
+    return best;
+}
+
 static void hand_over(struct pool *pool, struct loan *loan)
 {
     struct conn *conn = loan->home;
-    unsigned number = pool_policy_choose(pool->connections, pool->thread_count);
-    loan->thread = &pool->threads[number];
+    loan->thread = thread_with_fewest(pool);
     loan->fd = conn->endpoint.fd;
     loan->reads = true;
     loan->tls = conn_tls_take(conn);
     loan->state = LOAN_LENT;
     list_remove(&pool->stopping, &loan->node);
     list_push_back(&pool->lent, &loan->node);
-    pool->connections[number]++;
+    loan->thread->view.connections++;
     conn->paused = false;
     conn->endpoint.in_flight++;
     if (list_contains(&conn->send_node)) {
@@ -210,7 +215,7 @@ static void returned(struct pool *pool, struct loan *loan)
         outq_clear(&loan->unsent);
     else
         give_back_output(conn, &loan->unsent);
-    pool->connections[loan->thread->number]--;
+    loan->thread->view.connections--;
     struct conn_tls *tls = loan->tls;
     forget(pool, loan);
     if (unlikely(tls != NULL)) take_tls_back(conn, tls);
@@ -233,6 +238,7 @@ static void input(struct pool *pool, struct parcel *p)
     struct loan *loan = p->loan;
     struct conn *conn = loan->home;
     pool->reads++;
+    loan->thread->view.reads++;
     if (!conn->endpoint.gone) {
         note_piece(pool, conn);
         conn_on_data(conn, p->bytes, p->len);
@@ -284,7 +290,7 @@ static size_t copy_output(struct conn *conn, struct parcel *p, size_t most)
     return total;
 }
 
-static void fill(struct pool *pool, struct conn *conn, struct parcel *p)
+static void fill(struct conn *conn, struct parcel *p)
 {
     struct loan *loan = conn->loan;
     p->len = 0;
@@ -297,7 +303,7 @@ static void fill(struct pool *pool, struct conn *conn, struct parcel *p)
         loan->handed_bytes += conn_take_output(conn, &p->more);
     else
         loan->handed_bytes += copy_output(conn, p, room);
-    pool->writes++;
+    loan->thread->view.writes++;
     if (likely(!conn_may_send(conn))) return;
     conn->send_waiting = p->tell_when_drained = true;
 }
@@ -411,7 +417,7 @@ static void send_answers(struct pool *pool)
             give_parcel(pool, p);
             continue;
         }
-        fill(pool, loan->home, p);
+        fill(loan->home, p);
         hand_out(loan, p, true);
         if (unlikely(!pool->policy.active)) recall(loan);
     }
@@ -425,7 +431,7 @@ static void send_unasked(struct pool *pool)
         list_remove(&pool->loop->lent_sends, node);
         if (conn->loan->state != LOAN_LENT) continue;
         struct parcel *p = parcel_take(&pool->spare, &pool->host);
-        fill(pool, conn, p);
+        fill(conn, p);
         if (p->len || p->tell_when_drained || !outq_empty(&p->more))
             hand_out(conn->loan, p, false);
         else
@@ -505,7 +511,6 @@ struct pool *pool_new(struct loop *loop, const struct pool_settings *settings)
     pool->host = settings->host;
     pool->always = pool->policy.active = settings->always;
     pool->window = 1;
-    pool->connections = mem_calloc(settings->threads, sizeof *pool->connections);
     pool->threads = mem_calloc(settings->threads, sizeof *pool->threads);
     list_init(&pool->stopping);
     list_init(&pool->lent);
@@ -539,11 +544,16 @@ void pool_stop(struct pool *pool)
 struct pool_view pool_view(const struct pool *pool)
 {
     if (!pool) return (struct pool_view){0};
-    return (struct pool_view){
-        .active = pool->policy.active, .reads = pool->reads, .writes = pool->writes, .threads = pool->thread_count};
+    return (struct pool_view){.active = pool->policy.active, .threads = pool->thread_count};
 }
 
-uint32_t pool_connections(const struct pool *pool, unsigned thread)
+struct pool_thread_view pool_thread_view(const struct pool *pool, unsigned thread)
 {
-    return pool->connections[thread];
+    return pool->threads[thread].view;
+}
+
+void pool_reset_counts(struct pool *pool)
+{
+    if (!pool) return;
+    for (unsigned i = 0; i < pool->thread_count; i++) pool->threads[i].view.reads = pool->threads[i].view.writes = 0;
 }

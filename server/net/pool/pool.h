@@ -34,11 +34,15 @@ void pool_stop(struct pool *pool);
 void pool_heard(struct pool *pool, struct conn *conn);
 
 struct pool_view {
-    bool active;            /* threads do the work at present */
-    uint64_t reads, writes; /* done by threads */
+    bool active; /* threads do the work at present */
     unsigned threads;
 };
-struct pool_view pool_view(const struct pool *pool);                 /* NULL: there is none */
-uint32_t pool_connections(const struct pool *pool, unsigned thread); /* lent to it */
+struct pool_thread_view {
+    uint32_t connections;   /* lent to it */
+    uint64_t reads, writes; /* pieces of input it has brought, of output it was given */
+};
+struct pool_view pool_view(const struct pool *pool); /* NULL: there is none */
+struct pool_thread_view pool_thread_view(const struct pool *pool, unsigned thread);
+void pool_reset_counts(struct pool *pool); /* reads and writes; NULL is allowed */
 
 #endif
