@@ -151,6 +151,14 @@ test:
 	@BUILD=$(BUILD) UNIT="$(UNIT)" PEERS=$(PEERS) JOBS=$(JOBS) ENGINES="$(ENGINES)" TEST="$(TEST)" COMMANDS=$(COMMANDS) \
 		tools/test.sh
 
+# What runs on I/O threads, with the thread sanitizer's server; the tests themselves are BUILD's.
+THREADS_TESTS ?= @(io_threads|tls|basic|blocking|tracking|append_only|gate)/*
+test-threads:
+	@tools/deps.sh build test
+	@$(MAKE) --no-print-directory -j$(JOBS) tsan $(BUILD)/tests/integration peers
+	@BUILD=$(BUILD) SERVER=build/tsan/redis-server PEERS=$(PEERS) JOBS=$(JOBS) ENGINES=auto+threads \
+		TEST="$(or $(TEST),$(THREADS_TESTS))" tools/test.sh
+
 # Each fuzz target in tests/fuzz for FUZZ_SECONDS, from inputs that our server and Debian's make.
 FUZZ_SECONDS ?= 60
 FUZZ_BUILD   := $(BUILD)/fuzz
@@ -223,5 +231,5 @@ clean:
 
 -include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(LAB) $(LOAD) $(CONTESTANTS) $(REPORT) $(PROGRAM) $(FUZZ_OBJ) \
     $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o) $(FUZZ:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
-.PHONY: all tests deps peers run demo test test-peers fuzz fuzz-targets bench image test-kubernetes debug asan ubsan tsan lint install clean
+.PHONY: all tests deps peers run demo test test-threads test-peers fuzz fuzz-targets bench image test-kubernetes debug asan ubsan tsan lint install clean
 .SECONDARY:

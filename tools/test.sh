@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Runs every unit test, the differential test, then the integration tests once per event loop, and adds up the results.
-# From `make test`, which sets BUILD, UNIT (the programs), PEERS, JOBS, ENGINES, TEST and COMMANDS. With TALLY=FILE the sums
-# are added to that file too, and what failed to FILE.failures: whoever sees only an output's end still learns which.
+# From `make test`, which sets BUILD, UNIT (the programs), PEERS, JOBS, ENGINES, TEST and COMMANDS. An engine's name with
+# +threads behind it stands for that engine and I/O threads that work without load, too. SERVER is another build's server
+# for BUILD's tests. With TALLY=FILE the sums are added to that file too, and what failed to FILE.failures: whoever sees
+# only an output's end still learns which.
 set -uo pipefail
 
 # What is random depends on the commit alone: a run of the same commit meets the same inputs.
@@ -9,7 +11,7 @@ if [ -z "${SLIPSTREAM_SEED:-}" ] && commit=$(git rev-parse --short=12 HEAD 2>/de
     export SLIPSTREAM_SEED=$((16#$commit))
 fi
 
-export SLIPSTREAM_SERVER=$BUILD/redis-server SLIPSTREAM_PEERS=$PEERS
+export SLIPSTREAM_SERVER=${SERVER:-$BUILD/redis-server} SLIPSTREAM_PEERS=$PEERS
 export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=1:detect_leaks=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:abort_on_error=1}
 bound_s=240
@@ -60,11 +62,13 @@ fi
 bound_s=900
 for engine in $ENGINES; do
     echo "== integration, event loop: $engine"
-    SLIPSTREAM_EVENT_LOOP=$engine run "integration on $engine" "$BUILD/tests/integration" --jobs "$JOBS" \
+    threads=${SLIPSTREAM_IO_THREADS:-}
+    [ "${engine%+threads}" = "$engine" ] || threads=4:always
+    SLIPSTREAM_EVENT_LOOP=${engine%+threads} SLIPSTREAM_IO_THREADS=$threads run "integration on $engine" "$BUILD/tests/integration" --jobs "$JOBS" \
         ${TEST:+--filter "$TEST"}
 done
 
 [ "$failed" = 0 ] || { echo "== what failed" && cat "$failures"; }
 [ -z "${TALLY:-}" ] || { echo "$passed $failed" >>"$TALLY"; [ "$failed" = 0 ] || cat "$failures" >>"$TALLY.failures"; }
-echo "$BUILD: $passed tests passed, $failed failed"
+echo "${SERVER:-$BUILD}: $passed tests passed, $failed failed"
 [ "$failed" = 0 ]
