@@ -20,7 +20,7 @@ static const struct work {
     long requests;
 } works[] = {
     {"get.p1.c50", "get", 1, 50, 100000},   {"set.p1.c50", "set", 1, 50, 100000},
-    {"get.p1.c300", "get", 1, 300, 100000}, {"get.p16.c50", "get", 16, 50, 500000},
+    {"get.p1.c500", "get", 1, 500, 100000}, {"get.p16.c50", "get", 16, 50, 500000},
     {"set.p16.c50", "set", 16, 50, 500000},
 };
 

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CLIENTS_MAX 256
+#define CLIENTS_MAX 512
 #define BATCH       5000
 #define BOUND_MS    120000 /* for a load */
 #define SILENCE_NS  60000000000ll
