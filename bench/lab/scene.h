@@ -49,7 +49,7 @@ struct scene {
     char followed_host[256]; /* by a replica that runs already, before we came */
     int followed_port;       /* 0: nothing to put back */
     bool sibling_alone;      /* the sibling stands, the replica does not yet */
-    pid_t stopped;           /* a process of the master that a fault has stopped, and will let go on */
+    pid_t stopped;           /* a process that a fault has stopped, and will let go on */
     bool counts_losses;      /* a fault has written keys of its own, acknowledged by a master that it took away */
     uint64_t doomed, lost;
 };

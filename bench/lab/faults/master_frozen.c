@@ -1,18 +1,11 @@
 /* The master is stopped, as by a starved machine, and nobody is told. */
 #include "bench/lab/faults/faults.h"
-
-#include <signal.h>
+#include "bench/lab/faults/stopped.h"
 
 static int strike(struct scene *s, char why[256])
 {
     (void)why;
-    return kill(s->master.pid, SIGSTOP);
-}
-
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    return kill(s->master.pid, SIGCONT);
+    return stopped_begin(s, s->master.pid);
 }
 
 const struct fault fault_master_frozen = {
@@ -20,5 +13,5 @@ const struct fault fault_master_frozen = {
     .summary = "SIGSTOP for the master, and SIGCONT",
     .stops_master = true,
     .strike = strike,
-    .heal = heal,
+    .heal = stopped_go_on,
 };

@@ -2,22 +2,15 @@
  * replica must wait for it, and the stream be kept meanwhile. */
 #include "bench/lab/faults/faults.h"
 #include "bench/lab/faults/snapshot_child.h"
-
-#include <signal.h>
+#include "bench/lab/faults/stopped.h"
 
 static int strike(struct scene *s, char why[256])
 {
-    int status = snapshot_child_begin(s, &s->stopped, why);
-    if (status == 0) kill(s->stopped, SIGSTOP);
+    pid_t child;
+    int status = snapshot_child_begin(s, &child, why);
+    if (status == 0) stopped_begin(s, child);
     instance_set(&s->master, "rdb-key-save-delay", "0");
     return status;
-}
-
-static int heal(struct scene *s, char why[256])
-{
-    (void)why;
-    kill(s->stopped, SIGCONT); /* it is gone where the master did without it */
-    return 0;
 }
 
 const struct fault fault_snapshot_frozen = {
@@ -26,5 +19,5 @@ const struct fault fault_snapshot_frozen = {
     .breaks = true,
     .asks_within = true,
     .strike = strike,
-    .heal = heal,
+    .heal = stopped_go_on,
 };
