@@ -4,7 +4,6 @@
 #include "bench/program/options.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +14,7 @@
 /* The servers own the first processor, and the load the second, where there are two. */
 static void pin(void)
 {
-    cpu_set_t set;
-    if (sysconf(_SC_NPROCESSORS_ONLN) < 2) return;
-    CPU_ZERO(&set);
-    CPU_SET(1, &set);
-    sched_setaffinity(0, sizeof set, &set);
+    if (sysconf(_SC_NPROCESSORS_ONLN) >= 2) process_pin_self(2);
 }
 
 static int start(struct instance *i, const struct contestant *of, const char *role, struct directives *directives,

@@ -51,14 +51,30 @@ bool process_can_have_own_shm(void)
     return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* Where this program began, once it has taken a processor for itself. */
+static struct {
+    bool known;
+    cpu_set_t set;
+} beginning;
+
+static int pin(int cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu - 1, &set);
+    return sched_setaffinity(0, sizeof set, &set);
+}
+
+int process_pin_self(int cpu)
+{
+    if (!beginning.known) beginning.known = sched_getaffinity(0, sizeof beginning.set, &beginning.set) == 0;
+    return pin(cpu);
+}
+
 static int constrain(const struct process_options *o)
 {
-    if (o->cpu) {
-        cpu_set_t set;
-        CPU_ZERO(&set);
-        CPU_SET(o->cpu - 1, &set);
-        if (sched_setaffinity(0, sizeof set, &set) < 0) return -1;
-    }
+    if (o->cpu && pin(o->cpu) < 0) return -1;
+    if (!o->cpu && beginning.known && sched_setaffinity(0, sizeof beginning.set, &beginning.set) < 0) return -1;
     if (o->descriptors) {
         struct rlimit limit = {o->descriptors, o->descriptors};
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0) return -1;

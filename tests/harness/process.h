@@ -12,11 +12,14 @@ struct process_options {
     const char *dir;         /* working directory; NULL: ours */
     const char *log;         /* standard output and error are appended here; NULL: ours */
     const char *input;       /* text on standard input; NULL: /dev/null */
-    int cpu;                 /* number of the only processor it may use, plus one; 0: any */
-    uint64_t descriptors;    /* RLIMIT_NOFILE; 0: as ours */
-    uint64_t shm_bytes;      /* gives it a /dev/shm of its own, of this size; 0: as ours */
-    bool signals_ignored;    /* it starts with every signal ignored and blocked */
+    int cpu;              /* number of the only processor it may use, plus one; 0: any that this program began with */
+    uint64_t descriptors; /* RLIMIT_NOFILE; 0: as ours */
+    uint64_t shm_bytes;   /* gives it a /dev/shm of its own, of this size; 0: as ours */
+    bool signals_ignored; /* it starts with every signal ignored and blocked */
 };
+
+/* The calling thread, and threads that it starts, from now on; what is spawned is not bound by it. -1: it may not. */
+int process_pin_self(int cpu); /* number of the processor, plus one */
 
 /* The child dies with the thread that called this. -1 with errno only if fork failed. */
 pid_t process_spawn(const struct process_options *options);
