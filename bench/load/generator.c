@@ -22,6 +22,7 @@
 
 struct link {
     int fd, number;
+    SSL *tls;                     /* the caller's; NULL: plain */
     uint64_t due, built, replied; /* requests so far: to be sent, written into the buffer, answered */
     int64_t sent_ns;              /* closed loop: when the pipeline began */
     char *out;                    /* owned */
@@ -71,10 +72,15 @@ static bool is_blocked(const struct link *l)
     return l->out_at < l->out_len;
 }
 
+static ssize_t put(struct link *l, const char *bytes, size_t len)
+{
+    return l->tls ? load_tls_send(l->tls, bytes, len) : send(l->fd, bytes, len, MSG_NOSIGNAL);
+}
+
 static int flush(struct generator *g, struct link *l)
 {
     while (is_blocked(l)) {
-        ssize_t n = send(l->fd, l->out + l->out_at, l->out_len - l->out_at, MSG_NOSIGNAL);
+        ssize_t n = put(l, l->out + l->out_at, l->out_len - l->out_at);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
         if (n < 0) return fail(g, l, strerror(errno));
         l->out_at += (size_t)n;
@@ -157,10 +163,15 @@ static int take_replies(struct generator *g, struct link *l, uint64_t count)
     return 0;
 }
 
+static ssize_t get(struct link *l, char *bytes, size_t room)
+{
+    return l->tls ? load_tls_recv(l->tls, bytes, room) : recv(l->fd, bytes, room, 0);
+}
+
 static int serve(struct generator *g, struct link *l)
 {
     for (;;) {
-        ssize_t n = recv(l->fd, g->received, RECEIVE_BYTES, 0);
+        ssize_t n = get(l, g->received, RECEIVE_BYTES);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) break;
         if (n <= 0) return fail(g, l, n ? strerror(errno) : "closed by the server");
@@ -168,7 +179,7 @@ static int serve(struct generator *g, struct link *l)
         long values = counter_take(&l->counter, g->received, (size_t)n);
         if (values < 0) return fail(g, l, "what came is not RESP");
         if (values && take_replies(g, l, (uint64_t)values) != 0) return -1;
-        if (n < RECEIVE_BYTES) break; /* all that there was; more is a new edge */
+        if (n < RECEIVE_BYTES && !l->tls) break; /* all that there was; more is a new edge */
     }
     return l->built < l->due || is_blocked(l) ? send_due(g, l) : 0;
 }
@@ -254,7 +265,8 @@ static int open_links(struct generator *g)
     for (int i = 0; i < p->connections; i++) {
         struct link *l = &g->links[i];
         struct epoll_event wanted = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = l};
-        *l = (struct link){.fd = p->sockets[i], .number = i, .out = malloc(g->out_room)};
+        *l = (struct link){
+            .fd = p->sockets[i], .number = i, .tls = p->tls ? p->tls[i] : NULL, .out = malloc(g->out_room)};
         if (!l->out) return fail(g, l, "no memory");
         if (fcntl(l->fd, F_SETFL, fcntl(l->fd, F_GETFL) | O_NONBLOCK) < 0 ||
             epoll_ctl(g->epoll, EPOLL_CTL_ADD, l->fd, &wanted) < 0)

@@ -10,6 +10,7 @@
 #include "bench/load/counter.h"
 #include "bench/load/histogram.h"
 #include "bench/load/mix.h"
+#include "bench/load/tls.h"
 
 #define LOAD_SLICES_MAX 4096
 #define LOAD_PHASES     3
@@ -23,6 +24,7 @@ struct load_event {
 
 struct load_plan {
     const int *sockets; /* connected streams, the caller's; they are made non-blocking */
+    SSL *const *tls;    /* of each of them, after its handshake; NULL: plain. SIGPIPE has to be ignored then */
     int connections;
     const struct mix *mix;
     struct request_source *source;

@@ -7,6 +7,7 @@
 #include "tests/harness/raw.h"
 #include "tests/harness/wait.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,24 +84,51 @@ static struct work parse(const char *words)
                      strcmp(value, "set") == 0 ? " {value}" : "");
     }
     if (rest) snprintf(w.command, sizeof w.command, "%s", rest);
+    if (w.clients > CLIENTS_MAX) harness_fail("more than %d clients in '%s'", CLIENTS_MAX, words);
     return w;
 }
 
-static void drive(const struct server *s, long requests, const struct work *w, struct load_result *result)
+struct lines {
+    int sockets[CLIENTS_MAX];
+    SSL *tls[CLIENTS_MAX];
+    int count;
+};
+
+/* A context: by TLS, at this port. */
+static void connect_all(struct lines *l, int count, const struct server *s, int port, SSL_CTX *context)
+{
+    char error[256];
+    for (l->count = 0; l->count < count; l->count++) {
+        int fd = context ? raw_try_connect("127.0.0.1", port) : raw_connect(s);
+        l->sockets[l->count] = fd;
+        l->tls[l->count] = NULL;
+        if (fd < 0) harness_fail("port %d: %s", port, strerror(errno));
+        if (context && !(l->tls[l->count] = load_tls_connect(context, fd, error)))
+            harness_fail("port %d: %s", port, error);
+    }
+}
+
+static void disconnect_all(struct lines *l)
+{
+    for (int i = 0; i < l->count; i++) {
+        SSL_free(l->tls[i]);
+        close(l->sockets[i]);
+    }
+}
+
+static void drive(const struct lines *l, long requests, const struct work *w, struct load_result *result)
 {
     struct request_source source;
     struct keys keys;
     struct sizes sizes;
     struct mix mix = {.count = 0};
-    int sockets[CLIENTS_MAX];
     char error[256];
     if (keys_parse(&keys, "uniform", (uint64_t)w->numbers) != 0 || sizes_parse(&sizes, w->value_bytes) != 0 ||
-        w->clients > CLIENTS_MAX || request_source_init(&source, &keys, &sizes, SEED) != 0 ||
-        mix_add(&mix, w->command, &source) != 0)
+        request_source_init(&source, &keys, &sizes, SEED) != 0 || mix_add(&mix, w->command, &source) != 0)
         harness_fail("'%s' is no load", w->command);
-    for (int i = 0; i < w->clients; i++) sockets[i] = raw_connect(s);
-    struct load_plan plan = {.sockets = sockets,
-                             .connections = w->clients,
+    struct load_plan plan = {.sockets = l->sockets,
+                             .tls = l->tls,
+                             .connections = l->count,
                              .mix = &mix,
                              .source = &source,
                              .pipeline = w->pipeline,
@@ -109,7 +137,6 @@ static void drive(const struct server *s, long requests, const struct work *w, s
                              .silence_ns = SILENCE_NS};
     if (load_run(&plan, result, error) != 0) harness_fail("%s: %s", w->command, error);
     if (result->errors) harness_fail("%s: %s", w->command, result->first_error);
-    for (int i = 0; i < w->clients; i++) close(sockets[i]);
     mix_free(&mix);
     request_source_free(&source);
 }
@@ -117,8 +144,11 @@ static void drive(const struct server *s, long requests, const struct work *w, s
 struct load_figures run_load(const struct server *s, long requests, const char *words)
 {
     static struct load_result result;
+    struct lines l;
     struct work w = parse(words);
-    drive(s, requests, &w, &result);
+    connect_all(&l, w.clients, s, s->port, NULL);
+    drive(&l, requests, &w, &result);
+    disconnect_all(&l);
     return (struct load_figures){(double)result.replies * 1e9 / (double)result.elapsed_ns,
                                  (double)histogram_percentile(&result.latency, 99) / 1e6};
 }
@@ -128,6 +158,25 @@ double cpu_us_per_request(const struct server *s, long requests, const char *wor
     int64_t before_us = process_tree_cpu_us(s->pid);
     run_load(s, requests, words);
     return (double)(process_tree_cpu_us(s->pid) - before_us) / (double)requests;
+}
+
+/* Handshakes are none of a request's. */
+double tls_cpu_us_per_request(const struct server *s, int tls_port, const char *ca_file, long requests,
+                              const char *words)
+{
+    static struct load_result result;
+    struct lines l;
+    struct work w = parse(words);
+    char error[256];
+    SSL_CTX *context = load_tls_context(ca_file, error);
+    if (!context) harness_fail("%s", error);
+    connect_all(&l, w.clients, s, tls_port, context);
+    int64_t before_us = process_tree_cpu_us(s->pid);
+    drive(&l, requests, &w, &result);
+    double us = (double)(process_tree_cpu_us(s->pid) - before_us) / (double)requests;
+    disconnect_all(&l);
+    SSL_CTX_free(context);
+    return us;
 }
 
 /* --- data --- */

@@ -19,6 +19,9 @@ struct load_figures {
 struct load_figures run_load(const struct server *s, long requests, const char *words);
 /* The same, for the CPU that the server and its children take per request, in microseconds. */
 double cpu_us_per_request(const struct server *s, long requests, const char *words);
+/* The same at its TLS port, whose certificate this file verifies. */
+double tls_cpu_us_per_request(const struct server *s, int tls_port, const char *ca_file, long requests,
+                              const char *words);
 
 /* A command for each number from first up to (not including) end, pipelined; hiredis's format, which is given the
  * number as a long, twice. */

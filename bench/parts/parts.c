@@ -18,7 +18,7 @@ const struct part parts[] = {
     {"scripts", "CPU per call of scripts and functions", bench_scripts},
     {"sentinel", "a master's death to the first write elsewhere; a Sentinel's CPU with 500 masters", bench_sentinel},
     {"cores", "what the main thread and all threads take with I/O threads", bench_cores},
-    {"tls", "CPU per request and a full synchronisation over TLS (wants redis-benchmark)", bench_tls},
+    {"tls", "CPU per request and a full synchronisation over TLS", bench_tls},
     {NULL, NULL, NULL},
 };
 

@@ -9,18 +9,14 @@
 #include "tests/harness/replication.h"
 #include "tests/harness/wait.h"
 
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#define KEYS          2000000
-#define VALUE_BYTES   16
-#define BOUND_MS      120000
-#define LOAD_BOUND_MS 600000
+#define KEYS        2000000
+#define VALUE_BYTES 16
+#define BOUND_MS    120000
 
-static char certificates[300], benchmark[300];
+static char certificates[300];
 
 struct secured {
     struct server *server;
@@ -58,23 +54,12 @@ static struct secured start_secured(int cpu, const struct contestant *of)
     return s;
 }
 
-/* The load is redis-benchmark's, which speaks TLS. */
 static double cpu_us(struct secured s, const struct work *w)
 {
-    char port[16], count[24], pipeline[16], bytes[16], numbers[24], ca[400];
-    snprintf(port, sizeof port, "%d", s.port);
-    snprintf(count, sizeof count, "%ld", w->requests);
-    snprintf(pipeline, sizeof pipeline, "%d", w->pipeline);
-    snprintf(bytes, sizeof bytes, "%d", VALUE_BYTES);
-    snprintf(numbers, sizeof numbers, "%d", KEYS);
+    char words[128], ca[400];
     snprintf(ca, sizeof ca, "%s/ca.crt", certificates);
-    const char *argv[] = {benchmark,  "--tls", "--cacert", ca,   "-p",     port, "-n",  count, "--csv", "-t",
-                          w->command, "-c",    "50",       "-P", pipeline, "-d", bytes, "-r",  numbers, NULL};
-    int64_t before_us = process_tree_cpu_us(s.server->pid);
-    struct process_result r = process_run_within(argv, NULL, LOAD_BOUND_MS);
-    if (r.exit_code != 0) harness_fail("%s: %s", benchmark, r.output);
-    free(r.output);
-    return (double)(process_tree_cpu_us(s.server->pid) - before_us) / (double)w->requests;
+    snprintf(words, sizeof words, "-t %s -c 50 -P %d -d %d -r %d", w->command, w->pipeline, VALUE_BYTES, KEYS);
+    return tls_cpu_us_per_request(s.server, s.port, ca, w->requests, words);
 }
 
 static double sync_seconds(const struct contestant *of, struct secured master)
@@ -89,23 +74,9 @@ static double sync_seconds(const struct contestant *of, struct secured master)
     return seconds;
 }
 
-/* In the peers that the project unpacks, or installed. */
-static bool find_benchmark(void)
-{
-    const char *peers = getenv("SLIPSTREAM_PEERS");
-    snprintf(benchmark, sizeof benchmark, "%.250s/usr/bin/redis-benchmark", peers ? peers : "");
-    if (access(benchmark, X_OK) == 0) return true;
-    snprintf(benchmark, sizeof benchmark, "/usr/bin/redis-benchmark");
-    return access(benchmark, X_OK) == 0;
-}
-
 void bench_tls(const struct bench *b)
 {
     struct secured servers[CONTESTANTS_MAX];
-    if (!find_benchmark()) {
-        fprintf(stderr, "tls: left out, for there is no redis-benchmark\n");
-        return;
-    }
     make_certificates();
     for (int i = 0; i < b->count; i++) {
         servers[i] = start_secured(SERVER_CPU, &b->servers[i]);
