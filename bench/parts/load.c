@@ -44,6 +44,8 @@ struct server *start_on(int cpu, const struct contestant *of, const char *config
 {
     struct server *s = server_prepare(ANY, "%s", config);
     s->limits.cpu = usable(cpu);
+    for (int i = 0; i < of->directives.count; i++)
+        if (!of->directives.left_out[i]) server_add_config(s, "%s", of->directives.lines[i]);
     become(s, of);
     server_launch(s);
     return s;

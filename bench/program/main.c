@@ -17,53 +17,60 @@ static void pin(void)
     if (sysconf(_SC_NPROCESSORS_ONLN) >= 2) process_pin_self(2);
 }
 
-static int start(struct instance *i, const struct contestant *of, const char *role, struct directives *directives,
-                 char error[512])
+static int start(struct instance *i, struct contestant *of, const char *role, char error[512])
 {
     char why[256];
     instance_init(i, of, role);
-    i->directives = directives;
+    i->directives = &of->directives;
     i->cpu = sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 0 : 1;
     if (instance_start(i, why) != 0) {
         snprintf(error, 512, "%s", why);
         return -1;
     }
-    instance_set(i, "save", ""); /* no snapshots but those that the schedule wants */
+    if (i->pid) instance_set(i, "save", ""); /* no snapshots but those that the schedule wants */
     return 0;
 }
 
-/* How all was measured, for a reader who has the report alone. */
-static void describe(const struct options *o, char *out, size_t size)
+/* Who it is, and what it was not told because it does not know it. */
+static void note_server(struct rows *rows, struct instance *i)
 {
-    const struct throughput_plan *p = &o->plan;
-    size_t len = (size_t)snprintf(out, size, "%ld keys (%s), values of %s bytes, %d connections, %d rounds of %d ms, ",
-                                  p->keys, p->distribution, p->sizes, p->connections, p->rounds, p->duration_ms);
+    int n = rows->server_count++;
+    snprintf(rows->servers[n].name, sizeof rows->servers[n].name, "%s", i->of->name);
+    instance_version(i, rows->servers[n].version);
+    directives_describe(&i->of->directives, rows->servers[n].note, sizeof rows->servers[n].note);
+    if (rows->servers[n].note[0]) fprintf(stderr, "%s: %s\n", rows->servers[n].name, rows->servers[n].note);
+}
+
+static void describe_throughput(const struct throughput_plan *p, FILE *out)
+{
+    fprintf(out, "%ld keys (%s), values of %s bytes, %d connections, %d rounds of %d ms, ", p->keys, p->distribution,
+            p->sizes, p->connections, p->rounds, p->duration_ms);
     if (p->rate_per_s > 0)
-        len += (size_t)snprintf(out + len, len < size ? size - len : 0, "%g requests a second, latency from when due",
-                                p->rate_per_s);
+        fprintf(out, "%g requests a second, latency from when due", p->rate_per_s);
     else
-        len += (size_t)snprintf(out + len, len < size ? size - len : 0, "as fast as answered");
-    for (int i = 0; i < p->request_count && len < size; i++)
-        len += (size_t)snprintf(out + len, size - len, "%s%s", i ? "; " : ". The mix: ", p->requests[i]);
-    for (int i = 0; i < o->directives.count && len < size; i++)
-        len += (size_t)snprintf(out + len, size - len, "%s%s", i ? ", " : ". Directives: ", o->directives.lines[i]);
+        fputs("as fast as answered", out);
+    for (int i = 0; i < p->request_count; i++) fprintf(out, "%s%s", i ? "; " : ". The mix: ", p->requests[i]);
+}
+
+/* How all was measured, for a reader who has the report alone. */
+static void describe(const struct options *o, char *text, size_t size)
+{
+    FILE *out = fmemopen(text, size - 1, "w");
+    if (!out) return;
+    if (o->throughput) describe_throughput(&o->plan, out);
+    for (int i = 0; i < o->directives.count; i++)
+        fprintf(out, "%s%s", i ? ", " : o->throughput ? ". Directives: " : "Directives: ", o->directives.lines[i]);
+    fclose(out);
 }
 
 static int start_all(struct options *o, struct instance *servers, struct instance *replicas, struct rows *rows,
                      char error[512])
 {
     for (int i = 0; i < o->server_count; i++) {
-        struct directives directives = o->directives;
-        if (start(&servers[i], &o->servers[i], "server", &directives, error) != 0) return -1;
-        if (o->plan.schedule == SCHEDULE_REPLICA &&
-            start(&replicas[i], &o->servers[i], "replica", &directives, error) != 0)
+        if (start(&servers[i], &o->servers[i], "server", error) != 0) return -1;
+        if (o->plan.schedule == SCHEDULE_REPLICA && start(&replicas[i], &o->servers[i], "replica", error) != 0)
             return -1;
-        servers[i].directives = replicas[i].directives = NULL; /* nobody starts again */
-        snprintf(rows->servers[i].name, sizeof rows->servers[i].name, "%s", o->servers[i].name);
-        instance_version(&servers[i], rows->servers[i].version);
-        directives_describe(&directives, rows->servers[i].note, sizeof rows->servers[i].note);
-        if (rows->servers[i].note[0]) fprintf(stderr, "%s: %s\n", rows->servers[i].name, rows->servers[i].note);
-        rows->server_count++;
+        note_server(rows, &servers[i]);
     }
     return 0;
 }
@@ -80,18 +87,15 @@ static int run_throughput(struct options *o, struct rows *rows, char error[512])
     return status;
 }
 
-/* Started once for its name alone, where no throughput has told it. */
+/* Started once, where no throughput has told who it is and which directives it knows. */
 static int ask_versions(struct options *o, struct rows *rows, char error[512])
 {
     struct instance i;
     for (int n = 0; n < o->server_count; n++) {
-        struct directives none = {.count = 0};
-        int status = start(&i, &o->servers[n], "version", &none, error);
-        if (status == 0) instance_version(&i, rows->servers[n].version);
+        int status = start(&i, &o->servers[n], "version", error);
+        if (status == 0) note_server(rows, &i);
         instance_free(&i);
         if (status) return status;
-        snprintf(rows->servers[n].name, sizeof rows->servers[n].name, "%s", o->servers[n].name);
-        rows->server_count++;
     }
     return 0;
 }
@@ -181,7 +185,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (options_read(&o, argc, argv) != 0) return 2;
     rows.seed = o.plan.seed;
-    if (o.throughput) describe(&o, rows.what, sizeof rows.what);
+    describe(&o, rows.what, sizeof rows.what);
     if (run(&o, &rows, error) != 0) {
         complain(error);
         return 1;

@@ -11,28 +11,36 @@
 int usage(FILE *out)
 {
     fputs(
-        "slipstream-bench: servers side by side\n\n"
-        "  slipstream-bench --server NAME='COMMAND with {port} and {dir}' [--server ...] [options]\n"
-        "  slipstream-bench compare OLD.json NEW.json [PERCENT]   what became slower, by more than so much (5)\n"
-        "  slipstream-bench null-server PORT    answers +OK to each request: what the generator itself costs\n\n"
-        "The first server is the baseline. All are filled with the same keys and measured in turn, round by round.\n"
-        "Requests per second, latency, and CPU per request of the server, by process and thread.\n\n"
-        "  --rounds N  --clients N  --pipeline N,...  --duration MS  --warm-up MS\n"
+        "slipstream-bench: servers side by side, any that speak Redis's protocol\n\n"
+        "  1  name two servers by the commands that start them; the first is the baseline of all ratios:\n"
+        "       slipstream-bench --server a='redis-server --port {port} --dir {dir}' \\\n"
+        "                        --server b='valkey-server --port {port} --dir {dir}'\n"
+        "  2  each gets a free port and an empty directory, and the same keys; all are measured in turn, round by round\n"
+        "  3  read the last columns: the ratio to the baseline, and the interval it lies in; where that holds 1, this\n"
+        "     run shows no difference: more --rounds narrow it\n"
+        "  4  a load like yours: --request '9:GET key:{key}' --request '1:SET key:{key} {value}' --value 10-1000\n"
+        "     --distribution zipf:0.99 --clients 200 --pipeline 1,16\n"
+        "  5  a stall shows when requests come at a fixed pace: --rate 20000 --schedule bgsave\n"
+        "  6  a page to look at, and rows to keep: --html report.html --json new.json\n"
+        "  7  what became slower since: slipstream-bench compare old.json new.json\n"
+        "  8  a server that runs already: --attach a=host:6379 (keys key:... are written there, and stay)\n\n"
+        "Options:\n"
+        "  --server NAME='COMMAND with {port} and {dir}'   --attach NAME=HOST:PORT   REDISCLI_AUTH is the password\n"
+        "  --rounds N  --clients N  --pipeline N,...  --duration MS  --warm-up MS  --keys N\n"
         "  --rate N         open loop: N requests a second, latency from when one was due; 0: as fast as answered\n"
-        "  --request '[WEIGHT:]WORDS'   e.g. '9:GET key:{key}' and '1:SET key:{key} {value}'; without: SET, then GET\n"
-        "  --keys N  --distribution uniform|zipf:0.99|hot:0.01:0.9  --value 64|10-1000|64*9,1024*1   (bytes*weight)\n"
+        "  --request '[WEIGHT:]WORDS'   several are one mix; without: SET, then GET\n"
+        "  --distribution uniform|zipf:0.99|hot:0.01:0.9  --value 64|10-1000|64*9,1024*1   (bytes*weight)\n"
         "  --schedule steady|bgsave|replica   in the middle of a round a BGSAVE begins, or a replica joins; latency is\n"
         "                   told for before, meanwhile and after\n"
         "  --config 'NAME VALUE'   a directive for all servers; one that does not know it goes without, which is told\n"
         "  --parts NAME,...  throughput, what is measured unless told otherwise; all; or, of servers that take a\n"
         "                   configuration file, one of those below\n"
-        "  --html FILE      one page: latency over time, percentiles, all numbers\n"
-        "  --json FILE  --csv FILE      rows with stable names (- is standard output)\n"
+        "  --html FILE  --json FILE  --csv FILE   one page; rows with stable names (- is standard output)\n"
         "  --targets FILE   lines SERVER PART ROW ratio|value <=|>= NUMBER; ends with 1 if one is missed\n"
-        "  --seed N         the same requests again\n\n"
-        "Ends with 1 when a server failed, and says how; with 2 if it could not begin. REDISCLI_AUTH is the password.\n\n"
-        "  slipstream-bench --server ours='redis-server --port {port} --dir {dir}' \\\n"
-        "                   --server valkey='valkey-server --port {port} --dir {dir}' --pipeline 1,16 --html report.html\n",
+        "  --seed N         the same requests again\n"
+        "  compare OLD.json NEW.json [PERCENT]   ends with 1 if something is worse by more than so much (5)\n"
+        "  null-server PORT   answers +OK to each request: what the generator itself costs\n\n"
+        "Ends with 1 when a server failed, and says how; with 2 if it could not begin.\n",
         out);
     fputs("\nParts beside throughput:\n", out);
     for (const struct part *p = parts; p->name; p++) fprintf(out, "  %-12s %s\n", p->name, p->what);
@@ -111,12 +119,27 @@ static int add_server(struct options *o, const char *text, char error[256])
     return o->server_count == CONTESTANTS_MAX ? -1 : contestant_parse(&o->servers[o->server_count++], text, error);
 }
 
+/* NAME=HOST:PORT of one that runs. */
+static int attach_server(struct options *o, const char *text, char error[256])
+{
+    size_t len = strcspn(text, "=");
+    char name[sizeof o->servers->name];
+    snprintf(error, 256, "--attach wants NAME=HOST:PORT, not '%.100s'", text);
+    if (!len || !text[len] || len >= sizeof name) return -1;
+    snprintf(name, sizeof name, "%.*s", (int)len, text);
+    if (o->server_count == CONTESTANTS_MAX) snprintf(error, 256, "more than %d servers", CONTESTANTS_MAX);
+    return o->server_count == CONTESTANTS_MAX
+               ? -1
+               : contestant_attach(&o->servers[o->server_count++], name, text + len + 1, error);
+}
+
 /* 0; -1: `error` says why; 1: there is no such option. */
 static int take_option(struct options *o, const char *name, const char *value, char error[256])
 {
     struct throughput_plan *p = &o->plan;
     char *end;
     if (strcmp(name, "server") == 0) return add_server(o, value, error);
+    if (strcmp(name, "attach") == 0) return attach_server(o, value, error);
     if (strcmp(name, "targets") == 0) return targets_read(&o->targets, value, error);
     snprintf(error, 256, "'%.100s' is no value of --%.40s", value, name);
     if (strcmp(name, "rounds") == 0) return take_int(value, 1, SAMPLES_MAX, &p->rounds);
@@ -175,6 +198,11 @@ int options_read(struct options *o, int argc, char **argv)
         if (status) return complain(error);
     }
     o->throughput |= !o->part_count;
-    if (o->part_count && o->directives.count) return complain("--config is for throughput alone");
-    return o->server_count ? 0 : complain("no --server is named; --help has an example");
+    if (!o->server_count) return complain("no --server is named; --help has an example");
+    for (int i = 0; i < o->server_count; i++) {
+        o->servers[i].directives = o->directives;
+        if (o->servers[i].host[0] && (o->part_count || o->directives.count || o->plan.schedule == SCHEDULE_REPLICA))
+            return complain("--parts, --config and --schedule replica start servers: --attach names one that runs");
+    }
+    return 0;
 }

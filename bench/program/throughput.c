@@ -3,14 +3,18 @@
 #include "bench/program/throughput.h"
 
 #include "bench/load/generator.h"
+#include "bench/program/event_counter.h"
 #include "bench/program/threads.h"
 #include "tests/harness/clock.h"
 #include "tests/harness/process.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #define PART       "throughput"
 #define SLICES     50 /* of a round, for its course */
@@ -35,6 +39,8 @@ struct turn {
     int number;
     struct threads before, after;
     int64_t begun_ns, cpu_before_us, cpu_after_us;
+    struct event_counter instructions; /* counts nothing where the machine does not */
+    uint64_t instructions_before, instructions_after;
     struct scheduled scheduled;
 };
 
@@ -78,11 +84,13 @@ static void begin_turn(void *context)
     if (!t->server->pid) return;
     threads_read(&t->before, t->server->pid);
     t->cpu_before_us = process_tree_cpu_us(t->server->pid) + process_ended_children_cpu_us(t->server->pid);
+    t->instructions_before = event_counter_read(&t->instructions);
 }
 
 static void end_turn(struct turn *t)
 {
     if (!t->server->pid) return;
+    t->instructions_after = event_counter_read(&t->instructions);
     threads_read(&t->after, t->server->pid);
     t->cpu_after_us = process_tree_cpu_us(t->server->pid) + process_ended_children_cpu_us(t->server->pid);
 }
@@ -150,6 +158,9 @@ static void add_rows(struct turn *t, const struct load_result *r)
     if (t->server->pid) {
         double cpu_us = (double)(t->cpu_after_us - t->cpu_before_us);
         add(t, "cpu", "us/req", LESS_IS_BETTER, cpu_us / replies);
+        if (t->instructions.count)
+            add(t, "instructions", "1/req", LESS_IS_BETTER,
+                (double)(t->instructions_after - t->instructions_before) / replies);
         add_threads(t, replies);
     }
     add(t, "generator.cpu", "us/req", NEITHER_IS_BETTER, (double)r->cpu_ns / 1000 / replies);
@@ -246,6 +257,25 @@ static int drive(struct turn *t, const int *sockets, struct request_source *sour
     return status;
 }
 
+static int count_instructions(struct event_counter *c, pid_t pid)
+{
+    return event_counter_open(c, pid, PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS);
+}
+
+/* Once for the run, to who looks on and in its report. */
+static void tell_whether_instructions_count(struct rows *rows)
+{
+    struct event_counter mine;
+    size_t len = strlen(rows->what);
+    if (count_instructions(&mine, getpid()) == 0) {
+        event_counter_close(&mine);
+        return;
+    }
+    snprintf(rows->what + len, sizeof rows->what - len, "%sInstructions are not counted here (%s)", len ? ". " : "",
+             strerror(errno));
+    fprintf(stderr, "instructions are not counted here: %s\n", strerror(errno));
+}
+
 static int take_turn(struct turn *t, struct request_source *source, char error[512])
 {
     int count = t->plan->connections, open = 0, status = 0;
@@ -257,7 +287,9 @@ static int take_turn(struct turn *t, struct request_source *source, char error[5
         status = contexts[open]->err ? -1 : 0;
         if (status) snprintf(error, 512, "server '%s': %s", t->server->of->name, contexts[open]->errstr);
     }
+    if (t->server->pid) count_instructions(&t->instructions, t->server->pid);
     if (status == 0 && open == count) status = drive(t, sockets, source, error);
+    event_counter_close(&t->instructions);
     while (open) redisFree(contexts[--open]);
     free(contexts);
     free(sockets);
@@ -316,6 +348,7 @@ int throughput_run(const struct throughput_plan *plan, struct instance *servers,
     if (keys_parse(&keys, plan->distribution, (uint64_t)plan->keys) != 0 || sizes_parse(&sizes, plan->sizes) != 0)
         return -1;
     if (request_source_init(&source, &keys, &sizes, plan->seed) != 0) return -1;
+    tell_whether_instructions_count(rows);
     for (int i = 0; i < count && status == 0; i++) status = fill(&servers[i], plan, &source, error);
     for (int i = 0; i < works && status == 0; i++) {
         struct work *w = calloc(1, sizeof *w);

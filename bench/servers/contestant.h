@@ -16,6 +16,8 @@ struct contestant {
     char command[1024]; /* words, single or double quotes; {port} and {dir} are replaced in each of them */
     char host[256];     /* of one that runs already, and is never ended by the tool; "": the tool starts it */
     int port;
+    struct directives
+        directives; /* that it is to have beside its command; what it does not know is learnt at a start */
 };
 
 /* NAME=COMMAND. 0, or -1: `error` says why. */
@@ -37,7 +39,7 @@ struct instance {
     char host[256];
     int port;
     int cpu;                       /* the only processor it may use, plus one; 0: any. Set before it starts */
-    struct directives *directives; /* the caller's; NULL: none but those of its command */
+    struct directives *directives; /* the contestant's; NULL: none but those of its command */
     int follows_port;              /* at its start, on this machine; 0: nobody */
     pid_t pid;                     /* 0: not running */
     redisContext *client;

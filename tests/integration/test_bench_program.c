@@ -124,6 +124,53 @@ Test(bench_program, parts_have_rows_of_their_own)
     free(r.output);
 }
 
+static int count(const char *text, const char *what)
+{
+    int found = 0;
+    for (const char *at = text; (at = strstr(at, what)); at += strlen(what)) found++;
+    return found;
+}
+
+/* That of its first start, and of the part's master and replica. */
+Test(bench_program, servers_of_parts_have_the_runs_directives)
+{
+    char log[400], directive[420], text[8192] = "";
+    snprintf(log, sizeof log, "%.200s/%s.log", harness_root(), harness_case());
+    snprintf(directive, sizeof directive, "logfile %s", log);
+    const char *words[] = {"--server", command_of_ours(), "--config", directive,   "--config", "no-such-directive 1",
+                           "--parts",  "reconnect",       "--csv",    "/dev/null", NULL};
+    struct process_result r = bench(words);
+    cr_assert_eq(r.exit_code, 0, "%s", r.output);
+    cr_expect(strstr(r.output, "ours: without no-such-directive\n"), "%s", r.output);
+    free(r.output);
+    FILE *file = fopen(log, "r");
+    cr_assert_neq(file, NULL);
+    cr_assert_gt(fread(text, 1, sizeof text - 1, file), 0);
+    fclose(file);
+    cr_expect_geq(count(text, "eady to accept connections"), 3, "%s", text);
+}
+
+Test(bench_program, a_server_that_runs_already_is_measured_and_left_running)
+{
+    struct server *s = server_start(OURS, "save 3600 1");
+    char attached[64];
+    snprintf(attached, sizeof attached, "mine=127.0.0.1:%d", s->port);
+    const char *words[] = {"--attach", attached, "--pipeline", "1", NULL};
+    struct process_result r = bench(words);
+    cr_assert_eq(r.exit_code, 0, "%s", r.output);
+    cr_expect_gt(median_of(r.output, "get.p1.requests", "mine"), 0, "%s", r.output);
+    cr_expect_eq(median_of(r.output, "get.p1.cpu", "mine"), -1, "it may be another machine's: %s", r.output);
+    free(r.output);
+    cr_expect_eq(command_integer(s, "DBSIZE"), 500);
+    redisReply *save = command(s, "CONFIG GET save");
+    cr_expect_str_eq(save->element[1]->str, "3600 1");
+    freeReplyObject(save);
+    const char *part[] = {"--attach", attached, "--parts", "memory", NULL};
+    r = bench(part);
+    cr_expect_eq(r.exit_code, 2, "%s", r.output);
+    free(r.output);
+}
+
 /* 300 of each 700 ms the server stands still, and a round is long enough to hold one such time as a whole. */
 Test(bench_program, a_stall_is_not_hidden_from_an_open_loop)
 {
@@ -204,6 +251,8 @@ Test(bench_program, the_command_line_is_checked)
                                            {"--nothing", "1"},
                                            {"--server", "x=server"},
                                            {"--config", "alone"},
+                                           {"--attach", "host:6379"},
+                                           {"--attach", "x=host"},
                                            {"--parts", "memory,all,some"},
                                            {"--targets", "/nowhere/targets"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
