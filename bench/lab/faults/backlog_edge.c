@@ -16,8 +16,10 @@
 #define LEAST_PAD         80
 #define ROUNDS_MAX        20
 #define STEP_BOUND_MS     10000
+#define REST_BOUND_MS     1000
 #define ANSWER_BOUND_MS   2000
 #define LEAPS_IN_BACKLOGS 4 /* a backlog may keep more than it was told to */
+#define LEAPS_MAX         12
 
 struct edge {
     long long first, end; /* the first byte that is kept, and the one behind the last */
@@ -67,19 +69,43 @@ static long long piece(long long gap)
     return gap < VALUE_MOST + LEAST_PAD ? gap / 2 : VALUE_MOST;
 }
 
-/* Writes until the first byte has moved; how far it moves at once. -1: it does not. */
-static long long leap(struct instance *master, struct edge *e, long long most)
-{
-    long long before = e->first;
-    for (long long written = 0; written < most; written += LEAST_PAD)
-        if (pad(master, LEAST_PAD) != 0 || look(master, e) != 0 || e->first != before) return e->first - before;
-    return -1;
-}
-
 /* A backlog in blocks keeps up to one more than it was told to. */
 static bool is_at_rest(const struct scene *s, const struct edge *e, long long step)
 {
     return e->end - e->first <= (long long)s->settings.backlog_bytes + step;
+}
+
+/* Nobody lags whom it would keep more for, and what it kept for one that did has gone. 0 or -1. */
+static int come_to_rest(struct scene *s, struct edge *e, long long step)
+{
+    if (scene_wait_in_step(s, STEP_BOUND_MS) != 0) return -1;
+    for (int64_t until_ms = clock_ms() + REST_BOUND_MS; look(&s->master, e) == 0 && clock_ms() < until_ms;
+         sleep_us(500))
+        if (is_at_rest(s, e, step)) return 0;
+    return -1;
+}
+
+/* Writes until the first byte has moved; how far it moves at once. -1: it does not. */
+static long long leap(struct scene *s, struct edge *e)
+{
+    long long most = LEAPS_IN_BACKLOGS * (long long)s->settings.backlog_bytes, before = e->first;
+    for (long long written = 0; written < most && e->first == before; written += LEAST_PAD)
+        if (pad(&s->master, LEAST_PAD) != 0 || scene_wait_in_step(s, STEP_BOUND_MS) != 0 || look(&s->master, e) != 0)
+            return -1;
+    return e->first > before ? e->first - before : -1;
+}
+
+/* What was kept for a reader that lagged goes at once, however much it is: only leaps of equal length are the backlog's
+ * own steps. -1: it has none. */
+static long long find_step(struct scene *s, struct edge *e)
+{
+    long long step = leap(s, e);
+    for (int tries = 0; tries < LEAPS_MAX && step > 0; tries++) {
+        long long next = leap(s, e);
+        if (next == step && come_to_rest(s, e, step) == 0) return step;
+        step = next;
+    }
+    return -1;
 }
 
 static int wait_until_noticed(struct scene *s)
@@ -101,17 +127,15 @@ static int place_replica(struct scene *s, int missing, long long *edge)
     if (look(&s->master, &e) != 0) return -1;
     for (long long until = e.end + 2 * backlog; e.end < until;)
         if (pad(&s->master, VALUE_MOST) != 0 || look(&s->master, &e) != 0) return -1;
-    if (leap(&s->master, &e, LEAPS_IN_BACKLOGS * backlog) < 0) return -1;
-    long long first = e.first, step = leap(&s->master, &e, LEAPS_IN_BACKLOGS * backlog);
-    if (step <= 0) return -1;
+    if (scene_wait_in_step(s, STEP_BOUND_MS) != 0) return -1;
+    long long step = find_step(s, &e), first = e.first;
+    if (step < 0) return -1;
     for (int round = 0; round < ROUNDS_MAX; round++) {
         long long blocks = (e.end + LEAST_PAD - first) / step + 1;
         *edge = first + blocks * step;
         for (long long gap; (gap = *edge - missing - e.end) > 0;)
             if (gap < LEAST_PAD || pad(&s->master, piece(gap)) != 0 || look(&s->master, &e) != 0) break;
-        if (e.end == *edge - missing && scene_wait_in_step(s, STEP_BOUND_MS) == 0 && look(&s->master, &e) == 0 &&
-            e.end == *edge - missing && is_at_rest(s, &e, step))
-            return 0;
+        if (e.end == *edge - missing && come_to_rest(s, &e, step) == 0 && e.end == *edge - missing) return 0;
         if (look(&s->master, &e) != 0) return -1;
     }
     return -1;
