@@ -196,24 +196,37 @@ void fill_each(struct server *s, long first, long end, const char *format)
     }
 }
 
+/* All of them +OK. */
+static void take_replies(const struct server *s, int fd, size_t bytes)
+{
+    char replies[65536];
+    while (bytes) {
+        ssize_t got = recv(fd, replies, bytes < sizeof replies ? bytes : sizeof replies, 0);
+        if (got <= 0) harness_fail("filling port %d: the connection broke", s->port);
+        const char *error = memchr(replies, '-', (size_t)got);
+        if (error) harness_fail("filling port %d: %.*s", s->port, (int)(replies + got - error), error);
+        bytes -= (size_t)got;
+    }
+}
+
+/* While the server takes one batch the next is made. */
 void fill_keys(const struct server *s, long first, long end, int value_bytes)
 {
-    char *batch = malloc(BATCH * (64 + (size_t)value_bytes)), *value = malloc(value_bytes + 1), replies[65536];
+    char *batch = malloc(BATCH * (64 + (size_t)value_bytes)), *value = malloc(value_bytes + 1);
+    size_t before = 0, due = 0;
     int fd = raw_connect(s);
     memset(value, 'v', value_bytes);
     value[value_bytes] = '\0';
-    for (long at = first; at < end;) {
-        size_t len = 0, due = 0;
+    for (long at = first; at < end; before = due) {
+        size_t len = 0;
+        due = 0;
         for (int i = 0; i < BATCH && at < end; i++, at++, due += strlen("+OK\r\n"))
             len +=
                 sprintf(batch + len, "*3\r\n$3\r\nSET\r\n$16\r\nkey:%012ld\r\n$%d\r\n%s\r\n", at, value_bytes, value);
         raw_send(fd, batch, len);
-        while (due) {
-            ssize_t got = recv(fd, replies, due < sizeof replies ? due : sizeof replies, 0);
-            if (got <= 0) harness_fail("filling port %d: the connection broke", s->port);
-            due -= got;
-        }
+        take_replies(s, fd, before);
     }
+    take_replies(s, fd, due);
     close(fd);
     free(batch);
     free(value);

@@ -3,6 +3,8 @@
 
 #include "tests/harness/fail.h"
 
+#include <stdio.h>
+
 const struct part parts[] = {
     {"replicas", "CPU per write with 0, 1 and 4 replicas", bench_replicas},
     {"memory", "bytes per key; save, load, full synchronisation", bench_memory},
@@ -22,8 +24,10 @@ const struct part parts[] = {
     {NULL, NULL, NULL},
 };
 
+/* A part may take minutes: who waits sees it come on. */
 void bench_add(const struct bench *b, int server, const char *name, const char *unit, double value)
 {
+    fprintf(stderr, "%s: %s, %s: %.4g %s\n", b->part, b->servers[server].name, name, value, unit);
     rows_add(b->rows, server, b->part, name, unit, LESS_IS_BETTER, value);
 }
 
