@@ -1,6 +1,7 @@
 /* The engine's life, and the virtual machines that it makes. Server process. */
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/base/machine_memory.h"
 #include "server/script/lib_bit.h"
 #include "server/script/lib_cjson.h"
 #include "server/script/lib_cmsgpack.h"
@@ -9,13 +10,11 @@
 #include "server/script/sandbox.h"
 #include "server/script/watchdog.h"
 
-#include <unistd.h>
-
 struct script_engine *script_engine_new(struct core *core)
 {
     struct script_engine *e = mem_calloc(1, sizeof *e);
     e->core = core;
-    e->most_heap_bytes = (size_t)sysconf(_SC_PHYS_PAGES) / 4 * 3 * (size_t)sysconf(_SC_PAGESIZE);
+    e->most_bytes = (size_t)(machine_memory_bytes() / 16 * 15);
     script_watchdog_init();
     session_init(&e->run.session, core, SESSION_SCRIPT, &e->run.reply);
     e->run.session.in_exec = true; /* nothing that waits waits in here */
@@ -42,6 +41,7 @@ struct script_vm *script_engine_new_vm(struct script_engine *e)
     struct script_vm *vm = script_vm_new();
     struct script_error error;
     CHECK(vm && script_vm_enter(vm, open_all, e, &error) == 0);
+    vm->most_bytes = e->most_bytes;
     script_vm_leave(vm);
     return vm;
 }

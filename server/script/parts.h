@@ -29,7 +29,7 @@ struct script_run {
 struct script_engine {
     struct core *core;
     struct script_run run;
-    size_t most_heap_bytes;                        /* for a script where maxmemory sets no limit */
+    size_t most_bytes;                             /* of memory for all that we are, while a script takes some */
     struct command_entry *cached[CACHED_COMMANDS]; /* by a few letters of the name */
 };
 

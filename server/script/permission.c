@@ -1,13 +1,18 @@
 /* What a script may run: asked for each command inside it, in Redis's order. Server process. */
 #include "repl/replication.h"
+#include "server/base/alloc.h"
+#include "server/base/check.h"
 #include "server/core/command/command_table.h"
 #include "server/core/dataset/memory_limit.h"
+#include "server/core/dataset/propagate.h"
 #include "server/core/run/gate.h"
 #include "server/core/run/permission.h"
 #include "server/core/settings.h"
 #include "server/script/parts.h"
 
 #include <stdio.h>
+
+#define EFFECTS_UNASKED_BYTES ((size_t)16 * 1024 * 1024)
 
 static bool arity_fits(const struct command_entry *e, uint32_t argc)
 {
@@ -29,6 +34,17 @@ static const char *memory_refusal(const struct script_run *run, uint32_t flags)
 {
     if (!(flags & CMD_DENYOOM) || run->allow_oom || run->wrote || !run->out_of_memory) return NULL;
     return "OOM command not allowed when used memory > 'maxmemory'.";
+}
+
+/* They leave as one unit, gathered until its end: then there is a copy of it, and one in the backlog. Who has written so
+ * much cannot be killed any more, so it is he who has to be told. Nobody is told who is obeyed. */
+static const char *effects_refusal(const struct script_engine *e, uint32_t flags)
+{
+    if (!(flags & (CMD_WRITE | CMD_MAY_REPLICATE))) return NULL;
+    size_t gathered = propagation_gathered_bytes(e->core->propagation);
+    if (likely(gathered < EFFECTS_UNASKED_BYTES) || session_is_obeyed(&e->run.session)) return NULL;
+    if (mem_used() + e->run.script->vm->bytes + 2 * gathered <= e->most_bytes) return NULL;
+    return "OOM command not allowed: what this script has written takes all memory there is for replicating it.";
 }
 
 /* In the name of the user who runs the script. */
@@ -55,7 +71,8 @@ const char *script_refusal(struct script_engine *e, const struct request *reques
     struct verdict verdict = gate_judge(e->core, &e->run.session, request, room);
     if (verdict.way == GATE_REFUSE && verdict.by_rules) return denial(e, request, room);
     if (verdict.way == GATE_REFUSE) return verdict.error;
-    return memory_refusal(&e->run, flags);
+    error = memory_refusal(&e->run, flags);
+    return error ? error : effects_refusal(e, flags);
 }
 
 bool script_user_may(const struct script_engine *e, const struct command_entry *command, uint32_t argc,

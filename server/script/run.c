@@ -76,7 +76,7 @@ static bool is_out_of_memory(struct core *core)
 size_t script_heap_limit(const struct script_engine *e)
 {
     uint64_t limit = e->core->settings->keyspace.maxmemory_bytes;
-    if (likely(!limit)) return e->most_heap_bytes;
+    if (likely(!limit)) return e->most_bytes / 5 * 4;
     return limit > HEAP_LEAST_BYTES ? limit : HEAP_LEAST_BYTES;
 }
 

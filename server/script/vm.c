@@ -27,6 +27,8 @@
 #define GARBAGE_BYTES    ((size_t)4 * 1024 * 1024) /* beyond twice what lives: more is collected, */
 #define GARBAGE_STEP_KIB 1024                      /* so much work each time, which takes a millisecond or two */
 
+#define SEEN_AHEAD_BYTES ((size_t)8 * 1024 * 1024)
+
 struct entry {
     void (*body)(lua_State *lua, void *arg);
     void *arg;
@@ -40,6 +42,16 @@ static void *resize(void *ptr, size_t new_size, bool grows)
     return moved;
 }
 
+/* What else we hold changes meanwhile, and is a sum over threads: asked once for some megabytes. */
+static __attribute__((noinline)) bool is_left(struct script_vm *vm, size_t wanted)
+{
+    if (vm->limit_bytes && wanted > vm->limit_bytes) return false;
+    if (wanted <= vm->seen_bytes) return true;
+    if (vm->most_bytes && wanted + mem_used() > vm->most_bytes) return false;
+    vm->seen_bytes = wanted + SEEN_AHEAD_BYTES;
+    return true;
+}
+
 /* Not from the counted heap: INFO's used_memory leaves out what the virtual machines hold, as Redis does. */
 static void *allocate(void *context, void *ptr, size_t old_size, size_t new_size)
 {
@@ -50,7 +62,7 @@ static void *allocate(void *context, void *ptr, size_t old_size, size_t new_size
         return NULL;
     }
     bool grows = new_size > old_size;
-    if (grows && vm->limited && vm->limit_bytes && vm->bytes + (new_size - old_size) > vm->limit_bytes) return NULL;
+    if (grows && vm->limited && !is_left(vm, vm->bytes + (new_size - old_size))) return NULL;
     void *moved = resize(ptr, new_size, grows);
     if (moved) vm->bytes += new_size - old_size;
     return moved;
@@ -171,6 +183,7 @@ int script_vm_enter(struct script_vm *vm, void (*body)(lua_State *lua, void *arg
     struct entry entry = {body, arg};
     vm->stack_base = __builtin_frame_address(0);
     vm->limited = true;
+    vm->seen_bytes = vm->bytes + SEEN_AHEAD_BYTES;
     lua_pushvalue(vm->lua, STACK_GATE);
     lua_pushlightuserdata(vm->lua, &entry);
     int status = lua_pcall(vm->lua, 1, 0, STACK_HANDLER);

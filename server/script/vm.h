@@ -13,7 +13,9 @@
 struct script_vm {
     lua_State *lua;
     size_t bytes;       /* the state's heap */
-    size_t limit_bytes; /* 0: none. A script that asks for more gets a Lua error */
+    size_t limit_bytes; /* 0: none. A script that asks for more gets a Lua error, */
+    size_t most_bytes;  /* and where all of our memory would come to more than this; 0: that is not looked at */
+    size_t seen_bytes;  /* of this heap: up to here there is enough beside it */
     size_t live_bytes;  /* what was left of it by the last collection that script_vm_leave() asked for */
     size_t cycle_bytes; /* at the end of the collector's last cycle in one that is under way */
     int cycles;         /* that this one has still to run through; 0: none is under way */

@@ -186,6 +186,11 @@ bool propagation_owes(const struct propagation *p)
     return p->commands > 0;
 }
 
+size_t propagation_gathered_bytes(const struct propagation *p)
+{
+    return outq_memory(&p->gathered);
+}
+
 void propagate_forget_db(struct propagation *p)
 {
     p->stream_db = -1;

@@ -35,6 +35,7 @@ void propagate_abandon(struct propagation *p);
 bool propagation_in_unit(const struct propagation *p); /* between propagate_begin() and the matching end */
 /* Commands have changed the data, and are not in the stream yet. */
 bool propagation_owes(const struct propagation *p);
+size_t propagation_gathered_bytes(const struct propagation *p); /* what the unit takes in memory so far */
 void propagate_forget_db(struct propagation *p); /* the next command carries its SELECT: a snapshot starts here */
 int propagation_db(const struct propagation *p); /* database the stream has selected, -1: none */
 
