@@ -82,12 +82,21 @@ struct cached_script *script_cache_find(struct script_cache *c, struct bytes dig
 static const char chunk_name[] = "@user_script";
 
 /* What most scripts look up again and again: a local variable costs nothing, a protected global a look at two tables. */
-static const char names[] = "local redis,KEYS,ARGV=...;";
+static const struct {
+    const char *name;
+    uint32_t use;
+} locals[] = {{"KEYS", SCRIPT_USES_KEYS},
+              {"ARGV", SCRIPT_USES_ARGV},
+              {"redis", SCRIPT_USES_REDIS},
+              {"redis_call", SCRIPT_USES_CALL},
+              {"redis_pcall", SCRIPT_USES_PCALL}};
+
+#define NAMES_BYTES 64
 
 struct compilation {
     struct bytes code, rewritten, with_names; /* the latter two: ptr NULL, not so */
     int function;
-    bool takes_names;
+    uint32_t uses;
     char *error;
 };
 
@@ -112,24 +121,50 @@ static bool assigns(struct bytes text, const char *name)
     return false;
 }
 
-static struct bytes with_names(struct bytes text)
+/* "local KEYS,redis_call=...;": its length, 0 where the script needs none of them. */
+static size_t write_locals(char out[NAMES_BYTES], uint32_t uses)
 {
+    size_t len = 0;
+    for (size_t i = 0; i < sizeof locals / sizeof *locals; i++)
+        if (uses & locals[i].use)
+            len += (size_t)snprintf(out + len, NAMES_BYTES - len, "%s%s", len ? "," : "local ", locals[i].name);
+    return len ? len + (size_t)snprintf(out + len, NAMES_BYTES - len, "=...;") : 0;
+}
+
+/* Code that comes from another text, or goes through the table of globals, may find these names there. */
+static bool may_look_at_globals(struct bytes text)
+{
+    return memmem(text.ptr, text.len, "_G", 2) || memmem(text.ptr, text.len, "load", 4);
+}
+
+/* Behind its local variables: the text itself, or as it stands with names that are bound. *uses: what it is called with. */
+static struct bytes with_names(struct bytes text, uint32_t *uses)
+{
+    char first[NAMES_BYTES];
+    struct script_names names;
     if (memmem(text.ptr, text.len, "...", 3) || memmem(text.ptr, text.len, "function redis", 14))
         return (struct bytes){0};
     if (assigns(text, "redis") || assigns(text, "KEYS") || assigns(text, "ARGV")) return (struct bytes){0};
-    size_t first = sizeof names - 1;
-    uint8_t *both = mem_alloc(first + text.len);
-    memcpy(both, names, first);
-    memcpy(both + first, text.ptr, text.len);
-    return bytes_make(both, first + text.len);
+    struct bytes bound = script_bind_names(text, &names);
+    if (!bound.ptr) names.uses = SCRIPT_USES_REDIS | SCRIPT_USES_KEYS | SCRIPT_USES_ARGV;
+    if (!bound.ptr || may_look_at_globals(text)) names.uses |= SCRIPT_SEES_GLOBALS;
+    *uses = names.uses | SCRIPT_TAKES_NAMES;
+    size_t len = write_locals(first, names.uses);
+    if (bound.ptr) text = bound;
+    uint8_t *both = mem_alloc(len + text.len + 1);
+    memcpy(both, first, len);
+    if (text.len) memcpy(both + len, text.ptr, text.len);
+    mem_free((void *)bound.ptr);
+    return bytes_make(both, len + text.len);
 }
 
 /* What a rewritten text has against it is said of the text as it came. */
 static void compile(lua_State *lua, void *arg)
 {
     struct compilation *c = arg;
-    c->takes_names = c->with_names.ptr && script_vm_compile(lua, c->with_names, chunk_name) == 0;
-    bool compiled = c->takes_names || (c->rewritten.ptr && script_vm_compile(lua, c->rewritten, chunk_name) == 0) ||
+    bool with_names = c->with_names.ptr && script_vm_compile(lua, c->with_names, chunk_name) == 0;
+    if (!with_names) c->uses = SCRIPT_SEES_GLOBALS;
+    bool compiled = with_names || (c->rewritten.ptr && script_vm_compile(lua, c->rewritten, chunk_name) == 0) ||
                     script_vm_compile(lua, c->code, chunk_name) == 0;
     if (compiled)
         c->function = luaL_ref(lua, LUA_REGISTRYINDEX);
@@ -144,7 +179,7 @@ static void compile_code(struct script_cache *c, struct bytes code, struct scrip
     struct compilation compilation = {.code = code, .function = LUA_NOREF, .error = error};
     struct script_error raised;
     compilation.rewritten = script_translate(code, 1, &script->return_line);
-    compilation.with_names = with_names(compilation.rewritten.ptr ? compilation.rewritten : code);
+    compilation.with_names = with_names(compilation.rewritten.ptr ? compilation.rewritten : code, &compilation.uses);
     if (script_vm_enter(c->vm, compile, &compilation, &raised))
         snprintf(error, SCRIPT_ERROR_MAX, "ERR Error compiling script (new function): %.*s",
                  (int)(raised.text.len < 512 ? raised.text.len : 512), (const char *)raised.text.ptr);
@@ -152,7 +187,7 @@ static void compile_code(struct script_cache *c, struct bytes code, struct scrip
     mem_free((void *)compilation.rewritten.ptr);
     mem_free((void *)compilation.with_names.ptr);
     script->function = compilation.function;
-    script->takes_names = compilation.takes_names;
+    script->uses = compilation.uses;
 }
 
 static struct cached_script *make(struct script_cache *c, struct bytes text, const struct script_digest *digest,
@@ -275,6 +310,6 @@ struct script_cache_usage script_cache_usage(const struct script_cache *c)
     return (struct script_cache_usage){
         .count = c->by_digest.count,
         .text_bytes = c->text_bytes + c->by_digest.capacity * sizeof(struct map_entry),
-        .machine_bytes = c->vm->bytes,
+        .machine_bytes = c->vm->bytes + c->vm->blocks.held_bytes,
     };
 }

@@ -24,6 +24,10 @@ struct rewriting {
     bool wrapped[DEPTH_MAX];
     int depth, line, return_line;
     bool changed, wrap_next;
+    /* where names are bound */
+    struct script_names *names;
+    uint8_t before[2]; /* the last two characters that are neither blanks nor in comments */
+    bool has_functions, unclear;
 };
 
 static bool is_name(uint8_t c)
@@ -137,13 +141,98 @@ static void look_at_call(struct rewriting *r)
     r->wrap_next = true;
 }
 
+static void bind_word(struct rewriting *r, const uint8_t *word);
+
 static void read_word(struct rewriting *r)
 {
     const uint8_t *word = r->at;
     while (r->at < r->end && is_name(*r->at)) r->at++;
+    if (r->names) return bind_word(r, word);
     if (!bytes_equal(bytes_make(word, (size_t)(r->at - word)), BYTES("return"))) return;
     r->return_line = r->line;
     look_at_call(r);
+}
+
+/* --- names that are bound --- */
+
+/* Two dots put texts together. */
+static bool is_field(const struct rewriting *r)
+{
+    return r->before[1] == ':' || (r->before[1] == '.' && r->before[0] != '.');
+}
+
+/* Behind `redis`: one of its two functions that is called here. Any other use than of a field may be one of a variable of
+ * the script's own by that name. */
+static void bind_redis(struct rewriting *r)
+{
+    static const struct {
+        const char *text;
+        uint32_t use;
+    } functions[] = {{".call(", SCRIPT_USES_CALL}, {".pcall(", SCRIPT_USES_PCALL}};
+    struct script_names *names = r->names;
+    size_t left = (size_t)(r->end - r->at);
+    if (!left || *r->at != '.' || is_field(r)) {
+        r->unclear = true;
+        return;
+    }
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        size_t len = strlen(functions[i].text);
+        if (left < len || memcmp(r->at, functions[i].text, len) != 0) continue;
+        leave_out(r, r->at);
+        r->out[r->written++] = '_';
+        r->at += len - 1;
+        names->uses |= functions[i].use;
+        return;
+    }
+    r->at++; /* its field is no word of its own */
+    while (r->at < r->end && is_name(*r->at)) r->at++;
+    names->uses |= SCRIPT_USES_REDIS;
+}
+
+/* The end of "[...]" where nothing but a plain expression stands in it; NULL: not so plain. */
+static const uint8_t *plain_index_end(const uint8_t *at, const uint8_t *end)
+{
+    int depth = 0;
+    for (; at < end; at++) {
+        if (*at == '[') depth++;
+        if (*at == ']' && --depth == 0) return at + 1;
+        bool comment = *at == '-' && end - at > 1 && at[1] == '-';
+        if (comment || !*at || (!is_name(*at) && !strchr("[]#+-* ()", *at))) return NULL;
+    }
+    return NULL;
+}
+
+/* Behind KEYS or ARGV: whether an element is read. A list of values looks like one of variables that are assigned to;
+ * inside parentheses it is one as long as there is no function's body. */
+static bool reads_element(const struct rewriting *r)
+{
+    const uint8_t *at = r->at < r->end && *r->at == '[' ? plain_index_end(r->at, r->end) : NULL;
+    if (!at) return false;
+    while (at < r->end && isspace(*at)) at++;
+    if (at == r->end) return true;
+    if (*at == '=') return at + 1 < r->end && at[1] == '=';
+    if (*at == ',') return r->depth && !r->has_functions;
+    return *at != '-'; /* maybe of a comment, behind which anything may stand */
+}
+
+static void bind_list(struct rewriting *r, uint32_t use, uint32_t changed)
+{
+    r->names->uses |= use;
+    bool counted = r->before[1] == '#' && (r->at == r->end || *r->at != '[');
+    if (is_field(r) || !(counted || reads_element(r))) r->names->uses |= changed;
+}
+
+static void bind_word(struct rewriting *r, const uint8_t *word)
+{
+    struct bytes name = bytes_make(word, (size_t)(r->at - word));
+    if (bytes_equal(name, BYTES("redis")))
+        bind_redis(r);
+    else if (bytes_equal(name, BYTES("KEYS")))
+        bind_list(r, SCRIPT_USES_KEYS, SCRIPT_KEEPS_KEYS);
+    else if (bytes_equal(name, BYTES("ARGV")))
+        bind_list(r, SCRIPT_USES_ARGV, SCRIPT_KEEPS_ARGV);
+    else if (bytes_equal(name, BYTES("redis_call")) || bytes_equal(name, BYTES("redis_pcall")))
+        r->unclear = true;
 }
 
 /* false: this is no Lua that compiles. */
@@ -163,18 +252,25 @@ static bool read_parenthesis(struct rewriting *r)
 static bool read_token(struct rewriting *r)
 {
     uint8_t c = *r->at;
-    if (c == '(' || c == ')') return read_parenthesis(r);
-    if (c == '"' || c == '\'')
-        skip_string(r);
-    else if (c == '-' && r->at + 1 < r->end && r->at[1] == '-')
+    if (c == '-' && r->at + 1 < r->end && r->at[1] == '-') {
         skip_comment(r);
+        return true;
+    }
+    bool is_lua = true;
+    if (c == '(' || c == ')')
+        is_lua = read_parenthesis(r);
+    else if (c == '"' || c == '\'')
+        skip_string(r);
     else if (c == '[' && long_bracket(r) >= 0)
         skip_long(r, long_bracket(r));
     else if (is_name(c))
         read_word(r);
     else
         advance(r);
-    return true;
+    if (isspace(c)) return true;
+    r->before[0] = r->before[1];
+    r->before[1] = c;
+    return is_lua;
 }
 
 struct bytes script_translate(struct bytes text, int first_line, int *return_line)
@@ -192,4 +288,21 @@ struct bytes script_translate(struct bytes text, int first_line, int *return_lin
     size_t rest = (size_t)(r.end - r.copied);
     memcpy(r.out + r.written, r.copied, rest);
     return bytes_make(r.out, r.written + rest);
+}
+
+struct bytes script_bind_names(struct bytes text, struct script_names *names)
+{
+    struct rewriting r = {.at = text.ptr, .end = text.ptr + text.len, .copied = text.ptr};
+    *names = (struct script_names){0};
+    r.names = names;
+    r.has_functions = memmem(text.ptr, text.len, "function", 8) != NULL;
+    r.out = mem_alloc(text.len + 1);
+    bool is_lua = true;
+    while (is_lua && !r.unclear && r.at < r.end) is_lua = read_token(&r);
+    if (!is_lua || r.depth || r.unclear) {
+        mem_free(r.out);
+        return (struct bytes){0};
+    }
+    copy_up_to(&r, r.end);
+    return bytes_make(r.out, r.written);
 }

@@ -31,6 +31,10 @@ static void open_all(lua_State *lua, void *arg)
     script_sandbox_add(lua, "struct", script_open_struct);
     script_sandbox_add(lua, "bit", script_open_bit);
     lua_getglobal(lua, "redis");
+    lua_getfield(lua, -1, "call");
+    lua_replace(lua, lua_upvalueindex(UPVALUE_CALL));
+    lua_getfield(lua, -1, "pcall");
+    lua_replace(lua, lua_upvalueindex(UPVALUE_PCALL));
     lua_pushvalue(lua, -1);
     lua_setglobal(lua, "server");
     lua_replace(lua, lua_upvalueindex(UPVALUE_REDIS));

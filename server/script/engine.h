@@ -31,7 +31,7 @@ struct script {
     const char *source; /* "@user_script": its chunk's name, */
     int return_line;    /* and a line of it, for errors that know none */
     uint32_t flags;     /* enum script_flag */
-    bool takes_names;   /* its code has local variables for `redis`, KEYS and ARGV, and is called with them */
+    uint32_t uses;      /* enum script_use: its code has local variables for these, and is called with them */
     bool is_function;   /* gets keys and arguments as its own, not as KEYS and ARGV; stopped by FUNCTION KILL */
 };
 
@@ -40,11 +40,11 @@ struct script_engine *script_engine_new(struct core *core);
 struct script_vm *script_engine_new_vm(struct script_engine *e);
 
 /* Whether the number of keys at call->argv[keys_from] fits the request; false: answered. */
-bool script_keys_fit(struct call *call, uint32_t keys_from);
-/* Runs the script for EVAL, FCALL and their kin: call->argv[keys_from] has the number of keys, which fits; behind it are
- * keys and arguments. Answers. */
+bool script_keys_fit(struct call *call, uint32_t keys_from, uint32_t *key_count);
+/* Runs the script for EVAL, FCALL and their kin: behind call->argv[keys_from] are as many keys, which fit, and
+ * arguments. Answers. */
 void script_run(struct script_engine *e, const struct script *script, struct call *call, uint32_t keys_from,
-                bool read_only);
+                uint32_t key_count, bool read_only);
 
 /* A flag by its name: false, there is none such. */
 bool script_flag_by_name(struct bytes name, uint32_t *flags);

@@ -13,10 +13,11 @@ static void eval(struct call *call, bool read_only)
 {
     char error[SCRIPT_ERROR_MAX];
     struct scripts *s = call->core->scripts;
-    if (!script_keys_fit(call, 2)) return;
+    uint32_t keys;
+    if (!script_keys_fit(call, 2, &keys)) return;
     const struct cached_script *script = script_cache_get(s->cache, call->argv[1], error);
     if (!script) return script_reply_error(call->reply, bytes_from_text(error));
-    script_run(s->engine, &script->script, call, 2, read_only);
+    script_run(s->engine, &script->script, call, 2, keys, read_only);
 }
 
 static void eval_command(struct call *call)
@@ -32,10 +33,11 @@ static void eval_ro_command(struct call *call)
 static void evalsha(struct call *call, bool read_only)
 {
     struct scripts *s = call->core->scripts;
-    if (!script_keys_fit(call, 2)) return;
+    uint32_t keys;
+    if (!script_keys_fit(call, 2, &keys)) return;
     const struct cached_script *script = script_cache_find(s->cache, call->argv[1]);
     if (!script) return reply_error(call->reply, "NOSCRIPT No matching script. Please use EVAL.");
-    script_run(s->engine, &script->script, call, 2, read_only);
+    script_run(s->engine, &script->script, call, 2, keys, read_only);
 }
 
 static void evalsha_command(struct call *call)

@@ -32,10 +32,11 @@ static struct libraries *libraries_of(const struct core *core)
 static void fcall(struct call *call, bool read_only)
 {
     const struct function *f = functions_find(libraries_of(call->core), call->argv[1]);
-    int64_t keys;
+    int64_t number;
+    uint32_t keys;
     if (!f) return reply_error(call->reply, "ERR Function not found");
-    if (parse_i64(call->argv[2], &keys)) return reply_error(call->reply, "ERR Bad number of keys provided");
-    if (script_keys_fit(call, 2)) script_run(call->core->scripts->engine, &f->script, call, 2, read_only);
+    if (parse_i64(call->argv[2], &number)) return reply_error(call->reply, "ERR Bad number of keys provided");
+    if (script_keys_fit(call, 2, &keys)) script_run(call->core->scripts->engine, &f->script, call, 2, keys, read_only);
 }
 
 static void fcall_command(struct call *call)

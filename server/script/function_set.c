@@ -217,7 +217,8 @@ void function_set_remove(struct function_set *set, struct libraries *l, struct f
 
 void function_set_measure(const struct function_set *set, struct function_memory *out)
 {
-    *out = (struct function_memory){
-        .libraries = set->libraries.count, .functions = set->functions.count, .vm_bytes = set->vm->bytes};
+    *out = (struct function_memory){.libraries = set->libraries.count,
+                                    .functions = set->functions.count,
+                                    .vm_bytes = set->vm->bytes + set->vm->blocks.held_bytes};
     out->bytes = set->bytes + (set->libraries.capacity + set->functions.capacity) * sizeof(struct map_entry);
 }

@@ -11,6 +11,13 @@
 
 #define CACHED_COMMANDS 64 /* a power of two */
 
+/* As a script has spelled its name. */
+struct cached_command {
+    struct command_entry *entry; /* NULL: none */
+    uint8_t len;
+    char spelling[23];
+};
+
 /* One at a time: scripts call no scripts. */
 struct script_run {
     const struct script *script; /* NULL: none runs */
@@ -30,7 +37,7 @@ struct script_engine {
     struct core *core;
     struct script_run run;
     size_t most_bytes;                             /* of memory for all that we are, while a script takes some */
-    struct command_entry *cached[CACHED_COMMANDS]; /* by a few letters of the name */
+    struct cached_command cached[CACHED_COMMANDS]; /* by a few letters of the name */
 };
 
 /* redis_call.c */

@@ -90,7 +90,7 @@ const struct bytes *script_arguments(struct script_engine *e, lua_State *lua, ui
 
 /* --- the command --- */
 
-static struct command_entry **cache_slot(struct script_engine *e, struct bytes name)
+static struct cached_command *cache_slot(struct script_engine *e, struct bytes name)
 {
     unsigned place = (unsigned)name.len;
     if (name.len)
@@ -100,10 +100,14 @@ static struct command_entry **cache_slot(struct script_engine *e, struct bytes n
 
 static struct command_entry *look_up(struct script_engine *e, uint32_t argc, const struct bytes *argv)
 {
-    struct command_entry **slot = cache_slot(e, argv[0]), *found = *slot;
-    if (likely(found && bytes_equal_nocase(argv[0], found->name))) return found;
-    found = command_table_resolve(e->core->commands, argc, argv);
-    if (found && !found->container && !found->subcommand_count) *slot = found;
+    struct cached_command *slot = cache_slot(e, argv[0]);
+    size_t len = argv[0].len;
+    if (likely(slot->entry && slot->len == len && memcmp(slot->spelling, argv[0].ptr, len) == 0)) return slot->entry;
+    struct command_entry *found = command_table_resolve(e->core->commands, argc, argv);
+    if (!found || found->container || found->subcommand_count || len > sizeof slot->spelling) return found;
+    slot->entry = found;
+    slot->len = (uint8_t)len;
+    memcpy(slot->spelling, argv[0].ptr, len);
     return found;
 }
 

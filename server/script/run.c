@@ -11,6 +11,7 @@
 #include "server/core/settings.h"
 #include "server/net/loop.h"
 #include "server/script/convert.h"
+#include "server/script/dialect.h"
 #include "server/script/long_run.h"
 #include "server/script/parts.h"
 
@@ -18,6 +19,10 @@
 #include <stdio.h>
 
 #define HEAP_LEAST_BYTES ((size_t)16 * 1024 * 1024)
+
+/* Of lists that stay from one script to the next, so that nothing large stays. */
+#define KEPT_VALUES 64
+#define KEPT_BYTES  4096
 
 struct invocation {
     struct script_engine *engine;
@@ -30,7 +35,7 @@ struct invocation {
 
 /* --- before --- */
 
-bool script_keys_fit(struct call *call, uint32_t keys_from)
+bool script_keys_fit(struct call *call, uint32_t keys_from, uint32_t *key_count)
 {
     int64_t count;
     if (!call_arg_i64(call, keys_from, &count, NULL)) return false;
@@ -42,17 +47,8 @@ bool script_keys_fit(struct call *call, uint32_t keys_from)
         reply_error(call->reply, "ERR Number of keys can't be negative");
         return false;
     }
+    *key_count = (uint32_t)count;
     return true;
-}
-
-static void find_keys(struct invocation *i, uint32_t keys_from)
-{
-    int64_t count;
-    CHECK(parse_i64(i->call->argv[keys_from], &count) == 0);
-    i->key_count = (uint32_t)count;
-    i->keys = i->call->argv + keys_from + 1;
-    i->arguments = i->keys + count;
-    i->argument_count = i->call->argc - keys_from - 1 - i->key_count;
 }
 
 /* What the gate could not know, since it depends on the script and the command both. NULL: go on. */
@@ -134,21 +130,91 @@ static void set_list(lua_State *lua, int name, const struct bytes *values, uint3
     lua_rawset(lua, lua_upvalueindex(UPVALUE_GLOBALS));
 }
 
-static void run_body(lua_State *lua, void *arg)
+static bool is_small(const struct bytes *values, uint32_t count)
 {
-    struct invocation *i = arg;
-    int given = 2;
-    lua_rawgeti(lua, LUA_REGISTRYINDEX, i->script->function);
+    size_t bytes = 0;
+    if (count > KEPT_VALUES) return false;
+    for (uint32_t i = 0; i < count; i++) bytes += values[i].len;
+    return bytes <= KEPT_BYTES;
+}
+
+/* The same table for each script that only looks at it: what the one before has had is not there any more. */
+static void push_kept_list(lua_State *lua, int kept, uint32_t *held, const struct bytes *values, uint32_t count)
+{
+    lua_pushvalue(lua, lua_upvalueindex(kept));
+    uint32_t before = *held;
+    if (count > before) *held = count; /* an error may come in between */
+    for (uint32_t i = 0; i < count; i++) {
+        lua_pushlstring(lua, (const char *)values[i].ptr, values[i].len);
+        lua_rawseti(lua, -2, (int)i + 1);
+    }
+    for (uint32_t i = count; i < before; i++) {
+        lua_pushnil(lua);
+        lua_rawseti(lua, -2, (int)i + 1);
+    }
+    *held = count;
+}
+
+/* Lists of their own, which are the global variables, too. Returns how many values are pushed, for functions these two. */
+static int push_lists(lua_State *lua, const struct invocation *i)
+{
     if (i->script->is_function) {
         push_list(lua, i->keys, i->key_count);
         push_list(lua, i->arguments, i->argument_count);
-    } else {
-        lua_pushvalue(lua, lua_upvalueindex(UPVALUE_REDIS));
-        set_list(lua, UPVALUE_KEYS, i->keys, i->key_count);
-        set_list(lua, UPVALUE_ARGV, i->arguments, i->argument_count);
-        given = i->script->takes_names ? 3 : 0;
-        if (!given) lua_pop(lua, 3);
+        return 2;
     }
+    set_list(lua, UPVALUE_KEYS, i->keys, i->key_count);
+    set_list(lua, UPVALUE_ARGV, i->arguments, i->argument_count);
+    uint32_t uses = i->script->uses;
+    if (!(uses & SCRIPT_USES_ARGV)) lua_pop(lua, 1);
+    if (!(uses & SCRIPT_USES_KEYS)) lua_remove(lua, uses & SCRIPT_USES_ARGV ? -2 : -1);
+    return !!(uses & SCRIPT_USES_KEYS) + !!(uses & SCRIPT_USES_ARGV);
+}
+
+/* Only what the script names, and each list as it looks at it. */
+static int push_named_lists(lua_State *lua, const struct invocation *i)
+{
+    struct script_vm *vm = i->script->vm;
+    uint32_t uses = i->script->uses;
+    if (uses & SCRIPT_USES_KEYS) {
+        if (!(uses & SCRIPT_KEEPS_KEYS) && is_small(i->keys, i->key_count))
+            push_kept_list(lua, UPVALUE_KEPT_KEYS, &vm->kept_keys, i->keys, i->key_count);
+        else
+            push_list(lua, i->keys, i->key_count);
+    }
+    if (uses & SCRIPT_USES_ARGV) {
+        if (!(uses & SCRIPT_KEEPS_ARGV) && is_small(i->arguments, i->argument_count))
+            push_kept_list(lua, UPVALUE_KEPT_ARGV, &vm->kept_arguments, i->arguments, i->argument_count);
+        else
+            push_list(lua, i->arguments, i->argument_count);
+    }
+    return !!(uses & SCRIPT_USES_KEYS) + !!(uses & SCRIPT_USES_ARGV);
+}
+
+static int push_names(lua_State *lua, uint32_t uses)
+{
+    static const struct {
+        uint32_t use;
+        int upvalue;
+    } names[] = {
+        {SCRIPT_USES_REDIS, UPVALUE_REDIS}, {SCRIPT_USES_CALL, UPVALUE_CALL}, {SCRIPT_USES_PCALL, UPVALUE_PCALL}};
+    int pushed = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!(uses & names[i].use)) continue;
+        lua_pushvalue(lua, lua_upvalueindex(names[i].upvalue));
+        pushed++;
+    }
+    return pushed;
+}
+
+static void run_body(lua_State *lua, void *arg)
+{
+    struct invocation *i = arg;
+    uint32_t uses = i->script->uses;
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, i->script->function);
+    int given =
+        !i->script->is_function && !(uses & SCRIPT_SEES_GLOBALS) ? push_named_lists(lua, i) : push_lists(lua, i);
+    if (uses & SCRIPT_TAKES_NAMES) given += push_names(lua, uses);
     lua_call(lua, given, 1);
     script_long_run_check(i->engine, lua);
     i->error_counted = script_write_reply(lua, i->call->reply, i->engine->run.protocol);
@@ -178,11 +244,19 @@ static void reply_script_error(struct invocation *i, const struct script_error *
 }
 
 void script_run(struct script_engine *e, const struct script *script, struct call *call, uint32_t keys_from,
-                bool read_only)
+                uint32_t key_count, bool read_only)
 {
-    struct invocation i = {.engine = e, .script = script, .call = call};
+    const struct bytes *keys = call->argv + keys_from + 1;
+    struct invocation i = {
+        .engine = e,
+        .script = script,
+        .call = call,
+        .keys = keys,
+        .key_count = key_count,
+        .arguments = keys + key_count,
+        .argument_count = call->argc - keys_from - 1 - key_count,
+    };
     struct script_error error;
-    find_keys(&i, keys_from);
     const char *why_not = refusal(call, script, read_only);
     if (why_not) return reply_error(call->reply, why_not);
     begin(e, script, call, read_only);

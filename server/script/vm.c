@@ -29,27 +29,38 @@
 
 #define SEEN_AHEAD_BYTES ((size_t)8 * 1024 * 1024)
 
-struct entry {
-    void (*body)(lua_State *lua, void *arg);
-    void *arg;
-};
+/* --- the heap --- */
 
-/* A block that becomes smaller may stay as it is. */
-static void *resize(void *ptr, size_t new_size, bool grows)
+static size_t lower(size_t a, size_t b)
 {
-    void *moved = realloc(ptr, new_size);
-    if (unlikely(!moved)) return grows ? NULL : ptr;
-    return moved;
+    return a < b ? a : b;
+}
+
+/* So far nothing is asked. */
+static void see_ahead(struct script_vm *vm, size_t bytes)
+{
+    vm->seen_bytes = bytes + SEEN_AHEAD_BYTES;
+    if (vm->limit_bytes) vm->seen_bytes = lower(vm->seen_bytes, vm->limit_bytes);
 }
 
 /* What else we hold changes meanwhile, and is a sum over threads: asked once for some megabytes. */
 static __attribute__((noinline)) bool is_left(struct script_vm *vm, size_t wanted)
 {
     if (vm->limit_bytes && wanted > vm->limit_bytes) return false;
-    if (wanted <= vm->seen_bytes) return true;
     if (vm->most_bytes && wanted + mem_used() > vm->most_bytes) return false;
-    vm->seen_bytes = wanted + SEEN_AHEAD_BYTES;
+    see_ahead(vm, wanted);
     return true;
+}
+
+/* A block that becomes smaller may stay as it is. */
+static void *resize(struct script_vm *vm, void *ptr, size_t old_size, size_t new_size)
+{
+    if (!ptr) return block_is_small(new_size) ? block_take(&vm->blocks, new_size) : malloc(new_size);
+    bool fits = block_is_small(old_size) && block_is_small(new_size) && block_kind(old_size) == block_kind(new_size);
+    if (fits) return ptr;
+    size_t whole = block_is_small(new_size) ? (block_kind(new_size) + 1) * BLOCK_STEP : new_size;
+    void *moved = realloc(ptr, whole);
+    return likely(moved) || new_size > old_size ? moved : ptr;
 }
 
 /* Not from the counted heap: INFO's used_memory leaves out what the virtual machines hold, as Redis does. */
@@ -58,13 +69,16 @@ static void *allocate(void *context, void *ptr, size_t old_size, size_t new_size
     struct script_vm *vm = context;
     if (!new_size) {
         vm->bytes -= old_size;
-        free(ptr);
+        if (ptr && block_is_small(old_size))
+            block_give(&vm->blocks, ptr, old_size);
+        else
+            free(ptr);
         return NULL;
     }
-    bool grows = new_size > old_size;
-    if (grows && vm->limited && !is_left(vm, vm->bytes + (new_size - old_size))) return NULL;
-    void *moved = resize(ptr, new_size, grows);
-    if (moved) vm->bytes += new_size - old_size;
+    size_t wanted = vm->bytes + new_size - old_size;
+    if (unlikely(wanted > vm->seen_bytes) && new_size > old_size && vm->limited && !is_left(vm, wanted)) return NULL;
+    void *moved = resize(vm, ptr, old_size, new_size);
+    if (likely(moved)) vm->bytes = wanted;
     return moved;
 }
 
@@ -171,22 +185,21 @@ static void read_error(lua_State *lua, struct script_error *error)
 
 static int gate(lua_State *lua)
 {
-    const struct entry *entry = lua_touserdata(lua, 1);
-    lua_settop(lua, 0);
-    entry->body(lua, entry->arg);
+    const struct script_vm *vm = script_vm_of(lua);
+    vm->body(lua, vm->body_arg);
     return 0;
 }
 
 int script_vm_enter(struct script_vm *vm, void (*body)(lua_State *lua, void *arg), void *arg,
                     struct script_error *error)
 {
-    struct entry entry = {body, arg};
+    vm->body = body;
+    vm->body_arg = arg;
     vm->stack_base = __builtin_frame_address(0);
     vm->limited = true;
-    vm->seen_bytes = vm->bytes + SEEN_AHEAD_BYTES;
+    see_ahead(vm, vm->bytes);
     lua_pushvalue(vm->lua, STACK_GATE);
-    lua_pushlightuserdata(vm->lua, &entry);
-    int status = lua_pcall(vm->lua, 1, 0, STACK_HANDLER);
+    int status = lua_pcall(vm->lua, 0, 0, STACK_HANDLER);
     vm->limited = false;
     if (likely(!status)) return 0;
     read_error(vm->lua, error);
@@ -241,7 +254,9 @@ static int prepare(lua_State *lua)
                                         "big_number", "verbatim_string"};
     lua_pushvalue(lua, LUA_GLOBALSINDEX);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) lua_pushstring(lua, texts[i]);
-    lua_pushnil(lua); /* UPVALUE_REDIS */
+    for (int i = UPVALUE_REDIS; i < UPVALUE_KEPT_KEYS; i++) lua_pushnil(lua);
+    lua_newtable(lua);
+    lua_newtable(lua);
     lua_pushcclosure(lua, gate, UPVALUES);
     return 1;
 }
@@ -279,5 +294,6 @@ struct script_vm *script_vm_new(void)
 void script_vm_free(struct script_vm *vm)
 {
     lua_close(vm->lua);
+    block_cache_clear(&vm->blocks);
     mem_free(vm);
 }

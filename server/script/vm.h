@@ -7,11 +7,15 @@
 #define SLIPSTREAM_SCRIPT_VM_H
 
 #include "server/base/bytes.h"
+#include "server/script/block_cache.h"
 
 #include <lua.h>
 
 struct script_vm {
     lua_State *lua;
+    struct block_cache blocks;
+    void (*body)(lua_State *lua, void *arg); /* what runs behind the gate next */
+    void *body_arg;
     size_t bytes;       /* the state's heap */
     size_t limit_bytes; /* 0: none. A script that asks for more gets a Lua error, */
     size_t most_bytes;  /* and where all of our memory would come to more than this; 0: that is not looked at */
@@ -22,8 +26,9 @@ struct script_vm {
     bool limited;       /* false where a refusal would hit us, not a script */
     const char *source; /* of what runs, for errors without a place; NULL: nothing to say */
     int line;
-    const char *stack_base; /* C stack: where the outermost body began, */
-    ptrdiff_t stack_bytes;  /* and how much of it functions may use that call back */
+    uint32_t kept_keys, kept_arguments; /* how many are in the tables that stay */
+    const char *stack_base;             /* C stack: where the outermost body began, */
+    ptrdiff_t stack_bytes;              /* and how much of it functions may use that call back */
 };
 
 /* An error that left a body. The slices live until script_vm_leave(). */
@@ -46,8 +51,12 @@ enum script_upvalue {
     UPVALUE_SET,
     UPVALUE_BIG_NUMBER,
     UPVALUE_VERBATIM,
-    UPVALUE_REDIS, /* the table `redis`, once it has been opened */
-    UPVALUES = UPVALUE_REDIS,
+    UPVALUE_REDIS, /* the table `redis`, once it has been opened, */
+    UPVALUE_CALL,  /* and two of its functions */
+    UPVALUE_PCALL,
+    UPVALUE_KEPT_KEYS, /* tables that stay */
+    UPVALUE_KEPT_ARGV,
+    UPVALUES = UPVALUE_KEPT_ARGV,
 };
 
 struct script_vm *script_vm_new(void); /* NULL: no memory */

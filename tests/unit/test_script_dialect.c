@@ -68,3 +68,85 @@ Test(script_dialect, a_backslash_without_a_meaning_is_left_out)
     becomes("x = '\\", NULL, 1);
     becomes("x = '\\.", "x = '.", 1);
 }
+
+/* --- names that are bound --- */
+
+static void binds(const char *text, const char *wanted, uint32_t uses)
+{
+    struct script_names names;
+    struct bytes got = script_bind_names(bytes_from_text(text), &names);
+    if (!wanted)
+        cr_expect_null(got.ptr, "%s", text);
+    else
+        cr_expect(got.ptr && bytes_equal(got, bytes_from_text(wanted)), "%s: got %.*s", text, (int)got.len,
+                  (const char *)got.ptr);
+    if (wanted) cr_expect_eq(names.uses, uses, "%s: %x", text, names.uses);
+    mem_free((void *)got.ptr);
+}
+
+#define K     SCRIPT_USES_KEYS
+#define A     SCRIPT_USES_ARGV
+#define R     SCRIPT_USES_REDIS
+#define CALL  SCRIPT_USES_CALL
+#define PCALL SCRIPT_USES_PCALL
+
+Test(script_dialect, calls_are_bound)
+{
+    binds("return redis.call('get', KEYS[1])", "return redis_call('get', KEYS[1])", K | CALL);
+    binds("return 'a'..redis.call('get', KEYS[1])..redis.pcall('x')",
+          "return 'a'..redis_call('get', KEYS[1])..redis_pcall('x')", K | CALL | PCALL);
+    binds("redis.log(redis.LOG_NOTICE, 'redis.call()')", "redis.log(redis.LOG_NOTICE, 'redis.call()')", R);
+    binds("local call = redis.call return call('x')", "local call = redis.call return call('x')", R);
+    binds("-- redis.call()\nreturn 1 --[[ KEYS ]]", "-- redis.call()\nreturn 1 --[[ KEYS ]]", 0);
+    binds("", "", 0);
+}
+
+Test(script_dialect, what_is_called_so_but_is_another_is_left)
+{
+    binds("local redis = {} return redis.call()", NULL, 0);
+    binds("local function f(redis) return redis.call(1) end return f(x)", NULL, 0);
+    binds("return x.redis.call()", NULL, 0);
+    binds("return x. --[[ . ]] redis.call()", NULL, 0);
+    binds("return x:redis()", NULL, 0);
+    binds("return redis['call']()", NULL, 0);
+    binds("local redis_call = 1 return redis.call('x')", NULL, 0);
+    binds("return redis.call('x'", NULL, 0);
+    binds("return redis", NULL, 0);
+}
+
+Test(script_dialect, lists_that_are_only_looked_at)
+{
+    binds("return #KEYS + #ARGV", "return #KEYS + #ARGV", K | A);
+    binds("for i = 1, #KEYS do redis.call('del', KEYS[i], ARGV[i + 1], ARGV[#ARGV]) end",
+          "for i = 1, #KEYS do redis_call('del', KEYS[i], ARGV[i + 1], ARGV[#ARGV]) end", K | A | CALL);
+    binds("if KEYS[1] == ARGV[1] then return ARGV[2]:sub(1) end",
+          "if KEYS[1] == ARGV[1] then return ARGV[2]:sub(1) end", K | A);
+}
+
+Test(script_dialect, lists_that_may_be_changed_or_kept)
+{
+    static const char *const texts[] = {
+        "KEYS[1] = 2",
+        "KEYS[9]\n= 2",
+        "KEYS[9], a = 1, 2",
+        "a, KEYS[9] = 1, 2",
+        "a, KEYS[9], b = 1, 2, 3",
+        "f(function() a, KEYS[9], b = 1, 2, 3 end)",
+        "KEYS[9] --[[ ]] = 1",
+        "KEYS[9] -- x\n = 1",
+        "KEYS --[[ ]] [9] = 1",
+        "KEYS[9--[[ ] ]]] = 1",
+        "KEYS[f(']')] = 1",
+        "KEYS['x'] = 1",
+        "KEYS.x = 1",
+        "return KEYS",
+        "return unpack(KEYS)",
+        "table.insert(KEYS, 1)",
+        "setmetatable(KEYS, {})",
+        "local k = KEYS k[9] = 1",
+        "(KEYS)[9] = 1",
+        "return {KEYS}",
+        "return #KEYS, KEYS",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) binds(texts[i], texts[i], K | SCRIPT_KEEPS_KEYS);
+}
