@@ -89,6 +89,62 @@ int function_sandbox_prepare(struct function_set *set)
     return status;
 }
 
+/* --- names that are bound --- */
+
+/* Variables that all functions of the library share: what they stand for changes when it has been loaded. */
+static const char shared_names[] =
+    "local redis,redis_call,redis_pcall;"
+    "redis,redis_call,redis_pcall=(...)(function(a,b,c)redis,redis_call,redis_pcall=a,b,c end);";
+
+/* The code behind these; ptr NULL: it may mean something else by such a name, or see what is given to ours. */
+static struct bytes with_shared_names(struct bytes code)
+{
+    struct script_names names;
+    if (memmem(code.ptr, code.len, "...", 3) || memmem(code.ptr, code.len, "function redis", 14))
+        return (struct bytes){0};
+    struct bytes bound = script_bind_names(code, &names);
+    if (!bound.ptr) return bound;
+    size_t first = sizeof shared_names - 1;
+    uint8_t *both = mem_alloc(first + bound.len);
+    memcpy(both, shared_names, first);
+    memcpy(both + first, bound.ptr, bound.len);
+    mem_free((void *)bound.ptr);
+    return bytes_make(both, first + bound.len);
+}
+
+static int no_call_yet(lua_State *lua)
+{
+    return luaL_error(lua, "Script attempted to access nonexistent global variable '%s'",
+                      lua_tostring(lua, lua_upvalueindex(1)));
+}
+
+/* Called by what stands in front of a library's code, with the function that sets the variables: it is kept until the
+ * library has been loaded. What they are until then. */
+static int share_names(lua_State *lua)
+{
+    struct function_set *set = lua_touserdata(lua, lua_upvalueindex(1));
+    set->share = luaL_ref(lua, LUA_REGISTRYINDEX);
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, set->load_globals);
+    lua_getfield(lua, -1, "redis");
+    lua_pushliteral(lua, "call");
+    lua_pushcclosure(lua, no_call_yet, 1);
+    lua_pushliteral(lua, "pcall");
+    lua_pushcclosure(lua, no_call_yet, 1);
+    return 3;
+}
+
+static void share_full_names(lua_State *lua, struct function_set *set)
+{
+    if (set->share == LUA_NOREF) return;
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, set->share);
+    luaL_unref(lua, LUA_REGISTRYINDEX, set->share);
+    set->share = LUA_NOREF;
+    lua_pushvalue(lua, lua_upvalueindex(UPVALUE_REDIS));
+    lua_pushvalue(lua, lua_upvalueindex(UPVALUE_CALL));
+    lua_pushvalue(lua, lua_upvalueindex(UPVALUE_PCALL));
+    lua_call(lua, 3, 0);
+}
+
 /* --- loading --- */
 
 /* What the environment on top of the stack stands for from now on: the table beneath it. */
@@ -109,7 +165,8 @@ static void use_load_globals(lua_State *lua, const struct function_set *set)
 
 static void use_full_globals(lua_State *lua, void *arg)
 {
-    const struct function_set *set = arg;
+    struct function_set *set = arg;
+    share_full_names(lua, set);
     lua_pushvalue(lua, lua_upvalueindex(UPVALUE_GLOBALS));
     lua_rawgeti(lua, LUA_REGISTRYINDEX, set->environment);
     stand_for(lua);
@@ -129,7 +186,7 @@ static void stop_late_load(lua_State *lua, lua_Debug *where)
 
 struct load {
     struct function_set *set;
-    struct bytes code, rewritten; /* ptr NULL: not so */
+    struct bytes code, rewritten, bound; /* ptr NULL: not so */
     int64_t timeout_ms;
     char *error;
     bool compiled;
@@ -138,7 +195,8 @@ struct load {
 static void run_code(lua_State *lua, void *arg)
 {
     struct load *load = arg;
-    load->compiled = (load->rewritten.ptr && script_vm_compile(lua, load->rewritten, FUNCTION_SOURCE) == 0) ||
+    bool bound = load->bound.ptr && script_vm_compile(lua, load->bound, FUNCTION_SOURCE) == 0;
+    load->compiled = bound || (load->rewritten.ptr && script_vm_compile(lua, load->rewritten, FUNCTION_SOURCE) == 0) ||
                      script_vm_compile(lua, load->code, FUNCTION_SOURCE) == 0;
     if (!load->compiled) {
         snprintf(load->error, LIBRARY_ERROR_BYTES, "Error compiling function: %s", lua_tostring(lua, -1));
@@ -148,7 +206,11 @@ static void run_code(lua_State *lua, void *arg)
     lua_setfenv(lua, -2);
     use_load_globals(lua, load->set);
     script_watchdog_start(lua, load->timeout_ms, stop_late_load);
-    lua_call(lua, 0, 0);
+    if (bound) {
+        lua_pushlightuserdata(lua, load->set);
+        lua_pushcclosure(lua, share_names, 1);
+    }
+    lua_call(lua, bound, 0);
 }
 
 int function_sandbox_load(struct function_set *set, struct function_library *library, int64_t timeout_ms,
@@ -159,7 +221,9 @@ int function_sandbox_load(struct function_set *set, struct function_library *lib
     int line;
     struct script_watch outer = script_watchdog_suspend(); /* a snapshot may come while a script runs long */
     load.rewritten = script_translate(library->code, 1, &line);
+    load.bound = with_shared_names(load.rewritten.ptr ? load.rewritten : library->code);
     set->loading = library;
+    set->share = LUA_NOREF;
     set->vm->limit_bytes = script_heap_limit(set->engine);
     set->vm->source = FUNCTION_SOURCE;
     set->vm->line = line;
@@ -173,5 +237,6 @@ int function_sandbox_load(struct function_set *set, struct function_library *lib
     script_vm_enter(set->vm, use_full_globals, set, &failure);
     script_vm_leave(set->vm);
     mem_free((void *)load.rewritten.ptr);
+    mem_free((void *)load.bound.ptr);
     return status || !load.compiled ? -1 : 0;
 }

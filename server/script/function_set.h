@@ -39,6 +39,7 @@ struct function_set {
     int environment;                    /* in the state's registry: what the libraries' code has for globals */
     int load_globals;                   /* what it finds there while a library is being loaded */
     struct function_library *loading;
+    int share; /* in the registry: see share_names(); LUA_NOREF: none */
     struct worker_job freeing;
 };
 
