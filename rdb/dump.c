@@ -88,6 +88,7 @@ bool rdb_restore(struct bytes payload, bool sanitize, struct rdb_restored *out)
                .sanitize = sanitize},
         .counted_before = mem_counter_bytes(mem_my_counter()),
         .dialect = version_of(payload) == RDB_VERSION_VALKEY ? RDB_VALKEY : RDB_REDIS,
+        .version = version_of(payload),
     };
     uint8_t type_byte;
     if (!rdb_read_u8(&out->in, &type_byte)) return false;

@@ -132,5 +132,11 @@ void resync_explain(const struct resync_decision *d, const struct history *h, co
         snprintf(out, 512, "Unable to partial resync (Replica request was: %lld, but our history ends at %lld)", asked,
                  end - 1);
         return;
+    case RESYNC_UNKNOWN_WORDS:
+        snprintf(out, 512,
+                 "Partial resynchronization not accepted: what it has been sent, or would be sent from %lld on, has "
+                 "commands that it may not know",
+                 asked);
+        return;
     }
 }

@@ -68,6 +68,7 @@ static void renamed(void *context, const char *why)
 
 static void replaced(void *context)
 {
+    words_forgotten(context);
     renamed(context, "our dataset is being replaced by our master's");
 }
 
@@ -123,6 +124,7 @@ void master_side_cron(struct replication *r, int64_t now_ms)
     follow_settings(r);
     link_handle_cron(r->master->link);
     followers_cron(r);
+    words_cron(r);
     queue_cron(r, now_ms);
     snapshots_cron(r, now_ms);
     ping_replicas(r, now_ms);

@@ -6,7 +6,6 @@
  * is freed in one place, before the loop sleeps, so that no caller up the stack holds a dead one. */
 #include "repl/master_side.h"
 
-#include "rdb/form.h"
 #include "rdb/format.h"
 #include "repl/snapshot_form.h"
 #include "repl/wire.h"
@@ -109,6 +108,13 @@ static void note_refusal(struct follower *f)
         f->name, what, (unsigned long long)view.sent_bytes, times, what_next(f, version), wait_ms > 0 ? wait_ms : 0);
 }
 
+static void note_taken(struct follower *f)
+{
+    struct refusals *refusals = &f->r->master->refusals;
+    refusals_forget(refusals, f->name);
+    if (f->reads_fields) refusals_note_read(refusals, f->name, RDB_VERSION_FIELD_EXPIRY, replication_now_ms(f->r));
+}
+
 static void act(struct follower *f, const struct follower_action *a)
 {
     switch (a->kind) {
@@ -120,7 +126,7 @@ static void act(struct follower *f, const struct follower_action *a)
         break;
     case FOLLOWER_ACTION_RELEASE: release(f); break;
     case FOLLOWER_ACTION_REFUSED: note_refusal(f); break;
-    case FOLLOWER_ACTION_PROVEN: refusals_forget(&f->r->master->refusals, f->name); break;
+    case FOLLOWER_ACTION_PROVEN: note_taken(f); break;
     case FOLLOWER_ACTION_LIMITED: ++*f->r->stats.output_limit_disconnections; break;
     case FOLLOWER_ACTION_NOTE: log_notice("%s", a->text); break;
     case FOLLOWER_ACTION_WARN: log_warning("%s", a->text); break;
@@ -309,16 +315,9 @@ static bool has_left(const struct follower *f)
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
 }
 
-/* It does not know the commands by which fields get their expiry, and would differ without a word. */
-static bool lost_track(const struct follower *f)
-{
-    return !f->hello.rdb_only && !rdb_form_has_field_expiry(f->form) && rdb_hashes_with_expiry(f->r->keyspace) > 0;
-}
-
 static void look_after(struct follower *f)
 {
     struct follower_event tick = {.kind = FOLLOWER_EVENT_TICK};
-    if (lost_track(f)) follower_end(f, "fields of hashes expire now, which it does not know");
     if (f->machine.state == FOLLOWER_QUEUED && has_left(f)) {
         follower_end(f, "it left while it waited for its snapshot");
         return;

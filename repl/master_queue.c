@@ -40,7 +40,8 @@ static struct snapshot *find_reusable(struct follower *f)
     {
         struct snapshot *s = list_entry(node, struct snapshot, node);
         bool usable = !s->pipe && !s->stale && (s->state == SNAPSHOT_RUNNING || s->state == SNAPSHOT_COMPLETE);
-        usable &= s->functions_only == f->hello.functions_only && snapshot_suits(s, f) && snapshot_is_readable(s);
+        usable &= s->functions_only == f->hello.functions_only && snapshot_suits(s, f) && words_may_take(f, s) &&
+                  snapshot_is_readable(s);
         if (usable && is_fresh_enough(s, f)) return s;
     }
     return NULL;

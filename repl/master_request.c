@@ -31,6 +31,7 @@ static struct follower *new_follower(struct replication *r, const struct followe
              hello->listening_port ? hello->listening_port : address_port(peer));
     f->form = snapshot_form(&f->hello, (enum rdb_write_for)r->rdb_settings->write_for,
                             refusals_version(&r->master->refusals, f->name, replication_now_ms(r)));
+    words_meet(f);
     return f;
 }
 
@@ -124,12 +125,13 @@ struct follower *replication_accept(struct replication *r, const char *asked_id,
     const char *asked = sync_command ? NULL : asked_id;
     struct resync_window window = repl_stream_window(r->stream);
     struct resync_decision d = resync_decide(repl_stream_history(r->stream), &window, asked, asked_offset);
-    resync_explain(&d, repl_stream_history(r->stream), &window, asked, asked_offset, why);
     struct follower *f = new_follower(r, hello, peer, client);
     if (!can_hold(f, error)) {
         mem_free(f);
         return NULL;
     }
+    if (d.reason == RESYNC_CONTINUE && !words_may_continue(f, d.from)) d.reason = RESYNC_UNKNOWN_WORDS;
+    resync_explain(&d, repl_stream_history(r->stream), &window, asked, asked_offset, why);
     log_notice("Replica %s asks for synchronization", f->name);
     if (d.reason == RESYNC_CONTINUE) {
         accept_partial(f, &d, why, answer);

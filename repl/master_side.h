@@ -5,6 +5,7 @@
  *   failover.c        FAILOVER
  *   master_request.c  a follower's PSYNC or SYNC, up to its answer
  *   master_queue.c    which snapshot a follower gets, and when
+ *   master_words.c    who knows the words of the stream, and who follows it no further
  *   master_followers.c a follower up to its end, and what the link tells of it
  *   snapshot_form.c   in which RDB version, for whom; refusals.c who did not take over the last one
  *   master_snapshot.c one snapshot: its child, its file or pipe
@@ -33,6 +34,7 @@ struct follower {
     bool psync;                      /* SYNC gets no +FULLRESYNC */
     uint64_t request;                /* number of its request for a snapshot */
     enum rdb_write_for form;         /* that its snapshot is to be in; what it has no room for it cannot hold */
+    bool reads_fields;               /* it has taken over, or is being sent, a snapshot with fields that expire */
     int rdb_version;                 /* of the snapshot it was sent; 0: not known */
     int64_t not_before_ms;           /* it went away from its last snapshot: the next one waits so long */
     uint64_t from;                   /* first stream offset it gets */
@@ -113,6 +115,8 @@ struct master_side {
     int ping_period_s;                                               /* as last told to the link */
     int64_t alone_since_ms; /* a master with a backlog and without a replica; 0: we are not */
     int64_t last_ping_ms;
+    uint64_t said_at[STREAM_WORDS]; /* offset where such words last left, or shortly before it; 0: never */
+    int64_t stranger_ms;            /* a follower was here last that does not say who it is; 0: never */
 };
 
 /* --- failover.c --- */
@@ -124,6 +128,15 @@ void failover_ended(struct replication *r, bool good);
  * wait (another child runs, or more replicas are waited for). */
 int queue_attach(struct follower *f);
 void queue_cron(struct replication *r, int64_t now_ms); /* serves who waits */
+
+/* --- master_words.c --- */
+/* The stream from this offset on says nothing that it may not know, nor has it heard such words since its snapshot. */
+bool words_may_continue(const struct follower *f, uint64_t from);
+/* The same, with what it has once it has taken over this snapshot. */
+bool words_may_take(const struct follower *f, const struct snapshot *s);
+void words_meet(struct follower *f);        /* it has just come */
+void words_cron(struct replication *r);     /* lets those go for whom fields expire that cannot be told to them */
+void words_forgotten(struct replication *r); /* another history */
 
 /* --- master_followers.c --- */
 extern const struct link_events master_link_events;

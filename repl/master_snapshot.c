@@ -297,6 +297,7 @@ void snapshot_pin(struct snapshot *s, struct follower *f)
     CHECK(f->slot >= 0);
     f->from = s->offset + 1;
     f->snapshot = s;
+    f->reads_fields |= s->with_field_expiry; /* or it goes away from it */
     s->users++;
 }
 

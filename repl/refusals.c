@@ -52,6 +52,7 @@ unsigned refusals_note(struct refusals *r, const char *name, int version, bool w
     if (version && (whole || one->times >= 2)) {
         one->version = version;
         one->version_ms = now_ms;
+        if (one->read >= version) one->read = 0;
     }
     return one->times;
 }
@@ -62,6 +63,35 @@ void refusals_forget(struct refusals *r, const char *name)
     if (!one) return;
     one->times = 0;
     one->again_ms = 0;
+    one->astray = false;
+}
+
+void refusals_note_read(struct refusals *r, const char *name, int version, int64_t now_ms)
+{
+    struct refusal *one = find_or_make(r, name);
+    one->noted_ms = one->read_ms = now_ms;
+    one->read = version;
+}
+
+int refusals_read(const struct refusals *r, const char *name, int64_t now_ms)
+{
+    const struct refusal *one = find(r, name);
+    return one && one->read && now_ms - one->read_ms <= VERSION_KNOWN_MS ? one->read : 0;
+}
+
+void refusals_note_astray(struct refusals *r, const char *name, int64_t now_ms)
+{
+    struct refusal *one = find_or_make(r, name);
+    if (now_ms - one->back_ms > FORGET_MS) one->strayings = 0;
+    one->noted_ms = now_ms;
+    one->back_ms = now_ms + delay_ms(++one->strayings);
+    one->astray = true;
+}
+
+bool refusals_is_astray(const struct refusals *r, const char *name)
+{
+    const struct refusal *one = find(r, name);
+    return one && one->astray;
 }
 
 int refusals_version(const struct refusals *r, const char *name, int64_t now_ms)
@@ -82,5 +112,6 @@ bool refusals_tell(struct refusals *r, const char *name, int64_t now_ms)
 int64_t refusals_again_ms(const struct refusals *r, const char *name)
 {
     const struct refusal *one = find(r, name);
-    return one ? one->again_ms : 0;
+    if (!one) return 0;
+    return one->again_ms > one->back_ms ? one->again_ms : one->back_ms;
 }

@@ -19,6 +19,11 @@ struct refusal {
     int64_t noted_ms, again_ms;
     int version; /* the RDB version that it could not read, as far as can be seen; 0: none */
     int64_t version_ms, told_ms;
+    int read; /* the RDB version that it has taken over, which others of its kind may not; 0: none */
+    int64_t read_ms;
+    bool astray;       /* the stream had words that it may not know: it cannot go on from what it has */
+    unsigned strayings; /* in a row */
+    int64_t back_ms; /* may have its snapshot again */
 };
 
 struct refusals {
@@ -29,9 +34,16 @@ struct refusals {
  * this time included. What it had whole, or has been given twice, counts as a version that it cannot read: a connection
  * may break in the middle of any. now_ms: monotonic, not 0. */
 unsigned refusals_note(struct refusals *r, const char *name, int version, bool whole, int64_t now_ms);
-/* It has taken one over. The version that it cannot read is remembered for a day all the same. */
+/* It has taken one over, and is not astray any more. The version that it cannot read is remembered for a day all the same. */
 void refusals_forget(struct refusals *r, const char *name);
 int refusals_version(const struct refusals *r, const char *name, int64_t now_ms); /* 0: none is known */
+/* It has taken over a snapshot in this version, which is known for a day, or until it goes away from one. */
+void refusals_note_read(struct refusals *r, const char *name, int version, int64_t now_ms);
+int refusals_read(const struct refusals *r, const char *name, int64_t now_ms); /* 0: none is known */
+/* It was let go in front of what it may not know. Until it has taken over a snapshot it is astray; how long it waits for
+ * that is doubled each time, too, for what comes next may be the same again. */
+void refusals_note_astray(struct refusals *r, const char *name, int64_t now_ms);
+bool refusals_is_astray(const struct refusals *r, const char *name);
 /* Its request is refused: whether that is to stand in the log, too, which is once a minute. now_ms: as above. */
 bool refusals_tell(struct refusals *r, const char *name, int64_t now_ms);
 /* When it may be given the next one; 0: at once. */

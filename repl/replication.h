@@ -6,6 +6,7 @@
 #include "repl/follower_machine.h"
 #include "repl/history.h"
 #include "repl/settings.h"
+#include "repl/stream_words.h"
 #include "rdb/reader.h"
 #include "server/base/outq.h"
 #include "server/net/conn.h"
@@ -138,6 +139,12 @@ struct follower_view {
 };
 int replication_followers(const struct replication *r, struct follower_view *out, int room); /* count */
 bool follower_view(struct follower *f, struct follower_view *out);                           /* false: it is gone */
+/* Such words leave next, or come from our master and are passed on. Who follows and may not know them is let go in front of
+ * them, and gets a snapshot when it comes back: nothing differs in silence. */
+void replication_says(struct replication *r, enum stream_words words);
+/* Statistics may leave in words that 6.2 refuses together with the command: nobody is here who may be one, nor was in the
+ * last day. */
+bool replication_may_say_7_0(const struct replication *r);
 /* No follower is of a version before that, or may be: Redis says its own since 8.0. An empty company knows everything. */
 bool replication_followers_know(const struct replication *r, int version);
 int replication_good_followers(const struct replication *r);         /* online and acked within min-replicas-max-lag */

@@ -19,6 +19,12 @@ static bool announced(const struct follower_hello *hello, enum rdb_write_for *fo
     return true;
 }
 
+bool snapshot_form_announced(const struct follower_hello *hello)
+{
+    enum rdb_write_for form;
+    return announced(hello, &form);
+}
+
 enum rdb_write_for snapshot_form(const struct follower_hello *hello, enum rdb_write_for configured, int refused)
 {
     enum rdb_write_for form = configured;

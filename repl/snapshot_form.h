@@ -18,6 +18,7 @@
 #include "rdb/settings.h"
 #include "repl/replication.h"
 
+bool snapshot_form_announced(const struct follower_hello *hello); /* it says who it is */
 /* configured: rdb-write-for. refused: the RDB version that it did not take over; 0: none. */
 enum rdb_write_for snapshot_form(const struct follower_hello *hello, enum rdb_write_for configured, int refused);
 

@@ -119,8 +119,7 @@ static void store_nothing(struct call *call, bool deleted)
 }
 
 /* A relative expiry becomes an absolute one: a replica must not count from its own now. Nor is a payload with flaws for
- * replicas, which may take them otherwise, or one of Valkey's, which most do not take: they get what was made of it, in a
- * form that has room for it all. */
+ * replicas, which may take them otherwise, or one in a version that they do not take: they get what was made of it. */
 static void rewrite(struct call *call, int64_t absolute_ms, const struct record *made)
 {
     char text[I64_TEXT_MAX];
@@ -133,7 +132,7 @@ static void rewrite(struct call *call, int64_t absolute_ms, const struct record 
         argv[argc++] = BYTES("ABSTTL");
     }
     if (made) {
-        payload = dump_of(call, made, RDB_FOR_AUTO);
+        payload = dump_of(call, made, call_may_say_7_0(call) ? RDB_FOR_AUTO : RDB_FOR_6_2);
         argv[3] = bytes_make(payload.data, payload.len);
     }
     call_rewrite(call, call->db, argc, argv);
@@ -158,7 +157,8 @@ static void store(struct call *call, const struct restore_options *o, struct rdb
     if (expiry_ms) r = database_set_expiry(call->db, r, expiry_ms);
     if (o->idle_s >= 0 || o->frequency >= 0) database_set_access(call->db, r, o->idle_s, (int)o->frequency);
     bool relative = expiry_ms && !o->absolute;
-    bool remade = restored->in.flaws || restored->dialect == RDB_VALKEY;
+    bool late = restored->version > RDB_VERSION_LEAST_WRITTEN && !call_may_say_7_0(call);
+    bool remade = restored->in.flaws || restored->dialect == RDB_VALKEY || late;
     if (record_type(r) == TYPE_HASH && record_encoding(r) >= ENCODING_LISTPACK_TIMED) {
         if (deleted) call_rewrite_removal(call, key, call->core->settings->keyspace.lazyfree_lazy_server_del);
         restore_effect_propagate(call, r);

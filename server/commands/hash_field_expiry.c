@@ -66,6 +66,7 @@ static void expire(struct call *call, enum expiry_unit unit)
     int64_t at_ms;
     unsigned conditions;
     struct field_args fields;
+    fields_come(call);
     struct record *r = call_find_write(call, 1);
     if (!hash_expected(call, &r)) return;
     if (!field_expiry_read(call, call->argv[2], unit, &at_ms)) return;
@@ -172,6 +173,7 @@ static int persist_field(struct hash *h, struct bytes field)
 static void hpersist_command(struct call *call)
 {
     struct field_args fields;
+    fields_come(call);
     struct record *r = call_find_write(call, 1);
     if (!hash_expected(call, &r) || !field_args_read(call, 2, BAD_COUNT, &fields)) return;
     if (!r) return reply_all_absent(call, &fields);
@@ -185,7 +187,9 @@ static void hpersist_command(struct call *call)
         reply_integer(call->reply, what);
     }
     keep_hash(call, &o);
-    if (changed) hash_written(call, "hpersist", changed);
+    if (!changed) return;
+    call_says(call, WORDS_OF_FIELD_EXPIRY);
+    hash_written(call, "hpersist", changed);
 }
 
 #define EXPIRES CMD_WRITE | CMD_FAST, CAT_HASH, KEY_AT_1(KEY_RW | KEY_UPDATE)

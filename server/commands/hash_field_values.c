@@ -26,6 +26,7 @@ static bool reply_value(struct call *call, const struct hash *h, struct bytes fi
 static void hgetdel_command(struct call *call)
 {
     struct field_args fields;
+    fields_come(call);
     struct record *r = call_find_write(call, 1);
     if (!hash_expected(call, &r) || !field_args_read(call, 2, BAD_COUNT, &fields)) return;
     if (!r) return reply_nulls(call, &fields);
@@ -88,6 +89,7 @@ static void fields_persist(struct call *call, struct open_hash *o, struct touche
     char count[I64_TEXT_MAX];
     struct bytes head[] = {BYTES("HPERSIST"), call->argv[1], BYTES("FIELDS"),
                            bytes_make(count, format_i64(count, t->count))};
+    call_says(call, WORDS_OF_FIELD_EXPIRY);
     touched_propagate(t, call, head, 4);
     hash_written(call, "hpersist", t->count);
 }
@@ -98,6 +100,7 @@ static void hgetex_command(struct call *call)
     int64_t at_ms = 0;
     enum becoming what;
     struct field_args fields;
+    fields_come(call);
     struct record *r = call_find_write(call, 1);
     if (!hash_expected(call, &r) || !read_becoming(call, &at, &what, &at_ms)) return;
     if (!field_args_read(call, at, BAD_COUNT, &fields)) return;
@@ -231,6 +234,7 @@ static void propagate_pairs(struct call *call, const struct hsetex *x, bool expi
     struct bytes keeping[] = {BYTES("HSETEX"), call->argv[1], BYTES("KEEPTTL"), BYTES("FIELDS"), pairs};
     struct bytes timed[] = {BYTES("HSETEX"), call->argv[1], BYTES("PXAT"), bytes_make(ms, format_i64(ms, x->at_ms)),
                             BYTES("FIELDS"), pairs};
+    if (expiring) call_says(call, WORDS_OF_FIELD_EXPIRY);
     if (!expiring)
         touched_propagate(&touched, call, plain, 2);
     else if (x->keep)
@@ -254,6 +258,7 @@ static void delete_pairs(struct call *call, struct open_hash *o, const struct hs
 static void hsetex_command(struct call *call)
 {
     struct hsetex x;
+    fields_come(call);
     if (!read_hsetex(call, &x)) return;
     struct record *r = call_find_write(call, 1);
     if (!hash_expected(call, &r)) return;

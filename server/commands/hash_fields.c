@@ -85,6 +85,7 @@ void fields_expire_at(struct call *call, struct open_hash *o, struct touched *t,
     char ms[I64_TEXT_MAX], count[I64_TEXT_MAX];
     struct bytes head[] = {BYTES("HPEXPIREAT"), call->argv[1], bytes_make(ms, format_i64(ms, at_ms)), BYTES("FIELDS"),
                            bytes_make(count, format_i64(count, t->count))};
+    call_says(call, WORDS_OF_FIELD_EXPIRY);
     touched_propagate(t, call, head, 5);
     hash_written(call, "hexpire", t->count);
 }

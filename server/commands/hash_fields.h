@@ -34,6 +34,12 @@ void touched_add(struct touched *t, struct bytes argument);
 void touched_propagate(struct touched *t, struct call *call, const struct bytes *head, uint32_t words);
 void touched_end(struct touched *t);
 
+/* At the beginning of a command of this family: from a master it is passed on as it is. */
+static inline void fields_come(struct call *call)
+{
+    if (call->from_master) call_says(call, WORDS_OF_FIELD_EXPIRY);
+}
+
 /* What was touched is deleted: HDEL, its event, and the key's end when nothing is left. Keeps the hash. */
 void fields_deleted(struct call *call, struct open_hash *o, struct touched *t);
 /* ... and has got this expiry: HPEXPIREAT. */

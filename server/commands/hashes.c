@@ -105,6 +105,7 @@ static void propagate_result(struct call *call, bool expires, struct bytes resul
     struct bytes argv[] = {BYTES("HSETEX"), call->argv[1], BYTES("KEEPTTL"), BYTES("FIELDS"), BYTES("1"),
                            call->argv[2],   result};
     struct bytes plain[] = {BYTES("HSET"), call->argv[1], call->argv[2], result};
+    if (expires) call_says(call, WORDS_OF_FIELD_EXPIRY);
     if (expires)
         call_rewrite(call, call->db, 7, argv);
     else
@@ -254,11 +255,15 @@ static void random_fields(struct call *call, int64_t count, bool with_values)
     if (count > 0 && r && wanted > hash_living(&h)) wanted = hash_living(&h);
     reply_array(call->reply, with_values && call->reply->protocol == 2 ? wanted * 2 : wanted);
     if (count > 0 && wanted) hash_sample(&h, wanted, random, reply_random, &rr);
-    for (; count < 0 && wanted > 0 && !reply_unheard(call->reply); wanted--) {
+    if (count > 0 || !wanted) return;
+    struct hash_drawing drawing;
+    hash_draw_begin(&drawing, &h);
+    for (; wanted > 0 && !reply_unheard(call->reply); wanted--) {
         struct hash_pair pair;
-        hash_random(&h, random, &pair);
+        hash_draw(&drawing, random, &pair);
         reply_random(&rr, &pair);
     }
+    hash_draw_end(&drawing);
 }
 
 static void hrandfield_command(struct call *call)

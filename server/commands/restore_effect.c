@@ -88,6 +88,7 @@ void restore_effect_propagate(struct call *call, const struct record *r)
     struct effect e;
     struct hash h = {record_encoding(r), record_object(r), record_object_inside(r), 0};
     if (call->from_master) return;
+    call_says(call, WORDS_OF_FIELD_EXPIRY);
     e.call = call;
     e.key = record_key(r);
     send_values(&e, &h);

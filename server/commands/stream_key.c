@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "repl/replication.h"
+#include "server/base/alloc.h"
 #include "server/commands/packed_reply.h"
 #include "server/core/core.h"
 #include "server/core/settings.h"
@@ -219,20 +220,15 @@ void stream_propagate_claim(struct call *call, uint32_t key_arg, uint32_t group_
     call_rewrite(call, call->db, sizeof argv / sizeof *argv, argv);
 }
 
-/* 6.2 refuses ENTRIESREAD, and then does not set the id, either. */
-static bool is_for_6_2(const struct call *call)
-{
-    return call->core->settings->rdb.write_for == RDB_FOR_6_2;
-}
-
 /* Beside claims, which carry the id: a statistic, so it is for those who surely know it. Redis does so since 8.0. */
 void stream_propagate_entries_read(struct call *call, uint32_t key_arg, uint32_t group_arg,
                                    const struct stream_group *g)
 {
-    if (is_for_6_2(call) || !replication_followers_know(call->core->replication, VERSION_7_0)) return;
+    if (!call_may_say_7_0(call) || !replication_followers_know(call->core->replication, VERSION_7_0)) return;
     stream_propagate_last_id(call, key_arg, group_arg, g);
 }
 
+/* 6.2 refuses ENTRIESREAD, and then does not set the id, either. */
 void stream_propagate_last_id(struct call *call, uint32_t key_arg, uint32_t group_arg, const struct stream_group *g)
 {
     struct stream_id_text last_id;
@@ -247,7 +243,38 @@ void stream_propagate_last_id(struct call *call, uint32_t key_arg, uint32_t grou
         bytes_make(read, format_i64(read, g->entries_read)),
     };
     uint32_t argc = sizeof argv / sizeof *argv;
-    call_rewrite(call, call->db, is_for_6_2(call) ? argc - 2 : argc, argv);
+    bool whole = call_may_say_7_0(call);
+    if (whole) call_says(call, WORDS_OF_7_0);
+    call_rewrite(call, call->db, whole ? argc : argc - 2, argv);
+}
+
+void stream_propagate_ack(struct call *call, uint32_t key_arg, uint32_t group_arg, struct stream_id id)
+{
+    struct stream_id_text text;
+    const struct bytes argv[] = {BYTES("XACK"), call->argv[key_arg], call->argv[group_arg], stream_id_text(&text, id)};
+    call_rewrite(call, call->db, sizeof argv / sizeof *argv, argv);
+}
+
+static bool is_statistic(const struct call *call, uint32_t arg)
+{
+    return call_arg_is(call, arg, "entriesread") || call_arg_is(call, arg, "entriesadded") ||
+           call_arg_is(call, arg, "maxdeletedid");
+}
+
+void stream_propagate_options(struct call *call, uint32_t first)
+{
+    uint32_t argc = 0;
+    struct bytes *argv = mem_alloc(call->argc * sizeof *argv);
+    for (uint32_t i = 0; i < call->argc; i++)
+        if (i >= first && is_statistic(call, i))
+            i++;
+        else
+            argv[argc++] = call->argv[i];
+    if (argc < call->argc && call_may_say_7_0(call))
+        call_says(call, WORDS_OF_7_0);
+    else if (argc < call->argc)
+        call_rewrite(call, call->db, argc, argv);
+    mem_free(argv);
 }
 
 void stream_propagate_consumer(struct call *call, uint32_t key_arg, uint32_t group_arg, struct bytes consumer)

@@ -356,6 +356,7 @@ static void xsetid_command(struct call *call)
     if (a.entries_added >= 0) s->entries_added = (uint64_t)a.entries_added;
     if (a.deleted_given && !stream_id_is_zero(a.max_deleted_id)) s->max_deleted_id = a.max_deleted_id;
     reply_ok(call->reply);
+    if (call->argc > 3) stream_propagate_options(call, 3);
     call_event(call, NOTIFY_STREAM, "xsetid", call->db, call->argv[1]);
     call_changed(call, 1);
 }

@@ -1,6 +1,6 @@
 /* XCLAIM and XAUTOCLAIM: a consumer takes over what others have pending. What was claimed is propagated entry by entry,
  * with the times and counts it got here; so is, as a claim for its old consumer, a pending entry that goes because it
- * was deleted from the stream. Server process. */
+ * was deleted from the stream (as acknowledged, where a 6.2 may hear it). Server process. */
 #include "server/base/alloc.h"
 #include "server/commands/stream_key.h"
 #include "server/commands/tables.h"
@@ -44,10 +44,16 @@ static void propagate(struct claim *c, struct stream_id id, const struct stream_
     c->told = true;
 }
 
-/* Replicas find out by themselves that the entry is gone. */
+/* Replicas find out by themselves that the entry is gone, but for 6.2, which keeps what is claimed. */
 static void drop_deleted(struct claim *c, struct stream_id id, const struct stream_pending *p)
 {
-    propagate(c, id, p);
+    if (call_may_say_7_0(c->call)) {
+        call_says(c->call, WORDS_OF_7_0);
+        propagate(c, id, p);
+    } else {
+        stream_propagate_ack(c->call, 1, 2, id);
+        call_changed(c->call, 1);
+    }
     stream_pending_remove(c->group, id);
 }
 

@@ -83,6 +83,7 @@ static void xgroup_create_command(struct call *call)
     if (!stream_group_create(s, call->argv[3], id, o.entries_read))
         return reply_error(call->reply, "BUSYGROUP Consumer Group name already exists");
     reply_ok(call->reply);
+    if (call->argc > 5) stream_propagate_options(call, 5);
     group_event(call, "xgroup-create");
 }
 
@@ -100,6 +101,7 @@ static void xgroup_setid_command(struct call *call)
     g->last_id = id;
     g->entries_read = o.entries_read;
     reply_ok(call->reply);
+    if (call->argc > 5) stream_propagate_options(call, 5);
     group_event(call, "xgroup-setid");
 }
 

@@ -104,12 +104,13 @@ static void propagate_plainly(struct call *call, const struct set_options *o)
 }
 
 /* IFEQ since Valkey 8.1 and Redis 8.4, IFNE since Redis 8.4. Beside NX or XX they make no sense. */
-static bool take_comparison(const struct call *call, uint32_t *i, struct set_options *o)
+static bool take_comparison(struct call *call, uint32_t *i, struct set_options *o)
 {
     bool equal = call_arg_is(call, *i, "ifeq");
     if (o->compare_arg || o->if_absent || o->if_present || *i + 1 >= call->argc) return false;
     if (!equal && !call_arg_is(call, *i, "ifne")) return false;
     o->if_equal = equal;
+    if (call->from_master) call_says(call, WORDS_OF_VALKEY_9);
     o->compare_arg = ++*i;
     return true;
 }

@@ -37,15 +37,18 @@ void expiry_index_add(struct expiry_index *x, int64_t when_ms, uint64_t hash)
 {
     uint8_t room[KEY_BYTES];
     if (x->tree.count == 0 || when_ms < x->first_ms) x->first_ms = when_ms;
+    size_t before = x->tree.count;
     radix_tree_set(&x->tree, key_of(room, when_ms, hash), &present);
+    if (when_ms < x->counted_ms) x->counted += x->tree.count - before;
 }
 
 void expiry_index_remove(struct expiry_index *x, int64_t when_ms, uint64_t hash)
 {
     uint8_t room[KEY_BYTES];
     struct expiry_entry first;
-    if (!radix_tree_remove(&x->tree, key_of(room, when_ms, hash)) || when_ms != x->first_ms) return;
-    if (expiry_index_first(x, &first)) x->first_ms = first.when_ms;
+    if (!radix_tree_remove(&x->tree, key_of(room, when_ms, hash))) return;
+    x->counted -= when_ms < x->counted_ms;
+    if (when_ms == x->first_ms && expiry_index_first(x, &first)) x->first_ms = first.when_ms;
 }
 
 bool expiry_index_first(const struct expiry_index *x, struct expiry_entry *out)
@@ -67,15 +70,27 @@ int64_t expiry_index_last_ms(const struct expiry_index *x)
     return last_ms;
 }
 
-size_t expiry_index_before(const struct expiry_index *x, int64_t when_ms)
+static size_t count_between(const struct expiry_index *x, int64_t from_ms, int64_t to_ms)
 {
     struct radix_cursor c;
+    uint8_t room[KEY_BYTES];
     size_t n = 0;
-    if (x->tree.count == 0 || x->first_ms >= when_ms) return 0;
     radix_cursor_init(&c, &x->tree);
-    for (bool any = radix_cursor_first(&c); any && entry_of(c.key).when_ms < when_ms; any = radix_cursor_next(&c)) n++;
+    bool any = radix_cursor_seek(&c, RADIX_AT_LEAST, key_of(room, from_ms, 0));
+    for (; any && entry_of(c.key).when_ms < to_ms; any = radix_cursor_next(&c)) n++;
     radix_cursor_close(&c);
     return n;
+}
+
+size_t expiry_index_before(struct expiry_index *x, int64_t when_ms)
+{
+    if (x->tree.count == 0 || x->first_ms >= when_ms) return 0;
+    if (when_ms >= x->counted_ms)
+        x->counted += count_between(x, x->counted_ms, when_ms);
+    else
+        x->counted -= count_between(x, when_ms, x->counted_ms); /* the clock was set back */
+    x->counted_ms = when_ms;
+    return x->counted;
 }
 
 size_t expiry_index_memory(const struct expiry_index *x)

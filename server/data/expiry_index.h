@@ -14,6 +14,9 @@
 struct expiry_index {
     struct radix_tree tree;
     int64_t first_ms; /* the smallest time, when there is any */
+    /* How many stand before a time that was asked for last: who asks again counts from there. */
+    int64_t counted_ms;
+    size_t counted;
 };
 
 struct expiry_entry {
@@ -27,7 +30,8 @@ void expiry_index_add(struct expiry_index *x, int64_t when_ms, uint64_t hash);
 void expiry_index_remove(struct expiry_index *x, int64_t when_ms, uint64_t hash); /* nothing, where it is not there */
 bool expiry_index_first(const struct expiry_index *x, struct expiry_entry *out);  /* false: empty */
 int64_t expiry_index_last_ms(const struct expiry_index *x);                       /* 0: it is empty */
-size_t expiry_index_before(const struct expiry_index *x, int64_t when_ms);        /* walks those it counts */
+/* Walks over those between that time and the one that was asked for last: each pair is counted once as time goes on. */
+size_t expiry_index_before(struct expiry_index *x, int64_t when_ms);
 size_t expiry_index_memory(const struct expiry_index *x);                         /* heap bytes */
 
 static inline size_t expiry_index_count(const struct expiry_index *x)

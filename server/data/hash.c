@@ -7,6 +7,7 @@
  *   then       value */
 #include "server/data/hash.h"
 
+#include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/data/digest.h"
 #include "server/data/flat_or_table.h"
@@ -328,6 +329,25 @@ void hash_random(const struct hash *h, struct random_state *random, struct hash_
         CHECK(timed_hash_random(h, random, out));
     else
         *out = pair_of(member_table_random(h->object, random));
+}
+
+void hash_draw_begin(struct hash_drawing *d, const struct hash *h)
+{
+    *d = (struct hash_drawing){.hash = h};
+    if (unlikely(hash_is_timed(h))) d->few_count = timed_hash_living_few(h, &d->few);
+}
+
+void hash_draw(const struct hash_drawing *d, struct random_state *random, struct hash_pair *out)
+{
+    if (d->few_count)
+        *out = d->few[random_below(random, d->few_count)];
+    else
+        hash_random(d->hash, random, out);
+}
+
+void hash_draw_end(struct hash_drawing *d)
+{
+    mem_free(d->few);
 }
 
 struct visitor {

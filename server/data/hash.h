@@ -85,6 +85,17 @@ typedef void hash_visit(void *arg, const struct hash_pair *pair);
 
 /* Of one with a living field. */
 void hash_random(const struct hash *h, struct random_state *random, struct hash_pair *out);
+
+/* Drawing fields one after the other, again and again the same ones. Where nearly all are dead, the few that live are
+ * gathered first: looked for at each draw they would cost a walk each. */
+struct hash_drawing {
+    const struct hash *hash;
+    struct hash_pair *few; /* NULL: they are drawn from the hash */
+    size_t few_count;
+};
+void hash_draw_begin(struct hash_drawing *d, const struct hash *h); /* of one with a living field */
+void hash_draw(const struct hash_drawing *d, struct random_state *random, struct hash_pair *out);
+void hash_draw_end(struct hash_drawing *d);
 void hash_sample(const struct hash *h, size_t count, struct random_state *random, hash_visit *visit, void *arg);
 /* As member_table_scan; a packed one is visited whole. */
 uint64_t hash_scan(const struct hash *h, uint64_t cursor, size_t count, hash_visit *visit, void *arg);

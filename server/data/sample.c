@@ -17,15 +17,16 @@ static bool note_new(const struct member **seen, size_t mask, const struct membe
     return true;
 }
 
-static void draw(const struct member_table *t, size_t count, struct random_state *random,
-                 void (*visit)(void *arg, struct member *m), void *arg)
+void member_table_draw(const struct member_table *t, size_t count, struct random_state *random,
+                       bool (*takes)(const void *arg, const struct member *m),
+                       void (*visit)(void *arg, struct member *m), void *arg)
 {
     size_t capacity = 16;
     while (capacity < count * 2) capacity *= 2;
     const struct member **seen = mem_calloc(capacity, sizeof *seen);
     while (count > 0) {
         struct member *m = member_table_random(t, random);
-        if (!note_new(seen, capacity - 1, m)) continue;
+        if ((takes && !takes(arg, m)) || !note_new(seen, capacity - 1, m)) continue;
         visit(arg, m);
         count--;
     }
@@ -36,7 +37,7 @@ void member_table_sample(const struct member_table *t, size_t count, struct rand
                          void (*visit)(void *arg, struct member *m), void *arg)
 {
     if (count <= WALK_ABOVE(t->count)) {
-        draw(t, count, random, visit, arg);
+        member_table_draw(t, count, random, NULL, visit, arg);
         return;
     }
     struct sampler s = {count < t->count ? count : t->count, t->count};

@@ -20,5 +20,9 @@ static inline bool sampler_takes(struct sampler *s, struct random_state *random)
 /* `count` distinct members, in no particular order; all of them when there are not more. */
 void member_table_sample(const struct member_table *t, size_t count, struct random_state *random,
                          void (*visit)(void *arg, struct member *m), void *arg);
+/* The same of those alone that `takes` says yes to, drawn one by one: there are several times as many of them. */
+void member_table_draw(const struct member_table *t, size_t count, struct random_state *random,
+                       bool (*takes)(const void *arg, const struct member *m),
+                       void (*visit)(void *arg, struct member *m), void *arg);
 
 #endif

@@ -24,6 +24,7 @@
 #define TIMED_HEAD      (1 + 2 * sizeof(uint64_t))
 #define TRIPLE          3
 #define RANDOM_ATTEMPTS 32
+#define MOSTLY_DEAD(living, members) ((living) < (members) / RANDOM_ATTEMPTS)
 
 struct timed_table {
     struct member_table members; /* first: prefetching takes the object for one */
@@ -556,12 +557,36 @@ bool timed_hash_random(const struct hash *h, struct random_state *random, struct
     return true;
 }
 
+size_t timed_hash_living_few(const struct hash *h, struct hash_pair **out)
+{
+    struct hash_walk w;
+    int64_t expire_ms;
+    size_t members = timed_hash_length(h), living = members - timed_hash_dead(h), n = 0;
+    *out = NULL;
+    if (is_packed(h) || !MOSTLY_DEAD(living, members)) return 0;
+    *out = mem_alloc((living + 1) * sizeof **out);
+    timed_hash_walk_start(&w, h);
+    while (n < living && timed_hash_walk_next(&w, h->now_ms, &(*out)[n], &expire_ms)) n++;
+    return n;
+}
+
+static bool member_lives(const void *arg, const struct member *m)
+{
+    const struct living *l = arg;
+    return !is_dead(read_member(m).expire_ms, l->now_ms);
+}
+
+/* A few of many that live are drawn, and drawn again where one is dead; else one walk is cheaper. */
 void timed_hash_sample(const struct hash *h, size_t count, struct random_state *random, hash_visit *visit, void *arg)
 {
     size_t dead = timed_hash_dead(h), living = timed_hash_length(h) - dead;
+    struct living l = {visit, arg, h->now_ms};
     if (!is_packed(h) && dead == 0) {
-        struct living l = {visit, arg, h->now_ms};
         member_table_sample(&table_of(h)->members, count, random, visit_member, &l);
+        return;
+    }
+    if (!is_packed(h) && count <= living / 4) {
+        member_table_draw(&table_of(h)->members, count, random, member_lives, visit_member, &l);
         return;
     }
     struct sampler s = {count < living ? count : living, living};

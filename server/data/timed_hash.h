@@ -32,6 +32,7 @@ void timed_hash_walk_start(struct hash_walk *w, const struct hash *h);
 /* Of fields dead before `now_ms` nothing is seen; 0: all are shown. */
 bool timed_hash_walk_next(struct hash_walk *w, int64_t now_ms, struct hash_pair *out, int64_t *expire_ms);
 bool timed_hash_random(const struct hash *h, struct random_state *random, struct hash_pair *out);
+size_t timed_hash_living_few(const struct hash *h, struct hash_pair **out); /* as hash_drawing has them */
 void timed_hash_sample(const struct hash *h, size_t count, struct random_state *random, hash_visit *visit, void *arg);
 uint64_t timed_hash_scan(const struct hash *h, uint64_t cursor, size_t count, hash_visit *visit, void *arg);
 

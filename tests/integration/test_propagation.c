@@ -593,8 +593,9 @@ struct both {
 
 static struct both start_both(void)
 {
-    static const char config[] = "repl-ping-replica-period 3600\nrepl-diskless-sync no";
-    struct server *ours = server_start(OURS, "%s", config), *theirs = server_start(DEBIAN, "%s", config);
+    /* What follows does not say who it is: as Debian's, ours is to speak to it as to a 7.0. */
+    static const char config[] = "repl-ping-replica-period 3600\nrepl-diskless-sync no", for_7[] = "\nrdb-write-for 7.0";
+    struct server *ours = server_start(OURS, "%s%s", config, for_7), *theirs = server_start(DEBIAN, "%s", config);
     expect_ok(ours, "DEBUG SET-ACTIVE-EXPIRE 0");
     expect_ok(theirs, "DEBUG SET-ACTIVE-EXPIRE 0");
     return (struct both){follower_start(ours), follower_start(theirs), server_connect(ours), server_connect(theirs)};

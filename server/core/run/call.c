@@ -2,6 +2,7 @@
  * process. */
 #include "server/core/run/call.h"
 
+#include "repl/replication.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/base/log.h"
@@ -208,4 +209,16 @@ void call_rewrite_removal(struct call *call, struct bytes key, bool lazy)
 void call_rewrite_nothing(struct call *call)
 {
     call->rewritten = true;
+}
+
+void call_says(struct call *call, enum stream_words words)
+{
+    const struct session *s = call->session;
+    if (s->kind == SESSION_LOADER || (s->unpropagated && !call->from_master)) return;
+    replication_says(call->core->replication, words);
+}
+
+bool call_may_say_7_0(const struct call *call)
+{
+    return replication_may_say_7_0(call->core->replication);
 }

@@ -9,6 +9,7 @@
 #ifndef SLIPSTREAM_CORE_RUN_CALL_H
 #define SLIPSTREAM_CORE_RUN_CALL_H
 
+#include "repl/stream_words.h"
 #include "server/core/command/command.h"
 #include "server/core/session/notify.h"
 #include "server/keyspace/keyspace.h"
@@ -82,5 +83,8 @@ void call_rewrite(struct call *call, struct database *db, uint32_t argc, const s
 /* The command came down to a removal: DEL, or UNLINK where the directive for such removals (`lazy`) asks for it. */
 void call_rewrite_removal(struct call *call, struct bytes key, bool lazy);
 void call_rewrite_nothing(struct call *call); /* changed, but nothing is to be propagated */
+/* What leaves now, or comes from our master and is passed on, is in words that not every replica knows. Said before. */
+void call_says(struct call *call, enum stream_words words);
+bool call_may_say_7_0(const struct call *call); /* else what leaves is to be in words of 6.2 */
 
 #endif

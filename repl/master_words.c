@@ -1,0 +1,121 @@
+/* What the stream says that not every replica knows (repl/stream_words.h), and who hears it. Server process of the master,
+ * or of a replica that passes its master's stream on.
+ *
+ * Ours, Redis 8 and Valkey say who they are. Of others, which may be anything from 6.2 to 7.4, is known what
+ * rdb-write-for says, and whether they have taken over a snapshot with fields that expire. As long as one of them may be
+ * here, statistics do not leave in words of 7.0. Whoever may not know what has to leave is let go in front of it, and does
+ * not continue from there: it gets a snapshot, or, where that has no form for the data either, a refusal with its reason. */
+#include "repl/master_side.h"
+
+#include "rdb/form.h"
+#include "rdb/format.h"
+#include "repl/snapshot_form.h"
+
+#define VALKEY_9          (9 << 16)                      /* as struct follower_hello has versions */
+#define STRANGER_KNOWN_MS ((int64_t)24 * 60 * 60 * 1000) /* it may come back, and continue */
+
+static enum rdb_write_for configured(const struct replication *r)
+{
+    return (enum rdb_write_for)r->rdb_settings->write_for;
+}
+
+static bool is_stranger(const struct follower *f)
+{
+    return !f->hello.rdb_only && !snapshot_form_announced(&f->hello);
+}
+
+/* Whether it knows them, once it has taken over a snapshot in which fields expire (`with_fields`). */
+static bool would_know(const struct follower *f, enum stream_words words, bool with_fields)
+{
+    switch (words) {
+    case WORDS_OF_7_0: return !is_stranger(f) || configured(f->r) > RDB_FOR_6_2;
+    case WORDS_OF_FIELD_EXPIRY:
+        if (!rdb_form_has_field_expiry(f->form)) return false;
+        return !is_stranger(f) || configured(f->r) != RDB_FOR_AUTO || with_fields;
+    case WORDS_OF_VALKEY_9: return f->hello.lz4 || f->hello.version >= VALKEY_9;
+    case STREAM_WORDS: break;
+    }
+    return true;
+}
+
+static bool knows(const struct follower *f, enum stream_words words)
+{
+    return would_know(f, words, f->reads_fields);
+}
+
+/* What is appended now will be sent to it. */
+static bool hears(const struct follower *f)
+{
+    return f->slot >= 0 && !f->hello.rdb_only && f->machine.state < FOLLOWER_REJECTED;
+}
+
+static void let_go(struct follower *f, enum stream_words words)
+{
+    bool no_form = !rdb_form_has_field_expiry(f->form);
+    refusals_note_astray(&f->r->master->refusals, f->name, replication_now_ms(f->r));
+    if (words == WORDS_OF_VALKEY_9)
+        follower_end(f, "our master's stream has commands of Valkey 9, which it may not know");
+    else
+        follower_end(f, no_form ? "fields of hashes expire now, which it does not know"
+                                : "fields of hashes expire now: whether it knows that, a snapshot has to show");
+}
+
+void replication_says(struct replication *r, enum stream_words words)
+{
+    r->master->said_at[words] = repl_stream_history(r->stream)->offset + 1;
+    if (words == WORDS_OF_7_0) return; /* of our own only where all know them; a master's are for its own chain to see to */
+    list_each(&r->master->followers, node)
+    {
+        struct follower *f = list_entry(node, struct follower, node);
+        if (hears(f) && !knows(f, words)) let_go(f, words);
+    }
+}
+
+bool replication_may_say_7_0(const struct replication *r)
+{
+    int64_t seen_ms = r->master->stranger_ms;
+    if (configured(r) != RDB_FOR_AUTO) return configured(r) != RDB_FOR_6_2;
+    return !seen_ms || replication_now_ms(r) - seen_ms > STRANGER_KNOWN_MS;
+}
+
+bool words_may_continue(const struct follower *f, uint64_t from)
+{
+    const struct master_side *m = f->r->master;
+    if (refusals_is_astray(&m->refusals, f->name)) return false;
+    for (enum stream_words w = 0; w < STREAM_WORDS; w++)
+        if (m->said_at[w] >= from && !knows(f, w)) return false;
+    return knows(f, WORDS_OF_FIELD_EXPIRY) || rdb_hashes_with_expiry(f->r->keyspace) == 0;
+}
+
+bool words_may_take(const struct follower *f, const struct snapshot *s)
+{
+    if (f->hello.rdb_only) return true;
+    for (enum stream_words w = 0; w < STREAM_WORDS; w++)
+        if (f->r->master->said_at[w] > s->offset && !would_know(f, w, f->reads_fields || s->with_field_expiry))
+            return false;
+    return true;
+}
+
+void words_meet(struct follower *f)
+{
+    struct master_side *m = f->r->master;
+    int64_t now_ms = replication_now_ms(f->r);
+    f->reads_fields = refusals_read(&m->refusals, f->name, now_ms) >= RDB_VERSION_FIELD_EXPIRY;
+    if (is_stranger(f)) m->stranger_ms = now_ms;
+}
+
+void words_cron(struct replication *r)
+{
+    bool fields_expire = rdb_hashes_with_expiry(r->keyspace) > 0;
+    list_each(&r->master->followers, node)
+    {
+        struct follower *f = list_entry(node, struct follower, node);
+        if (is_stranger(f)) r->master->stranger_ms = replication_now_ms(r);
+        if (fields_expire && hears(f) && !knows(f, WORDS_OF_FIELD_EXPIRY)) let_go(f, WORDS_OF_FIELD_EXPIRY);
+    }
+}
+
+void words_forgotten(struct replication *r)
+{
+    for (int w = 0; w < STREAM_WORDS; w++) r->master->said_at[w] = 0;
+}

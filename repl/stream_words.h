@@ -1,0 +1,15 @@
+/* Words of the stream that not every Redis knows: commands that came after 6.2, or options that did. Server process.
+ *
+ * A replica answers what it does not know with an error that nobody hears, and differs from then on. Redis before 8 does
+ * not say how old it is, so what leaves is in words of 6.2, or it is known who hears it: repl/master_words.c. */
+#ifndef SLIPSTREAM_REPL_STREAM_WORDS_H
+#define SLIPSTREAM_REPL_STREAM_WORDS_H
+
+enum stream_words {
+    WORDS_OF_7_0,          /* statistics of streams: ENTRIESREAD and the like */
+    WORDS_OF_FIELD_EXPIRY, /* HPEXPIREAT, HSETEX, ... : Redis 8, Valkey 9, and Redis 7.4 but for HSETEX */
+    WORDS_OF_VALKEY_9,     /* of a master of that make, passed on: MSETEX, SET IFEQ */
+    STREAM_WORDS
+};
+
+#endif

@@ -1,0 +1,220 @@
+/* Words of the stream that not every replica knows: whoever may not know them does not hear them, or begins anew, and has
+ * the same data in the end. Debian's server knows nothing of fields that expire, and says nothing of itself. */
+#include "tests/harness/client.h"
+#include "tests/harness/fake_master.h"
+#include "tests/harness/proxy.h"
+#include "tests/harness/raw.h"
+#include "tests/harness/replication.h"
+#include "tests/harness/wait.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+TestSuite(stream_words, .fini = server_finish_all, .timeout = 120);
+
+/* The field expires for a moment, between two of the clock's looks. */
+static void expire_for_a_moment(struct server *master, const char *value)
+{
+    expect_ok(master, "MULTI");
+    freeReplyObject(command(master, "HSETEX h EX 1000 FIELDS 1 a %s", value));
+    freeReplyObject(command(master, "HPERSIST h FIELDS 1 a"));
+    freeReplyObject(command(master, "EXEC"));
+}
+
+static void expect_nothing_is_missed(const char *config)
+{
+    struct server *master = server_start(OURS, "%s", config), *debian = server_start(DEBIAN, "%s", "");
+    expect_integer(master, 1, "HSET h a 1");
+    follow(debian, master);
+    expect_same_data(debian, master);
+    expire_for_a_moment(master, "2");
+    server_wait_log(master, 0, "fields of hashes expire now");
+    expect_same_data(debian, master);
+    expect_string(debian, "2", "HGET h a");
+    struct sync_counts before = sync_counts(master);
+    expect_integer(debian, 1, "CLIENT KILL TYPE master");
+    expect_integer(master, 0, "HSET h a 3");
+    expect_same_data(debian, master);
+    expect_syncs(master, before, 0, 1);
+}
+
+Test(stream_words, a_moment_with_an_expiry_is_not_missed)
+{
+    expect_nothing_is_missed("");
+}
+
+Test(stream_words, a_moment_with_an_expiry_is_not_missed_where_the_form_is_set)
+{
+    expect_nothing_is_missed("rdb-write-for 7.2\n");
+}
+
+Test(stream_words, what_was_missed_meanwhile_is_not_continued_over)
+{
+    struct server *master = server_start(OURS, "%s", ""), *debian = server_start(DEBIAN, "%s", "");
+    struct proxy *proxy = proxy_start(master->port);
+    expect_integer(master, 1, "HSET h a 1");
+    follow_port(debian, proxy_port(proxy));
+    expect_same_data(debian, master);
+    proxy_cut(proxy);
+    wait_until(!link_is_up(debian));
+    expire_for_a_moment(master, "2");
+    struct sync_counts before = sync_counts(master);
+    proxy_heal(proxy);
+    expect_same_data(debian, master);
+    expect_syncs(master, before, 1, 0);
+    server_wait_log(master, 0, "has commands that it may not know");
+    proxy_stop(proxy);
+}
+
+/* A Redis 8 says HINCRBYFLOAT so, whether the field has an expiry or not. */
+Test(stream_words, what_a_newer_master_says_is_not_missed_behind_us)
+{
+    static const char dataset[] = "REDIS0009\xfe\x00\x04\001h\001\001a\0011\xff\0\0\0\0\0\0\0\0";
+    static const char stream[] =
+        "*7\r\n$6\r\nHSETEX\r\n$1\r\nh\r\n$7\r\nKEEPTTL\r\n$6\r\nFIELDS\r\n$1\r\n1\r\n$1\r\na\r\n$3\r\n1.5\r\n";
+    struct fake_master newer;
+    fake_master_open(&newer);
+    struct server *ours = server_start(OURS, "%s", ""), *debian = server_start(DEBIAN, "%s", "");
+    follow_port(ours, newer.port);
+    fake_master_take_in(&newer);
+    fake_master_send_dataset(&newer, dataset, sizeof dataset - 1);
+    follow(debian, ours);
+    wait_until(link_is_up(debian));
+    expect_string(debian, "1", "HGET h a");
+    fake_master_send(&newer, stream);
+    fake_master_wait_ack(&newer, 1000 + sizeof stream - 1);
+    expect_string(ours, "1.5", "HGET h a");
+    wait_until(link_is_up(debian) && strcmp(command_text(debian, "HGET h a"), "1.5") == 0);
+    fake_master_close(&newer);
+}
+
+/* --- somebody who does not say who it is --- */
+
+struct stranger {
+    int fd;
+    char id[41];
+    long long offset; /* of the stream behind what it was given */
+};
+
+static void ask(struct stranger *f, const struct server *master, const char *id, long long offset)
+{
+    char line[128];
+    f->fd = raw_connect(master);
+    raw_send_text(f->fd, "REPLCONF listening-port 9999 capa psync2\r\n");
+    raw_expect(f->fd, "+OK\r\n");
+    snprintf(line, sizeof line, "PSYNC %s %lld\r\n", id, offset);
+    raw_send_text(f->fd, line);
+}
+
+static char read_byte(int fd)
+{
+    char byte;
+    cr_assert_eq(read(fd, &byte, 1), 1);
+    return byte;
+}
+
+static void read_line(int fd, char *out, size_t size)
+{
+    size_t n = 0;
+    while (n + 1 < size && (out[n] = read_byte(fd)) != '\n') n++;
+    out[n] = 0;
+}
+
+/* Takes a snapshot in whatever version it is. */
+static void take_snapshot(struct stranger *f, const struct server *master)
+{
+    char line[128];
+    ask(f, master, "?", -1);
+    read_line(f->fd, line, sizeof line);
+    cr_assert_eq(sscanf(line, "+FULLRESYNC %40s %lld", f->id, &f->offset), 2, "%s", line);
+    do read_line(f->fd, line, sizeof line);
+    while (line[0] != '$');
+    for (long left = strtol(line + 1, NULL, 10); left > 0; left--) read_byte(f->fd);
+    snprintf(line, sizeof line, "REPLCONF ACK %lld\r\n", f->offset);
+    raw_send_text(f->fd, line);
+}
+
+static void add_entries(struct server *s, int count)
+{
+    for (int i = 1; i <= count; i++) freeReplyObject(command(s, "XADD x %d-1 a b", i));
+    expect_ok(s, "XGROUP CREATE x g 0");
+}
+
+Test(stream_words, a_stranger_is_spoken_to_as_to_a_6_2)
+{
+    struct server *master = server_start(OURS, "repl-diskless-sync no\n"), *debian = server_start(DEBIAN, "%s", "");
+    struct stranger f;
+    add_entries(master, 3);
+    take_snapshot(&f, master);
+    freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 NOACK STREAMS x >"));
+    raw_skip_past(f.fd, "*5\r\n$6\r\nXGROUP\r\n$5\r\nSETID\r\n$1\r\nx\r\n$1\r\ng\r\n$3\r\n1-1\r\n");
+    expect_ok(master, "XGROUP CREATE x h 1 ENTRIESREAD 1");
+    raw_skip_past(f.fd, "*5\r\n$6\r\nXGROUP\r\n$6\r\nCREATE\r\n$1\r\nx\r\n$1\r\nh\r\n$1\r\n1\r\n");
+    expect_ok(master, "XSETID x 9-1 ENTRIESADDED 9 MAXDELETEDID 0-0");
+    raw_skip_past(f.fd, "*3\r\n$6\r\nXSETID\r\n$1\r\nx\r\n$3\r\n9-1\r\n");
+    freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 STREAMS x >"));
+    expect_integer(master, 1, "XDEL x 2-1");
+    freeReplyObject(command(master, "XAUTOCLAIM x g d 0 0"));
+    raw_skip_past(f.fd, "*4\r\n$4\r\nXACK\r\n$1\r\nx\r\n$1\r\ng\r\n$3\r\n2-1\r\n");
+    expect_ok(debian, "SET k value");
+    redisReply *late = command(debian, "DUMP k");
+    cr_assert_eq(late->str[late->len - 10], 10, "Debian's are of version 10");
+    expect_ok(master, "RESTORE k 0 %b", late->str, late->len);
+    freeReplyObject(late);
+    raw_skip_past(f.fd, "RESTORE\r\n$1\r\nk\r\n$1\r\n0\r\n$17\r\n");
+    char payload[17];
+    for (size_t i = 0; i < sizeof payload; i++) payload[i] = read_byte(f.fd);
+    cr_expect_eq(payload[sizeof payload - 10], 9);
+    close(f.fd);
+    expect_ok(master, "CONFIG SET rdb-write-for 7.0");
+    take_snapshot(&f, master);
+    freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 NOACK STREAMS x >"));
+    raw_skip_past(f.fd, "*7\r\n$6\r\nXGROUP\r\n$5\r\nSETID");
+    close(f.fd);
+}
+
+/* As long as nobody unknown was there statistics leave: who comes then does not hear them unprepared. */
+Test(stream_words, a_stranger_does_not_continue_over_statistics)
+{
+    struct server *master = server_start(OURS, "%s", ""), *ours = server_start(OURS, "%s", "");
+    follow(ours, master);
+    wait_in_step(ours, master);
+    add_entries(master, 2);
+    struct stranger f = {.offset = info_number(master, "replication", "master_repl_offset")};
+    snprintf(f.id, sizeof f.id, "%s", info_text(master, "replication", "master_replid"));
+    freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 NOACK STREAMS x >"));
+    ask(&f, master, f.id, f.offset + 1);
+    raw_expect(f.fd, "+FULLRESYNC ");
+    close(f.fd);
+    ask(&f, master, f.id, info_number(master, "replication", "master_repl_offset") + 1);
+    raw_expect(f.fd, "+CONTINUE ");
+    close(f.fd);
+}
+
+/* A Redis 7.4, say: it takes the snapshot over, and from then on hears of fields that expire. */
+Test(stream_words, a_stranger_that_has_read_of_them_hears_of_them)
+{
+    struct server *master = server_start(OURS, "repl-diskless-sync no\n");
+    struct stranger f;
+    expect_integer(master, 2, "HSET h a 1 b 2");
+    take_snapshot(&f, master);
+    freeReplyObject(command(master, "HEXPIRE h 1000 FIELDS 1 a"));
+    server_wait_log(master, 0, "whether it knows that, a snapshot has to show");
+    free(raw_read_to_end(f.fd, &(size_t){0}));
+    close(f.fd);
+    take_snapshot(&f, master);
+    wait_until(strstr(info_text(master, "replication", "slave0"), "state=online"));
+    freeReplyObject(command(master, "HEXPIRE h 1000 FIELDS 1 b"));
+    raw_skip_past(f.fd, "$10\r\nHPEXPIREAT\r\n");
+    long long end = info_number(master, "replication", "master_repl_offset");
+    close(f.fd);
+    wait_until(info_is(master, "replication", "connected_slaves", "0"));
+    freeReplyObject(command(master, "HPERSIST h FIELDS 1 b"));
+    ask(&f, master, f.id, end + 1);
+    raw_expect(f.fd, "+CONTINUE ");
+    raw_skip_past(f.fd, "$8\r\nHPERSIST\r\n");
+    close(f.fd);
+}
