@@ -107,6 +107,8 @@ void words_meet(struct follower *f)
 void words_cron(struct replication *r)
 {
     bool fields_expire = rdb_hashes_with_expiry(r->keyspace) > 0;
+    /* Who leads us, and its other replicas, follow us after a promotion, and continue. */
+    if (replica_side_follows_others(r)) r->master->stranger_ms = replication_now_ms(r);
     list_each(&r->master->followers, node)
     {
         struct follower *f = list_entry(node, struct follower, node);

@@ -142,6 +142,11 @@ void replication_policy_changed(struct replication *r)
     if (s->machine.state == REPLICA_WAITING) replica_step(s, &(struct replica_event){.kind = EVENT_FOLLOW});
 }
 
+bool replica_side_follows_others(const struct replication *r)
+{
+    return r->replica->streaming && r->replica->wire == WIRE_PLAIN;
+}
+
 void replication_stop_following(struct replication *r)
 {
     struct replica_side *s = r->replica;

@@ -33,9 +33,13 @@ class Field:
         return Server(make, self.root, Field.ports, **config)
 
     def our(self, **config):
+        return self.start(self.ours, **config)
+
+    def our_writer(self, **config):
+        """Whose files and payloads the other make is to read; in streams and snapshots it is learnt who reads them."""
         if self.other.name == "redis 6.2":  # as docs/mixed-fleets.md says
             config["rdb-write-for"] = "6.2"
-        return self.start(self.ours, **config)
+        return self.our(**config)
 
     def their(self, **config):
         return self.start(self.other, **config)
@@ -91,24 +95,34 @@ WRITES = [
     "EVAL redis.call('set',KEYS[1],ARGV[1]);return(redis.call('incr',KEYS[2])) 2 w:script w:counter v",
     "RESTORE w:restored 0 {dump} ", "SWAPDB 1 2", "DEL w:a nothing", "UNLINK w:d", "PUBLISH channel message",
 ]
-LATER = {  # writes that a make may not know: it is asked first
-    "msetex": "MSETEX 2 w:m1 1 w:m2 2 EX 1000", "delifeq": "DELIFEQ w:m1 1",
+LATER = {  # writes that a make may not know: it is asked for the command in front of each group
+    "lmpop": ["LMPOP 2 nothing w:l2 LEFT COUNT 2", "ZADD w:z 1 d 2 e 3 f", "ZMPOP 1 w:z MIN COUNT 2", "EXPIRE w:f 5000 GT", "PEXPIRE w:e 5000000 NX",
+              "SET w:nxget v NX GET", "SET w:nxget x NX GET", "XADD w:x 9999999999999-2 a b", "XADD w:x 9999999999999-* a b",
+              "XGROUP CREATE w:x late 0 ENTRIESREAD 1", "XGROUP SETID w:x g 1-1 ENTRIESREAD 1", "XREADGROUP GROUP g d COUNT 2 STREAMS w:x >",
+              "XDEL w:x 9999999999999-2", "XAUTOCLAIM w:x g e 0 0", "XREADGROUP GROUP late c NOACK COUNT 1 STREAMS w:x >",
+              "XSETID w:x 9999999999999-9 ENTRIESADDED 20 MAXDELETEDID 9999999999999-2", "RESTORE w:late 0 {late}"],
+    "msetex": ["MSETEX 2 w:m1 1 w:m2 2 EX 1000", "SET w:m2 3 IFEQ 2", "SET w:m2 4 IFEQ 2"], "delifeq": ["DELIFEQ w:m1 1"],
+    "delex": ["SET w:ifne v IFNE w", "DELEX w:ifne IFEQ v", "BITOP DIFF w:diff w:bits w:f"],
 }
 
 
 def write(server, tag):
     """All forms; some twice, under another name, so that the second time finds what the first has left."""
-    dump = server.call("DUMP", "list")
+    dump, late = server.call("DUMP", "list"), server.call("DUMP", "stream")
+
+    def say(line):
+        payloads = {"{dump}": dump, "{late}": late}
+        server.call(*[payloads.get(word) or word.replace("w:", tag + ":") for word in line.split()])
+
     for line in WRITES:
-        words = [dump if word == "{dump}" else word.replace("w:", tag + ":") for word in line.split()]
-        server.call(*words)
+        say(line)
     server.call("MULTI")
     server.call("INCR", tag + ":multi")
     server.call("RPUSH", tag + ":multilist", 1)
     server.call("EXEC")
-    for command, line in LATER.items():
-        if server.knows(command):
-            server.call(*line.replace("w:", tag + ":").split())
+    for command, lines in LATER.items():
+        for line in lines if server.knows(command) else []:
+            say(line)
 
 
 def syncs(master):
@@ -155,6 +169,8 @@ def cut(field, master_is_ours):
 def promotion(field, master_is_ours):
     """The replica takes over, the old master follows it, and both go back: no full resync in either direction."""
     master, replica = pair(field, master_is_ours)
+    for server in (master, replica):  # a ping to nobody is history, too, which the other one does not have
+        server.call("CONFIG", "SET", "repl-ping-replica-period", 3600)
     write(master, "w")
     in_step(replica, master)
     replica.follow(None)
@@ -203,7 +219,7 @@ def chain(field, first_is_ours):
 
 
 def file_across(field, written_by_us):
-    writer = field.our() if written_by_us else field.their()
+    writer = field.our_writer() if written_by_us else field.their()
     fill(writer)
     writer.call("SAVE")
     reader = field.their() if written_by_us else field.our()
@@ -214,7 +230,7 @@ def file_across(field, written_by_us):
 
 
 def payloads(field, from_us):
-    a = field.our() if from_us else field.their()
+    a = field.our_writer() if from_us else field.their()
     b = field.their() if from_us else field.our()
     fill(a)
     for key in a.call("KEYS", "*"):
@@ -229,7 +245,7 @@ def payloads(field, from_us):
 
 def cli_rdb(field, at_us):
     """Their redis-cli takes our data as a file, ours takes theirs; each checks the other's."""
-    server = field.our() if at_us else field.their()
+    server = field.our_writer() if at_us else field.their()
     tools = field.other if at_us else field.ours
     fill(server)
     path = os.path.join(field.root, "taken-%d.rdb" % server.port)
