@@ -77,3 +77,45 @@ Test(upgrade, on_the_same_directory)
     change_image("save 3600 1");
     change_image("appendonly yes");
 }
+
+/* --- a fleet, one server after the other --- */
+
+static void follow_partially(struct server *replica, struct server *master)
+{
+    struct sync_counts before = sync_counts(master);
+    follow(replica, master);
+    expect_same_data(replica, master);
+    expect_syncs(master, before, 0, 1);
+}
+
+Test(upgrade, a_fleet_one_by_one)
+{
+    struct server *old = server_start(DEBIAN, "%s", ""), *first = server_start(DEBIAN, "%s", ""),
+                  *stays = server_start(DEBIAN, "%s", ""), *ours = server_start(OURS, "%s", "");
+    write_some(old, "before");
+    struct server *followers[] = {first, stays, ours};
+    for (int i = 0; i < 3; i++) {
+        follow(followers[i], old);
+        wait_in_step(followers[i], old);
+    }
+    expect_integer(old, 3, "WAIT 3 20000");
+    hand_over(old, ours);
+    follow_partially(first, ours);
+    follow_partially(stays, ours);
+    write_some(ours, "meanwhile");
+    server_stop(first);
+    struct server *second = server_start(OURS, "%s", "");
+    struct sync_counts before = sync_counts(ours);
+    follow(second, ours);
+    expect_same_data(second, ours);
+    expect_syncs(ours, before, 1, 0); /* its own; those that stay notice nothing */
+    write_some(ours, "after");
+    expect_same_data(stays, ours);
+    expect_integer(ours, 3, "WAIT 3 20000");
+    hand_over(ours, stays);
+    follow_partially(old, stays);
+    follow_partially(second, stays);
+    write_some(stays, "back");
+    expect_same_data(ours, stays);
+    expect_same_data(second, stays);
+}
