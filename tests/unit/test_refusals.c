@@ -68,3 +68,33 @@ Test(refusals, a_refused_request_is_told_once_a_minute_for_each_replica)
     cr_assert_not(refusals_tell(&r, "a:2", 61000));
     cr_assert_eq(refusals_again_ms(&r, "a:1"), 0, "it waits for nothing");
 }
+
+Test(refusals, who_strayed_is_astray_until_it_has_taken_a_snapshot)
+{
+    static struct refusals r;
+    cr_assert_not(refusals_is_astray(&r, "a:1"));
+    refusals_note_astray(&r, "a:1", 1000);
+    cr_assert(refusals_is_astray(&r, "a:1"));
+    cr_assert_not(refusals_is_astray(&r, "a:2"));
+    cr_assert_eq(refusals_again_ms(&r, "a:1"), 1000, "the first costs nothing");
+    refusals_forget(&r, "a:1");
+    cr_assert_not(refusals_is_astray(&r, "a:1"));
+    refusals_note_astray(&r, "a:1", 2000);
+    cr_assert_eq(refusals_again_ms(&r, "a:1"), 2100, "it took a snapshot, and the same came again");
+    refusals_note_astray(&r, "a:1", 2200);
+    cr_assert_eq(refusals_again_ms(&r, "a:1"), 2400);
+    refusals_note_astray(&r, "a:1", 70000);
+    cr_assert_eq(refusals_again_ms(&r, "a:1"), 70000);
+}
+
+Test(refusals, what_was_read_is_known_for_a_day_or_until_it_is_refused)
+{
+    static struct refusals r;
+    const int64_t day_ms = (int64_t)24 * 60 * 60 * 1000;
+    cr_assert_eq(refusals_read(&r, "a:1", 1000), 0);
+    refusals_note_read(&r, "a:1", 12, 1000);
+    cr_assert_eq(refusals_read(&r, "a:1", 1000 + day_ms), 12);
+    cr_assert_eq(refusals_read(&r, "a:1", 1001 + day_ms), 0);
+    refusals_note(&r, "a:1", 12, true, 2000);
+    cr_assert_eq(refusals_read(&r, "a:1", 2000), 0);
+}

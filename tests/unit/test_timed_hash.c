@@ -154,3 +154,94 @@ Test(timed_hash, follows_a_model)
     }
     cr_assert_eq(mem_used(), before, "everything is given back");
 }
+
+/* --- many dead, few that live --- */
+
+#define DEAD   3000
+#define LIVING 20 /* half of them without an expiry */
+
+static struct hash mostly_dead(void)
+{
+    struct hash h = hash_new();
+    char field[32];
+    for (unsigned i = 0; i < DEAD + LIVING; i++) {
+        int64_t expire_ms = i < DEAD ? 1000 + i : i % 2 ? 100000 : HASH_NO_EXPIRY;
+        hash_set_with_expiry(&h, field_of(i, field), bytes_from_text("v"), expire_ms);
+    }
+    h.now_ms = 1000 + DEAD;
+    return h;
+}
+
+/* Which of the living it is; everything else fails the test. */
+static unsigned living_index(const struct hash_pair *pair)
+{
+    char scratch[I64_TEXT_MAX], text[32];
+    struct bytes name = packed_text(&pair->field, scratch);
+    for (unsigned i = DEAD; i < DEAD + LIVING; i++)
+        if (bytes_equal(name, field_of(i, text))) return i - DEAD;
+    cr_assert_fail("a dead field was drawn");
+    return 0;
+}
+
+static void count_pair(void *arg, const struct hash_pair *pair)
+{
+    ++((unsigned *)arg)[living_index(pair)];
+}
+
+static void expect_all_drawn(const unsigned seen[LIVING], unsigned draws)
+{
+    for (unsigned i = 0; i < LIVING; i++)
+        cr_assert(seen[i] > draws / LIVING / 2 && seen[i] < draws / LIVING * 2, "%u of %u draws", seen[i], draws);
+}
+
+Test(timed_hash, only_the_living_are_drawn_and_all_alike)
+{
+    struct random_state random;
+    struct hash_drawing drawing;
+    struct hash_pair pair;
+    unsigned drawn[LIVING] = {0}, single[LIVING] = {0}, sampled[LIVING] = {0};
+    hash_init();
+    random_seed(&random, 7);
+    struct hash h = mostly_dead();
+    hash_draw_begin(&drawing, &h);
+    for (int i = 0; i < 4000; i++) {
+        hash_draw(&drawing, &random, &pair);
+        drawn[living_index(&pair)]++;
+        hash_random(&h, &random, &pair);
+        single[living_index(&pair)]++;
+    }
+    hash_draw_end(&drawing);
+    for (int i = 0; i < 800; i++) hash_sample(&h, i % 2 ? 3 : 7, &random, count_pair, sampled);
+    expect_all_drawn(drawn, 4000);
+    expect_all_drawn(single, 4000);
+    expect_all_drawn(sampled, 4000);
+    unsigned whole[LIVING] = {0};
+    hash_sample(&h, 1000, &random, count_pair, whole);
+    for (unsigned i = 0; i < LIVING; i++) cr_assert_eq(whole[i], 1);
+    hash_free(&h);
+}
+
+/* What is counted once is kept in step with every change, and with a clock that is set back. */
+Test(timed_hash, the_dead_are_counted_as_time_goes_on)
+{
+    char field[32];
+    hash_init();
+    struct hash h = mostly_dead();
+    cr_assert_eq(hash_living(&h), LIVING);
+    h.now_ms = 1500;
+    cr_assert_eq(hash_living(&h), DEAD + LIVING - 500);
+    h.now_ms = 2000;
+    cr_assert_eq(hash_living(&h), DEAD + LIVING - 1000);
+    cr_assert_eq(hash_reap(&h, h.now_ms, 64, NULL, NULL), 64);
+    cr_assert_eq(hash_living(&h), DEAD + LIVING - 1000);
+    cr_assert(hash_set_with_expiry(&h, field_of(500, field), bytes_from_text("w"), 9000), "it was dead");
+    cr_assert_eq(hash_living(&h), DEAD + LIVING - 999);
+    cr_assert(hash_delete(&h, field_of(1500, field)));
+    cr_assert_eq(hash_living(&h), DEAD + LIVING - 1000);
+    h.now_ms = 1000 + DEAD;
+    cr_assert_eq(hash_living(&h), LIVING + 1);
+    cr_assert_eq(hash_reap(&h, h.now_ms, DEAD, NULL, NULL), DEAD - 64 - 2);
+    cr_assert_eq(hash_length(&h), LIVING + 1);
+    cr_assert_eq(hash_living(&h), LIVING + 1);
+    hash_free(&h);
+}
