@@ -19,6 +19,7 @@
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/data/hash.h"
+#include "server/data/listpack.h"
 #include "server/data/ziplist.h"
 #include "server/data/zipmap.h"
 
@@ -51,40 +52,71 @@ static void hash_save(struct rdb_encoder *out, const struct record *r)
 
 /* --- load --- */
 
+#define PAIR_GUESS_BYTES 20 /* what a short field and value take in a listpack */
+
 struct loading {
     struct hash hash;
-    struct distinct seen; /* fields, as long as the hash is packed */
+    struct distinct seen;         /* fields, as long as the hash is packed */
+    struct listpack_writer pairs; /* of a hash that is packed so far: it has no object yet */
     size_t longest_bytes;
     struct rdb_cursor *in; /* while a listpack is checked, which stands at offset */
     uint64_t offset;
 };
 
-static void start(struct rdb_builder *builder, struct hash hash)
+/* announced: 0 where it is not. */
+static void start(struct rdb_builder *builder, uint64_t announced, size_t believed)
 {
     struct loading *l = mem_alloc(sizeof *l);
-    l->hash = hash;
     l->longest_bytes = 0;
     distinct_init(&l->seen);
     builder->object = l;
+    if (hash_packed_fits(announced, 0, 0)) {
+        l->hash = (struct hash){.encoding = ENCODING_LISTPACK};
+        listpack_write_begin(&l->pairs, believed * PAIR_GUESS_BYTES);
+    } else {
+        l->hash = hash_new_table(believed);
+    }
+}
+
+static bool is_written(const struct loading *l)
+{
+    return !l->hash.object;
+}
+
+static struct hash *whole_hash(struct loading *l)
+{
+    if (is_written(l)) l->hash.object = listpack_write_end(&l->pairs);
+    return &l->hash;
+}
+
+/* It need not be looked for: the field is new. */
+static void add_new_pair(struct loading *l, const struct packed_value *field, const struct packed_value *value)
+{
+    size_t field_bytes = packed_string_bytes(field), value_bytes = packed_string_bytes(value);
+    size_t longest = field_bytes > value_bytes ? field_bytes : value_bytes;
+    size_t total = listpack_written_bytes(&l->pairs) + field_bytes + value_bytes;
+    if (!is_written(l) || !hash_packed_fits(l->seen.count, longest, total)) {
+        hash_add(whole_hash(l), field, value); /* makes it a table */
+        return;
+    }
+    listpack_write(&l->pairs, *field);
+    listpack_write(&l->pairs, *value);
 }
 
 /* False: the field has come before. */
 static bool add_pair(void *arg, const struct packed_value *field, const struct packed_value *value)
 {
     struct loading *l = arg;
-    if (l->hash.encoding == ENCODING_LISTPACK) {
-        if (!distinct_add(&l->seen, *field)) return false;
-        hash_add(&l->hash, field, value);
-        return true;
-    }
-    return hash_add_to_table(&l->hash, field, value);
+    if (l->hash.encoding != ENCODING_LISTPACK) return hash_add_to_table(&l->hash, field, value);
+    if (!distinct_add(&l->seen, *field)) return false;
+    add_new_pair(l, field, value);
+    return true;
 }
 
 static bool plain_begin(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     if (!rdb_read_count(in, builder)) return false;
-    uint64_t count = builder->remaining;
-    start(builder, hash_packed_fits(count, 0, 0) ? hash_new() : hash_new_table(rdb_believed_count(in, count)));
+    start(builder, builder->remaining, rdb_believed_count(in, builder->remaining));
     return true;
 }
 
@@ -100,8 +132,13 @@ static bool packed_begin(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     (void)in;
     builder->remaining = 1;
-    start(builder, hash_new());
+    start(builder, 0, 0);
     return true;
+}
+
+static bool is_empty(const struct loading *l)
+{
+    return is_written(l) ? l->pairs.count == 0 : hash_length(&l->hash) == 0;
 }
 
 static bool ziplist_element(struct rdb_cursor *in, struct rdb_builder *builder)
@@ -109,7 +146,7 @@ static bool ziplist_element(struct rdb_cursor *in, struct rdb_builder *builder)
     struct loading *l = builder->object;
     struct rdb_elements ziplist;
     if (!rdb_read_pairs(in, ziplist_walk, add_pair, l, "a hash's ziplist", &ziplist)) return false;
-    builder->empty = hash_length(&l->hash) == 0;
+    builder->empty = is_empty(l);
     return true;
 }
 
@@ -126,7 +163,7 @@ static bool zipmap_element(struct rdb_cursor *in, struct rdb_builder *builder)
     uint64_t offset = rdb_cursor_offset(in);
     struct bytes zipmap;
     if (!rdb_read_bytes(in, &zipmap)) return false;
-    bool whole = zipmap_walk(zipmap, add_zipmap_pair, l) && hash_length(&l->hash) > 0;
+    bool whole = zipmap_walk(zipmap, add_zipmap_pair, l) && !is_empty(l);
     return whole || rdb_bad(in, offset, "a hash's zipmap is broken");
 }
 
@@ -155,15 +192,18 @@ static bool listpack_element(struct rdb_cursor *in, struct rdb_builder *builder)
     if (!rdb_read_pairs(in, listpack_validate, check_pair, l, "a hash's listpack", &listpack)) return false;
     size_t fields = l->seen.count;
     builder->empty = fields == 0;
-    hash_free(&l->hash);
     bool fits = hash_packed_fits(fields, l->longest_bytes, listpack.packed.len);
     if (fits && !in->flaws) {
+        listpack_write_abort(&l->pairs);
         l->hash = (struct hash){.encoding = ENCODING_LISTPACK, .object = rdb_listpack_of(&listpack)};
         return true;
     }
     distinct_free(&l->seen);
     distinct_init(&l->seen);
-    l->hash = fits ? hash_new() : hash_new_table(fields);
+    if (!fits) {
+        listpack_write_abort(&l->pairs);
+        l->hash = hash_new_table(fields);
+    }
     rdb_take_pairs_again(listpack.packed, add_pair_once, l);
     return true;
 }
@@ -177,7 +217,7 @@ static void loading_free(struct loading *l)
 static struct record *hash_finish(struct rdb_builder *builder, struct database *db, struct bytes key, uint64_t hash)
 {
     struct loading *l = builder->object;
-    struct hash loaded = l->hash;
+    struct hash loaded = *whole_hash(l);
     loading_free(l);
     return database_set_object(db, key, hash, TYPE_HASH, loaded.encoding, loaded.object, false);
 }
@@ -185,7 +225,10 @@ static struct record *hash_finish(struct rdb_builder *builder, struct database *
 static void hash_abort(struct rdb_builder *builder)
 {
     struct loading *l = builder->object;
-    hash_free(&l->hash);
+    if (is_written(l))
+        listpack_write_abort(&l->pairs);
+    else
+        hash_free(&l->hash);
     loading_free(l);
 }
 

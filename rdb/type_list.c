@@ -12,8 +12,8 @@
 #include "rdb/elements.h"
 #include "rdb/format.h"
 #include "rdb/packed_string.h"
-#include "server/data/list.h"
-#include "server/data/listpack.h"
+#include "server/base/alloc.h"
+#include "server/data/list_builder.h"
 #include "server/data/settings.h"
 #include "server/data/ziplist.h"
 
@@ -42,15 +42,17 @@ static void list_save(struct rdb_encoder *out, const struct record *r)
 
 /* --- load --- */
 
-static void start(struct rdb_builder *builder)
+static void start(struct rdb_builder *builder, size_t expected)
 {
-    builder->object = quicklist_new(data_settings->list_max_listpack_size, data_settings->list_compress_depth);
+    struct list_builder *list = mem_alloc(sizeof *list);
+    list_builder_init(list, expected);
+    builder->object = list;
 }
 
 static bool counted_begin(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     if (!rdb_read_count(in, builder)) return false;
-    start(builder);
+    start(builder, rdb_believed_count(in, builder->remaining));
     return true;
 }
 
@@ -58,13 +60,13 @@ static bool single_begin(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     (void)in;
     builder->remaining = 1;
-    start(builder);
+    start(builder, 0);
     return true;
 }
 
-static bool push(void *quicklist, struct packed_value element)
+static bool push(void *list, struct packed_value element)
 {
-    quicklist_push(quicklist, LIST_TAIL, element);
+    list_builder_add(list, element);
     return true;
 }
 
@@ -77,7 +79,8 @@ static bool string_element(struct rdb_cursor *in, struct rdb_builder *builder)
 /* A piece may have no elements, but one of them must. */
 static bool note_piece(struct rdb_builder *builder)
 {
-    builder->empty = builder->remaining == 1 && quicklist_count(builder->object) == 0;
+    const struct list_builder *list = builder->object;
+    builder->empty = builder->remaining == 1 && list->count == 0;
     return true;
 }
 
@@ -89,7 +92,7 @@ static bool ziplist_element(struct rdb_cursor *in, struct rdb_builder *builder)
 }
 
 /* A node that would be too large here is taken apart. */
-static bool read_listpack_node(struct rdb_cursor *in, struct quicklist *ql)
+static bool read_listpack_node(struct rdb_cursor *in, struct list_builder *list)
 {
     struct rdb_elements node;
     unsigned flaws_before = in->flaws;
@@ -97,9 +100,9 @@ static bool read_listpack_node(struct rdb_cursor *in, struct quicklist *ql)
     bool whole = in->flaws == flaws_before;
     size_t count = whole ? listpack_length(node.packed.ptr) : 0;
     if (whole && !quicklist_node_exceeds(data_settings->list_max_listpack_size, node.packed.len, count))
-        quicklist_append_listpack(ql, rdb_listpack_of(&node));
+        list_builder_add_node(list, rdb_listpack_of(&node));
     else
-        rdb_take_elements_again(node.packed, push, ql);
+        rdb_take_elements_again(node.packed, push, list);
     return true;
 }
 
@@ -115,13 +118,15 @@ static bool node_element(struct rdb_cursor *in, struct rdb_builder *builder)
 
 static struct record *list_finish(struct rdb_builder *builder, struct database *db, struct bytes key, uint64_t hash)
 {
-    struct list_value l = list_from_quicklist(builder->object);
+    struct list_value l = list_builder_finish(builder->object);
+    mem_free(builder->object);
     return database_set_object(db, key, hash, TYPE_LIST, l.encoding, l.object, false);
 }
 
 static void list_abort(struct rdb_builder *builder)
 {
-    quicklist_free(builder->object);
+    list_builder_free(builder->object);
+    mem_free(builder->object);
 }
 
 const struct rdb_type_loader rdb_list_loader = {counted_begin, string_element, list_finish, list_abort};

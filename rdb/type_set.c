@@ -43,9 +43,12 @@ static void set_save(struct rdb_encoder *out, const struct record *r)
 
 /* --- load --- */
 
+#define MEMBER_GUESS_BYTES 10 /* what a short member takes in a listpack */
+
 struct loading {
     struct set set;
-    bool begun; /* the set has been made: its encoding goes by the first member */
+    bool begun;                     /* the set has been made: its encoding goes by the first member */
+    struct listpack_writer members; /* of a set that is a listpack from there on and still fits: it has no object yet */
     size_t expected, longest_bytes;
     struct distinct seen;  /* as long as the set is an intset or packed */
     struct rdb_cursor *in; /* while a listpack is checked, which stands at offset */
@@ -62,15 +65,41 @@ static void start(struct rdb_builder *builder, size_t expected)
     builder->object = l;
 }
 
+static bool is_written(const struct loading *l)
+{
+    return l->begun && !l->set.object;
+}
+
+static struct set *whole_set(struct loading *l)
+{
+    if (is_written(l)) l->set.object = listpack_write_end(&l->members);
+    return &l->set;
+}
+
+static void begin_set(struct loading *l, const struct packed_value *first)
+{
+    l->begun = true;
+    if (first->ptr && set_packed_fits(l->expected, 0, 0)) {
+        l->set = (struct set){.encoding = ENCODING_LISTPACK};
+        listpack_write_begin(&l->members, l->expected * MEMBER_GUESS_BYTES);
+    } else {
+        l->set = set_new(first, l->expected);
+    }
+}
+
 /* False: the member has come before. */
 static bool add_member(void *arg, struct packed_value member)
 {
     struct loading *l = arg;
-    if (!l->begun) l->set = set_new(&member, l->expected);
-    l->begun = true;
+    if (!l->begun) begin_set(l, &member);
     if (l->set.encoding == ENCODING_HASHTABLE) return set_add(&l->set, &member);
     if (!distinct_add(&l->seen, member)) return false;
-    set_add_new(&l->set, &member);
+    size_t bytes =
+        member.ptr ? member.len : I64_TEXT_MAX; /* of a number at most: it is judged exactly where it is added */
+    if (is_written(l) && set_packed_fits(l->seen.count, bytes, listpack_written_bytes(&l->members) + bytes))
+        listpack_write(&l->members, member);
+    else
+        set_add_new(whole_set(l), &member);
     return true;
 }
 
@@ -172,7 +201,7 @@ static void loading_free(struct loading *l)
 static struct record *set_finish(struct rdb_builder *builder, struct database *db, struct bytes key, uint64_t hash)
 {
     struct loading *l = builder->object;
-    struct set loaded = l->set;
+    struct set loaded = *whole_set(l);
     loading_free(l);
     return database_set_object(db, key, hash, TYPE_SET, loaded.encoding, loaded.object, false);
 }
@@ -180,7 +209,10 @@ static struct record *set_finish(struct rdb_builder *builder, struct database *d
 static void set_abort(struct rdb_builder *builder)
 {
     struct loading *l = builder->object;
-    if (l->begun) set_free(&l->set);
+    if (is_written(l))
+        listpack_write_abort(&l->members);
+    else if (l->begun)
+        set_free(&l->set);
     loading_free(l);
 }
 

@@ -50,14 +50,23 @@ static void zset_save(struct rdb_encoder *out, const struct record *r)
 
 /* --- load --- */
 
+#define PAIR_GUESS_BYTES 14 /* what a short member and its score take in a listpack */
+
+/* What is being made. Files hold members in order, or from the last to the first: so a small set is written down as it
+ * comes, until one turns out to be neither, or is no small one. */
+enum making { WRITTEN, BUILT, TAKEN };
+
 struct loading {
-    bool small; /* expected to stay a listpack: zset and seen are in use, else the builder */
-    struct zset zset;
-    struct distinct seen;
-    struct zset_builder builder;
+    enum making making;
+    struct listpack_writer pairs; /* WRITTEN */
+    bool ascending, descending;   /* they stand so; both: there is one at most */
+    size_t last_at;               /* where in it the member before stands */
+    double last_score;
+    struct zset_builder builder; /* BUILT */
+    struct zset zset;            /* TAKEN: a listpack as it was in the file */
+    struct distinct seen;        /* but for BUILT */
     /* of a listpack's entries, while they are checked */
     bool in_order;
-    double last_score;
     struct bytes last_member;
     char last_room[I64_TEXT_MAX];
     size_t longest_bytes;
@@ -65,34 +74,82 @@ struct loading {
     uint64_t offset;
 };
 
-static void start(struct rdb_builder *builder, bool small, size_t members)
+/* announced: 0 where it is not. */
+static void start(struct rdb_builder *builder, uint64_t announced, size_t believed)
 {
     struct loading *l = mem_alloc(sizeof *l);
-    l->small = small;
-    l->in_order = true;
+    l->ascending = l->descending = l->in_order = true;
     l->longest_bytes = 0;
     l->last_member = (struct bytes){0};
     distinct_init(&l->seen);
-    if (l->small)
-        l->zset = zset_new(0);
+    l->making = zset_packed_fits(announced, 0, 0) ? WRITTEN : BUILT;
+    if (l->making == WRITTEN)
+        listpack_write_begin(&l->pairs, believed * PAIR_GUESS_BYTES);
     else
-        zset_builder_init(&l->builder, members);
+        zset_builder_init(&l->builder, believed);
     builder->object = l;
+}
+
+/* Below 0: before the entry that was written last. There is one. */
+static int order_to_last(const struct loading *l, const struct packed_value *member, double score)
+{
+    char scratch[I64_TEXT_MAX], last_scratch[I64_TEXT_MAX];
+    if (score != l->last_score) return score < l->last_score ? -1 : 1;
+    struct packed_value last = listpack_get(l->pairs.lp + l->last_at);
+    return bytes_compare(packed_text(member, scratch), packed_text(&last, last_scratch));
+}
+
+/* False: it would be out of order, or the set would no longer be small. A number is as long as one can be: the builder
+ * judges exactly. */
+static bool may_be_written(struct loading *l, const struct packed_value *member, double score)
+{
+    size_t bytes = member->ptr ? member->len : I64_TEXT_MAX;
+    if (!zset_packed_fits(l->seen.count, bytes, listpack_written_bytes(&l->pairs) + bytes + DOUBLE_TEXT_MAX))
+        return false;
+    if (l->pairs.count == 0) return true;
+    int order = order_to_last(l, member, score);
+    l->ascending &= order > 0;
+    l->descending &= order < 0;
+    return l->ascending || l->descending;
+}
+
+/* Scores in it are numbers: we have written them. */
+static void build_instead(struct loading *l)
+{
+    uint8_t *lp = listpack_write_end(&l->pairs);
+    zset_builder_init(&l->builder, listpack_length(lp));
+    for (const uint8_t *at = lp + LISTPACK_HEADER_BYTES; *at != LISTPACK_END;) {
+        struct packed_value member, packed;
+        double score = 0;
+        at = listpack_read(listpack_read(at, &member), &packed);
+        zset_unpack_score(&packed, &score);
+        zset_builder_add(&l->builder, &member, score);
+    }
+    listpack_free(lp);
+    l->making = BUILT;
 }
 
 /* False: the member has come before. */
 static bool add_entry(struct loading *l, const struct packed_value *member, double score)
 {
-    if (!l->small) return zset_builder_add(&l->builder, member, score);
+    char text[DOUBLE_TEXT_MAX];
+    if (l->making == BUILT) return zset_builder_add(&l->builder, member, score);
     if (!distinct_add(&l->seen, *member)) return false;
-    zset_add_new(&l->zset, member, score);
+    if (!may_be_written(l, member, score)) {
+        build_instead(l);
+        return zset_builder_add(&l->builder, member, score);
+    }
+    l->last_at = l->pairs.used;
+    l->last_score = score;
+    listpack_write(&l->pairs, *member);
+    listpack_write(&l->pairs, zset_pack_score(score, text));
     return true;
 }
 
 static bool counted_begin(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     if (!rdb_read_count(in, builder)) return false;
-    start(builder, zset_packed_fits(builder->remaining, 0, 0), rdb_believed_count(in, builder->remaining));
+    start(builder, builder->remaining, rdb_believed_count(in, builder->remaining));
     return true;
 }
 
@@ -141,7 +198,7 @@ static bool packed_begin(struct rdb_cursor *in, struct rdb_builder *builder)
 {
     (void)in;
     builder->remaining = 1;
-    start(builder, zset_packed_fits(1, 0, 0), 1);
+    start(builder, 0, 0);
     return true;
 }
 
@@ -156,7 +213,7 @@ static bool ziplist_element(struct rdb_cursor *in, struct rdb_builder *builder)
     struct loading *l = builder->object;
     struct rdb_elements ziplist;
     if (!rdb_read_pairs(in, ziplist_walk, add_pair, l, "a sorted set's ziplist", &ziplist)) return false;
-    builder->empty = (l->small ? zset_count(&l->zset) : l->builder.count) == 0;
+    builder->empty = (l->making == WRITTEN ? l->pairs.count : l->builder.count) == 0;
     return true;
 }
 
@@ -194,10 +251,11 @@ static bool add_pair_once(void *arg, const struct packed_value *member, const st
 
 static void drop_members(struct loading *l)
 {
-    if (l->small)
-        zset_free(&l->zset);
-    else
-        zset_builder_free(&l->builder);
+    switch (l->making) {
+    case WRITTEN: listpack_write_abort(&l->pairs); break;
+    case BUILT: zset_builder_free(&l->builder); break;
+    case TAKEN: zset_free(&l->zset); break;
+    }
 }
 
 static bool listpack_element(struct rdb_cursor *in, struct rdb_builder *builder)
@@ -210,8 +268,9 @@ static bool listpack_element(struct rdb_cursor *in, struct rdb_builder *builder)
     size_t count = l->seen.count;
     builder->empty = count == 0;
     drop_members(l);
-    l->small = l->in_order && !in->flaws && zset_packed_fits(count, l->longest_bytes, listpack.packed.len);
-    if (l->small) {
+    bool fits = zset_packed_fits(count, l->longest_bytes, listpack.packed.len);
+    l->making = l->in_order && !in->flaws && fits ? TAKEN : BUILT;
+    if (l->making == TAKEN) {
         l->zset = (struct zset){.encoding = ENCODING_LISTPACK, .object = rdb_listpack_of(&listpack)};
     } else {
         zset_builder_init(&l->builder, count);
@@ -226,10 +285,18 @@ static void loading_free(struct loading *l)
     mem_free(l);
 }
 
+static struct zset whole_zset(struct loading *l)
+{
+    if (l->making == BUILT) return zset_builder_finish(&l->builder);
+    if (l->making == TAKEN) return l->zset;
+    uint8_t *lp = l->ascending ? listpack_write_end(&l->pairs) : listpack_write_end_reversed(&l->pairs);
+    return (struct zset){.encoding = ENCODING_LISTPACK, .object = lp};
+}
+
 static struct record *zset_finish(struct rdb_builder *builder, struct database *db, struct bytes key, uint64_t hash)
 {
     struct loading *l = builder->object;
-    struct zset loaded = l->small ? l->zset : zset_builder_finish(&l->builder);
+    struct zset loaded = whole_zset(l);
     loading_free(l);
     return database_set_object(db, key, hash, TYPE_ZSET, loaded.encoding, loaded.object, false);
 }

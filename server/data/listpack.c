@@ -10,6 +10,8 @@
 
 #define SPARE_MOST_BYTES 128 /* spare room that is not worth giving back, besides as much as is in use */
 
+#define WRITE_MARGIN_BYTES 6 /* behind an element's body: its length at most, and the end */
+
 enum head {
     HEAD_INT7 = 0x00,
     HEAD_STRING6 = 0x80,
@@ -388,6 +390,60 @@ uint8_t *listpack_shrink(uint8_t *lp)
 bool listpack_has_room(const uint8_t *lp, size_t more_bytes)
 {
     return more_bytes <= LISTPACK_MAX_BYTES && listpack_bytes(lp) + more_bytes <= LISTPACK_MAX_BYTES;
+}
+
+/* --- from front to back --- */
+
+void listpack_write_begin(struct listpack_writer *w, size_t room_bytes)
+{
+    uint8_t *lp = mem_alloc(room_bytes > LISTPACK_EMPTY_BYTES ? room_bytes : LISTPACK_EMPTY_BYTES);
+    *w = (struct listpack_writer){.lp = lp, .used = LISTPACK_HEADER_BYTES, .room = mem_size(lp)};
+}
+
+static void write_grow(struct listpack_writer *w, size_t more)
+{
+    w->lp = mem_realloc(w->lp, w->room * 2 > w->used + more ? w->room * 2 : w->used + more);
+    w->room = mem_size(w->lp);
+}
+
+void listpack_write(struct listpack_writer *w, struct packed_value value)
+{
+    size_t more = body_of(&value) + WRITE_MARGIN_BYTES;
+    if (unlikely(w->room - w->used < more)) write_grow(w, more);
+    w->used = (size_t)(write_element(w->lp + w->used, &value) - w->lp);
+    w->count++;
+}
+
+uint8_t *listpack_write_end(struct listpack_writer *w)
+{
+    uint8_t *lp = w->lp;
+    lp[w->used] = LISTPACK_END;
+    set_total(lp, w->used + 1);
+    set_count(lp, w->count);
+    w->lp = NULL;
+    return w->room > w->used + SPARE_MOST_BYTES ? listpack_shrink(lp) : lp;
+}
+
+uint8_t *listpack_write_end_reversed(struct listpack_writer *w)
+{
+    uint8_t *reversed = mem_alloc(w->used + 1), *to = reversed + LISTPACK_HEADER_BYTES;
+    const uint8_t *first = w->lp + LISTPACK_HEADER_BYTES;
+    for (const uint8_t *end = w->lp + w->used, *pair; end != first; end = pair) {
+        pair = step_back(step_back(end));
+        memcpy(to, pair, (size_t)(end - pair));
+        to += end - pair;
+    }
+    memcpy(reversed, w->lp, LISTPACK_HEADER_BYTES);
+    mem_free(w->lp);
+    w->lp = reversed;
+    w->room = 0; /* none is spare */
+    return listpack_write_end(w);
+}
+
+void listpack_write_abort(struct listpack_writer *w)
+{
+    mem_free(w->lp);
+    w->lp = NULL;
 }
 
 /* --- changing --- */

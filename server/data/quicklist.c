@@ -11,7 +11,6 @@
 #define COUNTED_NODE_MAX_BYTES 8192 /* of a node limited by its number of elements */
 #define PACK_LEAST_BYTES       48   /* smaller nodes are not worth packing */
 #define PACK_LEAST_GAIN        8
-#define ELEMENT_OVERHEAD       10 /* at most, of a string or an integer in a listpack */
 
 /* --- limits --- */
 
@@ -35,14 +34,14 @@ bool quicklist_node_exceeds(int fill, size_t bytes, size_t count)
 
 size_t quicklist_plain_above_bytes = SIZE_MAX;
 
-bool quicklist_is_large(const struct quicklist *ql, const struct packed_value *v)
+bool quicklist_is_large(int fill, const struct packed_value *v)
 {
-    return v->ptr && (v->len > fill_bytes(ql->fill) || v->len > quicklist_plain_above_bytes);
+    return v->ptr && (v->len > fill_bytes(fill) || v->len > quicklist_plain_above_bytes);
 }
 
 bool quicklist_node_accepts(const struct quicklist *ql, const struct quicklist_node *n, const struct packed_value *v)
 {
-    size_t more = (v->ptr ? v->len : 0) + ELEMENT_OVERHEAD;
+    size_t more = (v->ptr ? v->len : 0) + QUICKLIST_ELEMENT_OVERHEAD;
     return !n->is_plain && !quicklist_node_exceeds(ql->fill, n->bytes + more, (size_t)n->count + 1);
 }
 
@@ -128,7 +127,7 @@ struct quicklist_node *quicklist_node_of_listpack(uint8_t *lp)
 
 struct quicklist_node *quicklist_node_of_value(const struct quicklist *ql, const struct packed_value *v)
 {
-    if (!quicklist_is_large(ql, v)) return quicklist_node_of_listpack(listpack_append(listpack_new(0), *v));
+    if (!quicklist_is_large(ql->fill, v)) return quicklist_node_of_listpack(listpack_append(listpack_new(0), *v));
     return node_new(memcpy(mem_alloc(v->len), v->ptr, v->len), v->len, 1, true);
 }
 

@@ -193,7 +193,7 @@ void quicklist_cursor_insert(struct quicklist_cursor *c, bool before, struct pac
 static bool fits_in_place(const struct quicklist_cursor *c, const struct packed_value *value)
 {
     const struct quicklist_node *n = c->node;
-    if (n->is_plain || quicklist_is_large(c->list, value)) return false;
+    if (n->is_plain || quicklist_is_large(c->list->fill, value)) return false;
     size_t bytes = n->bytes - (size_t)(listpack_element_bytes(listpack_get(c->element)));
     return n->count == 1 || !quicklist_node_exceeds(c->list->fill, bytes + listpack_element_bytes(*value), n->count);
 }

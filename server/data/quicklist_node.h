@@ -19,8 +19,10 @@ struct quicklist {
     int fill, compress_depth;
 };
 
+#define QUICKLIST_ELEMENT_OVERHEAD 10 /* at most, of a string or an integer in a listpack */
+
 /* --- quicklist.c --- */
-bool quicklist_is_large(const struct quicklist *ql, const struct packed_value *v); /* wants a node of its own */
+bool quicklist_is_large(int fill, const struct packed_value *v); /* wants a node of its own */
 bool quicklist_node_accepts(const struct quicklist *ql, const struct quicklist_node *n, const struct packed_value *v);
 struct quicklist_node *quicklist_node_of_value(const struct quicklist *ql, const struct packed_value *v);
 struct quicklist_node *quicklist_node_of_listpack(uint8_t *lp); /* takes it */

@@ -67,6 +67,41 @@ Test(listpack, elements_have_redis_bytes)
     }
 }
 
+/* Written in one go: the bytes that appending makes, and the pairs from the last to the first. */
+Test(listpack, written_from_front_to_back)
+{
+    static uint8_t room[ROOM];
+    struct random_state r;
+    random_seed(&r, 7);
+    for (int round = 0; round < 200; round++) {
+        static struct model m;
+        struct listpack_writer forward, backward;
+        uint8_t *appended = listpack_new(0), *prepended = listpack_new(0);
+        size_t pairs = random_below(&r, 40);
+        listpack_write_begin(&forward, random_below(&r, 300));
+        listpack_write_begin(&backward, 0);
+        for (size_t i = 0; i < 2 * pairs; i++) model_insert(&m, i, random_text(&r, room, ROOM));
+        for (size_t i = 0; i < 2 * pairs; i++) {
+            struct packed_value v = packed_from(m.items[i]);
+            appended = listpack_append(appended, v);
+            prepended = listpack_prepend(prepended, packed_from(m.items[i ^ 1]));
+            listpack_write(&forward, v);
+            cr_assert_eq(listpack_written_bytes(&forward), listpack_bytes(appended));
+            listpack_write(&backward, v);
+        }
+        uint8_t *written = listpack_write_end(&forward), *reversed = listpack_write_end_reversed(&backward);
+        cr_assert(
+            bytes_equal(bytes_make(written, listpack_bytes(written)), bytes_make(appended, listpack_bytes(appended))));
+        cr_assert(bytes_equal(bytes_make(reversed, listpack_bytes(reversed)),
+                              bytes_make(prepended, listpack_bytes(prepended))));
+        listpack_free(written);
+        listpack_free(reversed);
+        listpack_free(appended);
+        listpack_free(prepended);
+        model_clear(&m);
+    }
+}
+
 /* Where Redis's back length takes a byte more than it would have to. */
 Test(listpack, back_lengths_grow_where_redis_lets_them_grow)
 {

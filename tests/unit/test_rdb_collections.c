@@ -313,6 +313,37 @@ Test(rdb_collections, large_zset_in_any_order)
     }
 }
 
+/* Written down as it comes, until that cannot go on: in no order, an entry that is too long, too many of them. */
+Test(rdb_collections, small_zset_in_any_order)
+{
+    static double scores[200];
+    uint8_t expected[DIGEST_BYTES], digest[DIGEST_BYTES];
+    for (int i = 0; i < 100; i++) scores[i] = i / 3;
+    loaded(RDB_TYPE_ZSET_2, zset_binary(scores, 100), ENCODING_LISTPACK, expected);
+    for (int from = 0; from < 100; from += 33) {
+        struct rdb_bytes b = {0};
+        add_length(&b, 100);
+        for (int n = 0; n < 100; n++) {
+            int i = from == 99 ? 99 - n : (n * 7 + from) % 100;
+            char name[16];
+            snprintf(name, sizeof name, "m%d", i);
+            add_string(&b, bytes_from_text(name));
+            add(&b, &scores[i], sizeof scores[i]);
+        }
+        same(RDB_TYPE_ZSET_2, b, ENCODING_LISTPACK, expected);
+    }
+    for (int i = 0; i < 129; i++) scores[i] = -i;
+    loaded(RDB_TYPE_ZSET_2, zset_binary(scores, 128), ENCODING_LISTPACK, digest);
+    loaded(RDB_TYPE_ZSET_2, zset_binary(scores, 129), ENCODING_SKIPLIST, digest);
+    struct rdb_bytes with_long_one = {0};
+    add_length(&with_long_one, 2);
+    for (int i = 0; i < 2; i++) {
+        add_string(&with_long_one, bytes_from_text(i ? LONG : "short"));
+        add(&with_long_one, &scores[i], sizeof scores[i]);
+    }
+    loaded(RDB_TYPE_ZSET_2, with_long_one, ENCODING_SKIPLIST, digest);
+}
+
 Test(rdb_collections, damaged_zsets)
 {
     static const double nan_score[] = {1, NAN};
