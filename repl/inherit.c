@@ -68,6 +68,7 @@ int replication_inherit_end(struct replication *r, int db)
 {
     struct replica_side *s = r->replica;
     if (repl_stream_adopt(r->stream) != 0) return -1;
+    r->restored = false;
     if (s->host) {
         s->can_continue = true;
         s->stream_db = db;

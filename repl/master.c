@@ -62,6 +62,8 @@ static void opened(void *context)
 /* Replicas reconnect to learn the new id. */
 static void renamed(void *context, const char *why)
 {
+    struct replication *r = context;
+    comeback_end(&r->master->comeback);
     followers_end_all(context, why);
     snapshots_history_changed(context);
 }
@@ -139,6 +141,16 @@ void master_side_before_send(struct replication *r)
 }
 
 /* --- life --- */
+
+void master_side_started(struct replication *r)
+{
+    const struct history *h = repl_stream_history(r->stream);
+    int64_t now_ms = replication_now_ms(r);
+    if (r->restored && h->second_offset > 0)
+        comeback_begin(&r->master->comeback, h->second_id, (uint64_t)h->second_offset - 1, now_ms);
+    else if (h->offset == 0 && dataset_is_empty(r))
+        comeback_begin(&r->master->comeback, "", 0, now_ms);
+}
 
 struct master_side *master_side_new(struct replication *r)
 {

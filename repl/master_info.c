@@ -70,11 +70,14 @@ void master_side_info(const struct replication *r, struct outq *out)
     const struct repl_settings *s = r->settings;
     const struct history *h = repl_stream_history(r->stream);
     struct resync_window window = repl_stream_window(r->stream);
+    bool watched = r->host.has_sentinels(r->host.context);
+    uint64_t ahead_bytes = comeback_ahead_bytes(&r->master->comeback, watched, replication_now_ms(r));
     info_field(out, "connected_slaves:%d", replication_followers(r, NULL, 0));
     if (s->min_replicas_to_write && s->min_replicas_max_lag_s)
         info_field(out, "min_slaves_good_slaves:%d", replication_good_followers(r));
     follower_lines(r, out);
     info_field(out, "master_failover_state:%s", replication_failover_state(r));
+    if (ahead_bytes) info_field(out, "slaves_ahead_bytes:%llu", (unsigned long long)ahead_bytes);
     info_field(out, "master_replid:%s", h->id);
     info_field(out, "master_replid2:%s", h->second_id);
     info_field(out, "master_repl_offset:%llu", (unsigned long long)h->offset);

@@ -7,6 +7,7 @@
  *   master_queue.c    which snapshot a follower gets, and when
  *   master_words.c    who knows the words of the stream, and who follows it no further
  *   master_followers.c a follower up to its end, and what the link tells of it
+ *   comeback.c        who is held back from a master that came back with less than it has
  *   snapshot_form.c   in which RDB version, for whom; refusals.c who did not take over the last one
  *   master_snapshot.c one snapshot: its child, its file or pipe
  *   master_acks.c     acknowledgements, asked for and waited for
@@ -16,6 +17,7 @@
 #ifndef SLIPSTREAM_REPL_MASTER_SIDE_H
 #define SLIPSTREAM_REPL_MASTER_SIDE_H
 
+#include "repl/comeback.h"
 #include "repl/follower_machine.h"
 #include "repl/parts.h"
 #include "repl/refusals.h"
@@ -108,6 +110,7 @@ struct master_side {
     struct list snapshots; /* struct snapshot */
     uint64_t requests;     /* for snapshots, so far */
     struct refusals refusals;
+    struct comeback comeback;
     struct follower_machine_settings follower_settings;
     struct failover failover;
     struct ack_watch acks;

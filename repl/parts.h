@@ -26,6 +26,7 @@ struct replication {
     const char *executable;
     int listening_port;
     bool started;     /* replication_start() was called */
+    bool restored;    /* as a master, from a file that names its history; what followed the file is not here */
     bool stream_kept; /* replication_keep_stream() */
     struct replication_host host;
     struct replication_stats stats;
@@ -49,11 +50,13 @@ void replica_side_before_send(struct replication *r);        /* goes on with wha
 bool replica_side_is_at_offset(const struct replication *r); /* the dataset is our history's, up to its offset */
 int replica_side_stream_db(const struct replication *r);     /* selected there; -1: none yet */
 bool replica_side_follows_others(const struct replication *r); /* a master that packs nothing, and may be of any make */
+void replica_side_start(struct replication *r);              /* replication_start() */
 void replica_side_info(const struct replication *r, struct outq *out); /* INFO's lines of a replica, after role: */
 
 /* --- offered by the master's side --- */
 struct master_side *master_side_new(struct replication *r);
-void master_side_free(struct replication *r); /* the stream is gone already */
+void master_side_free(struct replication *r);    /* the stream is gone already */
+void master_side_started(struct replication *r); /* the dataset is there, and we are a master */
 void master_side_cron(struct replication *r, int64_t now_ms);
 void master_side_before_send(struct replication *r);
 void master_side_info(const struct replication *r, struct outq *out); /* from connected_slaves: on */

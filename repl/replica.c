@@ -169,6 +169,7 @@ void replication_stop_following(struct replication *r)
  * lets those continue who are not ahead of the snapshot. */
 static void restore_as_master(struct replication *r)
 {
+    r->restored = true;
     repl_stream_branch(r->stream, "a master's history begins anew with each start");
     if (repl_stream_open(r->stream) != 0) repl_stream_new_id(r->stream);
 }
@@ -194,7 +195,7 @@ void replication_restore_history(struct replication *r, const struct rdb_aux *au
     log_notice("The dataset's replication history is %s, as of offset %lld", aux->repl_id, (long long)aux->repl_offset);
 }
 
-void replication_start(struct replication *r)
+void replica_side_start(struct replication *r)
 {
     r->started = true;
     if (r->replica->host)

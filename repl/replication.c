@@ -32,6 +32,12 @@ void replication_free(struct replication *r)
     mem_free(r);
 }
 
+void replication_start(struct replication *r)
+{
+    replica_side_start(r);
+    if (!replication_is_replica(r)) master_side_started(r);
+}
+
 void replication_cron(struct replication *r, int64_t now_ms)
 {
     repl_stream_cron(r->stream, now_ms);

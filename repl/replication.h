@@ -43,6 +43,7 @@ struct replication_host {
     bool (*acks_moved)(void *context);                  /* WAIT may be satisfied; true: some wait on */
     bool (*writes_paused)(void *context);               /* then the stream must not move: no PING, no GETACK */
     void (*pause_writes)(void *context, bool paused);   /* while a fail-over waits for its target */
+    bool (*has_sentinels)(void *context);               /* they are connected, and listen */
     /* --- the replica's side --- */
     /* A connection to our master, just made, gets TLS where the settings ask for it; announced_port: of our doors, the
      * one that our master names to others. */

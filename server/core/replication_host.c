@@ -22,6 +22,7 @@
 #include "server/core/session/notify.h"
 #include "server/core/session/busy.h"
 #include "server/core/session/pause.h"
+#include "server/core/session/pubsub.h"
 #include "server/core/session/key_watchers.h"
 #include "server/core/settings.h"
 #include "server/core/tls.h"
@@ -218,6 +219,13 @@ static bool writes_paused(void *context)
     return is_busy(core->busy) || pauses_now(core->pauses, loop_monotonic_ms(core->loop)) != PAUSE_NONE;
 }
 
+/* Each of them hears the others on this channel of each server. */
+static bool has_sentinels(void *context)
+{
+    const struct core *core = context;
+    return pubsub_subscribers(core->pubsub, PUBSUB_CHANNEL, BYTES("__sentinel__:hello")) > 0;
+}
+
 static bool dataset_in_use(void *context)
 {
     const struct core *core = context;
@@ -238,6 +246,7 @@ struct replication_host replication_host_of(struct core *core)
         .acks_moved = acks_moved,
         .writes_paused = writes_paused,
         .pause_writes = pause_writes,
+        .has_sentinels = has_sentinels,
         .secure = secure,
         .announced_port = announced_port,
         .apply = apply,

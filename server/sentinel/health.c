@@ -111,7 +111,7 @@ static const char *answer_name(enum health_answer answer)
 static void explain(struct health *h, const struct health_settings *s, int64_t silent_ms, int64_t now_ms)
 {
     if (h->emptied)
-        snprintf(h->reason, sizeof h->reason, "it came back without its data, and replicas have theirs");
+        snprintf(h->reason, sizeof h->reason, "it came back without data that replicas still have");
     else if (silent_ms <= s->down_after_ms)
         snprintf(h->reason, sizeof h->reason, "another role than it should have for %" PRId64 " ms",
                  now_ms - h->wrong_role_ms);

@@ -7,8 +7,8 @@
  *
  * Valid are +PONG, -LOADING and -MASTERDOWN (Redis's documentation, "High availability with Redis Sentinel"). Three more
  * things make an instance count as down although it answers: a master that says it is a replica, a master that has
- * restarted and loads for longer than master-reboot-down-after-period, and a master that has restarted without its data
- * while replicas still have theirs: what follows it now loses everything. */
+ * restarted and loads for longer than master-reboot-down-after-period, and a master that has restarted with less data, or
+ * none, than a replica has: what follows it now loses the rest. */
 #ifndef SLIPSTREAM_SENTINEL_HEALTH_H
 #define SLIPSTREAM_SENTINEL_HEALTH_H
 

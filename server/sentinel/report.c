@@ -5,7 +5,7 @@
 
 void report_init(struct report *report)
 {
-    *report = (struct report){.priority = 100, .announced = true, .master_link_down_ms = -1};
+    *report = (struct report){.priority = 100, .announced = true, .master_link_down_ms = -1, .uptime_s = -1};
 }
 
 /* The next line from *at on, without its end; false: no more. */
@@ -99,6 +99,8 @@ static void take_slave(struct report *r, struct bytes name, struct bytes value)
         r->priority = n;
     else if (bytes_equal_text(name, "slave_repl_offset"))
         r->offset = number(value);
+    else if (bytes_equal_text(name, "slaves_ahead_bytes"))
+        r->ahead_bytes = number(value);
 }
 
 /* Most fields of an INFO are none of ours, and their first letter says so. */
@@ -108,6 +110,9 @@ static void take_field(struct report *r, struct bytes name, struct bytes value)
     case 'r': take_server(r, name, value); break;
     case 'm': take_master(r, name, value); break;
     case 's': take_slave(r, name, value); break;
+    case 'u':
+        if (bytes_equal_text(name, "uptime_in_seconds") && parse_i64(value, &r->uptime_s)) r->uptime_s = -1;
+        break;
     case 'l':
         if (bytes_equal_text(name, "loading")) r->loading = bytes_equal_text(value, "1");
         break;

@@ -11,12 +11,14 @@ struct report {
     char run_id[SENTINEL_RUN_ID + 1]; /* "": it says none */
     enum reported_role role;
     bool loading;
-    uint64_t keys; /* over all databases */
+    uint64_t keys;    /* over all databases */
+    int64_t uptime_s; /* -1: it says none */
     /* a master's */
     uint64_t connected_replicas;
     uint64_t master_offset;
-    bool may_hand_over; /* it says how a hand-over goes: it knows the command FAILOVER */
-    bool hands_over;    /* one is under way */
+    uint64_t ahead_bytes; /* it restarted from a file, and a replica has so much more; ours alone say so */
+    bool may_hand_over;   /* it says how a hand-over goes: it knows the command FAILOVER */
+    bool hands_over;      /* one is under way */
     /* a replica's */
     struct sentinel_address master; /* port 0: it says none */
     bool master_link_up;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#define YOUNG_S     20  /* so long after its start a master is asked for INFO more often */
 #define PENDING_MAX 100 /* so many requests without a reply: no more are sent */
 
 static bool is_due(int64_t last_ms, int64_t period_ms, int64_t now_ms)
@@ -69,13 +70,19 @@ static bool is_due_with_ping(int64_t last_ms, int64_t period_ms, bool pinged, in
     return pinged ? now_ms - last_ms >= period_ms - ping_ms / 2 : now_ms - last_ms >= period_ms + ping_ms;
 }
 
+/* What a master has lost shows in its first seconds, when its replicas come back. */
+static bool has_just_started(const struct instance *i)
+{
+    return i->report.role == ROLE_MASTER && i->report.uptime_s >= 0 && i->report.uptime_s < YOUNG_S;
+}
+
 static int64_t info_period_ms(const struct sentinel *s, const struct watched *w, const struct instance *i)
 {
     const struct sentinel_periods *p = &s->settings.periods;
     bool on_its_way = i->reconfiguration == RECONFIGURATION_SENT || i->reconfiguration == RECONFIGURATION_INPROGRESS;
     if (on_its_way || (i == w->chosen && w->failover.state == FAILOVER_WAIT_PROMOTION)) return p->promotion;
     if (i == w->master && w->failover.hands_over && w->failover.state == FAILOVER_WAIT_PROMOTION) return p->promotion;
-    if (i->kind != INSTANCE_REPLICA) return p->info;
+    if (i->kind != INSTANCE_REPLICA) return has_just_started(i) ? smaller(p->info, p->info_urgent) : p->info;
     bool urgent = health_is_down(&w->master->health) || watched_in_failover(w) || i->report.master_link_down_ms != 0;
     return urgent ? smaller(p->info, p->info_urgent) : p->info;
 }

@@ -133,14 +133,26 @@ static void reconfigured(struct watched *w, const char *role)
              instance_host(to, by_name), to->address.port);
 }
 
+/* A former master that answers goes on taking writes, which are lost: it is told at once, where it did not hand over. */
+static void demote_living_master(struct watched *w, int64_t now_ms)
+{
+    const struct instance *m = w->master;
+    bool answers = m->link[LINK_COMMANDS].up && now_ms - m->health.ok_ms <= 2 * w->sentinel->settings.periods.ping;
+    if (!answers || m->report.role != ROLE_MASTER || w->failover.hands_over) return;
+    sentinel_note(w->sentinel, LOG_NOTICE, "%s:%d of %s lives, and is told to follow %s:%d", m->address.host,
+                  m->address.port, w->name, w->chosen->address.host, w->chosen->address.port);
+    watched_order_follow(w, w->master);
+}
+
 /* From here on its configuration is the newest, and spreads. */
-static void promoted(struct watched *w)
+static void promoted(struct watched *w, int64_t now_ms)
 {
     struct sentinel *s = w->sentinel;
     w->config_epoch = w->failover.epoch;
     sentinel_save(s);
     sentinel_die_if(s, DIE_AFTER_PROMOTION);
     reconfigured(w, "leader");
+    demote_living_master(w, now_ms);
     w->master->hello_sent_ms = 0;
     for (int i = 0; i < w->replica_count; i++) w->replicas[i]->hello_sent_ms = 0;
     for (int i = 0; i < w->voter_count; i++) w->voters[i].peer->hello_sent_ms = 0;
@@ -171,7 +183,7 @@ static enum failover_event_kind carry_out(struct watched *w, const struct failov
     case FAILOVER_ACTION_CHOOSE: return choose(w, now_ms);
     case FAILOVER_ACTION_PROMOTE: return promote(w);
     case FAILOVER_ACTION_HAND_OVER: return hand_over(w);
-    case FAILOVER_ACTION_PROMOTED: promoted(w); break;
+    case FAILOVER_ACTION_PROMOTED: promoted(w, now_ms); break;
     case FAILOVER_ACTION_TELL_ALL: tell_all(w, now_ms); break;
     case FAILOVER_ACTION_UPDATE: update(w, now_ms); return FAILOVER_EVENT_UPDATED;
     case FAILOVER_ACTION_RELEASE: release(w); break;

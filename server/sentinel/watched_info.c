@@ -82,7 +82,7 @@ static bool same_master(const struct report *a, const struct report *b)
     return a->master.port == b->master.port && strcasecmp(a->master.host, b->master.host) == 0;
 }
 
-/* --- a master without its data --- */
+/* --- a master that has lost data --- */
 
 /* Judged once it has loaded what it has. */
 static void take_keys(struct watched *w, struct instance *i, const struct report *r, bool restarted, int64_t now_ms)
@@ -102,9 +102,21 @@ static void take_keys(struct watched *w, struct instance *i, const struct report
     i->keys_before = 0;
 }
 
+/* It restarted from an older file, and holds replicas back that have more. Said once. */
+static void take_ahead(struct watched *w, const struct instance *i, const struct report *r, int64_t now_ms)
+{
+    if (i->kind != INSTANCE_MASTER || !r->ahead_bytes || i->report.ahead_bytes) return;
+    sentinel_note(w->sentinel, LOG_WARNING,
+                  "%s:%d of %s has restarted at offset %" PRIu64 ", and a replica has %" PRIu64
+                  " bytes more of its history. Its replicas are asked for their offsets",
+                  i->address.host, i->address.port, w->name, r->master_offset, r->ahead_bytes);
+    watched_ask_infos(w, now_ms);
+}
+
 /* A replica that has said so since then has not followed it yet, and is worth being promoted. */
 static bool replicas_have_more(const struct watched *w)
 {
+    if (w->master->report.role == ROLE_MASTER && w->master->report.ahead_bytes) return true;
     for (int i = 0; w->master->emptied_ms && i < w->replica_count; i++) {
         const struct instance *r = w->replicas[i];
         if (!r->stranger && r->report.keys && r->report.role == ROLE_REPLICA && r->info_ms >= w->master->emptied_ms)
@@ -187,6 +199,7 @@ void watched_take_info(struct watched *w, struct instance *i, struct bytes info,
     take_role(w, i, &r, now_ms);
     if (r.role == ROLE_REPLICA && !same_master(&r, &i->report)) i->config_since_ms = now_ms;
     take_keys(w, i, &r, another, now_ms);
+    take_ahead(w, i, &r, now_ms);
     if (r.role == ROLE_UNKNOWN) r.role = i->report.role;
     i->report = r;
     i->info_ms = now_ms;

@@ -1,0 +1,45 @@
+/* repl/comeback.h: who is held back from a master that has come back with less, and for how long. */
+#include "repl/comeback.h"
+
+#include <criterion/criterion.h>
+
+#define ID    "0123456789abcdef0123456789abcdef01234567"
+#define OTHER "fedcba9876543210fedcba9876543210fedcba98"
+
+Test(comeback, who_is_ahead_in_our_history_waits)
+{
+    struct comeback c = {0};
+    cr_expect(!comeback_holds_back(&c, ID, 100, true, 1000), "we have not come back at all");
+    comeback_begin(&c, ID, 50, 1000);
+    cr_expect(!comeback_holds_back(&c, ID, 51, true, 1001), "it has just what we have");
+    cr_expect(!comeback_holds_back(&c, OTHER, 900, true, 1001), "another history says nothing");
+    cr_expect(!comeback_holds_back(&c, "?", -1, true, 1001));
+    cr_expect(!comeback_holds_back(&c, NULL, 0, true, 1001), "SYNC");
+    cr_expect_eq(comeback_ahead_bytes(&c, true, 1001), 0);
+    cr_expect(comeback_holds_back(&c, ID, 61, true, 1002));
+    cr_expect(comeback_holds_back(&c, ID, 52, true, 1003));
+    cr_expect_eq(comeback_ahead_bytes(&c, true, 1003), 10, "of the one that has most");
+}
+
+Test(comeback, nobody_waits_for_ever)
+{
+    struct comeback c;
+    comeback_begin(&c, ID, 50, 1000);
+    cr_expect(comeback_holds_back(&c, ID, 61, false, 1000 + COMEBACK_PATIENCE_MS - 1));
+    cr_expect(!comeback_holds_back(&c, ID, 61, false, 1000 + COMEBACK_PATIENCE_MS));
+    cr_expect_eq(comeback_ahead_bytes(&c, false, 1000 + COMEBACK_PATIENCE_MS), 0);
+    cr_expect(comeback_holds_back(&c, ID, 61, true, 1000 + COMEBACK_PATIENCE_MS), "Sentinels are there");
+    cr_expect(!comeback_holds_back(&c, ID, 61, true, 1000 + COMEBACK_WATCHED_PATIENCE_MS));
+    comeback_end(&c);
+    cr_expect(!comeback_holds_back(&c, ID, 61, true, 1001));
+}
+
+Test(comeback, with_nothing_everybody_who_has_something_is_ahead)
+{
+    struct comeback c;
+    comeback_begin(&c, "", 0, 1000);
+    cr_expect(!comeback_holds_back(&c, OTHER, 1, true, 1001), "its history is empty");
+    cr_expect(!comeback_holds_back(&c, "?", -1, true, 1001));
+    cr_expect(comeback_holds_back(&c, OTHER, 8, true, 1001));
+    cr_expect_eq(comeback_ahead_bytes(&c, true, 1001), 7);
+}
