@@ -18,6 +18,14 @@
 
 static _Thread_local struct outq_chunk *recycled;
 static _Thread_local size_t recycled_count;
+static _Thread_local bool makes_uncounted;
+
+static void count_chunk(struct outq_chunk *c, bool counted)
+{
+    if (c->uncounted != counted) return;
+    mem_account(counted ? (ptrdiff_t)mem_size(c) : -(ptrdiff_t)mem_size(c));
+    c->uncounted = !counted;
+}
 
 static struct outq_chunk *chunk_take(size_t least)
 {
@@ -28,10 +36,11 @@ static struct outq_chunk *chunk_take(size_t least)
         c = recycled;
         recycled = c->next;
         recycled_count--;
-        mem_account((ptrdiff_t)mem_size(c));
     } else {
         c = mem_alloc(CHUNK_HEADER + capacity);
+        c->uncounted = false;
     }
+    count_chunk(c, !makes_uncounted);
     c->next = NULL;
     c->capacity = (uint32_t)capacity;
     c->filled = c->consumed = 0;
@@ -41,13 +50,14 @@ static struct outq_chunk *chunk_take(size_t least)
 static void chunk_give(struct outq_chunk *c)
 {
     if (c->capacity != COMMON_CAPACITY || recycled_count == RECYCLED_MAX) {
+        count_chunk(c, true);
         mem_free(c);
         return;
     }
+    count_chunk(c, false);
     c->next = recycled;
     recycled = c;
     recycled_count++;
-    mem_account(-(ptrdiff_t)mem_size(c));
 }
 
 /* Unconsumed bytes of the tail, which exists. */
@@ -205,4 +215,14 @@ void outq_clear(struct outq *q)
         chunk_give(c);
     }
     *q = (struct outq){0};
+}
+
+void outq_count(struct outq *q, bool counted)
+{
+    for (struct outq_chunk *c = q->head; c; c = c->next) count_chunk(c, counted);
+}
+
+void outq_do_not_count_on_this_thread(void)
+{
+    makes_uncounted = true;
 }

@@ -16,6 +16,7 @@ struct outq_chunk {
     uint32_t capacity; /* bytes in data */
     uint32_t filled;   /* set when the chunk stops being the tail; the tail's fill is `cursor - data` */
     uint32_t consumed; /* bytes at the front that have left */
+    bool uncounted;    /* stands outside the heap's count */
     uint8_t data[];
 };
 
@@ -60,5 +61,9 @@ struct bytes outq_front(const struct outq *q);      /* first contiguous run of u
 void outq_consume(struct outq *q, size_t n);        /* n bytes, possibly over several chunks, have left */
 void outq_move(struct outq *to, struct outq *from); /* appends from's bytes behind to's; from is empty afterwards */
 void outq_clear(struct outq *q);                    /* drops everything */
+
+/* Whether its chunks stand in the heap's count. What this thread makes from now on does not. */
+void outq_count(struct outq *q, bool counted);
+void outq_do_not_count_on_this_thread(void);
 
 #endif

@@ -437,10 +437,17 @@ void conn_flush(struct conn *conn)
     conn->endpoint.loop->flushed_bytes += outq_pending(&conn->output);
 }
 
+/* The last bytes that a thread has sent it counts when it wakes again. */
+size_t conn_lent_unsent(const struct conn *conn)
+{
+    size_t unsent = unlikely(conn->loan != NULL) ? loan_unsent(conn->loan) : 0;
+    return unsent > OUTQ_CHUNK_BYTES ? unsent : 0;
+}
+
 size_t conn_unsent(const struct conn *conn)
 {
     size_t encrypted = unlikely(conn->tls != NULL) ? conn_tls_unsent(conn) : 0;
-    size_t lent = unlikely(conn->loan != NULL) ? loan_unsent(conn->loan) : 0;
+    size_t lent = conn_lent_unsent(conn);
     return outq_pending(&conn->output) + conn->in_place_left + encrypted + lent;
 }
 

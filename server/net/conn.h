@@ -59,8 +59,9 @@ int conn_fd(const struct conn *conn);
 struct loop *conn_loop(const struct conn *conn);
 
 struct outq *conn_output(struct conn *conn);
-void conn_flush(struct conn *conn);          /* cheap, may be called after every reply */
-size_t conn_unsent(const struct conn *conn); /* bytes in conn_output(), encrypted ones, and in flight */
+void conn_flush(struct conn *conn);               /* cheap, may be called after every reply */
+size_t conn_lent_unsent(const struct conn *conn); /* of it, what an I/O thread has; to about OUTQ_CHUNK_BYTES exact */
+size_t conn_unsent(const struct conn *conn);      /* bytes in conn_output(), encrypted ones, and in flight */
 
 /* Sends len bytes straight from memory the caller guarantees to stay unchanged until `drained` (the backlog ring). Goes
  * out behind everything in conn_output(). One at a time: CHECKs that none is under way. The bytes may be sent in

@@ -300,6 +300,8 @@ static void send_now(struct uring *u, struct conn *conn)
     prepare_send(u, sqe, conn, URING_SEND_NOW_FLAGS);
     bool more = conn->sending < conn_unsent(conn);
     bool awaited = more || conn->events->drained || conn->state != CONN_OPEN || conn->ended;
+    if (unlikely(conn->borrowed) && conn->sending > OUTQ_CHUNK_BYTES)
+        awaited = true; /* its lender counts what is left */
     if (!awaited) io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
     io_uring_sqe_set_data64(sqe, tag(&conn->endpoint, OPERATION_SEND_NOW));
     conn->endpoint.in_flight++;

@@ -118,6 +118,7 @@ void client_describe(struct client *c, struct outq *out)
     int64_t now_ms = loop_monotonic_ms(c->core->loop);
     size_t kept = kept_for_replica(c);
     struct outq_parts output = outq_parts(c->conn ? conn_output(c->conn) : &c->nowhere);
+    kept += c->conn ? conn_lent_unsent(c->conn) : 0;
     output.list_bytes += kept;
     output.list_chunks += kept > 0; /* in one piece, whatever its size */
     bool writing = c->conn && conn_unsent(c->conn) > 0;

@@ -32,7 +32,9 @@ size_t client_memory(const struct client *c)
 {
     const struct outq *output = c->conn ? conn_output(c->conn) : &c->nowhere;
     size_t input = c->query_capacity + resp_request_memory(&c->request);
-    return sizeof *c + input + output_memory(output) + session_memory(&c->session) + tracking_memory(&c->session);
+    size_t lent = c->conn ? conn_lent_unsent(c->conn) : 0;
+    return sizeof *c + input + output_memory(output) + lent + session_memory(&c->session) +
+           tracking_memory(&c->session);
 }
 
 void client_note_memory(struct client *c)

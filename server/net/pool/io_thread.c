@@ -251,6 +251,7 @@ static void *work(void *argument)
     const struct loop_mailbox mailbox = {
         .context = t, .may_wait = may_wait, .take = take, .send = send_parcels, .abandon = abandon};
     crash_catch_signals_of_thread();
+    outq_do_not_count_on_this_thread();
     t->loop = open_loop(t);
     int error = errno;
     if (!t->loop) {

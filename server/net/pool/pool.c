@@ -177,6 +177,7 @@ static void give_back_output(struct conn *conn, struct outq *unsent)
 {
     size_t n = outq_pending(unsent);
     if (!n) return;
+    outq_count(unsent, true);
     outq_move(unsent, &conn->output);
     conn->output = *unsent;
     *unsent = (struct outq){0};
@@ -299,10 +300,12 @@ static void fill(struct conn *conn, struct parcel *p)
     if (!conn_may_send(conn) || conn->send_waiting) return;
     size_t pending = outq_pending(&conn->output), waits = loan_unsent(loan);
     size_t room = waits < LOAN_OUTPUT_BYTES ? LOAN_OUTPUT_BYTES - waits : 0;
-    if (pending > COPY_BYTES_MAX && pending <= room && !conn->hold)
+    if (pending > COPY_BYTES_MAX && pending <= room && !conn->hold) {
         loan->handed_bytes += conn_take_output(conn, &p->more);
-    else
+        outq_count(&p->more, false);
+    } else {
         loan->handed_bytes += copy_output(conn, p, room);
+    }
     loan->thread->view.writes++;
     if (likely(!conn_may_send(conn))) return;
     conn->send_waiting = p->tell_when_drained = true;
