@@ -37,22 +37,31 @@ struct options {
 static int usage(FILE *out)
 {
     fputs(
-        "slipstream-lab: what happens when a replica comes back\n\n"
-        "  slipstream-lab --server NAME='COMMAND with {port} and {dir}' [--server ...] [options]\n"
-        "  slipstream-lab proxy --listen [HOST:]PORT --to [HOST:]PORT [--control SOCKET]\n"
-        "  slipstream-lab tell SOCKET WORDS       cut, stall, heal, slow 100k ... (proxy --help names them)\n\n"
-        "Each server is tried as master and as replica of each; --pairs a:b,b:a (master:replica) narrows that. The\n"
-        "first sync, a fault, writes meanwhile, and the way back: was it partial or full, as it should have been?\n\n"
-        "  --fault F,...    or all; --length 100ms,1s   --rate 0,1m   --backlog 1m,16m   the grid: every combination\n"
-        "  --grid FILE      the same as lines of a file; --keys N  --value BYTES  --timeout S  --tries N\n"
+        "slipstream-lab: what happens when a replica comes back, of any servers that replicate as Redis does\n\n"
+        "  1  one server, as master and as replica of itself, and the simplest fault:\n"
+        "       slipstream-lab --server a='redis-server --port {port} --dir {dir}'\n"
+        "  2  the lab starts a master and a replica with a proxy between them, strikes, writes meanwhile, heals, and\n"
+        "     looks: was the resync partial or full, as ids, offsets and backlog called for? Are the data equal?\n"
+        "  3  --list names the faults: --fault cut,replica-killed or --fault all\n"
+        "  4  more servers are a matrix: --server b='valkey-server --port {port} --dir {dir}'; --pairs a:b (master:replica)\n"
+        "     narrows it\n"
+        "  5  a grid of everything: --length 100ms,1s --rate 0,1m --backlog 1m,16m\n"
+        "  6  a page to look at, and rows to keep: --html report.html --json tries.json\n"
+        "  7  a cell that did otherwise is marked FINDING, with the command that repeats it alone\n"
+        "  8  a pair that runs already: --attach master=HOST:PORT,replica=HOST:PORT (below)\n"
+        "  9  the proxy by itself, to put between your own servers: slipstream-lab proxy --help\n\n"
+        "Options:\n"
+        "  --server NAME='COMMAND with {port} and {dir}'   --pairs a:b,b:a\n"
+        "  --fault F,...    or all; cut unless told otherwise   --length 100ms,1s   --rate BYTES,... a second\n"
+        "  --backlog BYTES,...   --keys N   --value BYTES   --timeout S (repl-timeout)   --tries N\n"
+        "  --grid FILE      the same as lines of a file, without the dashes: backlog 1m 16m\n"
         "  --json FILE  --csv FILE  --html FILE         reports beside the table (- is standard output)\n"
         "  --seed N         the same seed makes the same faults at the same byte counts\n"
-        "  --list           names the faults\n\n"
-        "--attach master=HOST:PORT,replica=HOST:PORT in place of --server takes a pair that runs already: the replica is\n"
-        "led through a proxy and put back at the end; nothing is set or restarted, and only a line's faults are had.\n"
-        "Keys that begin with slipstream-lab: are written and removed, but for an interruption. REDISCLI_AUTH is the password.\n\n"
-        "Ends with 1 if a server did otherwise than it said, or ended with other data; with 2 if it could not begin.\n\n"
-        "  slipstream-lab --server ours='redis-server --port {port} --dir {dir}' --fault all --html report.html\n",
+        "  proxy --listen [HOST:]PORT --to [HOST:]PORT [--control SOCKET]   tell SOCKET WORDS\n\n"
+        "--attach takes a replica that is in step with its master: it is led through a proxy and put back at the end;\n"
+        "nothing is set or restarted, and only a line's faults are had. Keys that begin with slipstream-lab: are written\n"
+        "and removed, but for an interruption. REDISCLI_AUTH is the password.\n\n"
+        "Ends with 1 if a server did otherwise than it said, or ended with other data; with 2 if it could not begin.\n",
         out);
     return out == stderr ? 2 : 0;
 }

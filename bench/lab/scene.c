@@ -310,7 +310,7 @@ static void learn_timeout(struct scene *s, struct instance *of)
 
 static int attach(struct scene *s, char error[256])
 {
-    char role[16] = "", port[16] = "0", id[64] = "?", other[64] = "";
+    char role[16] = "", link[16] = "", port[16] = "0", id[64] = "?", other[64] = "";
     instance_init(&s->master, s->settings.master, "master");
     instance_init(&s->replica, s->settings.replica, "replica");
     if (instance_start(&s->master, error) != 0 || instance_start(&s->replica, error) != 0) return -1;
@@ -319,10 +319,16 @@ static int attach(struct scene *s, char error[256])
     info_text_of(master, "master_replid", id, sizeof id);
     info_text_of(replica, "master_replid", other, sizeof other);
     info_text_of(replica, "role", role, sizeof role);
+    info_text_of(replica, "master_link_status", link, sizeof link);
     info_text_of(replica, "master_host", s->followed_host, sizeof s->followed_host);
     info_text_of(replica, "master_port", port, sizeof port);
     free(master);
     free(replica);
+    if (strcmp(link, "down") == 0) {
+        snprintf(error, 256, "the link of %.80s:%d is down: it has to be in step with its master first",
+                 s->replica.host, s->replica.port);
+        return -1;
+    }
     snprintf(error, 256, "%.80s:%d is no replica with the data of %.80s:%d; the lab makes none", s->replica.host,
              s->replica.port, s->master.host, s->master.port);
     if (strcmp(role, "slave") != 0 || strcmp(id, other) != 0) return -1;

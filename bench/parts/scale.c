@@ -7,7 +7,7 @@
 #define FEW         100000L
 #define MANY        10000000L
 #define VALUE_BYTES 64
-#define REQUESTS    2000000
+#define REQUESTS    1000000
 
 static void measure(const struct bench *b, int server, struct server *s, const char *name, long keys)
 {

@@ -124,6 +124,24 @@ Test(lab, a_command_line_that_makes_no_sense_is_told)
 
 /* --- the proxy --- */
 
+Test(lab, the_proxy_removes_no_file_that_is_not_its_own)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s", path_of("precious"));
+    FILE *file = fopen(path, "w");
+    fputs("precious", file);
+    fclose(file);
+    const char *words[] = {"proxy", "--listen", "1", "--to", "2", "--control", path, NULL};
+    struct process_result r = lab(words);
+    cr_expect_eq(r.exit_code, 1, "%s", r.output);
+    cr_expect_eq(access(path, R_OK), 0);
+    free(r.output);
+    const char *help[] = {"proxy", "--help", NULL};
+    r = lab(help);
+    cr_expect_eq(r.exit_code, 0, "%s", r.output);
+    free(r.output);
+}
+
 static void tell(const char *socket, const char *word, const char *more, const char *answer)
 {
     const char *words[] = {"tell", socket, word, more, NULL};
@@ -154,6 +172,8 @@ Test(lab, the_proxy_obeys_words)
     expect_same_data(replica, master);
     tell(socket, "slow", "100k", "ok");
     tell(socket, "delay", "1", "ok");
+    tell(socket, "status", NULL, "pass, slow 100k, delay 1 0, 1 connections");
+    tell(socket, "delay", "soon", "error: 'delay' is not understood");
     tell(socket, "dance", NULL, "error: 'dance' is not understood");
     fill(master, "key:", 200, 100);
     expect_same_data(replica, master);
