@@ -210,13 +210,13 @@ Test(functions, loading_that_does_not_end_is_stopped)
 
 Test(functions, loading_keeps_to_the_memory_limit)
 {
-    struct server *s = server_start(OURS, "maxmemory 64mb");
+    struct server *s = server_start(OURS, "maxmemory 24mb");
     for (int i = 0; i < 3; i++)
         expect_error(s, "ERR Error registering functions: ERR not enough memory", "FUNCTION LOAD %s",
                      "#!lua name=a\nlocal t = {} for i = 1, 1e9 do t[i] = ('x'):rep(10000000) end");
     load(s, "a", "1");
     cr_assert(answers(s, "f_a", 1));
-    cr_assert_lt(info_number(s, "memory", "used_memory_vm_functions"), 80 * 1024 * 1024);
+    cr_assert_lt(info_number(s, "memory", "used_memory_vm_functions"), 30 * 1024 * 1024);
 }
 
 /* They are alone with what they load, and each keeps its own. */
