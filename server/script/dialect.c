@@ -114,15 +114,24 @@ static void skip_comment(struct rewriting *r)
 
 /* --- calls --- */
 
+static bool starts_with(struct bytes name, const char *text)
+{
+    size_t len = strlen(text);
+    return name.len > len && memcmp(name.ptr, text, len) == 0;
+}
+
 static bool returns_one_value(struct bytes name)
 {
+    static const char *const libraries[] = {"redis.", "server.", "bit.", "cjson."};
     static const char *const names[] = {
-        "tonumber",   "tostring",   "type",         "error",        "table.concat",  "string.format",
-        "string.rep", "string.sub", "string.len",   "string.lower", "string.upper",  "math.random",
-        "math.floor", "math.ceil",  "cjson.encode", "cjson.decode", "cmsgpack.pack", "struct.pack",
+        "tonumber",     "tostring",     "type",          "error",        "rawget",      "rawset",         "rawequal",
+        "getmetatable", "setmetatable", "table.concat",  "table.getn",   "table.maxn",  "string.format",  "string.rep",
+        "string.sub",   "string.len",   "string.lower",  "string.upper", "string.char", "string.reverse", "math.abs",
+        "math.ceil",    "math.floor",   "math.fmod",     "math.log",     "math.max",    "math.min",       "math.pow",
+        "math.random",  "math.sqrt",    "cmsgpack.pack", "struct.pack",  "struct.size",
     };
-    if (name.len > 6 && memcmp(name.ptr, "redis.", 6) == 0) return true;
-    if (name.len > 7 && memcmp(name.ptr, "server.", 7) == 0) return true;
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++)
+        if (starts_with(name, libraries[i])) return true;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (bytes_equal(name, bytes_from_text(names[i]))) return true;
     return false;
