@@ -129,7 +129,7 @@ static int place_replica(struct scene *s, int missing, long long *edge)
         if (pad(&s->master, VALUE_MOST) != 0 || look(&s->master, &e) != 0) return -1;
     if (scene_wait_in_step(s, STEP_BOUND_MS) != 0) return -1;
     long long step = find_step(s, &e), first = e.first;
-    if (step < 0) return -1;
+    if (step <= 0) return -1;
     for (int round = 0; round < ROUNDS_MAX; round++) {
         long long blocks = (e.end + LEAST_PAD - first) / step + 1;
         *edge = first + blocks * step;
