@@ -215,7 +215,8 @@ static void pass_time(struct generator *g)
         e->strike(e->context);
     }
     for (; p->slice_ns && g->now_ns >= g->slice_end_ns; g->slice_end_ns += p->slice_ns) end_slice(g);
-    if (p->rate_per_s == 0 && g->now_ns >= g->end_ns) g->stopped = true;
+    /* A machine that has left this thread no time goes on until there is something to tell. */
+    if (p->rate_per_s == 0 && g->now_ns >= g->end_ns && g->result->replies) g->stopped = true;
 }
 
 static int64_t wait_ns(const struct generator *g)

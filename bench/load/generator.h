@@ -28,10 +28,10 @@ struct load_plan {
     int connections;
     const struct mix *mix;
     struct request_source *source;
-    int pipeline;       /* requests sent together, at least 1 */
-    double rate_per_s;  /* of requests over all connections; 0: closed loop */
-    int64_t warm_up_ns; /* sent alike, and not measured */
-    int64_t duration_ns;
+    int pipeline;        /* requests sent together, at least 1 */
+    double rate_per_s;   /* of requests over all connections; 0: closed loop */
+    int64_t warm_up_ns;  /* sent alike, and not measured */
+    int64_t duration_ns; /* at least; a closed loop goes on until one request has been measured */
     uint64_t requests; /* closed loop: ends after so many are sent, if that comes before the duration's end; 0: never */
     int64_t slice_ns;  /* latency over time, in slices of this length; 0: none */
     int64_t silence_ns; /* no reply for so long, though some are due, ends the run in error */

@@ -149,6 +149,19 @@ Test(load_generator, an_open_loop_sends_what_is_due_and_times_all_that_a_stall_h
     cr_expect_geq(result->slice_count, 5);
 }
 
+Test(load_generator, a_closed_loop_ends_with_something_measured)
+{
+    static struct peer p = {.reply = "+OK\r\n", .stall_at = 1, .stall_ms = 50};
+    peer_start(&p);
+    struct load_plan plan = plan_for(&p);
+    plan.connections = 1;
+    plan.duration_ns = 1;
+    cr_assert_eq(load_run(&plan, result, error), 0, "%s", error);
+    cr_expect_geq(result->replies, 1);
+    cr_expect_geq(result->latency.max, 50 * MS);
+    peer_end(&p);
+}
+
 static int struck;
 
 static void strike(void *context)
