@@ -148,14 +148,28 @@ static double y_of(const struct scale *s, long long offset)
     return CHART_BOTTOM - (double)(offset - s->low) * (CHART_BOTTOM - CHART_TOP) / (double)(s->high - s->low);
 }
 
-/* Where a server did not answer its line is broken. */
+static long long offset_at(const struct track_point *p, bool master)
+{
+    return master ? p->master_offset : p->replica_offset;
+}
+
+/* Where a server did not answer its line is broken; at the chart's edge it goes on to the next point, which is beyond. */
 static void put_line(const struct track *t, const struct scale *s, bool master, FILE *out)
 {
-    bool drawing = false;
+    bool drawing = false, beyond = false;
     fprintf(out, "<path class=%c d=\"", master ? 'm' : 'r');
-    for (int i = 0; i < t->count && t->points[i].t_ms <= s->last_ms; i++) {
-        long long offset = master ? t->points[i].master_offset : t->points[i].replica_offset;
-        if (offset >= 0) fprintf(out, "%c%.1f %.1f", drawing ? 'L' : 'M', x_of(s, t->points[i].t_ms), y_of(s, offset));
+    for (int i = 0; i < t->count && !beyond; i++) {
+        int t_ms = t->points[i].t_ms;
+        long long offset = offset_at(&t->points[i], master);
+        beyond = t_ms > s->last_ms;
+        if (beyond && drawing && offset >= 0) {
+            int before_ms = t->points[i - 1].t_ms;
+            long long before = offset_at(&t->points[i - 1], master);
+            offset = before + (offset - before) * (s->last_ms - before_ms) / (t_ms - before_ms);
+            t_ms = s->last_ms;
+        }
+        if (offset >= 0 && t_ms <= s->last_ms)
+            fprintf(out, "%c%.1f %.1f", drawing ? 'L' : 'M', x_of(s, t_ms), y_of(s, offset));
         drawing = offset >= 0;
     }
     fputs("\"/>", out);

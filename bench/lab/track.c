@@ -18,7 +18,7 @@
 #define PROBE_BOUND_S 20
 
 struct tracker {
-    pthread_t sampler, prober;
+    pthread_t sampler, prober, weigher;
     int64_t start_us;
     atomic_bool stop;
     pthread_mutex_t lock;
@@ -69,40 +69,58 @@ static void make_room(struct track *t)
     t->count = TRACK_POINTS_MAX / 2;
 }
 
-/* What a master that runs somewhere says of itself. */
-static uint64_t memory_told(redisContext *c)
+struct lines {
+    redisContext *master, *replica;
+    struct watched to;
+};
+
+static void take_point(struct tracker *t, struct lines *l)
 {
-    redisReply *r = c && !c->err ? redisCommand(c, "INFO memory") : NULL;
-    long long bytes = r && r->str ? info_number_of(r->str, "used_memory_rss") : 0;
-    freeReplyObject(r);
-    return bytes > 0 ? (uint64_t)bytes : 0;
+    struct watched w = watched_now(t);
+    if (w.master_port != l->to.master_port) drop(&l->master);
+    if (w.replica_port != l->to.replica_port) drop(&l->replica);
+    l->to = w;
+    struct track_point p = {.t_ms = tracker_now_ms(t)};
+    p.master_offset = offset_of(&l->master, w.master_host, w.master_port, "master_repl_offset", NULL);
+    p.replica_offset = offset_of(&l->replica, w.replica_host, w.replica_port, "slave_repl_offset", &p.link_up);
+    make_room(&t->track);
+    t->track.points[t->track.count++] = p;
 }
 
+/* One point at the beginning and one at the end, however little time a busy machine leaves for those in between. */
 static void *sample(void *arg)
 {
     struct tracker *t = arg;
-    redisContext *master = NULL, *replica = NULL;
-    int64_t memory_us = 0;
-    struct watched before = watched_now(t);
-    while (!atomic_load(&t->stop)) {
+    struct lines l = {.to = watched_now(t)};
+    for (; !atomic_load(&t->stop); sleep_us(SAMPLE_US)) take_point(t, &l);
+    take_point(t, &l);
+    drop(&l.master);
+    drop(&l.replica);
+    return NULL;
+}
+
+/* What a master that runs somewhere says of itself. */
+static uint64_t memory_told(const struct watched *w)
+{
+    redisContext *c = contestant_connect(w->master_host, w->master_port, (struct timeval){0, BOUND_MS * 1000});
+    redisReply *r = !c->err ? redisCommand(c, "INFO memory") : NULL;
+    long long bytes = r && r->str ? info_number_of(r->str, "used_memory_rss") : 0;
+    freeReplyObject(r);
+    redisFree(c);
+    return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+/* Apart from the offsets: looking through all processes for the master's takes its time. */
+static void *weigh(void *arg)
+{
+    struct tracker *t = arg;
+    for (int64_t weighed_us = 0; !atomic_load(&t->stop); sleep_us(SAMPLE_US)) {
+        if (clock_us() - weighed_us < MEMORY_US) continue;
         struct watched w = watched_now(t);
-        if (w.master_port != before.master_port) drop(&master);
-        if (w.replica_port != before.replica_port) drop(&replica);
-        before = w;
-        struct track_point p = {.t_ms = tracker_now_ms(t)};
-        p.master_offset = offset_of(&master, w.master_host, w.master_port, "master_repl_offset", NULL);
-        p.replica_offset = offset_of(&replica, w.replica_host, w.replica_port, "slave_repl_offset", &p.link_up);
-        make_room(&t->track);
-        t->track.points[t->track.count++] = p;
-        if (clock_us() - memory_us > MEMORY_US) {
-            uint64_t bytes = w.master_pid ? process_tree_pss_bytes(w.master_pid) : memory_told(master);
-            if (bytes > t->track.peak_bytes) t->track.peak_bytes = bytes;
-            memory_us = clock_us();
-        }
-        sleep_us(SAMPLE_US);
+        uint64_t bytes = w.master_pid ? process_tree_pss_bytes(w.master_pid) : memory_told(&w);
+        if (bytes > t->track.peak_bytes) t->track.peak_bytes = bytes;
+        weighed_us = clock_us();
     }
-    drop(&master);
-    drop(&replica);
     return NULL;
 }
 
@@ -134,7 +152,8 @@ struct tracker *tracker_start(const struct instance *master, const struct instan
     t->start_us = clock_us();
     pthread_mutex_init(&t->lock, NULL);
     tracker_watch(t, master, replica);
-    if (pthread_create(&t->sampler, NULL, sample, t) != 0 || pthread_create(&t->prober, NULL, probe, t) != 0)
+    if (pthread_create(&t->sampler, NULL, sample, t) != 0 || pthread_create(&t->prober, NULL, probe, t) != 0 ||
+        pthread_create(&t->weigher, NULL, weigh, t) != 0)
         harness_fail("no thread to watch a try");
     return t;
 }
@@ -160,6 +179,7 @@ void tracker_end(struct tracker *t, struct track *out)
     atomic_store(&t->stop, true);
     pthread_join(t->sampler, NULL);
     pthread_join(t->prober, NULL);
+    pthread_join(t->weigher, NULL);
     *out = t->track;
     pthread_mutex_destroy(&t->lock);
     free(t);
