@@ -39,6 +39,9 @@ struct script_engine *script_engine_new(struct core *core);
 /* Those of EVAL, and of functions; each in a sandbox with the table `redis`, still open for more libraries. */
 struct script_vm *script_engine_new_vm(struct script_engine *e);
 
+/* Monitors see EVAL, FCALL and their kin before the commands inside, and also what then finds no script, or does not
+ * fit: each handler says so first. */
+void script_show_monitors(const struct call *call);
 /* Whether the number of keys at call->argv[keys_from] fits the request; false: answered. */
 bool script_keys_fit(struct call *call, uint32_t keys_from, uint32_t *key_count);
 /* Runs the script for EVAL, FCALL and their kin: behind call->argv[keys_from] are as many keys, which fit, and

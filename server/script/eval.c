@@ -14,6 +14,7 @@ static void eval(struct call *call, bool read_only)
     char error[SCRIPT_ERROR_MAX];
     struct scripts *s = call->core->scripts;
     uint32_t keys;
+    script_show_monitors(call);
     if (!script_keys_fit(call, 2, &keys)) return;
     const struct cached_script *script = script_cache_get(s->cache, call->argv[1], error);
     if (!script) return script_reply_error(call->reply, bytes_from_text(error));
@@ -34,6 +35,7 @@ static void evalsha(struct call *call, bool read_only)
 {
     struct scripts *s = call->core->scripts;
     uint32_t keys;
+    script_show_monitors(call);
     if (!script_keys_fit(call, 2, &keys)) return;
     const struct cached_script *script = script_cache_find(s->cache, call->argv[1]);
     if (!script) return reply_error(call->reply, "NOSCRIPT No matching script. Please use EVAL.");

@@ -34,6 +34,7 @@ static void fcall(struct call *call, bool read_only)
     const struct function *f = functions_find(libraries_of(call->core), call->argv[1]);
     int64_t number;
     uint32_t keys;
+    script_show_monitors(call);
     if (!f) return reply_error(call->reply, "ERR Function not found");
     if (parse_i64(call->argv[2], &number)) return reply_error(call->reply, "ERR Bad number of keys provided");
     if (script_keys_fit(call, 2, &keys)) script_run(call->core->scripts->engine, &f->script, call, 2, keys, read_only);

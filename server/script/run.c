@@ -35,6 +35,12 @@ struct invocation {
 
 /* --- before --- */
 
+void script_show_monitors(const struct call *call)
+{
+    if (unlikely(monitors_any(call->core->monitors)))
+        monitors_show(call->core, call->session, call->argc, call->argv, 0);
+}
+
 bool script_keys_fit(struct call *call, uint32_t keys_from, uint32_t *key_count)
 {
     int64_t count;
@@ -260,8 +266,6 @@ void script_run(struct script_engine *e, const struct script *script, struct cal
     const char *why_not = refusal(call, script, read_only);
     if (why_not) return reply_error(call->reply, why_not);
     begin(e, script, call, read_only);
-    if (unlikely(monitors_any(e->core->monitors))) /* before what runs inside, which they see next */
-        monitors_show(e->core, call->session, call->argc, call->argv, 0);
     script_long_run_watch(e);
     if (script_vm_enter(script->vm, run_body, &i, &error)) {
         reply_script_error(&i, &error);
