@@ -162,9 +162,11 @@ Test(start, as_sentinel_by_option_and_by_name)
 {
     struct server *s = server_prepare(OUR_SENTINEL, "%s", "");
     const char *by_option[] = {server_program(OURS, "redis-server"), s->config_file, "--sentinel", NULL};
+    const char *by_first_option[] = {
+        server_program(OURS, "redis-server"), s->config_file, "--sentinel", "--loglevel", "verbose", NULL};
     const char *by_name[] = {server_program(OURS, "redis-sentinel"), s->config_file, NULL};
-    const char *const *starts[] = {by_option, by_name};
-    for (int i = 0; i < 2; i++) {
+    const char *const *starts[] = {by_option, by_first_option, by_name};
+    for (int i = 0; i < 3; i++) {
         long from = server_log_end(s);
         launch_as(s, starts[i], NULL);
         server_wait_log(s, from, "Sentinel ID is");

@@ -233,6 +233,8 @@ Test(config, arguments_become_lines)
         {{"--port", "7000", "--save", "60", "1"}, "port \"7000\"\nsave \"60\" \"1\"\n"},
         {{"--masterauth", "--secret", "--hz", "5"}, "masterauth \"--secret\"\nhz \"5\"\n"},
         {{"--save", "--hz", "5"}, "save \"\"\nhz \"5\"\n"},
+        {{"--sentinel", "--hz", "5"}, "sentinel\nhz \"5\"\n"},
+        {{"--sentinel", "resolve-hostnames", "yes"}, "sentinel \"resolve-hostnames\" \"yes\"\n"},
         {{"--port 7000", "--hz", "5"}, "port 7000\nhz \"5\"\n"},
         {{"--bind", "127.0.0.1 ::1"}, "bind \"127.0.0.1 ::1\"\n"},
         {{"--save"}, "save \"\"\n"},

@@ -254,7 +254,7 @@ static bool has_blank(const char *text)
 }
 
 /* "--name" begins a line, except directly behind a name that still lacks its value ("--masterauth --secret"). `save`
- * may stand alone. A whole line may come as one argument ("--port 7000"), and is complete then. */
+ * and `sentinel` may stand alone. A whole line may come as one argument ("--port 7000"), and is complete then. */
 void config_lines_from_arguments(int argc, char **argv, struct bytes *out)
 {
     struct config_text lines = {0};
@@ -262,9 +262,10 @@ void config_lines_from_arguments(int argc, char **argv, struct bytes *out)
     for (int i = 0; i < argc; i++) {
         bool is_save = strcmp(argv[i], "--save") == 0;
         bool last = i + 1 == argc || strncmp(argv[i + 1], "--", 2) == 0;
+        bool stands_alone = last && (is_save || strcmp(argv[i], "--sentinel") == 0);
         if (strncmp(argv[i], "--", 2) == 0 && !lacks_value) {
             config_text_printf(&lines, "%s%s%s", lines.len ? "\n" : "", argv[i] + 2, is_save && last ? " \"\"" : "");
-            lacks_value = !has_blank(argv[i]) && !(is_save && last);
+            lacks_value = !has_blank(argv[i]) && !stands_alone;
         } else {
             config_text_add(&lines, BYTES(" "));
             config_text_quoted(&lines, bytes_from_text(argv[i]));
