@@ -259,6 +259,7 @@ static void free_slots(struct backlog *b)
         atomic_store_explicit(&c->spools[spool].state, SPOOL_FREE, memory_order_relaxed);
     atomic_store_explicit(&c->ack_watch, 0, memory_order_relaxed);
     atomic_store_explicit(&c->durable_watch, 0, memory_order_relaxed);
+    atomic_store_explicit(&c->journal_call, 0, memory_order_relaxed);
     atomic_store_explicit(&c->journal.file, 0, memory_order_relaxed);
     atomic_store_explicit(&c->journal.finished, 0, memory_order_relaxed);
     atomic_store_explicit(&c->journal.error, 0, memory_order_relaxed);

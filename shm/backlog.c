@@ -316,6 +316,12 @@ void backlog_append(struct backlog *b, const void *data, size_t len)
     own_what_comes_next(b, len);
 }
 
+/* What is published is not enough for it to go to work. */
+static bool journal_is_called(const struct backlog *b)
+{
+    return b->journal_call & 1;
+}
+
 void backlog_publish(struct backlog *b)
 {
     if (b->published == b->end) return;
@@ -323,7 +329,26 @@ void backlog_publish(struct backlog *b)
     atomic_store_explicit(&b->control->first, backlog_first(b), memory_order_relaxed);
     atomic_store_explicit(&b->control->end, b->end, memory_order_release);
     doorbell_fence();
-    for (int kind = 0; kind < SHM_READERS; kind++) doorbell_wake(&b->control->readers[kind], &b->bells[kind]);
+    doorbell_wake(&b->control->readers[SHM_LINK], &b->bells[SHM_LINK]);
+    if (!journal_is_called(b)) doorbell_wake(&b->control->readers[SHM_JOURNAL], &b->bells[SHM_JOURNAL]);
+}
+
+static void set_journal_call(struct backlog *b, uint64_t number)
+{
+    b->journal_call = number;
+    atomic_store_explicit(&b->control->journal_call, number, memory_order_release);
+    doorbell_fence();
+    doorbell_wake(&b->control->readers[SHM_JOURNAL], &b->bells[SHM_JOURNAL]);
+}
+
+void backlog_call_journal(struct backlog *b)
+{
+    set_journal_call(b, (b->journal_call | 1) + (journal_is_called(b) ? 2 : 0));
+}
+
+void backlog_free_journal(struct backlog *b)
+{
+    if (unlikely(journal_is_called(b))) set_journal_call(b, b->journal_call + 1);
 }
 
 /* --- life --- */

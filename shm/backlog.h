@@ -92,6 +92,10 @@ void backlog_watch_durable(struct backlog *b, uint64_t offset);
 /* The number of the newest file that the journal is given: stored before what belongs to it is published. */
 void backlog_journal_give_file(struct backlog *b, uint64_t number);
 uint64_t backlog_journal_files_given(const struct backlog *b);
+/* The journal is to work on what is published by now; what is published from then on waits for another call, until it
+ * is free again to go by that alone, which it is at first. Who calls it frees it. */
+void backlog_call_journal(struct backlog *b);
+void backlog_free_journal(struct backlog *b);
 const struct shm_journal *backlog_journal(const struct backlog *b); /* what the journal says of its file */
 
 /* --- spools: a snapshot's bytes on their way from the child to the link --- */

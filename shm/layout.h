@@ -77,6 +77,14 @@
  *   stores ack_watch, then counts acked_offsets. All four are seq_cst, so one of them sees the other. So it is with the
  *   journal's durable_offset and durable_watch.
  *
+ * CALL THE JOURNAL (server: shm/backlog.c; journal: shm/reader.c)
+ *
+ *   Under appendfsync always the server may want several turns' writes to share an fsync. While journal_call is even the
+ *   journal goes by what is published, and is woken for it. While it is odd, what is published waits for a call: another
+ *   odd number, higher than any before, stored (release) behind `end`; then the journal is woken as above. The journal
+ *   loads journal_call (acquire), then `end`, and works; later it compares: the same odd number calls it no more. The
+ *   server dead, or asked to finish, it goes by `end` alone.
+ *
  * THE JOURNAL'S FILE (journal: shm/reader.c; server: shm/peers.c)
  *
  *   The server claims a slot of kind 1, and numbers the files that it hands to it: 1, 2, 3 ... A file goes by message,
@@ -169,6 +177,7 @@
  *      448  ack_watch              server                  seq                       link, inspecting tool
  *      456  durable_watch          server                  seq                       journal, inspecting tool
  *      464  files_given            server                  before end                journal, inspecting tool
+ *      472  journal_call           server                  rel, fence seq behind     journal
  *      512  rings[64], 64 bytes each:
  *       +0    number               server                  0 first, rel last         link, inspecting tool
  *       +8    first                server                  under number              link, inspecting tool
@@ -233,7 +242,7 @@
 #include <stdint.h>
 
 #define SHM_MAGIC       UINT64_C(0x6d72747370696c53) /* "Slipstrm" */
-#define SHM_VERSION     7
+#define SHM_VERSION     8
 #define SHM_NAME_PREFIX "/slipstream-"
 
 #define SHM_RINGS_MAX      64
@@ -369,7 +378,8 @@ struct shm_control {
     _Atomic uint64_t ack_watch;     /* who acknowledges this offset is news; 0: nobody waits */
     _Atomic uint64_t durable_watch; /* the same for what the journal has on disk */
     _Atomic uint64_t files_given;   /* the number of the newest file that the journal has been, or is to be, given */
-    uint8_t pad_watch[40];
+    _Atomic uint64_t journal_call;  /* even: it goes by what is published; odd: by calls, of which each has a number */
+    uint8_t pad_watch[32];
 
     struct shm_ring rings[SHM_RINGS_MAX];
     struct shm_spool spools[BACKLOG_SPOOLS_MAX];

@@ -305,6 +305,11 @@ uint64_t reader_journal_files_given(const struct reader *r)
     return load(&r->control->files_given);
 }
 
+uint64_t reader_journal_call(const struct reader *r)
+{
+    return atomic_load_explicit(&r->control->journal_call, memory_order_acquire);
+}
+
 void reader_journal_finished(struct reader *r, uint64_t number)
 {
     atomic_store_explicit(&r->control->journal.finished, number, memory_order_release);

@@ -56,6 +56,7 @@ bool reader_journal_resume(const struct reader *r, int slot, struct journal_mark
 void reader_journal_moved(struct reader *r, int slot, const struct journal_mark *mark, uint64_t needs);
 /* The number of the newest file that the server has given, as of the last reader_end(). */
 uint64_t reader_journal_files_given(const struct reader *r);
+uint64_t reader_journal_call(const struct reader *r); /* before reader_end(); odd: the same as before is no call */
 void reader_journal_finished(struct reader *r, uint64_t number); /* a request to finish is done; rings */
 void reader_journal_error(struct reader *r, int error);          /* 0: got over it; rings at a change */
 /* Something took so long; the worst of each kind and second stands in shared memory. at_s: since the epoch. */

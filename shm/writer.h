@@ -29,6 +29,7 @@ struct backlog {
     struct shm_control *control;
     struct region region; /* the control region */
     int server_bell;
+    uint64_t journal_call; /* as in the control region */
     struct backlog_limits limits;
     struct backlog_events events;
     char name[SHM_NAME_BYTES];

@@ -201,6 +201,16 @@ void journal_watch(struct journal_handle *j, uint64_t offset)
     if (offset && journal_durable_offset(j) >= offset) (void)eventfd_write(j->bell, 1);
 }
 
+void journal_call(struct journal_handle *j)
+{
+    if (j->backlog) backlog_call_journal(j->backlog);
+}
+
+void journal_free_to_go(struct journal_handle *j)
+{
+    if (j->backlog) backlog_free_journal(j->backlog);
+}
+
 /* --- files --- */
 
 static int keep(struct journal_handle *j, const struct journal_file *file)

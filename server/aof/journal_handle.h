@@ -70,5 +70,9 @@ void journal_tell_delays(struct journal_handle *j,
                          void *context);
 /* `moved` is called once the offset is durable (policy always: it fsyncs at once); 0: nobody waits. The lowest counts. */
 void journal_watch(struct journal_handle *j, uint64_t offset);
+/* It is to work on what is published by now; what is published from then on waits for another call, until it is freed to
+ * go by that alone. Who calls it frees it. */
+void journal_call(struct journal_handle *j);
+void journal_free_to_go(struct journal_handle *j);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "server/base/list.h"
 #include "server/net/conn.h"
+#include "server/net/hold.h"
 #include "server/net/listener.h"
 #include "server/net/loop.h"
 
@@ -159,6 +160,8 @@ struct loop {
     struct list unmarked, marked;       /* net/hold.h; the marked by their marks */
     unsigned depth;                     /* turns inside turns */
     bool holding;
+    uint32_t answers; /* how often held output has left */
+    struct hold_counts hold_counts;
     bool stopping;
     bool no_wait;
 };

@@ -11,7 +11,8 @@ struct conn_hold {
     struct list_node node; /* in loop->unmarked, or in loop->marked */
     size_t open_bytes, marked_bytes;
     uint64_t mark;
-    bool waits; /* in loop->marked */
+    uint32_t answered_in; /* as loop->answers */
+    bool waits;           /* in loop->marked */
 };
 
 static struct conn_hold *hold_of(struct conn *conn)
@@ -78,6 +79,8 @@ static void set_mark(struct loop *loop, struct conn_hold *h, uint64_t mark)
     h->marked_bytes = unmarked_bytes(h);
     h->mark = mark;
     h->waits = true;
+    loop->hold_counts.returned += h->answered_in == loop->answers && loop->answers > 0;
+    h->answered_in = 0;
     list_push_back(&loop->marked, &h->node);
 }
 
@@ -85,6 +88,8 @@ static void set_mark(struct loop *loop, struct conn_hold *h, uint64_t mark)
 static void mark_has_passed(struct loop *loop, struct conn_hold *h)
 {
     leave_list(loop, h);
+    h->answered_in = loop->answers;
+    loop->hold_counts.answered++;
     h->open_bytes += h->marked_bytes;
     h->marked_bytes = 0;
     if (unmarked_bytes(h)) list_push_back(&loop->unmarked, &h->node);
@@ -100,7 +105,12 @@ uint64_t loop_hold_next_mark(const struct loop *loop)
 void loop_hold_mark(struct loop *loop, uint64_t mark, uint64_t passed)
 {
     if (!loop->holding) return;
-    for (uint64_t next; (next = loop_hold_next_mark(loop)) && next <= passed;)
+    uint64_t next = loop_hold_next_mark(loop);
+    if (next && next <= passed) {
+        loop->hold_counts = (struct hold_counts){.answered = 0};
+        if (++loop->answers == 0) loop->answers = 1; /* 0 is nobody's */
+    }
+    for (; next && next <= passed; next = loop_hold_next_mark(loop))
         mark_has_passed(loop, list_entry(list_first(&loop->marked), struct conn_hold, node));
     list_each(&loop->unmarked, node)
     {
@@ -110,6 +120,14 @@ void loop_hold_mark(struct loop *loop, uint64_t mark, uint64_t passed)
         else
             set_mark(loop, h, mark);
     }
+}
+
+struct hold_counts loop_hold_counts(const struct loop *loop, uint32_t *answers)
+{
+    struct hold_counts counts = loop->hold_counts;
+    counts.waiting = (unsigned)loop->marked.count;
+    *answers = loop->answers;
+    return counts;
 }
 
 void loop_hold_let_pass(struct loop *loop)

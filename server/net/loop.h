@@ -59,6 +59,7 @@ void loop_abandon_in_child(struct loop *loop);
 #define LOOP_TIMER_DONE (-1)
 struct loop_timer;
 struct loop_timer *loop_timer_start(struct loop *loop, int64_t delay_ms, int64_t (*fire)(void *arg), void *arg);
+struct loop_timer *loop_timer_start_us(struct loop *loop, int64_t delay_us, int64_t (*fire)(void *arg), void *arg);
 void loop_timer_cancel(struct loop_timer *timer); /* also from inside another timer; not from its own `fire` */
 
 /* --- readiness of foreign descriptors (pipes, eventfds, channels). Level-triggered. --- */

@@ -68,6 +68,14 @@ static void heap_remove(struct loop *loop, struct loop_timer *timer)
     sift_up(loop, last->place, last);
 }
 
+struct loop_timer *loop_timer_start_us(struct loop *loop, int64_t delay_us, int64_t (*fire)(void *arg), void *arg)
+{
+    struct loop_timer *timer = mem_alloc(sizeof(*timer));
+    *timer = (struct loop_timer){.loop = loop, .due_us = loop->monotonic_us + delay_us, .fire = fire, .arg = arg};
+    heap_insert(loop, timer);
+    return timer;
+}
+
 static int64_t due_us(const struct loop *loop, int64_t delay_ms)
 {
     int64_t most_ms = (INT64_MAX - loop->monotonic_us) / 1000;

@@ -8,6 +8,7 @@
 
 #include "server/aof/journal/disk.h"
 #include "server/aof/journal/gather.h"
+#include "server/aof/journal/room.h"
 #include "server/aof/settings.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"
@@ -50,6 +51,7 @@ struct journal {
 
     struct position written, durable;
     uint64_t file_bytes; /* that were written: more than written.bytes within a long command */
+    struct room room;    /* behind them */
     uint64_t needs;      /* that was published */
     struct gatherer gatherer;
     bool has_ended;     /* the file's last line says its end */
@@ -70,7 +72,7 @@ struct journal {
     bool finishing;
     uint64_t finish_number, finish_offset;
     bool ending, lacks_some, lost_nothing;
-    uint64_t seen_end; /* of the stream, at the last gathering */
+    uint64_t seen_end, seen_call; /* of the stream, and of the server's calls, at the last gathering */
     struct loop_timer *pace_timer, *sync_timer, *retry_timer, *again_timer;
 };
 
@@ -149,9 +151,23 @@ static bool has_all_files(const struct journal *j)
     return j->ending || reader_journal_files_given(j->reader) == j->newest;
 }
 
+/* What has been published since the last gathering is for us, and waits for no company. */
+static bool has_news(const struct journal *j)
+{
+    uint64_t call = reader_journal_call(j->reader);
+    bool is_called = !(call & 1) || call != j->seen_call || j->finishing;
+    return is_called && reader_end(j->reader) != j->seen_end;
+}
+
+static bool has_work(const struct journal *j)
+{
+    return j->written.offset < j->seen_end || has_news(j);
+}
+
 /* From the position on, as far as the file goes and the stream is published. */
 static void gather(struct journal *j)
 {
+    j->seen_call = reader_journal_call(j->reader);
     j->seen_end = reader_end(j->reader);
     j->goal_is_end = false;
     /* What is published from now on may belong to a file that we have not heard of. */
@@ -197,7 +213,7 @@ static void start_write(struct journal *j)
 /* Everything is as it was behind the last whole command. */
 static void go_back_to(struct journal *j, const struct position *to)
 {
-    if (ftruncate(j->files->fd, (off_t)to->bytes) != 0 && may_be_told(j))
+    if (room_cut(&j->room, j->files->fd, to->bytes) != 0 && may_be_told(j))
         log_warning("Could not remove short write from the append-only file.  Redis may refuse to load the AOF the "
                     "next time it starts.  ftruncate: %s",
                     strerror(errno));
@@ -313,6 +329,7 @@ static void commit(struct journal *j)
 {
     const struct file *f = j->files;
     ssize_t result;
+    room_take(&j->room, f->fd, j->file_bytes, j->file_bytes + j->gatherer.batch.bytes);
     begin_write(j);
     do {
         result = pwritev(f->fd, j->gatherer.batch.runs, j->gatherer.batch.count, (off_t)j->file_bytes);
@@ -326,7 +343,7 @@ static void commit(struct journal *j)
         note_delay(j, DELAY_FSYNC_ALWAYS, started_us);
         take_synced(j, error);
     }
-    if (!j->again_timer) j->again_timer = loop_timer_start(j->loop, 0, pump_again, j);
+    if (!j->again_timer && has_work(j)) j->again_timer = loop_timer_start(j->loop, 0, pump_again, j);
 }
 
 /* The file's own pages are taken once more, and are dirty again: a later fsync tries them anew. 0, or -1 with errno. */
@@ -386,7 +403,7 @@ static void sync_by_policy(struct journal *j)
 static bool begin_file(struct journal *j)
 {
     struct file *f = j->files;
-    if (ftruncate(f->fd, (off_t)j->written.bytes) != 0) {
+    if (room_cut(&j->room, f->fd, j->written.bytes) != 0) {
         int error = errno;
         if (may_be_told(j)) log_warning("The append-only file cannot be cut to its length: %s", strerror(error));
         j->write_error = error;
@@ -404,6 +421,7 @@ static void leave_file(struct journal *j)
 {
     struct file *left = j->files;
     j->files = left->next;
+    room_give_back(&j->room, left->fd, j->written.bytes);
     close(left->fd);
     mem_free(left);
     j->written = j->durable = (struct position){.offset = j->files->from, .bytes = j->files->bytes};
@@ -460,6 +478,7 @@ static void finish(struct journal *j)
         return;
     }
     j->finishing = false;
+    room_give_back(&j->room, j->files->fd, j->file_bytes);
     if (j->ending) {
         j->lost_nothing = !j->lacks_some;
         loop_stop(j->loop);
@@ -544,7 +563,7 @@ static void rest(struct journal *j)
     }
     sync_by_policy(j);
     if (j->pace_timer) return;
-    if (reader_arm_bell(j->reader) && reader_end(j->reader) != j->seen_end) {
+    if (reader_arm_bell(j->reader) && has_news(j)) {
         reader_answer_bell(j->reader);
         journal_look(j);
     }
@@ -565,7 +584,7 @@ static void pump(struct journal *j)
         if (j->rewind) return;
     }
     if (!j->begun && !begin_file(j)) return;
-    for (;;) {
+    while (has_work(j)) {
         if (!write_more(j)) break;
         if (j->writing || j->retry_timer || j->again_timer) return;
     }
@@ -575,7 +594,7 @@ static void pump(struct journal *j)
 static int64_t pace(void *arg)
 {
     struct journal *j = arg;
-    if (reader_end(j->reader) != j->seen_end) {
+    if (has_news(j)) {
         pump(j);
         return PACE_MS;
     }
@@ -602,7 +621,7 @@ void journal_look(struct journal *j)
     tell_slowness(j);
     if (!nobody_waits)
         pump(j);
-    else if (!j->pace_timer && j->files && reader_end(j->reader) != j->seen_end)
+    else if (!j->pace_timer && j->files && has_news(j))
         j->pace_timer = loop_timer_start(j->loop, PACE_MS, pace, j);
     else if (!j->pace_timer)
         pump(j);

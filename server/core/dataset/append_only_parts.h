@@ -18,6 +18,7 @@
 #include "server/base/check.h"
 #include "server/core/core.h"
 #include "server/core/dataset/append_only.h"
+#include "server/core/dataset/group_commit.h"
 #include "server/core/settings.h"
 
 #include <limits.h>
@@ -50,6 +51,10 @@ struct append_only {
     uint64_t durable_seen;                   /* to count fsyncs that are late */
     int64_t durable_seen_ms;
     uint64_t delayed_fsyncs;
+    struct group_commit group; /* appendfsync always */
+    uint32_t answers;          /* of its groups, as the loop counts them */
+    uint64_t called_offset;    /* the journal was called last for what comes up to here */
+    struct loop_timer *gather_timer;
     bool told_own_writes; /* the log has it that what clients write here is in no file */
 };
 

@@ -10,6 +10,7 @@
 #include "server/core/dataset/append_only_parts.h"
 
 #include "repl/replication.h"
+#include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/core/dataset/children.h"
 #include "server/core/observe/latency.h"
@@ -32,6 +33,42 @@ static void watch(struct append_only *a)
 
 /* --- answers --- */
 
+static int64_t gathered_long_enough(void *arg)
+{
+    struct append_only *a = arg;
+    a->gather_timer = NULL; /* the turn's end looks at it */
+    return LOOP_TIMER_DONE;
+}
+
+/* The group that gathers for the next fsync, at a turn's end. */
+static void follow_group(struct append_only *a)
+{
+    uint32_t answers;
+    struct hold_counts n = loop_hold_counts(a->core->loop, &answers);
+    int64_t now_us = clock_monotonic_us();
+    enum group_action action;
+    if (answers != a->answers)
+        action = group_commit_answered(&a->group, now_us, n.answered, n.waiting,
+                                       journal_durable_offset(a->journal) >= a->called_offset);
+    else
+        action = group_commit_turn(&a->group, now_us, n.waiting, n.returned);
+    a->answers = answers;
+    if (action == GROUP_GOES) journal_free_to_go(a->journal);
+    if (action == GROUP_CALL) {
+        a->called_offset = replication_history(a->core->replication)->offset;
+        journal_call(a->journal);
+    }
+    int64_t deadline_us = group_commit_deadline_us(&a->group);
+    if (deadline_us && !a->gather_timer)
+        a->gather_timer = loop_timer_start_us(a->core->loop, deadline_us - now_us, gathered_long_enough, a);
+}
+
+static void end_group(struct append_only *a)
+{
+    group_commit_reset(&a->group);
+    journal_free_to_go(a->journal);
+}
+
 /* While the journal cannot write, whoever waits for nothing gets his answers: they say that nothing is accepted, or tell
  * what is known. */
 static void mark_answers(struct append_only *a)
@@ -47,6 +84,7 @@ void append_only_follow_fsync(struct append_only *a)
     bool held = a->state == APPEND_ONLY_ON && always;
     if (held == loop_holds_output(a->core->loop)) return;
     loop_hold_output(a->core->loop, held);
+    if (!held) end_group(a);
     watch(a);
 }
 
@@ -120,6 +158,7 @@ void append_only_watch_turn(struct append_only *a)
     if (likely(!loop_holds_output(a->core->loop))) return;
     mark_answers(a);
     watch(a);
+    follow_group(a);
 }
 
 static void count_late_fsyncs(struct append_only *a, int64_t now_ms)
