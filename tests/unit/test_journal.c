@@ -4,6 +4,8 @@
 #include "shm/control.h"
 #include "shm/region.h"
 
+#include <sys/stat.h>
+
 #define OTHER_ID "fedcba9876543210fedcba9876543210fedcba98"
 
 ENGINES(writes_what_is_data_and_nothing_else)
@@ -34,6 +36,74 @@ ENGINES(always_is_durable_at_once_and_tells_who_waits)
     }
     journal_watch(rig.journal, last(&rig));
     UNTIL(&rig, rig.moved == 51);
+    tear_down(&rig);
+}
+
+/* It looks each half second, whether it is woken or not. */
+static void until_it_has_looked(struct rig *rig)
+{
+    uint64_t beats = backlog_beats(rig->backlog, SHM_JOURNAL);
+    UNTIL(rig, backlog_beats(rig->backlog, SHM_JOURNAL) >= beats + 2);
+}
+
+ENGINES(always_waits_for_a_call_and_no_longer_than_it_has_to)
+{
+    struct rig rig;
+    set_up(&rig, engine, AOF_FSYNC_ALWAYS);
+    append_set(&rig, 100);
+    publish(&rig);
+    journal_call(rig.journal);
+    UNTIL(&rig, journal_durable_offset(rig.journal) == last(&rig));
+    uint64_t called_for = last(&rig);
+    append_set(&rig, 100);
+    publish(&rig);
+    until_it_has_looked(&rig);
+    cr_expect_eq(journal_written_offset(rig.journal), called_for);
+    append_set(&rig, 100);
+    publish(&rig);
+    journal_call(rig.journal);
+    UNTIL(&rig, journal_durable_offset(rig.journal) == last(&rig));
+
+    append_set(&rig, 100);
+    publish(&rig);
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0); /* needs no call */
+    cr_expect_eq(journal_durable_offset(rig.journal), last(&rig));
+
+    append_set(&rig, 100);
+    publish(&rig);
+    kill(journal_handle_pid(rig.journal), SIGKILL);
+    UNTIL(&rig, rig.died == 1);
+    UNTIL(&rig, journal_durable_offset(rig.journal) == last(&rig)); /* the next one knows of no call before */
+
+    append_set(&rig, 100);
+    publish(&rig);
+    journal_free_to_go(rig.journal);
+    UNTIL(&rig, journal_durable_offset(rig.journal) == last(&rig));
+    append_set(&rig, 100);
+    publish(&rig);
+    UNTIL(&rig, journal_durable_offset(rig.journal) == last(&rig));
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0);
+    expect_all(&rig, 0);
+    tear_down(&rig);
+}
+
+/* Room taken ahead is nobody's to see, and goes back. */
+ENGINES(room_behind_the_end_is_given_back)
+{
+    struct rig rig;
+    struct stat file;
+    char path[96];
+    set_up(&rig, engine, AOF_FSYNC_ALWAYS);
+    path_of(&rig, 1, path);
+    append_set(&rig, 100);
+    publish(&rig);
+    UNTIL(&rig, journal_durable_offset(rig.journal) == last(&rig));
+    cr_assert_eq(stat(path, &file), 0);
+    cr_expect_eq(file.st_size, (off_t)journal_file_bytes(rig.journal));
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0);
+    cr_assert_eq(stat(path, &file), 0);
+    cr_expect_lt(file.st_blocks * 512, 256 * 1024);
+    expect_all(&rig, 0);
     tear_down(&rig);
 }
 
