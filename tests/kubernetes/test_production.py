@@ -102,3 +102,25 @@ class Loading(PodsCase):
         self.cluster.wait_ready()
         self.assertEqual(self.cli("redis-0", "dbsize"), str(self.KEYS))
         self.assertEqual(pod.containers[0].restarts, 0)
+
+
+class OutOfMemory(PodsCase):
+    """One pod of the same manifest with little memory, of which a script wants more: the kernel kills the server."""
+
+    GREEDY = "local t = {} for i = 1, 100000 do t[i] = string.rep('x', 65536) .. i end return #t"
+
+    @classmethod
+    def manifest_paths(cls):
+        return [changed("production.yaml", ("replicas: 3", "replicas: 1"), ("memory: 2304Mi", "memory: 160Mi"))]
+
+    def test_what_was_acknowledged_before_is_there_afterwards(self):
+        container = self.cluster.pods["redis-0"].containers[0]
+        restarts, before = container.restarts, self.info("redis-0", "replication")
+        self.assertEqual(self.cli("redis-0", "set", "acknowledged", "yes"), "OK")
+        self.cli("redis-0", "eval", self.GREEDY, "0")
+        eventually("another start", lambda: container.restarts > restarts)
+        self.cluster.wait_ready()
+        self.assertEqual(self.cli("redis-0", "get", "acknowledged"), "yes")
+        self.assertIn("Adopted the stream that a killed server", self.cluster.pods["redis-0"].log())
+        self.assertNotIn("bye bye", self.cluster.pods["redis-0"].log())
+        self.assertEqual(self.info("redis-0", "replication")["master_replid"], before["master_replid"])
