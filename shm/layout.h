@@ -100,7 +100,8 @@
  *   and of those what is below durable_offset was fsynced, durable_bytes of the file. What the file has behind
  *   written_bytes is to be cut off. next_offset never passes what a mark vouches for: the mark is stored first.
  *   Both offsets stand behind whole commands. next_offset is the lower of the two under appendfsync always, so that a
- *   failed fsync can be made good from here, and written_offset else: a second of writes would be much to keep.
+ *   failed fsync can be made good from here, and written_offset else: a second of writes, or those of a whole rewrite
+ *   (no-appendfsync-on-rewrite), would be much to keep. It never goes back.
  *   What has taken longest stands in slowest[], for each kind of delay and for each second: its seconds since the epoch
  *   in the upper half of a word, microseconds in the lower one. Even and odd seconds have a word each: it stays for another
  *   second, and the server looks some times a second. What the server has seen before it knows by the whole word.

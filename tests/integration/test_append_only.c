@@ -823,6 +823,25 @@ Test(append_only, with_always_a_fsync_that_is_not_made_is_not_waited_for)
     expect_ok(s, "CONFIG SET appendonly no");
 }
 
+/* What is written meanwhile is not kept in memory for a failed fsync: else writes would wait for the rewrite's end. */
+Test(append_only, with_always_a_rewrite_without_fsync_holds_no_write_back)
+{
+    struct server *s = server_start(OURS, "appendonly yes\nappendfsync always\nno-appendfsync-on-rewrite yes\n"
+                                          "repl-backlog-size 1mb\nclient-output-buffer-limit replica 4mb 0 0");
+    static char value[100000];
+    memset(value, 'v', sizeof value - 1);
+    expect_ok(s, "SET a 1");
+    expect_ok(s, "CONFIG SET rdb-key-save-delay 10000000");
+    expect_status(s, "Background append only file rewriting started", "BGREWRITEAOF");
+    server_wait_log(s, 0, "Background append only file rewriting started by pid");
+    for (int i = 0; i < 100; i++) expect_ok(s, "SET key:%d %s", i, value);
+    cr_expect_not(server_log_has(s, 0, "Writes wait: "));
+    cr_expect(info_is(s, "persistence", "aof_rewrite_in_progress", "1"));
+    expect_ok(s, "CONFIG SET appendonly no");
+    expect_ok(s, "CONFIG SET appendonly yes");
+    expect_ok(s, "SET b 1");
+}
+
 Test(append_only, with_always_a_shutdown_leaves_no_answer_behind)
 {
     struct server *s = server_start(OURS, "appendonly yes\nappendfsync always");

@@ -78,6 +78,12 @@ struct journal {
 
 static void pump(struct journal *j);
 
+/* What is written is made durable at once, since somebody may wait for it. */
+static bool syncs_at_once(const struct journal *j)
+{
+    return j->policy.fsync == AOF_FSYNC_ALWAYS && !j->policy.fsync_is_held;
+}
+
 /* --- what is said of it --- */
 
 static void publish(struct journal *j)
@@ -88,8 +94,9 @@ static void publish(struct journal *j)
                                 .durable_offset = j->durable.offset,
                                 .durable_bytes = j->durable.bytes,
                                 .in_multi = j->written.in_multi};
-    bool keeps_undurable = j->policy.fsync == AOF_FSYNC_ALWAYS && j->durable.offset < j->written.offset;
-    j->needs = keeps_undurable ? j->durable.offset : j->written.offset;
+    bool keeps_undurable = syncs_at_once(j) && j->durable.offset < j->written.offset;
+    uint64_t needs = keeps_undurable ? j->durable.offset : j->written.offset;
+    if (needs > j->needs) j->needs = needs; /* what has been let go once is not had back */
     reader_journal_moved(j->reader, j->slot, &mark, j->needs);
 }
 
@@ -516,7 +523,7 @@ static bool write_more(struct journal *j)
         return true;
     }
     j->batch_bytes = j->gatherer.batch.bytes;
-    if (j->policy.fsync == AOF_FSYNC_ALWAYS && !j->policy.fsync_is_held && !j->syncing)
+    if (syncs_at_once(j) && !j->syncing)
         commit(j);
     else
         start_write(j);
@@ -572,7 +579,7 @@ static void rest(struct journal *j)
 /* What gathers while an fsync is on its way shares the next one. */
 static bool waits_for_sync(const struct journal *j)
 {
-    return j->syncing && j->policy.fsync == AOF_FSYNC_ALWAYS && !j->policy.fsync_is_held;
+    return j->syncing && syncs_at_once(j);
 }
 
 static void pump(struct journal *j)
@@ -617,7 +624,7 @@ static void tell_slowness(struct journal *j)
 
 void journal_look(struct journal *j)
 {
-    bool nobody_waits = j->policy.fsync != AOF_FSYNC_ALWAYS && !j->finishing;
+    bool nobody_waits = !syncs_at_once(j) && !j->finishing;
     tell_slowness(j);
     if (!nobody_waits)
         pump(j);
