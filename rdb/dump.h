@@ -32,7 +32,7 @@ struct rdb_restored {
     struct rdb_cursor in;
     struct rdb_builder builder;
     enum rdb_dialect dialect;
-    unsigned version; /* of the payload */
+    unsigned version;         /* of the payload */
     ptrdiff_t counted_before; /* of this thread's memory: what the value takes is the difference */
 };
 

@@ -39,7 +39,7 @@ enum resync_reason {
     RESYNC_TOO_OLD,
     RESYNC_FROM_THE_FUTURE,
     RESYNC_UNKNOWN_WORDS, /* said by who knows the peer, not by resync_decide() */
-    RESYNC_NO_PSYNC /* SYNC, or a client without PSYNC2 */
+    RESYNC_NO_PSYNC       /* SYNC, or a client without PSYNC2 */
 };
 
 struct resync_decision {

@@ -137,8 +137,8 @@ void queue_cron(struct replication *r, int64_t now_ms); /* serves who waits */
 bool words_may_continue(const struct follower *f, uint64_t from);
 /* The same, with what it has once it has taken over this snapshot. */
 bool words_may_take(const struct follower *f, const struct snapshot *s);
-void words_meet(struct follower *f);        /* it has just come */
-void words_cron(struct replication *r);     /* lets those go for whom fields expire that cannot be told to them */
+void words_meet(struct follower *f);         /* it has just come */
+void words_cron(struct replication *r);      /* lets those go for whom fields expire that cannot be told to them */
 void words_forgotten(struct replication *r); /* another history */
 
 /* --- master_followers.c --- */

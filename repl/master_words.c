@@ -63,7 +63,8 @@ static void let_go(struct follower *f, enum stream_words words)
 void replication_says(struct replication *r, enum stream_words words)
 {
     r->master->said_at[words] = repl_stream_history(r->stream)->offset + 1;
-    if (words == WORDS_OF_7_0) return; /* of our own only where all know them; a master's are for its own chain to see to */
+    if (words == WORDS_OF_7_0)
+        return; /* of our own only where all know them; a master's are for its own chain to see to */
     list_each(&r->master->followers, node)
     {
         struct follower *f = list_entry(node, struct follower, node);

@@ -46,9 +46,9 @@ static inline int64_t replication_now_ms(const struct replication *r)
 struct replica_side *replica_side_new(struct replication *r, void (*failover_ended)(struct replication *r, bool good));
 void replica_side_free(struct replication *r);
 void replica_side_follow(struct replication *r, const char *host, int port, bool failover); /* it is to take over */
-void replica_side_before_send(struct replication *r);        /* goes on with what had to wait */
-bool replica_side_is_at_offset(const struct replication *r); /* the dataset is our history's, up to its offset */
-int replica_side_stream_db(const struct replication *r);     /* selected there; -1: none yet */
+void replica_side_before_send(struct replication *r);          /* goes on with what had to wait */
+bool replica_side_is_at_offset(const struct replication *r);   /* the dataset is our history's, up to its offset */
+int replica_side_stream_db(const struct replication *r);       /* selected there; -1: none yet */
 bool replica_side_follows_others(const struct replication *r); /* a master that packs nothing, and may be of any make */
 void replica_side_start(struct replication *r);              /* replication_start() */
 void replica_side_info(const struct replication *r, struct outq *out); /* INFO's lines of a replica, after role: */

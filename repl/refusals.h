@@ -21,9 +21,9 @@ struct refusal {
     int64_t version_ms, told_ms;
     int read; /* the RDB version that it has taken over, which others of its kind may not; 0: none */
     int64_t read_ms;
-    bool astray;       /* the stream had words that it may not know: it cannot go on from what it has */
+    bool astray;        /* the stream had words that it may not know: it cannot go on from what it has */
     unsigned strayings; /* in a row */
-    int64_t back_ms; /* may have its snapshot again */
+    int64_t back_ms;    /* may have its snapshot again */
 };
 
 struct refusals {

@@ -32,7 +32,7 @@ bool expiry_index_first(const struct expiry_index *x, struct expiry_entry *out);
 int64_t expiry_index_last_ms(const struct expiry_index *x);                       /* 0: it is empty */
 /* Walks over those between that time and the one that was asked for last: each pair is counted once as time goes on. */
 size_t expiry_index_before(struct expiry_index *x, int64_t when_ms);
-size_t expiry_index_memory(const struct expiry_index *x);                         /* heap bytes */
+size_t expiry_index_memory(const struct expiry_index *x); /* heap bytes */
 
 static inline size_t expiry_index_count(const struct expiry_index *x)
 {

@@ -20,10 +20,11 @@
 #include "server/data/hash_payload.h"
 #include "server/data/sample.h"
 
-#define TIMED_BIT       (1ull << 63)
-#define TIMED_HEAD      (1 + 2 * sizeof(uint64_t))
-#define TRIPLE          3
-#define RANDOM_ATTEMPTS 32
+#define TIMED_BIT                    (1ull << 63)
+#define TIMED_HEAD                   (1 + 2 * sizeof(uint64_t))
+#define TRIPLE                       3
+#define RANDOM_ATTEMPTS              32
+#define DRAWS_A_WALK_COSTS           128 /* for each member, roughly: a draw waits for memory, a walk has it fetched ahead */
 #define MOSTLY_DEAD(living, members) ((living) < (members) / RANDOM_ATTEMPTS)
 
 struct timed_table {
@@ -585,7 +586,7 @@ void timed_hash_sample(const struct hash *h, size_t count, struct random_state *
         member_table_sample(&table_of(h)->members, count, random, visit_member, &l);
         return;
     }
-    if (!is_packed(h) && count <= living / 4) {
+    if (!is_packed(h) && count <= living / DRAWS_A_WALK_COSTS) {
         member_table_draw(&table_of(h)->members, count, random, member_lives, visit_member, &l);
         return;
     }

@@ -594,7 +594,8 @@ struct both {
 static struct both start_both(void)
 {
     /* What follows does not say who it is: as Debian's, ours is to speak to it as to a 7.0. */
-    static const char config[] = "repl-ping-replica-period 3600\nrepl-diskless-sync no", for_7[] = "\nrdb-write-for 7.0";
+    static const char config[] = "repl-ping-replica-period 3600\nrepl-diskless-sync no",
+                      for_7[] = "\nrdb-write-for 7.0";
     struct server *ours = server_start(OURS, "%s%s", config, for_7), *theirs = server_start(DEBIAN, "%s", config);
     expect_ok(ours, "DEBUG SET-ACTIVE-EXPIRE 0");
     expect_ok(theirs, "DEBUG SET-ACTIVE-EXPIRE 0");
