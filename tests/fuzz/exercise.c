@@ -155,6 +155,32 @@ static void look_up_fields(const struct record *r)
         CHECK(hash_get(&h, packed_text(&pair.field, scratch), &found) && packed_equal(&found, &pair.value));
 }
 
+/* As of a time at which the first of those that expire are dead: what is counted is walked over, and drawn from. */
+static void draw_fields(const struct record *r)
+{
+    struct random_state random;
+    struct hash h = {record_encoding(r), record_object(r), record_object_inside(r), 0};
+    struct hash_walk w;
+    struct hash_pair pair;
+    struct packed_value found;
+    char scratch[I64_TEXT_MAX];
+    size_t living = 0;
+    int64_t next_ms = hash_next_expiry(&h);
+    if (next_ms == HASH_NO_EXPIRY || next_ms == INT64_MAX) return;
+    h.now_ms = next_ms + 1;
+    hash_walk_start(&w, &h);
+    while (hash_walk_next(&w, &pair)) living++;
+    CHECK(hash_living(&h) == living && hash_lives(&h) == (living > 0));
+    random_seed(&random, 1);
+    if (living == 0) return;
+    hash_random(&h, &random, &pair);
+    CHECK(hash_get(&h, packed_text(&pair.field, scratch), &found) && packed_equal(&found, &pair.value));
+    struct hash_drawing drawing;
+    hash_draw_begin(&drawing, &h);
+    hash_draw(&drawing, &random, &pair);
+    hash_draw_end(&drawing);
+}
+
 static void look_up_members(const struct record *r)
 {
     struct set s = {record_encoding(r), record_object(r), record_object_inside(r)};
@@ -183,7 +209,10 @@ static void read_value(const struct record *r)
     case TYPE_LIST: walk_list_backwards(r); break;
     case TYPE_SET: look_up_members(r); break;
     case TYPE_ZSET: look_up_ranks(r); break;
-    case TYPE_HASH: look_up_fields(r); break;
+    case TYPE_HASH:
+        look_up_fields(r);
+        draw_fields(r);
+        break;
     case TYPE_STREAM: walk_stream_backwards(r); break;
     default: break;
     }
