@@ -51,7 +51,7 @@ static const uint8_t *footer_of(struct bytes payload)
     return payload.ptr + payload.len - RDB_PAYLOAD_FOOTER_BYTES;
 }
 
-static unsigned version_of(struct bytes payload)
+unsigned rdb_payload_version(struct bytes payload)
 {
     const uint8_t *footer = footer_of(payload);
     return (unsigned)(footer[0] | footer[1] << 8);
@@ -61,7 +61,7 @@ bool rdb_payload_intact(struct bytes payload, bool check_sum)
 {
     if (payload.len < RDB_PAYLOAD_FOOTER_BYTES) return false;
     const uint8_t *footer = footer_of(payload);
-    unsigned version = version_of(payload);
+    unsigned version = rdb_payload_version(payload);
     if (version > RDB_VERSION_MOST && version != RDB_VERSION_VALKEY) return false;
     if (!check_sum) return true;
     uint64_t checksum;
@@ -87,8 +87,8 @@ bool rdb_restore(struct bytes payload, bool sanitize, struct rdb_restored *out)
                .end = payload.ptr + payload.len - RDB_PAYLOAD_FOOTER_BYTES,
                .sanitize = sanitize},
         .counted_before = mem_counter_bytes(mem_my_counter()),
-        .dialect = version_of(payload) == RDB_VERSION_VALKEY ? RDB_VALKEY : RDB_REDIS,
-        .version = version_of(payload),
+        .dialect = rdb_payload_version(payload) == RDB_VERSION_VALKEY ? RDB_VALKEY : RDB_REDIS,
+        .version = rdb_payload_version(payload),
     };
     uint8_t type_byte;
     if (!rdb_read_u8(&out->in, &type_byte)) return false;

@@ -24,6 +24,7 @@ int rdb_payload_append(void *context, const uint8_t *data, size_t len);
 /* Without data: the value has no form there (rdb/form.h). */
 struct rdb_payload rdb_dump(const struct record *r, bool compress, enum rdb_write_for write_for);
 
+unsigned rdb_payload_version(struct bytes payload); /* of one that has a footer */
 /* A version that we know and, if it is to be checked, the right checksum. */
 bool rdb_payload_intact(struct bytes payload, bool check_sum);
 

@@ -32,6 +32,9 @@ static bool would_know(const struct follower *f, enum stream_words words, bool w
     case WORDS_OF_FIELD_EXPIRY:
         if (!rdb_form_has_field_expiry(f->form)) return false;
         return !is_stranger(f) || configured(f->r) != RDB_FOR_AUTO || with_fields;
+    case WORDS_OF_REDIS_8:
+        if (f->hello.lz4 || f->hello.rdb_channel) return true;
+        return is_stranger(f) && would_know(f, WORDS_OF_FIELD_EXPIRY, with_fields);
     case WORDS_OF_VALKEY_9: return f->hello.lz4 || f->hello.version >= VALKEY_9;
     case STREAM_WORDS: break;
     }
@@ -49,22 +52,32 @@ static bool hears(const struct follower *f)
     return f->slot >= 0 && !f->hello.rdb_only && f->machine.state < FOLLOWER_REJECTED;
 }
 
+/* For the log: what it is let go for. */
+static const char *reason(const struct follower *f, enum stream_words words)
+{
+    switch (words) {
+    case WORDS_OF_7_0: return "our master's stream has options of Redis 7.0, which it does not know";
+    case WORDS_OF_REDIS_8: return "our master's stream has payloads of Redis 8, which it may not know";
+    case WORDS_OF_VALKEY_9: return "our master's stream has words of Valkey 9, which it may not know";
+    case WORDS_OF_FIELD_EXPIRY:
+    case STREAM_WORDS: break;
+    }
+    return rdb_form_has_field_expiry(f->form)
+               ? "fields of hashes expire now: whether it knows that, a snapshot has to show"
+               : "fields of hashes expire now, which it does not know";
+}
+
 static void let_go(struct follower *f, enum stream_words words)
 {
-    bool no_form = !rdb_form_has_field_expiry(f->form);
     refusals_note_astray(&f->r->master->refusals, f->name, replication_now_ms(f->r));
-    if (words == WORDS_OF_VALKEY_9)
-        follower_end(f, "our master's stream has commands of Valkey 9, which it may not know");
-    else
-        follower_end(f, no_form ? "fields of hashes expire now, which it does not know"
-                                : "fields of hashes expire now: whether it knows that, a snapshot has to show");
+    follower_end(f, reason(f, words));
 }
 
 void replication_says(struct replication *r, enum stream_words words)
 {
+    /* A master's are taken to be known by its whole chain, unless it is said otherwise; ours leave where all know them. */
+    if (words == WORDS_OF_7_0 && replication_is_replica(r) && configured(r) != RDB_FOR_6_2) return;
     r->master->said_at[words] = repl_stream_history(r->stream)->offset + 1;
-    if (words == WORDS_OF_7_0)
-        return; /* of our own only where all know them; a master's are for its own chain to see to */
     list_each(&r->master->followers, node)
     {
         struct follower *f = list_entry(node, struct follower, node);

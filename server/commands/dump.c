@@ -119,7 +119,8 @@ static void store_nothing(struct call *call, bool deleted)
 }
 
 /* A relative expiry becomes an absolute one: a replica must not count from its own now. Nor is a payload with flaws for
- * replicas, which may take them otherwise, or one in a version that they do not take: they get what was made of it. */
+ * replicas, which may take them otherwise, or one in a version that they may not take: they get what was made of it, in the
+ * lowest that has room for it. */
 static void rewrite(struct call *call, int64_t absolute_ms, const struct record *made)
 {
     char text[I64_TEXT_MAX];
@@ -132,12 +133,25 @@ static void rewrite(struct call *call, int64_t absolute_ms, const struct record 
         argv[argc++] = BYTES("ABSTTL");
     }
     if (made) {
-        payload = dump_of(call, made, call_may_say_7_0(call) ? RDB_FOR_AUTO : RDB_FOR_6_2);
+        bool may = call_may_say_7_0(call);
+        payload = dump_of(call, made, may ? RDB_FOR_AUTO : RDB_FOR_6_2);
+        if (may && rdb_payload_version(bytes_make(payload.data, payload.len)) > RDB_VERSION_LEAST_WRITTEN)
+            call_says(call, WORDS_OF_7_0);
         argv[3] = bytes_make(payload.data, payload.len);
     }
     call_rewrite(call, call->db, argc, argv);
     mem_free(payload.data);
     mem_free(argv);
+}
+
+static void pass_payload_on(struct call *call, unsigned version)
+{
+    if (version == RDB_VERSION_VALKEY)
+        call_passes_on(call, WORDS_OF_VALKEY_9);
+    else if (version >= RDB_VERSION_FIELD_EXPIRY)
+        call_passes_on(call, WORDS_OF_REDIS_8);
+    else if (version > RDB_VERSION_LEAST_WRITTEN)
+        call_passes_on(call, WORDS_OF_7_0);
 }
 
 static void store(struct call *call, const struct restore_options *o, struct rdb_restored *restored)
@@ -157,8 +171,7 @@ static void store(struct call *call, const struct restore_options *o, struct rdb
     if (expiry_ms) r = database_set_expiry(call->db, r, expiry_ms);
     if (o->idle_s >= 0 || o->frequency >= 0) database_set_access(call->db, r, o->idle_s, (int)o->frequency);
     bool relative = expiry_ms && !o->absolute;
-    bool late = restored->version > RDB_VERSION_LEAST_WRITTEN && !call_may_say_7_0(call);
-    bool remade = restored->in.flaws || restored->dialect == RDB_VALKEY || late;
+    bool remade = restored->in.flaws || restored->version > RDB_VERSION_LEAST_WRITTEN;
     if (record_type(r) == TYPE_HASH && record_encoding(r) >= ENCODING_LISTPACK_TIMED) {
         if (deleted) call_rewrite_removal(call, key, call->core->settings->keyspace.lazyfree_lazy_server_del);
         restore_effect_propagate(call, r);
@@ -178,6 +191,7 @@ static void restore_command(struct call *call)
     if (!o.replace && call_find_write(call, 1))
         return reply_error(call->reply, "BUSYKEY Target key name already exists.");
     if (!read_ttl(call, &o) || !read_payload(call, &restored)) return;
+    pass_payload_on(call, restored.version);
     store(call, &o, &restored);
     reply_ok(call->reply);
 }

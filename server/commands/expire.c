@@ -74,6 +74,7 @@ static void expire(struct call *call, enum expiry_unit unit)
 {
     struct conditions conditions;
     int64_t at_ms;
+    if (call->argc > 3) call_passes_on(call, WORDS_OF_7_0);
     if (!read_conditions(call, &conditions)) return;
     if (!expiry_absolute_ms(call, call->argv[2], unit, false, &at_ms)) return;
     struct record *r = call_find_write(call, 1);

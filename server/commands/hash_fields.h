@@ -37,7 +37,7 @@ void touched_end(struct touched *t);
 /* At the beginning of a command of this family: from a master it is passed on as it is. */
 static inline void fields_come(struct call *call)
 {
-    if (call->from_master) call_says(call, WORDS_OF_FIELD_EXPIRY);
+    call_passes_on(call, WORDS_OF_FIELD_EXPIRY);
 }
 
 /* What was touched is deleted: HDEL, its event, and the key's end when nothing is left. Keeps the hash. */

@@ -270,7 +270,7 @@ void stream_propagate_options(struct call *call, uint32_t first)
             i++;
         else
             argv[argc++] = call->argv[i];
-    if (argc < call->argc && call_may_say_7_0(call))
+    if (argc < call->argc && (call->from_master || call_may_say_7_0(call)))
         call_says(call, WORDS_OF_7_0);
     else if (argc < call->argc)
         call_rewrite(call, call->db, argc, argv);

@@ -110,7 +110,7 @@ static bool take_comparison(struct call *call, uint32_t *i, struct set_options *
     if (o->compare_arg || o->if_absent || o->if_present || *i + 1 >= call->argc) return false;
     if (!equal && !call_arg_is(call, *i, "ifne")) return false;
     o->if_equal = equal;
-    if (call->from_master) call_says(call, WORDS_OF_VALKEY_9);
+    call_passes_on(call, WORDS_OF_VALKEY_9);
     o->compare_arg = ++*i;
     return true;
 }
@@ -187,6 +187,7 @@ static void set_command(struct call *call)
     }
     struct set_options o = {0};
     if (!read_set_options(call, &o)) return;
+    if (o.get && o.if_absent) call_passes_on(call, WORDS_OF_7_0);
     struct record *r = NULL;
     if (o.get)
         r = call_find_read_to_write(call, 1);

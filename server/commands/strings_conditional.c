@@ -80,7 +80,7 @@ static void set_one(struct call *call, const struct msetex *m, uint32_t arg)
 static void msetex_command(struct call *call)
 {
     struct msetex m = {0};
-    if (call->from_master) call_says(call, WORDS_OF_VALKEY_9);
+    call_passes_on(call, WORDS_OF_VALKEY_9);
     if (!read_options(call, &m)) return;
     if (!condition_holds(call, &m)) return reply_integer(call->reply, 0);
     bool passed = m.expiry.given && m.expiry.at_ms <= call->now_ms && !session_is_obeyed(call->session);
@@ -116,7 +116,7 @@ static void delete_if(struct call *call, struct bytes value, bool equal)
 
 static void delifeq_command(struct call *call)
 {
-    if (call->from_master) call_says(call, WORDS_OF_VALKEY_9);
+    call_passes_on(call, WORDS_OF_VALKEY_9);
     delete_if(call, call->argv[2], true);
 }
 

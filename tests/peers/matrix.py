@@ -25,8 +25,8 @@ class Field:
     """One row for one make: its servers, and ports that nobody else has."""
     ports = FIRST_PORT
 
-    def __init__(self, ours, other, root):
-        self.ours, self.other, self.root = ours, other, root
+    def __init__(self, ours, other, third, root):
+        self.ours, self.other, self.third, self.root = ours, other, third, root
 
     def start(self, make, **config):
         Field.ports += 1
@@ -211,6 +211,21 @@ def chain(field, first_is_ours):
     middle.follow(first)
     last.follow(middle)
     in_step(middle, first)
+    in_step(last, middle)
+    write(first, "w")
+    in_step(middle, first)
+    in_step(last, first)
+    expect_equal(last, first)
+
+
+def mixed_chain(field, theirs_is_last):
+    """Ours between theirs and Debian's: what one says and the other does not know differs nowhere."""
+    middle, third = field.our_writer(), field.start(field.third)  # a 6.2 behind a 7.0: we have to be told
+    first, last = (third, field.their()) if theirs_is_last else (field.their(), third)
+    fill(first)
+    middle.follow(first)
+    in_step(middle, first)
+    last.follow(middle)
     in_step(last, middle)
     write(first, "w")
     in_step(middle, first)
@@ -416,8 +431,8 @@ def log_of(server):
 
 ROWS = [
     ("full sync", full_sync), ("stream of writes", stream), ("cut, partial resync", cut), ("promotion and back", promotion),
-    ("FAILOVER", failover), ("chain", chain), ("dump.rdb across", file_across), ("DUMP payloads across", payloads),
-    ("--rdb, check-rdb", cli_rdb), ("--bigkeys and kin", cli_keys), ("unknown command", unknown_command),
+    ("FAILOVER", failover), ("chain", chain), ("chain, Redis 7.0 at the other end", mixed_chain), ("dump.rdb across", file_across),
+    ("DUMP payloads across", payloads), ("--rdb, check-rdb", cli_rdb), ("--bigkeys and kin", cli_keys), ("unknown command", unknown_command),
     ("field TTLs: full sync", field_sync), ("field TTLs: stream, cut, promotion", field_stream),
     ("field TTLs: files, payloads", field_files), ("Sentinels", None),
 ]
@@ -469,7 +484,7 @@ def main():
     for name, row in ROWS:
         if only not in name:
             continue
-        cells = [try_row(row, Field(ours, make, root), ours_first, failures, name)
+        cells = [try_row(row, Field(ours, make, debian, root), ours_first, failures, name)
                  for make in others for ours_first in (False, True)]
         print("| " + name + " | " + " | ".join(cells) + " |", flush=True)
     for failure in failures:

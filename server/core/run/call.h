@@ -85,6 +85,10 @@ void call_rewrite_removal(struct call *call, struct bytes key, bool lazy);
 void call_rewrite_nothing(struct call *call); /* changed, but nothing is to be propagated */
 /* What leaves now, or comes from our master and is passed on, is in words that not every replica knows. Said before. */
 void call_says(struct call *call, enum stream_words words);
+static inline void call_passes_on(struct call *call, enum stream_words words)
+{
+    if (call->from_master) call_says(call, words);
+}
 bool call_may_say_7_0(const struct call *call); /* else what leaves is to be in words of 6.2 */
 
 #endif
