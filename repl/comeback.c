@@ -14,7 +14,8 @@ void comeback_begin(struct comeback *c, const char *id, uint64_t offset, int64_t
 
 static bool is_over(const struct comeback *c, bool watched, int64_t now_ms)
 {
-    return !c->open || now_ms - c->since_ms >= (watched ? COMEBACK_WATCHED_PATIENCE_MS : COMEBACK_PATIENCE_MS);
+    int64_t alone_ms = c->id[0] ? COMEBACK_PATIENCE_MS : COMEBACK_EMPTY_PATIENCE_MS;
+    return !c->open || now_ms - c->since_ms >= (watched ? COMEBACK_WATCHED_PATIENCE_MS : alone_ms);
 }
 
 /* PSYNC names the first byte that is still to come. */

@@ -13,7 +13,8 @@
 
 #include "repl/history.h"
 
-#define COMEBACK_PATIENCE_MS         3000  /* until Sentinels have had time to connect */
+#define COMEBACK_PATIENCE_MS         10000 /* until Sentinels, which may start at the same time, have connected */
+#define COMEBACK_EMPTY_PATIENCE_MS   3000  /* the same, for what may be a cache that never had a file */
 #define COMEBACK_WATCHED_PATIENCE_MS 15000 /* they are there: until they had time for a fail-over, and once more */
 
 struct comeback {
@@ -27,7 +28,8 @@ struct comeback {
 /* The dataset is there, and we are a master: of history `id` as of `offset`, or (id "") of nothing. now_ms: monotonic. */
 void comeback_begin(struct comeback *c, const char *id, uint64_t offset, int64_t now_ms);
 /* Whether a replica that asks for that is not to be given a full synchronisation yet. `watched`: Sentinels are
- * connected. asked_id NULL or "?": it has nothing, and nothing to lose. */
+ * connected. asked_id NULL or "?": it has nothing, and nothing to lose. Nor is it told from a new server where it has heard
+ * nothing of a stream yet, not so much as a PING. */
 bool comeback_holds_back(struct comeback *c, const char *asked_id, int64_t asked_offset, bool watched, int64_t now_ms);
 /* What INFO says; 0: nobody is held back (any more). */
 uint64_t comeback_ahead_bytes(const struct comeback *c, bool watched, int64_t now_ms);

@@ -133,11 +133,20 @@ static void reconfigured(struct watched *w, const char *role)
              instance_host(to, by_name), to->address.port);
 }
 
-/* A former master that answers goes on taking writes, which are lost: it is told at once, where it did not hand over. */
+/* Both have changed roles among themselves; the orders have them write that into their files, and part with clients that
+ * came to them in their former parts. */
+static void seal_hand_over(struct watched *w)
+{
+    if (w->chosen->link[LINK_COMMANDS].up) sentinel_send(w->sentinel, w->chosen, REQUEST_PROMOTE);
+    if (w->master->link[LINK_COMMANDS].up) watched_order_follow(w, w->master);
+}
+
+/* A former master that answers goes on taking writes, which are lost: it is told at once. */
 static void demote_living_master(struct watched *w, int64_t now_ms)
 {
     const struct instance *m = w->master;
     bool answers = m->link[LINK_COMMANDS].up && now_ms - m->health.ok_ms <= 2 * w->sentinel->settings.periods.ping;
+    if (w->failover.hands_over) seal_hand_over(w);
     if (!answers || m->report.role != ROLE_MASTER || w->failover.hands_over) return;
     sentinel_note(w->sentinel, LOG_NOTICE, "%s:%d of %s lives, and is told to follow %s:%d", m->address.host,
                   m->address.port, w->name, w->chosen->address.host, w->chosen->address.port);

@@ -42,4 +42,5 @@ Test(comeback, with_nothing_everybody_who_has_something_is_ahead)
     cr_expect(!comeback_holds_back(&c, "?", -1, true, 1001));
     cr_expect(comeback_holds_back(&c, OTHER, 8, true, 1001));
     cr_expect_eq(comeback_ahead_bytes(&c, true, 1001), 7);
+    cr_expect(!comeback_holds_back(&c, OTHER, 8, false, 1000 + COMEBACK_EMPTY_PATIENCE_MS));
 }
