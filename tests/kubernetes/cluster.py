@@ -124,6 +124,18 @@ class Cluster:
         self.announce()
         return self.create_pod(name) if back else None
 
+    def cut_off(self, *names):
+        """Takes these pods to a network of their own. Returns the function that brings them back."""
+        namespaces = [self.pods[name].namespace for name in names]
+        self.machine.cut_off(*namespaces)
+        return lambda: self.machine.rejoin(*namespaces)
+
+    def restart_all(self):
+        """Every pod is killed, and then all of them are made anew: what the end of a power cut looks like."""
+        for name in list(self.pods):
+            self.delete_pod(name, grace_s=0, back=False)
+        self.start()
+
     def claim_directory(self, claim):
         directory = os.path.join(self._claims, claim)
         os.makedirs(directory, exist_ok=True)

@@ -118,6 +118,22 @@ class Machine:
         run([*inside, "link", "set", "eth0", "up"])
         return namespace, address
 
+    def cut_off(self, *namespaces):
+        """These reach each other, and nobody else, until rejoin(): a network that has come apart."""
+        inside = ["ip", "-n", self.name, "link"]
+        run([*inside, "add", "apart", "type", "bridge"])
+        run([*inside, "set", "apart", "up"])
+        self._bridge("apart", namespaces)
+
+    def rejoin(self, *namespaces):
+        self._bridge("bridge", namespaces)
+        run(["ip", "-n", self.name, "link", "delete", "apart"])
+
+    def _bridge(self, bridge, namespaces):
+        for namespace in namespaces:
+            number = namespace.rsplit("-", 1)[1]
+            run(["ip", "-n", self.name, "link", "set", f"pod{number}", "master", bridge])
+
     def remove_pod_network(self, namespace):
         run(["ip", "netns", "delete", namespace])
 
