@@ -23,6 +23,17 @@ struct failover_settings watched_failover_settings(const struct watched *w, int6
 
 /* --- the choice --- */
 
+/* For how long there has been no master to follow, as far as we can know. One that answers, and is another's replica,
+ * counts as down much later than it was lost to its own: when their INFO had come to say so, and some time after that. */
+static int64_t masterless_ms(const struct watched *w, int64_t now_ms)
+{
+    const struct health *h = &w->master->health;
+    int64_t down_ms = health_is_down(h) ? now_ms - h->since_ms : 0;
+    if (!h->wrong_role) return down_ms;
+    int64_t wrong_ms = now_ms - h->wrong_role_ms + sentinel_health_settings(w->sentinel, w->master).role_grace_ms;
+    return wrong_ms > down_ms ? wrong_ms : down_ms;
+}
+
 static struct choice_limits limits(const struct watched *w, int64_t now_ms)
 {
     const struct sentinel_periods *p = &w->sentinel->settings.periods;
@@ -30,7 +41,7 @@ static struct choice_limits limits(const struct watched *w, int64_t now_ms)
     int64_t down_ms = down ? now_ms - w->master->health.since_ms : 0;
     return (struct choice_limits){.answer_ms = 5 * p->ping,
                                   .info_ms = down ? 5 * p->ping : 3 * p->info,
-                                  .master_link_ms = down_ms + 10 * w->settings.down_after_ms};
+                                  .master_link_ms = masterless_ms(w, now_ms) + 10 * w->settings.down_after_ms};
 }
 
 static struct instance *best_replica(const struct watched *w, int64_t now_ms, char explained[CHOICE_TEXT_MAX])
