@@ -74,11 +74,35 @@ static struct voter *sender_of(struct watched *w, const struct hello *hello, int
     return voter;
 }
 
+/* One epoch with two masters: an election, and a fail-over that somebody asked for, or two of these, in two parts of a
+ * network that did not hear each other. Neither would ever give way to the other. So one of the two Sentinels, the one
+ * with the smaller run id, gives its own configuration an epoch that is newer than both, as long as its master is well;
+ * where it is not, a fail-over brings a new epoch anyway. */
+static void settle_draw(struct watched *w, const struct hello *hello, int64_t now_ms)
+{
+    struct sentinel *s = w->sentinel;
+    bool draw = w->config_epoch && hello->config_epoch == w->config_epoch && !watched_in_failover(w) &&
+                watched_replica_at(w, hello->master.host, hello->master.port);
+    if (!draw || strcmp(s->run_id, hello->run_id) > 0 || !watched_master_is_sane(w, now_ms)) return;
+    sentinel_note(s, LOG_WARNING,
+                  "Configuration epoch %" PRIu64 " of %s has two masters: %s:%d, and %s:%d of Sentinel %.8s. Ours gets "
+                  "epoch %" PRIu64,
+                  w->config_epoch, w->name, w->master->address.host, w->master->address.port, hello->master.host,
+                  hello->master.port, hello->run_id, s->current_epoch + 1);
+    sentinel_raise_epoch(s, s->current_epoch + 1);
+    w->config_epoch = s->current_epoch;
+    sentinel_save(s);
+    watched_spread(w);
+}
+
 /* A newer configuration wins, whoever tells it. */
 static void take_configuration(struct watched *w, struct instance *sender, const struct hello *hello, int64_t now_ms)
 {
     struct sentinel *s = w->sentinel;
-    if (hello->config_epoch <= w->config_epoch) return;
+    if (hello->config_epoch <= w->config_epoch) {
+        settle_draw(w, hello, now_ms);
+        return;
+    }
     uint64_t before = w->config_epoch;
     w->config_epoch = hello->config_epoch;
     sentinel_save(s);

@@ -79,6 +79,8 @@ void watched_switch(struct watched *w, const struct sentinel_address *to, int64_
 
 /* An INFO of the master's or a replica's. */
 void watched_take_info(struct watched *w, struct instance *i, struct bytes info, int64_t now_ms);
+/* The master as it should be, and heard of lately: only then others are told to follow it. */
+bool watched_master_is_sane(const struct watched *w, int64_t now_ms);
 /* Where our own settings say that this server is to follow another. */
 void watched_order_follow(struct watched *w, struct instance *i);
 
@@ -100,5 +102,6 @@ void watched_ask_infos(struct watched *w, int64_t now_ms);
 const char *watched_force_failover(struct watched *w, int64_t now_ms);
 struct failover_settings watched_failover_settings(const struct watched *w, int64_t retry_ms);
 bool watched_in_failover(const struct watched *w);
+void watched_spread(struct watched *w); /* our configuration, with the next tick, to everybody */
 
 #endif

@@ -38,7 +38,6 @@ static struct choice_limits limits(const struct watched *w, int64_t now_ms)
 {
     const struct sentinel_periods *p = &w->sentinel->settings.periods;
     bool down = health_is_down(&w->master->health);
-    int64_t down_ms = down ? now_ms - w->master->health.since_ms : 0;
     return (struct choice_limits){.answer_ms = 5 * p->ping,
                                   .info_ms = down ? 5 * p->ping : 3 * p->info,
                                   .master_link_ms = masterless_ms(w, now_ms) + 10 * w->settings.down_after_ms};
@@ -164,6 +163,14 @@ static void demote_living_master(struct watched *w, int64_t now_ms)
     watched_order_follow(w, w->master);
 }
 
+void watched_spread(struct watched *w)
+{
+    w->master->hello_sent_ms = 0;
+    for (int i = 0; i < w->replica_count; i++) w->replicas[i]->hello_sent_ms = 0;
+    for (int i = 0; i < w->voter_count; i++) w->voters[i].peer->hello_sent_ms = 0;
+    w->sentinel->next_ms = 0;
+}
+
 /* From here on its configuration is the newest, and spreads. */
 static void promoted(struct watched *w, int64_t now_ms)
 {
@@ -173,10 +180,7 @@ static void promoted(struct watched *w, int64_t now_ms)
     sentinel_die_if(s, DIE_AFTER_PROMOTION);
     reconfigured(w, "leader");
     demote_living_master(w, now_ms);
-    w->master->hello_sent_ms = 0;
-    for (int i = 0; i < w->replica_count; i++) w->replicas[i]->hello_sent_ms = 0;
-    for (int i = 0; i < w->voter_count; i++) w->voters[i].peer->hello_sent_ms = 0;
-    s->next_ms = 0;
+    watched_spread(w);
 }
 
 static void update(struct watched *w, int64_t now_ms)
@@ -243,13 +247,12 @@ static void begin(struct watched *w, bool forced, bool asks_master, int64_t now_
         .kind = FAILOVER_EVENT_START, .epoch = s->current_epoch + 1, .forced = forced, .hand_over = asks_master};
     w->begin_ms = 0;
     sentinel_raise_epoch(s, start.epoch);
+    uint64_t epoch = start.epoch;
+    bool voted = election_vote(&w->own, &epoch, start.epoch, s->run_id) & VOTE_GIVEN;
+    if (voted) sentinel_save(s); /* also where nobody is asked: this epoch is no one else's then */
     run_machine(w, start, now_ms);
     if (forced) return;
-    uint64_t epoch = s->current_epoch;
-    if (election_vote(&w->own, &epoch, start.epoch, s->run_id) & VOTE_GIVEN) {
-        sentinel_save(s);
-        sentinel_say(s, LOG_WARNING, "+vote-for-leader", w, NULL, "%s %" PRIu64, w->own.leader, w->own.epoch);
-    }
+    if (voted) sentinel_say(s, LOG_WARNING, "+vote-for-leader", w, NULL, "%s %" PRIu64, w->own.leader, w->own.epoch);
     watched_ask_others(w, true, now_ms);
 }
 

@@ -137,8 +137,7 @@ static void judge_emptied(struct watched *w, int64_t now_ms)
 
 /* --- what has to be put right --- */
 
-/* The master as it should be, and heard of lately: only then others are told to follow it. */
-static bool master_is_sane(const struct watched *w, int64_t now_ms)
+bool watched_master_is_sane(const struct watched *w, int64_t now_ms)
 {
     const struct instance *m = w->master;
     return instance_is_up(m) && !w->down && m->report.role == ROLE_MASTER && m->info_ms &&
@@ -160,7 +159,8 @@ void watched_order_follow(struct watched *w, struct instance *i)
 static void convert(struct watched *w, struct instance *i, int64_t now_ms)
 {
     int64_t claims_ms = now_ms - i->role_since_ms, patience_ms = 4 * w->sentinel->settings.periods.hello;
-    if (claims_ms < patience_ms || i->config_since_ms > now_ms - patience_ms || !master_is_sane(w, now_ms)) return;
+    if (claims_ms < patience_ms || i->config_since_ms > now_ms - patience_ms || !watched_master_is_sane(w, now_ms))
+        return;
     sentinel_note(w->sentinel, LOG_NOTICE,
                   "%s:%d of %s says for %" PRId64 " ms that it is a master; %s:%d is, by configuration epoch %" PRIu64,
                   i->address.host, i->address.port, w->name, claims_ms, w->master->address.host,
@@ -173,7 +173,7 @@ static void convert(struct watched *w, struct instance *i, int64_t now_ms)
 static void fix_master(struct watched *w, struct instance *i, int64_t now_ms)
 {
     const struct report *r = &i->report;
-    if (instance_is_at(w->master, r->master.host, r->master.port) || !master_is_sane(w, now_ms)) return;
+    if (instance_is_at(w->master, r->master.host, r->master.port) || !watched_master_is_sane(w, now_ms)) return;
     if (now_ms - i->config_since_ms < w->settings.failover_timeout_ms) return;
     sentinel_note(w->sentinel, LOG_NOTICE, "%s:%d of %s follows %s:%d for %" PRId64 " ms, instead of %s:%d",
                   i->address.host, i->address.port, w->name, r->master.host, r->master.port,
