@@ -126,12 +126,30 @@ static void take_configuration(struct watched *w, struct instance *sender, const
     snprintf(a->text, sizeof a->text, "%s", text);
 }
 
+static bool reaches_us_as(const struct instance *i, const char *host)
+{
+    return *i->local_ip && strcasecmp(i->local_ip, host) == 0;
+}
+
+/* Whether it comes from where we are: it is ours, or of one before us with another id, whose file was lost. Such a one
+ * would count as one more Sentinel for ever, for nobody else ever speaks from our address. */
+static bool is_from_here(const struct sentinel *s, const struct watched *w, const struct hello *hello)
+{
+    const struct sentinel_address *own = &s->settings.announce;
+    if (strcmp(hello->run_id, s->run_id) == 0) return true;
+    if (hello->sender.port != (own->port ? own->port : s->settings.port)) return false;
+    if (*own->host) return strcasecmp(own->host, hello->sender.host) == 0;
+    bool here = reaches_us_as(w->master, hello->sender.host);
+    for (int i = 0; i < w->replica_count && !here; i++) here = reaches_us_as(w->replicas[i], hello->sender.host);
+    return here;
+}
+
 void sentinel_take_hello(struct sentinel *s, struct bytes text, int64_t now_ms)
 {
     struct hello hello;
-    if (hello_parse(text, &hello) || strcmp(hello.run_id, s->run_id) == 0) return;
+    if (hello_parse(text, &hello)) return;
     struct watched *w = sentinel_master(s, hello.master_name);
-    if (!w) return;
+    if (!w || is_from_here(s, w, &hello)) return;
     struct voter *voter = sender_of(w, &hello, now_ms);
     struct instance *peer = voter->peer;
     voter->hello_ms = peer->hello_heard_ms = now_ms;
