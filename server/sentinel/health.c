@@ -55,9 +55,14 @@ static int64_t silent_since_ms(const struct health *h)
     return h->linked ? 0 : h->ok_ms;
 }
 
+static int64_t role_patience_ms(const struct health *h, const struct health_settings *s)
+{
+    return s->down_after_ms + (h->wrong_since_reboot ? 0 : s->role_grace_ms);
+}
+
 static bool role_too_long_wrong(const struct health *h, const struct health_settings *s, int64_t now_ms)
 {
-    return h->wrong_role && now_ms - h->wrong_role_ms > s->down_after_ms + s->role_grace_ms;
+    return h->wrong_role && now_ms - h->wrong_role_ms > role_patience_ms(h, s);
 }
 
 /* --- answers --- */
@@ -173,7 +178,7 @@ int64_t health_deadline_ms(const struct health *h, const struct health_settings 
     if (since_ms) deadline = since_ms + s->down_after_ms + 1;
     if (since_ms && (h->state == HEALTH_UP || (h->state == HEALTH_BUSY && !h->kill_sent)))
         deadline = sooner(deadline, since_ms + silence_before_reconnect_ms(s) + 1);
-    if (h->wrong_role) deadline = sooner(deadline, h->wrong_role_ms + s->down_after_ms + s->role_grace_ms + 1);
+    if (h->wrong_role) deadline = sooner(deadline, h->wrong_role_ms + role_patience_ms(h, s) + 1);
     return deadline;
 }
 
@@ -195,6 +200,7 @@ unsigned health_step(struct health *h, const struct health_settings *settings, c
     case HEALTH_EVENT_ANSWERED: return answered(h, settings, event->answer, now_ms);
     case HEALTH_EVENT_ROLE:
         if (event->wrong && !h->wrong_role) h->wrong_role_ms = now_ms;
+        h->wrong_since_reboot = event->wrong && (event->rebooted || h->wrong_since_reboot);
         h->wrong_role = event->wrong;
         return 0;
     case HEALTH_EVENT_REBOOTED:

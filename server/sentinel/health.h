@@ -20,8 +20,10 @@ enum health_state { HEALTH_UP, HEALTH_LATE, HEALTH_BUSY, HEALTH_DOWN, HEALTH_STA
 struct health_settings {
     int64_t down_after_ms;
     int64_t reboot_down_after_ms; /* how long a restarted master may load; 0: as long as it takes */
-    int64_t role_grace_ms;        /* how much longer than down_after_ms a role may be wrong: news of it are rare */
-    int64_t link_young_ms;        /* a connection this young is not thrown away for its silence */
+    /* How much longer than down_after_ms a role may be wrong: news of it are rare, and somebody may be moving the master.
+     * One that comes back from a restart with another role is not waited for like that. */
+    int64_t role_grace_ms;
+    int64_t link_young_ms; /* a connection this young is not thrown away for its silence */
 };
 
 enum health_answer { ANSWER_PONG, ANSWER_LOADING, ANSWER_MASTERDOWN, ANSWER_BUSY, ANSWER_OTHER };
@@ -41,6 +43,7 @@ struct health_event {
     enum health_event_kind kind;
     enum health_answer answer;
     bool wrong;
+    bool rebooted; /* ROLE: it is another process that says so, since the last time */
 };
 
 /* What comes out: bits. */
@@ -55,6 +58,7 @@ struct health {
     enum health_state state;
     bool linked;
     bool wrong_role;
+    bool wrong_since_reboot; /* it came back with that role */
     bool emptied;
     bool rebooting; /* restarted; nothing but -LOADING since */
     bool kill_sent;

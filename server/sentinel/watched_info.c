@@ -62,12 +62,13 @@ static void find_replicas(struct watched *w, struct bytes info, int64_t now_ms)
 
 /* --- what changed --- */
 
-static void take_role(struct watched *w, struct instance *i, const struct report *r, int64_t now_ms)
+static void take_role(struct watched *w, struct instance *i, const struct report *r, bool rebooted, int64_t now_ms)
 {
     struct health_settings health = sentinel_health_settings(w->sentinel, i);
     enum reported_role expected = i->kind == INSTANCE_MASTER ? ROLE_MASTER : ROLE_REPLICA;
     struct health_event event = {.kind = HEALTH_EVENT_ROLE,
-                                 .wrong = i->kind == INSTANCE_MASTER && r->role == ROLE_REPLICA};
+                                 .wrong = i->kind == INSTANCE_MASTER && r->role == ROLE_REPLICA,
+                                 .rebooted = rebooted};
     health_step(&i->health, &health, &event, now_ms);
     if (r->role == ROLE_UNKNOWN) return;
     /* What is expected of a newcomer is no news. */
@@ -194,9 +195,9 @@ void watched_take_info(struct watched *w, struct instance *i, struct bytes info,
 {
     struct report r;
     report_parse(info, &r);
-    bool another = take_run_id(w, i, &r, now_ms);
+    bool known = *i->run_id, another = take_run_id(w, i, &r, now_ms);
     judge_stranger(w, i, &r, info, another);
-    take_role(w, i, &r, now_ms);
+    take_role(w, i, &r, known && another, now_ms);
     if (r.role == ROLE_REPLICA && !same_master(&r, &i->report)) i->config_since_ms = now_ms;
     take_keys(w, i, &r, another, now_ms);
     take_ahead(w, i, &r, now_ms);
