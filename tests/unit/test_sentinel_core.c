@@ -26,6 +26,7 @@ struct message {
 
 struct fake_server {
     int restarts;
+    int64_t lost_ms;     /* it says that it is without its master since then; 0: a second */
     int64_t gives_up_ms; /* so long after it was asked to hand over; then: at that time */
     bool loading, empty;
     bool alive, is_master;
@@ -167,11 +168,14 @@ static void write_info(int number, char *out, size_t room)
                                   me->loading, me->empty ? "" : "db0:keys=10,expires=0\r\n");
     if (!me->is_master) {
         const struct fake_server *master = &w.server[me->master];
+        bool up = master->alive && master->is_master;
+        char down[64] = "";
+        int64_t down_s = me->lost_ms ? (w.now_ms - me->lost_ms) / 1000 : 1;
+        if (!up) snprintf(down, sizeof down, "master_link_down_since_seconds:%" PRId64 "\r\n", down_s);
         snprintf(out + len, room - len,
                  "master_host:" HOST "\r\nmaster_port:%d\r\nmaster_link_status:%s\r\n%sslave_repl_offset:%" PRIu64
                  "\r\nslave_priority:100\r\n",
-                 SERVER_PORT + me->master, master->alive && master->is_master ? "up" : "down",
-                 master->alive && master->is_master ? "" : "master_link_down_since_seconds:1\r\n", me->offset);
+                 SERVER_PORT + me->master, up ? "up" : "down", down, me->offset);
         return;
     }
     for (int i = 0; i < w.servers; i++)
@@ -439,6 +443,89 @@ Test(sentinel_core, a_master_that_comes_back_empty_among_empty_ones_stays)
     run_ms(40000);
     cr_assert_eq(w.server[1].promotions + w.server[2].promotions, 0, "%s", log_lines);
     cr_assert(w.server[0].is_master);
+    finish();
+}
+
+/* Its configuration is that of before the last fail-over, as in a container that starts anew: it follows who follows it,
+ * and nobody is the master. */
+Test(sentinel_core, a_master_that_comes_back_as_a_replica_is_replaced_at_once)
+{
+    build(9, 3, 3, 2, 10000);
+    run_ms(15000);
+    w.server[0].restarts++;
+    w.server[0].is_master = false;
+    w.server[0].master = 1;
+    run_ms(14000); /* the next INFO of the master, down-after, an election */
+    cr_assert_eq(w.server[1].promotions + w.server[2].promotions, 1, "%s", log_lines);
+    run_ms(30000);
+    cr_assert_eq(living_masters(), 1, "%s", log_lines);
+    finish();
+}
+
+/* The same by somebody's REPLICAOF is waited for longer: he may be at it. By then its replicas have been without a master
+ * for much longer than it counts as down, and are good enough all the same: nobody has more. */
+Test(sentinel_core, a_master_that_became_a_replica_is_replaced_by_those_it_left)
+{
+    build(10, 3, 3, 2, 10000);
+    run_ms(15000);
+    w.server[0].is_master = false;
+    w.server[0].master = 1;
+    for (int i = 0; i < 3; i++) w.server[i].lost_ms = w.now_ms;
+    run_ms(14000);
+    cr_assert_eq(w.server[1].promotions + w.server[2].promotions, 0, "%s", log_lines);
+    run_ms(25000);
+    cr_assert_eq(w.server[1].promotions + w.server[2].promotions, 1, "%s", log_lines);
+    run_ms(30000);
+    cr_assert_eq(living_masters(), 1, "%s", log_lines);
+    finish();
+}
+
+/* SENTINEL FAILOVER on one side of a split network, an election on the other: the same epoch, without a word between
+ * them. */
+Test(sentinel_core, two_masters_of_one_epoch_do_not_stay)
+{
+    struct sentinel_actions out = {0};
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        int alone = seed == 1 ? 0 : 2; /* with the smallest run id, or the largest */
+        build(seed, 3, 3, 2, 10000);
+        run_ms(15000);
+        for (int s = 0; s < 3; s++) w.cut[s] = s != alone;
+        cr_assert_null(sentinel_failover(&w.sentinel[alone], w.sentinel[alone].masters[0], w.now_ms, &out));
+        carry_out(alone, &out);
+        run_ms(5000);
+        int first = masters_port(alone) - SERVER_PORT;
+        cr_assert_neq(first, 0, "%s", log_lines);
+        w.server[first].alive = false;
+        for (int s = 0; s < 3; s++) w.cut[s] = s == alone;
+        run_ms(40000);
+        int second = masters_port(1) - SERVER_PORT;
+        cr_assert(second != 0 && second != first, "%s", log_lines);
+        cr_assert_eq(w.sentinel[1].masters[0]->config_epoch, w.sentinel[alone].masters[0]->config_epoch);
+        w.server[first].alive = true;
+        w.cut[alone] = false;
+        run_ms(6000); /* sooner than either is told to follow the other */
+        for (int s = 0; s < 3; s++) cr_assert_eq(masters_port(s), masters_port(0), "%s", log_lines);
+        run_ms(54000);
+        cr_assert_eq(living_masters(), 1, "%s", log_lines);
+        finish();
+    }
+    sentinel_actions_free(&out);
+}
+
+/* A Sentinel that has lost its file has another id: what the one before it had said may still arrive. */
+Test(sentinel_core, nobody_else_speaks_from_our_address)
+{
+    struct hello hello = {.sender = {HOST, OWN_PORT}, .master_name = "mymaster", .master = {HOST, SERVER_PORT}};
+    char text[HELLO_TEXT_MAX];
+    build(12, 3, 3, 2, 10000);
+    run_ms(5000);
+    run_id_of(99, hello.run_id);
+    hello_format(&hello, text);
+    struct sentinel_event event = {.kind = SENTINEL_EVENT_HELLO, .text = bytes_from_text(text)};
+    for (int s = 0; s < 2; s++) step(s, &event);
+    cr_assert_eq(w.sentinel[0].masters[0]->voter_count, 2);
+    cr_assert_null(watched_voter(w.sentinel[0].masters[0], hello.run_id), "it has our own address");
+    cr_assert_not_null(watched_voter(w.sentinel[1].masters[0], hello.run_id), "to others it is a newcomer there");
     finish();
 }
 

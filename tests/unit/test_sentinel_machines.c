@@ -137,6 +137,18 @@ Test(sentinel_health, a_master_that_says_it_is_a_replica_is_down_in_the_end)
     cr_assert_eq(kind_after(&p, 1, HEALTH_EVENT_TICK), HEALTH_CAME_UP);
 }
 
+/* It was another's replica from its start on: nobody is moving the master just now. */
+Test(sentinel_health, a_master_that_restarts_as_a_replica_is_down_soon)
+{
+    struct patient p = patient(1000);
+    kind_after(&p, 0, HEALTH_EVENT_LINKED);
+    after(&p, 0, (struct health_event){.kind = HEALTH_EVENT_ROLE, .wrong = true, .rebooted = true});
+    after(&p, 500, (struct health_event){.kind = HEALTH_EVENT_ROLE, .wrong = true});
+    cr_assert_eq(kind_after(&p, 500, HEALTH_EVENT_TICK), 0);
+    cr_assert_eq(health_deadline_ms(&p.health, &p.settings), p.now_ms + 1);
+    cr_assert_eq(kind_after(&p, 1, HEALTH_EVENT_TICK), HEALTH_WENT_DOWN);
+}
+
 Test(sentinel_health, generated_events_keep_to_the_table)
 {
     struct random_state random;
