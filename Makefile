@@ -47,6 +47,7 @@ FUZZ        := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/
 FUZZ_OBJ    := $(filter $(addprefix $(BUILD)/obj/server/,base/% resp/% data/% keyspace/% acl/% aof/%),\
                         $(filter-out $(BUILD)/obj/server/aof/journal%,$(OBJ))) \
                $(filter $(BUILD)/obj/rdb/%,$(OBJ)) $(BUILD)/obj/tests/fuzz/exercise.o
+SIMULATION  := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/simulation/*.c))
 DIFFERENTIAL := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/differential/*.c))
 # Servers by command line: what both tools start.
 CONTESTANTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/servers/*.c))
@@ -116,6 +117,11 @@ $(BUILD)/tests/differential: $(DIFFERENTIAL) $(PLAIN_HARNESS)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -lssl -lcrypto -lpthread -lm
 
+$(BUILD)/tests/simulation: $(SIMULATION) $(BUILD)/libslipstream.a
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 $(BUILD)/slipstream-lab: $(LAB) $(CONTESTANTS) $(REPORT) $(LAB_BORROWS) $(PLAIN_HARNESS)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LIBS)
@@ -124,7 +130,7 @@ $(BUILD)/slipstream-bench: $(PROGRAM) $(LOAD) $(CONTESTANTS) $(REPORT) $(filter 
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -ljansson $(LIBS)
 
-tests: all $(UNIT) $(BUILD)/tests/integration $(BUILD)/tests/differential
+tests: all $(UNIT) $(BUILD)/tests/integration $(BUILD)/tests/differential $(BUILD)/tests/simulation
 
 deps:
 	@tools/deps.sh build test lint
@@ -149,10 +155,12 @@ ENGINES ?= auto epoll
 TEST    ?=
 # How many commands the differential test generates; the slow sanitizers get fewer.
 COMMANDS ?= $(if $(SANITIZE),20000,160000)
+# How many worlds the simulator lives through.
+WORLDS   ?= $(if $(SANITIZE),100,800)
 test:
 	@tools/deps.sh build test
 	@$(MAKE) --no-print-directory -j$(JOBS) tests peers
-	@BUILD=$(BUILD) UNIT="$(UNIT)" PEERS=$(PEERS) JOBS=$(JOBS) ENGINES="$(ENGINES)" TEST="$(TEST)" COMMANDS=$(COMMANDS) \
+	@BUILD=$(BUILD) UNIT="$(UNIT)" PEERS=$(PEERS) JOBS=$(JOBS) ENGINES="$(ENGINES)" TEST="$(TEST)" COMMANDS=$(COMMANDS) WORLDS=$(WORLDS) \
 		tools/test.sh
 
 # What runs on I/O threads, with the thread sanitizer's server; the tests themselves are BUILD's.
@@ -162,6 +170,14 @@ test-threads:
 	@$(MAKE) --no-print-directory -j$(JOBS) tsan $(BUILD)/tests/integration peers
 	@BUILD=$(BUILD) SERVER=build/tsan/redis-server PEERS=$(PEERS) JOBS=$(JOBS) ENGINES=auto+threads \
 		TEST="$(or $(TEST),$(THREADS_TESTS))" tools/test.sh
+
+# Other worlds each time, for so long; FROM=seed for the same ones.
+SECONDS ?= 60
+FROM    ?= $(shell date +%s)00000
+simulate:
+	@tools/deps.sh build test
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/tests/simulation
+	$(BUILD)/tests/simulation --from $(FROM) --seconds $(SECONDS) --jobs $(JOBS)
 
 # Each fuzz target in tests/fuzz for FUZZ_SECONDS, from inputs that our server and Debian's make.
 FUZZ_SECONDS ?= 60
@@ -233,7 +249,7 @@ install: all
 clean:
 	rm -rf build
 
--include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(LAB) $(LOAD) $(CONTESTANTS) $(REPORT) $(PROGRAM) $(FUZZ_OBJ) \
+-include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(SIMULATION) $(LAB) $(LOAD) $(CONTESTANTS) $(REPORT) $(PROGRAM) $(FUZZ_OBJ) \
     $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o) $(FUZZ:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
-.PHONY: all tests deps peers run demo test test-threads test-peers fuzz fuzz-targets bench image test-kubernetes debug asan ubsan tsan lint install clean
+.PHONY: all tests deps peers run demo test test-threads simulate test-peers fuzz fuzz-targets bench image test-kubernetes debug asan ubsan tsan lint install clean
 .SECONDARY:

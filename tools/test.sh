@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs every unit test, the differential test, then the integration tests once per event loop, and adds up the results.
-# From `make test`, which sets BUILD, UNIT (the programs), PEERS, JOBS, ENGINES, TEST and COMMANDS. An engine's name with
-# +threads behind it stands for that engine and I/O threads that work without load, too. SERVER is another build's server
-# for BUILD's tests. With TALLY=FILE the sums are added to that file too, and what failed to FILE.failures: whoever sees
-# only an output's end still learns which.
+# Runs every unit test, the simulator, the differential test, then the integration tests once per event loop, and adds up
+# the results. From `make test`, which sets BUILD, UNIT (the programs), PEERS, JOBS, ENGINES, TEST, COMMANDS and WORLDS. An
+# engine's name with +threads behind it stands for that engine and I/O threads that work without load, too. SERVER is
+# another build's server for BUILD's tests. With TALLY=FILE the sums are added to that file too, and what failed to
+# FILE.failures: whoever sees only an output's end still learns which.
 set -uo pipefail
 
 # What is random depends on the commit alone: a run of the same commit meets the same inputs.
@@ -57,6 +57,8 @@ if [ -z "${TEST:-}" ]; then
         run "$program" "$program" --jobs "$JOBS"
     done
     bound_s=900
+    echo "== simulation"
+    run simulation "$BUILD/tests/simulation" --suite "$WORLDS" --jobs "$JOBS"
     echo "== differential"
     run differential "$BUILD/tests/differential" --commands "$COMMANDS"
 fi

@@ -1,0 +1,402 @@
+/* See checks.h. The simulator. */
+#include "tests/simulation/checks.h"
+
+#include "server/base/alloc.h"
+#include "tests/simulation/plan.h"
+#include "tests/simulation/server.h"
+#include "tests/simulation/watcher.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WELL_MS          15000
+#define REPLACED_MS      5000 /* behind down-after, until one is replaced that says it is another's replica */
+#define LEADERS_MAX      256
+#define SYNCS_EACH_EVENT 3 /* of each server */
+
+struct promise {
+    int master;
+    bool given;
+    uint64_t nodes; /* who has said that it has it, and has not lost its data since */
+    int64_t acked_ms;
+};
+
+struct checks {
+    struct tallies tallies;
+    uint64_t room;
+    struct promise *promises; /* by write */
+    struct {
+        uint64_t epoch;
+        int sentinel;
+    } leaders[LEADERS_MAX];
+    int leader_count;
+    bool a_file_was_lost;
+    int last_master;
+    int64_t last_promotion_ms;
+    int64_t master_replaced_by_ms; /* it came back as a replica; by then there is another */
+    char unwell[256];
+};
+
+void checks_new(struct world *w)
+{
+    w->checks = mem_calloc(1, sizeof *w->checks);
+    w->checks->last_master = 0;
+}
+
+void checks_free(struct world *w)
+{
+    mem_free(w->checks->promises);
+    mem_free(w->checks);
+}
+
+const struct tallies *checks_tallies(const struct world *w)
+{
+    return &w->checks->tallies;
+}
+
+static const char *name(const struct world *w, int node)
+{
+    return w->nodes[node].name;
+}
+
+/* --- 1: writes --- */
+
+uint64_t checks_new_write(struct world *w)
+{
+    struct checks *c = w->checks;
+    uint64_t id = c->tallies.writes++;
+    if (id >= c->room) {
+        c->room = c->room ? 2 * c->room : 1024;
+        c->promises = mem_realloc(c->promises, c->room * sizeof *c->promises);
+    }
+    c->promises[id] = (struct promise){0};
+    return id;
+}
+
+void checks_acknowledged(struct world *w, uint64_t write, int master, uint64_t nodes, int64_t acked_ms)
+{
+    struct promise *p = &w->checks->promises[write];
+    w->checks->tallies.acknowledged++;
+    world_trace(w, NOBODY, "write %" PRIu64 " is acknowledged by %s, replicas %" PRIx64, write, name(w, master), nodes);
+    *p = (struct promise){.master = master, .given = true, .nodes = nodes, .acked_ms = acked_ms};
+    /* Acknowledged while another was being made the master: beyond the window. */
+    if (w->checks->last_master != master && acked_ms >= w->checks->last_promotion_ms) p->given = false;
+}
+
+static void withdraw(struct world *w, uint64_t write, const char *why)
+{
+    world_trace(w, NOBODY, "write %" PRIu64 ": the promise ends: %s", write, why);
+    w->checks->promises[write].given = false;
+    w->checks->tallies.voided++;
+}
+
+/* It had its data, and its master, as long as there was one. */
+static bool is_good_candidate(const struct world *w, int server, int64_t since_ms)
+{
+    const struct server *s = server_of(w, server);
+    if (!s->up || s->loading || s->without_dataset || s->receiving || !server_is_replica(s)) return false;
+    if (s->streaming) return true;
+    return s->down_since_ms && s->down_since_ms - w->nodes[server].clock_ms >= since_ms - WELL_MS;
+}
+
+static int well_witness(const struct world *w, const struct promise *p, int64_t since_ms)
+{
+    for (int i = 0; i < w->plan->servers; i++)
+        if (p->nodes >> i & 1 && node_was_well(w, i, WELL_MS) && is_good_candidate(w, i, since_ms)) return i;
+    return NOBODY;
+}
+
+static void check_promise(struct world *w, uint64_t write, int server, int sentinel, int64_t since_ms)
+{
+    struct promise *p = &w->checks->promises[write];
+    if (p->nodes >> server & 1) {
+        world_fail(w, "%s has acknowledged write %" PRIu64 ", lacks it, and is promoted", name(w, server), write);
+        return;
+    }
+    if (sentinel == NOBODY) {
+        world_fail(w, "the hand-over to %s loses write %" PRIu64, name(w, server), write);
+        return;
+    }
+    if (p->acked_ms > since_ms) {
+        withdraw(w, write, "it was acknowledged after its master had been found down");
+        return;
+    }
+    int witness = node_was_well(w, sentinel, WELL_MS) ? well_witness(w, p, since_ms) : NOBODY;
+    if (witness == NOBODY)
+        withdraw(w, write, "nobody who has it was well at the fail-over");
+    else
+        world_fail(w, "%s is promoted by %s and lacks write %" PRIu64 ", which %s has acknowledged, and is well",
+                   name(w, server), name(w, sentinel), write, name(w, witness));
+}
+
+void checks_promotes(struct world *w, int server, int sentinel, int64_t since_ms)
+{
+    struct checks *c = w->checks;
+    const struct server *s = server_of(w, server);
+    c->tallies.promotions++;
+    if (sentinel == NOBODY) c->tallies.hand_overs++;
+    world_trace(w, server, "is promoted by %s, with %" PRIu64 " writes",
+                sentinel == NOBODY ? "its master" : name(w, sentinel), s->data.writes);
+    for (uint64_t i = 0; i < c->tallies.writes && !w->failed; i++)
+        if (c->promises[i].given && !data_has_write(&s->data, i)) check_promise(w, i, server, sentinel, since_ms);
+    c->last_master = server;
+    c->last_promotion_ms = w->now_ms;
+}
+
+/* Its data are others now. */
+static void recount(struct world *w, int server)
+{
+    struct checks *c = w->checks;
+    const struct server *s = server_of(w, server);
+    for (uint64_t i = 0; i < c->tallies.writes; i++) {
+        struct promise *p = &c->promises[i];
+        if (!p->given || data_has_write(&s->data, i)) continue;
+        bool had = p->nodes >> server & 1;
+        p->nodes &= ~(UINT64_C(1) << server);
+        if (c->last_master == server && !server_is_replica(s))
+            withdraw(w, i, "the master has come back without it");
+        else if (had && c->last_master != server && w->now_ms < c->master_replaced_by_ms)
+            withdraw(w, i, "the master has come back without it, as a replica, and could not be replaced so soon");
+    }
+}
+
+void checks_started(struct world *w, int server)
+{
+    struct checks *c = w->checks;
+    if (server == c->last_master && server_is_replica(server_of(w, server)))
+        c->master_replaced_by_ms = w->now_ms + w->plan->down_after_ms + REPLACED_MS;
+    recount(w, server);
+}
+
+void checks_emptied(struct world *w, int server)
+{
+    recount(w, server);
+}
+
+/* --- 5: full syncs --- */
+
+static uint64_t full_syncs_allowed(const struct world *w)
+{
+    uint64_t events = 1 + (uint64_t)w->plan->fault_count + w->checks->tallies.promotions;
+    return SYNCS_EACH_EVENT * (uint64_t)w->plan->servers * events;
+}
+
+void checks_full_sync_ended(struct world *w, int server)
+{
+    const struct tallies *t = &w->checks->tallies;
+    w->checks->tallies.full_syncs++;
+    recount(w, server);
+    if (t->full_syncs > full_syncs_allowed(w))
+        world_fail(w, "full syncs without end: %" PRIu64 ", for %d faults and %" PRIu64 " promotions", t->full_syncs,
+                   w->plan->fault_count, t->promotions);
+}
+
+/* --- 2: masters --- */
+
+/* Since when it can hear no other server; -1: it can. */
+static bool is_cut_off(const struct world *w, int server)
+{
+    for (int i = 0; i < w->plan->servers; i++)
+        if (i != server && w->nodes[i].powered && !network_is_cut(w, i, server)) return false;
+    return true;
+}
+
+static int64_t cut_off_for_ms(struct world *w, int server)
+{
+    struct server *s = server_of(w, server);
+    if (!is_cut_off(w, server)) s->heard_others_ms = w->now_ms;
+    return w->now_ms - s->heard_others_ms;
+}
+
+void checks_look_around(struct world *w)
+{
+    for (int i = 0; i < w->plan->servers; i++) cut_off_for_ms(w, i);
+}
+
+static int64_t quiet_for_ms(const struct world *w)
+{
+    int64_t least_ms = w->now_ms;
+    for (int i = 0; i < w->plan->servers + w->plan->sentinels; i++) {
+        if (w->nodes[i].faults) return 0;
+        if (w->now_ms - w->nodes[i].touched_ms < least_ms) least_ms = w->now_ms - w->nodes[i].touched_ms;
+    }
+    return least_ms;
+}
+
+#define DELAYS_MS 2000 /* of what was on its way when it was cut off, and of the clocks that are looked at */
+
+void checks_accepted(struct world *w, int server, uint64_t write)
+{
+    const struct plan *p = w->plan;
+    const struct checks *c = w->checks;
+    int64_t alone_ms = cut_off_for_ms(w, server), window_ms = ((int64_t)p->max_lag_s + 1) * 1000 + DELAYS_MS;
+    if (p->min_replicas && alone_ms > window_ms)
+        world_fail(w, "%s accepts write %" PRIu64 " and has heard no replica for %" PRId64 " ms", name(w, server),
+                   write, alone_ms);
+    int64_t deposed_ms = server == c->last_master ? 0 : w->now_ms - c->last_promotion_ms;
+    if (deposed_ms > quiet_for_ms(w)) deposed_ms = quiet_for_ms(w);
+    if (c->tallies.promotions && deposed_ms > plan_heals_within_ms(p))
+        world_fail(w, "%s accepts write %" PRIu64 " though %s is the master, and has had %" PRId64 " ms to hear it",
+                   name(w, server), write, name(w, c->last_master), deposed_ms);
+}
+
+void checks_elected(struct world *w, int sentinel, const struct failover *f)
+{
+    struct checks *c = w->checks;
+    if (f->forced || c->a_file_was_lost) return;
+    for (int i = 0; i < c->leader_count; i++)
+        if (c->leaders[i].epoch == f->epoch && c->leaders[i].sentinel != sentinel)
+            world_fail(w, "epoch %" PRIu64 " has two leaders: %s and %s", f->epoch, name(w, c->leaders[i].sentinel),
+                       name(w, sentinel));
+    if (c->leader_count == LEADERS_MAX) return;
+    c->leaders[c->leader_count].epoch = f->epoch;
+    c->leaders[c->leader_count++].sentinel = sentinel;
+}
+
+void checks_file_lost(struct world *w, int node)
+{
+    if (w->nodes[node].kind == NODE_SENTINEL) w->checks->a_file_was_lost = true;
+}
+
+/* --- 3: histories --- */
+
+void checks_continued(struct world *w, int master, int replica, int64_t asked_offset)
+{
+    const struct server *m = server_of(w, master), *r = server_of(w, replica);
+    w->checks->tallies.continued++;
+    /* It may have died meanwhile, or follow another. */
+    if (!r->up || r->master != master || r->machine.state != REPLICA_HANDSHAKE) return;
+    if (repl_stream_history(r->stream)->offset + 1 != (uint64_t)asked_offset) return;
+    uint64_t missing = repl_stream_history(m->stream)->offset + 1 - (uint64_t)asked_offset;
+    if (!data_begins_with(&m->data, &r->data))
+        world_fail(w, "%s lets %s continue at %" PRId64 ", whose data are not the beginning of its own",
+                   name(w, master), name(w, replica), asked_offset);
+    else if (m->data.len - r->data.len != missing)
+        world_fail(w, "%s lets %s continue at %" PRId64 ": it lacks %zu bytes, and is sent %" PRIu64, name(w, master),
+                   name(w, replica), asked_offset, m->data.len - r->data.len, missing);
+}
+
+void checks_streams(struct world *w, int server)
+{
+    struct server *s = server_of(w, server);
+    s->verified = 0;
+    s->verified_turn = server_of(w, s->master)->data_turn;
+}
+
+void checks_applied(struct world *w, int server)
+{
+    struct server *s = server_of(w, server);
+    const struct server *m = server_of(w, s->master);
+    if (!m->up || m->data_turn != s->verified_turn) return;
+    size_t from = s->verified < s->data.len ? s->verified : s->data.len;
+    if (m->data.len < s->data.len || memcmp(m->data.bytes + from, s->data.bytes + from, s->data.len - from) != 0)
+        world_fail(w, "the data of %s differ from those of its master %s, somewhere from byte %zu on", name(w, server),
+                   name(w, s->master), from);
+    s->verified = s->data.len;
+}
+
+/* --- 4: all is well --- */
+
+int checks_master(const struct world *w)
+{
+    int found = NOBODY;
+    for (int i = 0; i < w->plan->servers; i++) {
+        if (server_is_replica(server_of(w, i))) continue;
+        if (found != NOBODY) return NOBODY;
+        found = i;
+    }
+    return found;
+}
+
+static const char *unwell(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static const char *unwell(struct world *w, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(w->checks->unwell, sizeof w->checks->unwell, format, args);
+    va_end(args);
+    return w->checks->unwell;
+}
+
+static bool leads_to(const struct world *w, int server, int master)
+{
+    for (int steps = 0; server != master && steps < w->plan->servers; steps++) server = server_of(w, server)->master;
+    return server == master;
+}
+
+static const char *unwell_server(struct world *w, int i, int master)
+{
+    struct server *s = server_of(w, i);
+    if (!node_acts(w, i)) return unwell(w, "%s does not run", name(w, i));
+    if (s->loading || s->replacing) return unwell(w, "%s is loading", name(w, i));
+    if (i == master) return NULL;
+    if (!s->streaming) return unwell(w, "%s has no link to its master %s", name(w, i), name(w, s->master));
+    if (!leads_to(w, i, master)) return unwell(w, "%s follows %s, which leads nowhere", name(w, i), name(w, s->master));
+    return NULL;
+}
+
+static const char *unwell_sentinel(struct world *w, int i, int master)
+{
+    const struct watched *watched = watcher_watched(w, i);
+    if (!watched || !node_acts(w, i)) return unwell(w, "%s does not run", name(w, i));
+    int believed = watcher_master(w, i);
+    if (believed != master)
+        return unwell(w, "%s takes %s for the master, which is %s", name(w, i),
+                      believed == NOBODY ? "nobody" : name(w, believed), name(w, master));
+    const struct watched *first = watcher_watched(w, w->plan->servers);
+    if (first && watched->config_epoch != first->config_epoch)
+        return unwell(w, "%s is at configuration epoch %" PRIu64 ", another at %" PRIu64, name(w, i),
+                      watched->config_epoch, first->config_epoch);
+    if (health_is_down(&watched->master->health)) return unwell(w, "%s calls the master down", name(w, i));
+    if (watched_in_failover(watched)) return unwell(w, "%s is in a fail-over", name(w, i));
+    if (watched->voter_count != w->plan->sentinels - 1)
+        return unwell(w, "%s knows %d other Sentinels", name(w, i), watched->voter_count);
+    for (int r = 0; r < watched->replica_count; r++)
+        if (!instance_is_up(watched->replicas[r]))
+            return unwell(w, "%s calls %s down", name(w, i), watched->replicas[r]->address.host);
+    return NULL;
+}
+
+const char *checks_unwell(struct world *w)
+{
+    const struct plan *p = w->plan;
+    for (int i = 0; i < p->servers + p->sentinels; i++)
+        if (!w->nodes[i].running) return unwell(w, "%s does not run", name(w, i));
+    int master = checks_master(w);
+    if (master == NOBODY) return unwell(w, "there is no one master");
+    const char *why = NULL;
+    for (int i = 0; i < p->servers && !why; i++) why = unwell_server(w, i, master);
+    for (int i = p->servers; i < p->servers + p->sentinels && !why; i++) why = unwell_sentinel(w, i, master);
+    return why;
+}
+
+bool checks_same_data(struct world *w)
+{
+    int master = checks_master(w);
+    if (master == NOBODY) return false;
+    const struct server *m = server_of(w, master);
+    for (int i = 0; i < w->plan->servers; i++) {
+        const struct server *s = server_of(w, i);
+        if (s->data.len != m->data.len || !data_begins_with(&m->data, &s->data)) return false;
+        if (repl_stream_history(s->stream)->offset != repl_stream_history(m->stream)->offset) return false;
+    }
+    return true;
+}
+
+/* --- the end --- */
+
+void checks_at_end(struct world *w)
+{
+    struct checks *c = w->checks;
+    int master = checks_master(w);
+    const struct server *m = server_of(w, master);
+    for (uint64_t i = 0; i < c->tallies.writes; i++)
+        if (c->promises[i].given && !data_has_write(&m->data, i)) {
+            world_fail(w, "write %" PRIu64 ", acknowledged by %s, is lost: %s, the master, lacks it", i,
+                       name(w, c->promises[i].master), name(w, master));
+            return;
+        }
+}

@@ -1,0 +1,133 @@
+/* The faults of a plan, done to its world. The simulator. */
+#include "tests/simulation/checks.h"
+#include "tests/simulation/client.h"
+#include "tests/simulation/node.h"
+#include "tests/simulation/plan.h"
+#include "tests/simulation/server.h"
+#include "tests/simulation/watcher.h"
+
+/* Both ways, or from `a` to `b` alone. */
+static void cut(struct world *w, int a, int b, bool both, bool begins)
+{
+    network_cut(w, a, b, begins);
+    if (both) network_cut(w, b, a, begins);
+}
+
+static void touch(struct world *w, const struct fault *f, bool begins)
+{
+    bool everybody = f->kind == FAULT_SPLIT || f->kind == FAULT_SLOW;
+    for (int i = 0; i < w->node_count; i++) {
+        bool concerned =
+            everybody || i == f->node || ((f->kind == FAULT_CUT || f->kind == FAULT_CUT_ONE_WAY) && i == f->other);
+        if (concerned && f->kind != FAULT_BURST) node_touched(w, i, begins);
+    }
+}
+
+static void isolate(struct world *w, int node, bool begins)
+{
+    for (int i = 0; i < w->node_count; i++)
+        if (i != node) cut(w, node, i, true, begins);
+}
+
+static void split(struct world *w, uint64_t side, bool begins)
+{
+    for (int a = 0; a < w->node_count; a++)
+        for (int b = 0; b < a; b++)
+            if ((side >> a & 1) != (side >> b & 1)) cut(w, a, b, true, begins);
+}
+
+static void die(struct world *w, const struct fault *f)
+{
+    if (!w->nodes[f->node].running) return;
+    if (f->kind == FAULT_WIPE) checks_file_lost(w, f->node);
+    node_die(w, f->node, f->kind == FAULT_POWER, f->kind == FAULT_WIPE);
+}
+
+static void bursts(struct world *w, bool begins)
+{
+    for (int i = 0; i < w->node_count; i++)
+        if (w->nodes[i].kind == NODE_CLIENT) client_bursts(w, i, begins);
+}
+
+static void begin(struct world *w, const struct fault *f)
+{
+    struct node *n = &w->nodes[f->node];
+    switch (f->kind) {
+    case FAULT_KILL:
+    case FAULT_POWER:
+    case FAULT_WIPE: die(w, f); break;
+    case FAULT_KILL_MIDWAY:
+        if (n->running) watcher_dies_midway(w, f->node, (unsigned)f->extra);
+        break;
+    case FAULT_PAUSE:
+        if (n->paused_until_ms < w->now_ms + f->lasts_ms) n->paused_until_ms = w->now_ms + f->lasts_ms;
+        break;
+    case FAULT_CUT: cut(w, f->node, f->other, true, true); break;
+    case FAULT_CUT_ONE_WAY: cut(w, f->node, f->other, false, true); break;
+    case FAULT_ISOLATE: isolate(w, f->node, true); break;
+    case FAULT_SPLIT: split(w, f->extra, true); break;
+    case FAULT_SLOW: network_slow(w, (int64_t)f->extra, 10); break;
+    case FAULT_HALF_OPEN: network_half_open(w, f->node); break;
+    case FAULT_CLOCK: n->clock_ms += (int64_t)f->extra; break;
+    case FAULT_LINK:
+        if (n->running) link_died(server_of(w, f->node));
+        break;
+    case FAULT_CHILD:
+        if (n->running) master_snapshot_fails(server_of(w, f->node));
+        break;
+    case FAULT_HAND_OVER:
+        if (node_acts(w, f->node)) watcher_fails_over(w, f->node);
+        break;
+    case FAULT_BURST: bursts(w, true); break;
+    case FAULT_KINDS: break;
+    }
+}
+
+static void end(struct world *w, const struct fault *f)
+{
+    switch (f->kind) {
+    case FAULT_KILL:
+    case FAULT_POWER:
+    case FAULT_WIPE:
+        if (!w->nodes[f->node].running) node_start(w, f->node);
+        break;
+    case FAULT_KILL_MIDWAY:
+        if (!w->nodes[f->node].running)
+            node_start(w, f->node);
+        else
+            watcher_spared(w, f->node);
+        break;
+    case FAULT_CUT: cut(w, f->node, f->other, true, false); break;
+    case FAULT_CUT_ONE_WAY: cut(w, f->node, f->other, false, false); break;
+    case FAULT_ISOLATE: isolate(w, f->node, false); break;
+    case FAULT_SPLIT: split(w, f->extra, false); break;
+    case FAULT_SLOW: network_slow(w, 0, 0); break;
+    case FAULT_BURST: bursts(w, false); break;
+    default: break;
+    }
+}
+
+static void ends(struct world *w, int node, uint64_t number)
+{
+    const struct fault *f = &w->plan->faults[number];
+    (void)node;
+    world_trace(w, NOBODY, "fault %d ends", (int)number + 1);
+    end(w, f);
+    touch(w, f, false);
+}
+
+static void begins(struct world *w, int node, uint64_t number)
+{
+    const struct fault *f = &w->plan->faults[number];
+    (void)node;
+    world_trace(w, NOBODY, "fault %d begins", (int)number + 1);
+    touch(w, f, true);
+    world_after(w, f->lasts_ms, NOBODY, ends, number);
+    begin(w, f);
+}
+
+void faults_schedule(struct world *w)
+{
+    for (int i = 0; i < w->plan->fault_count; i++)
+        world_after(w, w->plan->faults[i].at_ms, NOBODY, begins, (uint64_t)i);
+}

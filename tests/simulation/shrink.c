@@ -1,0 +1,43 @@
+/* The smallest schedule that still fails. The simulator.
+ *
+ * Faults are left out, halves first, then one by one, as long as the world fails without them; then what is left is made
+ * shorter. What else the seed decides stays. */
+#include "tests/simulation/run.h"
+
+static bool still_fails(const struct plan *plan)
+{
+    struct outcome outcome;
+    run_world(plan, false, &outcome);
+    return outcome.failed;
+}
+
+static void leave_out(struct plan *p, int from, int count)
+{
+    for (int i = from + count; i < p->fault_count; i++) p->faults[i - count] = p->faults[i];
+    p->fault_count -= count;
+}
+
+static bool try_without(struct plan *p, int from, int count)
+{
+    struct plan fewer = *p;
+    leave_out(&fewer, from, count);
+    if (!still_fails(&fewer)) return false;
+    *p = fewer;
+    return true;
+}
+
+/* How long the world is looked at stays: faults_end_ms is the plan's. */
+void shrink_plan(const struct plan *plan, struct plan *out)
+{
+    *out = *plan;
+    for (int count = out->fault_count / 2; count >= 1; count /= 2)
+        for (int from = 0; from + count <= out->fault_count;)
+            if (!try_without(out, from, count)) from += count;
+    for (int i = 0; i < out->fault_count; i++)
+        for (int halvings = 0; halvings < 4 && out->faults[i].lasts_ms > 1; halvings++) {
+            struct plan shorter = *out;
+            shorter.faults[i].lasts_ms /= 2;
+            if (!still_fails(&shorter)) break;
+            *out = shorter;
+        }
+}

@@ -1,0 +1,87 @@
+/* See suite.h. The simulator.
+ *
+ * A check that cannot fail proves nothing: so each is shown a world in which the model does something wrong. */
+#include "tests/simulation/suite.h"
+
+#include "tests/simulation/campaign.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define NOTICED_WITHIN 400 /* seeds */
+
+struct verdict {
+    int tested, failed;
+};
+
+static void judge(struct verdict *v, bool good, const char *what)
+{
+    v->tested++;
+    v->failed += !good;
+    if (!good) printf("[FAIL] simulation: %s\n", what);
+}
+
+/* One of each kind of disk, and so many steps that everything has happened. */
+static void a_world_can_be_lived_again(struct verdict *v)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct plan plan;
+        struct outcome first, second;
+        plan_make(&plan, seed, MISTAKE_NONE);
+        run_world(&plan, false, &first);
+        run_world(&plan, false, &second);
+        judge(v, first.digest == second.digest && first.steps == second.steps, "a seed does not repeat its world");
+    }
+}
+
+static void mistakes_are_noticed(struct verdict *v)
+{
+    for (int i = MISTAKE_NONE + 1; i < MISTAKES; i++) {
+        struct campaign c = {
+            .from = 1, .worlds = NOTICED_WITHIN, .jobs = 1, .mistake = (enum mistake)i, .until_failed = true};
+        struct sum sum = campaign_run(&c);
+        judge(v, sum.failed, mistake_name((enum mistake)i));
+        if (sum.failed)
+            printf("mistake %s: noticed at seed %" PRIu64 ": %s\n", mistake_name((enum mistake)i), sum.last_seed,
+                   sum.failure);
+    }
+}
+
+/* What is left of a schedule fails still, and nothing can be left out of it. */
+static void a_schedule_shrinks(struct verdict *v)
+{
+    struct plan plan, small, smaller;
+    struct outcome outcome;
+    uint64_t seed = 0;
+    do plan_make(&plan, ++seed, MISTAKE_ANY_HISTORY), run_world(&plan, false, &outcome);
+    while ((!outcome.failed || plan.fault_count < 4) && seed < NOTICED_WITHIN);
+    shrink_plan(&plan, &small);
+    run_world(&small, false, &outcome);
+    judge(v, outcome.failed && small.fault_count < plan.fault_count, "a schedule does not become shorter");
+    shrink_plan(&small, &smaller);
+    judge(v, smaller.fault_count == small.fault_count, "a schedule could have become shorter");
+}
+
+static void worlds_go_well(struct verdict *v, uint64_t from, uint64_t worlds, int jobs, struct sum *sum)
+{
+    struct campaign c = {.from = from, .worlds = worlds, .jobs = jobs, .shrink = true};
+    struct sum one = campaign_run(&c);
+    sum_add(sum, &one);
+    v->tested += (int)one.worlds;
+    v->failed += (int)one.failed;
+    if (one.worlds < worlds) judge(v, false, "some worlds have not been lived through");
+}
+
+int suite_run(uint64_t worlds, uint64_t seed, int jobs)
+{
+    struct verdict v = {0};
+    struct sum sum = {0};
+    a_world_can_be_lived_again(&v);
+    mistakes_are_noticed(&v);
+    a_schedule_shrinks(&v);
+    worlds_go_well(&v, 1, worlds / 2, jobs, &sum);
+    worlds_go_well(&v, seed, worlds - worlds / 2, jobs, &sum);
+    sum_print(&sum);
+    printf("[====] Synthesis: Tested: %d | Passing: %d | Failing: %d\n", v.tested, v.tested - v.failed, v.failed);
+    return v.failed;
+}
