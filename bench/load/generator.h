@@ -15,7 +15,8 @@
 #define LOAD_SLICES_MAX 4096
 #define LOAD_PHASES     3
 
-/* Something that happens once; it must not wait. At one time they happen in the order of the list. */
+/* Something that happens once; it must not wait. At one time they happen in the order of the list. What happens later than
+ * at the beginning waits for a first reply, so that there is something to compare with. */
 struct load_event {
     int64_t at_ns; /* after the warm-up's end, at which measuring begins; in ascending order */
     void (*strike)(void *context);
