@@ -1,7 +1,11 @@
 /* CLUSTER, READONLY, READWRITE, ASKING and MODULE, as a server without cluster mode and without modules answers them:
  * clients ask at their start, and take any other error for a fault. Server process. */
+#include "server/base/log.h"
 #include "server/commands/tables.h"
+#include "server/core/core.h"
 #include "server/core/run/call.h"
+#include "server/core/session/session.h"
+#include "server/core/settings.h"
 
 static void disabled(struct call *call)
 {
@@ -50,9 +54,28 @@ static void module_list(struct call *call)
     reply_array(call->reply, 0);
 }
 
-static void no_modules(struct call *call)
+/* Where enable-module-command lets a caller in, a library that does not load is what he hears of, as from Redis; to
+ * others we do not say that the directive would help. */
+static bool is_let_in(struct call *call)
 {
+    int enabled = call->core->settings->server.enable_module_command;
+    const struct session *s = call->session;
+    if (enabled == 1 || (enabled == 2 && s->owner && s->owner->is_local(s))) return true;
     reply_error(call->reply, "ERR MODULE command not allowed: there are no modules in this server");
+    return false;
+}
+
+static void module_load(struct call *call)
+{
+    if (!is_let_in(call)) return;
+    log_warning("Module %.*s failed to load: there are no modules in this server", (int)call->argv[2].len,
+                (const char *)call->argv[2].ptr);
+    reply_error(call->reply, "ERR Error loading the extension. Please check the server logs.");
+}
+
+static void module_unload(struct call *call)
+{
+    if (is_let_in(call)) reply_error(call->reply, "ERR Error unloading module: no such module with that name");
 }
 
 static void module_help(struct call *call)
@@ -76,9 +99,9 @@ static void module_help(struct call *call)
 static const struct command module_subcommands[] = {
     {"help", module_help, 2, CMD_LOADING | CMD_STALE, 0},
     {"list", module_list, 2, CMD_ADMIN | CMD_NOSCRIPT, 0, .tips = TIP_NONDETERMINISTIC_OUTPUT_ORDER},
-    {"load", no_modules, -3, LOADS, 0},
-    {"loadex", no_modules, -3, LOADS, 0},
-    {"unload", no_modules, 3, LOADS, 0},
+    {"load", module_load, -3, LOADS, 0},
+    {"loadex", module_load, -3, LOADS, 0},
+    {"unload", module_unload, 3, LOADS, 0},
     {.name = NULL},
 };
 

@@ -34,9 +34,9 @@ struct server_settings {
     } save_points[SAVE_POINTS_MAX];
     int save_point_count;
     int shutdown_timeout_s;
-    int shutdown_on_sigint, shutdown_on_sigterm;        /* SHUTDOWN_* flags, 0: default */
-    int enable_debug_command, enable_protected_configs; /* 0 no, 1 yes, 2 local */
-    int64_t slowlog_slower_than_us;                     /* negative: no slow log */
+    int shutdown_on_sigint, shutdown_on_sigterm;                               /* SHUTDOWN_* flags, 0: default */
+    int enable_debug_command, enable_protected_configs, enable_module_command; /* 0 no, 1 yes, 2 local */
+    int64_t slowlog_slower_than_us;                                            /* negative: no slow log */
     uint64_t slowlog_max_len;
     int64_t latency_monitor_threshold_ms; /* 0: no latency monitor */
     int64_t busy_reply_threshold_ms;      /* 0: whatever runs long keeps everybody waiting */

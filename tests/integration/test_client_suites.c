@@ -61,3 +61,21 @@ Test(client_suites, monitors_see_scripts_that_are_not_there)
     watch_failing_scripts(OURS);
     watch_failing_scripts(DEBIAN);
 }
+
+static void load_what_is_not_there(enum server_kind kind)
+{
+    struct server *s = server_start(kind, "%s", "enable-module-command local");
+    expect_error(s, "ERR Error loading the extension. Please check the server logs.", "MODULE LOAD /nowhere.so");
+    expect_error(s, "ERR Error loading the extension. Please check the server logs.",
+                 "MODULE LOADEX /nowhere.so ARGS a");
+    expect_error(s, "ERR Error unloading module: no such module with that name", "MODULE UNLOAD nosuch");
+}
+
+Test(client_suites, modules_fail_to_load_where_they_are_allowed)
+{
+    load_what_is_not_there(OURS);
+    load_what_is_not_there(DEBIAN);
+    struct server *s = server_start(OURS, "%s", "");
+    expect_error(s, "ERR MODULE command not allowed", "MODULE LOAD /nowhere.so");
+    expect_error(s, "ERR MODULE command not allowed", "MODULE UNLOAD nosuch");
+}

@@ -348,7 +348,7 @@ const struct directive config_directives[] = {
     BOOL_0("replica-lazy-flush", "slave-lazy-flush", 0, "no"),
     MEMORY_0("loading-process-events-interval-bytes", NULL, DIR_HIDDEN, "2097152", 1024, INT_MAX),
 
-    ENUM_0("enable-module-command", NULL, FIX, "no", yes_no_local),
+    ENUM("enable-module-command", NULL, DIR_NO_EFFECT | FIX, "no", yes_no_local, server.enable_module_command),
     INT("busy-reply-threshold", "lua-time-limit", 0, "5000", 0, LMAX, server.busy_reply_threshold_ms),
     STRING_0("locale-collate", NULL, 0, "", NULL),
     BOOL_0("lua-enable-deprecated-api", NULL, FIX | DIR_HIDDEN, "no"),
