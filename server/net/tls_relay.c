@@ -2,18 +2,21 @@
  * process with a loop; used by the server.
  *
  * It reads the pair only while the connection has little to send, so that whoever writes there feels the peer's pace as
- * he would on the connection itself. The other direction is acknowledgements: who does not take them is cut off. The
+ * he would on the connection itself. Where there are I/O threads, one of them encrypts and sends. The other direction is acknowledgements: who does not take them is cut off. The
  * pair is shut down before it is closed: a forked child may still hold a copy of this end. */
 #include "server/net/tls_relay.h"
 
 #include "server/base/alloc.h"
 #include "server/net/conn.h"
+#include "server/net/pool/pool.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define AHEAD_BYTES    ((size_t)256 * 1024) /* to be encrypted or sent: then the pair is not read */
+/* To be encrypted or sent: then the pair is not read. More than an I/O thread is given at once, so that there is some
+ * for it when it has sent that. */
+#define AHEAD_BYTES    ((size_t)512 * 1024)
 #define PIECE_BYTES    (OUTQ_CHUNK_BYTES - sizeof(struct outq_chunk))
 #define BACK_BYTES_MAX ((size_t)1024 * 1024)
 
@@ -89,6 +92,7 @@ static void ready(void *arg, int events)
 static void on_data(struct conn *conn, const uint8_t *data, size_t len)
 {
     struct relay *r = conn_owner(conn);
+    pool_lend_work(conn, true);
     outq_append(&r->back, data, len);
     if (carry_back(r) != 0 || outq_pending(&r->back) > BACK_BYTES_MAX)
         plain_side_ended(r);
@@ -118,5 +122,6 @@ int tls_relay_start(struct conn *conn)
     r->fd = pair[0];
     r->watch = loop_watch_start(conn_loop(conn), r->fd, LOOP_READABLE, ready, r);
     conn_give(conn, &relay_events, r);
+    pool_lend_work(conn, true);
     return pair[1];
 }

@@ -477,17 +477,27 @@ Test(io_threads, requests_may_come_in_pieces)
 
 static char certificates[512];
 
-static struct server *start_threaded_tls(int port)
+static void make_certificates(void)
 {
     snprintf(certificates, sizeof certificates, "%.200s/%.100s", harness_root(), harness_case());
     mkdir(certificates, 0755);
     certificate_make(certificates, "ca", NULL, 0, NULL);
     certificate_make(certificates, "server", "ca", 0, NULL);
     certificate_make(certificates, "client", "ca", 0, NULL);
-    setenv("SLIPSTREAM_IO_THREADS", "3:always", 1);
+}
+
+static struct server *start_tls(int port, const char *more)
+{
     return server_start(
-        OURS, "tls-port %d\ntls-cert-file %s/server.crt\ntls-key-file %s/server.key\ntls-ca-cert-file %s/ca.crt\n",
-        port, certificates, certificates, certificates);
+        OURS, "tls-port %d\ntls-cert-file %s/server.crt\ntls-key-file %s/server.key\ntls-ca-cert-file %s/ca.crt\n%s",
+        port, certificates, certificates, certificates, more);
+}
+
+static struct server *start_threaded_tls(int port)
+{
+    make_certificates();
+    setenv("SLIPSTREAM_IO_THREADS", "3:always", 1);
+    return start_tls(port, "");
 }
 
 static struct tls_client *connect_tls_lent(int port)
@@ -548,4 +558,47 @@ Test(io_threads, tls_connections_end_well)
     tls_client_close(killed);
     tls_client_close(waits);
     wait_until(info_is(s, "clients", "connected_clients", "1"));
+}
+
+/* Threads that have nothing to do otherwise shake hands, and give back who has shaken them. */
+Test(io_threads, tls_handshakes_are_theirs)
+{
+    int port = port_reserve();
+    make_certificates();
+    unsetenv("SLIPSTREAM_IO_THREADS");
+    struct server *s = start_tls(port, "io-threads 2\ntls-auth-clients no\n");
+    int silent = raw_try_connect("127.0.0.1", port), plain = raw_try_connect("127.0.0.1", port);
+    wait_until(thread_has(s, 1, 2, 0));
+    raw_send_text(plain, "PING\r\n");
+    wait_until(info_number(s, "stats", "tls_handshakes_failed") == 1);
+    wait_until(raw_is_closed(plain));
+    struct tls_client *c = connect_tls_lent(port);
+    cr_assert_eq(info_number(s, "stats", "tls_handshakes"), 1);
+    close(silent);
+    wait_until(info_number(s, "stats", "tls_handshakes_failed") == 2);
+    wait_until(!thread_has(s, 1, 1, 0));
+    cr_assert(tls_client_asks(c, "PING\r\n", "+PONG\r\n"));
+    cr_assert(tls_client_end(c));
+    tls_client_close(c);
+    close(plain);
+}
+
+/* A thread encrypts for the link process, however little there is to do: more than waits anywhere at once, and replies. */
+Test(io_threads, a_replica_over_tls_is_theirs)
+{
+    int port = port_reserve();
+    make_certificates();
+    unsetenv("SLIPSTREAM_IO_THREADS");
+    struct server *master = start_tls(port, "io-threads 2\ntls-replication yes\n");
+    struct server *replica = start_tls(port_reserve(), "io-threads 2\ntls-replication yes\n");
+    fill(master, "before:", 2000, 4000);
+    follow_port(replica, port);
+    wait_until(link_is_up(replica));
+    wait_until(thread_has(master, 1, 1, 0));
+    fill(master, "behind:", 2000, 4000);
+    expect_integer(master, 1, "WAIT 1 30000");
+    expect_same_data(replica, master);
+    server_kill(replica);
+    wait_until(!thread_has(master, 1, 1, 0));
+    expect_ok(master, "SET key value");
 }

@@ -11,6 +11,7 @@
 #include "server/core/core.h"
 #include "server/core/settings.h"
 #include "server/core/tls.h"
+#include "server/net/pool/pool.h"
 
 #include <errno.h>
 #include <string.h>
@@ -114,5 +115,6 @@ void clients_accept_tls(struct core *core, int fd)
     h->conn = conn_open(core->loop, fd, &handshake_events, h);
     conn_secure(h->conn, core->tls->server);
     conn_set_nodelay(h->conn, true);
+    pool_lend_work(h->conn, false); /* a signature takes as long as hundreds of requests */
     if (!all->timer) all->timer = loop_timer_start(core->loop, timeout_ms(core), end_old_ones, core);
 }

@@ -91,11 +91,19 @@ static void on_closed(struct conn *conn, int error)
     push(loan->thread, loan, &loan->end, PARCEL_END);
 }
 
+static void on_connected(struct conn *conn, int error)
+{
+    struct loan *loan = conn_owner(conn);
+    CHECK(error == 0); /* a borrowed one hears of it by `closed` */
+    push(loan->thread, loan, &loan->shaken, PARCEL_SHAKEN);
+}
+
 static void on_drained(struct conn *conn);
 
-static const struct conn_events events = {.data = on_data, .closed = on_closed};
+static const struct conn_events events = {.data = on_data, .connected = on_connected, .closed = on_closed};
 /* To hear of it costs a completion for each send. */
-static const struct conn_events events_of_draining = {.data = on_data, .closed = on_closed, .drained = on_drained};
+static const struct conn_events events_of_draining = {
+    .data = on_data, .connected = on_connected, .closed = on_closed, .drained = on_drained};
 
 static void on_drained(struct conn *conn)
 {

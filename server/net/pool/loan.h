@@ -6,6 +6,7 @@
  * side that has it, with all that hangs on it:
  *
  *   thread -> loop  INPUT    bytes that have arrived, and what was found in them already
+ *                   SHAKEN   its TLS handshake is done
  *                   DRAINED  all output has left, where somebody asked for that
  *                   END      the peer is gone, or has ended: a recall follows
  *                   RETURN   the answer to a recall: input and output that are left. The thread's last word.
@@ -35,7 +36,16 @@ struct conn_tls;
 struct loan;
 struct io_thread;
 
-enum parcel_kind { PARCEL_INPUT, PARCEL_DRAINED, PARCEL_END, PARCEL_RETURN, PARCEL_LEND, PARCEL_OUTPUT, PARCEL_RECALL };
+enum parcel_kind {
+    PARCEL_INPUT,
+    PARCEL_SHAKEN,
+    PARCEL_DRAINED,
+    PARCEL_END,
+    PARCEL_RETURN,
+    PARCEL_LEND,
+    PARCEL_OUTPUT,
+    PARCEL_RECALL
+};
 
 struct parcel {
     struct loan *loan;
@@ -56,7 +66,7 @@ enum loan_state { LOAN_STOPPING, LOAN_LENT, LOAN_RECALLED };
 struct loan {
     struct io_thread *thread;
     int fd;
-    struct parcel lend, recall, drained, end, returned; /* of each there is one under way at most */
+    struct parcel lend, recall, shaken, drained, end, returned; /* of each there is one under way at most */
     /* the loop's */
     struct conn *home;
     struct list_node node;  /* in pool->stopping, or in pool->lent */
@@ -64,7 +74,8 @@ struct loan {
     uint64_t handed_bytes;
     int end_error;
     uint8_t state; /* enum loan_state */
-    bool ended, waits_for_drain;
+    bool ended;
+    bool stays; /* also where threads have nothing to do */
     /* the thread's */
     char line[CACHE_LINE_BYTES];
     struct conn *away;

@@ -85,7 +85,7 @@ static void forget(struct pool *pool, struct loan *loan)
     mem_free(loan);
 }
 
-static void lend(struct pool *pool, struct conn *conn)
+static struct loan *lend(struct pool *pool, struct conn *conn)
 {
     struct loan *loan = mem_calloc(1, sizeof *loan);
     loan->home = conn;
@@ -93,6 +93,7 @@ static void lend(struct pool *pool, struct conn *conn)
     conn->loan = loan;
     list_push_back(&pool->stopping, &loan->node);
     conn_input_wait(conn, true);
+    return loan;
 }
 
 static void stay(struct pool *pool, struct loan *loan)
@@ -115,7 +116,7 @@ static void hand_over(struct pool *pool, struct loan *loan)
     struct conn *conn = loan->home;
     loan->thread = thread_with_fewest(pool);
     loan->fd = conn->endpoint.fd;
-    loan->reads = true;
+    loan->reads = conn->events->prepared != NULL;
     loan->tls = conn_tls_take(conn);
     loan->state = LOAN_LENT;
     list_remove(&pool->stopping, &loan->node);
@@ -248,9 +249,17 @@ static void input(struct pool *pool, struct parcel *p)
         give_parcel(pool, p);
         return;
     }
-    p->between_requests = conn->events->between_requests(conn);
+    p->between_requests = conn->events->between_requests && conn->events->between_requests(conn);
     loan->answers = p;
     list_push_back(&pool->answered, &p->node);
+}
+
+static void drained(struct conn *conn)
+{
+    conn->send_waiting = false;
+    if (conn->endpoint.gone) return;
+    if (conn_has_unsent(conn)) conn_flush(conn);
+    if (conn->state == CONN_OPEN && conn->events->drained) conn->events->drained(conn);
 }
 
 static void deliver(struct pool *pool, struct parcel *p)
@@ -258,11 +267,10 @@ static void deliver(struct pool *pool, struct parcel *p)
     struct loan *loan = p->loan;
     switch ((enum parcel_kind)p->kind) {
     case PARCEL_INPUT: input(pool, p); break;
-    case PARCEL_DRAINED:
-        loan->waits_for_drain = false;
-        loan->home->send_waiting = false;
-        if (!loan->home->endpoint.gone && conn_has_unsent(loan->home)) conn_flush(loan->home);
+    case PARCEL_SHAKEN:
+        if (!loan->home->endpoint.gone) loan->home->events->connected(loan->home, 0);
         break;
+    case PARCEL_DRAINED: drained(loan->home); break;
     case PARCEL_END:
         loan->ended = true;
         recall(loan);
@@ -307,7 +315,7 @@ static void fill(struct conn *conn, struct parcel *p)
         loan->handed_bytes += copy_output(conn, p, room);
     }
     loan->thread->view.writes++;
-    if (likely(!conn_may_send(conn))) return;
+    if (likely(!conn_may_send(conn)) && likely(!conn->events->drained)) return;
     conn->send_waiting = p->tell_when_drained = true;
 }
 
@@ -368,9 +376,9 @@ static void announce(struct spsc *q, unsigned ahead, bool near)
     if (!p || p->kind != PARCEL_INPUT) return;
     struct conn *conn = p->loan->home;
     if (conn->endpoint.gone || conn->delivering || p->loan->state != LOAN_LENT) return;
-    if (!near && p->read)
+    if (!near && p->read && conn->events->prepared)
         conn->events->prepared(conn, p->reading, p->bytes, p->len);
-    else
+    else if (conn->events->announced)
         conn->events->announced(conn, p->bytes, p->len, near);
 }
 
@@ -422,7 +430,7 @@ static void send_answers(struct pool *pool)
         }
         fill(loan->home, p);
         hand_out(loan, p, true);
-        if (unlikely(!pool->policy.active)) recall(loan);
+        if (unlikely(!pool->policy.active) && !loan->stays) recall(loan);
     }
 }
 
@@ -489,6 +497,13 @@ void pool_heard(struct pool *pool, struct conn *conn)
     if (conn->state == CONN_OPEN && !(conn->tls && conn_tls_is_shaking(conn)) && !conn->ended && !conn->send_waiting &&
         !conn->paused)
         lend(pool, conn);
+}
+
+void pool_lend_work(struct conn *conn, bool stays)
+{
+    if (!conn->endpoint.loop->mailbox || conn->loan) return;
+    if (conn->state == CONN_OPEN && !conn->ended && !conn->send_waiting && !conn->paused)
+        lend(pool_of(conn->endpoint.loop), conn)->stays = stays;
 }
 
 static int start_threads(struct pool *pool, unsigned wanted)

@@ -33,6 +33,10 @@ void pool_stop(struct pool *pool);
  * Its owner hears `prepared` beside `data` from then on. */
 void pool_heard(struct pool *pool, struct conn *conn);
 
+/* conn's bytes are work in any case: a TLS handshake, or a stream that has to be encrypted. It is lent as soon as its
+ * input is at rest, if its loop has I/O threads; `stays`: for good. Called again it is tried again. */
+void pool_lend_work(struct conn *conn, bool stays);
+
 struct pool_view {
     bool active; /* threads do the work at present */
     unsigned threads;
