@@ -14,7 +14,7 @@ fi
 export SLIPSTREAM_SERVER=${SERVER:-$BUILD/redis-server} SLIPSTREAM_PEERS=$PEERS
 export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=1:detect_leaks=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:abort_on_error=1}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:abort_on_error=1:die_after_fork=0}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:abort_on_error=1:die_after_fork=0:report_signal_unsafe=0}
 bound_s=240
 passed=0 failed=0 output=$(mktemp) failures=$(mktemp)
 trap 'rm -f "$output" "$failures"' EXIT

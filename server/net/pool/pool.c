@@ -327,6 +327,13 @@ static void hand_out(struct loan *loan, struct parcel *p, bool brought_input)
 
 /* --- the loop's mailbox --- */
 
+/* Whatever goes between the loop and a thread is about a connection that is lent: while none is, threads cost next to
+ * nothing. */
+static bool threads_have_nothing(const struct pool *pool)
+{
+    return pool->lent.count == 0;
+}
+
 /* Whoever waits for this processor is let through first, once: if it is a thread with input, a sleep and a wake-up are
  * saved. */
 static bool has_input_soon(struct pool *pool)
@@ -342,6 +349,7 @@ static bool has_input_soon(struct pool *pool)
 static bool may_wait(void *context)
 {
     struct pool *pool = context;
+    if (likely(threads_have_nothing(pool))) return true;
     if (has_input_soon(pool)) return false;
     for (unsigned i = 0; i < pool->thread_count; i++) {
         struct io_thread *t = &pool->threads[i];
@@ -413,7 +421,8 @@ static void take_from(struct pool *pool, struct spsc *q)
 static void take(void *context)
 {
     struct pool *pool = context;
-    for (unsigned i = 0; i < pool->thread_count; i++) take_from(pool, &pool->threads[i].to_loop);
+    if (!threads_have_nothing(pool))
+        for (unsigned i = 0; i < pool->thread_count; i++) take_from(pool, &pool->threads[i].to_loop);
     end_window(pool);
 }
 
@@ -454,6 +463,7 @@ static void send_parcels(void *context)
 {
     struct pool *pool = context;
     if (unlikely(list_first(&pool->stopping) != NULL)) hand_over_stopped(pool);
+    if (likely(threads_have_nothing(pool))) return;
     send_answers(pool);
     send_unasked(pool); /* what those who have just been handed over are owed is among it */
     for (unsigned i = 0; i < pool->thread_count; i++) {
