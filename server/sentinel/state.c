@@ -175,7 +175,8 @@ static const char *take_monitor(struct sentinel_process *p, const struct state_l
     if (line->word[1].len >= SENTINEL_NAME_MAX || !line->word[1].len) return "Invalid name for a master";
     if (take_count(line->word[4], &quorum)) return "Quorum must be 1 or greater.";
     if (!take_address(line->word[2], line->word[3], at)) return "Invalid port number.";
-    if (!p->resolve_hostnames && address_parse(&numeric, at->host, at->port)) return "Can't resolve instance hostname.";
+    if (!p->resolve_hostnames && address_parse(&numeric, at->host, at->port))
+        return "Can't resolve instance hostname. (Names want `sentinel resolve-hostnames yes`.)";
     sentinel_watched_settings_init(&p->sentinel.settings.periods, &settings, quorum);
     return sentinel_monitor(&p->sentinel, text(line->word[1]), at, &settings, now_ms, &p->actions)
                ? NULL

@@ -123,6 +123,40 @@ class Server:
             server.stop()
 
 
+class Sentinel(Server):
+    """Watches "main" with a quorum of two."""
+
+    def __init__(self, make, root, port, master):
+        Server.count += 1
+        self.make, self.port = make, port
+        self.dir = os.path.join(root, "%d-sentinel-%s" % (Server.count, make.name))
+        os.makedirs(self.dir)
+        self.file = os.path.join(self.dir, "sentinel.conf")
+        with open(self.file, "w") as file:
+            file.write("port %d\nbind 127.0.0.1\ndir \"%s\"\nsentinel monitor main 127.0.0.1 %d 2\n"
+                       "sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 6000\n"
+                       "sentinel parallel-syncs main 2\n" % (port, self.dir, master.port))
+        self.start()
+
+    def start(self):
+        self.log = open(os.path.join(self.dir, "log"), "ab")
+        self.process = subprocess.Popen([self.make.program("sentinel"), self.file], stdout=self.log, stderr=self.log)
+        Server.running.append(self)
+        wait("the Sentinel answers", self.answers)
+
+    def master_port(self):
+        return int(self.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")[1])
+
+    def fields(self):
+        words = self.call("SENTINEL", "MASTER", "main")
+        return dict(zip(words[::2], words[1::2]))
+
+    def knows(self, replicas, others):
+        fields = self.fields()
+        return (fields[b"flags"], fields[b"num-slaves"], fields[b"num-other-sentinels"]) == (
+            b"master", b"%d" % replicas, b"%d" % others)
+
+
 def wait(what, condition, patience_s=PATIENCE_S):
     end = time.monotonic() + patience_s
     while True:
