@@ -114,14 +114,22 @@ static void take_ahead(struct watched *w, const struct instance *i, const struct
     watched_ask_infos(w, now_ms);
 }
 
+/* What the master has said since then settles it: one that follows it may have got its keys from there. */
+static bool is_settled(const struct watched *w, const struct instance *r)
+{
+    return !r->report.master_link_up || w->master->info_ms > r->info_ms;
+}
+
 /* A replica that has said so since then has not followed it yet, and is worth being promoted. */
-static bool replicas_have_more(const struct watched *w)
+static bool replicas_have_more(struct watched *w)
 {
     if (w->master->report.role == ROLE_MASTER && w->master->report.ahead_bytes) return true;
     for (int i = 0; w->master->emptied_ms && i < w->replica_count; i++) {
         const struct instance *r = w->replicas[i];
-        if (!r->stranger && r->report.keys && r->report.role == ROLE_REPLICA && r->info_ms >= w->master->emptied_ms)
-            return true;
+        bool has_keys = !r->stranger && r->report.keys && r->report.role == ROLE_REPLICA;
+        if (!has_keys || r->info_ms < w->master->emptied_ms) continue;
+        if (is_settled(w, r)) return true;
+        w->master->info_sent_ms = 0; /* at once */
     }
     return false;
 }
