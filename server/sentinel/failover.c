@@ -15,8 +15,8 @@ static const struct {
     [FAILOVER_NONE] = {"none", TO(WAIT_START)},
     [FAILOVER_WAIT_START] = {"wait_start", TO(SELECT) | TO(NONE)},
     [FAILOVER_SELECT] = {"select_slave", TO(SEND) | TO(NONE)},
-    [FAILOVER_SEND] = {"send_slaveof_noone", TO(WAIT_PROMOTION) | TO(NONE)},
-    [FAILOVER_WAIT_PROMOTION] = {"wait_promotion", TO(RECONFIGURE) | TO(SEND) | TO(NONE)},
+    [FAILOVER_SEND] = {"send_slaveof_noone", TO(WAIT_PROMOTION) | TO(SELECT) | TO(NONE)},
+    [FAILOVER_WAIT_PROMOTION] = {"wait_promotion", TO(RECONFIGURE) | TO(SEND) | TO(SELECT) | TO(NONE)},
     [FAILOVER_RECONFIGURE] = {"reconf_slaves", TO(UPDATE) | TO(NONE)},
     [FAILOVER_UPDATE] = {"update_config", TO(NONE)},
 };
@@ -88,7 +88,6 @@ static void start(struct failover *f, const struct failover_settings *s, const s
 
 static void select_replica(struct failover *f, int64_t now_ms, struct failover_actions *out)
 {
-    say(out, "+elected-leader", false);
     say(out, "+failover-state-select-slave", false);
     enter(f, FAILOVER_SELECT, now_ms);
     add(out, FAILOVER_ACTION_CHOOSE);
@@ -173,9 +172,10 @@ void failover_leave_to_another(struct failover *f, const struct failover_setting
 static void step_before_promotion(struct failover *f, const struct failover_settings *s, enum failover_event_kind kind,
                                   int64_t now_ms, struct failover_actions *out)
 {
-    if (f->state == FAILOVER_WAIT_START && (kind == FAILOVER_EVENT_ELECTED || f->forced))
+    if (f->state == FAILOVER_WAIT_START && (kind == FAILOVER_EVENT_ELECTED || f->forced)) {
+        say(out, "+elected-leader", false);
         select_replica(f, now_ms, out);
-    else if (f->state == FAILOVER_WAIT_START && kind == FAILOVER_EVENT_NOT_ELECTED)
+    } else if (f->state == FAILOVER_WAIT_START && kind == FAILOVER_EVENT_NOT_ELECTED)
         give_up(f, "-failover-abort-not-elected", false, again_ms(f, s), now_ms, out);
     else if (f->state == FAILOVER_WAIT_START && kind == FAILOVER_EVENT_SPLIT)
         give_up(f, "-failover-abort-not-elected", false, now_ms + s->retry_ms, now_ms, out);
@@ -202,6 +202,9 @@ void failover_step(struct failover *f, const struct failover_settings *settings,
         break;
     case FAILOVER_EVENT_REFUSED:
         if (f->state == FAILOVER_SEND || f->state == FAILOVER_WAIT_PROMOTION) refused(f, settings, now_ms, out);
+        break;
+    case FAILOVER_EVENT_LOST:
+        if (f->state == FAILOVER_SEND || f->state == FAILOVER_WAIT_PROMOTION) select_replica(f, now_ms, out);
         break;
     case FAILOVER_EVENT_PROMOTED:
         if (f->state == FAILOVER_WAIT_PROMOTION) promoted(f, now_ms, out);

@@ -5,7 +5,8 @@
  *           election      choice    SLAVEOF NO ONE            the others     the new master is the master
  *
  * Until the promoted one says that it is a master nothing has changed for anybody, and a time-out gives up. From then on
- * there is no way back: the rest of the replicas is told sooner or later. A hand-over (SENTINEL FAILOVER, while the master
+ * there is no way back: the rest of the replicas is told sooner or later. One that dies before it has said so is not waited
+ * for, another is chosen. A hand-over (SENTINEL FAILOVER, while the master
  * lives) goes the same way, but the master itself is asked to hand over by FAILOVER, which loses no write; where it
  * refuses, SLAVEOF NO ONE follows.
  *
@@ -42,6 +43,7 @@ enum failover_event_kind {
     FAILOVER_EVENT_NONE_GOOD,    /* there is none */
     FAILOVER_EVENT_SENT,         /* the order has left */
     FAILOVER_EVENT_REFUSED,      /* whoever got the order refuses it */
+    FAILOVER_EVENT_LOST,         /* the chosen one is down, or came back as a replica: another is chosen */
     FAILOVER_EVENT_PROMOTED,     /* the chosen one says that it is a master */
     FAILOVER_EVENT_RECONFIGURED, /* no replica is left to be told */
     FAILOVER_EVENT_UPDATED,      /* the new master is the master */

@@ -376,6 +376,19 @@ static void check_hand_over(struct watched *w, int64_t now_ms)
     watched_failover_event(w, FAILOVER_EVENT_REFUSED, now_ms);
 }
 
+/* It dies before it has said that it is a master: the time-out is not waited for, while others could be promoted. It may
+ * have become one all the same; then it is told to follow when it comes back. */
+static bool lose_chosen(struct watched *w, int64_t now_ms)
+{
+    const struct instance *c = w->chosen;
+    bool rebooted = c->health.rebooted_ms > w->failover.since_ms && c->report.role == ROLE_REPLICA;
+    if (w->failover.hands_over || (!rebooted && !health_is_down(&c->health))) return false;
+    sentinel_note(w->sentinel, LOG_WARNING, "%s:%d of %s %s before it was a master: another is chosen", c->address.host,
+                  c->address.port, w->name, rebooted ? "came back as a replica" : "went down");
+    watched_failover_event(w, FAILOVER_EVENT_LOST, now_ms);
+    return true;
+}
+
 void watched_drive_failover(struct watched *w, int64_t now_ms)
 {
     if (w->sentinel->tilt.on) return;
@@ -393,10 +406,13 @@ void watched_drive_failover(struct watched *w, int64_t now_ms)
         break;
     }
     case FAILOVER_SEND: /* its connection may be back */
+        if (lose_chosen(w, now_ms)) break;
         if (!w->failover.hands_over && promote(w) == FAILOVER_EVENT_SENT)
             watched_failover_event(w, FAILOVER_EVENT_SENT, now_ms);
         break;
-    case FAILOVER_WAIT_PROMOTION: check_hand_over(w, now_ms); break;
+    case FAILOVER_WAIT_PROMOTION:
+        if (!lose_chosen(w, now_ms)) check_hand_over(w, now_ms);
+        break;
     case FAILOVER_RECONFIGURE: reconfigure(w, now_ms); break;
     default: break;
     }
