@@ -29,6 +29,7 @@ struct fake_server {
     int64_t lost_ms;     /* it says that it is without its master since then; 0: a second */
     int64_t gives_up_ms; /* so long after it was asked to hand over; then: at that time */
     bool loading, empty;
+    bool dies_of_promotion;
     bool alive, is_master;
     int master; /* whom it follows */
     uint64_t offset;
@@ -204,6 +205,11 @@ static void serve(const struct message *m, struct message *reply)
         reply->event.text = bytes_from_text(reply->text);
         break;
     case REQUEST_PROMOTE:
+        if (me->dies_of_promotion) {
+            me->alive = false;
+            reply->event = (struct sentinel_event){.kind = SENTINEL_EVENT_UNLINKED, .instance = m->request.instance};
+            break;
+        }
         me->promotions += !me->is_master;
         me->is_master = true;
         break;
@@ -377,6 +383,30 @@ Test(sentinel_core, a_dead_master_is_replaced_by_the_replica_with_the_most_data)
     }
 }
 
+/* The best one dies of it: others are there, and failover-timeout is a minute. */
+Test(sentinel_core, one_that_dies_before_it_is_a_master_is_not_waited_for)
+{
+    for (int comes_back = 0; comes_back < 2; comes_back++) {
+        build(13, 3, 4, 2, 60000);
+        run_ms(15000);
+        w.server[2].offset = 500;
+        w.server[2].dies_of_promotion = true;
+        run_ms(10000);
+        w.server[0].alive = false;
+        for (int i = 0; i < 30 && w.server[2].alive; i++) run_ms(100);
+        cr_assert(!w.server[2].alive, "%s", log_lines);
+        if (comes_back) {
+            w.server[2].alive = true;
+            w.server[2].restarts++;
+            w.server[2].offset = 0;
+        }
+        run_ms(6000);
+        cr_assert_eq(w.server[1].promotions + w.server[3].promotions, 1, "%s", log_lines);
+        for (int s = 0; s < 3; s++) cr_assert_neq(masters_port(s), SERVER_PORT, "%s", log_lines);
+        finish();
+    }
+}
+
 /* A replica that does not catch up in time: it is promoted without the master's help, and the master follows. */
 Test(sentinel_core, a_hand_over_that_is_given_up_goes_on_without_the_master)
 {
@@ -444,6 +474,23 @@ Test(sentinel_core, a_master_that_comes_back_empty_among_empty_ones_stays)
     cr_assert_eq(w.server[1].promotions + w.server[2].promotions, 0, "%s", log_lines);
     cr_assert(w.server[0].is_master);
     finish();
+}
+
+/* Its replicas have followed it, and then there are keys again: they are its own, though its replicas may be the first to
+ * say so. */
+Test(sentinel_core, a_master_that_came_back_empty_may_get_new_data)
+{
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        build(seed, 3, 3, 2, 10000);
+        run_ms(15000);
+        w.server[0].restarts++;
+        for (int i = 0; i < 3; i++) w.server[i].empty = true;
+        run_ms(12000 + 700 * (int64_t)seed);
+        for (int i = 0; i < 3; i++) w.server[i].empty = false;
+        run_ms(30000);
+        cr_assert_eq(w.server[1].promotions + w.server[2].promotions, 0, "%s", log_lines);
+        finish();
+    }
 }
 
 /* Its configuration is that of before the last fail-over, as in a container that starts anew: it follows who follows it,

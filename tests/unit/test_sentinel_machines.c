@@ -233,6 +233,25 @@ Test(sentinel_failover, the_whole_way)
     cr_assert(!f.failed);
 }
 
+Test(sentinel_failover, a_chosen_one_that_is_lost_makes_room_for_another)
+{
+    static const enum failover_event_kind way[] = {FAILOVER_EVENT_ELECTED, FAILOVER_EVENT_CHOSEN, FAILOVER_EVENT_SENT};
+    for (size_t steps = 2; steps <= 3; steps++) {
+        struct failover f = begun(false, false);
+        for (size_t i = 0; i < steps; i++) feed_kind(&f, way[i], 2000);
+        struct failover_actions out = feed_kind(&f, FAILOVER_EVENT_LOST, 3000);
+        cr_assert_eq(f.state, FAILOVER_SELECT);
+        cr_assert(does(&out, FAILOVER_ACTION_CHOOSE) && !says(&out, "+elected-leader"));
+        out = feed_kind(&f, FAILOVER_EVENT_CHOSEN, 3000);
+        cr_assert(does(&out, FAILOVER_ACTION_PROMOTE));
+    }
+    struct failover f = begun(false, false);
+    for (size_t i = 0; i < 3; i++) feed_kind(&f, way[i], 2000);
+    feed_kind(&f, FAILOVER_EVENT_PROMOTED, 2500);
+    feed_kind(&f, FAILOVER_EVENT_LOST, 3000);
+    cr_assert_eq(f.state, FAILOVER_RECONFIGURE, "there is no way back");
+}
+
 Test(sentinel_failover, time_outs_and_refusals)
 {
     struct failover f = begun(false, false);
