@@ -145,19 +145,31 @@ void checks_promotes(struct world *w, int server, int sentinel, int64_t since_ms
     c->last_promotion_ms = w->now_ms;
 }
 
-/* Its data are others now. */
-static void recount(struct world *w, int server)
+/* Its memory and its disk are lost, or a part of them. */
+static void forget(struct world *w, int server)
 {
     struct checks *c = w->checks;
     const struct server *s = server_of(w, server);
     for (uint64_t i = 0; i < c->tallies.writes; i++) {
         struct promise *p = &c->promises[i];
         if (!p->given || data_has_write(&s->data, i)) continue;
-        bool had = p->nodes >> server & 1;
         p->nodes &= ~(UINT64_C(1) << server);
         if (c->last_master == server && !server_is_replica(s))
             withdraw(w, i, "the master has come back without it");
-        else if (had && c->last_master != server && w->now_ms < c->master_replaced_by_ms)
+        else if (!p->nodes)
+            withdraw(w, i, "all who have acknowledged it have lost their memory");
+    }
+}
+
+/* It has got its master's data in place of its own. */
+static void exchange(struct world *w, int server)
+{
+    struct checks *c = w->checks;
+    const struct server *s = server_of(w, server);
+    if (c->last_master == server || w->now_ms >= c->master_replaced_by_ms) return;
+    for (uint64_t i = 0; i < c->tallies.writes; i++) {
+        struct promise *p = &c->promises[i];
+        if (p->given && p->nodes >> server & 1 && !data_has_write(&s->data, i))
             withdraw(w, i, "the master has come back without it, as a replica, and could not be replaced so soon");
     }
 }
@@ -167,12 +179,12 @@ void checks_started(struct world *w, int server)
     struct checks *c = w->checks;
     if (server == c->last_master && server_is_replica(server_of(w, server)))
         c->master_replaced_by_ms = w->now_ms + w->plan->down_after_ms + REPLACED_MS;
-    recount(w, server);
+    forget(w, server);
 }
 
 void checks_emptied(struct world *w, int server)
 {
-    recount(w, server);
+    forget(w, server);
 }
 
 /* --- 5: full syncs --- */
@@ -187,7 +199,7 @@ void checks_full_sync_ended(struct world *w, int server)
 {
     const struct tallies *t = &w->checks->tallies;
     w->checks->tallies.full_syncs++;
-    recount(w, server);
+    exchange(w, server);
     if (t->full_syncs > full_syncs_allowed(w))
         world_fail(w, "full syncs without end: %" PRIu64 ", for %d faults and %" PRIu64 " promotions", t->full_syncs,
                    w->plan->fault_count, t->promotions);
@@ -308,6 +320,11 @@ int checks_master(const struct world *w)
         found = i;
     }
     return found;
+}
+
+int checks_last_master(const struct world *w)
+{
+    return w->checks->last_master;
 }
 
 static const char *unwell(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));

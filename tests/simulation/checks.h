@@ -9,8 +9,9 @@
  *    - a hand-over loses none at all;
  *    - in the end, when all faults are over, the master has all of them.
  *    The promise ends where it cannot be kept: the write was acknowledged after the Sentinel had found its master down
- *    (the choice may have been made); or its master itself came back without it before it was replaced, and is followed
- *    again (a server without an append-only file, restarted at once).
+ *    (the choice may have been made), or by a master that another had replaced already; all who have acknowledged it have
+ *    lost their memory and their disk; or the master itself came back without it and is followed again before it could be
+ *    replaced (a server without an append-only file, restarted at once).
  * 2. A MASTER THAT IS CUT OFF STOPS. With min-replicas-to-write it accepts no write once it could hear no replica for
  *    min-replicas-max-lag and a second (and the delay of what was on its way). Without it, it goes on until it hears
  *    that another is the master: no longer than the time in which all heals.
@@ -59,6 +60,7 @@ void checks_look_around(struct world *w); /* some times a second */
 const char *checks_unwell(struct world *w);
 bool checks_same_data(struct world *w);
 void checks_at_end(struct world *w);
-int checks_master(const struct world *w); /* the one; NOBODY */
+int checks_master(const struct world *w);      /* the one; NOBODY */
+int checks_last_master(const struct world *w); /* who was promoted last */
 
 #endif

@@ -13,12 +13,12 @@ static void cut(struct world *w, int a, int b, bool both, bool begins)
     if (both) network_cut(w, b, a, begins);
 }
 
-static void touch(struct world *w, const struct fault *f, bool begins)
+static void touch(struct world *w, const struct fault *f, int node, bool begins)
 {
     bool everybody = f->kind == FAULT_SPLIT || f->kind == FAULT_SLOW;
     for (int i = 0; i < w->node_count; i++) {
         bool concerned =
-            everybody || i == f->node || ((f->kind == FAULT_CUT || f->kind == FAULT_CUT_ONE_WAY) && i == f->other);
+            everybody || i == node || ((f->kind == FAULT_CUT || f->kind == FAULT_CUT_ONE_WAY) && i == f->other);
         if (concerned && f->kind != FAULT_BURST) node_touched(w, i, begins);
     }
 }
@@ -36,11 +36,11 @@ static void split(struct world *w, uint64_t side, bool begins)
             if ((side >> a & 1) != (side >> b & 1)) cut(w, a, b, true, begins);
 }
 
-static void die(struct world *w, const struct fault *f)
+static void die(struct world *w, const struct fault *f, int node)
 {
-    if (!w->nodes[f->node].running) return;
-    if (f->kind == FAULT_WIPE) checks_file_lost(w, f->node);
-    node_die(w, f->node, f->kind == FAULT_POWER, f->kind == FAULT_WIPE);
+    if (!w->nodes[node].running) return;
+    if (f->kind == FAULT_WIPE) checks_file_lost(w, node);
+    node_die(w, node, f->kind == FAULT_POWER, f->kind == FAULT_WIPE);
 }
 
 static void bursts(struct world *w, bool begins)
@@ -49,57 +49,57 @@ static void bursts(struct world *w, bool begins)
         if (w->nodes[i].kind == NODE_CLIENT) client_bursts(w, i, begins);
 }
 
-static void begin(struct world *w, const struct fault *f)
+static void begin(struct world *w, const struct fault *f, int node)
 {
-    struct node *n = &w->nodes[f->node];
+    struct node *n = &w->nodes[node];
     switch (f->kind) {
     case FAULT_KILL:
     case FAULT_POWER:
-    case FAULT_WIPE: die(w, f); break;
+    case FAULT_WIPE: die(w, f, node); break;
     case FAULT_KILL_MIDWAY:
-        if (n->running) watcher_dies_midway(w, f->node, (unsigned)f->extra);
+        if (n->running) watcher_dies_midway(w, node, (unsigned)f->extra);
         break;
     case FAULT_PAUSE:
         if (n->paused_until_ms < w->now_ms + f->lasts_ms) n->paused_until_ms = w->now_ms + f->lasts_ms;
         break;
-    case FAULT_CUT: cut(w, f->node, f->other, true, true); break;
-    case FAULT_CUT_ONE_WAY: cut(w, f->node, f->other, false, true); break;
-    case FAULT_ISOLATE: isolate(w, f->node, true); break;
+    case FAULT_CUT: cut(w, node, f->other, true, true); break;
+    case FAULT_CUT_ONE_WAY: cut(w, node, f->other, false, true); break;
+    case FAULT_ISOLATE: isolate(w, node, true); break;
     case FAULT_SPLIT: split(w, f->extra, true); break;
     case FAULT_SLOW: network_slow(w, (int64_t)f->extra, 10); break;
-    case FAULT_HALF_OPEN: network_half_open(w, f->node); break;
+    case FAULT_HALF_OPEN: network_half_open(w, node); break;
     case FAULT_CLOCK: n->clock_ms += (int64_t)f->extra; break;
     case FAULT_LINK:
-        if (n->running) link_died(server_of(w, f->node));
+        if (n->running) link_died(server_of(w, node));
         break;
     case FAULT_CHILD:
-        if (n->running) master_snapshot_fails(server_of(w, f->node));
+        if (n->running) master_snapshot_fails(server_of(w, node));
         break;
     case FAULT_HAND_OVER:
-        if (node_acts(w, f->node)) watcher_fails_over(w, f->node);
+        if (node_acts(w, node)) watcher_fails_over(w, node);
         break;
     case FAULT_BURST: bursts(w, true); break;
     case FAULT_KINDS: break;
     }
 }
 
-static void end(struct world *w, const struct fault *f)
+static void end(struct world *w, const struct fault *f, int node)
 {
     switch (f->kind) {
     case FAULT_KILL:
     case FAULT_POWER:
     case FAULT_WIPE:
-        if (!w->nodes[f->node].running) node_start(w, f->node);
+        if (!w->nodes[node].running) node_start(w, node);
         break;
     case FAULT_KILL_MIDWAY:
-        if (!w->nodes[f->node].running)
-            node_start(w, f->node);
+        if (!w->nodes[node].running)
+            node_start(w, node);
         else
-            watcher_spared(w, f->node);
+            watcher_spared(w, node);
         break;
-    case FAULT_CUT: cut(w, f->node, f->other, true, false); break;
-    case FAULT_CUT_ONE_WAY: cut(w, f->node, f->other, false, false); break;
-    case FAULT_ISOLATE: isolate(w, f->node, false); break;
+    case FAULT_CUT: cut(w, node, f->other, true, false); break;
+    case FAULT_CUT_ONE_WAY: cut(w, node, f->other, false, false); break;
+    case FAULT_ISOLATE: isolate(w, node, false); break;
     case FAULT_SPLIT: split(w, f->extra, false); break;
     case FAULT_SLOW: network_slow(w, 0, 0); break;
     case FAULT_BURST: bursts(w, false); break;
@@ -107,23 +107,27 @@ static void end(struct world *w, const struct fault *f)
     }
 }
 
-static void ends(struct world *w, int node, uint64_t number)
+static void ends(struct world *w, int none, uint64_t number)
 {
     const struct fault *f = &w->plan->faults[number];
-    (void)node;
-    world_trace(w, NOBODY, "fault %d ends", (int)number + 1);
-    end(w, f);
-    touch(w, f, false);
+    int node = w->fault_node[number];
+    (void)none;
+    world_trace(w, NOBODY, "fault %d ends", f->number);
+    end(w, f, node);
+    touch(w, f, node, false);
 }
 
-static void begins(struct world *w, int node, uint64_t number)
+static void begins(struct world *w, int none, uint64_t number)
 {
     const struct fault *f = &w->plan->faults[number];
-    (void)node;
-    world_trace(w, NOBODY, "fault %d begins", (int)number + 1);
-    touch(w, f, true);
+    int node = f->node == THE_MASTER ? checks_last_master(w) : f->node;
+    (void)none;
+    if (f->node == THE_MASTER && node == f->other) node = (node + 1) % w->plan->servers; /* not from itself */
+    w->fault_node[number] = node;
+    world_trace(w, NOBODY, "fault %d begins, of %s", f->number, w->nodes[node].name);
+    touch(w, f, node, true);
     world_after(w, f->lasts_ms, NOBODY, ends, number);
-    begin(w, f);
+    begin(w, f, node);
 }
 
 void faults_schedule(struct world *w)

@@ -77,11 +77,11 @@ static enum fault_kind draw_kind(struct random_state *r)
     return (enum fault_kind)kind;
 }
 
-/* Servers most, and of them the first master a little more than the others. */
+/* Servers most, and of them the master. */
 static int draw_node(const struct plan *p, struct random_state *r)
 {
     if (one_in(r, 4)) return p->servers + (int)below(r, (uint64_t)p->sentinels);
-    return one_in(r, 5) ? 0 : (int)below(r, (uint64_t)p->servers);
+    return one_in(r, 3) ? THE_MASTER : (int)below(r, (uint64_t)p->servers);
 }
 
 static int draw_sentinel(const struct plan *p, struct random_state *r)
@@ -208,7 +208,9 @@ static const char *const names[FAULT_KINDS] = {
 
 static void name_of(const struct plan *p, int node, char out[NODE_NAME_MAX])
 {
-    if (node < p->servers)
+    if (node == THE_MASTER)
+        snprintf(out, NODE_NAME_MAX, "the master");
+    else if (node < p->servers)
         snprintf(out, NODE_NAME_MAX, "r%d", node);
     else if (node < p->servers + p->sentinels)
         snprintf(out, NODE_NAME_MAX, "s%d", node - p->servers);

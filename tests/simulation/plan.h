@@ -5,7 +5,7 @@
 
 #include "tests/simulation/world.h"
 
-#define FAULTS_MAX 64
+#define THE_MASTER (-2) /* a fault's node: whoever is the master when it begins */
 
 enum disk { DISK_NONE, DISK_SNAPSHOTS /* dump.rdb, now and then */, DISK_LOG /* an append-only file: all of it */ };
 

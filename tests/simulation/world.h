@@ -23,6 +23,7 @@
 #define NODES_MAX      24
 #define NODE_NAME_MAX  16
 #define NOBODY         (-1)
+#define FAULTS_MAX     64
 #define CLOCK_AHEAD_MS 1000000 /* a node's own clock: never near 0 */
 
 enum node_kind { NODE_SERVER, NODE_SENTINEL, NODE_CLIENT };
@@ -61,6 +62,7 @@ struct world {
     uint64_t event_order;
     struct network *network;
     struct checks *checks;
+    int fault_node[FAULTS_MAX]; /* whom each fault has hit */
     bool verbose, failed;
     char failure[512];
     uint64_t failed_step;
