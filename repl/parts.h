@@ -50,7 +50,7 @@ void replica_side_before_send(struct replication *r);          /* goes on with w
 bool replica_side_is_at_offset(const struct replication *r);   /* the dataset is our history's, up to its offset */
 int replica_side_stream_db(const struct replication *r);       /* selected there; -1: none yet */
 bool replica_side_follows_others(const struct replication *r); /* a master that packs nothing, and may be of any make */
-void replica_side_start(struct replication *r);              /* replication_start() */
+void replica_side_start(struct replication *r);                /* replication_start() */
 void replica_side_info(const struct replication *r, struct outq *out); /* INFO's lines of a replica, after role: */
 
 /* --- offered by the master's side --- */
