@@ -248,6 +248,7 @@ const struct directive config_directives[] = {
     SPECIAL("oom-score-adj-values", NULL, DIR_WORDS, "0 200 800", oom_score_grammar, server.oom_scores),
     ENUM("enable-protected-configs", NULL, FIX, "no", yes_no_local, server.enable_protected_configs),
     ENUM("enable-debug-command", NULL, FIX, "no", yes_no_local, server.enable_debug_command),
+    ENUM("enable-module-command", NULL, FIX, "no", yes_no_local, server.enable_module_command),
     INT("slowlog-log-slower-than", NULL, 0, "10000", -1, LMAX, server.slowlog_slower_than_us),
     INT("slowlog-max-len", NULL, 0, "128", 0, LMAX, server.slowlog_max_len),
     INT("latency-monitor-threshold", NULL, 0, "0", 0, LMAX, server.latency_monitor_threshold_ms),
@@ -348,7 +349,6 @@ const struct directive config_directives[] = {
     BOOL_0("replica-lazy-flush", "slave-lazy-flush", 0, "no"),
     MEMORY_0("loading-process-events-interval-bytes", NULL, DIR_HIDDEN, "2097152", 1024, INT_MAX),
 
-    ENUM("enable-module-command", NULL, DIR_NO_EFFECT | FIX, "no", yes_no_local, server.enable_module_command),
     INT("busy-reply-threshold", "lua-time-limit", 0, "5000", 0, LMAX, server.busy_reply_threshold_ms),
     STRING_0("locale-collate", NULL, 0, "", NULL),
     BOOL_0("lua-enable-deprecated-api", NULL, FIX | DIR_HIDDEN, "no"),
