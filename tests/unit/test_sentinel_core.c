@@ -30,6 +30,7 @@ struct fake_server {
     int64_t gives_up_ms; /* so long after it was asked to hand over; then: at that time */
     bool loading, empty;
     bool dies_of_promotion;
+    uint64_t ahead; /* it came back, and a replica has so much more */
     bool alive, is_master;
     int master; /* whom it follows */
     uint64_t offset;
@@ -179,6 +180,7 @@ static void write_info(int number, char *out, size_t room)
                  SERVER_PORT + me->master, up ? "up" : "down", down, me->offset);
         return;
     }
+    if (me->ahead) len += (size_t)snprintf(out + len, room - len, "slaves_ahead_bytes:%" PRIu64 "\r\n", me->ahead);
     for (int i = 0; i < w.servers; i++)
         if (!w.server[i].is_master && w.server[i].master == number && w.server[i].alive)
             len += (size_t)snprintf(out + len, room - len, "slave%d:ip=" HOST ",port=%d,state=online\r\n", i,
@@ -460,6 +462,25 @@ Test(sentinel_core, a_master_that_comes_back_empty_is_replaced)
     run_ms(30000);
     cr_assert(!w.server[0].is_master, "%s", log_lines);
     cr_assert_eq(living_masters(), 1);
+    finish();
+}
+
+/* It is up all the time, and so it is told to follow at once: what it takes meanwhile is lost. */
+Test(sentinel_core, a_master_that_comes_back_with_less_is_replaced_by_who_has_most)
+{
+    build(9, 3, 4, 2, 10000);
+    run_ms(15000);
+    w.server[0].restarts++;
+    w.server[0].ahead = 500;
+    w.server[2].offset = 510;
+    run_ms(13000);
+    cr_assert_eq(w.server[2].promotions, 1, "%s", log_lines);
+    cr_assert(!w.server[0].is_master && w.server[0].master == 2, "%s", log_lines);
+    cr_assert(strstr(log_lines, "a replica has 500 bytes more of its history"), "%s", log_lines);
+    cr_assert(strstr(log_lines, "lives, and is told to follow"), "%s", log_lines);
+    run_ms(30000);
+    cr_assert_eq(living_masters(), 1, "%s", log_lines);
+    for (int s = 0; s < 3; s++) cr_assert_eq(masters_port(s), SERVER_PORT + 2, "%s", log_lines);
     finish();
 }
 
