@@ -79,7 +79,7 @@ static void start(struct failover *f, const struct failover_settings *s, const s
     f->epoch = e->epoch;
     f->forced = e->forced;
     f->hands_over = e->hand_over;
-    f->failed = false;
+    f->failed = f->lacks_replica = false;
     f->started_ms = now_ms;
     f->next_ms = again_ms(f, s);
     enter(f, FAILOVER_WAIT_START, now_ms);
@@ -159,7 +159,7 @@ static void tick(struct failover *f, const struct failover_settings *s, int64_t 
 void failover_start_afresh(struct failover *f)
 {
     f->started_ms = f->next_ms = 0;
-    f->failed = false;
+    f->failed = f->lacks_replica = false;
 }
 
 void failover_leave_to_another(struct failover *f, const struct failover_settings *settings, int64_t now_ms)
@@ -179,9 +179,10 @@ static void step_before_promotion(struct failover *f, const struct failover_sett
         give_up(f, "-failover-abort-not-elected", false, again_ms(f, s), now_ms, out);
     else if (f->state == FAILOVER_WAIT_START && kind == FAILOVER_EVENT_SPLIT)
         give_up(f, "-failover-abort-not-elected", false, now_ms + s->retry_ms, now_ms, out);
-    else if (f->state == FAILOVER_SELECT && kind == FAILOVER_EVENT_NONE_GOOD)
+    else if (f->state == FAILOVER_SELECT && kind == FAILOVER_EVENT_NONE_GOOD) {
         give_up(f, "-failover-abort-no-good-slave", false, again_ms(f, s), now_ms, out);
-    else if (f->state == FAILOVER_SELECT && kind == FAILOVER_EVENT_CHOSEN) {
+        f->lacks_replica = true;
+    } else if (f->state == FAILOVER_SELECT && kind == FAILOVER_EVENT_CHOSEN) {
         say(out, "+selected-slave", true);
         enter(f, FAILOVER_SEND, now_ms);
         say(out, "+failover-state-send-slaveof-noone", true);

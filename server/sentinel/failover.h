@@ -87,6 +87,7 @@ struct failover {
     bool forced;
     bool hands_over;    /* the master is asked, and has not refused */
     bool failed;        /* the last one was given up; next_ms says when another may begin */
+    bool lacks_replica; /* ... for want of a good replica: another may begin as soon as there is one */
     int64_t since_ms;   /* entered the state */
     int64_t started_ms; /* the last one began; 0: there was none */
     int64_t next_ms;    /* none begins by itself before */

@@ -256,10 +256,20 @@ static void begin(struct watched *w, bool forced, bool asks_master, int64_t now_
     watched_ask_others(w, true, now_ms);
 }
 
+/* The last one found nobody to promote, and told nobody anything. Not at once, though: others are coming back, too. */
+static bool may_begin_early(const struct watched *w, int64_t now_ms)
+{
+    char explained[CHOICE_TEXT_MAX];
+    const struct failover *f = &w->failover;
+    return f->lacks_replica && now_ms - f->since_ms >= w->sentinel->settings.periods.info_urgent &&
+           best_replica(w, now_ms, explained);
+}
+
 static void consider_beginning(struct watched *w, int64_t now_ms)
 {
     struct sentinel *s = w->sentinel;
-    if (!w->down || watched_in_failover(w) || now_ms < w->failover.next_ms) return;
+    if (!w->down || watched_in_failover(w)) return;
+    if (now_ms < w->failover.next_ms && !may_begin_early(w, now_ms)) return;
     if (!w->begin_ms) {
         int64_t within_ms = s->settings.periods.begin_within;
         w->begin_ms = now_ms + (within_ms > 0 ? (int64_t)random_below(&s->random, (uint64_t)within_ms) : 0);

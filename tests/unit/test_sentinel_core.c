@@ -385,6 +385,24 @@ Test(sentinel_core, a_dead_master_is_replaced_by_the_replica_with_the_most_data)
     }
 }
 
+/* Nobody can be promoted when the master dies; a minute of failover-timeout is not waited for who comes back. */
+Test(sentinel_core, a_replica_that_comes_back_is_promoted_soon)
+{
+    build(14, 3, 3, 2, 60000);
+    run_ms(15000);
+    for (int i = 0; i < 3; i++) w.server[i].alive = false;
+    run_ms(10000);
+    int aborted = w.said_abort;
+    cr_assert(aborted > 0 && strstr(log_lines, "-failover-abort-no-good-slave"), "%s", log_lines);
+    run_ms(10000);
+    cr_assert_eq(w.said_abort, aborted, "nothing is tried without anybody\n%s", log_lines);
+    w.server[2].alive = true;
+    run_ms(6000);
+    cr_assert_eq(w.server[2].promotions, 1, "%s", log_lines);
+    for (int s = 0; s < 3; s++) cr_assert_eq(masters_port(s), SERVER_PORT + 2, "%s", log_lines);
+    finish();
+}
+
 /* The best one dies of it: others are there, and failover-timeout is a minute. */
 Test(sentinel_core, one_that_dies_before_it_is_a_master_is_not_waited_for)
 {
