@@ -41,6 +41,7 @@ struct instance {
     char *info;                    /* the whole of it, for SENTINEL INFO-CACHE; NULL: none yet */
     int64_t role_since_ms;         /* it says this role since */
     int64_t config_since_ms;       /* it says this master since */
+    int64_t run_since_ms;          /* its run id was new to us then */
     uint64_t keys_before;          /* it had so many when it restarted; until it has loaded what it has now */
     int64_t emptied_ms;            /* a master that came back without them, at that time; 0: it did not */
     bool stranger;                 /* another server at a reused address: nothing is done to it */

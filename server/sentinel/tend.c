@@ -71,18 +71,20 @@ static bool is_due_with_ping(int64_t last_ms, int64_t period_ms, bool pinged, in
 }
 
 /* What a master has lost shows in its first seconds, when its replicas come back. */
-static bool has_just_started(const struct instance *i)
+static bool has_just_started(const struct instance *i, int64_t now_ms)
 {
-    return i->report.role == ROLE_MASTER && i->report.uptime_s >= 0 && i->report.uptime_s < YOUNG_S;
+    bool new_to_us = i->run_since_ms && now_ms - i->run_since_ms < YOUNG_S * 1000;
+    return new_to_us && i->report.role == ROLE_MASTER && i->report.uptime_s >= 0 && i->report.uptime_s < YOUNG_S;
 }
 
-static int64_t info_period_ms(const struct sentinel *s, const struct watched *w, const struct instance *i)
+static int64_t info_period_ms(const struct sentinel *s, const struct watched *w, const struct instance *i,
+                              int64_t now_ms)
 {
     const struct sentinel_periods *p = &s->settings.periods;
     bool on_its_way = i->reconfiguration == RECONFIGURATION_SENT || i->reconfiguration == RECONFIGURATION_INPROGRESS;
     if (on_its_way || (i == w->chosen && w->failover.state == FAILOVER_WAIT_PROMOTION)) return p->promotion;
     if (i == w->master && w->failover.hands_over && w->failover.state == FAILOVER_WAIT_PROMOTION) return p->promotion;
-    if (i->kind != INSTANCE_REPLICA) return has_just_started(i) ? smaller(p->info, p->info_urgent) : p->info;
+    if (i->kind != INSTANCE_REPLICA) return has_just_started(i, now_ms) ? smaller(p->info, p->info_urgent) : p->info;
     bool urgent = health_is_down(&w->master->health) || watched_in_failover(w) || i->report.master_link_down_ms != 0;
     return urgent ? smaller(p->info, p->info_urgent) : p->info;
 }
@@ -100,7 +102,7 @@ static void ask(struct sentinel *s, struct watched *w, struct instance *i, const
     int64_t ping_ms = ping_period_ms(s, health);
     bool pinged = ping(s, i, health, now_ms);
     if (!w) return;
-    if (!i->info_asked && is_due_with_ping(i->info_sent_ms, info_period_ms(s, w, i), pinged, ping_ms, now_ms))
+    if (!i->info_asked && is_due_with_ping(i->info_sent_ms, info_period_ms(s, w, i, now_ms), pinged, ping_ms, now_ms))
         ask_info(s, i, now_ms);
     if (is_due_with_ping(i->hello_sent_ms, s->settings.periods.hello, pinged, ping_ms, now_ms))
         sentinel_tell_hello(s, w, i, now_ms);

@@ -46,6 +46,7 @@ static bool take_run_id(struct watched *w, struct instance *i, const struct repo
         health_step(&i->health, &health, &(struct health_event){.kind = HEALTH_EVENT_REBOOTED}, now_ms);
     }
     memcpy(i->run_id, r->run_id, sizeof i->run_id);
+    i->run_since_ms = now_ms;
     return true;
 }
 
