@@ -21,7 +21,7 @@
 #define AGREEMENT_MS   60000 /* three of the fail-over's time-outs */
 
 #define WATCHED       500
-#define SETTLE_US     5000000
+#define SETTLE_US     25000000 /* the masters have just started, of which a Sentinel of ours wants to hear more, for 20 s */
 #define WATCH_US      10000000 /* as long as INFO's period */
 #define MONITOR_BYTES 80
 
