@@ -21,6 +21,7 @@ const char *choice_obstacle(const struct candidate *c, const struct choice_limit
 bool choice_prefers(const struct candidate *a, const struct candidate *b)
 {
     if (a->priority != b->priority) return a->priority < b->priority;
+    if (a->is_master != b->is_master) return b->is_master;
     if (a->offset != b->offset) return a->offset > b->offset;
     if (!*a->run_id != !*b->run_id) return *a->run_id;
     return strcmp(a->run_id, b->run_id) < 0;
@@ -54,7 +55,10 @@ static void explain(const struct candidate *c, int count, int best, const struct
         const char *obstacle = choice_obstacle(&c[i], limits);
         if (i == best) continue;
         add(l, "; %s:%d: %s, priority %" PRId64 ", offset %" PRIu64, c[i].host, c[i].port,
-            obstacle ? obstacle : "could be as well", c[i].priority, c[i].offset);
+            obstacle         ? obstacle
+            : c[i].is_master ? "it is a master itself"
+                             : "could be as well",
+            c[i].priority, c[i].offset);
         if (best >= 0 && c[i].offset > c[best].offset)
             add(l, ", WHICH IS %" PRIu64 " BYTES MORE", c[i].offset - c[best].offset);
     }

@@ -2,7 +2,8 @@
  *
  * As documented ("Replica selection and priority"): left aside is who is down, disconnected, silent, of priority 0 or
  * was without its master for too long; of the others the lowest priority wins, then the largest offset, then the
- * smallest run id. One that loads its dataset has none to offer, and is left aside as well. */
+ * smallest run id. One that loads its dataset has none to offer, and is left aside as well. One that says it is a master
+ * itself, as a former one does that has come back, stands behind all that follow: its offset counts another history. */
 #ifndef SLIPSTREAM_SENTINEL_CHOICE_H
 #define SLIPSTREAM_SENTINEL_CHOICE_H
 
@@ -14,6 +15,7 @@ struct candidate {
     const char *run_id; /* "": not known yet, which ranks last */
     bool down, linked, loading;
     bool stranger;               /* another server at a reused address */
+    bool is_master;              /* it follows nobody */
     int64_t answered_ago_ms;     /* its last valid answer to PING */
     int64_t info_ago_ms;         /* its last INFO; -1: none yet */
     int64_t master_link_down_ms; /* how long it was without its master; below 0: it never had him */

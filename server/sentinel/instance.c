@@ -31,6 +31,7 @@ void instance_candidate(const struct instance *i, int64_t now_ms, struct candida
         .linked = i->link[LINK_COMMANDS].up,
         .loading = i->report.loading || i->health.last_answer == ANSWER_LOADING,
         .stranger = i->stranger,
+        .is_master = i->report.role == ROLE_MASTER,
         .answered_ago_ms = now_ms - i->health.ok_ms,
         .info_ago_ms = i->info_ms ? now_ms - i->info_ms : -1,
         .master_link_down_ms = i->report.master_link_down_ms,

@@ -396,6 +396,11 @@ Test(sentinel_choice, priority_then_offset_then_run_id)
     cr_assert_eq(choice_make(by_run_id, 3, &choice_ms, text), 2);
     cr_assert_eq(choice_make(by_run_id, 1, &choice_ms, text), 0, "unknown ranks last, and is better than nobody");
     cr_assert_eq(choice_make(NULL, 0, &choice_ms, text), -1);
+    struct candidate by_role[] = {good(A, 100, 900), good(B, 100, 5)};
+    by_role[0].is_master = true;
+    cr_assert_eq(choice_make(by_role, 2, &choice_ms, text), 1, "a former master counts another history");
+    cr_assert(strstr(text, "it is a master itself"), "%s", text);
+    cr_assert_eq(choice_make(by_role, 1, &choice_ms, text), 0, "it is better than nobody");
 }
 
 Test(sentinel_choice, who_is_left_aside)
