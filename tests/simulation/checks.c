@@ -108,6 +108,12 @@ static int well_witness(const struct world *w, const struct promise *p, int64_t 
     return NOBODY;
 }
 
+static bool of_one_history(const struct server *a, const struct server *b)
+{
+    const struct history *x = repl_stream_history(a->stream), *y = repl_stream_history(b->stream);
+    return strcmp(x->id, y->id) == 0 || strcmp(x->second_id, y->id) == 0 || strcmp(x->id, y->second_id) == 0;
+}
+
 static void check_promise(struct world *w, uint64_t write, int server, int sentinel, int64_t since_ms)
 {
     struct promise *p = &w->checks->promises[write];
@@ -126,15 +132,29 @@ static void check_promise(struct world *w, uint64_t write, int server, int senti
     int witness = node_was_well(w, sentinel, WELL_MS) ? well_witness(w, p, since_ms) : NOBODY;
     if (witness == NOBODY)
         withdraw(w, write, "nobody who has it was well at the fail-over");
+    else if (!of_one_history(server_of(w, server), server_of(w, witness)))
+        withdraw(w, write, "offsets of two histories were compared");
     else
         world_fail(w, "%s is promoted by %s and lacks write %" PRIu64 ", which %s has acknowledged, and is well",
                    name(w, server), name(w, sentinel), write, name(w, witness));
+}
+
+/* It did not get the order in time, and another has been chosen. */
+static bool is_late(const struct world *w, int server, int sentinel)
+{
+    const struct watched *watched = watcher_watched(w, sentinel);
+    const struct instance *chosen = watched ? watched->chosen : NULL;
+    return watched && node_at(w, (chosen ? chosen : watched->master)->address.host) != server;
 }
 
 void checks_promotes(struct world *w, int server, int sentinel, int64_t since_ms)
 {
     struct checks *c = w->checks;
     const struct server *s = server_of(w, server);
+    if (sentinel != NOBODY && is_late(w, server, sentinel)) {
+        world_trace(w, server, "is promoted by an order of %s that is not meant any more", name(w, sentinel));
+        return;
+    }
     c->tallies.promotions++;
     if (sentinel == NOBODY) c->tallies.hand_overs++;
     world_trace(w, server, "is promoted by %s, with %" PRIu64 " writes",
@@ -161,12 +181,21 @@ static void forget(struct world *w, int server)
     }
 }
 
+/* Whoever had to be replaced could be. */
+static bool sentinels_were_well(const struct world *w)
+{
+    for (int i = 0; i < w->plan->sentinels; i++)
+        if (!node_was_well(w, w->plan->servers + i, w->plan->down_after_ms + REPLACED_MS)) return false;
+    return true;
+}
+
 /* It has got its master's data in place of its own. */
 static void exchange(struct world *w, int server)
 {
     struct checks *c = w->checks;
     const struct server *s = server_of(w, server);
-    if (c->last_master == server || w->now_ms >= c->master_replaced_by_ms) return;
+    bool in_time = w->now_ms >= c->master_replaced_by_ms && sentinels_were_well(w);
+    if (c->last_master == server || in_time) return;
     for (uint64_t i = 0; i < c->tallies.writes; i++) {
         struct promise *p = &c->promises[i];
         if (p->given && p->nodes >> server & 1 && !data_has_write(&s->data, i))

@@ -11,7 +11,9 @@
  *    The promise ends where it cannot be kept: the write was acknowledged after the Sentinel had found its master down
  *    (the choice may have been made), or by a master that another had replaced already; all who have acknowledged it have
  *    lost their memory and their disk; or the master itself came back without it and is followed again before it could be
- *    replaced (a server without an append-only file, restarted at once).
+ *    replaced (a server without an append-only file, restarted at once, or while not all Sentinels were well). And it is not
+ *    kept between histories: when a master has lost its data, a replica that has not followed it yet has another one,
+ *    and Sentinel compares their offsets.
  * 2. A MASTER THAT IS CUT OFF STOPS. With min-replicas-to-write it accepts no write once it could hear no replica for
  *    min-replicas-max-lag and a second (and the delay of what was on its way). Without it, it goes on until it hears
  *    that another is the master: no longer than the time in which all heals.
