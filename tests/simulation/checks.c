@@ -181,11 +181,12 @@ static void forget(struct world *w, int server)
     }
 }
 
-/* Whoever had to be replaced could be. */
+/* Whoever had to be replaced could be: no Sentinel was out of reach, or in TILT. */
 static bool sentinels_were_well(const struct world *w)
 {
+    int64_t for_ms = w->plan->down_after_ms + REPLACED_MS + TILT_AFTER_MS + TILT_LASTS_MS;
     for (int i = 0; i < w->plan->sentinels; i++)
-        if (!node_was_well(w, w->plan->servers + i, w->plan->down_after_ms + REPLACED_MS)) return false;
+        if (!node_was_well(w, w->plan->servers + i, for_ms)) return false;
     return true;
 }
 

@@ -7,8 +7,8 @@
  * --seed S        one world; --verbose shows its trace, --keep leaves out all faults but these (as a failure prints them)
  * --from S        one after another from there on, until --seeds or --seconds are over
  * --mistake NAME  the model does something wrong (plan.h), which the checks are to notice
- * --suite         what a test run asks: mistakes are noticed, and worlds go well: half of them always the same, half from
- *                 SLIPSTREAM_SEED on
+ * --suite         what a test run asks: mistakes are noticed, and worlds go well: most of them always the same, a part
+ *                 from SLIPSTREAM_SEED on
  *
  * 0: all went well; 1: a failure, which is printed with the shortest schedule found. */
 #include "server/base/log.h"

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* `worlds` in all: half of them always the same, half from `seed` on. Prints Criterion's summary; how many failed. */
+/* `worlds` in all: most of them always the same, a part from `seed` on. Prints Criterion's summary; how many failed. */
 int suite_run(uint64_t worlds, uint64_t seed, int jobs);
 
 #endif
