@@ -321,6 +321,37 @@ Test(io_threads, who_does_not_read_is_closed_at_his_limit)
     close(fd);
 }
 
+static long long omem_of(struct server *s, const char *name)
+{
+    char mark[64];
+    snprintf(mark, sizeof mark, " name=%s ", name);
+    const char *list = command_text(s, "CLIENT LIST"), *line = strstr(list, mark);
+    const char *omem = line ? strstr(line, " omem=") : NULL;
+    return omem ? atoll(omem + strlen(" omem=")) : -1;
+}
+
+/* ... wherever it is, and no longer than it has not left. */
+Test(io_threads, what_waits_for_a_client_is_told)
+{
+    enum { ANSWERS = 200, BYTES = 100000 };
+    struct server *s = start_threaded("");
+    char value[BYTES], *text = malloc(ANSWERS * (BYTES + 20));
+    memset(value, 'x', sizeof value);
+    expect_ok(s, "SET large %b", value, sizeof value);
+    int fd = connect_lent(s);
+    raw_send_text(fd, "CLIENT SETNAME slow\r\n");
+    raw_expect(fd, "+OK\r\n");
+    cr_assert_eq(omem_of(s, "slow"), 0);
+    for (int i = 0; i < ANSWERS; i++) raw_send_text(fd, "GET large\r\n");
+    wait_until(omem_of(s, "slow") > ANSWERS * BYTES / 4);
+    cr_assert_lt(omem_of(s, "slow"), ANSWERS * BYTES * 3 / 2);
+    size_t len = ANSWERS * (strlen("$100000\r\n") + BYTES + 2);
+    cr_assert_eq(recv(fd, text, len, MSG_WAITALL), (ssize_t)len);
+    wait_until(omem_of(s, "slow") == 0);
+    free(text);
+    close(fd);
+}
+
 /* Below the limit he finds everything when he begins to read. */
 Test(io_threads, who_reads_late_gets_all)
 {
