@@ -48,6 +48,7 @@ static void expect_same_times(struct server *a, struct server *b)
 
 static void expect_kept(struct server *s, const char *digest, const char *times)
 {
+    wait_until(info_is(s, "persistence", "loading", "0"));
     cr_expect_str_eq(command_text(s, "DEBUG DIGEST"), digest);
     cr_expect_str_eq(times_of(s), times);
 }
