@@ -337,8 +337,7 @@ Test(limits, a_soft_limit_holds_when_its_time_is_over)
     char *message = calloc(1, 100 * KB + 1);
     memset(message, 'm', 100 * KB);
     /* More than the kernel takes, and then silence: cron has to see it. */
-    while (is_there(s, "deaf") && !is_stuck(s, "deaf", 300 * KB))
-        freeReplyObject(command(s, "PUBLISH ch %s", message));
+    while (is_there(s, "deaf") && !is_stuck(s, "deaf", 300 * KB)) freeReplyObject(command(s, "PUBLISH ch %s", message));
     cr_expect(is_there(s, "deaf"));
     wait_until(!is_there(s, "deaf"));
     cr_expect_eq(info_number(s, "stats", "client_output_buffer_limit_disconnections"), 1);
