@@ -77,7 +77,6 @@ static bool read_options(int argc, char **argv, struct options *o)
 int main(int argc, char **argv)
 {
     struct options o = {.campaign = {.from = 1, .jobs = 1, .shrink = true}};
-    const char *seed = getenv("SLIPSTREAM_SEED");
     if (!read_options(argc, argv, &o)) {
         fprintf(stderr, "usage: simulation [--seed S | --from S] [--seeds N] [--seconds T] [--jobs J] [--verbose] "
                         "[--keep FAULTS] [--shrink no] [--mistake NAME]\n"
@@ -86,7 +85,7 @@ int main(int argc, char **argv)
     }
     log_set_level((enum log_level)(LOG_WARNING + 1)); /* what the real parts say of themselves is not the trace */
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (o.suite) return suite_run(o.suite, seed ? strtoull(seed, NULL, 10) : 1000000, o.campaign.jobs) > 0;
+    if (o.suite) return suite_run(o.suite, o.campaign.jobs) > 0;
     struct sum sum = campaign_run(&o.campaign);
     sum_print(&sum);
     return sum.failed > 0;

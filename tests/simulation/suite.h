@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* `worlds` in all: most of them always the same, a part from `seed` on. Prints Criterion's summary; how many failed. */
-int suite_run(uint64_t worlds, uint64_t seed, int jobs);
+/* So many worlds, the same ones each time. Prints Criterion's summary; how many failed. */
+int suite_run(uint64_t worlds, int jobs);
 
 #endif
