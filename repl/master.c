@@ -57,6 +57,7 @@ static void opened(void *context)
     r->master->bell =
         loop_watch_start(r->loop, backlog_server_bell(repl_stream_backlog(r->stream)), LOOP_READABLE, bell_rang, r);
     acks_watch_new_backlog(r);
+    words_opened(r);
 }
 
 /* Replicas reconnect to learn the new id. */

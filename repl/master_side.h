@@ -140,6 +140,7 @@ bool words_may_take(const struct follower *f, const struct snapshot *s);
 void words_meet(struct follower *f);         /* it has just come */
 void words_cron(struct replication *r);      /* lets those go for whom fields expire that cannot be told to them */
 void words_forgotten(struct replication *r); /* another history */
+void words_opened(struct replication *r);    /* the backlog is there, a new one or a dead predecessor's */
 
 /* --- master_followers.c --- */
 extern const struct link_events master_link_events;

@@ -11,6 +11,8 @@
 #include "rdb/format.h"
 #include "repl/snapshot_form.h"
 
+#include <assert.h>
+
 #define VALKEY_9          (9 << 16)                      /* as struct follower_hello has versions */
 #define STRANGER_KNOWN_MS ((int64_t)24 * 60 * 60 * 1000) /* it may come back, and continue */
 
@@ -73,11 +75,21 @@ static void let_go(struct follower *f, enum stream_words words)
     follower_end(f, reason(f, words));
 }
 
+static_assert(STREAM_WORDS <= SHM_WORDS, "the backlog has a place for each");
+
+/* Our heir, if we are killed, goes on with what we said. */
+static void note_said(struct replication *r, enum stream_words words, uint64_t offset)
+{
+    struct backlog *b = repl_stream_backlog(r->stream);
+    r->master->said_at[words] = offset;
+    if (b) backlog_set_words_at(b, (int)words, offset);
+}
+
 void replication_says(struct replication *r, enum stream_words words)
 {
     /* A master's are taken to be known by its whole chain, unless it is said otherwise; ours leave where all know them. */
     if (words == WORDS_OF_7_0 && replication_is_replica(r) && configured(r) != RDB_FOR_6_2) return;
-    r->master->said_at[words] = repl_stream_history(r->stream)->offset + 1;
+    note_said(r, words, repl_stream_history(r->stream)->offset + 1);
     list_each(&r->master->followers, node)
     {
         struct follower *f = list_entry(node, struct follower, node);
@@ -133,5 +145,11 @@ void words_cron(struct replication *r)
 
 void words_forgotten(struct replication *r)
 {
-    for (int w = 0; w < STREAM_WORDS; w++) r->master->said_at[w] = 0;
+    for (enum stream_words w = 0; w < STREAM_WORDS; w++) note_said(r, w, 0);
+}
+
+void words_opened(struct replication *r)
+{
+    const struct backlog *b = repl_stream_backlog(r->stream);
+    for (enum stream_words w = 0; w < STREAM_WORDS; w++) r->master->said_at[w] = backlog_words_at(b, (int)w);
 }

@@ -470,6 +470,16 @@ void backlog_set_relayed(struct backlog *b, bool relayed)
     atomic_store_explicit(&b->control->relayed, relayed, memory_order_relaxed);
 }
 
+void backlog_set_words_at(struct backlog *b, int kind, uint64_t offset)
+{
+    atomic_store_explicit(&b->control->words_at[kind], offset, memory_order_relaxed);
+}
+
+uint64_t backlog_words_at(const struct backlog *b, int kind)
+{
+    return atomic_load_explicit(&b->control->words_at[kind], memory_order_relaxed);
+}
+
 static void copy_stream(struct ring *to, const struct ring *from, uint64_t at, uint64_t end)
 {
     while (at < end) {

@@ -58,6 +58,9 @@ void backlog_set_history(struct backlog *b, const char *id, const char *id2, int
 /* For who goes on with the region after our death: the dataset is empty at this offset; the stream is our master's. */
 void backlog_set_empty(struct backlog *b, uint64_t offset);
 void backlog_set_relayed(struct backlog *b, bool relayed);
+/* For the same: where commands of a kind (below SHM_WORDS) last were that not every replica knows; 0: never. */
+void backlog_set_words_at(struct backlog *b, int kind, uint64_t offset);
+uint64_t backlog_words_at(const struct backlog *b, int kind);
 /* Once a second or so: shrinks when nobody lags, returns memory. */
 void backlog_cron(struct backlog *b);
 

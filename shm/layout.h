@@ -179,6 +179,7 @@
  *      456  durable_watch          server                  seq                       journal, inspecting tool
  *      464  files_given            server                  before end                journal, inspecting tool
  *      472  journal_call           server                  rel, fence seq behind     journal
+ *      480  words_at[4]            server                  rlx, before end           next server
  *      512  rings[64], 64 bytes each:
  *       +0    number               server                  0 first, rel last         link, inspecting tool
  *       +8    first                server                  under number              link, inspecting tool
@@ -247,6 +248,7 @@
 #define SHM_NAME_PREFIX "/slipstream-"
 
 #define SHM_RINGS_MAX      64
+#define SHM_WORDS          4 /* kinds of commands that not every replica knows (repl/stream_words.h) */
 #define BACKLOG_SPOOLS_MAX 4
 #define BACKLOG_PEERS_MAX  128
 #define SHM_NAME_BYTES     96
@@ -380,7 +382,7 @@ struct shm_control {
     _Atomic uint64_t durable_watch; /* the same for what the journal has on disk */
     _Atomic uint64_t files_given;   /* the number of the newest file that the journal has been, or is to be, given */
     _Atomic uint64_t journal_call;  /* even: it goes by what is published; odd: by calls, of which each has a number */
-    uint8_t pad_watch[32];
+    _Atomic uint64_t words_at[SHM_WORDS]; /* where commands of such a kind last were, or shortly before; 0: never */
 
     struct shm_ring rings[SHM_RINGS_MAX];
     struct shm_spool spools[BACKLOG_SPOOLS_MAX];
@@ -426,6 +428,8 @@ SHM_PLACED(shm_control, readers, 320);
 SHM_PLACED(shm_control, ack_watch, 448);
 SHM_PLACED(shm_control, durable_watch, 456);
 SHM_PLACED(shm_control, files_given, 464);
+SHM_PLACED(shm_control, journal_call, 472);
+SHM_PLACED(shm_control, words_at, 480);
 SHM_PLACED(shm_control, rings, 512);
 SHM_PLACED(shm_control, spools, 4608);
 SHM_PLACED(shm_control, journal, 4864);

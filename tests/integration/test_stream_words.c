@@ -69,6 +69,27 @@ Test(stream_words, what_was_missed_meanwhile_is_not_continued_over)
     proxy_stop(proxy);
 }
 
+/* Nor does a server forget with its death what it has said. */
+Test(stream_words, what_was_missed_is_not_continued_over_from_an_heir)
+{
+    struct server *master = server_start(OURS, "%s", ""), *debian = server_start(DEBIAN, "%s", "");
+    struct proxy *proxy = proxy_start(master->port);
+    expect_integer(master, 1, "HSET h a 1");
+    follow_port(debian, proxy_port(proxy));
+    expect_same_data(debian, master);
+    proxy_cut(proxy);
+    wait_until(!link_is_up(debian));
+    expire_for_a_moment(master, "2");
+    server_kill(master);
+    server_restart(master);
+    server_wait_log(master, 0, "Adopted the stream");
+    proxy_heal(proxy);
+    wait_until(link_is_up(debian));
+    expect_same_data(debian, master);
+    server_wait_log(master, 0, "has commands that it may not know");
+    proxy_stop(proxy);
+}
+
 /* --- behind a server of ours that follows another make --- */
 
 #define DATASET "REDIS0009\xfe\x00\x04\001h\001\001a\0011\x00\001k\001v\xff\0\0\0\0\0\0\0\0"
