@@ -65,6 +65,7 @@ static void renamed(void *context, const char *why)
 {
     struct replication *r = context;
     comeback_end(&r->master->comeback);
+    words_expect(r);
     followers_end_all(context, why);
     snapshots_history_changed(context);
 }
@@ -147,6 +148,7 @@ void master_side_started(struct replication *r)
 {
     const struct history *h = repl_stream_history(r->stream);
     int64_t now_ms = replication_now_ms(r);
+    if (h->offset > 0) words_expect(r);
     if (r->restored && h->second_offset > 0)
         comeback_begin(&r->master->comeback, h->second_id, (uint64_t)h->second_offset - 1, now_ms);
     else if (h->offset == 0 && dataset_is_empty(r))

@@ -120,6 +120,7 @@ struct master_side {
     int64_t last_ping_ms;
     uint64_t said_at[STREAM_WORDS]; /* offset where such words last left, or shortly before it; 0: never */
     int64_t stranger_ms;            /* a follower was here last that does not say who it is; 0: never */
+    int64_t expecting_ms;           /* we became the master of a history that others have; 0: nobody has */
 };
 
 /* --- failover.c --- */
@@ -137,7 +138,9 @@ void queue_cron(struct replication *r, int64_t now_ms); /* serves who waits */
 bool words_may_continue(const struct follower *f, uint64_t from);
 /* The same, with what it has once it has taken over this snapshot. */
 bool words_may_take(const struct follower *f, const struct snapshot *s);
-void words_meet(struct follower *f);         /* it has just come */
+void words_meet(struct follower *f); /* it has just come */
+/* We have just become the master of a history that others know, and may ask to continue: who they are shows then. */
+void words_expect(struct replication *r);
 void words_cron(struct replication *r);      /* lets those go for whom fields expire that cannot be told to them */
 void words_forgotten(struct replication *r); /* another history */
 void words_opened(struct replication *r);    /* the backlog is there, a new one or a dead predecessor's */

@@ -15,6 +15,7 @@
 
 #define VALKEY_9          (9 << 16)                      /* as struct follower_hello has versions */
 #define STRANGER_KNOWN_MS ((int64_t)24 * 60 * 60 * 1000) /* it may come back, and continue */
+#define EXPECTED_MS       60000                          /* by then (repl-timeout) replicas have missed their master */
 
 static enum rdb_write_for configured(const struct replication *r)
 {
@@ -101,7 +102,9 @@ bool replication_may_say_7_0(const struct replication *r)
 {
     int64_t seen_ms = r->master->stranger_ms;
     if (configured(r) != RDB_FOR_AUTO) return configured(r) != RDB_FOR_6_2;
-    return !seen_ms || replication_now_ms(r) - seen_ms > STRANGER_KNOWN_MS;
+    int64_t expecting_ms = r->master->expecting_ms, now_ms = replication_now_ms(r);
+    if (expecting_ms && now_ms - expecting_ms < EXPECTED_MS) return false;
+    return !seen_ms || now_ms - seen_ms > STRANGER_KNOWN_MS;
 }
 
 bool words_may_continue(const struct follower *f, uint64_t from)
@@ -128,6 +131,11 @@ void words_meet(struct follower *f)
     int64_t now_ms = replication_now_ms(f->r);
     f->reads_fields = refusals_read(&m->refusals, f->name, now_ms) >= RDB_VERSION_FIELD_EXPIRY;
     if (is_stranger(f)) m->stranger_ms = now_ms;
+}
+
+void words_expect(struct replication *r)
+{
+    r->master->expecting_ms = replication_now_ms(r);
 }
 
 void words_cron(struct replication *r)

@@ -144,7 +144,7 @@ bool follower_view(struct follower *f, struct follower_view *out);              
  * them, and gets a snapshot when it comes back: nothing differs in silence. */
 void replication_says(struct replication *r, enum stream_words words);
 /* Statistics may leave in words that 6.2 refuses together with the command: nobody is here who may be one, nor was in the
- * last day. */
+ * last day, nor is anybody awaited who followed before we were the master. */
 bool replication_may_say_7_0(const struct replication *r);
 /* No follower is of a version before that, or may be: Redis says its own since 8.0. An empty company knows everything. */
 bool replication_followers_know(const struct replication *r, int version);

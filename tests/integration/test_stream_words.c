@@ -249,6 +249,36 @@ Test(stream_words, a_stranger_does_not_continue_over_statistics)
     close(f.fd);
 }
 
+/* They come back a second later, which is no reason for a snapshot. */
+static void expect_continued(struct server *debian, struct server *master, long long full)
+{
+    freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 STREAMS x >"));
+    freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 NOACK STREAMS x >"));
+    follow(debian, master);
+    wait_until(link_is_up(debian));
+    expect_same_data(debian, master);
+    cr_expect_eq(info_number(master, "stats", "sync_full"), full);
+}
+
+Test(stream_words, who_is_awaited_continues_behind_a_restart_and_a_promotion)
+{
+    struct server *master = server_start(OURS, "%s", ""), *ours = server_start(OURS, "%s", "");
+    struct server *debian = server_start(DEBIAN, "%s", "");
+    add_entries(master, 9);
+    follow(debian, master);
+    follow(ours, master);
+    wait_in_step(ours, master);
+    expect_same_data(debian, master);
+    expect_ok(debian, "REPLICAOF 127.0.0.1 1");
+    server_kill(master);
+    server_restart(master);
+    expect_continued(debian, master, 0);
+    wait_in_step(ours, master);
+    expect_ok(debian, "REPLICAOF 127.0.0.1 1");
+    expect_ok(ours, "REPLICAOF NO ONE");
+    expect_continued(debian, ours, 0);
+}
+
 /* A Redis 7.4, say: it takes the snapshot over, and from then on hears of fields that expire. */
 Test(stream_words, a_stranger_that_has_read_of_them_hears_of_them)
 {
