@@ -194,12 +194,28 @@ static int fork_child(struct snapshot *s)
     return -1;
 }
 
+/* Who might still come could have it; who is here comes first. Of those that nobody reads, what was left longest ago. */
+static bool drop_unused(struct replication *r)
+{
+    struct snapshot *oldest = NULL;
+    list_each(&r->master->snapshots, node)
+    {
+        struct snapshot *s = list_entry(node, struct snapshot, node);
+        if (s->users || s->spool < 0 || (s->state != SNAPSHOT_COMPLETE && s->state != SNAPSHOT_FAILED)) continue;
+        if (!oldest || s->unused_since_ms < oldest->unused_since_ms) oldest = s;
+    }
+    if (oldest) free_snapshot(oldest);
+    return oldest;
+}
+
 /* Takes one of the backlog's. The last one is kept for those who follow the stream: backups that are read slowly, or
  * not at all, must not keep them from their full sync. */
-static int claim_spool(struct backlog *b, bool for_follower)
+static int claim_spool(struct replication *r, bool for_follower)
 {
-    if (!for_follower && backlog_spools_free(b) < 2) return -1;
-    return backlog_spool_claim(b);
+    struct backlog *b = repl_stream_backlog(r->stream);
+    int wanted = for_follower ? 1 : 2;
+    while (backlog_spools_free(b) < wanted && drop_unused(r)) continue;
+    return backlog_spools_free(b) < wanted ? -1 : backlog_spool_claim(b);
 }
 
 /* AUTO is settled, so that those share one file who would get the same. */
@@ -218,7 +234,7 @@ struct snapshot *snapshot_start(struct replication *r, const struct snapshot_wis
     s->compress = r->rdb_settings->compress && w->compress;
     s->requests = r->master->requests;
     set_form(s, w->form);
-    s->spool = claim_spool(repl_stream_backlog(r->stream), w->for_follower);
+    s->spool = claim_spool(r, w->for_follower);
     if (s->spool < 0) {
         errno = ENOBUFS;
     } else if (open_ends(s) == 0) {
@@ -244,7 +260,7 @@ struct snapshot *snapshot_start(struct replication *r, const struct snapshot_wis
 struct snapshot *replication_lend_begin(struct replication *r)
 {
     struct backlog *b = repl_stream_backlog(r->stream);
-    int spool = b ? claim_spool(b, false) : -1;
+    int spool = b ? claim_spool(r, false) : -1;
     if (spool < 0) return NULL;
     struct snapshot *s = mem_calloc(1, sizeof *s);
     *s = (struct snapshot){.r = r, .spool = spool, .fd = -1, .write_fd = -1, .requests = r->master->requests};

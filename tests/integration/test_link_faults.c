@@ -352,6 +352,16 @@ Test(link_faults, slow_backups_pin_nothing_and_keep_nobody_out)
     wait_until(info_number(master, "replication", "connected_slaves") == 1);
 }
 
+/* Files that are kept for whoever may come are given up for who is there. */
+Test(link_faults, backups_in_a_row_do_not_wait_for_each_other)
+{
+    struct server *master = server_start(OURS, "repl-timeout 3600\n");
+    for (int i = 0; i < 6; i++) {
+        expect_ok(master, "SET k%d v", i);
+        take_file(master, master, "backup.rdb");
+    }
+}
+
 /* What redis-cli --rdb takes is packed as rdbcompression says. */
 Test(link_faults, a_backup_is_compressed_as_configured)
 {
