@@ -138,3 +138,13 @@ Test(group_commit, who_does_not_come_back_is_waited_for_once)
     live(&w, 1000000);
     cr_expect_geq(w.answers, 1000000 / (5000 + 120 + 30) - 3, "%u", w.answers);
 }
+
+/* The fsync was for one who has gone meanwhile; who came since is not left behind, and waits for no company. */
+Test(group_commit, an_fsync_that_answers_nobody_is_followed_by_the_next)
+{
+    struct group_commit g = {.sync_us = 5000, .known = 2, .known_returned = 2};
+    cr_expect_eq(group_commit_turn(&g, 1000, 1, 0), GROUP_CALL);
+    cr_expect_eq(group_commit_turn(&g, 1100, 2, 0), GROUP_WAITS);
+    cr_expect_eq(group_commit_answered(&g, 6000, 0, 1, true), GROUP_CALL);
+    cr_expect_eq(group_commit_turn(&g, 6100, 0, 0), GROUP_GOES);
+}

@@ -22,10 +22,21 @@
 
 static const char pause_purpose[] = "append only file";
 
+static uint64_t lower_of(uint64_t a, uint64_t b) /* 0: none */
+{
+    return a && (!b || a < b) ? a : b;
+}
+
+/* Those it was called for may have gone meanwhile, and those who came since wait for the next call. */
+static uint64_t called_for(const struct append_only *a)
+{
+    bool under_way = a->group.state == GROUP_SYNCING && journal_durable_offset(a->journal) < a->called_offset;
+    return under_way ? a->called_offset : 0;
+}
+
 static void watch(struct append_only *a)
 {
-    uint64_t held = loop_hold_next_mark(a->core->loop), lowest = a->watched;
-    if (held && (!lowest || held < lowest)) lowest = held;
+    uint64_t lowest = lower_of(loop_hold_next_mark(a->core->loop), lower_of(a->watched, called_for(a)));
     if (lowest == a->asked) return;
     a->asked = lowest;
     journal_watch(a->journal, lowest);
@@ -46,10 +57,11 @@ static void follow_group(struct append_only *a)
     uint32_t answers;
     struct hold_counts n = loop_hold_counts(a->core->loop, &answers);
     int64_t now_us = clock_monotonic_us();
+    unsigned answered = answers != a->answers ? n.answered : 0;
+    bool all = journal_durable_offset(a->journal) >= a->called_offset;
     enum group_action action;
-    if (answers != a->answers)
-        action = group_commit_answered(&a->group, now_us, n.answered, n.waiting,
-                                       journal_durable_offset(a->journal) >= a->called_offset);
+    if (answered || (all && a->group.state == GROUP_SYNCING))
+        action = group_commit_answered(&a->group, now_us, answered, n.waiting, all);
     else
         action = group_commit_turn(&a->group, now_us, n.waiting, n.returned);
     a->answers = answers;

@@ -93,7 +93,7 @@ enum group_action group_commit_answered(struct group_commit *g, int64_t now_us, 
         return GROUP_WAITS;
     }
     /* Where the journal was free it has begun again by itself. */
-    if (g->state == GROUP_SYNCING && is_worth_it(g)) return enter(g, GROUP_GATHERING);
+    if (g->state == GROUP_SYNCING && answered && is_worth_it(g)) return enter(g, GROUP_GATHERING);
     return waiting ? start(g, now_us) : enter(g, GROUP_FREE);
 }
 

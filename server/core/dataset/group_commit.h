@@ -30,8 +30,9 @@ enum group_action {
 
 /* A turn has ended: so many connections wait, of which `returned` had been answered last. */
 enum group_action group_commit_turn(struct group_commit *g, int64_t now_us, unsigned waiting, unsigned returned);
-/* An fsync is through, and so many have been answered. all: everything is durable that had been published when the
- * journal was called last; else that fsync was under way then, and another one begins. */
+/* An fsync is through, and so many have been answered: none, where those it was for have gone. all: everything is
+ * durable that had been published when the journal was called last; else that fsync was under way then, and another one
+ * begins. */
 enum group_action group_commit_answered(struct group_commit *g, int64_t now_us, unsigned answered, unsigned waiting,
                                         bool all);
 /* While GROUP_WAITS: when to look again though nobody speaks; 0: never. */
