@@ -6,16 +6,16 @@
 #include <stdio.h>
 #include <strings.h>
 
-void comeback_begin(struct comeback *c, const char *id, uint64_t offset, int64_t now_ms)
+void comeback_begin(struct comeback *c, const char *id, uint64_t offset, int64_t wait_ms, int64_t now_ms)
 {
-    *c = (struct comeback){.open = true, .offset = offset, .since_ms = now_ms};
+    *c = (struct comeback){.open = wait_ms > 0, .offset = offset, .since_ms = now_ms, .wait_ms = wait_ms};
     snprintf(c->id, sizeof c->id, "%s", id);
 }
 
 static bool is_over(const struct comeback *c, bool watched, int64_t now_ms)
 {
-    int64_t alone_ms = c->id[0] ? COMEBACK_PATIENCE_MS : COMEBACK_EMPTY_PATIENCE_MS;
-    return !c->open || now_ms - c->since_ms >= (watched ? COMEBACK_WATCHED_PATIENCE_MS : alone_ms);
+    bool longer = watched && c->wait_ms < COMEBACK_WATCHED_PATIENCE_MS;
+    return !c->open || now_ms - c->since_ms >= (longer ? COMEBACK_WATCHED_PATIENCE_MS : c->wait_ms);
 }
 
 /* PSYNC names the first byte that is still to come. */

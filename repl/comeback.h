@@ -13,8 +13,6 @@
 
 #include "repl/history.h"
 
-#define COMEBACK_PATIENCE_MS         10000 /* until Sentinels, which may start at the same time, have connected */
-#define COMEBACK_EMPTY_PATIENCE_MS   3000  /* the same, for what may be a cache that never had a file */
 #define COMEBACK_WATCHED_PATIENCE_MS 15000 /* they are there: until they had time for a fail-over, and once more */
 
 struct comeback {
@@ -22,11 +20,13 @@ struct comeback {
     char id[HISTORY_ID_TEXT]; /* the history that our dataset is of; "": there is no dataset */
     uint64_t offset;          /* as of that byte of it */
     int64_t since_ms;
+    int64_t wait_ms;      /* until Sentinels, which may start at the same time, have connected */
     uint64_t ahead_bytes; /* so much more has the replica that has most; 0: none has shown */
 };
 
-/* The dataset is there, and we are a master: of history `id` as of `offset`, or (id "") of nothing. now_ms: monotonic. */
-void comeback_begin(struct comeback *c, const char *id, uint64_t offset, int64_t now_ms);
+/* The dataset is there, and we are a master: of history `id` as of `offset`, or (id "") of nothing. wait_ms 0: nobody is
+ * held back. now_ms: monotonic. */
+void comeback_begin(struct comeback *c, const char *id, uint64_t offset, int64_t wait_ms, int64_t now_ms);
 /* Whether a replica that asks for that is not to be given a full synchronisation yet. `watched`: Sentinels are
  * connected. asked_id NULL or "?": it has nothing, and nothing to lose. Nor is it told from a new server where it has heard
  * nothing of a stream yet, not so much as a PING. */

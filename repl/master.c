@@ -147,12 +147,12 @@ void master_side_before_send(struct replication *r)
 void master_side_started(struct replication *r)
 {
     const struct history *h = repl_stream_history(r->stream);
-    int64_t now_ms = replication_now_ms(r);
+    int64_t now_ms = replication_now_ms(r), wait_ms = (int64_t)r->settings->ahead_replica_wait_s * 1000;
     if (h->offset > 0) words_expect(r);
     if (r->restored && h->second_offset > 0)
-        comeback_begin(&r->master->comeback, h->second_id, (uint64_t)h->second_offset - 1, now_ms);
+        comeback_begin(&r->master->comeback, h->second_id, (uint64_t)h->second_offset - 1, wait_ms, now_ms);
     else if (h->offset == 0 && dataset_is_empty(r))
-        comeback_begin(&r->master->comeback, "", 0, now_ms);
+        comeback_begin(&r->master->comeback, "", 0, wait_ms, now_ms);
 }
 
 struct master_side *master_side_new(struct replication *r)

@@ -26,7 +26,8 @@ struct repl_settings {
     int timeout_s, ping_period_s;
     uint64_t backlog_bytes;
     int64_t backlog_ttl_s;
-    bool adopt_backlog; /* what a dead predecessor left of its stream is gone on with */
+    bool adopt_backlog;       /* what a dead predecessor left of its stream is gone on with */
+    int ahead_replica_wait_s; /* see comeback.h; 0: nobody is held back */
     int priority;
     char *announce_ip; /* NULL: as seen */
     int announce_port;

@@ -14,7 +14,8 @@ TestSuite(sentinel_restart, .fini = server_finish_all, .timeout = 120);
 #define BOUND_MS 60000
 
 /* Machines that are gone: nothing is left in shared memory. */
-static const char config[] = "save \"\"\nadopt-backlog no\nrepl-ping-replica-period 1";
+#define ALONE "save \"\"\nadopt-backlog no\nrepl-ping-replica-period 1"
+static const char config[] = ALONE "\nahead-replica-wait 20"; /* a busy machine starts Sentinels late */
 
 struct fleet {
     struct server *node[3], *sentinel[3];
@@ -157,15 +158,29 @@ Test(sentinel_restart, with_equal_files_the_master_stays)
 /* Nobody to promote it: after a moment it follows as ever. */
 Test(sentinel_restart, without_sentinels_a_replica_is_held_back_for_a_moment_alone)
 {
-    struct server *master = server_start(OURS, "%s", config), *replica = server_start(OURS, "%s", config);
+    struct server *master = server_start(OURS, ALONE "%s", ""), *replica = server_start(OURS, ALONE "%s", "");
     follow(replica, master);
     wait_in_step(replica, master);
     fill(master, "first:", 100, 100);
     wait_in_step(replica, master);
-    server_restart(master); /* with nothing: that is waited for least */
+    server_restart(master);
     wait_until(*info_text(master, "replication", "slaves_ahead_bytes"));
     expect_integer(replica, 1, "EXISTS first:99");
     wait_in_step(replica, master);
     expect_integer(replica, 0, "EXISTS first:99");
     cr_expect_str_eq(info_text(master, "replication", "slaves_ahead_bytes"), "");
+}
+
+Test(sentinel_restart, ahead_replica_wait_0_lets_it_follow_at_once)
+{
+    static const char at_once[] = ALONE "\nahead-replica-wait 0";
+    struct server *master = server_start(OURS, "%s", at_once), *replica = server_start(OURS, "%s", at_once);
+    follow(replica, master);
+    wait_in_step(replica, master);
+    fill(master, "first:", 100, 100);
+    wait_in_step(replica, master);
+    server_restart(master);
+    wait_in_step(replica, master);
+    expect_integer(replica, 0, "EXISTS first:99");
+    cr_expect(!server_log_has(replica, 0, "NOMASTERLINK"));
 }

@@ -3,14 +3,15 @@
 
 #include <criterion/criterion.h>
 
-#define ID    "0123456789abcdef0123456789abcdef01234567"
-#define OTHER "fedcba9876543210fedcba9876543210fedcba98"
+#define ID      "0123456789abcdef0123456789abcdef01234567"
+#define OTHER   "fedcba9876543210fedcba9876543210fedcba98"
+#define WAIT_MS 3000
 
 Test(comeback, who_is_ahead_in_our_history_waits)
 {
     struct comeback c = {0};
     cr_expect(!comeback_holds_back(&c, ID, 100, true, 1000), "we have not come back at all");
-    comeback_begin(&c, ID, 50, 1000);
+    comeback_begin(&c, ID, 50, WAIT_MS, 1000);
     cr_expect(!comeback_holds_back(&c, ID, 51, true, 1001), "it has just what we have");
     cr_expect(!comeback_holds_back(&c, OTHER, 900, true, 1001), "another history says nothing");
     cr_expect(!comeback_holds_back(&c, "?", -1, true, 1001));
@@ -24,11 +25,11 @@ Test(comeback, who_is_ahead_in_our_history_waits)
 Test(comeback, nobody_waits_for_ever)
 {
     struct comeback c;
-    comeback_begin(&c, ID, 50, 1000);
-    cr_expect(comeback_holds_back(&c, ID, 61, false, 1000 + COMEBACK_PATIENCE_MS - 1));
-    cr_expect(!comeback_holds_back(&c, ID, 61, false, 1000 + COMEBACK_PATIENCE_MS));
-    cr_expect_eq(comeback_ahead_bytes(&c, false, 1000 + COMEBACK_PATIENCE_MS), 0);
-    cr_expect(comeback_holds_back(&c, ID, 61, true, 1000 + COMEBACK_PATIENCE_MS), "Sentinels are there");
+    comeback_begin(&c, ID, 50, WAIT_MS, 1000);
+    cr_expect(comeback_holds_back(&c, ID, 61, false, 1000 + WAIT_MS - 1));
+    cr_expect(!comeback_holds_back(&c, ID, 61, false, 1000 + WAIT_MS));
+    cr_expect_eq(comeback_ahead_bytes(&c, false, 1000 + WAIT_MS), 0);
+    cr_expect(comeback_holds_back(&c, ID, 61, true, 1000 + WAIT_MS), "Sentinels are there");
     cr_expect(!comeback_holds_back(&c, ID, 61, true, 1000 + COMEBACK_WATCHED_PATIENCE_MS));
     comeback_end(&c);
     cr_expect(!comeback_holds_back(&c, ID, 61, true, 1001));
@@ -37,10 +38,21 @@ Test(comeback, nobody_waits_for_ever)
 Test(comeback, with_nothing_everybody_who_has_something_is_ahead)
 {
     struct comeback c;
-    comeback_begin(&c, "", 0, 1000);
+    comeback_begin(&c, "", 0, WAIT_MS, 1000);
     cr_expect(!comeback_holds_back(&c, OTHER, 1, true, 1001), "its history is empty");
     cr_expect(!comeback_holds_back(&c, "?", -1, true, 1001));
     cr_expect(comeback_holds_back(&c, OTHER, 8, true, 1001));
     cr_expect_eq(comeback_ahead_bytes(&c, true, 1001), 7);
-    cr_expect(!comeback_holds_back(&c, OTHER, 8, false, 1000 + COMEBACK_EMPTY_PATIENCE_MS));
+    cr_expect(!comeback_holds_back(&c, OTHER, 8, false, 1000 + WAIT_MS));
+}
+
+Test(comeback, nobody_is_held_back_where_nobody_is_to_be)
+{
+    struct comeback c;
+    comeback_begin(&c, ID, 50, 0, 1000);
+    cr_expect(!comeback_holds_back(&c, ID, 61, true, 1000));
+    cr_expect_eq(comeback_ahead_bytes(&c, true, 1000), 0);
+    comeback_begin(&c, ID, 50, 60000, 1000);
+    cr_expect(comeback_holds_back(&c, ID, 61, true, 60999),
+              "who asks for more than Sentinels need has it with them, too");
 }

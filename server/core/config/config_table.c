@@ -333,6 +333,7 @@ const struct directive config_directives[] = {
     MEMORY("repl-backlog-size", NULL, 0, "1048576", 1, LMAX, repl.backlog_bytes, settle_backlog),
     INT("repl-backlog-ttl", NULL, 0, "3600", 0, LMAX, repl.backlog_ttl_s),
     BOOL("adopt-backlog", NULL, 0, "yes", repl.adopt_backlog),
+    INT("ahead-replica-wait", NULL, 0, "3", 0, INT_MAX, repl.ahead_replica_wait_s),
     INT("replica-priority", "slave-priority", 0, "100", 0, INT_MAX, repl.priority),
     STRING("replica-announce-ip", "slave-announce-ip", NUL, "", NULL, repl.announce_ip),
     INT("replica-announce-port", "slave-announce-port", 0, "0", 0, 65535, repl.announce_port),
