@@ -224,24 +224,35 @@ Test(fairness, a_sender_in_bulk_leaves_the_others_their_turn)
     free(all);
 }
 
-/* What a waiting client has sent meanwhile does not run in one go, either; nothing of it is lost. */
-Test(fairness, kept_requests_run_in_pieces)
+/* How many of a waiting client's kept requests have run when another client next sees the server. */
+static long long first_seen(struct server *s, const char *all, size_t len, long long increments)
 {
-    enum { INCREMENTS = 300000 };
-    struct server *s = server_start(OURS, "%s", "");
-    size_t len;
-    char *all = repeated("INCR n\r\n", INCREMENTS, &len);
     int waiting = raw_connect(s);
+    expect_ok(s, "SET n 0");
+    long long before = info_number(s, "stats", "total_net_input_bytes");
     raw_send_text(waiting, "BLPOP queue 0\r\nDEBUG SLEEP 0.5\r\n");
     raw_send(waiting, all, len);
-    wait_until(info_number(s, "stats", "total_net_input_bytes") > (long long)len);
+    wait_until(info_number(s, "stats", "total_net_input_bytes") > before + (long long)len);
     expect_integer(s, 1, "RPUSH queue x");
     long long seen;
     while ((seen = command_integer(s, "INCRBY n 0")) == 0) continue;
-    cr_assert_lt(seen, INCREMENTS / 2, "%lld requests ran in one go", seen);
-    wait_until(command_integer(s, "INCRBY n 0") == INCREMENTS);
-    free(all);
+    wait_until(command_integer(s, "INCRBY n 0") == increments);
     close(waiting);
+    return seen;
+}
+
+/* What a waiting client has sent meanwhile does not run in one go, either; nothing of it is lost. The one that looks may
+ * get no processor for a while, and look too late: run in one go, none of the times would have shown a part. */
+Test(fairness, kept_requests_run_in_pieces)
+{
+    enum { INCREMENTS = 300000, TIMES = 8 };
+    struct server *s = server_start(OURS, "%s", "");
+    size_t len;
+    char *all = repeated("INCR n\r\n", INCREMENTS, &len);
+    long long seen = INCREMENTS;
+    for (int i = 0; i < TIMES && seen >= INCREMENTS / 2; i++) seen = first_seen(s, all, len, INCREMENTS);
+    cr_assert_lt(seen, INCREMENTS / 2, "%lld requests ran in one go", seen);
+    free(all);
 }
 
 /* Requests that block stand in front of much that waits for them. */
