@@ -68,7 +68,9 @@ static const char *name_of(enum server_kind kind)
 void campaign_replicate(enum server_kind master, enum server_kind replica, struct differences *d,
                         const struct grammar *g, const struct campaign_options *o, struct tally *tally)
 {
-    struct following f = {server_start(master, "%s", ""), server_start(replica, "%s", ""), NULL, NULL, NULL};
+    /* Debian's does not say how old it is: unless told, ours leaves out what a 6.2 would not know. */
+    const char *config = master == OURS && replica == DEBIAN ? "rdb-write-for 7.0" : "";
+    struct following f = {server_start(master, "%s", config), server_start(replica, "%s", ""), NULL, NULL, NULL};
     bool master_first = master == OURS;
     f.writer = pair_make(&(struct pair_options){.server = {f.master},
                                                 .name = {"master"},
