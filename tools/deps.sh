@@ -8,7 +8,7 @@ build="gcc libc6-dev make liburing-dev liblz4-dev liblzf-dev libjemalloc-dev lib
 # The second line is what the unpacked peers (tools/peers.sh) are linked with.
 test="libcriterion-dev
       libatomic1 libjemalloc2 liblzf1 libssl3 libstdc++6 libsystemd0"
-lint="clang-format cppcheck python3"
+lint="clang-format cppcheck pyflakes3 python3"
 fuzz="clang libclang-rt-dev"
 image="mmdebstrap buildah"
 schemas="python3 python3-yaml"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Formatting, directions of includes and calls (of what is built), file heads, directives, cppcheck: everything is checked,
-# then the verdict.
+# Formatting, directions of includes and calls (of what is built), file heads, directives, cppcheck, names in Python:
+# everything is checked, then the verdict.
 set -u
 
 verdict=0
@@ -14,6 +14,7 @@ tools/lint_directives.sh || verdict=1
 cppcheck --quiet --std=c11 --language=c -D_GNU_SOURCE -D__linux__ -D__x86_64__ -I. -j "$(nproc)" \
     --enable=warning,performance,portability --inline-suppr --suppressions-list=tools/cppcheck.suppress \
     --error-exitcode=1 server rdb shm repl bench tests/harness || verdict=1
+pyflakes3 $(find tools bench tests k8s-yaml -name '*.py') || verdict=1
 
 [ "$verdict" = 0 ] && echo "lint: clean"
 exit "$verdict"

@@ -57,6 +57,7 @@ class Production(PodsCase):
     def test_a_killed_server_loses_nothing_that_it_had_acknowledged(self):
         container = self.cluster.pods["redis-0"].containers[0]
         restarts, before = container.restarts, self.info("redis-0", "replication")
+        position = self.log_position("redis-0")
         self.cli("redis-0", "set", "acknowledged", "yes")
         container.stop(0)  # as the kernel does that is out of memory; the pod and its /dev/shm stay
         eventually("another start", lambda: container.restarts > restarts)
