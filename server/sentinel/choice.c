@@ -14,6 +14,7 @@ const char *choice_obstacle(const struct candidate *c, const struct choice_limit
     if (c->loading) return "it is loading its dataset";
     if (c->answered_ago_ms > limits->answer_ms) return "its last answer to PING is too old";
     if (c->info_ago_ms < 0 || c->info_ago_ms > limits->info_ms) return "its last INFO is too old";
+    if (c->has_no_more) return "it follows the master that came back with less";
     if (c->master_link_down_ms > limits->master_link_ms) return "it was without its master for too long";
     return NULL;
 }

@@ -2,8 +2,10 @@
  *
  * As documented ("Replica selection and priority"): left aside is who is down, disconnected, silent, of priority 0 or
  * was without its master for too long; of the others the lowest priority wins, then the largest offset, then the
- * smallest run id. One that loads its dataset has none to offer, and is left aside as well. One that says it is a master
- * itself, as a former one does that has come back, stands behind all that follow: its offset counts another history. */
+ * smallest run id. One that loads its dataset has none to offer, and is left aside as well. So is one that already
+ * follows a master that came back with less: it has no more than that one, however large an offset their new history
+ * gives it. One that says it is a master itself, as a former one does that has come back, stands behind all that follow:
+ * its offset counts another history. */
 #ifndef SLIPSTREAM_SENTINEL_CHOICE_H
 #define SLIPSTREAM_SENTINEL_CHOICE_H
 
@@ -16,6 +18,7 @@ struct candidate {
     bool down, linked, loading;
     bool stranger;               /* another server at a reused address */
     bool is_master;              /* it follows nobody */
+    bool has_no_more;            /* than its master, which is to be replaced for having less than others */
     int64_t answered_ago_ms;     /* its last valid answer to PING */
     int64_t info_ago_ms;         /* its last INFO; -1: none yet */
     int64_t master_link_down_ms; /* how long it was without its master; below 0: it never had him */

@@ -43,11 +43,21 @@ static struct choice_limits limits(const struct watched *w, int64_t now_ms)
                                   .master_link_ms = masterless_ms(w, now_ms) + 10 * w->settings.down_after_ms};
 }
 
+/* Said since it is known that the master has less than others. */
+static bool has_no_more(const struct watched *w, const struct instance *replica)
+{
+    const struct health *h = &w->master->health;
+    return h->emptied && replica->report.master_link_up && replica->info_ms >= h->since_ms;
+}
+
 static struct instance *best_replica(const struct watched *w, int64_t now_ms, char explained[CHOICE_TEXT_MAX])
 {
     struct candidate *candidates = mem_calloc((size_t)w->replica_count + 1, sizeof *candidates);
     struct choice_limits may = limits(w, now_ms);
-    for (int i = 0; i < w->replica_count; i++) instance_candidate(w->replicas[i], now_ms, &candidates[i]);
+    for (int i = 0; i < w->replica_count; i++) {
+        instance_candidate(w->replicas[i], now_ms, &candidates[i]);
+        candidates[i].has_no_more = has_no_more(w, w->replicas[i]);
+    }
     int best = choice_make(candidates, w->replica_count, &may, explained);
     mem_free(candidates);
     return best < 0 ? NULL : w->replicas[best];

@@ -31,6 +31,7 @@ struct fake_server {
     bool loading, empty;
     bool dies_of_promotion;
     uint64_t ahead; /* it came back, and a replica has so much more */
+    bool held_back; /* by such a master */
     bool alive, is_master;
     int master; /* whom it follows */
     uint64_t offset;
@@ -170,7 +171,7 @@ static void write_info(int number, char *out, size_t room)
                                   me->loading, me->empty ? "" : "db0:keys=10,expires=0\r\n");
     if (!me->is_master) {
         const struct fake_server *master = &w.server[me->master];
-        bool up = master->alive && master->is_master;
+        bool up = master->alive && master->is_master && !me->held_back;
         char down[64] = "";
         int64_t down_s = me->lost_ms ? (w.now_ms - me->lost_ms) / 1000 : 1;
         if (!up) snprintf(down, sizeof down, "master_link_down_since_seconds:%" PRId64 "\r\n", down_s);
@@ -491,10 +492,13 @@ Test(sentinel_core, a_master_that_comes_back_with_less_is_replaced_by_who_has_mo
     w.server[0].restarts++;
     w.server[0].ahead = 500;
     w.server[2].offset = 510;
+    w.server[2].held_back = true;
+    w.server[1].offset = 2000; /* what the master has streamed since */
     run_ms(13000);
     cr_assert_eq(w.server[2].promotions, 1, "%s", log_lines);
     cr_assert(!w.server[0].is_master && w.server[0].master == 2, "%s", log_lines);
     cr_assert(strstr(log_lines, "a replica has 500 bytes more of its history"), "%s", log_lines);
+    cr_assert(strstr(log_lines, "it follows the master that came back with less"), "%s", log_lines);
     cr_assert(strstr(log_lines, "lives, and is told to follow"), "%s", log_lines);
     run_ms(30000);
     cr_assert_eq(living_masters(), 1, "%s", log_lines);

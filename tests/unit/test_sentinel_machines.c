@@ -406,8 +406,8 @@ Test(sentinel_choice, priority_then_offset_then_run_id)
 Test(sentinel_choice, who_is_left_aside)
 {
     char text[CHOICE_TEXT_MAX];
-    struct candidate c[9];
-    for (int i = 0; i < 9; i++) c[i] = good(A, 1, 1000);
+    struct candidate c[10];
+    for (int i = 0; i < 10; i++) c[i] = good(A, 1, 1000);
     c[0].down = true;
     c[1].linked = false;
     c[2].priority = 0;
@@ -417,14 +417,15 @@ Test(sentinel_choice, who_is_left_aside)
     c[6].info_ago_ms = 5001;
     c[7].master_link_down_ms = 20001;
     c[8].stranger = true;
-    for (int i = 0; i < 9; i++) {
+    c[9].has_no_more = true;
+    for (int i = 0; i < 10; i++) {
         cr_assert_not_null(choice_obstacle(&c[i], &choice_ms), "%d", i);
         struct candidate two[] = {c[i], good(B, 100, 10)};
         cr_assert_eq(choice_make(two, 2, &choice_ms, text), 1);
         cr_assert(strstr(text, choice_obstacle(&c[i], &choice_ms)), "the line says why: %s", text);
     }
-    cr_assert_eq(choice_make(c, 9, &choice_ms, text), -1);
-    cr_assert(strstr(text, "no replica can be promoted (9 known)"));
+    cr_assert_eq(choice_make(c, 10, &choice_ms, text), -1);
+    cr_assert(strstr(text, "no replica can be promoted (10 known)"));
 }
 
 /* --- TILT --- */
