@@ -79,6 +79,9 @@ static void hll_key_save(struct hll_key *k)
     uint8_t *data;
     if (!k->record) {
         database_set_string_raw(call->db, key, call_key_hash(call, k->arg), bytes_make(k->hll.data, k->hll.len), false);
+    } else if (hll_is_dense(bytes_make(k->hll.data, k->hll.len)) && !k->in_place) {
+        /* It grows no more. */
+        database_set_string_raw(call->db, key, call_key_hash(call, k->arg), bytes_make(k->hll.data, k->hll.len), true);
     } else if (!k->in_place) {
         database_string_resize(call->db, k->record, k->hll.len, &data);
         memcpy(data, k->hll.data, k->hll.len);

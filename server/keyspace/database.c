@@ -290,7 +290,7 @@ struct record *database_string_resize(struct database *db, struct record *r, siz
     struct bytes now = record_string(r, scratch);
     size_t kept = now.len < len ? now.len : len, room = value_room(db, record_key(r));
     bool fits = len <= room;
-    uint8_t *content = fits ? inside : mem_alloc(roomy(len));
+    uint8_t *content = fits ? inside : mem_alloc(now.len ? roomy(len) : len);
     memcpy(content, now.ptr, kept);
     memset(content + kept, 0, len - kept);
     struct record_part part;

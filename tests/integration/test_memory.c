@@ -142,3 +142,29 @@ Test(memory, a_full_record_store_refuses_what_adds_and_serves_the_rest)
     cr_expect_leq(command_integer(s, "DBSIZE"), most);
     cr_expect_gt(info_number(s, "stats", "evicted_keys"), 0);
 }
+
+static long long usage(struct server *s, const char *key)
+{
+    redisReply *r = command(s, "MEMORY USAGE %s", key);
+    cr_assert_eq(r->type, REDIS_REPLY_INTEGER);
+    long long bytes = r->integer;
+    freeReplyObject(r);
+    return bytes;
+}
+
+/* What grows step by step has room; what is made at once has none, as with SET. */
+Test(memory, a_string_that_is_made_at_once_has_no_room_to_grow)
+{
+    struct server *s = server_start(OURS, "%s", "");
+    expect_integer(s, 100001, "SETRANGE plain 100000 x");
+    expect_integer(s, 0, "SETBIT bits 800000 1");
+    freeReplyObject(command(s, "BITFIELD field SET u8 800000 1"));
+    for (int i = 0; i < 5000; i++) redisAppendCommand(connection(s), "PFADD dense %d", i);
+    for (int i = 0; i < 5000; i++) freeReplyObject(receive(s));
+    cr_assert_leq(usage(s, "plain"), 120000);
+    cr_assert_leq(usage(s, "bits"), 120000);
+    cr_assert_leq(usage(s, "field"), 120000);
+    cr_assert_leq(usage(s, "dense"), 15000);
+    expect_integer(s, 120001, "SETRANGE plain 120000 x");
+    cr_assert_geq(usage(s, "plain"), 200000);
+}
