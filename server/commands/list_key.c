@@ -45,7 +45,7 @@ bool list_end_argument(const struct call *call, uint32_t arg, enum list_end *out
 
 struct bytes list_end_name(enum list_end end)
 {
-    return end == LIST_HEAD ? BYTES("LEFT") : BYTES("RIGHT");
+    return end == LIST_HEAD ? BYTES("left") : BYTES("right");
 }
 
 static const char *pop_event(enum list_end end)
