@@ -20,6 +20,7 @@
 #include "server/core/run/call.h"
 #include "server/core/run/dataset_load.h"
 #include "server/core/session/key_watchers.h"
+#include "server/core/script_host.h"
 #include "server/core/settings.h"
 #include "server/data/quicklist.h"
 #include "server/data/settings.h"
@@ -177,6 +178,12 @@ static void debug_object(struct call *call)
 static void debug_set_active_expire(struct call *call)
 {
     keyspace_set_active_expiry(call->core->keyspace, !bytes_equal_text(call->argv[2], "0"));
+    reply_ok(call->reply);
+}
+
+static void debug_set_disable_deny_scripts(struct call *call)
+{
+    call->core->script_host->allow_looks(call->core, !bytes_equal_text(call->argv[2], "0"));
     reply_ok(call->reply);
 }
 
@@ -472,7 +479,7 @@ static void debug_help(struct call *call)
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Setting it to 0 disables expiring keys in background.",
         "SET-DISABLE-DENY-SCRIPTS <0|1>",
-        "    Accepted, without effect.",
+        "    Setting it to 1 lets scripts call DEBUG and CLIENT LIST.",
         "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
         "    Enable or disable checksum checks for RDB files and RESTORE's payload.",
         "SLEEP <seconds>",
@@ -533,7 +540,7 @@ static const struct {
     {"sdslen", debug_sdslen, 3},
     {"segfault", debug_segfault, -2},
     {"set-active-expire", debug_set_active_expire, 3},
-    {"set-disable-deny-scripts", debug_accepted, 3},
+    {"set-disable-deny-scripts", debug_set_disable_deny_scripts, 3},
     {"set-skip-checksum-validation", debug_set_skip_checksum, 3},
     {"sleep", debug_sleep, 3},
     {"step-wall-clock", debug_step_wall_clock, 3},

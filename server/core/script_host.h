@@ -2,6 +2,7 @@
 #ifndef SLIPSTREAM_CORE_SCRIPT_HOST_H
 #define SLIPSTREAM_CORE_SCRIPT_HOST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct core;
@@ -14,6 +15,7 @@ struct script_usage {
 
 struct script_host {
     void (*usage)(const struct core *core, struct script_usage *out);
+    void (*allow_looks)(struct core *core, bool on); /* script/engine.h */
 };
 
 #endif

@@ -21,6 +21,11 @@ struct script_engine *script_engine_new(struct core *core)
     return e;
 }
 
+void script_engine_allow_looks(struct script_engine *e, bool on)
+{
+    e->looks_allowed = on;
+}
+
 static void open_all(lua_State *lua, void *arg)
 {
     script_set_engine(lua, arg);

@@ -39,6 +39,9 @@ struct script_engine *script_engine_new(struct core *core);
 /* Those of EVAL, and of functions; each in a sandbox with the table `redis`, still open for more libraries. */
 struct script_vm *script_engine_new_vm(struct script_engine *e);
 
+/* For tests of scripts: they may call DEBUG and CLIENT LIST, which look and change no session. */
+void script_engine_allow_looks(struct script_engine *e, bool on);
+
 /* Monitors see EVAL, FCALL and their kin before the commands inside, and also what then finds no script, or does not
  * fit: each handler says so first. */
 void script_show_monitors(const struct call *call);

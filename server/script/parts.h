@@ -36,6 +36,7 @@ struct script_run {
 struct script_engine {
     struct core *core;
     struct script_run run;
+    bool looks_allowed;                            /* DEBUG SET-DISABLE-DENY-SCRIPTS */
     size_t most_bytes;                             /* of memory for all that we are, while a script takes some */
     struct cached_command cached[CACHED_COMMANDS]; /* by a few letters of the name */
 };

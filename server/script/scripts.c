@@ -35,4 +35,9 @@ static void usage(const struct core *core, struct script_usage *out)
     };
 }
 
-const struct script_host script_host = {.usage = usage};
+static void allow_looks(struct core *core, bool on)
+{
+    script_engine_allow_looks(core->scripts->engine, on);
+}
+
+const struct script_host script_host = {.usage = usage, .allow_looks = allow_looks};
