@@ -111,9 +111,12 @@ static void shutdown_command(struct call *call)
         reply_error(call->reply, "ERR Errors trying to SHUTDOWN. Check logs.");
 }
 
+/* Time stands still for a script: what it hears first, it hears again. */
 static void time_command(struct call *call)
 {
-    int64_t now_us = clock_wall_us();
+    struct session *s = call->session;
+    int64_t now_us = s->script_time_us ? s->script_time_us : clock_wall_us();
+    if (s->kind == SESSION_SCRIPT) s->script_time_us = now_us;
     reply_array(call->reply, 2);
     reply_bulk_integer(call->reply, now_us / 1000000);
     reply_bulk_integer(call->reply, now_us % 1000000);

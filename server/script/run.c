@@ -102,6 +102,7 @@ static void begin(struct script_engine *e, const struct script *script, struct c
     s->no_touch = caller->no_touch;
     session_speak_for(s, call->session);
     s->unpropagated = s->stream_broken = false;
+    s->script_time_us = 0;
     s->reply.protocol = 2;
     script->vm->limit_bytes = script_heap_limit(e);
     script->vm->source = script->source;

@@ -93,6 +93,7 @@ struct session {
     struct tracker *tracker;        /* NULL while tracking is off */
     struct held_pushes *held;       /* pushes that came while it ran a command, else NULL */
     struct session *caller;         /* of a script: whose request it is; else NULL */
+    int64_t script_time_us;         /* what TIME has said to this run of a script; 0: nothing yet */
 };
 
 void session_init(struct session *s, struct core *core, enum session_kind kind, struct outq *out);
