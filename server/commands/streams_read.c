@@ -6,6 +6,7 @@
 #include "server/commands/tables.h"
 #include "server/core/command/command_table.h"
 #include "server/core/run/block_keys.h"
+#include "server/core/session/session.h"
 
 enum read_from { READ_AFTER_ID, READ_AFTER_LAST, READ_UNDELIVERED }; /* an id, $, > */
 
@@ -49,11 +50,19 @@ static bool take_streams(struct call *call, struct read_arguments *a, uint32_t f
     return false;
 }
 
+/* Other commands that wait are in a script as if their time were over; not so Redis's XREAD and XREADGROUP. */
+static bool refuse_script(struct call *call)
+{
+    reply_errorf(call->reply, "ERR %s command is not allowed with BLOCK option from scripts", call->command->full_name);
+    return false;
+}
+
 /* The option at *i; *i moves to its last argument. */
 static bool take_option(struct call *call, struct read_arguments *a, uint32_t *i)
 {
     uint32_t more = call->argc - *i - 1;
     if (more >= 1 && call_arg_is(call, *i, "block")) {
+        if (call->session && call->session->kind == SESSION_SCRIPT) return refuse_script(call);
         a->waits = true;
         return block_timeout_ms(call, ++*i, &a->timeout_ms);
     }

@@ -381,13 +381,34 @@ Test(scripts, on_a_replica)
     expect_string(s, "x", "EVAL %s 0", "#!lua flags=no-writes,allow-stale\nreturn redis.call('echo', 'x')");
 }
 
+/* --- time inside --- */
+
+Test(scripts, time_stands_still)
+{
+    static const char twice[] = "local a, n = redis.call('time'), 0 for i = 1, 200000 do n = n + i end "
+                                "local b = redis.call('time') return a[1] == b[1] and a[2] == b[2] and 1 or 0";
+    struct server *s = server_start(OURS, "%s", "");
+    expect_integer(s, 1, "EVAL %s 0", twice);
+    redisReply *r = command(s, "EVAL %s 0", "return redis.call('time')");
+    char first[32];
+    snprintf(first, sizeof first, "%.31s", r->element[1]->str);
+    freeReplyObject(r);
+    r = command(s, "EVAL %s 0", "return redis.call('time')");
+    cr_assert_str_neq(first, r->element[1]->str, "the next script's time is its own");
+    freeReplyObject(r);
+}
+
 /* --- waiting inside --- */
 
 Test(scripts, what_would_wait_is_as_if_its_time_were_over)
 {
     struct server *s = server_start(OURS, "%s", "");
     expect_nil(s, "EVAL %s 0", "return redis.call('blpop', 'l', 0)");
-    expect_nil(s, "EVAL %s 0", "return redis.call('xread', 'block', 0, 'streams', 's', '$')");
+    expect_error(s, "ERR xread command is not allowed with BLOCK option from scripts", "EVAL %s 0",
+                 "return redis.call('xread', 'block', 0, 'streams', 's', '$')");
+    expect_error(s, "ERR xreadgroup command is not allowed with BLOCK option from scripts", "EVAL %s 0",
+                 "return redis.call('xreadgroup', 'group', 'g', 'c', 'count', 1, 'block', 0, 'streams', 's', '>')");
+    expect_nil(s, "EVAL %s 0", "return redis.call('xread', 'streams', 'block', '0')");
     expect_integer(s, 0, "EVAL %s 0", "return redis.call('wait', 1, 0)");
     expect_nil(s, "EVAL %s 0", "return redis.call('brpoplpush', 'l', 'm', 0)");
 }
