@@ -214,11 +214,7 @@ static bool may_follow(struct call *call, const struct add_arguments *a, struct 
         return false;
     }
     if (choose_id(call, a, last, id)) return true;
-    /* Redis's words where the numbers of one millisecond are used up */
-    if (a->wanted == ID_AUTOMATIC_SEQ && id->ms == last.ms)
-        reply_error(call->reply, "ERR Elements are too large to be stored");
-    else
-        reply_error(call->reply, "ERR The ID specified in XADD is equal or smaller than the target stream top item");
+    reply_error(call->reply, "ERR The ID specified in XADD is equal or smaller than the target stream top item");
     return false;
 }
 
