@@ -8,7 +8,6 @@
 #include "server/base/outq.h"
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
-#include "server/core/dataset/propagate.h"
 #include "server/core/observe/latency.h"
 #include "server/core/settings.h"
 #include "server/keyspace/free_aside.h"
@@ -69,9 +68,7 @@ static int evict(struct core *core)
     if (used <= ks->maxmemory_bytes || !ks->maxmemory_bytes) return 0;
     if (replication_is_replica(core->replication) && ks->replica_ignore_maxmemory) return 0;
     int64_t began_us = latency_is_on(core->latency) ? clock_monotonic_us() : 0;
-    propagate_begin(core->propagation);
     int result = keyspace_evict(core->keyspace, loop_monotonic_ms(core->loop), used);
-    propagate_end(core->propagation);
     if (began_us)
         latency_note(core->latency, LATENCY_EVICTION_CYCLE, clock_monotonic_us() - began_us, clock_wall_us() / 1000000);
     return result;
@@ -80,10 +77,7 @@ static int evict(struct core *core)
 static bool has_room_for_records(struct core *core)
 {
     if (!keyspace_pressed()) return true;
-    propagate_begin(core->propagation);
-    int result = keyspace_relieve_stores(core->keyspace, loop_monotonic_ms(core->loop));
-    propagate_end(core->propagation);
-    return result >= 0;
+    return keyspace_relieve_stores(core->keyspace, loop_monotonic_ms(core->loop)) >= 0;
 }
 
 static int make_room(struct core *core)
