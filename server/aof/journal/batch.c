@@ -4,7 +4,7 @@
 #include "server/aof/annotation.h"
 #include "server/aof/journal/messages.h"
 
-/* Of a command: head, timestamp, position, and the command's own run. */
+/* Of a command: timestamp, head, position, and the command's own run. */
 #define RUNS_KEPT        4
 #define NOTES_KEPT_BYTES (JOURNAL_HEAD_MAX_BYTES + 3 * AOF_NOTE_MAX_BYTES)
 

@@ -61,11 +61,11 @@ static bool notes_due(const struct gatherer *g)
     return (g->head.len > 0) | g->history_due | g->offset_due | g->timestamps;
 }
 
-/* What has to stand before the next data. */
+/* What has to stand before the next data. The time is the first of it: who cuts the file there cuts all of it. */
 static void add_notes(struct gatherer *g)
 {
-    add_head(g);
     add_timestamp(g);
+    add_head(g);
     add_position(g);
 }
 
