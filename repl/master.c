@@ -67,13 +67,18 @@ static void renamed(void *context, const char *why)
     comeback_end(&r->master->comeback);
     words_expect(r);
     followers_end_all(context, why);
-    snapshots_history_changed(context);
+    snapshots_outdated(context);
 }
 
 static void replaced(void *context)
 {
     words_forgotten(context);
     renamed(context, "our dataset is being replaced by our master's");
+}
+
+void replication_changed_unsaid(struct replication *r)
+{
+    snapshots_outdated(r);
 }
 
 static void closing(void *context)

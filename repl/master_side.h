@@ -66,7 +66,7 @@ struct snapshot {
     bool pipe, functions_only;
     bool given;              /* the link has the descriptor */
     char *lent_path;         /* another's child writes it, there, for a purpose of its own; NULL: ours does */
-    bool stale;              /* of a history that is no longer ours: serves nobody */
+    bool stale;              /* it and the stream behind it do not lead to our dataset: serves nobody who comes now */
     bool compress;           /* rdbcompression, unless the wire packs it anyway */
     enum rdb_write_for form; /* who must be able to read it */
     bool same_in_all_forms;
@@ -177,7 +177,7 @@ int snapshot_give(struct snapshot *s);                      /* to the link. 0, o
 int snapshot_prepare_link(struct snapshot *s);              /* before a peer of it is given. 0, or -1 with errno */
 void snapshots_cron(struct replication *r, int64_t now_ms); /* stops and frees what nobody needs */
 void snapshots_link_died(struct replication *r);
-void snapshots_history_changed(struct replication *r); /* none of them may be given to anyone any more */
+void snapshots_outdated(struct replication *r); /* none of them may be given to anyone any more */
 void snapshots_backlog_gone(struct replication *r);
 
 /* --- master_acks.c --- */

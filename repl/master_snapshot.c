@@ -371,7 +371,7 @@ void snapshots_link_died(struct replication *r)
     }
 }
 
-void snapshots_history_changed(struct replication *r)
+void snapshots_outdated(struct replication *r)
 {
     list_each(&r->master->snapshots, node) list_entry(node, struct snapshot, node)->stale = true;
 }

@@ -162,6 +162,8 @@ void replication_lend_advanced(struct snapshot *s, uint64_t total);
 void replication_lend_started(struct snapshot *s, const char *path);
 void replication_lend_ended(struct snapshot *s, bool good);
 void replication_change_id(struct replication *r); /* DEBUG CHANGE-REPL-ID */
+/* The dataset has changed, and the stream does not say how: no snapshot of before serves anyone who comes later. */
+void replication_changed_unsaid(struct replication *r);
 
 /* FAILOVER */
 int replication_failover(struct replication *r, const char *host, int port, bool force, int64_t timeout_ms,

@@ -240,6 +240,7 @@ static void debug_populate(struct call *call)
         database_set_string_raw(call->db, name, hash, bytes_make(padded, (size_t)size), false);
         mem_free(padded);
     }
+    replication_changed_unsaid(call->core->replication);
     reply_ok(call->reply);
 }
 

@@ -270,6 +270,26 @@ Test(replication, source_address)
     server_wait_log(other, 0, "connecting from any address");
 }
 
+/* The first replica's snapshot, and the stream behind it, do not lead to them. */
+Test(replication, changes_that_the_stream_does_not_say_are_in_the_next_full_sync)
+{
+    struct server *master = server_start(OURS, "%s", ""), *first = server_start(OURS, "%s", "");
+    follow(first, master);
+    wait_in_step(first, master);
+    expect_ok(master, "DEBUG POPULATE 10");
+    struct server *second = server_start(OURS, "%s", "");
+    follow(second, master);
+    wait_in_step(second, master);
+    expect_integer(second, 10, "DBSIZE");
+    freeReplyObject(
+        command(master, "EVAL %s 1 here", "redis.set_repl(redis.REPL_NONE) redis.call('set', KEYS[1], 'x')"));
+    struct server *third = server_start(OURS, "%s", "");
+    follow(third, master);
+    wait_in_step(third, master);
+    expect_string(third, "x", "GET here");
+    expect_integer(second, 10, "DBSIZE");
+}
+
 Test(replication, no_disk_between)
 {
     struct server *master = server_start(OURS, "repl-diskless-sync yes");

@@ -21,7 +21,9 @@
 
 static void propagate_effects(struct call *call)
 {
-    if (!call->changes || call->rewritten || call->from_master || call->session->unpropagated) return;
+    if (!call->changes || call->from_master) return;
+    if (unlikely(call->session->unpropagated)) return replication_changed_unsaid(call->core->replication);
+    if (call->rewritten) return;
     if (!(call->command->row->flags & (CMD_WRITE | CMD_MAY_REPLICATE))) return;
     struct propagation *p = call->core->propagation;
     int db = database_index(call->db);
