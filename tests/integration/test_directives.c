@@ -32,6 +32,15 @@ static int mark_of_listeners(const struct server *s)
     return mark;
 }
 
+Test(directives, the_event_loop_can_be_set_to_what_it_is)
+{
+    struct server *s = server_start(OURS, "event-loop auto");
+    expect_ok(s, "CONFIG SET event-loop auto");
+    expect_error(s, "ERR CONFIG SET failed (possibly related to argument 'event-loop') - can't set immutable config",
+                 "CONFIG SET event-loop epoll");
+    expect_ok(s, "CONFIG SET event-loop auto");
+}
+
 Test(directives, socket_mark_id)
 {
     struct server *plain = server_start(OURS, "%s", ""), *marked = server_start(OURS, "socket-mark-id 4711");

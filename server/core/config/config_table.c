@@ -257,7 +257,7 @@ const struct directive config_directives[] = {
             percentiles_grammar, server.latency_percentiles),
     INT("tracking-table-max-keys", NULL, 0, "1000000", 0, LMAX, server.tracking_table_max_keys),
     SPECIAL("notify-keyspace-events", NULL, 0, "", notify_grammar, server.notify_classes),
-    STRING("event-loop", NULL, FIX, "auto", event_loop_refusal, server.event_loop),
+    STRING("event-loop", NULL, 0, "auto", event_loop_refusal, server.event_loop),
 
     /* memory and keyspace */
     MEMORY("maxmemory", NULL, 0, "0", 0, ULONG_MAX, keyspace.maxmemory_bytes, NULL),

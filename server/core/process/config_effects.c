@@ -79,6 +79,14 @@ static int apply_max_clients(struct core *core, char error[256])
     return -1;
 }
 
+/* Ours alone: who sets all that CONFIG GET has shown, and leaves out what Redis cannot set, sets it to what it is. */
+static int refuse_event_loop(struct core *core, char error[256])
+{
+    (void)core;
+    snprintf(error, 256, "can't set immutable config");
+    return -1;
+}
+
 static int apply_log_level(struct core *core, char error[256])
 {
     (void)error;
@@ -222,6 +230,7 @@ void config_apply_hooks(struct config *c)
     config_on_change(c, "tls-port", apply_tls_port);
     for (size_t i = 0; i < sizeof of_tls / sizeof *of_tls; i++) config_on_change(c, of_tls[i], apply_tls);
     config_on_change(c, "maxclients", apply_max_clients);
+    config_on_change(c, "event-loop", refuse_event_loop);
     config_on_change(c, "loglevel", apply_log_level);
     config_on_change(c, "watchdog-period", apply_watchdog);
     config_on_change(c, "slowlog-log-slower-than", apply_thresholds);
