@@ -23,7 +23,7 @@ static _Thread_local bool makes_uncounted;
 static void count_chunk(struct outq_chunk *c, bool counted)
 {
     if (c->uncounted != counted) return;
-    mem_account(counted ? (ptrdiff_t)mem_size(c) : -(ptrdiff_t)mem_size(c));
+    mem_account(counted ? (ptrdiff_t)c->heap_bytes : -(ptrdiff_t)c->heap_bytes);
     c->uncounted = !counted;
 }
 
@@ -38,6 +38,7 @@ static struct outq_chunk *chunk_take(size_t least)
         recycled_count--;
     } else {
         c = mem_alloc(CHUNK_HEADER + capacity);
+        c->heap_bytes = mem_size(c);
         c->uncounted = false;
     }
     count_chunk(c, !makes_uncounted);

@@ -13,6 +13,7 @@
 
 struct outq_chunk {
     struct outq_chunk *next;
+    size_t heap_bytes; /* what the heap's count has for it, or would have */
     uint32_t capacity; /* bytes in data */
     uint32_t filled;   /* set when the chunk stops being the tail; the tail's fill is `cursor - data` */
     uint32_t consumed; /* bytes at the front that have left */
