@@ -34,6 +34,12 @@ static struct conn *conn_new(struct loop *loop, int fd, enum conn_state state, c
     return conn;
 }
 
+static void start_reading(struct conn *conn)
+{
+    conn->reading = true;
+    conn->endpoint.loop->engine->conn_read(conn);
+}
+
 static struct conn_aside *aside(struct conn *conn)
 {
     if (!conn->aside) conn->aside = mem_calloc(1, sizeof(*conn->aside));
@@ -43,17 +49,16 @@ static struct conn_aside *aside(struct conn *conn)
 struct conn *conn_open(struct loop *loop, int fd, const struct conn_events *events, void *owner)
 {
     struct conn *conn = conn_new(loop, fd, CONN_OPEN, events, owner);
-    conn->reading = true;
-    loop->engine->conn_read(conn);
+    start_reading(conn);
     return conn;
 }
 
 struct conn *conn_borrow(struct loop *loop, int fd, struct conn_tls *tls, const struct conn_events *events, void *owner)
 {
     struct conn *conn = conn_new(loop, fd, CONN_OPEN, events, owner);
-    conn->borrowed = conn->reading = true;
+    conn->borrowed = true;
     conn_tls_put(conn, tls);
-    loop->engine->conn_read(conn);
+    start_reading(conn);
     return conn;
 }
 
@@ -207,12 +212,18 @@ static void hand_over_when_still(struct conn *conn)
     if (still && !conn->delivering && !conn->send_waiting && !conn_has_unsent(conn)) hand_over(conn, true);
 }
 
-void conn_detach(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg)
+static void begin_detaching(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len),
+                            void *arg)
 {
     CHECK(conn->state == CONN_OPEN);
     conn->state = CONN_DETACHING;
     aside(conn)->detached = detached;
     conn->aside->detached_arg = arg;
+}
+
+void conn_detach(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg)
+{
+    begin_detaching(conn, detached, arg);
     if (unlikely(conn->loan != NULL) && loan_end(conn)) return; /* conn_on_returned() goes on */
     if (conn->reading && !conn->tls) conn->endpoint.loop->engine->conn_stop_reading(conn);
     conn_flush(conn);
@@ -221,11 +232,9 @@ void conn_detach(struct conn *conn, void (*detached)(void *arg, int fd, const ui
 
 void conn_give_up(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg)
 {
-    CHECK(conn->state == CONN_OPEN && conn->borrowed);
-    conn->state = CONN_DETACHING;
+    CHECK(conn->borrowed);
+    begin_detaching(conn, detached, arg);
     conn->recalled = true;
-    aside(conn)->detached = detached;
-    conn->aside->detached_arg = arg;
     if (conn->reading) conn->endpoint.loop->engine->conn_stop_reading(conn);
     if (conn->send_waiting) conn->endpoint.loop->engine->conn_stop_waiting(conn);
     if (list_contains(&conn->send_node) && conn->sending == 0) list_remove(conn->sends, &conn->send_node);
@@ -233,12 +242,6 @@ void conn_give_up(struct conn *conn, void (*detached)(void *arg, int fd, const u
 }
 
 /* --- an I/O thread has given it back --- */
-
-static void read_again(struct conn *conn)
-{
-    conn->reading = true;
-    conn->endpoint.loop->engine->conn_read(conn);
-}
 
 static void go_on_closing(struct conn *conn, int error)
 {
@@ -251,7 +254,7 @@ static void go_on_closing(struct conn *conn, int error)
 
 static void go_on_detaching(struct conn *conn, bool ended, int error)
 {
-    if (conn->tls && !ended) read_again(conn);
+    if (conn->tls && !ended) start_reading(conn);
     conn->ended = error != 0; /* what has only ended is read on, where it ends again */
     conn->end_error = error;
     conn_flush(conn);
@@ -260,7 +263,7 @@ static void go_on_detaching(struct conn *conn, bool ended, int error)
 
 static void go_on(struct conn *conn, const uint8_t *rest, size_t len, bool ended, int error)
 {
-    if (!ended) read_again(conn);
+    if (!ended) start_reading(conn);
     if (conn_has_unsent(conn)) conn_flush(conn);
     if (unlikely(conn->tls != NULL)) { /* plain bytes, and encrypted ones may be behind them */
         if (len) conn_hold(conn, rest, len);
@@ -367,12 +370,10 @@ void conn_input_wait(struct conn *conn, bool waits)
         return;
     }
     conn->paused = waits;
-    if (waits && conn->reading) {
+    if (waits && conn->reading)
         conn->endpoint.loop->engine->conn_stop_reading(conn);
-    } else if (!waits && !conn->reading && !conn->ended && conn->state == CONN_OPEN) {
-        conn->reading = true;
-        conn->endpoint.loop->engine->conn_read(conn);
-    }
+    else if (!waits && !conn->reading && !conn->ended && conn->state == CONN_OPEN)
+        start_reading(conn);
 }
 
 void conn_on_connected(struct conn *conn, int error)
@@ -385,8 +386,7 @@ void conn_on_connected(struct conn *conn, int error)
         return;
     }
     conn->state = CONN_OPEN;
-    conn->reading = true;
-    conn->endpoint.loop->engine->conn_read(conn);
+    start_reading(conn);
     if (unlikely(conn->tls != NULL)) {
         conn_tls_begin(conn);
         return;
@@ -440,15 +440,16 @@ void conn_flush(struct conn *conn)
 /* The last bytes that a thread has sent it counts when it wakes again. */
 size_t conn_lent_unsent(const struct conn *conn)
 {
-    size_t unsent = unlikely(conn->loan != NULL) ? loan_unsent(conn->loan) : 0;
+    size_t unsent = conn->loan ? loan_unsent(conn->loan) : 0;
     return unsent > OUTQ_CHUNK_BYTES ? unsent : 0;
 }
 
 size_t conn_unsent(const struct conn *conn)
 {
-    size_t encrypted = unlikely(conn->tls != NULL) ? conn_tls_unsent(conn) : 0;
-    size_t lent = conn_lent_unsent(conn);
-    return outq_pending(&conn->output) + conn->in_place_left + encrypted + lent;
+    size_t unsent = outq_pending(&conn->output) + conn->in_place_left;
+    if (unlikely(conn->tls != NULL)) unsent += conn_tls_unsent(conn);
+    if (unlikely(conn->loan != NULL)) unsent += conn_lent_unsent(conn);
+    return unsent;
 }
 
 void conn_send_in_place(struct conn *conn, const void *data, size_t len)
