@@ -29,7 +29,7 @@ struct conn_events {
     void (*announced)(struct conn *conn, const uint8_t *data, size_t len, bool near);
     /* Of a connection that has been given to pool_heard(): the same announcement, with what an I/O thread has read
      * already; and whether all of its input so far has been used. */
-    void (*prepared)(struct conn *conn, void *reading, const uint8_t *data, size_t len);
+    void (*prepared)(struct conn *conn, void *reading);
     bool (*between_requests)(const struct conn *conn);
     void (*closed)(struct conn *conn, int error); /* error 0: the peer closed; else an errno. conn is gone on return */
     /* conn_connect and conn_secure only: once, when it stands, its TLS handshake included; on error, `closed` does not

@@ -86,7 +86,6 @@ static struct request_batch *batch_take(struct clients *all)
 
 static void batch_give(struct clients *all, struct request_batch *b)
 {
-    if (b->lent) return;
     b->next_free = all->free_batches;
     all->free_batches = b;
 }
@@ -102,7 +101,6 @@ static void drop_ahead(struct client *c)
     if (!c->ahead) return;
     if (!c->ahead_lent) batch_give(c->core->clients, c->ahead);
     c->ahead = NULL;
-    c->ahead_lent = false;
     forget_progress(c);
 }
 
@@ -123,14 +121,13 @@ void client_announced(struct client *c, const uint8_t *data, size_t len, bool ne
     }
     if (c->ahead || c->query || c->running || !client_may_run(c)) return;
     c->ahead = batch_take(c->core->clients);
+    c->ahead_lent = false;
     batch_read(c->ahead, c, data, len);
 }
 
 /* Limits that a thread does not know are asked for where a stranger speaks: it is read again. */
-void client_prepared(struct client *c, struct request_batch *batch, const uint8_t *data, size_t len)
+void client_prepared(struct client *c, struct request_batch *batch)
 {
-    (void)data;
-    (void)len;
     if (c->ahead || c->query || c->running || !c->session.user || !client_may_run(c)) return;
     c->ahead = batch;
     c->ahead_lent = true;
@@ -144,8 +141,8 @@ static size_t process(struct client *c, const uint8_t *input, size_t len, size_t
     size_t at = 0;
     if (c->ahead && c->ahead->input.ptr != input) drop_ahead(c); /* more input is announced, behind this */
     struct request_batch *batch = c->ahead;
+    bool lent = batch && c->ahead_lent;
     c->ahead = NULL;
-    c->ahead_lent = false;
     if (!batch) batch_read(batch = batch_take(all), c, input, len);
     c->running = true;
     c->processing_len = len;
@@ -159,7 +156,7 @@ static size_t process(struct client *c, const uint8_t *input, size_t len, size_t
     c->running = false;
     c->processing_len = 0;
     if (batch->status == RESP_ERROR && client_may_run(c)) protocol_error(c, c->request.error);
-    batch_give(all, batch);
+    if (!lent) batch_give(all, batch);
     if (at < len && !client_may_run(c)) forget_progress(c); /* stopped early: what was read ahead is read again later */
     return at;
 }

@@ -57,9 +57,9 @@ static void on_data_with_threads(struct conn *conn, const uint8_t *data, size_t 
     if (may_be_lent(c)) pool_heard(c->core->io_threads, conn);
 }
 
-static void on_prepared(struct conn *conn, void *reading, const uint8_t *data, size_t len)
+static void on_prepared(struct conn *conn, void *reading)
 {
-    client_prepared(conn_owner(conn), reading, data, len);
+    client_prepared(conn_owner(conn), reading);
 }
 
 static bool between_requests(const struct conn *conn)

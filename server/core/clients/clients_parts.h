@@ -48,7 +48,7 @@ struct clients {
 /* client_input.c */
 void client_announced(struct client *c, const uint8_t *data, size_t len, bool near);
 /* The same where an I/O thread has read it. */
-void client_prepared(struct client *c, struct request_batch *batch, const uint8_t *data, size_t len);
+void client_prepared(struct client *c, struct request_batch *batch);
 void client_received(struct client *c, const uint8_t *data, size_t len);
 void client_run_kept(struct client *c);
 void client_input_free(struct client *c);

@@ -20,9 +20,7 @@ static const struct resp_limits limits = {
 
 static void init(void *reading)
 {
-    struct request_batch *b = reading;
-    request_batch_init(b);
-    b->lent = true;
+    request_batch_init(reading);
 }
 
 static void free_reading(void *reading)

@@ -21,7 +21,6 @@ struct request_batch {
     size_t count;
     enum resp_status status; /* of the last attempt to read one */
     bool records_fetched;
-    bool lent;          /* read by an I/O thread, to which it goes back with the input */
     struct bytes input; /* what it was read from */
     struct request_batch *next_free;
 };

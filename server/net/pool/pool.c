@@ -385,7 +385,7 @@ static void announce(struct spsc *q, unsigned ahead, bool near)
     struct conn *conn = p->loan->home;
     if (conn->endpoint.gone || conn->delivering || p->loan->state != LOAN_LENT) return;
     if (!near && p->read && conn->events->prepared)
-        conn->events->prepared(conn, p->reading, p->bytes, p->len);
+        conn->events->prepared(conn, p->reading);
     else if (conn->events->announced)
         conn->events->announced(conn, p->bytes, p->len, near);
 }
