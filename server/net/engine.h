@@ -128,7 +128,7 @@ struct loop_mailbox {
     bool (*may_wait)(void *context); /* false: something has come already. From here on others wake us. */
     void (*take)(void *context);     /* the wait is over, and what it brought is delivered */
     void (*send)(void *context);     /* sends are about to be started */
-    void (*abandon)(void *context);  /* in a forked child: closes descriptors */
+    void (*abandon)(void *context);  /* in a child that this loop has forked: closes descriptors */
 };
 
 /* Of one connection's input, a turn takes no more than about so much: the rest waits, and others have their turn. */

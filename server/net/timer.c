@@ -68,10 +68,10 @@ static void heap_remove(struct loop *loop, struct loop_timer *timer)
     sift_up(loop, last->place, last);
 }
 
-struct loop_timer *loop_timer_start_us(struct loop *loop, int64_t delay_us, int64_t (*fire)(void *arg), void *arg)
+static struct loop_timer *start_at(struct loop *loop, int64_t due_us, int64_t (*fire)(void *arg), void *arg)
 {
     struct loop_timer *timer = mem_alloc(sizeof(*timer));
-    *timer = (struct loop_timer){.loop = loop, .due_us = loop->monotonic_us + delay_us, .fire = fire, .arg = arg};
+    *timer = (struct loop_timer){.loop = loop, .due_us = due_us, .fire = fire, .arg = arg};
     heap_insert(loop, timer);
     return timer;
 }
@@ -84,10 +84,12 @@ static int64_t due_us(const struct loop *loop, int64_t delay_ms)
 
 struct loop_timer *loop_timer_start(struct loop *loop, int64_t delay_ms, int64_t (*fire)(void *arg), void *arg)
 {
-    struct loop_timer *timer = mem_alloc(sizeof(*timer));
-    *timer = (struct loop_timer){.loop = loop, .due_us = due_us(loop, delay_ms), .fire = fire, .arg = arg};
-    heap_insert(loop, timer);
-    return timer;
+    return start_at(loop, due_us(loop, delay_ms), fire, arg);
+}
+
+struct loop_timer *loop_timer_start_us(struct loop *loop, int64_t delay_us, int64_t (*fire)(void *arg), void *arg)
+{
+    return start_at(loop, loop->monotonic_us + delay_us, fire, arg);
 }
 
 void loop_timer_cancel(struct loop_timer *timer)

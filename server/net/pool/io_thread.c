@@ -23,10 +23,7 @@
 
 static void give_parcel(struct io_thread *t, struct parcel *p)
 {
-    if (t->stock.count >= STOCK_MAX || p->capacity > 2 * LOAN_INPUT_BYTES)
-        parcel_free(&t->host, p);
-    else
-        parcel_put_by(&t->stock, p);
+    parcel_give(&t->stock, STOCK_MAX, &t->host, p);
 }
 
 static void push(struct io_thread *t, struct loan *loan, struct parcel *p, enum parcel_kind kind)
@@ -228,11 +225,6 @@ static void send_parcels(void *context)
     if (spsc_must_wake(&t->to_loop)) wake(t->loop_wake_fd);
 }
 
-static void abandon(void *context)
-{
-    (void)context;
-}
-
 static void woken(void *arg, int ready)
 {
     struct io_thread *t = arg;
@@ -256,8 +248,7 @@ static struct loop *open_loop(const struct io_thread *t)
 static void *work(void *argument)
 {
     struct io_thread *t = argument;
-    const struct loop_mailbox mailbox = {
-        .context = t, .may_wait = may_wait, .take = take, .send = send_parcels, .abandon = abandon};
+    const struct loop_mailbox mailbox = {.context = t, .may_wait = may_wait, .take = take, .send = send_parcels};
     crash_catch_signals_of_thread();
     outq_do_not_count_on_this_thread();
     t->loop = open_loop(t);

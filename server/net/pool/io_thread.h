@@ -43,10 +43,9 @@ int io_thread_start(struct io_thread *t);
 void io_thread_wake(struct io_thread *t); /* by the loop */
 
 /* --- both sides --- */
-/* The one that was put by last, which is still in the cache, or a new one. */
+/* The one that was given last, which is still in the cache, or a new one. */
 struct parcel *parcel_take(struct list *stock, const struct pool_host *host);
-void parcel_put_by(struct list *stock, struct parcel *p);
-void parcel_free(const struct pool_host *host, struct parcel *p);
+void parcel_give(struct list *stock, size_t most, const struct pool_host *host, struct parcel *p);
 uint8_t *parcel_room(struct parcel *p, size_t len); /* where so many more bytes go */
 /* Never refuses: what the queue does not take waits in `waiting`, and goes with the next. */
 void parcel_push(struct spsc *q, struct list *waiting, struct parcel *p);

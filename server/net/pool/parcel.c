@@ -27,7 +27,7 @@ static struct parcel *parcel_new(const struct pool_host *host)
     return p;
 }
 
-void parcel_free(const struct pool_host *host, struct parcel *p)
+static void parcel_free(const struct pool_host *host, struct parcel *p)
 {
     host->free(p->reading);
     mem_free(p->reading);
@@ -37,8 +37,12 @@ void parcel_free(const struct pool_host *host, struct parcel *p)
     mem_free(p);
 }
 
-void parcel_put_by(struct list *stock, struct parcel *p)
+void parcel_give(struct list *stock, size_t most, const struct pool_host *host, struct parcel *p)
 {
+    if (stock->count >= most || p->capacity > 2 * LOAN_INPUT_BYTES) {
+        parcel_free(host, p);
+        return;
+    }
     p->len = 0;
     list_push_front(stock, &p->node);
 }

@@ -62,10 +62,7 @@ static struct pool *pool_of(const struct loop *loop)
 
 static void give_parcel(struct pool *pool, struct parcel *p)
 {
-    if (pool->spare.count >= SPARE_MAX || p->capacity > 2 * LOAN_INPUT_BYTES)
-        parcel_free(&pool->host, p);
-    else
-        parcel_put_by(&pool->spare, p);
+    parcel_give(&pool->spare, SPARE_MAX, &pool->host, p);
 }
 
 static void push(struct loan *loan, struct parcel *p, enum parcel_kind kind)
