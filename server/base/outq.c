@@ -23,8 +23,8 @@ static _Thread_local bool makes_uncounted;
 static void count_chunk(struct outq_chunk *c, bool counted)
 {
     if (c->uncounted != counted) return;
-    mem_account(counted ? (ptrdiff_t)c->heap_bytes : -(ptrdiff_t)c->heap_bytes);
     c->uncounted = !counted;
+    mem_account(counted ? (ptrdiff_t)c->heap_bytes : -(ptrdiff_t)c->heap_bytes);
 }
 
 static struct outq_chunk *chunk_take(size_t least)
@@ -55,10 +55,10 @@ static void chunk_give(struct outq_chunk *c)
         mem_free(c);
         return;
     }
-    count_chunk(c, false);
     c->next = recycled;
     recycled = c;
     recycled_count++;
+    count_chunk(c, false);
 }
 
 /* Unconsumed bytes of the tail, which exists. */
