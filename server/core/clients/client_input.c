@@ -99,7 +99,7 @@ static void forget_progress(struct client *c)
 static void drop_ahead(struct client *c)
 {
     if (!c->ahead) return;
-    if (!c->ahead_lent) batch_give(c->core->clients, c->ahead);
+    if (!c->batch_lent) batch_give(c->core->clients, c->ahead);
     c->ahead = NULL;
     forget_progress(c);
 }
@@ -121,7 +121,7 @@ void client_announced(struct client *c, const uint8_t *data, size_t len, bool ne
     }
     if (c->ahead || c->query || c->running || !client_may_run(c)) return;
     c->ahead = batch_take(c->core->clients);
-    c->ahead_lent = false;
+    c->batch_lent = false;
     batch_read(c->ahead, c, data, len);
 }
 
@@ -130,7 +130,7 @@ void client_prepared(struct client *c, struct request_batch *batch)
 {
     if (c->ahead || c->query || c->running || !c->session.user || !client_may_run(c)) return;
     c->ahead = batch;
-    c->ahead_lent = true;
+    c->batch_lent = true;
     request_batch_fetch_buckets(batch, &c->session);
 }
 
@@ -141,9 +141,12 @@ static size_t process(struct client *c, const uint8_t *input, size_t len, size_t
     size_t at = 0;
     if (c->ahead && c->ahead->input.ptr != input) drop_ahead(c); /* more input is announced, behind this */
     struct request_batch *batch = c->ahead;
-    bool lent = batch && c->ahead_lent;
     c->ahead = NULL;
-    if (!batch) batch_read(batch = batch_take(all), c, input, len);
+    if (!batch) {
+        batch = batch_take(all);
+        c->batch_lent = false;
+        batch_read(batch, c, input, len);
+    }
     c->running = true;
     c->processing_len = len;
     for (;;) {
@@ -156,7 +159,7 @@ static size_t process(struct client *c, const uint8_t *input, size_t len, size_t
     c->running = false;
     c->processing_len = 0;
     if (batch->status == RESP_ERROR && client_may_run(c)) protocol_error(c, c->request.error);
-    if (!lent) batch_give(all, batch);
+    if (!c->batch_lent) batch_give(all, batch);
     if (at < len && !client_may_run(c)) forget_progress(c); /* stopped early: what was read ahead is read again later */
     return at;
 }

@@ -28,7 +28,7 @@ struct client {
     bool handed_over; /* a replica: the link process has the socket */
     bool running;     /* inside its own command: freeing waits */
     bool woken;       /* in clients' list of those with kept requests to run */
-    bool ahead_lent;  /* `ahead` is an I/O thread's: it goes back with the input, and may be gone */
+    bool batch_lent;  /* `ahead`, or what runs, is an I/O thread's: it goes back with the input, and may be gone */
     struct resp_request request;
     struct session session;
 
