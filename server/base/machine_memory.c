@@ -48,7 +48,7 @@ static uint64_t lowest_limit(const char *mount, const struct hierarchy *h, const
     uint64_t lowest = UINT64_MAX;
     for (size_t len = strlen(group);; len--) {
         char path[PATH_BYTES + PATH_MAX];
-        bool ends_a_name = !len || (group[len] == '/' || !group[len]);
+        bool ends_a_name = !len || group[len] == '/' || !group[len];
         if (!ends_a_name) continue;
         snprintf(path, sizeof path, "%s%s%.*s/%s", mount, h->folder, (int)len, group, h->file);
         lowest = lower(lowest, read_limit(path));

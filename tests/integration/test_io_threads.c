@@ -9,8 +9,6 @@
 #include "tests/harness/wait.h"
 
 #include <criterion/criterion.h>
-#include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -18,7 +18,7 @@
  * reading when that is much. So the commands of a connection keep their order, a client that writes without end fills
  * neither queue, and a connection can be called back whatever it is doing.
  *
- *   of the loop --pool_lend()--> stopping (its input comes to rest) --> lent --loan_end()--> recalled --> of the loop
+ *   of the loop --lend()--> stopping (its input comes to rest) --> lent --loan_end()--> recalled --> of the loop
  *
  * What is unusual is done at home: who closes a connection, hands its descriptor to another process or sees its end
  * calls it back first, and goes on as if it had never been away (conn_on_returned). */
