@@ -141,15 +141,14 @@ static bool may_look_at_globals(struct bytes text)
 static struct bytes with_names(struct bytes text, uint32_t *uses)
 {
     char first[NAMES_BYTES];
-    struct script_names names;
-    if (memmem(text.ptr, text.len, "...", 3) || memmem(text.ptr, text.len, "function redis", 14))
-        return (struct bytes){0};
+    uint32_t named;
+    if (!script_may_have_locals(text)) return (struct bytes){0};
     if (assigns(text, "redis") || assigns(text, "KEYS") || assigns(text, "ARGV")) return (struct bytes){0};
-    struct bytes bound = script_bind_names(text, &names);
-    if (!bound.ptr) names.uses = SCRIPT_USES_REDIS | SCRIPT_USES_KEYS | SCRIPT_USES_ARGV;
-    if (!bound.ptr || may_look_at_globals(text)) names.uses |= SCRIPT_SEES_GLOBALS;
-    *uses = names.uses | SCRIPT_TAKES_NAMES;
-    size_t len = write_locals(first, names.uses);
+    struct bytes bound = script_bind_names(text, &named);
+    if (!bound.ptr) named = SCRIPT_USES_REDIS | SCRIPT_USES_KEYS | SCRIPT_USES_ARGV;
+    if (!bound.ptr || may_look_at_globals(text)) named |= SCRIPT_SEES_GLOBALS;
+    *uses = named | SCRIPT_TAKES_NAMES;
+    size_t len = write_locals(first, named);
     if (bound.ptr) text = bound;
     uint8_t *both = mem_alloc(len + text.len + 1);
     memcpy(both, first, len);

@@ -25,7 +25,7 @@ struct rewriting {
     int depth, line, return_line;
     bool changed, wrap_next;
     /* where names are bound */
-    struct script_names *names;
+    uint32_t *uses;    /* enum script_use */
     uint8_t before[2]; /* the last two characters that are neither blanks nor in comments */
     bool has_functions, unclear;
 };
@@ -156,7 +156,7 @@ static void read_word(struct rewriting *r)
 {
     const uint8_t *word = r->at;
     while (r->at < r->end && is_name(*r->at)) r->at++;
-    if (r->names) return bind_word(r, word);
+    if (r->uses) return bind_word(r, word);
     if (!bytes_equal(bytes_make(word, (size_t)(r->at - word)), BYTES("return"))) return;
     r->return_line = r->line;
     look_at_call(r);
@@ -178,7 +178,6 @@ static void bind_redis(struct rewriting *r)
         const char *text;
         uint32_t use;
     } functions[] = {{".call(", SCRIPT_USES_CALL}, {".pcall(", SCRIPT_USES_PCALL}};
-    struct script_names *names = r->names;
     size_t left = (size_t)(r->end - r->at);
     if (!left || *r->at != '.' || is_field(r)) {
         r->unclear = true;
@@ -190,12 +189,12 @@ static void bind_redis(struct rewriting *r)
         leave_out(r, r->at);
         r->out[r->written++] = '_';
         r->at += len - 1;
-        names->uses |= functions[i].use;
+        *r->uses |= functions[i].use;
         return;
     }
     r->at++; /* its field is no word of its own */
     while (r->at < r->end && is_name(*r->at)) r->at++;
-    names->uses |= SCRIPT_USES_REDIS;
+    *r->uses |= SCRIPT_USES_REDIS;
 }
 
 /* The end of "[...]" where nothing but a plain expression stands in it; NULL: not so plain. */
@@ -226,9 +225,9 @@ static bool reads_element(const struct rewriting *r)
 
 static void bind_list(struct rewriting *r, uint32_t use, uint32_t changed)
 {
-    r->names->uses |= use;
+    *r->uses |= use;
     bool counted = r->before[1] == '#' && (r->at == r->end || *r->at != '[');
-    if (is_field(r) || !(counted || reads_element(r))) r->names->uses |= changed;
+    if (is_field(r) || !(counted || reads_element(r))) *r->uses |= changed;
 }
 
 static void bind_word(struct rewriting *r, const uint8_t *word)
@@ -299,11 +298,26 @@ struct bytes script_translate(struct bytes text, int first_line, int *return_lin
     return bytes_make(r.out, r.written + rest);
 }
 
-struct bytes script_bind_names(struct bytes text, struct script_names *names)
+bool script_may_have_locals(struct bytes text)
 {
-    struct rewriting r = {.at = text.ptr, .end = text.ptr + text.len, .copied = text.ptr};
-    *names = (struct script_names){0};
-    r.names = names;
+    static const char word[] = "function", name[] = "redis";
+    const uint8_t *end = text.ptr + text.len, *at = text.ptr;
+    if (memmem(text.ptr, text.len, "...", 3)) return false;
+    while ((at = memmem(at, (size_t)(end - at), word, sizeof word - 1))) {
+        const uint8_t *behind = at += sizeof word - 1;
+        while (at < end && isspace(*at)) at++;
+        size_t left = (size_t)(end - at);
+        bool commented = left >= 2 && memcmp(at, "--", 2) == 0; /* and anything may follow that */
+        bool named = at > behind && left >= sizeof name - 1 && memcmp(at, name, sizeof name - 1) == 0;
+        if (commented || named) return false;
+    }
+    return true;
+}
+
+struct bytes script_bind_names(struct bytes text, uint32_t *uses)
+{
+    struct rewriting r = {.at = text.ptr, .end = text.ptr + text.len, .copied = text.ptr, .uses = uses};
+    *uses = 0;
     r.has_functions = memmem(text.ptr, text.len, "function", 8) != NULL;
     r.out = mem_alloc(text.len + 1);
     bool is_lua = true;

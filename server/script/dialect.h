@@ -23,13 +23,13 @@ enum script_use {
     SCRIPT_TAKES_NAMES = 1 << 8,  /* is called with what it uses, in this order */
 };
 
-struct script_names {
-    uint32_t uses;
-};
+/* Whether the text may stand behind local variables of ours, `redis` among them, which are set to "...": false where it
+ * takes arguments itself, or makes a function of that name or in that table. */
+bool script_may_have_locals(struct bytes text);
 
 /* The text with redis.call(...) written as redis_call(...), and pcall so, which is to be a local variable: mem_free() it.
- * The function of a table that nobody can change need not be looked up there each time. ptr NULL: it uses one of the
- * names for something else, or is no Lua. */
-struct bytes script_bind_names(struct bytes text, struct script_names *names);
+ * The function of a table that nobody can change need not be looked up there each time. *uses: of enum script_use, what
+ * it names. ptr NULL: it uses one of the names for something else, or is no Lua. Of a text that may have locals. */
+struct bytes script_bind_names(struct bytes text, uint32_t *uses);
 
 #endif

@@ -99,10 +99,9 @@ static const char shared_names[] =
 /* The code behind these; ptr NULL: it may mean something else by such a name, or see what is given to ours. */
 static struct bytes with_shared_names(struct bytes code)
 {
-    struct script_names names;
-    if (memmem(code.ptr, code.len, "...", 3) || memmem(code.ptr, code.len, "function redis", 14))
-        return (struct bytes){0};
-    struct bytes bound = script_bind_names(code, &names);
+    uint32_t uses;
+    if (!script_may_have_locals(code)) return (struct bytes){0};
+    struct bytes bound = script_bind_names(code, &uses);
     if (!bound.ptr) return bound;
     size_t first = sizeof shared_names - 1;
     uint8_t *both = mem_alloc(first + bound.len);

@@ -73,14 +73,14 @@ Test(script_dialect, a_backslash_without_a_meaning_is_left_out)
 
 static void binds(const char *text, const char *wanted, uint32_t uses)
 {
-    struct script_names names;
-    struct bytes got = script_bind_names(bytes_from_text(text), &names);
+    uint32_t named;
+    struct bytes got = script_bind_names(bytes_from_text(text), &named);
     if (!wanted)
         cr_expect_null(got.ptr, "%s", text);
     else
         cr_expect(got.ptr && bytes_equal(got, bytes_from_text(wanted)), "%s: got %.*s", text, (int)got.len,
                   (const char *)got.ptr);
-    if (wanted) cr_expect_eq(names.uses, uses, "%s: %x", text, names.uses);
+    if (wanted) cr_expect_eq(named, uses, "%s: %x", text, named);
     mem_free((void *)got.ptr);
 }
 
@@ -112,6 +112,19 @@ Test(script_dialect, what_is_called_so_but_is_another_is_left)
     binds("local redis_call = 1 return redis.call('x')", NULL, 0);
     binds("return redis.call('x'", NULL, 0);
     binds("return redis", NULL, 0);
+}
+
+Test(script_dialect, who_may_have_local_variables)
+{
+    static const char *const no[] = {
+        "return ...",           "function redis.call() end",  "function \n\tredis() end",
+        "local function redis", "function--[[a]]redis() end", "function -- b\nredis() end"};
+    static const char *const yes[] = {"",           "function",          "function redi",
+                                      "function -", "functionredis = 1", "local function f() end"};
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+        cr_expect_not(script_may_have_locals(bytes_from_text(no[i])), "%s", no[i]);
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+        cr_expect(script_may_have_locals(bytes_from_text(yes[i])), "%s", yes[i]);
 }
 
 Test(script_dialect, lists_that_are_only_looked_at)
