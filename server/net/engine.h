@@ -160,8 +160,7 @@ struct loop {
     struct list unmarked, marked;       /* net/hold.h; the marked by their marks */
     unsigned depth;                     /* turns inside turns */
     bool holding;
-    uint32_t answers; /* how often held output has left */
-    struct hold_counts hold_counts;
+    struct hold_counts hold_counts; /* but for those that wait, who are in `marked` */
     bool stopping;
     bool no_wait;
 };

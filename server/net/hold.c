@@ -11,7 +11,7 @@ struct conn_hold {
     struct list_node node; /* in loop->unmarked, or in loop->marked */
     size_t open_bytes, marked_bytes;
     uint64_t mark;
-    uint32_t answered_in; /* as loop->answers */
+    uint32_t answered_in; /* as loop->hold_counts.answers */
     bool waits;           /* in loop->marked */
 };
 
@@ -79,7 +79,7 @@ static void set_mark(struct loop *loop, struct conn_hold *h, uint64_t mark)
     h->marked_bytes = unmarked_bytes(h);
     h->mark = mark;
     h->waits = true;
-    loop->hold_counts.returned += h->answered_in == loop->answers && loop->answers > 0;
+    loop->hold_counts.returned += h->answered_in == loop->hold_counts.answers && h->answered_in > 0;
     h->answered_in = 0;
     list_push_back(&loop->marked, &h->node);
 }
@@ -88,7 +88,7 @@ static void set_mark(struct loop *loop, struct conn_hold *h, uint64_t mark)
 static void mark_has_passed(struct loop *loop, struct conn_hold *h)
 {
     leave_list(loop, h);
-    h->answered_in = loop->answers;
+    h->answered_in = loop->hold_counts.answers;
     loop->hold_counts.answered++;
     h->open_bytes += h->marked_bytes;
     h->marked_bytes = 0;
@@ -107,8 +107,8 @@ void loop_hold_mark(struct loop *loop, uint64_t mark, uint64_t passed)
     if (!loop->holding) return;
     uint64_t next = loop_hold_next_mark(loop);
     if (next && next <= passed) {
-        loop->hold_counts = (struct hold_counts){.answered = 0};
-        if (++loop->answers == 0) loop->answers = 1; /* 0 is nobody's */
+        uint32_t answers = loop->hold_counts.answers + 1;
+        loop->hold_counts = (struct hold_counts){.answers = answers ? answers : 1}; /* 0 is nobody's */
     }
     for (; next && next <= passed; next = loop_hold_next_mark(loop))
         mark_has_passed(loop, list_entry(list_first(&loop->marked), struct conn_hold, node));
@@ -122,11 +122,10 @@ void loop_hold_mark(struct loop *loop, uint64_t mark, uint64_t passed)
     }
 }
 
-struct hold_counts loop_hold_counts(const struct loop *loop, uint32_t *answers)
+struct hold_counts loop_hold_counts(const struct loop *loop)
 {
     struct hold_counts counts = loop->hold_counts;
     counts.waiting = (unsigned)loop->marked.count;
-    *answers = loop->answers;
     return counts;
 }
 

@@ -31,9 +31,10 @@ uint64_t loop_hold_next_mark(const struct loop *loop);
 /* Connections: those whose output has left when a mark passed last, how many of them wait for another by now, and all
  * that wait for one. `answers` is how often output has left. */
 struct hold_counts {
+    uint32_t answers;
     unsigned answered, returned, waiting;
 };
-struct hold_counts loop_hold_counts(const struct loop *loop, uint32_t *answers);
+struct hold_counts loop_hold_counts(const struct loop *loop);
 /* What has been flushed since the last mark leaves, where nothing of its connection waits; the rest goes on waiting. */
 void loop_hold_let_pass(struct loop *loop);
 

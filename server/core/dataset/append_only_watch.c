@@ -54,17 +54,16 @@ static int64_t gathered_long_enough(void *arg)
 /* The group that gathers for the next fsync, at a turn's end. */
 static void follow_group(struct append_only *a)
 {
-    uint32_t answers;
-    struct hold_counts n = loop_hold_counts(a->core->loop, &answers);
+    struct hold_counts n = loop_hold_counts(a->core->loop);
     int64_t now_us = clock_monotonic_us();
-    unsigned answered = answers != a->answers ? n.answered : 0;
+    unsigned answered = n.answers != a->answers ? n.answered : 0;
     bool all = journal_durable_offset(a->journal) >= a->called_offset;
     enum group_action action;
     if (answered || (all && a->group.state == GROUP_SYNCING))
         action = group_commit_answered(&a->group, now_us, answered, n.waiting, all);
     else
         action = group_commit_turn(&a->group, now_us, n.waiting, n.returned);
-    a->answers = answers;
+    a->answers = n.answers;
     if (action == GROUP_GOES) journal_free_to_go(a->journal);
     if (action == GROUP_CALL) {
         a->called_offset = replication_history(a->core->replication)->offset;
