@@ -181,7 +181,8 @@ static void accept_some(struct listener *listener)
 
 static void epoll_watch(struct loop_watch *watch)
 {
-    uint32_t events = (watch->events & LOOP_READABLE ? EPOLLIN : 0u) | (watch->events & LOOP_WRITABLE ? EPOLLOUT : 0u);
+    uint32_t events = (watch->events & LOOP_READABLE ? EPOLLIN : 0u) | (watch->events & LOOP_WRITABLE ? EPOLLOUT : 0u) |
+                      (watch->events & LOOP_EDGE ? EPOLLET : 0u);
     CHECK(arm(&watch->endpoint, events) == 0);
 }
 

@@ -436,7 +436,7 @@ static void accepted(struct listener *listener, int result, unsigned flags)
 
 /* One poll at a time, renewed after each report: the kernel looks at the state when it is set up, so what is still
  * ready is reported again in the next turn. A changed interest ends the poll under way; its completion starts the new
- * one. */
+ * one. With LOOP_EDGE the kernel goes on with it. */
 static void uring_watch(struct loop_watch *watch)
 {
     struct endpoint *endpoint = &watch->endpoint;
@@ -447,14 +447,17 @@ static void uring_watch(struct loop_watch *watch)
     if (watch->events == 0) return;
     unsigned events = (watch->events & LOOP_READABLE ? POLLIN : 0u) | (watch->events & LOOP_WRITABLE ? POLLOUT : 0u);
     struct io_uring_sqe *sqe = take_entry(uring_of(endpoint->loop));
-    io_uring_prep_poll_add(sqe, endpoint->fd, events);
+    if (watch->events & LOOP_EDGE)
+        io_uring_prep_poll_multishot(sqe, endpoint->fd, events);
+    else
+        io_uring_prep_poll_add(sqe, endpoint->fd, events);
     begin(endpoint, sqe, OPERATION_POLL);
 }
 
-static void polled(struct loop_watch *watch, int result)
+static void polled(struct loop_watch *watch, int result, unsigned flags)
 {
     struct endpoint *endpoint = &watch->endpoint;
-    finish(endpoint, OPERATION_POLL);
+    if (!(flags & IORING_CQE_F_MORE)) finish(endpoint, OPERATION_POLL);
     if (endpoint->gone) return;
     if (result != -ECANCELED) {
         bool broken = result < 0 || (result & (POLLHUP | POLLERR | POLLNVAL));
@@ -474,7 +477,7 @@ static void dispatch(struct uring *u, uint64_t data, int result, unsigned flags)
     case OPERATION_SEND_WAITING: sent_waiting(u, endpoint, result); break;
     case OPERATION_CONNECT: connected(endpoint, result); break;
     case OPERATION_ACCEPT: accepted(endpoint, result, flags); break;
-    case OPERATION_POLL: polled(endpoint, result); break;
+    case OPERATION_POLL: polled(endpoint, result, flags); break;
     case OPERATION_SEND_NOW: break; /* scan() has seen to it */
     case OPERATION_NONE: break;
     }

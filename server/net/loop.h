@@ -62,8 +62,9 @@ struct loop_timer *loop_timer_start(struct loop *loop, int64_t delay_ms, int64_t
 struct loop_timer *loop_timer_start_us(struct loop *loop, int64_t delay_us, int64_t (*fire)(void *arg), void *arg);
 void loop_timer_cancel(struct loop_timer *timer); /* also from inside another timer; not from its own `fire` */
 
-/* --- readiness of foreign descriptors (pipes, eventfds, channels). Level-triggered. --- */
-enum { LOOP_READABLE = 1, LOOP_WRITABLE = 2 };
+/* --- readiness of foreign descriptors (pipes, eventfds, channels). Level-triggered; with LOOP_EDGE told when something
+ * comes, and not again because it has not been read. --- */
+enum { LOOP_READABLE = 1, LOOP_WRITABLE = 2, LOOP_EDGE = 4 };
 struct loop_watch;
 struct loop_watch *loop_watch_start(struct loop *loop, int fd, int events, void (*ready)(void *arg, int events),
                                     void *arg);

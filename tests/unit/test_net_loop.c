@@ -1,6 +1,8 @@
 /* The event loop, on both engines: timers, watches, connecting and listening, and its turns. */
 #include "tests/unit/test_net_on_loop.h"
 
+#include <sys/eventfd.h>
+
 /* --- timers --- */
 
 static char fired[64];
@@ -131,6 +133,29 @@ ENGINE_TEST(watches_are_level_triggered)
     calls = reader.calls;
     for (int i = 0; i < 3; i++) loop_turn(loop, 0);
     cr_assert_eq(reader.calls, calls);
+}
+
+/* Whatever is read or not: each time something comes, and at the beginning for what is there. */
+ENGINE_TEST(a_watch_for_edges_tells_what_comes_and_nothing_twice)
+{
+    const uint64_t one = 1;
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    struct watcher reader = {.fd = fd};
+    cr_assert_eq(write(fd, &one, sizeof one), sizeof one);
+    reader.watch = loop_watch_start(loop, fd, LOOP_READABLE | LOOP_EDGE, watch_ready, &reader);
+    turn_until(reader.calls == 1);
+    for (int times = 2; times < 5; times++) {
+        for (int i = 0; i < 3; i++) loop_turn(loop, 0);
+        cr_assert_eq(reader.calls, times - 1);
+        cr_assert_eq(write(fd, &one, sizeof one), sizeof one);
+        turn_until(reader.calls == times);
+        cr_assert_eq(reader.events, LOOP_READABLE);
+    }
+    loop_watch_stop(reader.watch);
+    cr_assert_eq(write(fd, &one, sizeof one), sizeof one);
+    for (int i = 0; i < 3; i++) loop_turn(loop, 0);
+    cr_assert_eq(reader.calls, 4);
+    close(fd);
 }
 
 ENGINE_TEST(a_watch_may_stop_itself_and_change_its_mind)

@@ -205,11 +205,22 @@ static void take(void *context)
     if (atomic_load_explicit(&t->stops, memory_order_acquire)) loop_stop(t->loop);
 }
 
+static void woken(void *arg, int ready)
+{
+    (void)arg; /* what there is to do is in the mailbox */
+    (void)ready;
+}
+
+/* Nobody reads what is written there: that would be a system call for each wake-up. */
+void watch_wake_ups(struct loop *loop, int fd)
+{
+    loop_watch_start(loop, fd, LOOP_READABLE | LOOP_EDGE, woken, NULL);
+}
+
 static void wake(int fd)
 {
     const uint64_t one = 1;
-    ssize_t wrote = write(fd, &one, sizeof one);
-    CHECK(wrote == sizeof one || errno == EAGAIN); /* full: it is awake */
+    CHECK(write(fd, &one, sizeof one) == sizeof one); /* 2^64 of them are never */
 }
 
 void io_thread_wake(struct io_thread *t)
@@ -223,15 +234,6 @@ static void send_parcels(void *context)
     if (unlikely(list_first(&t->much) != NULL)) stop_reading_much(t);
     parcel_push_waiting(&t->to_loop, &t->waiting_to_loop);
     if (spsc_must_wake(&t->to_loop)) wake(t->loop_wake_fd);
-}
-
-static void woken(void *arg, int ready)
-{
-    struct io_thread *t = arg;
-    uint64_t count;
-    (void)ready;
-    ssize_t got = read(t->wake_fd, &count, sizeof count);
-    CHECK(got == sizeof count || errno == EAGAIN);
 }
 
 /* --- its life --- */
@@ -259,7 +261,7 @@ static void *work(void *argument)
         return NULL;
     }
     t->loop->mailbox = &mailbox;
-    loop_watch_start(t->loop, t->wake_fd, LOOP_READABLE, woken, t);
+    watch_wake_ups(t->loop, t->wake_fd);
     sem_post(&t->started);
     loop_run(t->loop);
     return NULL;

@@ -43,6 +43,7 @@ int io_thread_start(struct io_thread *t);
 void io_thread_wake(struct io_thread *t); /* by the loop */
 
 /* --- both sides --- */
+void watch_wake_ups(struct loop *loop, int fd); /* an eventfd's; its turn ends, and its mailbox is looked into */
 /* The one that was given last, which is still in the cache, or a new one. */
 struct parcel *parcel_take(struct list *stock, const struct pool_host *host);
 void parcel_give(struct list *stock, size_t most, const struct pool_host *host, struct parcel *p);

@@ -484,15 +484,6 @@ static void abandon(void *context)
     close(pool->wake_fd);
 }
 
-static void woken(void *arg, int ready)
-{
-    struct pool *pool = arg;
-    uint64_t count;
-    (void)ready;
-    ssize_t got = read(pool->wake_fd, &count, sizeof count);
-    CHECK(got == sizeof count || errno == EAGAIN);
-}
-
 /* --- its life --- */
 
 void pool_heard(struct pool *pool, struct conn *conn)
@@ -551,7 +542,7 @@ struct pool *pool_new(struct loop *loop, const struct pool_settings *settings)
         errno = error;
         return NULL;
     }
-    loop_watch_start(loop, pool->wake_fd, LOOP_READABLE, woken, pool);
+    watch_wake_ups(loop, pool->wake_fd);
     return pool;
 }
 
