@@ -440,8 +440,7 @@ void conn_flush(struct conn *conn)
 /* The last bytes that a thread has sent it counts when it wakes again. */
 size_t conn_lent_unsent(const struct conn *conn)
 {
-    size_t unsent = conn->loan ? loan_unsent(conn->loan) : 0;
-    return unsent > OUTQ_CHUNK_BYTES ? unsent : 0;
+    return conn->loan ? loan_unsent(conn->loan) : 0;
 }
 
 size_t conn_unsent(const struct conn *conn)

@@ -72,6 +72,7 @@ struct loan {
     struct list_node node;  /* in pool->stopping, or in pool->lent */
     struct parcel *answers; /* INPUT that has run and waits for the turn's end, or NULL */
     uint64_t handed_bytes;
+    uint64_t sent_seen; /* sent_bytes, when that was last looked at: its line is the thread's */
     int end_error;
     uint8_t state; /* enum loan_state */
     bool ended;
@@ -95,7 +96,8 @@ struct loan {
 
 /* For conn.c. conn->loan is set. True: it is away, and conn_on_returned() follows; false: it is not lent any more. */
 bool loan_end(struct conn *conn);
-size_t loan_unsent(const struct loan *loan); /* bytes handed to the thread that have not left */
+/* Bytes handed to the thread that have not left; 0: so many as do not matter, OUTQ_CHUNK_BYTES at most. */
+size_t loan_unsent(struct loan *loan);
 
 static inline void loan_sent(struct loan *loan, size_t n)
 {

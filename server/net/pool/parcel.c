@@ -9,8 +9,8 @@
 #define FIRST_BYTES 2048
 
 /* Bytes on their way stand outside the heap's count, as what lies in a socket's own buffers does: of a connection there
- * is one parcel at either end, and at most LOAN_OUTPUT_BYTES of output with its thread. A limit of memory would evict
- * keys for what is gone with the turn. */
+ * is one parcel at either end, and with its thread not much more than LOAN_OUTPUT_BYTES of output. A limit of memory
+ * would evict keys for what is gone with the turn. */
 static void count_bytes(const struct parcel *p, int sign)
 {
     mem_account(sign * (ptrdiff_t)mem_size(p->bytes));

@@ -164,9 +164,12 @@ bool loan_end(struct conn *conn)
     return true;
 }
 
-size_t loan_unsent(const struct loan *loan)
+size_t loan_unsent(struct loan *loan)
 {
-    return (size_t)(loan->handed_bytes - atomic_load_explicit(&loan->sent_bytes, memory_order_relaxed));
+    if (loan->handed_bytes - loan->sent_seen <= OUTQ_CHUNK_BYTES) return 0;
+    loan->sent_seen = atomic_load_explicit(&loan->sent_bytes, memory_order_relaxed);
+    size_t unsent = (size_t)(loan->handed_bytes - loan->sent_seen);
+    return unsent > OUTQ_CHUNK_BYTES ? unsent : 0;
 }
 
 /* --- what threads bring --- */
