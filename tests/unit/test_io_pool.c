@@ -22,15 +22,15 @@ static void *item(uintptr_t number)
 Test(io_pool, a_queue_is_first_in_first_out)
 {
     struct spsc *q = new_queue();
-    cr_assert_null(spsc_peek(q, 0));
+    cr_assert_null(spsc_peek(q));
     for (uintptr_t i = 1; i <= 3; i++) cr_assert(spsc_push(q, item(i)));
-    cr_assert_eq(spsc_peek(q, 2), item(3));
-    cr_assert_null(spsc_peek(q, 3));
+    cr_assert_eq(spsc_ready(q, 4), 3);
+    cr_assert_eq(spsc_at(q, 2), item(3));
     for (uintptr_t i = 1; i <= 3; i++) {
-        cr_assert_eq(spsc_peek(q, 0), item(i));
+        cr_assert_eq(spsc_peek(q), item(i));
         spsc_pop(q);
     }
-    cr_assert_null(spsc_peek(q, 0));
+    cr_assert_null(spsc_peek(q));
     free(q);
 }
 
@@ -40,12 +40,12 @@ Test(io_pool, a_full_queue_refuses_until_something_is_taken)
     for (uintptr_t round = 0; round < 3; round++) {
         for (uintptr_t i = 1; i <= SPSC_CAPACITY; i++) cr_assert(spsc_push(q, item(i)));
         cr_assert_not(spsc_push(q, item(1)));
-        cr_assert_eq(spsc_peek(q, SPSC_CAPACITY - 1), item(SPSC_CAPACITY));
-        cr_assert_eq(spsc_peek(q, 0), item(1));
+        cr_assert_eq(spsc_at(q, SPSC_CAPACITY - 1), item(SPSC_CAPACITY));
+        cr_assert_eq(spsc_peek(q), item(1));
         spsc_pop(q);
         cr_assert(spsc_push(q, item(SPSC_CAPACITY + 1)));
         for (uintptr_t i = 2; i <= SPSC_CAPACITY + 1; i++) {
-            cr_assert_eq(spsc_peek(q, 0), item(i));
+            cr_assert_eq(spsc_peek(q), item(i));
             spsc_pop(q);
         }
     }
@@ -93,7 +93,7 @@ Test(io_pool, two_threads_lose_and_double_nothing, .timeout = 60)
     pthread_create(&producer, NULL, put_in, &p);
     for (uintptr_t expected = 1; expected <= ITEMS;) {
         spsc_is_awake(p.q);
-        for (void *got; (got = spsc_peek(p.q, 0)); expected++) {
+        for (void *got; (got = spsc_peek(p.q)); expected++) {
             cr_assert_eq(got, item(expected));
             spsc_pop(p.q);
         }

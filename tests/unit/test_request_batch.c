@@ -37,6 +37,6 @@ Test(request_batch, reads_as_many_as_it_may)
     resp_request_init(&partial);
     request_batch_parse(b, &partial, &limits, BYTES("AUTH x\r\nPING\r\n"), 1);
     cr_expect_eq(b->count, 1);
-    cr_expect_eq(b->bytes[0], 8);
+    cr_expect_eq(b->prepared[0].taken, 8);
     cr_expect_eq(b->status, RESP_COMPLETE);
 }

@@ -65,7 +65,7 @@ static size_t run_batch(struct client *c, struct request_batch *batch)
             if (held(&c->session)) break; /* the request itself is what waits */
             if (!c->session.blocked) session_command_done(&c->session);
         }
-        done += batch->bytes[i];
+        done += batch->prepared[i].taken;
     }
     return done;
 }

@@ -11,12 +11,15 @@
 #include "server/core/settings.h"
 #include "server/net/pool/pool.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Nothing as long as the least limit there is comes in one piece. */
 static const struct resp_limits limits = {
     .max_bulk_bytes = INT32_MAX, .max_multibulk = INT32_MAX, .max_inline_bytes = (size_t)64 * 1024};
+
+_Static_assert(offsetof(struct request_batch, prepared[1]) <= POOL_READING_HOT_BYTES, "the first request is not far");
 
 static void init(void *reading)
 {

@@ -119,7 +119,7 @@ struct apply_result master_stream_apply(struct master_stream *m, const uint8_t *
             uint64_t changes = state->changes_since_save;
             if (batch->prepared[i].argc) run_one(m, &batch->prepared[i], changes);
             if (unlikely(m->session.stream_broken)) return ended(m, applied, changes);
-            read += batch->bytes[i];
+            read += batch->prepared[i].taken;
             if (!m->session.transaction) applied = read;
         }
     }

@@ -14,6 +14,7 @@ struct request {
     struct command_entry *command; /* NULL: unknown */
     uint32_t first_key_index;      /* 0: no key, or not hashed ahead */
     uint64_t first_key_hash;
+    size_t taken; /* bytes of input that it was read from, where it was */
 };
 
 /* Resolves the command and hashes its first key; the caller may then prefetch. argc >= 1; no key is hashed yet. */

@@ -20,25 +20,27 @@ static void swap_requests(struct resp_request *a, struct resp_request *b)
 void request_batch_parse(struct request_batch *b, struct resp_request *partial, const struct resp_limits *limits,
                          struct bytes input, size_t most)
 {
+    struct resp_request *r = b->requests;
+    struct request *p = b->prepared;
     size_t at = 0;
     b->input = input;
     b->count = 0;
     b->records_fetched = false;
-    swap_requests(&b->requests[0], partial);
+    swap_requests(r, partial);
     do {
-        struct resp_request *r = &b->requests[b->count];
-        b->status = resp_request_read(r, input.ptr + at, input.len - at, limits, &b->bytes[b->count]);
+        b->status = resp_request_read(r, input.ptr + at, input.len - at, limits, &p->taken);
         if (b->status != RESP_COMPLETE) {
             swap_requests(r, partial);
             break;
         }
-        struct request *p = &b->prepared[b->count];
         p->argc = r->argc;
         p->argv = r->argv;
         p->raw = r->raw;
         p->first_key_index = 0;
-        at += b->bytes[b->count++];
-    } while (b->count < most && at < input.len);
+        at += p->taken;
+        r++;
+        p++;
+    } while (++b->count < most && at < input.len);
 }
 
 void request_batch_look_up(struct request_batch *b, struct core *core, struct session *session)

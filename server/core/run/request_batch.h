@@ -14,15 +14,15 @@
 
 #define REQUEST_BATCH 32
 
+/* What running needs stands first, close together: a batch may come from another processor. */
 struct request_batch {
-    struct resp_request requests[REQUEST_BATCH];
-    struct request prepared[REQUEST_BATCH]; /* argc 0: an empty request, nothing to run */
-    size_t bytes[REQUEST_BATCH];            /* of input, each */
     size_t count;
     enum resp_status status; /* of the last attempt to read one */
     bool records_fetched;
     struct bytes input; /* what it was read from */
     struct request_batch *next_free;
+    struct request prepared[REQUEST_BATCH]; /* argc 0: an empty request, nothing to run */
+    struct resp_request requests[REQUEST_BATCH];
 };
 
 void request_batch_init(struct request_batch *b);

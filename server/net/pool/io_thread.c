@@ -188,7 +188,7 @@ static bool may_wait(void *context)
     if (t->loop->reads != t->reads_before) {
         t->reads_before = t->loop->reads;
         sched_yield();
-        if (spsc_peek(&t->to_thread, 0)) return false;
+        if (spsc_peek(&t->to_thread)) return false;
     }
     return !list_first(&t->waiting_to_loop) && spsc_may_sleep(&t->to_thread);
 }
@@ -198,7 +198,7 @@ static void take(void *context)
     struct io_thread *t = context;
     struct parcel *p;
     spsc_is_awake(&t->to_thread);
-    while ((p = spsc_peek(&t->to_thread, 0))) {
+    while ((p = spsc_peek(&t->to_thread))) {
         spsc_pop(&t->to_thread);
         hear(t, p);
     }

@@ -342,7 +342,7 @@ static bool has_input_soon(struct pool *pool)
     pool->reads_before = pool->reads;
     sched_yield();
     for (unsigned i = 0; i < pool->thread_count; i++)
-        if (spsc_peek(&pool->threads[i].to_loop, 0)) return true;
+        if (spsc_peek(&pool->threads[i].to_loop)) return true;
     return false;
 }
 
@@ -378,10 +378,8 @@ static void end_window(struct pool *pool)
     pool->window++;
 }
 
-static void announce(struct spsc *q, unsigned ahead, bool near)
+static void announce(const struct parcel *p, bool near)
 {
-    struct parcel *p = spsc_peek(q, ahead);
-    if (!p || p->kind != PARCEL_INPUT) return;
     struct conn *conn = p->loan->home;
     if (conn->endpoint.gone || conn->delivering || p->loan->state != LOAN_LENT) return;
     if (!near && p->read && conn->events->prepared)
@@ -390,29 +388,75 @@ static void announce(struct spsc *q, unsigned ahead, bool near)
         conn->events->announced(conn, p->bytes, p->len, near);
 }
 
-/* A parcel, then what it points to, then what its request names: each some places ahead. */
-static void fetch(struct spsc *q)
+/* --- a parcel, then what it points to, then what its request names --- */
+
+static void fetch_parcel(const struct parcel *p)
 {
-    struct parcel *p = spsc_peek(q, AHEAD_PARCEL);
-    if (p) prefetch_bytes(p, sizeof *p);
-    if ((p = spsc_peek(q, AHEAD_BYTES)) && p->kind == PARCEL_INPUT) {
-        prefetch_bytes(&p->loan->home, CACHE_LINE_BYTES);
-        prefetch_bytes(p->bytes, p->len < FETCHED_BYTES ? p->len : FETCHED_BYTES);
-    }
-    if ((p = spsc_peek(q, AHEAD_CONN)) && p->kind == PARCEL_INPUT) prefetch_bytes(p->loan->home, sizeof(struct conn));
-    if ((p = spsc_peek(q, AHEAD_OWNER)) && p->kind == PARCEL_INPUT && !p->loan->home->endpoint.gone)
+    prefetch_bytes(p, sizeof *p);
+}
+
+static void fetch_bytes(const struct parcel *p)
+{
+    if (p->kind != PARCEL_INPUT) return;
+    prefetch_bytes(&p->loan->home, CACHE_LINE_BYTES);
+    prefetch_bytes(p->reading, POOL_READING_HOT_BYTES);
+    prefetch_bytes(p->bytes, p->len < FETCHED_BYTES ? p->len : FETCHED_BYTES);
+}
+
+static void fetch_conn(const struct parcel *p)
+{
+    if (p->kind == PARCEL_INPUT) prefetch_bytes(p->loan->home, sizeof(struct conn));
+}
+
+static void fetch_owner(const struct parcel *p)
+{
+    if (p->kind == PARCEL_INPUT && !p->loan->home->endpoint.gone)
         prefetch_bytes(p->loan->home->owner, CONN_OWNER_HOT_BYTES);
+}
+
+static void announce_far(const struct parcel *p)
+{
+    if (p->kind == PARCEL_INPUT) announce(p, false);
+}
+
+static void announce_near(const struct parcel *p)
+{
+    if (p->kind == PARCEL_INPUT) announce(p, true);
+}
+
+/* How many places, from the queue's first on, are behind each. */
+struct looked_ahead {
+    uint32_t parcels, bytes, conns, owners, far, near;
+};
+
+static inline __attribute__((always_inline)) void go_ahead(const struct spsc *q, uint32_t ready, uint32_t ahead,
+                                                           void (*step)(const struct parcel *p), uint32_t *done)
+{
+    uint32_t end = ready < ahead + 1 ? ready : ahead + 1;
+    for (; *done < end; ++*done) step(spsc_at(q, *done));
+    --*done; /* the first one leaves */
+}
+
+/* Each is so many places ahead of the parcel that is delivered next, and goes as far at the beginning of a batch: most
+ * have few parcels. */
+static void look_ahead(struct spsc *q, struct looked_ahead *done)
+{
+    uint32_t ready = spsc_ready(q, AHEAD_PARCEL + 1);
+    go_ahead(q, ready, AHEAD_PARCEL, fetch_parcel, &done->parcels);
+    go_ahead(q, ready, AHEAD_BYTES, fetch_bytes, &done->bytes);
+    go_ahead(q, ready, AHEAD_CONN, fetch_conn, &done->conns);
+    go_ahead(q, ready, AHEAD_OWNER, fetch_owner, &done->owners);
+    go_ahead(q, ready, AHEAD_FAR, announce_far, &done->far);
+    go_ahead(q, ready, AHEAD_NEAR, announce_near, &done->near);
 }
 
 static void take_from(struct pool *pool, struct spsc *q)
 {
+    struct looked_ahead done = {0};
     struct parcel *p;
     spsc_is_awake(q);
-    for (unsigned ahead = 1; ahead < AHEAD_FAR; ahead++) announce(q, ahead, false);
-    while ((p = spsc_peek(q, 0))) {
-        fetch(q);
-        announce(q, AHEAD_FAR, false);
-        announce(q, AHEAD_NEAR, true);
+    while ((p = spsc_peek(q))) {
+        look_ahead(q, &done);
         spsc_pop(q);
         deliver(pool, p);
     }

@@ -7,6 +7,9 @@
 
 struct pool;
 
+/* The first bytes of a `reading` are fetched into the loop's cache ahead: what it needs of each belongs there. */
+#define POOL_READING_HOT_BYTES 128
+
 /* What input means, is its owner's to know. A `reading` is what can be found out about a run of bytes by themselves. */
 struct pool_host {
     void *context;

@@ -53,15 +53,23 @@ static inline bool spsc_must_wake(struct spsc *q)
 
 /* --- who takes out --- */
 
-/* The item `ahead` places behind the first; NULL: it has not come yet. */
-static inline void *spsc_peek(struct spsc *q, uint32_t ahead)
+/* How many have come, as far as this side knows: it looks again where it knows of fewer than so many. */
+static inline uint32_t spsc_ready(struct spsc *q, uint32_t wanted)
 {
     uint32_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
-    if (q->tail_seen - head <= ahead) {
-        q->tail_seen = atomic_load_explicit(&q->tail, memory_order_acquire);
-        if (q->tail_seen - head <= ahead) return NULL;
-    }
-    return q->slots[(head + ahead) % SPSC_CAPACITY];
+    if (q->tail_seen - head < wanted) q->tail_seen = atomic_load_explicit(&q->tail, memory_order_acquire);
+    return q->tail_seen - head;
+}
+
+/* The item `ahead` places behind the first, of so many as spsc_ready() has counted. */
+static inline void *spsc_at(const struct spsc *q, uint32_t ahead)
+{
+    return q->slots[(atomic_load_explicit(&q->head, memory_order_relaxed) + ahead) % SPSC_CAPACITY];
+}
+
+static inline void *spsc_peek(struct spsc *q) /* NULL: none has come yet */
+{
+    return spsc_ready(q, 1) > 0 ? spsc_at(q, 0) : NULL;
 }
 
 static inline void spsc_pop(struct spsc *q) /* of what spsc_peek() has shown */
