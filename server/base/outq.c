@@ -209,6 +209,17 @@ void outq_move(struct outq *to, struct outq *from)
     *from = (struct outq){0};
 }
 
+void outq_take(struct outq *q, uint8_t *to)
+{
+    for (const struct outq_chunk *c = q->head; c; c = c->next) {
+        const uint8_t *start = c->data + c->consumed;
+        const uint8_t *stop = c == q->tail ? q->cursor : c->data + c->filled;
+        memcpy(to, start, (size_t)(stop - start));
+        to += stop - start;
+    }
+    outq_clear(q);
+}
+
 void outq_clear(struct outq *q)
 {
     for (struct outq_chunk *c = q->head, *next; c; c = next) {

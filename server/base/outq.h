@@ -61,6 +61,7 @@ static inline bool outq_empty(const struct outq *q)
 struct bytes outq_front(const struct outq *q);      /* first contiguous run of unconsumed bytes; len 0 when empty */
 void outq_consume(struct outq *q, size_t n);        /* n bytes, possibly over several chunks, have left */
 void outq_move(struct outq *to, struct outq *from); /* appends from's bytes behind to's; from is empty afterwards */
+void outq_take(struct outq *q, uint8_t *to);        /* copies all outq_pending() bytes there; it is empty afterwards */
 void outq_clear(struct outq *q);                    /* drops everything */
 
 /* Whether its chunks stand in the heap's count. What this thread makes from now on does not. */

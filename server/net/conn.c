@@ -518,20 +518,28 @@ static void consume(struct conn *conn, size_t n)
     conn->in_place_left -= n - first;
 }
 
-size_t conn_take_output(struct conn *conn, struct outq *to)
+static void count_sent(struct conn *conn, size_t n)
 {
-    size_t n = outq_pending(&conn->output);
-    outq_move(to, &conn->output);
     conn->endpoint.loop->writes++;
     conn->endpoint.loop->bytes_sent += n;
-    return n;
+}
+
+void conn_take_output(struct conn *conn, struct outq *to)
+{
+    count_sent(conn, outq_pending(&conn->output));
+    outq_move(to, &conn->output);
+}
+
+void conn_copy_output(struct conn *conn, uint8_t *to)
+{
+    count_sent(conn, outq_pending(&conn->output));
+    outq_take(&conn->output, to);
 }
 
 void conn_on_sent(struct conn *conn, size_t n)
 {
     if (n == 0 || conn->state == CONN_CLOSED) return;
-    conn->endpoint.loop->writes++;
-    conn->endpoint.loop->bytes_sent += n;
+    count_sent(conn, n);
     consume(conn, n);
     if (unlikely(conn->borrowed) && !conn->tls) loan_sent(conn->owner, n);
     if (conn_has_unsent(conn)) return;
@@ -573,6 +581,11 @@ void *conn_owner(const struct conn *conn)
 struct loop *conn_loop(const struct conn *conn)
 {
     return conn->endpoint.loop;
+}
+
+bool conn_is_lent(const struct conn *conn)
+{
+    return conn->loan != NULL;
 }
 
 int conn_fd(const struct conn *conn)

@@ -57,6 +57,7 @@ void conn_give(struct conn *conn, const struct conn_events *events, void *owner)
 void *conn_owner(const struct conn *conn);
 int conn_fd(const struct conn *conn);
 struct loop *conn_loop(const struct conn *conn);
+bool conn_is_lent(const struct conn *conn); /* to an I/O thread, or about to be (net/pool/) */
 
 struct outq *conn_output(struct conn *conn);
 void conn_flush(struct conn *conn);               /* cheap, may be called after every reply */

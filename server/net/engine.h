@@ -196,7 +196,9 @@ void conn_input_wait(struct conn *conn, bool waits); /* true: it is not read for
 /* On another thread's behalf: its descriptor stays the lender's, and what ends it is told, but ends it not. */
 struct conn *conn_borrow(struct loop *loop, int fd, struct conn_tls *tls, const struct conn_events *events,
                          void *owner);
-size_t conn_take_output(struct conn *conn, struct outq *to); /* all of it, as if it had been sent; returns the bytes */
+/* All of it, as if it had been sent; `to` of the second has room for outq_pending() bytes. */
+void conn_take_output(struct conn *conn, struct outq *to);
+void conn_copy_output(struct conn *conn, uint8_t *to);
 /* As conn_detach, but at once: output that has not left stays in conn_output(), which `detached` may still take from. */
 void conn_give_up(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg);
 bool conn_may_send(const struct conn *conn); /* it has output, and some of that is not held */

@@ -549,6 +549,22 @@ Test(outq, one_queue_moves_behind_another)
     }
 }
 
+Test(outq, all_of_a_queue_is_taken_as_a_copy)
+{
+    static uint8_t taken[120000];
+    for (size_t len = 0; len < sizeof taken; len = 3 * len + 1) {
+        struct outq q = {0};
+        size_t gone = len / 3;
+        for (size_t n = 0; n < len; n++) outq_append(&q, &(uint8_t){(uint8_t)(n % 251)}, 1);
+        outq_reserve(&q, OUTQ_CHUNK_BYTES);
+        outq_consume(&q, gone);
+        outq_take(&q, taken);
+        for (size_t n = gone; n < len; n++) cr_assert_eq(taken[n - gone], n % 251);
+        cr_assert(outq_empty(&q));
+        cr_assert_eq(outq_memory(&q), 0);
+    }
+}
+
 Test(outq, a_cleared_queue_holds_nothing)
 {
     struct outq q = {0};

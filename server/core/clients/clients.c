@@ -54,7 +54,7 @@ static void on_data_with_threads(struct conn *conn, const uint8_t *data, size_t 
 {
     struct client *c = conn_owner(conn);
     client_received(c, data, len);
-    if (may_be_lent(c)) pool_heard(c->core->io_threads, conn);
+    if (!conn_is_lent(conn) && may_be_lent(c)) pool_heard(c->core->io_threads, conn);
 }
 
 static void on_prepared(struct conn *conn, void *reading)

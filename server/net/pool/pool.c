@@ -282,12 +282,25 @@ static void deliver(struct pool *pool, struct parcel *p)
 
 /* --- what threads are given --- */
 
-static size_t copy_output(struct conn *conn, struct parcel *p, size_t most)
+static void take_output(struct conn *conn, struct parcel *p, size_t len)
+{
+    conn->loan->handed_bytes += len;
+    if (len > COPY_BYTES_MAX) {
+        conn_take_output(conn, &p->more);
+        outq_count(&p->more, false);
+    } else {
+        conn_copy_output(conn, parcel_room(p, len));
+        p->len = len;
+    }
+}
+
+/* What may leave already, as far as there is room for it. */
+static void take_some_output(struct conn *conn, struct parcel *p, size_t room)
 {
     struct iovec runs[GATHER_RUNS];
     size_t total, left;
     unsigned count = conn_gather(conn, runs, GATHER_RUNS, &total);
-    left = total < most ? total : most;
+    left = total < room ? total : room;
     total = left;
     for (unsigned i = 0; i < count && left > 0; i++) {
         size_t n = runs[i].iov_len < left ? runs[i].iov_len : left;
@@ -296,7 +309,7 @@ static size_t copy_output(struct conn *conn, struct parcel *p, size_t most)
         left -= n;
     }
     conn_on_sent(conn, total);
-    return total;
+    conn->loan->handed_bytes += total;
 }
 
 static void fill(struct conn *conn, struct parcel *p)
@@ -308,14 +321,13 @@ static void fill(struct conn *conn, struct parcel *p)
     if (!conn_may_send(conn) || conn->send_waiting) return;
     size_t pending = outq_pending(&conn->output), waits = loan_unsent(loan);
     size_t room = waits < LOAN_OUTPUT_BYTES ? LOAN_OUTPUT_BYTES - waits : 0;
-    if (pending > COPY_BYTES_MAX && pending <= room && !conn->hold) {
-        loan->handed_bytes += conn_take_output(conn, &p->more);
-        outq_count(&p->more, false);
-    } else {
-        loan->handed_bytes += copy_output(conn, p, room);
-    }
+    bool all = !conn->hold && pending <= room;
+    if (likely(all))
+        take_output(conn, p, pending);
+    else
+        take_some_output(conn, p, room);
     loan->thread->view.writes++;
-    if (likely(!conn_may_send(conn)) && likely(!conn->events->drained)) return;
+    if ((likely(all) || !conn_may_send(conn)) && likely(!conn->events->drained)) return;
     conn->send_waiting = p->tell_when_drained = true;
 }
 
