@@ -571,8 +571,17 @@ static void enter(struct uring *u, unsigned completions, int64_t timeout_us)
     submit_all(u);
 }
 
+/* The kernel has nothing for us that an entry would bring, nor we for it. */
+static bool is_quiet(struct uring *u)
+{
+    bool tells = u->ring.flags & IORING_SETUP_TASKRUN_FLAG;
+    unsigned has = IO_URING_READ_ONCE(*u->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+    return tells && !has && io_uring_sq_ready(&u->ring) == 0;
+}
+
 static void submit_and_wait(struct uring *u, int64_t timeout_us)
 {
+    if (timeout_us == 0 && is_quiet(u)) return;
     if (u->arrivals.expected > 1 && (timeout_us < 0 || timeout_us > ARRIVALS_WAIT_US)) {
         enter(u, u->arrivals.expected, ARRIVALS_WAIT_US);
         if (io_uring_cq_ready(&u->ring) > 0) return;
