@@ -123,3 +123,9 @@ bool tls_client_renegotiates(struct tls_client *c)
     ERR_clear_error();
     return SSL_renegotiate(c->ssl) == 1 && SSL_do_handshake(c->ssl) == 1;
 }
+
+bool tls_client_renews_keys(struct tls_client *c)
+{
+    ERR_clear_error();
+    return SSL_key_update(c->ssl, SSL_KEY_UPDATE_REQUESTED) == 1;
+}

@@ -27,5 +27,6 @@ bool tls_client_asks(struct tls_client *c, const char *request, const char *answ
 const char *tls_client_cipher(const struct tls_client *c);
 bool tls_client_resumes(struct tls_client *c, int port); /* a second connection with c's session: it was taken */
 bool tls_client_renegotiates(struct tls_client *c);      /* up to TLS 1.2 */
+bool tls_client_renews_keys(struct tls_client *c);       /* TLS 1.3: with the next bytes, both directions */
 
 #endif

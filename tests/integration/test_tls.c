@@ -343,6 +343,53 @@ Test(tls, versions_and_ciphers)
     tls_client_close(c);
 }
 
+/* The records of ours are made by other calls of OpenSSL's than the client's here. */
+static void expect_values_both_ways(struct tls_client *c, size_t len)
+{
+    char *request = malloc(len + 64), *answer = malloc(len + 64), *got = malloc(len + 64);
+    int head = sprintf(request, "*3\r\n$3\r\nSET\r\n$1\r\nv\r\n$%zu\r\n", len);
+    int answer_head = sprintf(answer, "$%zu\r\n", len);
+    for (size_t i = 0; i < len; i++) request[head + i] = answer[answer_head + i] = (char)('a' + (i * 7 + len) % 26);
+    memcpy(request + head + len, "\r\n", 2);
+    memcpy(answer + answer_head + len, "\r\n", 2);
+    size_t answer_len = answer_head + len + 2;
+    cr_assert(tls_client_send(c, request, head + len + 2));
+    cr_assert(tls_client_asks(c, "GET v\r\n", "+OK\r\n"));
+    cr_assert_eq(tls_client_read(c, got, answer_len), answer_len);
+    cr_assert_eq(memcmp(got, answer, answer_len), 0, "%zu bytes, %s", len, tls_client_cipher(c));
+    free(request);
+    free(answer);
+    free(got);
+}
+
+Test(tls, ciphers_are_those_that_others_speak)
+{
+    static const struct {
+        int version;
+        const char *directive, *cipher;
+    } kinds[] = {
+        {TLS1_3_VERSION, "tls-ciphersuites", "TLS_AES_128_GCM_SHA256"},
+        {TLS1_3_VERSION, "tls-ciphersuites", "TLS_AES_256_GCM_SHA384"},
+        {TLS1_3_VERSION, "tls-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"},
+        {TLS1_2_VERSION, "tls-ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256"},
+        {TLS1_2_VERSION, "tls-ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384"},
+        {TLS1_2_VERSION, "tls-ciphers", "ECDHE-ECDSA-CHACHA20-POLY1305"},
+        {TLS1_2_VERSION, "tls-ciphers", "ECDHE-ECDSA-AES128-SHA256"},
+    };
+    struct pair p = start(OURS, "");
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct tls_client_options o = {.dir = certificates, .certificate = "client", .version = kinds[i].version};
+        expect_ok(p.server, "CONFIG SET %s %s", kinds[i].directive, kinds[i].cipher);
+        struct tls_client *c = tls_connect(p.port, &o);
+        cr_assert(c, "%s", kinds[i].cipher);
+        cr_assert_str_eq(tls_client_cipher(c), kinds[i].cipher);
+        for (size_t len = 1; len <= 70000; len = len * 3 + 5) expect_values_both_ways(c, len);
+        if (kinds[i].version == TLS1_3_VERSION) cr_assert(tls_client_renews_keys(c));
+        for (size_t len = 1; len <= 1000; len += 111) expect_values_both_ways(c, len);
+        tls_client_close(c);
+    }
+}
+
 Test(tls, sessions_are_taken_up_again)
 {
     struct pair p = start(OURS, "");

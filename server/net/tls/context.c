@@ -7,6 +7,7 @@
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/net/tls/direct_ciphers.h"
 
 #include <openssl/decoder.h>
 #include <openssl/err.h>
@@ -206,6 +207,7 @@ static bool set_up(SSL_CTX *ssl, const struct tls_settings *s, enum tls_role rol
 
 struct tls_context *tls_context_new(const struct tls_settings *settings, enum tls_role role, char error[TLS_ERROR_MAX])
 {
+    tls_use_direct_ciphers();
     SSL_CTX *ssl = SSL_CTX_new(role == TLS_SERVER ? TLS_server_method() : TLS_client_method());
     if (!ssl) {
         fail(error, "OpenSSL has no context for us", "");
