@@ -2,6 +2,7 @@
  * altered on the way does not. That others read the same records is told by tests/integration/test_tls.c. */
 #define OPENSSL_SUPPRESS_DEPRECATED /* engines */
 
+#include "server/net/tls/direct_ciphers.h"
 #include "server/net/tls/stream.h"
 #include "tests/harness/certificates.h"
 #include "tests/harness/directory.h"
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static char directory[64];
 
@@ -177,16 +179,43 @@ Test(tls_stream, records_keep_their_order)
     }
 }
 
-/* direct_ciphers.c: used with Debian's OpenSSL 3.0 as it is delivered. */
-Test(tls_stream, ciphers_are_called_directly)
+/* --- direct_ciphers.c, with Debian's OpenSSL 3.0 --- */
+
+static const char *engine_of(int nid)
+{
+    ENGINE *engine = ENGINE_get_cipher_engine(nid);
+    const char *name = engine ? ENGINE_get_id(engine) : "none";
+    if (engine) ENGINE_finish(engine);
+    return name;
+}
+
+static void expect_engine(const char *name)
 {
     if (OPENSSL_version_major() != 3 || OPENSSL_version_minor() != 0) cr_skip("OpenSSL is not 3.0");
-    cr_assert_null(ENGINE_get_cipher_engine(NID_aes_256_gcm));
+    cr_assert_str_eq(engine_of(NID_aes_128_gcm), name);
+    cr_assert_str_eq(engine_of(NID_aes_256_gcm), name);
+    cr_assert_str_eq(engine_of(NID_chacha20_poly1305), name);
+}
+
+Test(tls_stream, ciphers_are_called_directly)
+{
+    expect_engine("none");
     tls_context_free(context(TLS_CLIENT, "TLSv1.3", "TLS_AES_256_GCM_SHA384"));
-    const int nids[] = {NID_aes_128_gcm, NID_aes_256_gcm, NID_chacha20_poly1305};
-    for (size_t i = 0; i < sizeof nids / sizeof *nids; i++) {
-        ENGINE *engine = ENGINE_get_cipher_engine(nids[i]);
-        cr_assert(engine && strcmp(ENGINE_get_id(engine), "direct") == 0);
-        ENGINE_finish(engine);
-    }
+    expect_engine("direct");
+}
+
+/* As where the FIPS provider is asked for: the default one is there and not to be used. */
+Test(tls_direct_ciphers, they_stand_back_from_other_providers)
+{
+    static const char configuration[] = "openssl_conf = all\n[all]\nproviders = providers\nalg_section = choice\n"
+                                        "[providers]\ndefault = on\n[on]\nactivate = 1\n"
+                                        "[choice]\ndefault_properties = provider=other\n";
+    char path[] = "/tmp/slipstream-test-openssl-XXXXXX";
+    int fd = mkstemp(path);
+    cr_assert_eq(write(fd, configuration, sizeof configuration - 1), (ssize_t)sizeof configuration - 1);
+    close(fd);
+    setenv("OPENSSL_CONF", path, 1);
+    tls_use_direct_ciphers();
+    unlink(path);
+    expect_engine("none");
 }
