@@ -95,7 +95,7 @@ static void note_refusal(struct follower *f)
     struct refusals *refusals = &f->r->master->refusals;
     struct backlog_peer_view view = view_of(f);
     int64_t now_ms = replication_now_ms(f->r);
-    bool whole = f->machine.state == FOLLOWER_UNPROVEN || view.owes == OWES_WORD;
+    bool whole = f->machine.left == FOLLOWER_UNPROVEN || view.owes == OWES_WORD;
     snapshot_detach(f); /* what version it was in is known then */
     int version = f->rdb_version;
     unsigned times = refusals_note(refusals, f->name, version, whole, now_ms);
