@@ -110,9 +110,8 @@ static void note_refusal(struct follower *f)
 
 static void note_taken(struct follower *f)
 {
-    struct refusals *refusals = &f->r->master->refusals;
-    refusals_forget(refusals, f->name);
-    if (f->reads_fields) refusals_note_read(refusals, f->name, RDB_VERSION_FIELD_EXPIRY, replication_now_ms(f->r));
+    refusals_forget(&f->r->master->refusals, f->name);
+    words_taken(f);
 }
 
 static void act(struct follower *f, const struct follower_action *a)
@@ -182,6 +181,7 @@ void followers_end_all(struct replication *r, const char *reason)
 static void forget(struct follower *f)
 {
     struct replication *r = f->r;
+    words_part(f);
     list_remove(&r->master->followers, &f->node);
     r->host.follower_gone(r->host.context, f->client);
     mem_free(f);

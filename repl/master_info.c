@@ -29,16 +29,6 @@ bool follower_view(struct follower *f, struct follower_view *out)
     return true;
 }
 
-bool replication_followers_know(const struct replication *r, int version)
-{
-    list_each(&r->master->followers, node)
-    {
-        const struct follower_hello *hello = &list_entry(node, struct follower, node)->hello;
-        if (!hello->rdb_only && !hello->lz4 && hello->version < version) return false;
-    }
-    return true;
-}
-
 /* room 0: only counts. */
 int replication_followers(const struct replication *r, struct follower_view *out, int room)
 {

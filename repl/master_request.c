@@ -35,6 +35,12 @@ static struct follower *new_follower(struct replication *r, const struct followe
     return f;
 }
 
+static void turn_away(struct follower *f)
+{
+    words_part(f);
+    mem_free(f);
+}
+
 static const char *refusal(const struct replication *r)
 {
     if (r->master->failover.state != FAILOVER_NONE) return "NOMASTERLINK Can't SYNC while failing over";
@@ -146,7 +152,7 @@ struct follower *replication_accept(struct replication *r, const char *asked_id,
     struct follower *f = new_follower(r, hello, peer, client);
     bool full = d.reason != RESYNC_CONTINUE;
     if (!can_hold(f, error) || (full && is_held_back(f, asked, asked_offset, error))) {
-        mem_free(f);
+        turn_away(f);
         return NULL;
     }
     if (d.reason == RESYNC_CONTINUE && !words_may_continue(f, d.from)) d.reason = RESYNC_UNKNOWN_WORDS;
@@ -155,7 +161,7 @@ struct follower *replication_accept(struct replication *r, const char *asked_id,
     if (d.reason == RESYNC_CONTINUE) {
         accept_partial(f, &d, why, answer);
     } else if (accept_full(f, d.reason, why, answer, error) != 0) {
-        mem_free(f);
+        turn_away(f);
         return NULL;
     }
     list_push_back(&r->master->followers, &f->node);

@@ -36,7 +36,7 @@ struct follower {
     bool psync;                      /* SYNC gets no +FULLRESYNC */
     uint64_t request;                /* number of its request for a snapshot */
     enum rdb_write_for form;         /* that its snapshot is to be in; what it has no room for it cannot hold */
-    bool reads_fields;               /* it has taken over, or is being sent, a snapshot with fields that expire */
+    int reads;                       /* the RDB version that it has taken over, or is being sent; 0: not known */
     int rdb_version;                 /* of the snapshot it was sent; 0: not known */
     int64_t not_before_ms;           /* it went away from its last snapshot: the next one waits so long */
     uint64_t from;                   /* first stream offset it gets */
@@ -119,7 +119,7 @@ struct master_side {
     int64_t alone_since_ms; /* a master with a backlog and without a replica; 0: we are not */
     int64_t last_ping_ms;
     uint64_t said_at[STREAM_WORDS]; /* offset where such words last left, or shortly before it; 0: never */
-    int64_t stranger_ms;            /* a follower was here last that does not say who it is; 0: never */
+    int64_t stranger_ms;            /* one that may be a 6.2 has gone, or led us, last; 0: never */
     int64_t expecting_ms;           /* we became the master of a history that others have; 0: nobody has */
 };
 
@@ -138,7 +138,9 @@ void queue_cron(struct replication *r, int64_t now_ms); /* serves who waits */
 bool words_may_continue(const struct follower *f, uint64_t from);
 /* The same, with what it has once it has taken over this snapshot. */
 bool words_may_take(const struct follower *f, const struct snapshot *s);
-void words_meet(struct follower *f); /* it has just come */
+void words_meet(struct follower *f);  /* it has just come */
+void words_taken(struct follower *f); /* its snapshot */
+void words_part(struct follower *f);  /* it goes, or its request is refused: it may come back, and continue */
 /* We have just become the master of a history that others know, and may ask to continue: who they are shows then. */
 void words_expect(struct replication *r);
 void words_cron(struct replication *r);      /* lets those go for whom fields expire that cannot be told to them */
@@ -173,6 +175,7 @@ bool snapshot_covers(const struct snapshot *s); /* the backlog still holds what 
 bool snapshot_suits(const struct snapshot *s, const struct follower *f);
 /* The RDB version that it is written in; 0: not known (a pipe, or nothing is written yet). */
 int snapshot_version(const struct snapshot *s);
+int snapshot_version_least(const struct snapshot *s);       /* the same, as far as it is known; 0: not at all */
 int snapshot_give(struct snapshot *s);                      /* to the link. 0, or -1 with errno */
 int snapshot_prepare_link(struct snapshot *s);              /* before a peer of it is given. 0, or -1 with errno */
 void snapshots_cron(struct replication *r, int64_t now_ms); /* stops and frees what nobody needs */

@@ -107,13 +107,26 @@ bool snapshot_covers(const struct snapshot *s)
     return s->offset + 1 >= backlog_first(repl_stream_backlog(s->r->stream));
 }
 
+int snapshot_version_least(const struct snapshot *s)
+{
+    if (s->with_field_expiry) return s->form == RDB_FOR_VALKEY_9 ? RDB_VERSION_VALKEY : RDB_VERSION_FIELD_EXPIRY;
+    return s->pipe ? RDB_VERSION_LEAST_WRITTEN : snapshot_version(s);
+}
+
 /* Of what has gone through a pipe nothing is left to look at: the highest that its form leads to. */
 static int version_sent(const struct snapshot *s)
 {
     if (!s->pipe) return snapshot_version(s);
-    if (s->with_field_expiry) return s->form == RDB_FOR_VALKEY_9 ? RDB_VERSION_VALKEY : RDB_VERSION_FIELD_EXPIRY;
+    if (s->with_field_expiry) return snapshot_version_least(s);
     if (s->same_in_all_forms || s->form == RDB_FOR_6_2) return RDB_VERSION_LEAST_WRITTEN;
     return s->form == RDB_FOR_AUTO || s->form == RDB_FOR_7_0 ? RDB_VERSION_FUNCTION : RDB_VERSION_WITH_ACTIVITY;
+}
+
+/* What it hears stands behind the snapshot: it has taken that over then, or goes away from it. */
+static void note_reads(struct follower *f, const struct snapshot *s)
+{
+    int version = snapshot_version_least(s);
+    if (version > f->reads) f->reads = version;
 }
 
 /* --- the end of a snapshot --- */
@@ -123,6 +136,7 @@ void snapshot_detach(struct follower *f)
     struct snapshot *s = f->snapshot;
     f->snapshot = NULL;
     if (!s) return;
+    note_reads(f, s);
     f->rdb_version = version_sent(s);
     if (--s->users == 0) s->unused_since_ms = replication_now_ms(f->r);
 }
@@ -313,7 +327,7 @@ void snapshot_pin(struct snapshot *s, struct follower *f)
     CHECK(f->slot >= 0);
     f->from = s->offset + 1;
     f->snapshot = s;
-    f->reads_fields |= s->with_field_expiry; /* or it goes away from it */
+    note_reads(f, s);
     s->users++;
 }
 

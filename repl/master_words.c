@@ -2,8 +2,9 @@
  * or of a replica that passes its master's stream on.
  *
  * Ours, Redis 8 and Valkey say who they are. Of others, which may be anything from 6.2 to 7.4, is known what
- * rdb-write-for says, and whether they have taken over a snapshot with fields that expire. As long as one of them may be
- * here, statistics do not leave in words of 7.0. Whoever may not know what has to leave is let go in front of it, and does
+ * rdb-write-for says, and which RDB version they have taken over: of one that reads 10 that it is no 6.2, of one that reads
+ * 12 that fields may expire. As long as a 6.2 may be here, statistics do not leave in words of 7.0. Whoever may not know
+ * what has to leave is let go in front of it, and does
  * not continue from there: it gets a snapshot, or, where that has no form for the data either, a refusal with its reason. */
 #include "repl/master_side.h"
 
@@ -27,17 +28,24 @@ static bool is_stranger(const struct follower *f)
     return !f->hello.rdb_only && !snapshot_form_announced(&f->hello);
 }
 
-/* Whether it knows them, once it has taken over a snapshot in which fields expire (`with_fields`). */
-static bool would_know(const struct follower *f, enum stream_words words, bool with_fields)
+static bool may_be_6_2(const struct follower *f)
+{
+    return is_stranger(f) && f->reads < RDB_VERSION_FUNCTION;
+}
+
+/* Whether it knows them, once it has taken over a snapshot of this RDB version. */
+static bool would_know(const struct follower *f, enum stream_words words, int reads)
 {
     switch (words) {
-    case WORDS_OF_7_0: return !is_stranger(f) || configured(f->r) > RDB_FOR_6_2;
+    case WORDS_OF_7_0:
+        if (!is_stranger(f)) return true;
+        return configured(f->r) == RDB_FOR_AUTO ? reads >= RDB_VERSION_FUNCTION : configured(f->r) > RDB_FOR_6_2;
     case WORDS_OF_FIELD_EXPIRY:
         if (!rdb_form_has_field_expiry(f->form)) return false;
-        return !is_stranger(f) || configured(f->r) != RDB_FOR_AUTO || with_fields;
+        return !is_stranger(f) || configured(f->r) != RDB_FOR_AUTO || reads >= RDB_VERSION_FIELD_EXPIRY;
     case WORDS_OF_REDIS_8:
         if (f->hello.lz4 || f->hello.rdb_channel) return true;
-        return is_stranger(f) && would_know(f, WORDS_OF_FIELD_EXPIRY, with_fields);
+        return is_stranger(f) && would_know(f, WORDS_OF_FIELD_EXPIRY, reads);
     case WORDS_OF_VALKEY_9: return f->hello.lz4 || f->hello.version >= VALKEY_9;
     case STREAM_WORDS: break;
     }
@@ -46,7 +54,7 @@ static bool would_know(const struct follower *f, enum stream_words words, bool w
 
 static bool knows(const struct follower *f, enum stream_words words)
 {
-    return would_know(f, words, f->reads_fields);
+    return would_know(f, words, f->reads);
 }
 
 /* What is appended now will be sent to it. */
@@ -104,7 +112,9 @@ bool replication_may_say_7_0(const struct replication *r)
     if (configured(r) != RDB_FOR_AUTO) return configured(r) != RDB_FOR_6_2;
     int64_t expecting_ms = r->master->expecting_ms, now_ms = replication_now_ms(r);
     if (expecting_ms && now_ms - expecting_ms < EXPECTED_MS) return false;
-    return !seen_ms || now_ms - seen_ms > STRANGER_KNOWN_MS;
+    if (seen_ms && now_ms - seen_ms <= STRANGER_KNOWN_MS) return false;
+    list_each(&r->master->followers, node) if (may_be_6_2(list_entry(node, struct follower, node))) return false;
+    return true;
 }
 
 bool words_may_continue(const struct follower *f, uint64_t from)
@@ -119,18 +129,28 @@ bool words_may_continue(const struct follower *f, uint64_t from)
 bool words_may_take(const struct follower *f, const struct snapshot *s)
 {
     if (f->hello.rdb_only) return true;
+    int version = snapshot_version_least(s), reads = version > f->reads ? version : f->reads;
     for (enum stream_words w = 0; w < STREAM_WORDS; w++)
-        if (f->r->master->said_at[w] > s->offset && !would_know(f, w, f->reads_fields || s->with_field_expiry))
-            return false;
+        if (f->r->master->said_at[w] > s->offset && !would_know(f, w, reads)) return false;
     return true;
 }
 
 void words_meet(struct follower *f)
 {
-    struct master_side *m = f->r->master;
-    int64_t now_ms = replication_now_ms(f->r);
-    f->reads_fields = refusals_read(&m->refusals, f->name, now_ms) >= RDB_VERSION_FIELD_EXPIRY;
-    if (is_stranger(f)) m->stranger_ms = now_ms;
+    f->reads = refusals_read(&f->r->master->refusals, f->name, replication_now_ms(f->r));
+}
+
+void words_taken(struct follower *f)
+{
+    if (!is_stranger(f) || f->reads <= RDB_VERSION_LEAST_WRITTEN) return;
+    refusals_note_read(&f->r->master->refusals, f->name, f->reads, replication_now_ms(f->r));
+}
+
+/* What it was being sent last it has not taken over, unless that is remembered. */
+void words_part(struct follower *f)
+{
+    words_meet(f);
+    if (may_be_6_2(f)) f->r->master->stranger_ms = replication_now_ms(f->r);
 }
 
 void words_expect(struct replication *r)
@@ -146,7 +166,7 @@ void words_cron(struct replication *r)
     list_each(&r->master->followers, node)
     {
         struct follower *f = list_entry(node, struct follower, node);
-        if (is_stranger(f)) r->master->stranger_ms = replication_now_ms(r);
+        if (f->machine.state == FOLLOWER_ONLINE) words_taken(f); /* it is here, and no other program at that address */
         if (fields_expire && hears(f) && !knows(f, WORDS_OF_FIELD_EXPIRY)) let_go(f, WORDS_OF_FIELD_EXPIRY);
     }
 }

@@ -37,7 +37,7 @@ unsigned refusals_note(struct refusals *r, const char *name, int version, bool w
 /* It has taken one over, and is not astray any more. The version that it cannot read is remembered for a day all the same. */
 void refusals_forget(struct refusals *r, const char *name);
 int refusals_version(const struct refusals *r, const char *name, int64_t now_ms); /* 0: none is known */
-/* It has taken over a snapshot in this version, which is known for a day, or until it goes away from one. */
+/* It has taken over a snapshot in this version, and is here: known for a day, or until it goes away from one. */
 void refusals_note_read(struct refusals *r, const char *name, int version, int64_t now_ms);
 int refusals_read(const struct refusals *r, const char *name, int64_t now_ms); /* 0: none is known */
 /* It was let go in front of what it may not know. Until it has taken over a snapshot it is astray; how long it waits for

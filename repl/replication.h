@@ -143,11 +143,9 @@ bool follower_view(struct follower *f, struct follower_view *out);              
 /* Such words leave next, or come from our master and are passed on. Who follows and may not know them is let go in front of
  * them, and gets a snapshot when it comes back: nothing differs in silence. */
 void replication_says(struct replication *r, enum stream_words words);
-/* Statistics may leave in words that 6.2 refuses together with the command: nobody is here who may be one, nor was in the
- * last day, nor is anybody awaited who followed before we were the master. */
+/* Statistics may leave in words that 6.2 refuses together with the command: nobody is here who may be one, nor has gone in
+ * the last day, nor is anybody awaited who followed before we were the master. */
 bool replication_may_say_7_0(const struct replication *r);
-/* No follower is of a version before that, or may be: Redis says its own since 8.0. An empty company knows everything. */
-bool replication_followers_know(const struct replication *r, int version);
 int replication_good_followers(const struct replication *r);         /* online and acked within min-replicas-max-lag */
 int replication_acked(const struct replication *r, uint64_t offset); /* replicas that acknowledged at least offset */
 int replication_durable(const struct replication *r, uint64_t offset); /* ... and that it is on their disks (FACK) */

@@ -194,8 +194,6 @@ size_t reply_stream_range(struct reply *r, const struct stream *s, struct stream
 
 /* --- propagation --- */
 
-#define VERSION_7_0 (7 << 16)
-
 void stream_propagate_claim(struct call *call, uint32_t key_arg, uint32_t group_arg, const struct stream_group *g,
                             struct stream_id id, const struct stream_pending *p)
 {
@@ -220,12 +218,11 @@ void stream_propagate_claim(struct call *call, uint32_t key_arg, uint32_t group_
     call_rewrite(call, call->db, sizeof argv / sizeof *argv, argv);
 }
 
-/* Beside claims, which carry the id: a statistic, so it is for those who surely know it. Redis does so since 8.0. */
+/* Beside claims, which carry the id: a statistic, which is for those who know it. Redis does so since 8.0. */
 void stream_propagate_entries_read(struct call *call, uint32_t key_arg, uint32_t group_arg,
                                    const struct stream_group *g)
 {
-    if (!call_may_say_7_0(call) || !replication_followers_know(call->core->replication, VERSION_7_0)) return;
-    stream_propagate_last_id(call, key_arg, group_arg, g);
+    if (call_may_say_7_0(call)) stream_propagate_last_id(call, key_arg, group_arg, g);
 }
 
 /* 6.2 refuses ENTRIESREAD, and then does not set the id, either. */

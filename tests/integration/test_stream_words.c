@@ -148,8 +148,11 @@ Test(stream_words, what_redis_7_says_is_not_missed_by_a_6_2_behind_us)
 
 /* --- somebody who does not say who it is --- */
 
+#define HEADER_BYTES 9 /* of an RDB: REDIS and four digits */
+
 struct stranger {
     int fd;
+    int port; /* that it says it listens on: by that it is known again */
     char id[41];
     long long offset; /* of the stream behind what it was given */
 };
@@ -158,7 +161,8 @@ static void ask(struct stranger *f, const struct server *master, const char *id,
 {
     char line[128];
     f->fd = raw_connect(master);
-    raw_send_text(f->fd, "REPLCONF listening-port 9999 capa psync2\r\n");
+    snprintf(line, sizeof line, "REPLCONF listening-port %d capa psync2\r\n", f->port);
+    raw_send_text(f->fd, line);
     raw_expect(f->fd, "+OK\r\n");
     snprintf(line, sizeof line, "PSYNC %s %lld\r\n", id, offset);
     raw_send_text(f->fd, line);
@@ -178,18 +182,31 @@ static void read_line(int fd, char *out, size_t size)
     out[n] = 0;
 }
 
-/* Takes a snapshot in whatever version it is. */
-static void take_snapshot(struct stranger *f, const struct server *master)
+/* Reads a snapshot, in whatever version it is. The version. */
+static int read_snapshot(struct stranger *f, const struct server *master)
 {
     char line[128];
+    int version;
     ask(f, master, "?", -1);
     read_line(f->fd, line, sizeof line);
     cr_assert_eq(sscanf(line, "+FULLRESYNC %40s %lld", f->id, &f->offset), 2, "%s", line);
     do read_line(f->fd, line, sizeof line);
     while (line[0] != '$');
-    for (long left = strtol(line + 1, NULL, 10); left > 0; left--) read_byte(f->fd);
+    long left = strtol(line + 1, NULL, 10);
+    for (int i = 0; i < HEADER_BYTES; i++) line[i] = read_byte(f->fd);
+    line[HEADER_BYTES] = 0;
+    for (left -= HEADER_BYTES; left > 0; left--) read_byte(f->fd);
+    cr_assert_eq(sscanf(line, "REDIS%d", &version), 1, "%s", line);
+    return version;
+}
+
+static int take_snapshot(struct stranger *f, const struct server *master)
+{
+    char line[64];
+    int version = read_snapshot(f, master);
     snprintf(line, sizeof line, "REPLCONF ACK %lld\r\n", f->offset);
     raw_send_text(f->fd, line);
+    return version;
 }
 
 static void add_entries(struct server *s, int count)
@@ -201,9 +218,9 @@ static void add_entries(struct server *s, int count)
 Test(stream_words, a_stranger_is_spoken_to_as_to_a_6_2)
 {
     struct server *master = server_start(OURS, "repl-diskless-sync no\n"), *debian = server_start(DEBIAN, "%s", "");
-    struct stranger f;
+    struct stranger f = {.port = 9999};
+    cr_assert_eq(take_snapshot(&f, master), 9);
     add_entries(master, 3);
-    take_snapshot(&f, master);
     freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 NOACK STREAMS x >"));
     raw_skip_past(f.fd, "*5\r\n$6\r\nXGROUP\r\n$5\r\nSETID\r\n$1\r\nx\r\n$1\r\ng\r\n$3\r\n1-1\r\n");
     expect_ok(master, "XGROUP CREATE x h 1 ENTRIESREAD 1");
@@ -223,12 +240,82 @@ Test(stream_words, a_stranger_is_spoken_to_as_to_a_6_2)
     char payload[17];
     for (size_t i = 0; i < sizeof payload; i++) payload[i] = read_byte(f.fd);
     cr_expect_eq(payload[sizeof payload - 10], 9);
-    close(f.fd);
     expect_ok(master, "CONFIG SET rdb-write-for 7.0");
-    take_snapshot(&f, master);
     freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 NOACK STREAMS x >"));
     raw_skip_past(f.fd, "*7\r\n$6\r\nXGROUP\r\n$5\r\nSETID");
     close(f.fd);
+}
+
+#define READ_ONE  "XREADGROUP GROUP g c COUNT 1 NOACK STREAMS x >"
+#define WHOLE     "*7\r\n$6\r\nXGROUP\r\n$5\r\nSETID\r\n$1\r\nx\r\n$1\r\ng\r\n"
+#define SHORTENED "*5\r\n$6\r\nXGROUP\r\n$5\r\nSETID\r\n$1\r\nx\r\n$1\r\ng\r\n"
+
+/* A 6.2 does not take over version 10. Who has once done so is known when it comes back, another is not. */
+Test(stream_words, a_stranger_that_has_read_version_10_is_no_6_2)
+{
+    struct server *master = server_start(OURS, "repl-diskless-sync no\n");
+    struct stranger f = {.port = 9999}, other = {.port = 9998};
+    add_entries(master, 9);
+    cr_assert_eq(take_snapshot(&f, master), 10);
+    wait_until(strstr(info_text(master, "replication", "slave0"), "state=online"));
+    freeReplyObject(command(master, READ_ONE));
+    raw_skip_past(f.fd, WHOLE);
+    long long end = info_number(master, "replication", "master_repl_offset");
+    close(f.fd);
+    wait_until(info_is(master, "replication", "connected_slaves", "0"));
+    freeReplyObject(command(master, READ_ONE));
+    ask(&f, master, f.id, end + 1);
+    raw_expect(f.fd, "+CONTINUE ");
+    raw_skip_past(f.fd, WHOLE);
+    end = info_number(master, "replication", "master_repl_offset");
+    ask(&other, master, f.id, end + 1);
+    raw_expect(other.fd, "+CONTINUE ");
+    freeReplyObject(command(master, READ_ONE));
+    raw_skip_past(f.fd, SHORTENED);
+    raw_skip_past(other.fd, SHORTENED);
+    close(other.fd);
+    close(f.fd);
+}
+
+Test(stream_words, a_stranger_that_goes_away_from_version_10_may_be_a_6_2)
+{
+    struct server *master = server_start(OURS, "repl-diskless-sync no\n");
+    struct stranger f = {.port = 9999};
+    add_entries(master, 9);
+    cr_assert_eq(read_snapshot(&f, master), 10);
+    close(f.fd);
+    server_wait_log(master, 0, "has not taken over its snapshot");
+    wait_until(info_is(master, "replication", "connected_slaves", "0"));
+    freeReplyObject(command(master, READ_ONE));
+    cr_assert_eq(take_snapshot(&f, master), 9);
+    freeReplyObject(command(master, READ_ONE));
+    raw_skip_past(f.fd, SHORTENED);
+    ask(&f, master, f.id, f.offset + 1);
+    raw_expect(f.fd, "+CONTINUE ");
+    close(f.fd);
+}
+
+/* Of the stream's only group; -1: not known. */
+static long long lag(struct server *s)
+{
+    redisReply *groups = command(s, "XINFO GROUPS x"), *group = groups->element[0];
+    const redisReply *lag = group->element[group->elements - 1];
+    long long entries = lag->type == REDIS_REPLY_INTEGER ? lag->integer : -1;
+    freeReplyObject(groups);
+    return entries;
+}
+
+Test(stream_words, a_7_0_that_has_read_version_10_hears_what_groups_have_read)
+{
+    struct server *master = server_start(OURS, "%s", ""), *debian = server_start(DEBIAN, "%s", "");
+    add_entries(master, 9);
+    follow(debian, master);
+    expect_same_data(debian, master);
+    freeReplyObject(command(master, READ_ONE));
+    freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 STREAMS x >"));
+    expect_same_data(debian, master);
+    cr_expect_eq(lag(debian), 7);
+    cr_expect_eq(lag(master), 7);
 }
 
 /* As long as nobody unknown was there statistics leave: who comes then does not hear them unprepared. */
@@ -238,7 +325,7 @@ Test(stream_words, a_stranger_does_not_continue_over_statistics)
     follow(ours, master);
     wait_in_step(ours, master);
     add_entries(master, 2);
-    struct stranger f = {.offset = info_number(master, "replication", "master_repl_offset")};
+    struct stranger f = {.port = 9999, .offset = info_number(master, "replication", "master_repl_offset")};
     snprintf(f.id, sizeof f.id, "%s", info_text(master, "replication", "master_replid"));
     freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 NOACK STREAMS x >"));
     ask(&f, master, f.id, f.offset + 1);
@@ -283,7 +370,7 @@ Test(stream_words, who_is_awaited_continues_behind_a_restart_and_a_promotion)
 Test(stream_words, a_stranger_that_has_read_of_them_hears_of_them)
 {
     struct server *master = server_start(OURS, "repl-diskless-sync no\n");
-    struct stranger f;
+    struct stranger f = {.port = 9999};
     expect_integer(master, 2, "HSET h a 1 b 2");
     take_snapshot(&f, master);
     freeReplyObject(command(master, "HEXPIRE h 1000 FIELDS 1 a"));
