@@ -154,10 +154,8 @@ void master_side_started(struct replication *r)
     const struct history *h = repl_stream_history(r->stream);
     int64_t now_ms = replication_now_ms(r), wait_ms = (int64_t)r->settings->ahead_replica_wait_s * 1000;
     if (h->offset > 0) words_expect(r);
-    if (r->restored && h->second_offset > 0)
-        comeback_begin(&r->master->comeback, h->second_id, (uint64_t)h->second_offset - 1, wait_ms, now_ms);
-    else if (h->offset == 0 && dataset_is_empty(r))
-        comeback_begin(&r->master->comeback, "", 0, wait_ms, now_ms);
+    bool from_file = r->restored && h->second_offset > 0, from_nothing = h->offset == 0 && dataset_is_empty(r);
+    if (from_file || from_nothing) comeback_begin(&r->master->comeback, wait_ms, now_ms);
 }
 
 struct master_side *master_side_new(struct replication *r)

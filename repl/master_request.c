@@ -64,20 +64,21 @@ static bool can_hold(const struct follower *f, char error[256])
 }
 
 /* We have come back with less than it has. True: *error says so. */
-static bool is_held_back(const struct follower *f, const char *asked_id, int64_t asked_offset, char error[256])
+static bool is_held_back(const struct follower *f, enum resync_reason reason, int64_t asked_offset, char error[256])
 {
     struct replication *r = f->r;
+    const struct history *h = repl_stream_history(r->stream);
     struct comeback *c = &r->master->comeback;
     int64_t now_ms = replication_now_ms(r);
     bool watched = r->host.has_sentinels(r->host.context);
     if (replication_is_replica(r) || f->hello.rdb_only) return false;
-    if (!comeback_holds_back(c, asked_id, asked_offset, watched, now_ms)) return false;
+    if (!comeback_holds_back(c, h, reason, asked_offset, watched, now_ms)) return false;
     snprintf(error, 256, "NOMASTERLINK Can't SYNC yet: I have restarted with less than you have");
     if (refusals_tell(&r->master->refusals, f->name, now_ms))
         log_warning("Replica %s has %llu bytes of our history that we have lost: we came back with offset %llu. It is "
                     "not synchronized for a moment, so that Sentinels can make it the master",
                     f->name, (unsigned long long)comeback_ahead_bytes(c, watched, now_ms),
-                    (unsigned long long)c->offset);
+                    (unsigned long long)(h->second_offset > 0 ? h->second_offset - 1 : 0));
     return true;
 }
 
@@ -150,8 +151,7 @@ struct follower *replication_accept(struct replication *r, const char *asked_id,
     struct resync_window window = repl_stream_window(r->stream);
     struct resync_decision d = resync_decide(repl_stream_history(r->stream), &window, asked, asked_offset);
     struct follower *f = new_follower(r, hello, peer, client);
-    bool full = d.reason != RESYNC_CONTINUE;
-    if (!can_hold(f, error) || (full && is_held_back(f, asked, asked_offset, error))) {
+    if (!can_hold(f, error) || is_held_back(f, d.reason, asked_offset, error)) {
         turn_away(f);
         return NULL;
     }
