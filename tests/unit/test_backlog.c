@@ -45,8 +45,7 @@ Test(backlog, wraps_at_every_alignment)
         int slot = follow_from(&t, start);
         uint64_t offset = start;
         for (size_t len = 1; len <= SIZE; len++) {
-            append(&t, len);
-            backlog_publish(t.b);
+            append_published(&t, len);
             offset = read_all(&t, slot, offset);
             cr_assert_eq(offset, backlog_end(t.b));
         }
@@ -74,8 +73,7 @@ Test(backlog, one_command_larger_than_the_ring)
     int slot = follow_from(&t, 1);
     append(&t, 300);
     append(&t, 3 * 1024 * 1024 + 7);
-    append(&t, 300);
-    backlog_publish(t.b);
+    append_published(&t, 300);
     cr_assert_eq(read_all(&t, slot, 1), backlog_end(t.b), "a listening peer gets every byte of it");
     tear_down(&t);
 }
@@ -87,8 +85,7 @@ Test(backlog, grows_while_a_peer_lags_and_shrinks_again)
     int slow = follow_from(&t, 1), fast = follow_from(&t, 1);
     uint64_t at = 1;
     for (int i = 0; i < 1000; i++) {
-        append(&t, 97);
-        backlog_publish(t.b);
+        append_published(&t, 97);
         at = read_all(&t, fast, at);
     }
     cr_assert_eq(at, backlog_end(t.b));
@@ -137,8 +134,7 @@ Test(backlog, the_window_has_no_gap_however_a_new_ring_fills)
         append(&t, 2500);
         backlog_set_limits(t.b, &(struct backlog_limits){.rest_bytes = 300});
         for (int i = 0; i < 150; i++) {
-            append(&t, step);
-            backlog_publish(t.b);
+            append_published(&t, step);
             uint64_t first = backlog_first(t.b);
             cr_assert_geq(backlog_end(t.b) - first, 300);
             int slot = follow_from(&t, first);
@@ -174,8 +170,7 @@ Test(backlog, past_the_hard_limit_the_slowest_peer_is_doomed)
     struct bench t;
     set_up(&t, 1, 1000, 10000);
     int slow = follow_from(&t, 1), fast = follow_from(&t, 1);
-    append(&t, 10000);
-    backlog_publish(t.b);
+    append_published(&t, 10000);
     cr_assert_eq(t.dooms, 0, "exactly at the limit is not past it");
     struct bytes in_flight = reader_next_run(t.r, slow, 1, 1 << 20);
     cr_assert_gt(in_flight.len, 0);
@@ -188,8 +183,7 @@ Test(backlog, past_the_hard_limit_the_slowest_peer_is_doomed)
     cr_assert(bell_rings(reader_bell(t.r)), "the link is told at once");
     cr_assert(reader_peer_is_doomed(t.r, slow));
     for (int i = 0; i < 5000; i++) {
-        append(&t, 100);
-        backlog_publish(t.b);
+        append_published(&t, 100);
         at = read_all(&t, fast, at);
     }
     cr_assert(is_stream(in_flight, 1), "what a doomed peer may still be sending stays untouched");
@@ -237,8 +231,7 @@ Test(backlog, a_new_history_starts_while_doomed_peers_leave)
     struct bench t;
     set_up(&t, 5000, 1000, NO_LIMIT);
     int old = follow_from(&t, 5000);
-    append(&t, 800);
-    backlog_publish(t.b);
+    append_published(&t, 800);
     struct bytes in_flight = reader_next_run(t.r, old, 5000, 1 << 20);
     backlog_peer_doom(t.b, old);
     for (int round = 0; round < 3; round++) {
@@ -247,8 +240,7 @@ Test(backlog, a_new_history_starts_while_doomed_peers_leave)
         cr_assert_eq(backlog_end(t.b), 4990);
         int fresh = follow_from(&t, 4990);
         append(&t, 700);
-        append(&t, 700);
-        backlog_publish(t.b);
+        append_published(&t, 700);
         cr_assert_eq(read_all(&t, fresh, 4990), backlog_end(t.b));
         cr_assert(is_stream(in_flight, 5000), "the old history's bytes are not overwritten");
         reader_peer_let_go(t.r, fresh);
@@ -264,8 +256,7 @@ Test(backlog, without_shared_memory_names_a_memfd_serves)
     struct bench t;
     set_up_named(&t, "/no/such/place", 1, 1000, NO_LIMIT);
     int slot = follow_from(&t, 1);
-    append(&t, 5000);
-    backlog_publish(t.b);
+    append_published(&t, 5000);
     cr_assert_eq(read_all(&t, slot, 1), backlog_end(t.b));
     tear_down(&t);
 }
@@ -287,8 +278,7 @@ Test(backlog, when_growth_fails_the_stream_goes_on_without_its_peers, .timeout =
     struct bench t;
     set_up(&t, 1, 100 * 1000, NO_LIMIT);
     int slow = follow_from(&t, 1), fast = follow_from(&t, 1);
-    append(&t, 60 * 1000);
-    backlog_publish(t.b);
+    append_published(&t, 60 * 1000);
     reader_peer_moved(t.r, fast, 60 * 1000);
     struct bytes sending = reader_next_run(t.r, slow, 1, 60 * 1000);
     limit_file_size(4096);
@@ -311,8 +301,7 @@ Test(backlog, when_growth_fails_the_stream_goes_on_without_its_peers, .timeout =
     cr_assert_eq(backlog_first(t.b), backlog_end(t.b) - 100 * 1000, "what was written meanwhile is in the window");
     uint64_t from = backlog_first(t.b);
     int slot = follow_from(&t, from);
-    append(&t, 10 * 1000);
-    backlog_publish(t.b);
+    append_published(&t, 10 * 1000);
     cr_assert_eq(read_all(&t, slot, from), backlog_end(t.b));
     tear_down(&t);
 }

@@ -42,6 +42,12 @@ static inline void append(struct bench *t, size_t len)
     cr_assert_eq(backlog_end(t->b), offset + len);
 }
 
+static inline void append_published(struct bench *t, size_t len)
+{
+    append(t, len);
+    backlog_publish(t->b);
+}
+
 static inline bool is_stream(struct bytes run, uint64_t offset)
 {
     for (size_t i = 0; i < run.len; i++)

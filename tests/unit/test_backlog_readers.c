@@ -58,8 +58,7 @@ Test(backlog, the_journal_misses_nothing_of_a_private_stream, .timeout = 60)
     struct bench t;
     set_up(&t, 1, 100 * 1000, NO_LIMIT);
     int journal = journal_from(&t, 1);
-    append(&t, 90 * 1000);
-    backlog_publish(t.b);
+    append_published(&t, 90 * 1000);
     limit_file_size(4096);
     for (int i = 0; i < 20; i++) append(&t, 30 * 1000);
     backlog_publish(t.b);
@@ -72,8 +71,7 @@ Test(backlog, the_journal_misses_nothing_of_a_private_stream, .timeout = 60)
     limit_file_size(RLIM_INFINITY);
     backlog_cron(t.b);
     cr_assert(backlog_is_shared(t.b));
-    append(&t, 1000);
-    backlog_publish(t.b);
+    append_published(&t, 1000);
     cr_assert_eq(read_all(&t, journal, stands), backlog_end(t.b));
     cr_assert_not(backlog_journal_is_behind(t.b));
     tear_down(&t);
@@ -85,13 +83,11 @@ Test(backlog, a_ring_is_found_by_its_name)
     struct bench t;
     set_up(&t, 1, 1000, NO_LIMIT);
     int journal = journal_from(&t, 1);
-    append(&t, 900);
-    backlog_publish(t.b);
+    append_published(&t, 900);
     uint64_t stands = read_all(&t, journal, 1);
     reader_peer_moved(t.r, journal, 2);
     backlog_on_ring(t.b, SHM_LINK, NULL, NULL);
-    append(&t, 5000);
-    backlog_publish(t.b);
+    append_published(&t, 5000);
     cr_assert_eq(reader_next_run(t.r, journal, backlog_end(t.b) - 1, 1).len, 0);
     reader_find_rings(t.r);
     cr_assert_eq(read_all(&t, journal, stands), backlog_end(t.b));
@@ -130,6 +126,7 @@ Test(backlog, the_next_journal_finds_the_last_whole_mark)
     cr_assert_not(reader_journal_resume(t.r, slot, &found), "marks of another claim say nothing");
     tear_down(&t);
 }
+
 /* --- who says what of a slot --- */
 
 static uint64_t needed(struct bench *t, int slot)
@@ -144,8 +141,7 @@ Test(backlog, a_slots_next_peer_begins_anew)
 {
     struct bench t;
     set_up(&t, 1, 1000, NO_LIMIT);
-    append(&t, 100);
-    backlog_publish(t.b);
+    append_published(&t, 100);
     int slot = follow_from(&t, 1);
     reader_peer_set_state(t.r, slot, PEER_ONLINE);
     reader_peer_acked(t.r, slot, 90, 80, 1234);
@@ -190,8 +186,7 @@ Test(backlog, a_doom_stays_whatever_the_link_says)
     struct bench t;
     set_up(&t, 1, 1000, NO_LIMIT);
     int slot = follow_from(&t, 1);
-    append(&t, 10);
-    backlog_publish(t.b);
+    append_published(&t, 10);
     reader_peer_set_state(t.r, slot, PEER_SENDING_SNAPSHOT);
     backlog_peer_doom(t.b, slot);
     reader_peer_set_state(t.r, slot, PEER_ONLINE);
@@ -227,12 +222,10 @@ Test(backlog, each_sleep_is_rung_for_by_each_ringer)
         cr_assert(bell_rings(bell));
         eventfd_t count;
         cr_assert_eq(eventfd_read(bell, &count), 0);
-        append(&t, 1);
-        backlog_publish(t.b);
+        append_published(&t, 1);
         cr_assert(bell_rings(bell), "the child's ring says nothing of the server's");
         reader_answer_bell(t.r);
-        append(&t, 1);
-        backlog_publish(t.b);
+        append_published(&t, 1);
         cr_assert_not(bell_rings(bell));
     }
     tear_down(&t);
@@ -246,12 +239,10 @@ Test(backlog, the_next_link_is_rung_for_too)
     for (int link = 0; link < 3; link++) {
         struct reader *next = reader_attach(SHM_LINK, dup(backlog_control_fd(t.b)), dup(backlog_bell(t.b, SHM_LINK)),
                                             dup(backlog_server_bell(t.b)));
-        append(&t, 1);
-        backlog_publish(t.b);
+        append_published(&t, 1);
         cr_assert_not(bell_rings(reader_bell(next)), "it is awake");
         cr_assert(reader_arm_bell(next));
-        append(&t, 1);
-        backlog_publish(t.b);
+        append_published(&t, 1);
         cr_assert(bell_rings(reader_bell(next)));
         reader_answer_bell(next);
         cr_assert(reader_arm_bell(next));
@@ -264,19 +255,16 @@ Test(backlog, the_bell_rings_once_and_only_for_a_sleeper)
 {
     struct bench t;
     set_up(&t, 1, 1000, NO_LIMIT);
-    append(&t, 1);
-    backlog_publish(t.b);
+    append_published(&t, 1);
     cr_assert_not(bell_rings(reader_bell(t.r)));
     cr_assert(reader_arm_bell(t.r));
     cr_assert_not(reader_arm_bell(t.r));
     backlog_publish(t.b);
     cr_assert_not(bell_rings(reader_bell(t.r)), "nothing new, no bell");
-    append(&t, 1);
-    backlog_publish(t.b);
+    append_published(&t, 1);
     cr_assert(bell_rings(reader_bell(t.r)));
     reader_answer_bell(t.r);
-    append(&t, 1);
-    backlog_publish(t.b);
+    append_published(&t, 1);
     cr_assert_not(bell_rings(reader_bell(t.r)), "not armed again yet");
     int spool = backlog_spool_claim(t.b);
     cr_assert(reader_arm_bell(t.r));

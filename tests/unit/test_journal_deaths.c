@@ -136,11 +136,19 @@ static void expect_data(struct rig *rig, const struct found *f, uint64_t publish
     cr_assert(bytes_equal(bytes_make(f->data, f->bytes), bytes_make(rig->data, f->bytes)));
 }
 
+static void bury(struct rig *rig, pid_t server, struct found *f)
+{
+    char name[64];
+    name_of_backlog(server, name);
+    region_unlink_family(name);
+    free(f->data);
+    tear_down(rig);
+}
+
 static void server_dies(enum loop_engine engine, int fsync)
 {
     struct rig rig;
     pid_t server;
-    char name[64];
     set_up_with(&rig, engine, fsync, 0);
     uint64_t published = live_and_die(&rig, engine, false, &server);
     struct found f = read_files(&rig, 0);
@@ -148,10 +156,7 @@ static void server_dies(enum loop_engine engine, int fsync)
     cr_assert(published == 0 || (f.position.known && !f.position.told),
               "%llu bytes were published, and no end is noted behind %zu", (unsigned long long)published, f.bytes);
     expect_data(&rig, &f, published);
-    name_of_backlog(server, name);
-    region_unlink_family(name);
-    free(f.data);
-    tear_down(&rig);
+    bury(&rig, server, &f);
 }
 
 ENGINES(what_was_published_outlives_the_server_under_always)
@@ -165,7 +170,7 @@ ENGINES(what_was_published_outlives_the_server_under_no)
 }
 
 /* What the file has not, the dead server's region has: who is next finds the place by the annotations. */
-static void take_rest(const struct rig *rig, struct found *f, pid_t server)
+static void take_rest(struct found *f, pid_t server)
 {
     char name[64];
     name_of_backlog(server, name);
@@ -181,7 +186,6 @@ static void take_rest(const struct rig *rig, struct found *f, pid_t server)
         at += run.len;
     }
     reader_detach(r);
-    (void)rig;
 }
 
 /* Of the rest all is taken, and what is no data with it: the comparison has to have that, too. */
@@ -210,7 +214,6 @@ static void both_die(enum loop_engine engine, int fsync)
 {
     struct rig rig;
     pid_t server;
-    char name[64];
     set_up_with(&rig, engine, fsync, 0);
     uint64_t published = live_and_die(&rig, engine, true, &server);
     struct found f = read_files(&rig, 0);
@@ -220,13 +223,10 @@ static void both_die(enum loop_engine engine, int fsync)
     }
     f.bytes = f.valid_bytes;
     size_t in_file = f.bytes;
-    take_rest(&rig, &f, server);
+    take_rest(&f, server);
     fprintf(stderr, "%zu bytes in the file, %zu in memory alone\n", in_file, f.bytes - in_file);
     expect_data_and_rest(&rig, &f, in_file, published);
-    name_of_backlog(server, name);
-    region_unlink_family(name);
-    free(f.data);
-    tear_down(&rig);
+    bury(&rig, server, &f);
 }
 
 ENGINES(file_and_memory_outlive_server_and_journal_under_everysec)

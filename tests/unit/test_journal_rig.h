@@ -1,6 +1,5 @@
 /* What the tests of the journal process share: it is driven as the server drives it, a real process on a real channel, with
- * a stream in a real backlog and files in a directory of the test's own; and the files are read as a loader reads them. The
- * program is its own journal, started through /proc/self/exe. Every test runs on both engines. */
+ * a stream in a real backlog and files in a directory of the test's own; and the files are read as a loader reads them. */
 #ifndef SLIPSTREAM_TEST_JOURNAL_RIG_H
 #define SLIPSTREAM_TEST_JOURNAL_RIG_H
 
@@ -11,6 +10,7 @@
 #include "server/base/clock.h"
 #include "server/base/file.h"
 #include "server/base/random.h"
+#include "tests/unit/test_own_process.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -27,12 +27,9 @@
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], JOURNAL_ARGUMENT) == 0) return journal_main(argc, argv);
-    struct criterion_test_set *tests = criterion_initialize();
-    int result = criterion_handle_args(argc, argv, true) ? !criterion_run_all_tests(tests) : 0;
-    criterion_finalize(tests);
-    return result;
+    return run_process_or_tests(argc, argv, JOURNAL_ARGUMENT, journal_main);
 }
+
 /* --- the server's side --- */
 
 struct rig {
@@ -75,9 +72,8 @@ static inline void on_died(void *context)
 static inline void set_up_with(struct rig *rig, enum loop_engine engine, int fsync, uint64_t hard_bytes)
 {
     char name[64];
-    unsetenv("BXFI_MAP"); /* else the test library takes the journal for one of its own workers */
-    *rig = (struct rig){.loop = loop_new(&(struct loop_settings){.engine = engine}), .settings.fsync = fsync};
-    if (!rig->loop) cr_skip_test("the engine is refused here");
+    hide_from_test_library();
+    *rig = (struct rig){.loop = loop_or_skip(engine), .settings.fsync = fsync};
     snprintf(rig->directory, sizeof(rig->directory), "/tmp/slipstream-test-journal-XXXXXX");
     cr_assert_not_null(mkdtemp(rig->directory));
     rig->settings.directory = rig->directory;
@@ -141,17 +137,7 @@ static inline void tear_down(struct rig *rig)
     free(rig->data);
 }
 
-#define ENGINES(name)                                                                                                  \
-    static void name(enum loop_engine engine);                                                                         \
-    Test(journal, name##_uring, .timeout = 120)                                                                        \
-    {                                                                                                                  \
-        name(LOOP_ENGINE_URING);                                                                                       \
-    }                                                                                                                  \
-    Test(journal, name##_epoll, .timeout = 120)                                                                        \
-    {                                                                                                                  \
-        name(LOOP_ENGINE_EPOLL);                                                                                       \
-    }                                                                                                                  \
-    static void name(enum loop_engine engine)
+#define ENGINES(name) ON_BOTH_ENGINES(journal, name, 120)
 
 /* Turns the server's loop until the condition holds. */
 #define UNTIL(rig, condition)                                                                                          \

@@ -1,10 +1,11 @@
 /* The link process, driven as the server drives it: a real process on a real channel, peers at the other end of socket
- * pairs. This program is its own link, started through /proc/self/exe. Every test runs on both engines. */
+ * pairs. */
 #include "repl/link_handle.h"
 #include "repl/link/messages.h"
 #include "server/base/clock.h"
 #include "server/base/lz4_stream.h"
 #include "shm/adopt.h"
+#include "tests/unit/test_own_process.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -25,11 +26,7 @@
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], LINK_ARGUMENT) == 0) return link_main(argc, argv);
-    struct criterion_test_set *tests = criterion_initialize();
-    int result = criterion_handle_args(argc, argv, true) ? !criterion_run_all_tests(tests) : 0;
-    criterion_finalize(tests);
-    return result;
+    return run_process_or_tests(argc, argv, LINK_ARGUMENT, link_main);
 }
 
 /* --- the server's side --- */
@@ -69,9 +66,8 @@ static void on_doom(void *context, int slot, uint64_t lag, uint64_t limit)
 static void set_up(struct rig *rig, enum loop_engine engine, uint64_t hard_bytes)
 {
     char name[64];
-    unsetenv("BXFI_MAP"); /* else the test library takes the link for one of its own workers */
-    *rig = (struct rig){.loop = loop_new(&(struct loop_settings){.engine = engine})};
-    if (!rig->loop) cr_skip_test("the engine is refused here");
+    hide_from_test_library();
+    *rig = (struct rig){.loop = loop_or_skip(engine)};
     snprintf(name, sizeof(name), "/slipstream-test-link-%d", getpid());
     rig->backlog = backlog_open(name, 1, &(struct backlog_limits){.rest_bytes = REST_BYTES, .hard_bytes = hard_bytes},
                                 &(struct backlog_events){.context = rig, .peer_doomed = on_doom});
@@ -91,17 +87,7 @@ static void tear_down(struct rig *rig)
     loop_free(rig->loop);
 }
 
-#define ENGINES(name)                                                                                                  \
-    static void name(enum loop_engine engine);                                                                         \
-    Test(link, name##_uring, .timeout = 60)                                                                            \
-    {                                                                                                                  \
-        name(LOOP_ENGINE_URING);                                                                                       \
-    }                                                                                                                  \
-    Test(link, name##_epoll, .timeout = 60)                                                                            \
-    {                                                                                                                  \
-        name(LOOP_ENGINE_EPOLL);                                                                                       \
-    }                                                                                                                  \
-    static void name(enum loop_engine engine)
+#define ENGINES(name) ON_BOTH_ENGINES(link, name, 60)
 
 static uint8_t byte_at(uint64_t offset)
 {
@@ -685,7 +671,7 @@ Test(link, another_protocol_is_refused, .timeout = 60)
     int status = 0;
     link_protocol(protocol);
     protocol[0]++;
-    unsetenv("BXFI_MAP");
+    hide_from_test_library();
     pid_t link = fork();
     if (link == 0) {
         execl("/proc/self/exe", "link", LINK_ARGUMENT, protocol, "epoll", "4", "", "crash-report", NULL);
