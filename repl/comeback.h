@@ -17,14 +17,14 @@
 
 /* All zero: nobody is held back. */
 struct comeback {
+    bool from_nothing; /* else from a file, whose history is the second one now */
     int64_t since_ms;
     int64_t wait_ms; /* until Sentinels, which may start at the same time, have connected; 0: we have not come back */
     uint64_t ahead_bytes; /* so much more has the replica that has most; 0: none has shown */
 };
 
-/* The dataset is there, and we are a master: of the history that is the second now, or (without a second one) of nothing.
- * wait_ms 0: nobody is held back. now_ms: monotonic. */
-void comeback_begin(struct comeback *c, int64_t wait_ms, int64_t now_ms);
+/* The dataset is there, and we are a master. wait_ms 0: nobody is held back. now_ms: monotonic. */
+void comeback_begin(struct comeback *c, bool from_nothing, int64_t wait_ms, int64_t now_ms);
 /* Whether a replica that asked for asked_offset, and is not to continue for this reason, gets no full synchronisation yet.
  * `watched`: Sentinels are connected. Who names no history has nothing to lose. Nor is one told from a new server that has
  * heard nothing of a stream yet, not so much as a PING. */

@@ -155,7 +155,7 @@ void master_side_started(struct replication *r)
     int64_t now_ms = replication_now_ms(r), wait_ms = (int64_t)r->settings->ahead_replica_wait_s * 1000;
     if (h->offset > 0) words_expect(r);
     bool from_file = r->restored && h->second_offset > 0, from_nothing = h->offset == 0 && dataset_is_empty(r);
-    if (from_file || from_nothing) comeback_begin(&r->master->comeback, wait_ms, now_ms);
+    if (from_file || from_nothing) comeback_begin(&r->master->comeback, !from_file, wait_ms, now_ms);
 }
 
 struct master_side *master_side_new(struct replication *r)

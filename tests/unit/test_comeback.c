@@ -17,7 +17,7 @@ static void come_back(struct comeback *c, const char *id, int64_t wait_ms)
         history_adopt(&h, id, 50);
         history_shift_id(&h);
     }
-    comeback_begin(c, wait_ms, 1000);
+    comeback_begin(c, !*id, wait_ms, 1000);
 }
 
 static bool holds_back(struct comeback *c, const char *asked_id, int64_t asked_offset, bool watched, int64_t now_ms)
