@@ -119,13 +119,18 @@ static void drop(struct follower_machine *m, int64_t now_ms, struct follower_act
     enter(m, m->state == FOLLOWER_COMING ? FOLLOWER_REJECTED : FOLLOWER_DROPPED, now_ms);
 }
 
+static void dismiss(struct follower_machine *m, const char *why, int64_t now_ms, struct follower_actions *out)
+{
+    snprintf(m->reason, sizeof m->reason, "%s", why);
+    add(out, FOLLOWER_ACTION_DOOM);
+    drop(m, now_ms, out);
+}
+
 static void unwanted(struct follower_machine *m, const char *why, int64_t now_ms, struct follower_actions *out)
 {
     if (leaves(m)) return;
-    snprintf(m->reason, sizeof m->reason, "%s", why);
     say(out, FOLLOWER_ACTION_NOTE, "Disconnecting replica %s: %s", m->name, why);
-    add(out, FOLLOWER_ACTION_DOOM);
-    drop(m, now_ms, out);
+    dismiss(m, why, now_ms, out);
 }
 
 static void over_limit(struct follower_machine *m, const char *which, uint64_t lag, uint64_t limit, int64_t now_ms,
@@ -188,8 +193,8 @@ static bool has_moved(const struct follower_slot *before, const struct follower_
 static const char *timed_out(struct follower_machine *m, const struct follower_slot *slot, int64_t now_ms)
 {
     static const char *const reasons[] = {
-        [OWES_TAKING] = "timeout: it does not take the snapshot",
-        [OWES_WORD] = "timeout: nothing was heard of it",
+        [OWES_TAKING] = "it does not take the snapshot",
+        [OWES_WORD] = "nothing was heard of it",
         [OWES_CLOSE] = "the snapshot was delivered",
     };
     if (has_moved(&m->slot, slot)) m->moved_ms = now_ms;
@@ -197,6 +202,17 @@ static const char *timed_out(struct follower_machine *m, const struct follower_s
     int64_t within_ms = slot->owes == OWES_CLOSE ? CLOSE_WITHIN_MS : m->settings->timeout_ms;
     if (!within_ms || !(rows[m->state].times_out & (1u << slot->owes))) return NULL;
     return now_ms - m->moved_ms >= within_ms ? reasons[slot->owes] : NULL;
+}
+
+static void end_in_time(struct follower_machine *m, const char *why, int64_t now_ms, struct follower_actions *out)
+{
+    if (m->slot.owes == OWES_CLOSE) {
+        unwanted(m, why, now_ms, out);
+        return;
+    }
+    say(out, FOLLOWER_ACTION_WARN, "Disconnecting timedout replica (%s sync): %s: %s",
+        rows[m->state].online ? "streaming" : "full", m->name, why);
+    dismiss(m, why, now_ms, out);
 }
 
 static void tick(struct follower_machine *m, const struct follower_event *e, int64_t now_ms,
@@ -210,7 +226,7 @@ static void tick(struct follower_machine *m, const struct follower_event *e, int
     if (!rows[m->state].linked || leaves(m)) return;
     const char *why = timed_out(m, &e->slot, now_ms);
     if (why) {
-        unwanted(m, why, now_ms, out);
+        end_in_time(m, why, now_ms, out);
         return;
     }
     if (!s->soft_limit_bytes || e->lag_bytes <= s->soft_limit_bytes) {

@@ -50,7 +50,7 @@ struct follower {
 enum snapshot_state {
     SNAPSHOT_PREPARED, /* the child is not there yet */
     SNAPSHOT_RUNNING,
-    SNAPSHOT_STOPPING, /* nobody needs it: the child is killed, and has not ended yet */
+    SNAPSHOT_STOPPING, /* of no use any more: the child is killed, and has not ended yet */
     SNAPSHOT_COMPLETE,
     SNAPSHOT_FAILED
 };
@@ -68,6 +68,7 @@ struct snapshot {
     char *lent_path;         /* another's child writes it, there, for a purpose of its own; NULL: ours does */
     bool stale;              /* it and the stream behind it do not lead to our dataset: serves nobody who comes now */
     bool compress;           /* rdbcompression, unless the wire packs it anyway */
+    const char *stop_reason; /* why its child was killed */
     enum rdb_write_for form; /* who must be able to read it */
     bool same_in_all_forms;
     bool with_field_expiry;  /* it holds hashes whose fields expire */

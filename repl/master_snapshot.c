@@ -155,21 +155,31 @@ static void free_snapshot(struct snapshot *s)
     mem_free(s);
 }
 
+static const char *what_runs(const struct snapshot *s)
+{
+    return s->pipe ? "Background RDB transfer" : "Background saving";
+}
+
+static const char *what_failed(const struct snapshot *s)
+{
+    return s->pipe ? "Background transfer" : "Background saving"; /* as Redis has it */
+}
+
 static void child_ended(void *arg, bool good, int signal)
 {
     struct snapshot *s = arg;
-    const char *what = s->pipe ? "Background RDB transfer" : "Background saving";
+    const char *what = what_runs(s);
     bool stopped = s->state == SNAPSHOT_STOPPING;
     enter(s, good ? SNAPSHOT_COMPLETE : SNAPSHOT_FAILED);
     if (s->spool >= 0) backlog_spool_finish(repl_stream_backlog(s->r->stream), s->spool, good);
     if (good)
         log_notice("%s terminated with success", what);
     else if (stopped)
-        log_notice("%s stopped: no replica needs it any more", what);
+        log_notice("%s stopped: %s", what, s->stop_reason);
     else if (signal)
-        log_warning("%s terminated by signal %d", what, signal);
+        log_warning("%s terminated by signal %d", what_failed(s), signal);
     else
-        log_warning("%s error", what);
+        log_warning("%s error", what_failed(s));
     if (!good) s->r->master->snapshot_failed(s, "its snapshot could not be completed");
 }
 
@@ -200,12 +210,16 @@ static void describe_now(struct snapshot *s)
 static int fork_child(struct snapshot *s)
 {
     struct replication *r = s->r;
-    int status = r->host.fork_snapshot(r->host.context, write_snapshot, child_ended, s);
+    pid_t child = r->host.fork_snapshot(r->host.context, write_snapshot, child_ended, s);
     int error = errno;
     if (s->pipe) close(s->write_fd);
-    if (status == 0) return 0;
     errno = error;
-    return -1;
+    if (child < 0) return -1;
+    enter(s, SNAPSHOT_RUNNING);
+    log_notice("Starting BGSAVE for SYNC with target: %s (the dataset as of offset %llu)",
+               s->pipe ? "replicas sockets" : "disk", (unsigned long long)s->offset);
+    log_notice("%s started by pid %ld", what_runs(s), (long)child);
+    return 0;
 }
 
 /* Who might still come could have it; who is here comes first. Of those that nobody reads, what was left longest ago. */
@@ -254,9 +268,6 @@ struct snapshot *snapshot_start(struct replication *r, const struct snapshot_wis
     } else if (open_ends(s) == 0) {
         describe_now(s);
         if (fork_child(s) == 0) {
-            enter(s, SNAPSHOT_RUNNING);
-            log_notice("Starting BGSAVE for SYNC with target: %s (the dataset as of offset %llu)",
-                       s->pipe ? "replicas sockets" : "disk", (unsigned long long)s->offset);
             r->host.forget_stream_db(r->host.context);
             s->unused_since_ms = replication_now_ms(r);
             list_push_back(&r->master->snapshots, &s->node);
@@ -350,10 +361,17 @@ int snapshot_prepare_link(struct snapshot *s)
 
 /* --- what nobody needs --- */
 
-static void stop_child(struct snapshot *s)
+static void stop_child(struct snapshot *s, const char *reason)
 {
     enter(s, SNAPSHOT_STOPPING);
+    s->stop_reason = reason;
     s->r->host.kill_snapshot(s->r->host.context);
+}
+
+static void stop_unused_child(struct snapshot *s)
+{
+    if (s->pipe) log_warning("Diskless rdb transfer, last replica dropped, killing fork child.");
+    stop_child(s, "no replica needs it any more");
 }
 
 static void look_after(struct snapshot *s, int64_t now_ms)
@@ -362,7 +380,7 @@ static void look_after(struct snapshot *s, int64_t now_ms)
     int64_t unused_ms = now_ms - s->unused_since_ms;
     if (s->state == SNAPSHOT_RUNNING && s->lent_path) return; /* its owner needs it */
     if (s->state == SNAPSHOT_RUNNING) {
-        if (s->stale || s->pipe || unused_ms >= UNUSED_CHILD_GRACE_MS) stop_child(s);
+        if (s->stale || s->pipe || unused_ms >= UNUSED_CHILD_GRACE_MS) stop_unused_child(s);
         return;
     }
     if (s->state == SNAPSHOT_STOPPING) return;
@@ -400,7 +418,7 @@ void snapshots_backlog_gone(struct replication *r)
         s->stale = true;
         if (s->state == SNAPSHOT_RUNNING && s->lent_path) continue;
         if (s->state == SNAPSHOT_RUNNING)
-            stop_child(s);
+            stop_child(s, "the backlog has gone");
         else if (s->state != SNAPSHOT_STOPPING)
             free_snapshot(s);
     }

@@ -30,9 +30,9 @@ struct apply_result {
 struct replication_host {
     void *context;
     /* --- the master's side --- */
-    /* Forks a child that runs body(arg) and calls ended when reaped; -1 with errno (EBUSY: another child runs). */
-    int (*fork_snapshot)(void *context, int (*body)(void *arg), void (*ended)(void *arg, bool good, int signal),
-                         void *arg);
+    /* Forks a child that runs body(arg) and calls ended when reaped. Its pid, or -1 with errno (EBUSY: another child runs). */
+    pid_t (*fork_snapshot)(void *context, int (*body)(void *arg), void (*ended)(void *arg, bool good, int signal),
+                           void *arg);
     void (*kill_snapshot)(void *context);
     void (*report_snapshot_keys)(void *context, uint64_t keys); /* in the child */
     struct rdb_aux (*snapshot_aux)(void *context);

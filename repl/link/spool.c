@@ -14,10 +14,15 @@ void spool_init(struct spool *s, const struct spool_events *events)
     *s = (struct spool){.events = *events, .fd = -1};
 }
 
-static void close_file(struct spool *s)
+static void stop_pipe(struct spool *s)
 {
     if (s->watch) loop_watch_stop(s->watch);
     s->watch = NULL;
+}
+
+static void close_file(struct spool *s)
+{
+    stop_pipe(s);
     if (s->fd >= 0) close(s->fd);
     s->fd = -1;
 }
@@ -42,6 +47,7 @@ static void read_piece(struct spool *s)
         return;
     }
     if (n < 0) log_warning("Reading the snapshot's pipe failed: %s", strerror(errno));
+    if (n == 0) log_warning("Diskless rdb transfer, done reading from pipe, %u replicas still up.", s->readers);
     if (n <= 0) {
         s->ended = true;
         close_file(s);
@@ -94,13 +100,13 @@ void spool_join(struct spool *s)
     start_pipe(s);
 }
 
-/* When a pipe's last reader is gone the child learns it by the pipe's end, and stops. */
+/* A pipe without readers is read no further, and not closed either: the server, which hears of them, stops its child. */
 void spool_leave(struct spool *s, bool had_piece)
 {
     s->readers--;
     if (!s->is_pipe) return;
     if (s->readers == 0)
-        close_file(s);
+        stop_pipe(s);
     else if (!had_piece)
         spool_piece_done(s);
 }

@@ -29,14 +29,12 @@
 
 /* --- the master's side --- */
 
-static int fork_snapshot(void *context, int (*body)(void *arg), void (*ended)(void *arg, bool good, int signal),
-                         void *arg)
+static pid_t fork_snapshot(void *context, int (*body)(void *arg), void (*ended)(void *arg, bool good, int signal),
+                           void *arg)
 {
     struct core *core = context;
     struct child_job job = {.purpose = CHILD_FULL_SYNC, .body = body, .ended = ended, .arg = arg};
-    if (children_start(core->children, &job)) return -1;
-    log_notice("Background saving started by pid %ld", (long)children_pid(core->children));
-    return 0;
+    return children_start(core->children, &job) ? -1 : children_pid(core->children);
 }
 
 static void kill_snapshot(void *context)

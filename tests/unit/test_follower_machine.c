@@ -310,7 +310,7 @@ Test(follower_machine, who_does_not_take_its_snapshot_times_out)
     cr_assert_eq(b.machine.state, FOLLOWER_SNAPSHOT);
     pass_second(&b, OWES_TAKING, 19, 7); /* words are not what it owes */
     cr_assert(did(&b, FOLLOWER_ACTION_DOOM));
-    cr_assert(said(&b, "it does not take the snapshot"));
+    cr_assert(said(&b, "Disconnecting timedout replica (full sync): 10.0.0.1:6379: it does not take the snapshot"));
     cr_assert_eq(b.machine.state, FOLLOWER_DROPPED);
 }
 
@@ -324,7 +324,7 @@ Test(follower_machine, who_says_nothing_times_out)
     cr_assert_eq(b.machine.state, FOLLOWER_ONLINE);
     for (int i = 0; i < 5; i++) pass_second(&b, OWES_WORD, (uint64_t)i, 19);
     cr_assert(did(&b, FOLLOWER_ACTION_DOOM));
-    cr_assert(said(&b, "nothing was heard of it"));
+    cr_assert(said(&b, "Disconnecting timedout replica (streaming sync): 10.0.0.1:6379: nothing was heard of it"));
     cr_assert_eq(b.machine.state, FOLLOWER_DROPPED);
 }
 

@@ -495,7 +495,8 @@ ENGINES(a_pipe_feeds_a_group_in_step)
     tear_down(&rig);
 }
 
-ENGINES(a_pipe_without_readers_is_closed)
+/* Who made it learns that its readers have gone, and stops who writes it. */
+ENGINES(a_pipe_without_readers_is_read_no_further)
 {
     struct rig rig;
     struct replica r;
@@ -510,6 +511,10 @@ ENGINES(a_pipe_without_readers_is_closed)
     cr_assert_eq(write(pipe_fds[1], "x", 1), 1);
     UNTIL(&rig, &r, 1, snapshot_at(&r) > 0);
     hang_up(&r);
+    UNTIL(&rig, &r, 0, rig.gone[r.slot][0]);
+    while (write(pipe_fds[1], "x", 1) == 1) continue;
+    cr_assert_eq(errno, EAGAIN);
+    link_free_spool(rig.link, spool);
     UNTIL(&rig, &r, 0, write(pipe_fds[1], "x", 1) < 0 && errno == EPIPE);
     tear_down(&rig);
 }
