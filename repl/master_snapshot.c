@@ -403,6 +403,18 @@ void snapshots_link_died(struct replication *r)
     }
 }
 
+/* Who is being sent one that grows comes back, and begins with what there is now. Others' children are their owners' to
+ * stop. */
+void replication_dataset_flushed(struct replication *r)
+{
+    list_each(&r->master->snapshots, node)
+    {
+        struct snapshot *s = list_entry(node, struct snapshot, node);
+        s->stale = true;
+        if (s->state == SNAPSHOT_RUNNING && !s->lent_path) stop_child(s, "its dataset has been flushed");
+    }
+}
+
 void snapshots_outdated(struct replication *r)
 {
     list_each(&r->master->snapshots, node) list_entry(node, struct snapshot, node)->stale = true;

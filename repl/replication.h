@@ -125,6 +125,8 @@ struct follower *replication_accept(struct replication *r, const char *asked_id,
                                     void *client, char answer[256], char error[256]);
 /* `owed` is the answer. fd -1: the client died before the hand-over. */
 void replication_take_follower(struct replication *r, struct follower *f, int fd, struct bytes owed, struct bytes rest);
+/* FLUSHALL: nobody is to begin with what was there before. A snapshot that is being written ends. */
+void replication_dataset_flushed(struct replication *r);
 /* CLIENT KILL: follower_gone follows when the link has let go of it. */
 void replication_drop_follower(struct replication *r, struct follower *f, const char *reason);
 

@@ -235,6 +235,7 @@ static void flushall_command(struct call *call)
     tell_watchers(call, -1, NULL);
     keyspace_flush(ks, aside);
     persistence_withdraw_child(call->core);
+    replication_dataset_flushed(call->core->replication);
     /* The old file must not stay to come back at the next start. */
     if (call->core->settings->server.save_point_count > 0) persistence_save_behind_command(call->core);
     call_changed(call, removed ? removed : 1);

@@ -112,3 +112,30 @@ Test(diskless_log, a_child_that_is_killed_is_told_of_and_followed_by_another)
     server_wait_log(master, 0, "Background transfer terminated by signal 9");
     expect_same_data(debian, master);
 }
+
+/* What it was writing nobody needs any more. */
+static void is_killed_by_a_flush(const char *config, const char *what)
+{
+    struct server *master = server_start(OURS, "%s", config), *debian = server_start(DEBIAN, "%s", "");
+    char started[64], stopped[96];
+    snprintf(started, sizeof started, "Background %s started by pid", what);
+    snprintf(stopped, sizeof stopped, "Background %s stopped: its dataset has been flushed", what);
+    fill(master, "key:", 10000, 10);
+    expect_ok(master, SLOW_CHILD);
+    follow(debian, master);
+    wait_until(server_snapshot_pid(master));
+    expect_ok(master, "CONFIG SET rdb-key-save-delay 0");
+    server_wait_log(master, 0, started);
+    long mark = server_log_end(master);
+    expect_ok(master, "FLUSHALL");
+    server_wait_log(master, mark, stopped);
+    server_wait_log(master, mark, started);
+    expect_ok(master, "SET k v");
+    expect_same_data(debian, master);
+}
+
+Test(diskless_log, a_flush_ends_what_is_written_for_replicas)
+{
+    is_killed_by_a_flush(DISKLESS, "RDB transfer");
+    is_killed_by_a_flush("", "saving");
+}
