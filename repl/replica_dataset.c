@@ -143,7 +143,8 @@ static void input_stopped(struct replica_side *s)
     s->input_gate = INPUT_STOPPED;
 }
 
-/* Our memory is not the place for a snapshot that the disk does not take: it stays with our master meanwhile. */
+/* Our memory is not the place for a snapshot that the disk, or a loader that is slowed down, does not take: it stays with
+ * our master meanwhile. */
 static void stop_input(struct replica_side *s)
 {
     int64_t patience_ms = DISK_PATIENCE_MS, timeout_ms = (int64_t)s->r->settings->timeout_s * 1000;
@@ -189,7 +190,7 @@ static size_t receive_later(struct replica_side *s, const uint8_t *data, size_t 
 {
     inbox_append(&s->input, data, len);
     s->load_timer = loop_timer_start(s->r->loop, 1, go_on_receiving, s);
-    if (transfer_awaits_disk(s->transfer)) stop_input(s);
+    stop_input(s);
     return len;
 }
 

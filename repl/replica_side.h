@@ -25,7 +25,7 @@ struct resolve_job;
 
 enum wire { WIRE_PLAIN, WIRE_PACKED, WIRE_UNDECIDED /* LZ4 was offered: the first byte tells */ };
 
-/* Whether our master is read while its snapshot comes: not where the disk is behind. */
+/* Whether our master is read while its snapshot comes: not where the disk is behind, or the loader slowed down. */
 enum input_gate { INPUT_OPEN, INPUT_STOPPING, INPUT_STOPPED };
 
 struct replica_hooks {

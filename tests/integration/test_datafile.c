@@ -168,8 +168,8 @@ Test(datafile, a_signal_during_a_full_sync_beside_the_old_data_leaves_the_file)
 /* Its old data is gone, and the new will not come. */
 static struct server *replica_left_without_data(void)
 {
-    struct server *master = server_start(OURS, "%s", ""), *replica = saved_replica("key-load-delay 500");
-    fill(master, "key:", ALL_OF_THEM, 10);
+    struct server *master = server_start(OURS, "rdb-key-save-delay 1000"), *replica = saved_replica("");
+    fill(master, "key:", ALL_OF_THEM, 10000);
     expect_ok(replica, "FLUSHDB"); /* so that the parser works in the keyspace itself */
     follow(replica, master);
     wait_until(is_loading(replica));

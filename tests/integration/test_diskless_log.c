@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -111,6 +112,25 @@ Test(diskless_log, a_child_that_is_killed_is_told_of_and_followed_by_another)
     kill(child, SIGKILL);
     server_wait_log(master, 0, "Background transfer terminated by signal 9");
     expect_same_data(debian, master);
+}
+
+static long long loaded_bytes(struct server *replica)
+{
+    return atoll(info_text(replica, "persistence", "loading_loaded_bytes"));
+}
+
+/* And does not take it all into its memory meanwhile. */
+Test(diskless_log, who_loads_slowly_keeps_the_child_waiting)
+{
+    struct server *master = server_start(OURS, DISKLESS);
+    struct server *replica = server_start(OURS, "repl-lz4 no\nkey-load-delay 500\n");
+    fill_much(master);
+    follow(replica, master);
+    wait_until(loaded_bytes(replica) > 5000000);
+    cr_expect_neq(server_snapshot_pid(master), 0);
+    cr_expect_not(server_log_has(master, 0, "done reading from pipe"));
+    wait_done(master, 0, 1);
+    expect_same_data(replica, master);
 }
 
 /* What it was writing nobody needs any more. */
