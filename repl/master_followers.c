@@ -111,7 +111,7 @@ static void note_refusal(struct follower *f)
 static void note_taken(struct follower *f)
 {
     refusals_forget(&f->r->master->refusals, f->name);
-    words_taken(f);
+    reads_taken(f);
 }
 
 static void act(struct follower *f, const struct follower_action *a)
@@ -181,7 +181,7 @@ void followers_end_all(struct replication *r, const char *reason)
 static void forget(struct follower *f)
 {
     struct replication *r = f->r;
-    words_part(f);
+    reads_part(f);
     list_remove(&r->master->followers, &f->node);
     r->host.follower_gone(r->host.context, f->client);
     mem_free(f);

@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct follower *new_follower(struct replication *r, const struct follower_hello *hello,
-                                     const struct address *peer, void *client)
+static struct follower *new_follower(struct replication *r, const struct resync_decision *d,
+                                     const struct follower_hello *hello, const struct address *peer, void *client)
 {
     struct follower *f = mem_calloc(1, sizeof *f);
     f->r = r;
@@ -31,13 +31,13 @@ static struct follower *new_follower(struct replication *r, const struct followe
              hello->listening_port ? hello->listening_port : address_port(peer));
     f->form = snapshot_form(&f->hello, (enum rdb_write_for)r->rdb_settings->write_for,
                             refusals_version(&r->master->refusals, f->name, replication_now_ms(r)));
-    words_meet(f);
+    reads_meet(f, d->reason == RESYNC_CONTINUE ? (int64_t)d->from : -1);
     return f;
 }
 
 static void turn_away(struct follower *f)
 {
-    words_part(f);
+    reads_part(f);
     mem_free(f);
 }
 
@@ -150,7 +150,7 @@ struct follower *replication_accept(struct replication *r, const char *asked_id,
     const char *asked = sync_command ? NULL : asked_id;
     struct resync_window window = repl_stream_window(r->stream);
     struct resync_decision d = resync_decide(repl_stream_history(r->stream), &window, asked, asked_offset);
-    struct follower *f = new_follower(r, hello, peer, client);
+    struct follower *f = new_follower(r, &d, hello, peer, client);
     if (!can_hold(f, error) || is_held_back(f, d.reason, asked_offset, error)) {
         turn_away(f);
         return NULL;

@@ -8,6 +8,7 @@
  *   master_words.c    who knows the words of the stream, and who follows it no further
  *   master_followers.c a follower up to its end, and what the link tells of it
  *   comeback.c        who is held back from a master that came back with less than it has
+ *   master_reads.c    what a follower is known by that does not say who it is
  *   snapshot_form.c   in which RDB version, for whom; refusals.c who did not take over the last one
  *   master_snapshot.c one snapshot: its child, its file or pipe
  *   master_acks.c     acknowledgements, asked for and waited for
@@ -37,6 +38,7 @@ struct follower {
     uint64_t request;                /* number of its request for a snapshot */
     enum rdb_write_for form;         /* that its snapshot is to be in; what it has no room for it cannot hold */
     int reads;                       /* the RDB version that it has taken over, or is being sent; 0: not known */
+    int has_read;                    /* the same, but for what it is being sent */
     int rdb_version;                 /* of the snapshot it was sent; 0: not known */
     int64_t not_before_ms;           /* it went away from its last snapshot: the next one waits so long */
     uint64_t from;                   /* first stream offset it gets */
@@ -67,8 +69,8 @@ struct snapshot {
     bool given;              /* the link has the descriptor */
     char *lent_path;         /* another's child writes it, there, for a purpose of its own; NULL: ours does */
     bool stale;              /* it and the stream behind it do not lead to our dataset: serves nobody who comes now */
-    bool compress;           /* rdbcompression, unless the wire packs it anyway */
     const char *stop_reason; /* why its child was killed */
+    bool compress;           /* rdbcompression, unless the wire packs it anyway */
     enum rdb_write_for form; /* who must be able to read it */
     bool same_in_all_forms;
     bool with_field_expiry;  /* it holds hashes whose fields expire */
@@ -139,9 +141,6 @@ void queue_cron(struct replication *r, int64_t now_ms); /* serves who waits */
 bool words_may_continue(const struct follower *f, uint64_t from);
 /* The same, with what it has once it has taken over this snapshot. */
 bool words_may_take(const struct follower *f, const struct snapshot *s);
-void words_meet(struct follower *f);  /* it has just come */
-void words_taken(struct follower *f); /* its snapshot */
-void words_part(struct follower *f);  /* it goes, or its request is refused: it may come back, and continue */
 /* We have just become the master of a history that others know, and may ask to continue: who they are shows then. */
 void words_expect(struct replication *r);
 void words_cron(struct replication *r);      /* lets those go for whom fields expire that cannot be told to them */
@@ -164,6 +163,15 @@ void followers_end_users(struct snapshot *s, const char *reason);
 void followers_end_all(struct replication *r, const char *reason);
 void followers_abandon(struct replication *r); /* at the very end: the link and the backlog are gone */
 void follower_peer_doomed(void *context, int slot, uint64_t lag_bytes, uint64_t limit_bytes);
+
+/* --- master_reads.c --- */
+bool follower_is_stranger(const struct follower *f); /* it does not say who it is */
+bool follower_may_be_6_2(const struct follower *f);
+/* It has just come; continues_from: what it asks for next of a history that goes on; -1: it is to get a snapshot. */
+void reads_meet(struct follower *f, int64_t continues_from);
+void reads_taken(struct follower *f);      /* its snapshot */
+void reads_here(const struct follower *f); /* some times a second, while it is online */
+void reads_part(struct follower *f);       /* it goes, or its request is refused: it may come back, and continue */
 
 /* --- master_snapshot.c --- */
 /* NULL with errno; EBUSY: another child runs; ENOBUFS: every spool is taken. */

@@ -4,13 +4,12 @@
  * Ours, Redis 8 and Valkey say who they are. Of others, which may be anything from 6.2 to 7.4, is known what
  * rdb-write-for says, and which RDB version they have taken over: of one that reads 10 that it is no 6.2, of one that reads
  * 12 that fields may expire. As long as a 6.2 may be here, statistics do not leave in words of 7.0. Whoever may not know
- * what has to leave is let go in front of it, and does
- * not continue from there: it gets a snapshot, or, where that has no form for the data either, a refusal with its reason. */
+ * what has to leave is let go in front of it, and does not continue from there: it gets a snapshot, or, where that has no
+ * form for the data either, a refusal with its reason. */
 #include "repl/master_side.h"
 
 #include "rdb/form.h"
 #include "rdb/format.h"
-#include "repl/snapshot_form.h"
 
 #include <assert.h>
 
@@ -23,29 +22,19 @@ static enum rdb_write_for configured(const struct replication *r)
     return (enum rdb_write_for)r->rdb_settings->write_for;
 }
 
-static bool is_stranger(const struct follower *f)
-{
-    return !f->hello.rdb_only && !snapshot_form_announced(&f->hello);
-}
-
-static bool may_be_6_2(const struct follower *f)
-{
-    return is_stranger(f) && f->reads < RDB_VERSION_FUNCTION;
-}
-
 /* Whether it knows them, once it has taken over a snapshot of this RDB version. */
 static bool would_know(const struct follower *f, enum stream_words words, int reads)
 {
     switch (words) {
     case WORDS_OF_7_0:
-        if (!is_stranger(f)) return true;
+        if (!follower_is_stranger(f)) return true;
         return configured(f->r) == RDB_FOR_AUTO ? reads >= RDB_VERSION_FUNCTION : configured(f->r) > RDB_FOR_6_2;
     case WORDS_OF_FIELD_EXPIRY:
         if (!rdb_form_has_field_expiry(f->form)) return false;
-        return !is_stranger(f) || configured(f->r) != RDB_FOR_AUTO || reads >= RDB_VERSION_FIELD_EXPIRY;
+        return !follower_is_stranger(f) || configured(f->r) != RDB_FOR_AUTO || reads >= RDB_VERSION_FIELD_EXPIRY;
     case WORDS_OF_REDIS_8:
         if (f->hello.lz4 || f->hello.rdb_channel) return true;
-        return is_stranger(f) && would_know(f, WORDS_OF_FIELD_EXPIRY, reads);
+        return follower_is_stranger(f) && would_know(f, WORDS_OF_FIELD_EXPIRY, reads);
     case WORDS_OF_VALKEY_9: return f->hello.lz4 || f->hello.version >= VALKEY_9;
     case STREAM_WORDS: break;
     }
@@ -113,7 +102,8 @@ bool replication_may_say_7_0(const struct replication *r)
     int64_t expecting_ms = r->master->expecting_ms, now_ms = replication_now_ms(r);
     if (expecting_ms && now_ms - expecting_ms < EXPECTED_MS) return false;
     if (seen_ms && now_ms - seen_ms <= STRANGER_KNOWN_MS) return false;
-    list_each(&r->master->followers, node) if (may_be_6_2(list_entry(node, struct follower, node))) return false;
+    list_each(&r->master->followers,
+              node) if (follower_may_be_6_2(list_entry(node, struct follower, node))) return false;
     return true;
 }
 
@@ -135,24 +125,6 @@ bool words_may_take(const struct follower *f, const struct snapshot *s)
     return true;
 }
 
-void words_meet(struct follower *f)
-{
-    f->reads = refusals_read(&f->r->master->refusals, f->name, replication_now_ms(f->r));
-}
-
-void words_taken(struct follower *f)
-{
-    if (!is_stranger(f) || f->reads <= RDB_VERSION_LEAST_WRITTEN) return;
-    refusals_note_read(&f->r->master->refusals, f->name, f->reads, replication_now_ms(f->r));
-}
-
-/* What it was being sent last it has not taken over, unless that is remembered. */
-void words_part(struct follower *f)
-{
-    words_meet(f);
-    if (may_be_6_2(f)) f->r->master->stranger_ms = replication_now_ms(f->r);
-}
-
 void words_expect(struct replication *r)
 {
     r->master->expecting_ms = replication_now_ms(r);
@@ -166,7 +138,7 @@ void words_cron(struct replication *r)
     list_each(&r->master->followers, node)
     {
         struct follower *f = list_entry(node, struct follower, node);
-        if (f->machine.state == FOLLOWER_ONLINE) words_taken(f); /* it is here, and no other program at that address */
+        if (f->machine.state == FOLLOWER_ONLINE) reads_here(f);
         if (fields_expire && hears(f) && !knows(f, WORDS_OF_FIELD_EXPIRY)) let_go(f, WORDS_OF_FIELD_EXPIRY);
     }
 }

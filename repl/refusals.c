@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LEAST_DELAY_MS   100
-#define MOST_DELAY_MS    10000
-#define VERSION_KNOWN_MS ((int64_t)24 * 60 * 60 * 1000) /* by then it may be another program at that address */
-#define TELL_AGAIN_MS    60000
-#define FORGET_MS        60000 /* so long after its wait has ended, a replica begins anew */
+#define LEAST_DELAY_MS 100
+#define MOST_DELAY_MS  10000
+#define KNOWN_MS       ((int64_t)24 * 60 * 60 * 1000) /* by then it may be another program at that address */
+#define TELL_AGAIN_MS  60000
+#define FORGET_MS      60000 /* so long after its wait has ended, a replica begins anew */
 
 static struct refusal *find(const struct refusals *r, const char *name)
 {
@@ -66,17 +66,37 @@ void refusals_forget(struct refusals *r, const char *name)
     one->astray = false;
 }
 
-void refusals_note_read(struct refusals *r, const char *name, int version, int64_t now_ms)
+void refusals_note_unproven(struct refusals *r, const char *name, int64_t now_ms)
 {
     struct refusal *one = find_or_make(r, name);
-    one->noted_ms = one->read_ms = now_ms;
-    one->read = version;
+    one->noted_ms = one->unproven_ms = now_ms;
 }
 
-int refusals_read(const struct refusals *r, const char *name, int64_t now_ms)
+void refusals_note_read(struct refusals *r, const char *name, int version, uint64_t from, int64_t now_ms)
+{
+    struct refusal *one = find_or_make(r, name);
+    one->noted_ms = now_ms;
+    if (from) {
+        one->read = version;
+        one->read_from = from;
+        one->unproven_ms = 0;
+    } else if (version != one->read) { /* another's was noted since */
+        one->unproven_ms = now_ms;
+        return;
+    }
+    one->read_ms = now_ms;
+}
+
+static bool was_lately(int64_t then_ms, int64_t now_ms)
+{
+    return then_ms && now_ms - then_ms <= KNOWN_MS;
+}
+
+int refusals_read(const struct refusals *r, const char *name, int64_t asked_offset, int64_t now_ms)
 {
     const struct refusal *one = find(r, name);
-    return one && one->read && now_ms - one->read_ms <= VERSION_KNOWN_MS ? one->read : 0;
+    if (!one || !was_lately(one->read_ms, now_ms) || was_lately(one->unproven_ms, now_ms)) return 0;
+    return asked_offset > 0 && (uint64_t)asked_offset > one->read_from ? one->read : 0;
 }
 
 void refusals_note_astray(struct refusals *r, const char *name, int64_t now_ms)
@@ -97,7 +117,7 @@ bool refusals_is_astray(const struct refusals *r, const char *name)
 int refusals_version(const struct refusals *r, const char *name, int64_t now_ms)
 {
     const struct refusal *one = find(r, name);
-    return one && one->version && now_ms - one->version_ms <= VERSION_KNOWN_MS ? one->version : 0;
+    return one && was_lately(one->version_ms, now_ms) ? one->version : 0;
 }
 
 bool refusals_tell(struct refusals *r, const char *name, int64_t now_ms)

@@ -19,11 +19,13 @@ struct refusal {
     int64_t noted_ms, again_ms;
     int version; /* the RDB version that it could not read, as far as can be seen; 0: none */
     int64_t version_ms, told_ms;
-    int read; /* the RDB version that it has taken over, which others of its kind may not; 0: none */
+    int read;           /* the RDB version that it has taken over, which others of its kind may not; 0: none */
+    uint64_t read_from; /* the stream's first byte behind that */
     int64_t read_ms;
-    bool astray;        /* the stream had words that it may not know: it cannot go on from what it has */
-    unsigned strayings; /* in a row */
-    int64_t back_ms;    /* may have its snapshot again */
+    int64_t unproven_ms; /* since then, one of that name was here last that has not shown so much; 0: never */
+    bool astray;         /* the stream had words that it may not know: it cannot go on from what it has */
+    unsigned strayings;  /* in a row */
+    int64_t back_ms;     /* may have its snapshot again */
 };
 
 struct refusals {
@@ -37,9 +39,14 @@ unsigned refusals_note(struct refusals *r, const char *name, int version, bool w
 /* It has taken one over, and is not astray any more. The version that it cannot read is remembered for a day all the same. */
 void refusals_forget(struct refusals *r, const char *name);
 int refusals_version(const struct refusals *r, const char *name, int64_t now_ms); /* 0: none is known */
-/* It has taken over a snapshot in this version, and is here: known for a day, or until it goes away from one. */
-void refusals_note_read(struct refusals *r, const char *name, int version, int64_t now_ms);
-int refusals_read(const struct refusals *r, const char *name, int64_t now_ms); /* 0: none is known */
+/* It has just taken over a snapshot in this version, behind which the stream goes on with `from`: known for a day from
+ * when it was here last (0: it is still here), or until it goes away from one. */
+void refusals_note_read(struct refusals *r, const char *name, int version, uint64_t from, int64_t now_ms);
+/* It is here, or has just been, and has not shown what is known by its name: that is not believed for a day then. An
+ * address may be that of several behind a gateway, or of an older program by now. */
+void refusals_note_unproven(struct refusals *r, const char *name, int64_t now_ms);
+/* Of who continues from there; 0: none is known. Who asks for what that one had already is another, with an older file. */
+int refusals_read(const struct refusals *r, const char *name, int64_t asked_offset, int64_t now_ms);
 /* It was let go in front of what it may not know. Until it has taken over a snapshot it is astray; how long it waits for
  * that is doubled each time, too, for what comes next may be the same again. */
 void refusals_note_astray(struct refusals *r, const char *name, int64_t now_ms);

@@ -296,6 +296,25 @@ Test(stream_words, a_stranger_that_goes_away_from_version_10_may_be_a_6_2)
     close(f.fd);
 }
 
+/* Another program at that address: who once was no 6.2 came with its history. */
+Test(stream_words, who_begins_anew_is_not_taken_for_who_was_there_before)
+{
+    struct server *master = server_start(OURS, "repl-diskless-sync no\n");
+    struct stranger f = {.port = 9999};
+    add_entries(master, 9);
+    cr_assert_eq(take_snapshot(&f, master), 10);
+    wait_until(strstr(info_text(master, "replication", "slave0"), "state=online"));
+    close(f.fd);
+    wait_until(info_is(master, "replication", "connected_slaves", "0"));
+    expect_ok(master, "FLUSHALL");
+    cr_assert_eq(take_snapshot(&f, master), 9);
+    wait_until(strstr(info_text(master, "replication", "slave0"), "state=online"));
+    add_entries(master, 2);
+    freeReplyObject(command(master, READ_ONE));
+    raw_skip_past(f.fd, SHORTENED);
+    close(f.fd);
+}
+
 /* Of the stream's only group; -1: not known. */
 static long long lag(struct server *s)
 {

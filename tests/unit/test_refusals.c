@@ -91,10 +91,33 @@ Test(refusals, what_was_read_is_known_for_a_day_or_until_it_is_refused)
 {
     static struct refusals r;
     const int64_t day_ms = (int64_t)24 * 60 * 60 * 1000;
-    cr_assert_eq(refusals_read(&r, "a:1", 1000), 0);
-    refusals_note_read(&r, "a:1", 12, 1000);
-    cr_assert_eq(refusals_read(&r, "a:1", 1000 + day_ms), 12);
-    cr_assert_eq(refusals_read(&r, "a:1", 1001 + day_ms), 0);
-    refusals_note(&r, "a:1", 12, true, 2000);
-    cr_assert_eq(refusals_read(&r, "a:1", 2000), 0);
+    cr_assert_eq(refusals_read(&r, "a:1", 77, 1000), 0);
+    refusals_note_read(&r, "a:1", 12, 70, 1000);
+    cr_assert_eq(refusals_read(&r, "a:1", 77, 1000 + day_ms), 12);
+    cr_assert_eq(refusals_read(&r, "a:1", 77, 1001 + day_ms), 0);
+    refusals_note_read(&r, "a:1", 12, 0, 5000);
+    cr_assert_eq(refusals_read(&r, "a:1", 77, 5000 + day_ms), 12, "it was there for longer");
+    refusals_note(&r, "a:1", 12, true, 6000);
+    cr_assert_eq(refusals_read(&r, "a:1", 77, 6000), 0);
+}
+
+Test(refusals, what_was_read_is_not_believed_of_another_with_that_name)
+{
+    static struct refusals r;
+    const int64_t day_ms = (int64_t)24 * 60 * 60 * 1000;
+    refusals_note_unproven(&r, "a:1", 900);
+    refusals_note_read(&r, "a:1", 10, 70, 1000);
+    cr_assert_eq(refusals_read(&r, "a:1", 71, 1000), 10, "it had not shown it before");
+    cr_assert_eq(refusals_read(&r, "a:1", 70, 1000), 0, "of an older file, or nothing came behind its snapshot");
+    cr_assert_eq(refusals_read(&r, "a:1", -1, 1000), 0, "it begins anew");
+    refusals_note_unproven(&r, "a:1", 1100);
+    refusals_note_read(&r, "a:1", 10, 0, 1200);
+    cr_assert_eq(refusals_read(&r, "a:1", 71, 1200), 0, "two are here");
+    refusals_note_read(&r, "a:1", 10, 0, 1100 + day_ms);
+    cr_assert_eq(refusals_read(&r, "a:1", 71, 1100 + day_ms), 0);
+    cr_assert_eq(refusals_read(&r, "a:1", 71, 1101 + day_ms), 10);
+    refusals_note_read(&r, "a:1", 12, 80, 1200 + day_ms);
+    cr_assert_eq(refusals_read(&r, "a:1", 81, 1200 + day_ms), 12);
+    refusals_note_read(&r, "a:1", 10, 0, 1300 + day_ms);
+    cr_assert_eq(refusals_read(&r, "a:1", 81, 1300 + day_ms), 0, "the one that has read 10 is still here, too");
 }
