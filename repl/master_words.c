@@ -57,8 +57,8 @@ static const char *reason(const struct follower *f, enum stream_words words)
 {
     switch (words) {
     case WORDS_OF_7_0: return "our master's stream has options of Redis 7.0, which it does not know";
-    case WORDS_OF_REDIS_8: return "our master's stream has payloads of Redis 8, which it may not know";
-    case WORDS_OF_VALKEY_9: return "our master's stream has words of Valkey 9, which it may not know";
+    case WORDS_OF_REDIS_8: return "our master's stream has words of Redis 8, which it may not know";
+    case WORDS_OF_VALKEY_9: return "our master's stream has words of Valkey 9 or Redis 8.2, which it may not know";
     case WORDS_OF_FIELD_EXPIRY:
     case STREAM_WORDS: break;
     }

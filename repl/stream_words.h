@@ -8,8 +8,10 @@
 enum stream_words {
     WORDS_OF_7_0, /* statistics of streams: ENTRIESREAD and the like; in a master's also EXPIRE ... NX and its kin */
     WORDS_OF_FIELD_EXPIRY, /* HPEXPIREAT, HSETEX, ... : Redis 8, Valkey 9, and Redis 7.4 but for HSETEX */
-    WORDS_OF_REDIS_8,      /* of a master of that make, passed on: payloads of version 12 */
-    WORDS_OF_VALKEY_9,     /* the same: MSETEX, SET IFEQ, payloads of version 80 */
+    /* Of a master of that make, passed on. What Redis 8.2 added (BITOP DIFF, XDELEX, ...) counts as both: who knows
+     * only one of the two may not know that. */
+    WORDS_OF_REDIS_8,  /* payloads of version 12 */
+    WORDS_OF_VALKEY_9, /* MSETEX, SET IFEQ, payloads of version 80 */
     STREAM_WORDS
 };
 

@@ -155,6 +155,7 @@ static bool read_operation(struct call *call, enum bitmap_operation *out)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (!call_arg_is(call, 1, names[i])) continue;
         *out = (enum bitmap_operation)i;
+        if (*out > BITMAP_NOT) call_passes_on_redis_8_2(call);
         if (*out >= BITMAP_DIFF && *out <= BITMAP_ANDOR && call->argc < 5) {
             reply_errorf(call->reply, "ERR BITOP %s must be called with at least two source keys.", upper_names[i]);
             return false;

@@ -138,6 +138,7 @@ static void nothing_is_there(struct removal *r)
 static void xdelex_command(struct call *call)
 {
     struct removal r = {.call = call};
+    call_passes_on_redis_8_2(call);
     if (!read_arguments(&r, 2) || !stream_write(call, 1, &r.s) || !ids_are_good(&r)) return;
     if (!r.s) return nothing_is_there(&r);
     begin(&r);
@@ -160,6 +161,7 @@ static enum outcome acknowledge_and_delete(struct removal *r, struct stream_grou
 static void xackdel_command(struct call *call)
 {
     struct removal r = {.call = call};
+    call_passes_on_redis_8_2(call);
     if (!read_arguments(&r, 3) || !stream_write(call, 1, &r.s) || !ids_are_good(&r)) return;
     struct stream_group *g = r.s ? stream_group_find(r.s, call->argv[2]) : NULL;
     if (!g) return nothing_is_there(&r);

@@ -129,14 +129,23 @@ Test(stream_words, a_payload_of_redis_8_is_not_missed_behind_us)
 {
     static const char words[] =
         "*4\r\n$7\r\nRESTORE\r\n$1\r\nr\r\n$1\r\n0\r\n$13\r\n\x00\x01v\x0c\x00\x5a\x7e\xfa\x72\xe3\x12\x14\x87\r\n";
-    expect_passed_on("", words, sizeof words - 1, "has payloads of Redis 8, which it may not know", "r");
+    expect_passed_on("", words, sizeof words - 1, "has words of Redis 8, which it may not know", "r");
+}
+
+Test(stream_words, what_redis_8_2_says_is_not_missed_behind_us)
+{
+    static const char bits[] = "*4\r\n$5\r\nBITOP\r\n$3\r\nONE\r\n$1\r\nd\r\n$1\r\nk\r\n";
+    static const char entries[] = "*5\r\n$4\r\nXADD\r\n$1\r\nx\r\n$3\r\n1-1\r\n$1\r\nf\r\n$1\r\nv\r\n"
+                                  "*5\r\n$6\r\nXDELEX\r\n$1\r\nx\r\n$3\r\nIDS\r\n$1\r\n1\r\n$3\r\n1-1\r\n";
+    expect_passed_on("", bits, sizeof bits - 1, "has words of Redis 8, which it may not know", "d");
+    expect_passed_on("", entries, sizeof entries - 1, "has words of Redis 8, which it may not know", "x");
 }
 
 Test(stream_words, what_valkey_9_says_is_not_missed_behind_us)
 {
     static const char words[] = "*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nw\r\n$4\r\nIFEQ\r\n$1\r\nv\r\n"
                                 "*4\r\n$6\r\nMSETEX\r\n$1\r\n1\r\n$2\r\nm1\r\n$1\r\n1\r\n";
-    expect_passed_on("", words, sizeof words - 1, "has words of Valkey 9, which it may not know", "m1");
+    expect_passed_on("", words, sizeof words - 1, "has words of Valkey 9 or Redis 8.2, which it may not know", "m1");
 }
 
 /* Debian's plays a 6.2. */

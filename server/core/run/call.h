@@ -89,6 +89,11 @@ static inline void call_passes_on(struct call *call, enum stream_words words)
 {
     if (call->from_master) call_says(call, words);
 }
+static inline void call_passes_on_redis_8_2(struct call *call)
+{
+    call_passes_on(call, WORDS_OF_REDIS_8);
+    call_passes_on(call, WORDS_OF_VALKEY_9);
+}
 bool call_may_say_7_0(const struct call *call); /* else what leaves is to be in words of 6.2 */
 
 #endif
