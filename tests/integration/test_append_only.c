@@ -469,7 +469,7 @@ Test(append_only, turned_off_while_it_is_being_turned_on)
     expect_ok(s, "CONFIG SET appendonly yes");
     server_wait_log(s, 0, "Background append only file rewriting started by pid");
     expect_error(s, "ERR Errors trying to SHUTDOWN", "SHUTDOWN");
-    cr_expect(server_log_has(s, 0, "Writing initial AOF. Can't exit."));
+    cr_expect(server_log_has(s, 0, "Writing initial AOF, can't exit"));
     expect_ok(s, "CONFIG SET appendonly no");
     wait_until(is_idle(s));
     expect_ok(s, "CONFIG SET rdb-key-save-delay 0");

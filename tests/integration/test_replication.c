@@ -290,6 +290,24 @@ Test(replication, changes_that_the_stream_does_not_say_are_in_the_next_full_sync
     expect_integer(second, 10, "DBSIZE");
 }
 
+Test(replication, a_shutdown_tells_who_is_in_sync)
+{
+    struct server *master = server_start(OURS, "shutdown-timeout 1"), *replica = server_start(OURS, "%s", "");
+    follow(replica, master);
+    expect_ok(master, "SET a b");
+    wait_in_step(replica, master);
+    server_stop(master);
+    cr_expect(server_log_has(master, 0, "1 of 1 replicas are in sync when shutting down."));
+    server_launch(master);
+    wait_until(link_is_up(replica));
+    server_freeze(replica);
+    expect_ok(master, "SET a c");
+    server_stop(master);
+    cr_expect(server_log_has(master, 0, "Lagging replica 127.0.0.1:"));
+    cr_expect(server_log_has(master, 0, "0 of 1 replicas are in sync when shutting down."));
+    server_thaw(replica);
+}
+
 Test(replication, no_disk_between)
 {
     struct server *master = server_start(OURS, "repl-diskless-sync yes");

@@ -7,6 +7,7 @@
 #include "server/core/process/shutdown.h"
 
 #include "repl/replication.h"
+#include "server/base/alloc.h"
 #include "server/base/log.h"
 #include "server/core/clients/clients.h"
 #include "server/core/core.h"
@@ -20,6 +21,7 @@
 #include "server/core/settings.h"
 #include "server/net/loop.h"
 
+#include <inttypes.h>
 #include <unistd.h>
 
 #define AOF_FLUSH_WAITS_MS 60000
@@ -35,12 +37,30 @@ static bool replicas_are_behind(struct core *core)
     return replicas > replication_acked(core->replication, offset);
 }
 
+static void tell_who_is_in_sync(struct core *core)
+{
+    struct replication *r = core->replication;
+    struct follower_view one;
+    int count = replication_is_replica(r) ? 0 : replication_followers(r, &one, 0);
+    if (!count) return;
+    uint64_t offset = replication_history(r)->offset;
+    struct follower_view *all = mem_calloc((size_t)count, sizeof *all);
+    count = replication_followers(r, all, count);
+    for (int i = 0; i < count; i++)
+        if (all[i].offset < offset)
+            log_notice("Lagging replica %s:%d reported offset %" PRIu64 " behind master, lag=%" PRId64 ", state=%s.",
+                       all[i].ip, all[i].port, offset - all[i].offset, all[i].lag_s,
+                       all[i].state->info_word ? all[i].state->info_word : all[i].state->name);
+    log_notice("%d of %d replicas are in sync when shutting down.", replication_acked(r, offset), count);
+    mem_free(all);
+}
+
 /* -1: what has been written would be lost with us, and nobody said that this is meant. */
 static int end_children(struct core *core, int flags)
 {
     bool rewrites = children_running(core->children) & CHILD_AOF_REWRITE;
     if (append_only_is_waiting(core)) {
-        log_warning("Writing initial AOF. %s", (flags & SHUTDOWN_FORCE) ? "Exit anyway." : "Can't exit.");
+        log_warning("Writing initial AOF%s", (flags & SHUTDOWN_FORCE) ? ". Exit anyway." : ", can't exit.");
         if (!(flags & SHUTDOWN_FORCE)) return -1;
     }
     if (children_running(core->children) == CHILD_NONE) return 0;
@@ -82,7 +102,9 @@ static int save_before_end(struct core *core, int flags)
 static int finish(struct core *core, int flags)
 {
     struct lifecycle *l = core->lifecycle;
+    tell_who_is_in_sync(core);
     if (save_before_end(core, flags)) {
+        log_warning("Errors trying to shut down the server. Check the logs for more information.");
         l->shutdown_deadline_ms = 0;
         pause_end(core->pauses, pause_purpose);
         return -1;
@@ -121,7 +143,7 @@ int shutdown_begin(struct core *core, int flags, struct session *caller)
     int64_t now_ms = loop_monotonic_ms(core->loop);
     int timeout_s = core->settings->server.shutdown_timeout_s;
     if ((flags & SHUTDOWN_NOW) || !timeout_s || !replicas_are_behind(core)) return finish(core, flags);
-    log_notice("%d seconds at most for replicas to catch up before exiting.", timeout_s);
+    log_notice("Waiting for replicas before shutting down. They have %d seconds.", timeout_s);
     l->shutdown_flags = flags;
     if (!l->shutdown_deadline_ms) l->shutdown_deadline_ms = now_ms + (int64_t)timeout_s * 1000;
     pause_begin(core->pauses, PAUSE_WRITE, INT64_MAX, pause_purpose);
@@ -150,7 +172,6 @@ void shutdown_cron(struct core *core, int64_t now_ms)
     struct lifecycle *l = core->lifecycle;
     if (l->stopping || !l->shutdown_deadline_ms) return;
     if (now_ms < l->shutdown_deadline_ms && replicas_are_behind(core)) return;
-    if (replicas_are_behind(core)) log_warning("Lagging replicas did not catch up within the shutdown timeout.");
     if (finish(core, l->shutdown_flags))
         blocking_interrupt_all(core->blocking, BLOCKED_SHUTDOWN, "ERR Errors trying to SHUTDOWN. Check logs.");
 }
