@@ -163,9 +163,12 @@ struct loop {
     struct hold_counts hold_counts; /* but for those that wait, who are in `marked` */
     bool stopping;
     bool no_wait;
+    int64_t gather_us; /* of the next wait */
 };
 
 /* --- loop.c --- */
+/* For an engine that is about to wait so long (-1: without end): how much of it is to gather input; 0: none. */
+int64_t loop_take_gathering(struct loop *loop, int64_t timeout_us);
 void loop_send_early(struct loop *loop); /* starts the sends of the turn so far; between two deliveries */
 void endpoint_init(struct endpoint *endpoint, struct loop *loop, enum endpoint_kind kind, int fd);
 void endpoint_retire(struct endpoint *endpoint); /* gone: released, closed and freed as soon as nothing is in flight */

@@ -213,6 +213,9 @@ static void epoll_turn(struct loop *loop, int64_t timeout_us)
     epoll_send(loop);
     /* What the sends have brought up may not wait. */
     if (list_first(&loop->settling) || list_first(&loop->sends)) timeout_us = 0;
+    int64_t gather_us = loop_take_gathering(loop, timeout_us);
+    if (gather_us > 0) usleep((useconds_t)gather_us);
+    if (gather_us > 0 && timeout_us > 0) timeout_us -= gather_us;
     int64_t timeout_ms = timeout_us < 0 ? -1 : (timeout_us + 999) / 1000;
     if (timeout_ms > INT32_MAX) timeout_ms = INT32_MAX;
     int count = epoll_wait(epoll_descriptor(loop), events, EVENTS_PER_WAIT, (int)timeout_ms);

@@ -579,9 +579,14 @@ static bool is_quiet(struct uring *u)
     return tells && !has && io_uring_sq_ready(&u->ring) == 0;
 }
 
-static void submit_and_wait(struct uring *u, int64_t timeout_us)
+static void submit_and_wait(struct uring *u, int64_t timeout_us, int64_t gather_us)
 {
     if (timeout_us == 0 && is_quiet(u)) return;
+    if (unlikely(gather_us > 0)) {
+        enter(u, URING_COMPLETIONS_MIN, gather_us);
+        if (io_uring_cq_ready(&u->ring) > 0) return;
+        if (timeout_us > 0) timeout_us -= gather_us;
+    }
     if (u->arrivals.expected > 1 && (timeout_us < 0 || timeout_us > ARRIVALS_WAIT_US)) {
         enter(u, u->arrivals.expected, ARRIVALS_WAIT_US);
         if (io_uring_cq_ready(&u->ring) > 0) return;
@@ -595,7 +600,7 @@ static void uring_turn(struct loop *loop, int64_t timeout_us)
     conclude_sends(u);
     prepare_sends(loop);
     if (list_first(&loop->settling) || list_first(&u->waiting)) timeout_us = 0;
-    submit_and_wait(u, timeout_us);
+    submit_and_wait(u, timeout_us, loop_take_gathering(loop, timeout_us));
     loop_refresh_time(loop);
     arrivals_turn(&u->arrivals, loop->monotonic_us);
 

@@ -252,6 +252,18 @@ void loop_do_not_wait(struct loop *loop)
     loop->no_wait = true;
 }
 
+void loop_gather(struct loop *loop, int64_t for_us)
+{
+    loop->gather_us = for_us;
+}
+
+int64_t loop_take_gathering(struct loop *loop, int64_t timeout_us)
+{
+    int64_t for_us = loop->gather_us;
+    loop->gather_us = 0;
+    return timeout_us < 0 || for_us < timeout_us ? for_us : timeout_us;
+}
+
 /* --- watches --- */
 
 struct loop_watch *loop_watch_start(struct loop *loop, int fd, int events, void (*ready)(void *arg, int events),

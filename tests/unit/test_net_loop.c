@@ -83,6 +83,31 @@ ENGINE_TEST(a_wait_lasts_until_the_next_timer)
     cr_assert_lt(clock_monotonic_us() - before_us, 5000000);
 }
 
+ENGINE_TEST(a_wait_gathers_input_for_a_while)
+{
+    struct side sides[2] = {0};
+    int peers[2];
+    for (int i = 0; i < 2; i++) peers[i] = open_pair(&sides[i], &quiet_events);
+    loop_turn(loop, 0);
+    cr_assert_eq(write(peers[0], "x", 1), 1);
+    int64_t before_us = clock_monotonic_us();
+    loop_gather(loop, 20000);
+    loop_turn(loop, 10000);
+    cr_assert_geq(clock_monotonic_us() - before_us, 20000);
+    cr_assert_eq(sides[0].data_calls, 1);
+    cr_assert_eq(write(peers[1], "x", 1), 1);
+    loop_turn(loop, -1);
+    cr_assert_eq(sides[1].data_calls, 1, "the next wait is one like others");
+}
+
+ENGINE_TEST(no_timer_waits_for_input_that_is_gathered)
+{
+    fired[0] = '\0';
+    loop_timer_start(loop, 20, note, "t");
+    loop_gather(loop, INT64_C(3600) * 1000000);
+    turn_until(fired[0]);
+}
+
 /* --- watches --- */
 
 struct watcher {
