@@ -48,11 +48,22 @@ static void enter(struct health *h, enum health_state state, int64_t now_ms)
     if (state != HEALTH_DOWN) h->reason[0] = '\0';
 }
 
+/* A server that becomes another's replica closes our connections, and then the last answer may be as old as
+ * down_after_ms, which is no sign of anything: a tenth of that time, and no more than this, is left to come back in. */
+#define COME_BACK_MAX_MS 100
+
+static int64_t come_back_ms(const struct health_settings *s)
+{
+    return s->down_after_ms / 10 < COME_BACK_MAX_MS ? s->down_after_ms / 10 : COME_BACK_MAX_MS;
+}
+
 /* Since when there is no valid answer to what was asked; 0: all is answered. */
-static int64_t silent_since_ms(const struct health *h)
+static int64_t silent_since_ms(const struct health *h, const struct health_settings *s)
 {
     if (h->pinged_ms) return h->pinged_ms;
-    return h->linked ? 0 : h->ok_ms;
+    if (h->linked) return 0;
+    int64_t at_least_ms = h->unlinked_ms + come_back_ms(s) - s->down_after_ms;
+    return h->ok_ms > at_least_ms ? h->ok_ms : at_least_ms;
 }
 
 static int64_t role_patience_ms(const struct health *h, const struct health_settings *s)
@@ -120,7 +131,7 @@ static void explain(struct health *h, const struct health_settings *s, int64_t s
     else if (silent_ms <= s->down_after_ms)
         snprintf(h->reason, sizeof h->reason, "another role than it should have for %" PRId64 " ms",
                  now_ms - h->wrong_role_ms);
-    else if (h->linked && h->heard_ms > silent_since_ms(h))
+    else if (h->linked && h->heard_ms > silent_since_ms(h, s))
         snprintf(h->reason, sizeof h->reason,
                  "answers PING with %s for %" PRId64 " ms, down-after-milliseconds %" PRId64,
                  answer_name(h->last_answer), silent_ms, s->down_after_ms);
@@ -150,7 +161,7 @@ static bool is_silent_link(const struct health *h, const struct health_settings 
 
 static unsigned tick(struct health *h, const struct health_settings *s, int64_t now_ms)
 {
-    int64_t since_ms = silent_since_ms(h), silent_ms = since_ms ? now_ms - since_ms : 0;
+    int64_t since_ms = silent_since_ms(h, s), silent_ms = since_ms ? now_ms - since_ms : 0;
     unsigned out = is_silent_link(h, s, now_ms) ? HEALTH_RECONNECT : 0;
     if (h->state == HEALTH_DOWN) {
         bool well = silent_ms <= s->down_after_ms && h->linked && !h->emptied && !role_too_long_wrong(h, s, now_ms);
@@ -173,7 +184,7 @@ static int64_t sooner(int64_t a, int64_t b)
 
 int64_t health_deadline_ms(const struct health *h, const struct health_settings *s)
 {
-    int64_t since_ms = silent_since_ms(h), deadline = INT64_MAX;
+    int64_t since_ms = silent_since_ms(h, s), deadline = INT64_MAX;
     if (h->state == HEALTH_DOWN) return deadline;
     if (since_ms) deadline = since_ms + s->down_after_ms + 1;
     if (since_ms && (h->state == HEALTH_UP || (h->state == HEALTH_BUSY && !h->kill_sent)))
@@ -191,6 +202,7 @@ unsigned health_step(struct health *h, const struct health_settings *settings, c
         h->linked_ms = now_ms;
         return 0;
     case HEALTH_EVENT_UNLINKED:
+        if (h->linked) h->unlinked_ms = now_ms;
         h->linked = false; /* what was asked on it stays asked: the silence goes on */
         return 0;
     case HEALTH_EVENT_PINGED:

@@ -69,6 +69,7 @@ struct health {
     int64_t pinged_ms;     /* the oldest PING without a valid answer; 0: none */
     int64_t last_ping_ms;  /* the last PING sent */
     int64_t linked_ms;     /* the connection stands since */
+    int64_t unlinked_ms;   /* it was lost; 0: never yet */
     int64_t wrong_role_ms; /* the role is wrong since */
     int64_t rebooted_ms;   /* restarted */
     char reason[160];      /* why it went down, with the numbers; "" while it is not */

@@ -315,11 +315,14 @@ static void linked(struct sentinel *s, struct instance *i, const struct sentinel
 static void unlinked(struct sentinel *s, struct instance *i, const struct sentinel_event *e, int64_t now_ms)
 {
     struct instance_link *link = &i->link[e->link];
+    bool stood = link->up;
     link->up = link->opening = false;
-    if (e->link != LINK_COMMANDS) return;
-    i->pending = 0;
-    i->info_asked = false;
-    health_event(s, i, &(struct health_event){.kind = HEALTH_EVENT_UNLINKED}, now_ms);
+    if (e->link == LINK_COMMANDS) {
+        i->pending = 0;
+        i->info_asked = false;
+        health_event(s, i, &(struct health_event){.kind = HEALTH_EVENT_UNLINKED}, now_ms);
+    }
+    if (stood) sentinel_tend(s, i->watched, i, now_ms); /* who closes connections, and lives, is to be seen to live */
 }
 
 static enum health_answer answer_of(const struct sentinel_event *e)

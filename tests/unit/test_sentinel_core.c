@@ -44,6 +44,7 @@ struct world {
     int64_t now_ms;
     struct random_state random;
     unsigned loss_percent, delay_ms;
+    int tick_steps; /* a tick is so many times 10 ms */
     struct sentinel sentinel[SENTINELS];
     bool cut[SENTINELS]; /* reaches nobody, and is reached by nobody */
     struct fake_server server[SERVERS];
@@ -299,7 +300,7 @@ static void run_ms(int64_t ms)
         for (int i = 0; i < w.message_end; i++)
             if (w.messages[i].used && w.messages[i].due_ms <= w.now_ms) deliver(&w.messages[i]);
         for (int s = 0; s < w.count; s++)
-            if ((w.now_ms / 10 + s) % 10 == 0) step(s, &(struct sentinel_event){.kind = SENTINEL_EVENT_TICK});
+            if ((w.now_ms / 10 + s) % w.tick_steps == 0) step(s, &(struct sentinel_event){.kind = SENTINEL_EVENT_TICK});
     }
 }
 
@@ -315,6 +316,7 @@ static void build(uint64_t seed, int count, int servers, int quorum, int64_t fai
     w.servers = servers;
     w.now_ms = 10;
     w.delay_ms = 20;
+    w.tick_steps = 10;
     random_seed(&w.random, seed);
     for (int i = 0; i < servers; i++)
         w.server[i] = (struct fake_server){.alive = true, .is_master = i == 0, .offset = 10};
@@ -359,6 +361,31 @@ Test(sentinel_core, they_find_replicas_and_each_other)
         cr_assert_eq(w.sentinel[s].masters[0]->voter_count, 2, "%s", log_lines);
         cr_assert_eq(watched_usable_voters(w.sentinel[s].masters[0]), 3);
     }
+    finish();
+}
+
+static void close_connections(int server)
+{
+    for (int s = 0; s < w.count; s++) {
+        struct watched *m = w.sentinel[s].masters[0];
+        const struct instance *i = m->master;
+        if (server) i = watched_replica_at(m, HOST, SERVER_PORT + server);
+        for (int link = 0; link < SENTINEL_LINKS; link++)
+            step(s, &(struct sentinel_event){.kind = SENTINEL_EVENT_UNLINKED, .instance = i->id, .link = link});
+    }
+}
+
+/* As it does when it becomes another's replica, and whenever somebody says CLIENT KILL. */
+Test(sentinel_core, a_server_that_closes_connections_is_not_down)
+{
+    build(21, 3, 3, 2, 10000);
+    w.tick_steps = 11; /* as real ones are: a little late, so that PINGs are, too */
+    run_ms(5000);
+    for (int i = 0; i < 120; i++) {
+        close_connections(i % 3);
+        run_ms(1700 + 10 * (i % 13));
+    }
+    cr_assert(!strstr(log_lines, "+sdown"), "%s", log_lines);
     finish();
 }
 

@@ -75,6 +75,20 @@ Test(sentinel_health, without_a_connection_from_the_last_answer)
     cr_assert(strstr(p.health.reason, "no connection"), "%s", p.health.reason);
 }
 
+/* Or nearly so: who closes the connection when the last answer is old is given time to be reached anew. */
+Test(sentinel_health, a_connection_that_is_lost_has_time_to_come_back)
+{
+    struct patient p = patient(1000);
+    kind_after(&p, 0, HEALTH_EVENT_LINKED);
+    kind_after(&p, 100, HEALTH_EVENT_PINGED);
+    answer_after(&p, 1, ANSWER_PONG);
+    kind_after(&p, 1050, HEALTH_EVENT_UNLINKED);
+    cr_assert_eq(kind_after(&p, 50, HEALTH_EVENT_UNLINKED), 0, "a try that fails gives no more time");
+    cr_assert_eq(kind_after(&p, 50, HEALTH_EVENT_TICK), 0);
+    cr_assert_eq(health_deadline_ms(&p.health, &p.settings), p.now_ms + 1);
+    cr_assert_eq(kind_after(&p, 1, HEALTH_EVENT_TICK), HEALTH_WENT_DOWN);
+}
+
 Test(sentinel_health, which_answers_are_valid)
 {
     static const bool valid[] = {[ANSWER_PONG] = true,
