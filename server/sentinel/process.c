@@ -106,20 +106,37 @@ void sentinel_process_carry_out(struct sentinel_process *p)
     if (p->unsaved) sentinel_process_save(p);
 }
 
+static int64_t tick(void *arg);
+
+/* What has just come up may not wait for the tick that was to be the next. */
+static void bring_tick_forward(struct sentinel_process *p)
+{
+    int64_t now_ms = sentinel_process_now_ms(p), due_ms = sentinel_deadline_ms(&p->sentinel, now_ms);
+    if (!p->tick || due_ms >= p->tick_ms) return;
+    loop_timer_cancel(p->tick);
+    p->tick_ms = due_ms;
+    p->tick = loop_timer_start(p->core->loop, due_ms - now_ms, tick, p);
+}
+
 void sentinel_process_event(struct sentinel_process *p, const struct sentinel_event *event)
 {
     sentinel_step(&p->sentinel, event, sentinel_process_now_ms(p), &p->actions);
     sentinel_process_carry_out(p);
+    bring_tick_forward(p);
 }
 
 static int64_t tick(void *arg)
 {
     struct sentinel_process *p = arg;
+    struct loop_timer *timer = p->tick;
     int64_t now_ms = sentinel_process_now_ms(p);
+    p->tick = NULL; /* it is no timer to be moved while it fires */
     sentinel_links_tick(p->links, now_ms);
     sentinel_scripts_tick(p->scripts, now_ms);
     sentinel_process_event(p, &(struct sentinel_event){.kind = SENTINEL_EVENT_TICK});
-    return sentinel_deadline_ms(&p->sentinel, now_ms) - now_ms;
+    p->tick = timer;
+    p->tick_ms = sentinel_deadline_ms(&p->sentinel, now_ms);
+    return p->tick_ms - now_ms;
 }
 
 struct sentinel_process *sentinel_process_new(struct config *config)
@@ -174,6 +191,6 @@ int sentinel_process_start(struct sentinel_process *p, struct core *core)
                  w->master->address.port, w->settings.quorum);
     }
     sentinel_process_carry_out(p);
-    loop_timer_start(core->loop, 0, tick, p);
+    p->tick = loop_timer_start(core->loop, 0, tick, p);
     return 0;
 }

@@ -26,6 +26,8 @@ struct sentinel_process {
     struct sentinel_links *links;
     struct sentinel_scripts *scripts; /* scripts.h */
     struct sentinel_actions actions;
+    struct loop_timer *tick; /* NULL: it fires just now */
+    int64_t tick_ms;         /* when it is due */
     struct config_statements statements;
     bool resolve_hostnames, deny_scripts_reconfig;
     char *peer_user, *peer_pass; /* sentinel-user and sentinel-pass; NULL: none */
