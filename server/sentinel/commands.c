@@ -369,6 +369,7 @@ static void debug_command(struct call *call)
                                 (int)call->argv[at + 1].len, (const char *)call->argv[at + 1].ptr,
                                 (int)call->argv[at].len, (const char *)call->argv[at].ptr);
         *period_of(p, row) = value;
+        sentinel_settings_changed(&process(call)->sentinel);
     }
     reply_ok(call->reply);
 }

@@ -6,17 +6,24 @@
 #include <string.h>
 #include <strings.h>
 
+static void copy_text(char *out, const char *text, size_t room)
+{
+    size_t len = strnlen(text, room - 1);
+    memcpy(out, text, len);
+    out[len] = '\0';
+}
+
 void sentinel_tell_hello(struct sentinel *s, struct watched *w, struct instance *to, int64_t now_ms)
 {
     const struct instance *master = watched_current(w);
     const struct sentinel_address *announce = &s->settings.announce;
     struct hello hello = {.current_epoch = s->current_epoch, .config_epoch = w->config_epoch};
     if (!to->link[LINK_COMMANDS].up) return;
-    snprintf(hello.sender.host, sizeof hello.sender.host, "%s", *announce->host ? announce->host : to->local_ip);
+    copy_text(hello.sender.host, *announce->host ? announce->host : to->local_ip, sizeof hello.sender.host);
     hello.sender.port = announce->port ? announce->port : s->settings.port;
     memcpy(hello.run_id, s->run_id, sizeof hello.run_id);
-    snprintf(hello.master_name, sizeof hello.master_name, "%s", w->name);
-    snprintf(hello.master.host, sizeof hello.master.host, "%s", instance_host(master, s->settings.announce_hostnames));
+    copy_text(hello.master_name, w->name, sizeof hello.master_name);
+    copy_text(hello.master.host, instance_host(master, s->settings.announce_hostnames), sizeof hello.master.host);
     hello.master.port = master->address.port;
     to->hello_sent_ms = now_ms;
     if (*hello.sender.host) hello_format(&hello, sentinel_send(s, to, REQUEST_HELLO)->text);
@@ -131,12 +138,11 @@ static bool reaches_us_as(const struct instance *i, const char *host)
     return *i->local_ip && strcasecmp(i->local_ip, host) == 0;
 }
 
-/* Whether it comes from where we are: it is ours, or of one before us with another id, whose file was lost. Such a one
- * would count as one more Sentinel for ever, for nobody else ever speaks from our address. */
+/* Whether it comes from where we are: from one before us with another id, whose file was lost. Such a one would count as
+ * one more Sentinel for ever, for nobody else ever speaks from our address. */
 static bool is_from_here(const struct sentinel *s, const struct watched *w, const struct hello *hello)
 {
     const struct sentinel_address *own = &s->settings.announce;
-    if (strcmp(hello->run_id, s->run_id) == 0) return true;
     if (hello->sender.port != (own->port ? own->port : s->settings.port)) return false;
     if (*own->host) return strcasecmp(own->host, hello->sender.host) == 0;
     bool here = reaches_us_as(w->master, hello->sender.host);
@@ -144,12 +150,20 @@ static bool is_from_here(const struct sentinel *s, const struct watched *w, cons
     return here;
 }
 
-void sentinel_take_hello(struct sentinel *s, struct bytes text, int64_t now_ms)
+/* The master that it speaks of: most often the one that it was heard at, among hundreds. */
+static struct watched *meant(const struct sentinel *s, const struct instance *heard_at, const char *name)
+{
+    struct watched *w = heard_at ? heard_at->watched : NULL;
+    return w && strcmp(w->name, name) == 0 ? w : sentinel_master(s, name);
+}
+
+void sentinel_take_hello(struct sentinel *s, const struct instance *heard_at, struct bytes text, int64_t now_ms)
 {
     struct hello hello;
-    if (hello_parse(text, &hello)) return;
-    struct watched *w = sentinel_master(s, hello.master_name);
+    if (hello_is_of(text, s->run_id) || hello_parse(text, &hello)) return;
+    struct watched *w = meant(s, heard_at, hello.master_name);
     if (!w || is_from_here(s, w, &hello)) return;
+    w->tend_ms = 0;
     struct voter *voter = sender_of(w, &hello, now_ms);
     struct instance *peer = voter->peer;
     voter->hello_ms = peer->hello_heard_ms = now_ms;

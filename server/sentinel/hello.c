@@ -3,8 +3,6 @@
 
 #include "server/base/number.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { SENDER_HOST, SENDER_PORT, RUN_ID, CURRENT_EPOCH, MASTER_NAME, MASTER_HOST, MASTER_PORT, CONFIG_EPOCH, FIELDS };
@@ -55,6 +53,17 @@ static int split(struct bytes text, struct bytes field[FIELDS])
     return 0;
 }
 
+bool hello_is_of(struct bytes text, const char *run_id)
+{
+    for (int i = 0; i < RUN_ID; i++) {
+        const uint8_t *comma = text.len ? memchr(text.ptr, ',', text.len) : NULL;
+        if (!comma) return false;
+        text = bytes_make(comma + 1, text.len - (size_t)(comma + 1 - text.ptr));
+    }
+    return text.len > SENTINEL_RUN_ID && text.ptr[SENTINEL_RUN_ID] == ',' &&
+           memcmp(text.ptr, run_id, SENTINEL_RUN_ID) == 0;
+}
+
 int hello_parse(struct bytes text, struct hello *out)
 {
     struct bytes field[FIELDS];
@@ -74,9 +83,31 @@ int hello_parse(struct bytes text, struct hello *out)
                : 0;
 }
 
+/* HELLO_TEXT_MAX is room for all fields at their longest. Both return where the text goes on. */
+static char *add(char *at, const char *field, char separator)
+{
+    size_t len = strlen(field);
+    memcpy(at, field, len);
+    at[len] = separator;
+    return at + len + 1;
+}
+
+static char *add_number(char *at, uint64_t value, char separator)
+{
+    char number[I64_TEXT_MAX];
+    format_u64(number, value);
+    return add(at, number, separator);
+}
+
 size_t hello_format(const struct hello *h, char out[HELLO_TEXT_MAX])
 {
-    int len = snprintf(out, HELLO_TEXT_MAX, "%s,%d,%s,%" PRIu64 ",%s,%s,%d,%" PRIu64, h->sender.host, h->sender.port,
-                       h->run_id, h->current_epoch, h->master_name, h->master.host, h->master.port, h->config_epoch);
-    return (size_t)(len < HELLO_TEXT_MAX ? len : HELLO_TEXT_MAX - 1);
+    char *at = add(out, h->sender.host, ',');
+    at = add_number(at, (uint64_t)h->sender.port, ',');
+    at = add(at, h->run_id, ',');
+    at = add_number(at, h->current_epoch, ',');
+    at = add(at, h->master_name, ',');
+    at = add(at, h->master.host, ',');
+    at = add_number(at, (uint64_t)h->master.port, ',');
+    at = add_number(at, h->config_epoch, '\0');
+    return (size_t)(at - out) - 1;
 }

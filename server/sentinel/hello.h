@@ -32,6 +32,8 @@ struct hello {
 
 /* 0, or -1: that is no such message (too few fields, no run id, a port out of range, a name too long). */
 int hello_parse(struct bytes text, struct hello *out);
+/* Whether its sender has that run id: our own come back to us, and are not read further. */
+bool hello_is_of(struct bytes text, const char *run_id);
 /* The length; zero-terminated. */
 size_t hello_format(const struct hello *hello, char out[HELLO_TEXT_MAX]);
 

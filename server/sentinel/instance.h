@@ -24,30 +24,32 @@ struct instance_link {
 struct instance {
     uint64_t id;
     enum instance_kind kind;
-    struct watched *watched;          /* NULL: a Sentinel */
+    struct watched *watched; /* NULL: a Sentinel */
+    struct instance_link link[SENTINEL_LINKS];
+    int pending;      /* requests without a reply */
+    int64_t early_ms; /* the next PING comes so much sooner than a period after the last */
+    int64_t hello_sent_ms, hello_heard_ms;
+    bool info_asked;
+    int64_t info_sent_ms, info_ms;    /* 0: never; so with all that is a master's or replica's alone */
+    struct health health;             /* up to here, and most of this, each tick and answer looks at */
     struct sentinel_address address;  /* as it was given: a name stays a name */
     char ip[INSTANCE_IP_MAX];         /* where the last connection led; "": none yet */
     char local_ip[INSTANCE_IP_MAX];   /* our end of it: where we can be reached from there */
     char run_id[SENTINEL_RUN_ID + 1]; /* "": not known yet */
-    struct health health;
-    struct instance_link link[SENTINEL_LINKS];
-    int pending;      /* requests without a reply */
-    int64_t early_ms; /* the second PING of a connection comes so much sooner: hundreds are not sent at once for ever */
-    int64_t hello_sent_ms, hello_heard_ms;
     /* a master's or replica's */
-    bool info_asked;
-    int64_t info_sent_ms, info_ms; /* 0: never */
-    struct report report;          /* of the last INFO */
-    char *info;                    /* the whole of it, for SENTINEL INFO-CACHE; NULL: none yet */
-    int64_t role_since_ms;         /* it says this role since */
-    int64_t config_since_ms;       /* it says this master since */
-    int64_t run_since_ms;          /* its run id was new to us then */
-    uint64_t keys_before;          /* it had so many when it restarted; until it has loaded what it has now */
-    int64_t emptied_ms;            /* a master that came back without them, at that time; 0: it did not */
-    bool stranger;                 /* another server at a reused address: nothing is done to it */
+    struct report report;    /* of the last INFO */
+    char *info;              /* the whole of it, for SENTINEL INFO-CACHE; NULL: none yet */
+    int64_t role_since_ms;   /* it says this role since */
+    int64_t config_since_ms; /* it says this master since */
+    int64_t run_since_ms;    /* its run id was new to us then */
+    uint64_t keys_before;    /* it had so many when it restarted; until it has loaded what it has now */
+    int64_t emptied_ms;      /* a master that came back without them, at that time; 0: it did not */
+    bool stranger;           /* another server at a reused address: nothing is done to it */
     enum reconfiguration reconfiguration;
     int64_t reconfiguration_ms;
 };
+
+#define INSTANCE_HOT_BYTES (offsetof(struct instance, health) + offsetof(struct health, reason))
 
 /* Whether this is its address: the one it was given, or where its name led. */
 bool instance_is_at(const struct instance *i, const char *host, int port);

@@ -4,6 +4,8 @@
  * A request that needs several commands counts as the last of them: the replies before it are passed over. Whatever ends
  * a connection, the core hears of it once, and never from inside a call of its own. */
 #include "server/base/alloc.h"
+#include "server/base/number.h"
+#include "server/base/prefetch.h"
 #include "server/base/workers.h"
 #include "server/core/core.h"
 #include "server/core/settings.h"
@@ -13,7 +15,6 @@
 #include "server/resp/writer.h"
 #include "server/sentinel/process.h"
 
-#include <inttypes.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,8 +27,8 @@
 #define NESTING_MAX     8
 
 struct awaited {
-    int request;                    /* enum sentinel_request, or REPLIES_PASSED */
-    char master[SENTINEL_NAME_MAX]; /* of REQUEST_IS_DOWN */
+    int request;  /* enum sentinel_request, or REPLIES_PASSED */
+    char *master; /* of REQUEST_IS_DOWN; owned */
 };
 
 struct channel {
@@ -51,6 +52,7 @@ struct endpoint {
 
 struct sentinel_links {
     struct sentinel_process *process;
+    bool changing;               /* some connection may be opening, or have ended: the next tick looks for them */
     struct endpoint **endpoints; /* by the lower half of an instance's id */
     size_t room;
 };
@@ -99,7 +101,7 @@ static const struct instance *instance_of(const struct channel *c)
 
 /* --- what is written --- */
 
-static void await(struct channel *c, int request, const char *master)
+static struct awaited *await(struct channel *c, int request)
 {
     if (c->awaited_count == c->awaited_room) {
         uint32_t room = c->awaited_room ? 2 * c->awaited_room : 16;
@@ -111,8 +113,8 @@ static void await(struct channel *c, int request, const char *master)
         c->first = 0;
     }
     struct awaited *a = &c->awaited[(c->first + c->awaited_count++) % c->awaited_room];
-    a->request = request;
-    snprintf(a->master, sizeof a->master, "%s", master ? master : "");
+    *a = (struct awaited){.request = request};
+    return a;
 }
 
 /* The name a command has there: rename-command. */
@@ -126,13 +128,13 @@ static const char *renamed(const struct channel *c, const char *command)
 }
 
 /* One command; its first word is renamed where it has to be. */
-static void write_words(struct channel *c, int request, const char *const *word, size_t count)
+static struct awaited *write_words(struct channel *c, int request, const char *const *word, size_t count)
 {
     struct reply to = {.out = conn_output(c->conn), .protocol = 2};
     reply_array(&to, count);
     reply_bulk_text(&to, renamed(c, word[0]));
     for (size_t i = 1; i < count; i++) reply_bulk_text(&to, word[i]);
-    await(c, request, NULL);
+    return await(c, request);
 }
 
 #define WORDS(...)                     (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
@@ -189,36 +191,52 @@ static void write_follow(struct channel *c, const struct sentinel_action *a)
     write_command(c, (int)a->request, "EXEC");
 }
 
+/* The text names the master: the answer does not. */
+static void write_is_down(struct channel *c, const struct sentinel_action *a, const char *port)
+{
+    char epoch[I64_TEXT_MAX];
+    format_u64(epoch, a->epoch);
+    struct awaited *awaited = write_command(c, REQUEST_IS_DOWN, "SENTINEL", "is-master-down-by-addr", a->address.host,
+                                            port, epoch, a->run_id);
+    awaited->master = mem_strdup(a->text);
+}
+
 static void write_request(struct channel *c, const struct sentinel_action *a)
 {
-    char port[16], number[24];
-    snprintf(port, sizeof port, "%d", a->address.port);
+    char port[I64_TEXT_MAX], number[I64_TEXT_MAX];
+    format_i64(port, a->address.port);
     switch (a->request) {
     case REQUEST_PING: write_command(c, REQUEST_PING, "PING"); break;
     case REQUEST_INFO: write_command(c, REQUEST_INFO, "INFO"); break;
     case REQUEST_HELLO: write_command(c, REQUEST_HELLO, "PUBLISH", HELLO_CHANNEL, a->text); break;
     case REQUEST_KILL_SCRIPT: write_command(c, REQUEST_KILL_SCRIPT, "SCRIPT", "KILL"); break;
-    case REQUEST_IS_DOWN:
-        snprintf(number, sizeof number, "%" PRIu64, a->epoch);
-        write_command(c, REQUEST_IS_DOWN, "SENTINEL", "is-master-down-by-addr", a->address.host, port, number,
-                      a->run_id);
-        struct awaited *last = &c->awaited[(c->first + c->awaited_count - 1) % c->awaited_room];
-        snprintf(last->master, sizeof last->master, "%.*s", (int)sizeof last->master - 1, a->text);
-        break;
+    case REQUEST_IS_DOWN: write_is_down(c, a, port); break;
     case REQUEST_HAND_OVER:
-        snprintf(number, sizeof number, "%" PRId64, a->timeout_ms);
+        format_i64(number, a->timeout_ms);
         write_command(c, REQUEST_HAND_OVER, "FAILOVER", "TO", a->address.host, port, "TIMEOUT", number);
         break;
     default: write_follow(c, a); break;
     }
 }
 
-void sentinel_links_send(struct sentinel_links *l, const struct sentinel_action *a)
+/* Most of what is sent to hundreds of masters: it needs no memory of the connection's for that. */
+static bool ping_in_place(struct channel *c)
+{
+    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
+    if (conn_is_secure(c->conn) || conn_unsent(c->conn) || strcmp(renamed(c, "PING"), "PING") != 0) return false;
+    await(c, REQUEST_PING);
+    conn_send_in_place(c->conn, ping, sizeof ping - 1);
+    return true;
+}
+
+void sentinel_links_send(struct sentinel_links *l, const struct sentinel_action *a, bool alone)
 {
     struct endpoint *e = find(l, a->instance);
     if (!e || !e->channel[LINK_COMMANDS].up) return;
-    write_request(&e->channel[LINK_COMMANDS], a);
-    conn_flush(e->channel[LINK_COMMANDS].conn);
+    struct channel *c = &e->channel[LINK_COMMANDS];
+    if (alone && a->request == REQUEST_PING && ping_in_place(c)) return;
+    write_request(c, a);
+    conn_flush(c->conn);
 }
 
 /* --- what arrives --- */
@@ -262,28 +280,40 @@ static void heard_message(struct channel *c, const uint8_t *reply, size_t len)
         &(struct sentinel_event){.kind = SENTINEL_EVENT_HELLO, .instance = c->endpoint->id, .text = part[2].text});
 }
 
-static void heard_reply(struct channel *c, const uint8_t *reply, size_t len)
+/* An empty queue begins anew at its start: what is asked once a second stays within one line of the cache. */
+static struct awaited take_awaited(struct channel *c)
+{
+    struct awaited a = c->awaited[c->first];
+    c->first = --c->awaited_count ? (c->first + 1) % c->awaited_room : 0;
+    return a;
+}
+
+static void heard_answer(const struct channel *c, const struct awaited *a, const uint8_t *reply, size_t len)
 {
     struct resp_value value, part[3] = {0};
     size_t used;
-    if (!c->awaited_count) return;
-    struct awaited a = c->awaited[c->first];
-    c->first = (c->first + 1) % c->awaited_room;
-    c->awaited_count--;
-    if (a.request == REPLIES_PASSED || resp_reply_read(reply, len, &value, &used) != RESP_COMPLETE) return;
+    if (a->request == REPLIES_PASSED || resp_reply_read(reply, len, &value, &used) != RESP_COMPLETE) return;
     struct sentinel_event event = {.kind = SENTINEL_EVENT_REPLY,
                                    .instance = c->endpoint->id,
-                                   .request = (enum sentinel_request)a.request,
+                                   .request = (enum sentinel_request)a->request,
                                    .error = value.type == RESP_ERROR_REPLY,
                                    .text = value.text};
-    if (a.request == REQUEST_IS_DOWN) {
+    if (a->request == REQUEST_IS_DOWN) {
         event.error = elements(reply, len, part, 3) != 3;
-        event.text = bytes_from_text(a.master);
+        event.text = bytes_from_text(a->master);
         event.down = part[0].integer == 1;
         event.leader = part[1].text;
         event.epoch = part[2].integer > 0 ? (uint64_t)part[2].integer : 0;
     }
     sentinel_process_event(c->endpoint->links->process, &event);
+}
+
+static void heard_reply(struct channel *c, const uint8_t *reply, size_t len)
+{
+    if (!c->awaited_count) return;
+    struct awaited a = take_awaited(c);
+    heard_answer(c, &a, reply, len); /* the channel may be gone behind it */
+    mem_free(a.master);
 }
 
 static void drop(struct channel *c);
@@ -298,31 +328,60 @@ static void keep_input(struct channel *c, const uint8_t *data, size_t len)
     c->input_len += len;
 }
 
-static void on_data(struct conn *conn, const uint8_t *data, size_t len)
+/* How many bytes were whole replies; -1: the connection is ours no more. What a reply leads to may end it. */
+static ptrdiff_t hear(struct channel *c, struct conn *conn, const uint8_t *data, size_t len)
 {
-    struct channel *c = conn_owner(conn);
     struct sentinel_links *l = c->endpoint->links;
     uint64_t id = c->endpoint->id;
     enum sentinel_link link = which(c);
-    keep_input(c, data, len);
-    for (;;) {
-        ptrdiff_t whole = c->input_len ? reply_length(c->input, c->input_len, 0) : 0;
-        if (whole < 0 || c->input_len > INPUT_MAX_BYTES) {
+    size_t at = 0;
+    while (at < len) {
+        ptrdiff_t whole = reply_length(data + at, len - at, 0);
+        if (whole < 0) {
             drop(c);
-            return;
+            return -1;
         }
-        if (!whole) return;
-        uint8_t *reply = mem_alloc((size_t)whole); /* what it leads to may end this very connection */
-        memcpy(reply, c->input, (size_t)whole);
-        c->input_len -= (size_t)whole;
-        memmove(c->input, c->input + whole, c->input_len);
+        if (!whole) break;
         if (link == LINK_MESSAGES)
-            heard_message(c, reply, (size_t)whole);
+            heard_message(c, data + at, (size_t)whole);
         else
-            heard_reply(c, reply, (size_t)whole);
-        mem_free(reply);
+            heard_reply(c, data + at, (size_t)whole);
+        at += (size_t)whole;
         struct endpoint *e = find(l, id);
-        if (!e || e->channel[link].conn != conn) return;
+        if (!e || e->channel[link].conn != conn) return -1;
+    }
+    return (ptrdiff_t)at;
+}
+
+/* Behind a part of a reply that has come before. */
+static void hear_kept(struct channel *c, struct conn *conn)
+{
+    uint8_t *input = c->input;
+    size_t len = c->input_len, room = c->input_room;
+    c->input = NULL;
+    c->input_len = c->input_room = 0;
+    ptrdiff_t used = hear(c, conn, input, len);
+    if (used < 0) {
+        mem_free(input);
+        return;
+    }
+    memmove(input, input + used, len - (size_t)used);
+    c->input = input;
+    c->input_len = len - (size_t)used;
+    c->input_room = room;
+}
+
+static void on_data(struct conn *conn, const uint8_t *data, size_t len)
+{
+    struct channel *c = conn_owner(conn);
+    if (c->input_len + len > INPUT_MAX_BYTES) {
+        drop(c);
+    } else if (c->input_len) {
+        keep_input(c, data, len);
+        hear_kept(c, conn);
+    } else {
+        ptrdiff_t used = hear(c, conn, data, len);
+        if (used >= 0 && (size_t)used < len) keep_input(c, data + used, len - (size_t)used);
     }
 }
 
@@ -340,7 +399,7 @@ struct lookup {
 static void forget_input(struct channel *c)
 {
     c->input_len = 0;
-    c->awaited_count = 0;
+    while (c->awaited_count) mem_free(take_awaited(c).master);
 }
 
 /* The connection is gone; the core hears of it at the next tick. */
@@ -348,7 +407,7 @@ static void ended(struct channel *c)
 {
     c->conn = NULL;
     c->up = c->opening = false;
-    c->ended = true;
+    c->ended = c->endpoint->links->changing = true;
     forget_input(c);
 }
 
@@ -402,7 +461,18 @@ static void on_connected(struct conn *conn, int error)
             .kind = SENTINEL_EVENT_LINKED, .instance = c->endpoint->id, .link = which(c), .ip = ip, .local_ip = local});
 }
 
-static const struct conn_events channel_events = {.data = on_data, .closed = on_closed, .connected = on_connected};
+/* Of hundreds of masters each is heard of once a second, and is in no cache by then. */
+static void on_announced(struct conn *conn, const uint8_t *data, size_t len, bool near)
+{
+    const struct channel *c = conn_owner(conn);
+    (void)data;
+    (void)len;
+    sentinel_prefetch(&c->endpoint->links->process->sentinel, c->endpoint->id, near);
+    if (near) prefetch_bytes(c->awaited, sizeof *c->awaited);
+}
+
+static const struct conn_events channel_events = {
+    .data = on_data, .announced = on_announced, .closed = on_closed, .connected = on_connected};
 
 static void dial(struct channel *c, const struct address *to)
 {
@@ -449,7 +519,7 @@ void sentinel_links_connect(struct sentinel_links *l, const struct sentinel_acti
 {
     struct channel *c = &find_or_make(l, a->instance)->channel[a->link];
     struct address to;
-    c->opening = true;
+    c->opening = l->changing = true;
     c->opening_since_ms = sentinel_process_now_ms(l->process);
     if (address_parse(&to, a->address.host, a->address.port) == 0) {
         dial(c, &to);
@@ -486,15 +556,22 @@ void sentinel_links_forget(struct sentinel_links *l, uint64_t instance)
     mem_free(e);
 }
 
+static void channel_tick(struct channel *c, int64_t now_ms)
+{
+    struct sentinel_links *l = c->endpoint->links;
+    if (c->opening && now_ms - c->opening_since_ms > OPENING_MAX_MS) {
+        c->failures++;
+        drop(c);
+    }
+    l->changing |= c->opening;
+    if (c->ended) tell_ended(c);
+}
+
 void sentinel_links_tick(struct sentinel_links *l, int64_t now_ms)
 {
+    if (!l->changing) return;
+    l->changing = false;
     for (size_t at = 0; at < l->room; at++)
-        for (int i = 0; i < SENTINEL_LINKS && l->endpoints[at]; i++) {
-            struct channel *c = &l->endpoints[at]->channel[i];
-            if (c->opening && now_ms - c->opening_since_ms > OPENING_MAX_MS) {
-                c->failures++;
-                drop(c);
-            }
-            if (c->ended) tell_ended(c);
-        }
+        for (int i = 0; i < SENTINEL_LINKS && l->endpoints[at]; i++)
+            channel_tick(&l->endpoints[at]->channel[i], now_ms);
 }

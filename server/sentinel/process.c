@@ -78,7 +78,7 @@ static void die(struct sentinel_process *p)
     _exit(SIMULATED_FAILURE_STATUS);
 }
 
-static void carry_out(struct sentinel_process *p, const struct sentinel_action *a)
+static void carry_out(struct sentinel_process *p, const struct sentinel_action *a, const struct sentinel_action *next)
 {
     switch (a->kind) {
     case SENTINEL_SAVE: p->unsaved = true; break;
@@ -87,7 +87,7 @@ static void carry_out(struct sentinel_process *p, const struct sentinel_action *
     case SENTINEL_FORGET: sentinel_links_forget(p->links, a->instance); break;
     case SENTINEL_SEND:
         if (p->unsaved) sentinel_process_save(p); /* what is told others has to outlive us */
-        sentinel_links_send(p->links, a);
+        sentinel_links_send(p->links, a, !next || next->kind != SENTINEL_SEND || next->instance != a->instance);
         break;
     case SENTINEL_SAY:
         say(p, a);
@@ -101,7 +101,8 @@ static void carry_out(struct sentinel_process *p, const struct sentinel_action *
 
 void sentinel_process_carry_out(struct sentinel_process *p)
 {
-    for (int i = 0; i < p->actions.count; i++) carry_out(p, &p->actions.list[i]);
+    for (int i = 0; i < p->actions.count; i++)
+        carry_out(p, &p->actions.list[i], i + 1 < p->actions.count ? &p->actions.list[i + 1] : NULL);
     p->actions.count = 0;
     if (p->unsaved) sentinel_process_save(p);
 }
@@ -125,6 +126,18 @@ void sentinel_process_event(struct sentinel_process *p, const struct sentinel_ev
     bring_tick_forward(p);
 }
 
+/* Where one tick asks many, an answer that is read by itself costs more to wake up for than to read. None of them is
+ * waited for by anybody, but by periods of a second and more. */
+#define MANY_REQUESTS     16
+#define ANSWERS_GATHER_US 2000
+
+static int requests(const struct sentinel_actions *actions)
+{
+    int count = 0;
+    for (int i = 0; i < actions->count; i++) count += actions->list[i].kind == SENTINEL_SEND;
+    return count;
+}
+
 static int64_t tick(void *arg)
 {
     struct sentinel_process *p = arg;
@@ -133,7 +146,9 @@ static int64_t tick(void *arg)
     p->tick = NULL; /* it is no timer to be moved while it fires */
     sentinel_links_tick(p->links, now_ms);
     sentinel_scripts_tick(p->scripts, now_ms);
-    sentinel_process_event(p, &(struct sentinel_event){.kind = SENTINEL_EVENT_TICK});
+    sentinel_step(&p->sentinel, &(struct sentinel_event){.kind = SENTINEL_EVENT_TICK}, now_ms, &p->actions);
+    if (requests(&p->actions) >= MANY_REQUESTS) loop_gather(p->core->loop, ANSWERS_GATHER_US);
+    sentinel_process_carry_out(p);
     p->tick = timer;
     p->tick_ms = sentinel_deadline_ms(&p->sentinel, now_ms);
     return p->tick_ms - now_ms;

@@ -30,7 +30,7 @@ static bool split_at(struct bytes text, char separator, struct bytes *name, stru
     return true;
 }
 
-static bool starts(struct bytes text, const char *head)
+static inline bool starts(struct bytes text, const char *head)
 {
     size_t len = strlen(head);
     return text.len >= len && memcmp(text.ptr, head, len) == 0;
@@ -57,15 +57,26 @@ static void take_keys(struct report *r, struct bytes value)
     if (starts(field, "keys=")) r->keys += number(bytes_make(field.ptr + 5, field.len - 5));
 }
 
-static void take_server(struct report *r, struct bytes name, struct bytes value)
+/* Whether a line is the field whose name, colon and all, is `head`; *value: what follows. */
+static inline bool is_field(struct bytes line, const char *head, size_t len, struct bytes *value)
 {
-    if (bytes_equal_text(name, "run_id") && sentinel_run_id_is_valid(value))
+    if (line.len < len || memcmp(line.ptr, head, len) != 0) return false;
+    *value = bytes_make(line.ptr + len, line.len - len);
+    return true;
+}
+
+#define IS(name) is_field(line, name ":", sizeof(name ":") - 1, &value)
+
+static void take_server(struct report *r, struct bytes line)
+{
+    struct bytes value;
+    if (IS("run_id") && sentinel_run_id_is_valid(value))
         memcpy(r->run_id, value.ptr, SENTINEL_RUN_ID);
-    else if (bytes_equal_text(name, "role"))
+    else if (IS("role"))
         r->role = bytes_equal_text(value, "master")  ? ROLE_MASTER
                   : bytes_equal_text(value, "slave") ? ROLE_REPLICA
                                                      : ROLE_UNKNOWN;
-    else if (bytes_equal_text(name, "replica_announced"))
+    else if (IS("replica_announced"))
         r->announced = !bytes_equal_text(value, "0");
 }
 
@@ -75,52 +86,71 @@ static void take_hand_over(struct report *r, struct bytes value)
     r->hands_over = !bytes_equal_text(value, "no-failover");
 }
 
-static void take_master(struct report *r, struct bytes name, struct bytes value)
+static void take_master(struct report *r, struct bytes line)
 {
+    struct bytes value;
     int64_t n;
-    if (bytes_equal_text(name, "master_repl_offset"))
+    if (!starts(line, "master_")) return;
+    if (IS("master_repl_offset"))
         r->master_offset = number(value);
-    else if (bytes_equal_text(name, "master_failover_state"))
+    else if (IS("master_failover_state"))
         take_hand_over(r, value);
-    else if (bytes_equal_text(name, "master_host"))
+    else if (IS("master_host"))
         take_host(&r->master, value);
-    else if (bytes_equal_text(name, "master_port"))
+    else if (IS("master_port"))
         sentinel_port_parse(value, &r->master.port);
-    else if (bytes_equal_text(name, "master_link_status"))
+    else if (IS("master_link_status"))
         r->master_link_up = bytes_equal_text(value, "up");
-    else if (bytes_equal_text(name, "master_link_down_since_seconds") && !parse_i64(value, &n) && n < INT64_MAX / 1000)
+    else if (IS("master_link_down_since_seconds") && !parse_i64(value, &n) && n < INT64_MAX / 1000)
         r->master_link_down_ms = n < 0 ? -1 : n * 1000;
 }
 
-static void take_slave(struct report *r, struct bytes name, struct bytes value)
+/* "slave0:ip=..." */
+static bool is_replica_line(struct bytes line)
 {
+    return starts(line, "slave") && line.len > 5 && line.ptr[5] >= '0' && line.ptr[5] <= '9';
+}
+
+static void take_slave(struct report *r, struct bytes line)
+{
+    struct bytes value;
     int64_t n;
-    if (bytes_equal_text(name, "slave_priority") && !parse_i64(value, &n))
+    if (!starts(line, "slave")) return;
+    if (is_replica_line(line))
+        r->lists_replicas = true;
+    else if (IS("slave_priority") && !parse_i64(value, &n))
         r->priority = n;
-    else if (bytes_equal_text(name, "slave_repl_offset"))
+    else if (IS("slave_repl_offset"))
         r->offset = number(value);
-    else if (bytes_equal_text(name, "slaves_ahead_bytes"))
+    else if (IS("slaves_ahead_bytes"))
         r->ahead_bytes = number(value);
 }
 
-/* Most fields of an INFO are none of ours, and their first letter says so. */
-static void take_field(struct report *r, struct bytes name, struct bytes value)
+static void take_database(struct report *r, struct bytes line)
 {
-    switch (name.len ? name.ptr[0] : 0) {
-    case 'r': take_server(r, name, value); break;
-    case 'm': take_master(r, name, value); break;
-    case 's': take_slave(r, name, value); break;
+    struct bytes name, value;
+    bool numbered = starts(line, "db") && line.len > 2 && line.ptr[2] >= '0' && line.ptr[2] <= '9';
+    if (numbered && split_at(line, ':', &name, &value)) take_keys(r, value);
+}
+
+/* Most lines of an INFO, of which hundreds of masters bring some fifty a second, are none of ours, and their first letter
+ * says so. */
+static void take_line(struct report *r, struct bytes line)
+{
+    struct bytes value;
+    switch (line.len ? line.ptr[0] : 0) {
+    case 'r': take_server(r, line); break;
+    case 'm': take_master(r, line); break;
+    case 's': take_slave(r, line); break;
+    case 'd': take_database(r, line); break;
     case 'u':
-        if (bytes_equal_text(name, "uptime_in_seconds") && parse_i64(value, &r->uptime_s)) r->uptime_s = -1;
+        if (IS("uptime_in_seconds") && parse_i64(value, &r->uptime_s)) r->uptime_s = -1;
         break;
     case 'l':
-        if (bytes_equal_text(name, "loading")) r->loading = bytes_equal_text(value, "1");
+        if (IS("loading")) r->loading = bytes_equal_text(value, "1");
         break;
     case 'c':
-        if (bytes_equal_text(name, "connected_slaves")) r->connected_replicas = number(value);
-        break;
-    case 'd':
-        if (starts(name, "db") && name.len > 2 && name.ptr[2] >= '0' && name.ptr[2] <= '9') take_keys(r, value);
+        if (IS("connected_slaves")) r->connected_replicas = number(value);
         break;
     default: break;
     }
@@ -128,10 +158,9 @@ static void take_field(struct report *r, struct bytes name, struct bytes value)
 
 void report_parse(struct bytes info, struct report *report)
 {
-    struct bytes line, name, value;
+    struct bytes line;
     report_init(report);
-    for (size_t at = 0; next_line(info, &at, &line);)
-        if (split_at(line, ':', &name, &value)) take_field(report, name, value);
+    for (size_t at = 0; next_line(info, &at, &line);) take_line(report, line);
     if (report->master_link_up) report->master_link_down_ms = 0;
 }
 
@@ -154,8 +183,7 @@ bool report_next_replica(struct bytes info, size_t *at, struct sentinel_address 
 {
     struct bytes line, name, value;
     while (next_line(info, at, &line)) {
-        if (!starts(line, "slave") || !split_at(line, ':', &name, &value)) continue;
-        if (name.len > 5 && name.ptr[5] >= '0' && name.ptr[5] <= '9' && parse_replica(value, out)) return true;
+        if (is_replica_line(line) && split_at(line, ':', &name, &value) && parse_replica(value, out)) return true;
     }
     return false;
 }

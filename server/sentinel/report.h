@@ -15,6 +15,7 @@ struct report {
     int64_t uptime_s; /* -1: it says none */
     /* a master's */
     uint64_t connected_replicas;
+    bool lists_replicas; /* report_next_replica() may find some */
     uint64_t master_offset;
     uint64_t ahead_bytes; /* it restarted from a file, and a replica has so much more; ours alone say so */
     bool may_hand_over;   /* it says how a hand-over goes: it knows the command FAILOVER */

@@ -3,13 +3,15 @@
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/base/prefetch.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#define TICK_MS 100
+#define TICK_MS    100
+#define TICK_AHEAD 6 /* so many masters ahead the memory is asked for the next */
 
 void sentinel_settings_init(struct sentinel_settings *settings)
 {
@@ -86,6 +88,16 @@ struct instance *sentinel_instance(const struct sentinel *s, uint64_t id)
 {
     size_t at = (uint32_t)id;
     return id && at < s->id_room && s->ids[at] && s->ids[at]->id == id ? s->ids[at] : NULL;
+}
+
+void sentinel_prefetch(const struct sentinel *s, uint64_t id, bool near)
+{
+    size_t at = (uint32_t)id;
+    const struct instance *i = at < s->id_room ? s->ids[at] : NULL;
+    if (!near)
+        prefetch_bytes(i, INSTANCE_HOT_BYTES);
+    else if (i)
+        prefetch_bytes(i->watched, WATCHED_HOT_BYTES);
 }
 
 struct instance *sentinel_add_instance(struct sentinel *s, enum instance_kind kind, struct watched *w,
@@ -272,6 +284,53 @@ static void health_event(struct sentinel *s, struct instance *i, const struct he
 
 /* --- events --- */
 
+/* Nothing that goes on by itself: then each thing to do has its time, or is told of. */
+static bool is_quiet(const struct watched *w)
+{
+    return !health_is_down(&w->master->health) && !w->down && !w->begin_ms && !watched_in_failover(w);
+}
+
+static void tend_master(struct watched *w, int64_t now_ms)
+{
+    struct sentinel *s = w->sentinel;
+    int64_t others_next_ms = s->next_ms;
+    s->next_ms = INT64_MAX;
+    int64_t tend_ms = sentinel_tend(s, w, w->master, now_ms);
+    for (int i = 0; i < w->replica_count; i++) {
+        int64_t replica_ms = sentinel_tend(s, w, w->replicas[i], now_ms);
+        if (replica_ms < tend_ms) tend_ms = replica_ms;
+    }
+    if (!s->tilt.on) {
+        watched_check_down(w, now_ms);
+        watched_ask_others(w, false, now_ms);
+        watched_drive_failover(w, now_ms);
+    }
+    if (w->begin_ms && w->begin_ms < s->next_ms) s->next_ms = w->begin_ms;
+    w->tend_ms = is_quiet(w) && !s->tilt.on ? tend_ms : 0;
+    w->deadline_ms = s->next_ms;
+    if (others_next_ms < s->next_ms) s->next_ms = others_next_ms;
+}
+
+/* All that are told of one master are told of the others, too, in the same tick. */
+static void tell_peers(struct sentinel *s, int64_t now_ms)
+{
+    bool due = false;
+    for (int i = 0; i < s->peer_count; i++) {
+        const struct instance *peer = s->peers[i];
+        bool told = peer->hello_sent_ms && now_ms - peer->hello_sent_ms < s->settings.periods.hello;
+        due |= peer->link[LINK_COMMANDS].up && !told;
+    }
+    for (int m = 0; due && m < s->master_count; m++) {
+        struct watched *w = s->masters[m];
+        for (int i = 0; i < w->voter_count; i++) {
+            struct instance *peer = w->voters[i].peer;
+            int64_t ago_ms = now_ms - peer->hello_sent_ms; /* 0: about another master, in this tick */
+            if (!peer->hello_sent_ms || ago_ms >= s->settings.periods.hello || ago_ms == 0)
+                sentinel_tell_hello(s, w, peer, now_ms);
+        }
+    }
+}
+
 static void tick(struct sentinel *s, int64_t now_ms)
 {
     enum tilt_change change = tilt_tick(&s->tilt, &s->settings.periods.tilt, now_ms);
@@ -279,21 +338,14 @@ static void tick(struct sentinel *s, int64_t now_ms)
     if (change == TILT_BEGINS) sentinel_say(s, LOG_WARNING, "+tilt", NULL, NULL, "#tilt mode entered");
     if (change == TILT_ENDS) sentinel_say(s, LOG_WARNING, "-tilt", NULL, NULL, "#tilt mode exited");
     for (int i = 0; i < s->peer_count; i++) sentinel_tend(s, NULL, s->peers[i], now_ms);
+    if (!s->tilt.on) tell_peers(s, now_ms);
     for (int m = 0; m < s->master_count; m++) {
         struct watched *w = s->masters[m];
-        sentinel_tend(s, w, w->master, now_ms);
-        for (int i = 0; i < w->replica_count; i++) sentinel_tend(s, w, w->replicas[i], now_ms);
-        for (int i = 0; i < w->voter_count && !s->tilt.on; i++) {
-            struct instance *peer = w->voters[i].peer;
-            int64_t ago_ms = now_ms - peer->hello_sent_ms; /* 0: about another master, in this tick */
-            if (!peer->hello_sent_ms || ago_ms >= s->settings.periods.hello || ago_ms == 0)
-                sentinel_tell_hello(s, w, peer, now_ms);
-        }
-        if (s->tilt.on) continue;
-        watched_check_down(w, now_ms);
-        watched_ask_others(w, false, now_ms);
-        watched_drive_failover(w, now_ms);
-        if (w->begin_ms && w->begin_ms < s->next_ms) s->next_ms = w->begin_ms;
+        if (m + TICK_AHEAD < s->master_count) prefetch_bytes(s->masters[m + TICK_AHEAD], WATCHED_HOT_BYTES);
+        if (now_ms >= w->tend_ms || s->tilt.on)
+            tend_master(w, now_ms);
+        else if (w->deadline_ms < s->next_ms)
+            s->next_ms = w->deadline_ms;
     }
 }
 
@@ -402,16 +454,26 @@ static void reply(struct sentinel *s, struct instance *i, const struct sentinel_
     }
 }
 
+/* What comes all the time from who is well: it puts off what is due, and no more. Of hellos, who reads them sees. */
+static bool changes_nothing(const struct instance *i, const struct sentinel_event *e)
+{
+    if (e->kind == SENTINEL_EVENT_HELLO) return true;
+    if (e->kind != SENTINEL_EVENT_REPLY) return false;
+    if (e->request == REQUEST_HELLO) return true;
+    return e->request == REQUEST_PING && i->health.state == HEALTH_UP && answer_of(e) == ANSWER_PONG;
+}
+
 void sentinel_step(struct sentinel *s, const struct sentinel_event *event, int64_t now_ms, struct sentinel_actions *out)
 {
     struct instance *i = sentinel_instance(s, event->instance);
     s->out = out;
     out->count = 0;
+    if (i && i->watched && !changes_nothing(i, event)) i->watched->tend_ms = 0;
     if (event->kind == SENTINEL_EVENT_TICK)
         tick(s, now_ms);
     else if (event->kind == SENTINEL_EVENT_HELLO) {
         if (i) i->link[LINK_MESSAGES].heard_ms = now_ms;
-        sentinel_take_hello(s, event->text, now_ms);
+        sentinel_take_hello(s, i, event->text, now_ms);
     } else if (i && event->kind == SENTINEL_EVENT_LINKED)
         linked(s, i, event, now_ms);
     else if (i && event->kind == SENTINEL_EVENT_UNLINKED)
@@ -451,6 +513,7 @@ void sentinel_is_master_down(struct sentinel *s, const struct sentinel_address *
     struct watched *w = master_at(s, master);
     s->out = out;
     out->count = 0;
+    if (w) w->tend_ms = 0;
     *answer =
         (struct sentinel_down_answer){.down = w && !s->tilt.on && health_is_down(&w->master->health), .leader = "*"};
     if (w && strcmp(run_id, "*") != 0) {
@@ -507,15 +570,22 @@ void sentinel_reset(struct sentinel *s, struct watched *w, int64_t now_ms, struc
 {
     s->out = out;
     out->count = 0;
+    w->tend_ms = 0;
     watched_reset(w, now_ms);
     sentinel_save(s);
     s->out = NULL;
+}
+
+void sentinel_settings_changed(struct sentinel *s)
+{
+    for (int i = 0; i < s->master_count; i++) s->masters[i]->tend_ms = 0;
 }
 
 const char *sentinel_failover(struct sentinel *s, struct watched *w, int64_t now_ms, struct sentinel_actions *out)
 {
     s->out = out;
     out->count = 0;
+    w->tend_ms = 0;
     const char *error = watched_force_failover(w, now_ms);
     s->out = NULL;
     return error;

@@ -108,6 +108,8 @@ void sentinel_remove(struct sentinel *s, struct watched *w, struct sentinel_acti
 void sentinel_reset(struct sentinel *s, struct watched *w, int64_t now_ms, struct sentinel_actions *out);
 /* NULL, or the error in Redis's words. */
 const char *sentinel_failover(struct sentinel *s, struct watched *w, int64_t now_ms, struct sentinel_actions *out);
+/* A period, or what is set for a master: no wait goes by the old one. */
+void sentinel_settings_changed(struct sentinel *s);
 void sentinel_watched_settings_init(const struct sentinel_periods *periods, struct watched_settings *settings,
                                     int quorum);
 
@@ -121,6 +123,8 @@ struct instance *sentinel_add_instance(struct sentinel *s, enum instance_kind ki
                                        const struct sentinel_address *at, int64_t now_ms);
 void sentinel_forget_instance(struct sentinel *s, struct instance *i);
 struct instance *sentinel_instance(const struct sentinel *s, uint64_t id); /* NULL: it is gone */
+/* An event of that instance is about to come; near: it is the next but one, and the first call was some time ago. */
+void sentinel_prefetch(const struct sentinel *s, uint64_t id, bool near);
 struct instance *sentinel_peer(const struct sentinel *s, const char *run_id);
 struct instance *sentinel_add_peer(struct sentinel *s, const char *run_id, const struct sentinel_address *at,
                                    int64_t now_ms);
@@ -134,12 +138,13 @@ void sentinel_say(struct sentinel *s, enum log_level level, const char *type, co
                   const struct instance *i, const char *format, ...) __attribute__((format(printf, 6, 7)));
 void sentinel_note(struct sentinel *s, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* What to do for an instance at a tick: links, PING, INFO, hello, its health. */
-void sentinel_tend(struct sentinel *s, struct watched *w, struct instance *i, int64_t now_ms);
+/* What to do for an instance at a tick: links, PING, INFO, hello, its health. Returns from when on there may be more, if
+ * nothing is heard of it before; 0: at the next tick. */
+int64_t sentinel_tend(struct sentinel *s, struct watched *w, struct instance *i, int64_t now_ms);
 struct health_settings sentinel_health_settings(const struct sentinel *s, const struct instance *i);
 void sentinel_health_changed(struct sentinel *s, struct instance *i, unsigned changes, int64_t now_ms);
-/* A message of another Sentinel's. */
-void sentinel_take_hello(struct sentinel *s, struct bytes text, int64_t now_ms);
+/* A message of another Sentinel's, or our own; heard_at: NULL where it was told to us by PUBLISH. */
+void sentinel_take_hello(struct sentinel *s, const struct instance *heard_at, struct bytes text, int64_t now_ms);
 void sentinel_tell_hello(struct sentinel *s, struct watched *w, struct instance *to, int64_t now_ms);
 
 #endif

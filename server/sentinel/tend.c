@@ -23,11 +23,19 @@ static int64_t reconnect_period_ms(const struct sentinel *s, const struct health
     return smaller(s->settings.periods.reconnect, health->down_after_ms / 4);
 }
 
+/* When it is to be opened; INT64_MAX: something is told of it before. */
+static int64_t link_due_ms(const struct sentinel *s, const struct instance_link *link,
+                           const struct health_settings *health)
+{
+    if (link->up || link->opening) return INT64_MAX;
+    return link->tried_ms ? link->tried_ms + reconnect_period_ms(s, health) : 0;
+}
+
 static void open_link(struct sentinel *s, struct instance *i, enum sentinel_link which,
                       const struct health_settings *health, int64_t now_ms)
 {
     struct instance_link *link = &i->link[which];
-    if (link->up || link->opening || !is_due(link->tried_ms, reconnect_period_ms(s, health), now_ms)) return;
+    if (now_ms < link_due_ms(s, link, health)) return;
     link->opening = true;
     link->tried_ms = now_ms;
     struct sentinel_action *a = sentinel_actions_add(s->out, SENTINEL_CONNECT);
@@ -37,10 +45,15 @@ static void open_link(struct sentinel *s, struct instance *i, enum sentinel_link
 }
 
 /* Our own hello comes back on it, so that a silent one is dead. */
+static int64_t messages_due_ms(const struct sentinel *s, const struct instance_link *link)
+{
+    return link->up ? link->heard_ms + 3 * s->settings.periods.hello + 1 : INT64_MAX;
+}
+
 static void check_messages(struct sentinel *s, struct instance *i, int64_t now_ms)
 {
     struct instance_link *link = &i->link[LINK_MESSAGES];
-    if (!link->up || now_ms - link->heard_ms <= 3 * s->settings.periods.hello) return;
+    if (now_ms < messages_due_ms(s, link)) return;
     link->heard_ms = now_ms;
     struct sentinel_action *a = sentinel_actions_add(s->out, SENTINEL_DISCONNECT);
     a->instance = i->id;
@@ -52,12 +65,24 @@ static int64_t ping_period_ms(const struct sentinel *s, const struct health_sett
     return smaller(s->settings.periods.ping, health->down_after_ms);
 }
 
-/* Whether one was due. */
+static bool is_first_ping(const struct instance *i)
+{
+    return i->health.last_ping_ms < i->health.linked_ms;
+}
+
+static int64_t next_ping_ms(const struct instance *i, int64_t period_ms)
+{
+    return i->health.last_ping_ms + period_ms - i->early_ms;
+}
+
+/* Whether one was due. Each keeps its own place in the period, found by chance, also behind a tick that came late: what
+ * once leaves together with others would leave so for ever, and hundreds of answers come at once. */
 static bool ping(struct sentinel *s, struct instance *i, const struct health_settings *health, int64_t now_ms)
 {
-    bool first = i->health.last_ping_ms < i->health.linked_ms;
-    if (!first && !is_due(i->health.last_ping_ms, ping_period_ms(s, health) - i->early_ms, now_ms)) return false;
-    i->early_ms = first ? (int64_t)random_below(&s->random, (uint64_t)ping_period_ms(s, health)) : 0;
+    int64_t period_ms = ping_period_ms(s, health), late_ms = now_ms - next_ping_ms(i, period_ms);
+    bool out_of_step = is_first_ping(i) || late_ms >= period_ms;
+    if (late_ms < 0 && !out_of_step) return false;
+    i->early_ms = out_of_step ? (int64_t)random_below(&s->random, (uint64_t)period_ms) : late_ms;
     sentinel_send(s, i, REQUEST_PING);
     health_step(&i->health, health, &(struct health_event){.kind = HEALTH_EVENT_PINGED}, now_ms);
     return true;
@@ -68,6 +93,13 @@ static bool is_due_with_ping(int64_t last_ms, int64_t period_ms, bool pinged, in
 {
     if (!last_ms || period_ms <= ping_ms) return is_due(last_ms, period_ms, now_ms);
     return pinged ? now_ms - last_ms >= period_ms - ping_ms / 2 : now_ms - last_ms >= period_ms + ping_ms;
+}
+
+/* When it is due at the latest; before, it may leave with a PING. */
+static int64_t due_ms(int64_t last_ms, int64_t period_ms, int64_t ping_ms)
+{
+    if (!last_ms) return 0;
+    return last_ms + period_ms + (period_ms > ping_ms ? ping_ms : 0);
 }
 
 /* What a master has lost shows in its first seconds, when its replicas come back. */
@@ -108,15 +140,36 @@ static void ask(struct sentinel *s, struct watched *w, struct instance *i, const
         sentinel_tell_hello(s, w, i, now_ms);
 }
 
-void sentinel_tend(struct sentinel *s, struct watched *w, struct instance *i, int64_t now_ms)
+static int64_t asking_due_ms(const struct sentinel *s, const struct watched *w, const struct instance *i,
+                             const struct health_settings *health, int64_t now_ms)
+{
+    int64_t ping_ms = ping_period_ms(s, health);
+    if (is_first_ping(i) || i->pending >= PENDING_MAX) return 0;
+    int64_t due = next_ping_ms(i, ping_ms);
+    if (!i->info_asked) due = smaller(due, due_ms(i->info_sent_ms, info_period_ms(s, w, i, now_ms), ping_ms));
+    return smaller(due, due_ms(i->hello_sent_ms, s->settings.periods.hello, ping_ms));
+}
+
+static int64_t next_tending_ms(const struct sentinel *s, const struct watched *w, const struct instance *i,
+                               const struct health_settings *health, int64_t now_ms)
+{
+    const struct instance_link *commands = &i->link[LINK_COMMANDS], *messages = &i->link[LINK_MESSAGES];
+    int64_t links = smaller(link_due_ms(s, commands, health), link_due_ms(s, messages, health));
+    links = smaller(links, messages_due_ms(s, messages));
+    return commands->up ? smaller(links, asking_due_ms(s, w, i, health, now_ms)) : links;
+}
+
+int64_t sentinel_tend(struct sentinel *s, struct watched *w, struct instance *i, int64_t now_ms)
 {
     struct health_settings health = sentinel_health_settings(s, i);
     open_link(s, i, LINK_COMMANDS, &health, now_ms);
     if (w) open_link(s, i, LINK_MESSAGES, &health, now_ms);
     if (w) check_messages(s, i, now_ms);
     if (i->link[LINK_COMMANDS].up && i->pending < PENDING_MAX) ask(s, w, i, &health, now_ms);
-    if (s->tilt.on) return;
+    if (s->tilt.on) return 0;
     unsigned changes = health_step(&i->health, &health, &(struct health_event){.kind = HEALTH_EVENT_TICK}, now_ms);
     if (changes) sentinel_health_changed(s, i, changes, now_ms);
-    s->next_ms = smaller(s->next_ms, health_deadline_ms(&i->health, &health));
+    int64_t deadline_ms = health_deadline_ms(&i->health, &health);
+    s->next_ms = smaller(s->next_ms, deadline_ms);
+    return w && !changes ? smaller(deadline_ms, next_tending_ms(s, w, i, &health, now_ms)) : 0;
 }

@@ -43,10 +43,13 @@ struct watched_access {
 
 struct watched {
     struct sentinel *sentinel;
-    char name[SENTINEL_NAME_MAX];
-    struct watched_settings settings;
-    struct watched_access access;
     struct instance *master;
+    /* Ticks before that find nothing to do; 0: the next one is to look. What changes anything here says so. Of those in
+     * between, the loop has to know one: deadline_ms. */
+    int64_t tend_ms, deadline_ms;
+    struct watched_settings settings;
+    char name[SENTINEL_NAME_MAX]; /* up to here, each tick and answer looks at it */
+    struct watched_access access;
     int replica_count, voter_count;
     int replica_room, voter_room;
     struct instance **replicas;
@@ -61,6 +64,8 @@ struct watched {
     bool
         hand_over_accepted; /* the master has said that it hands over; what it says of itself since then is about that */
 };
+
+#define WATCHED_HOT_BYTES offsetof(struct watched, name)
 
 struct watched *watched_new(struct sentinel *s, const char *name, const struct sentinel_address *master,
                             const struct watched_settings *settings, int64_t now_ms);

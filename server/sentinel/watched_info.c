@@ -215,7 +215,7 @@ void watched_take_info(struct watched *w, struct instance *i, struct bytes info,
     i->info_ms = now_ms;
     mem_free(i->info);
     i->info = bytes_to_text(info);
-    if (i->kind == INSTANCE_MASTER && r.role == ROLE_MASTER) find_replicas(w, info, now_ms);
+    if (i->kind == INSTANCE_MASTER && r.role == ROLE_MASTER && r.lists_replicas) find_replicas(w, info, now_ms);
     if (w->sentinel->tilt.on) return;
     judge_emptied(w, now_ms);
     if (i == w->chosen && r.role == ROLE_MASTER) watched_failover_event(w, FAILOVER_EVENT_PROMOTED, now_ms);

@@ -57,6 +57,8 @@ struct world {
     int leader_count;
     int said_switch[SENTINELS], said_abort;
     int saves_since_vote;
+    uint64_t sent;     /* of what was sent when: a sum that another order or time changes */
+    bool tends_always; /* every master at every tick, whether it can matter or not */
 };
 
 static struct world w;
@@ -155,6 +157,7 @@ static void carry_out(int sentinel, const struct sentinel_actions *actions)
         }
         if (a->kind != SENTINEL_SEND) continue;
         const struct instance *to = sentinel_instance(&w.sentinel[sentinel], a->instance);
+        w.sent = (w.sent ^ (uint64_t)w.now_ms ^ (uint64_t)a->request << 40 ^ a->instance << 48) * 0x100000001b3;
         struct message *m = post(sentinel, false);
         m->target = to ? target_of(to->address.port) : -1;
         m->request = *a;
@@ -299,8 +302,10 @@ static void run_ms(int64_t ms)
         while (w.message_end && !w.messages[w.message_end - 1].used) w.message_end--;
         for (int i = 0; i < w.message_end; i++)
             if (w.messages[i].used && w.messages[i].due_ms <= w.now_ms) deliver(&w.messages[i]);
-        for (int s = 0; s < w.count; s++)
+        for (int s = 0; s < w.count; s++) {
+            if (w.tends_always) w.sentinel[s].masters[0]->tend_ms = 0;
             if ((w.now_ms / 10 + s) % w.tick_steps == 0) step(s, &(struct sentinel_event){.kind = SENTINEL_EVENT_TICK});
+        }
     }
 }
 
@@ -411,6 +416,96 @@ Test(sentinel_core, a_dead_master_is_replaced_by_the_replica_with_the_most_data)
         cr_assert_eq(living_masters(), 1);
         finish();
     }
+}
+
+/* A tick passes over a master at which nothing is due. One that looks at all of them finds no more to do. */
+Test(sentinel_core, what_a_tick_passes_over_had_nothing_to_do)
+{
+    static char lines[2][sizeof log_lines];
+    for (uint64_t seed = 1; seed <= 15; seed++) {
+        uint64_t sent[2];
+        for (int always = 0; always < 2; always++) {
+            build(seed, 3, 4, 2, 10000);
+            w.tends_always = always;
+            w.loss_percent = seed % 3;
+            run_ms(15000 + (int64_t)seed * 310);
+            w.server[0].alive = false;
+            run_ms(9000);
+            w.server[0].alive = true;
+            run_ms(30000);
+            sent[always] = w.sent;
+            memcpy(lines[always], log_lines, sizeof log_lines);
+            finish();
+        }
+        cr_assert_str_eq(lines[0], lines[1], "seed %" PRIu64, seed);
+        cr_assert_eq(sent[0], sent[1], "seed %" PRIu64, seed);
+    }
+}
+
+#define MANY 200
+
+static struct sentinel many;
+
+static void hear_at(int64_t now_ms, const struct sentinel_event *event)
+{
+    struct sentinel_actions out = {0};
+    sentinel_step(&many, event, now_ms, &out);
+    sentinel_actions_free(&out);
+}
+
+/* How many PINGs a tick sends; each is answered at once. */
+static int pings_at(int64_t now_ms)
+{
+    struct sentinel_actions out = {0};
+    int count = 0;
+    sentinel_step(&many, &(struct sentinel_event){.kind = SENTINEL_EVENT_TICK}, now_ms, &out);
+    for (int i = 0; i < out.count; i++) {
+        if (out.list[i].kind != SENTINEL_SEND) continue;
+        count += out.list[i].request == REQUEST_PING;
+        hear_at(now_ms, &(struct sentinel_event){.kind = SENTINEL_EVENT_REPLY,
+                                                 .instance = out.list[i].instance,
+                                                 .request = out.list[i].request,
+                                                 .text = BYTES("PONG")});
+    }
+    sentinel_actions_free(&out);
+    return count;
+}
+
+/* Else what once left together would for ever, and hundreds of answers with it. */
+Test(sentinel_core, a_late_tick_does_not_bring_pings_together)
+{
+    struct sentinel_settings settings;
+    struct watched_settings watched;
+    struct sentinel_actions out = {0};
+    char run_id[SENTINEL_RUN_ID + 1], name[16];
+    int64_t now_ms = 1000;
+    run_id_of(0, run_id);
+    sentinel_settings_init(&settings);
+    sentinel_init(&many, &settings, run_id, 5);
+    sentinel_watched_settings_init(&settings.periods, &watched, 1);
+    for (int i = 0; i < MANY; i++) {
+        struct sentinel_address at = {HOST, SERVER_PORT + i};
+        snprintf(name, sizeof name, "m%d", i);
+        struct watched *m = sentinel_monitor(&many, name, &at, &watched, now_ms, &out);
+        for (int link = 0; link < SENTINEL_LINKS; link++)
+            hear_at(now_ms, &(struct sentinel_event){
+                                .kind = SENTINEL_EVENT_LINKED, .instance = m->master->id, .link = link, .ip = HOST});
+    }
+    for (int i = 0; i < 30; i++) pings_at(now_ms += 100);
+    now_ms += 700;
+    cr_assert_gt(pings_at(now_ms), MANY / 2);
+    for (int second = 0; second < 5; second++) {
+        int sum = 0, most = 0;
+        for (int i = 0; i < 10; i++) {
+            int count = pings_at(now_ms += 100);
+            if (count > most) most = count;
+            sum += count;
+        }
+        cr_assert_eq(sum, MANY);
+        cr_assert_lt(most, MANY / 4, "%d in one tick", most);
+    }
+    sentinel_free(&many);
+    sentinel_actions_free(&out);
 }
 
 /* Nobody can be promoted when the master dies; a minute of failover-timeout is not waited for who comes back. */

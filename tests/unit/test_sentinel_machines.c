@@ -492,6 +492,14 @@ Test(sentinel_hello, what_makes_no_sense_is_refused)
         cr_assert_neq(hello_parse(bytes_from_text(bad[i]), &out), 0, "%s", bad[i]);
 }
 
+Test(sentinel_hello, the_sender_is_seen_without_reading_it)
+{
+    static const char text[] = "1.1.1.1,26379," A ",7,m,1.1.1.1,6379,5";
+    cr_assert(hello_is_of(bytes_from_text(text), A));
+    cr_assert(!hello_is_of(bytes_from_text(text), B));
+    for (size_t len = 0; len <= strlen("1.1.1.1,26379," A); len++) cr_assert(!hello_is_of(bytes_make(text, len), A));
+}
+
 Test(sentinel_hello, no_bytes_bring_it_down)
 {
     struct random_state random;
