@@ -120,6 +120,13 @@ static void draw_fault(struct plan *p, struct random_state *r, struct fault *f)
 
 #define QUIET_BEFORE_MS 25000 /* Sentinels find each other, replicas their master */
 
+/* Not one of the settings, which are drawn before the faults: known seeds keep theirs. */
+static int draw_ahead_wait_s(struct random_state *r)
+{
+    static const int seconds[] = {0, 3, 3, 3, 10};
+    return seconds[below(r, 5)];
+}
+
 static void draw_faults(struct plan *p, struct random_state *r)
 {
     int64_t at_ms = QUIET_BEFORE_MS;
@@ -143,6 +150,7 @@ void plan_make(struct plan *p, uint64_t seed, enum mistake mistake)
     draw_cluster(p, &r);
     draw_settings(p, &r);
     draw_faults(p, &r);
+    p->ahead_wait_s = draw_ahead_wait_s(&r);
     if (mistake != MISTAKE_NO_GOOD_REPLICAS) return;
     p->min_replicas = 1;
     p->max_lag_s = 2;
@@ -253,9 +261,9 @@ void plan_print(const struct plan *p)
     printf("), %d sentinels, quorum %d, %d clients; %s, configuration %s\n", p->sentinels, p->quorum, p->clients,
            disks[p->disk], p->config_is_kept ? "kept" : "not kept");
     printf("  down-after %" PRId64 " ms, failover-timeout %" PRId64 " ms, repl-timeout %d s, backlog %" PRIu64
-           ", min-replicas %d within %d s, WAIT %d, a write each %" PRId64 " ms\n",
+           ", min-replicas %d within %d s, ahead-replica-wait %d s, WAIT %d, a write each %" PRId64 " ms\n",
            p->down_after_ms, p->failover_timeout_ms, p->repl_timeout_s, p->backlog_bytes, p->min_replicas, p->max_lag_s,
-           p->wait_for, p->write_every_ms);
+           p->ahead_wait_s, p->wait_for, p->write_every_ms);
     printf("  delay %" PRId64 " + %" PRId64 " ms, loss %u%%, snapshot %" PRId64 " ms, load %" PRId64 " ms\n",
            p->delay_ms, p->jitter_ms, p->loss_percent, p->snapshot_ms, p->load_ms);
     for (int i = 0; i < p->fault_count; i++) print_fault(p, &p->faults[i]);

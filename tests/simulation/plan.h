@@ -63,6 +63,7 @@ struct plan {
     int64_t save_every_ms, load_ms, snapshot_ms;
     int repl_timeout_s, ping_period_s;
     int min_replicas, max_lag_s;
+    int ahead_wait_s; /* ahead-replica-wait */
     int64_t delay_ms, jitter_ms;
     unsigned loss_percent;
     int64_t write_every_ms;

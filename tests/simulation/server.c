@@ -125,6 +125,7 @@ static void loaded(struct world *w, int node, uint64_t arg)
                 s->data.writes, repl_stream_history(s->stream)->id, repl_stream_history(s->stream)->offset);
     checks_started(w, node);
     replica_start(s);
+    if (!server_is_replica(s)) master_loaded(s);
     world_after(w, CRON_MS, node, cron, 0);
     if (w->plan->disk == DISK_SNAPSHOTS) world_after(w, w->plan->save_every_ms, node, save_now_and_then, 0);
     server_turn_ends(s);
@@ -140,6 +141,7 @@ static void settle(struct server *s)
         .output_hard_bytes = plan->hard_limit_bytes,
         .min_replicas_to_write = plan->min_replicas,
         .min_replicas_max_lag_s = plan->max_lag_s,
+        .ahead_replica_wait_s = plan->ahead_wait_s,
     };
 }
 
@@ -158,6 +160,7 @@ void server_start(struct world *w, int node)
     struct server_disk disk = s->disk;
     *s = (struct server){
         .w = w, .id = node, .disk = disk, .up = true, .data_turn = s->data_turn + 1, .heard_others_ms = w->now_ms};
+    s->started_ms = server_now_ms(s);
     settle(s);
     random_hex(s->run_id, HISTORY_ID_TEXT - 1);
     s->master = disk.configured ? disk.master : w->plan->follows[node];

@@ -2,7 +2,8 @@
  *
  * Real are: the history and the decision whether to continue it (repl/history.c), the stream with its backlog in shared
  * memory, and the reader that sends from it (repl/stream.c, shm/), the replica's machine, the machine of each follower,
- * the delays of those who do not take over their snapshots (repl/refusals.c).
+ * the delays of those who do not take over their snapshots (repl/refusals.c), and who is held back from a master that came
+ * back with less (repl/comeback.c).
  *
  * A model of what stands around them in the server, line by line as that does it, is here: who calls the machines and
  * carries out what they say (repl/replica*.c, repl/master*.c, repl/link/peer.c, repl/failover.c), the commands that
@@ -19,6 +20,7 @@
 #ifndef SLIPSTREAM_SIMULATION_SERVER_H
 #define SLIPSTREAM_SIMULATION_SERVER_H
 
+#include "repl/comeback.h"
 #include "repl/follower_machine.h"
 #include "repl/refusals.h"
 #include "repl/replica_machine.h"
@@ -94,6 +96,7 @@ struct server {
     int id;
     struct server_disk disk;
     bool up; /* the rest is there */
+    int64_t started_ms;
     char run_id[HISTORY_ID_TEXT];
     bool loading; /* the disk's data, or a master's */
     struct repl_settings settings;
@@ -126,6 +129,7 @@ struct server {
     struct follower followers[FOLLOWERS_MAX];
     struct follower_machine_settings follower_settings;
     struct refusals refusals;
+    struct comeback comeback;
     struct snapshot snapshots[SNAPSHOTS_MAX];
     uint64_t snapshot_numbers;
     bool ask_acks;
@@ -171,7 +175,6 @@ void server_turn_ends(struct server *s); /* before it sleeps: what the loop does
 int64_t server_now_ms(const struct server *s);
 bool server_is_replica(const struct server *s);
 bool server_writes_are_paused(const struct server *s);
-bool server_is_master_without_faults(const struct server *s);
 void server_save(struct server *s);
 void server_data_replaced(struct server *s);
 
@@ -187,6 +190,7 @@ bool replica_link_is_up(const struct server *s);
 
 /* --- server_master.c --- */
 void master_start(struct server *s);
+void master_loaded(struct server *s); /* the dataset is there, and we are a master */
 void master_request(struct server *s, conn_id conn, const struct packet *packet); /* PSYNC */
 void master_cron(struct server *s);
 void master_before_send(struct server *s);
@@ -195,6 +199,7 @@ void master_ask_acks(struct server *s);
 int master_acked(struct server *s, uint64_t offset, uint64_t *nodes);
 int master_good_followers(struct server *s);
 int master_online_followers(struct server *s);
+uint64_t master_ahead_bytes(struct server *s);
 bool follower_is_shown(struct server *s, struct follower *f, uint64_t *offset);
 bool follower_is_online(const struct follower *f);
 void follower_step(struct server *s, struct follower *f, const struct follower_event *event);
@@ -217,6 +222,7 @@ void commands_acks_moved(struct server *s);
 void commands_cron(struct server *s);
 void commands_role_changed(struct server *s);
 void commands_unpaused(struct server *s);
+bool commands_has_sentinels(const struct server *s);
 void hand_over_check(struct server *s);
 void hand_over_ended(struct server *s, bool good);
 

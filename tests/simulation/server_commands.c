@@ -65,13 +65,16 @@ static void write_info(struct server *s, struct text *t)
 {
     static const char *const states[] = {"no-failover", "waiting-for-sync", "failover-in-progress"};
     const struct history *h = repl_stream_history(s->stream);
+    uint64_t ahead_bytes = master_ahead_bytes(s);
     t->len = 0;
     add(t, "run_id:%s", s->run_id);
+    add(t, "uptime_in_seconds:%" PRId64, (server_now_ms(s) - s->started_ms) / 1000);
     add(t, "loading:%d", s->loading || s->replacing);
     add(t, "role:%s", server_is_replica(s) ? "slave" : "master");
     if (server_is_replica(s)) add_replica_side(s, t);
     add_followers(s, t);
     add(t, "master_failover_state:%s", states[s->hand_over]);
+    if (ahead_bytes) add(t, "slaves_ahead_bytes:%" PRIu64, ahead_bytes);
     add(t, "master_replid:%s", h->id);
     add(t, "master_replid2:%s", h->second_id);
     add(t, "master_repl_offset:%" PRIu64, h->offset);
@@ -310,6 +313,13 @@ static void subscribe(struct server *s, conn_id conn)
         s->subscribers[i] = conn;
         return;
     }
+}
+
+bool commands_has_sentinels(const struct server *s)
+{
+    for (int i = 0; i < NODES_MAX * 2; i++)
+        if (s->subscribers[i]) return true;
+    return false;
 }
 
 static void publish(struct server *s, const struct packet *p)

@@ -298,6 +298,17 @@ static struct resync_decision decide(struct server *s, const char *id, int64_t o
     return d;
 }
 
+static bool is_held_back(struct server *s, const char *id, int64_t offset)
+{
+    return !server_is_replica(s) &&
+           comeback_holds_back(&s->comeback, id, offset, commands_has_sentinels(s), server_now_ms(s));
+}
+
+uint64_t master_ahead_bytes(struct server *s)
+{
+    return comeback_ahead_bytes(&s->comeback, commands_has_sentinels(s), server_now_ms(s));
+}
+
 void master_request(struct server *s, conn_id conn, const struct packet *packet)
 {
     char id[HISTORY_ID_TEXT + 8], why[512];
@@ -305,13 +316,22 @@ void master_request(struct server *s, conn_id conn, const struct packet *packet)
     int64_t offset = (int64_t)packet->number[0];
     const char *refused = s->loading ? refusal(s) : packet->number[1] ? take_over(s, id) : NULL;
     if (!refused) refused = refusal(s);
-    struct follower *f = refused ? NULL : new_follower(s, conn);
-    if (!f) {
-        server_send_text(s, conn, SAYS_LINES, refused ? refused : "-ERR max number of replicas reached");
+    if (refused) {
+        server_send_text(s, conn, SAYS_LINES, refused);
         return;
     }
     struct resync_decision d = decide(s, id, offset, why);
-    world_trace(s->w, s->id, "is asked by %s for %.8s:%" PRId64 ": %s", f->name, id, offset, why);
+    bool held_back = d.reason != RESYNC_CONTINUE && is_held_back(s, id, offset);
+    struct follower *f = held_back ? NULL : new_follower(s, conn);
+    world_trace(s->w, s->id, "is asked by %s for %.8s:%" PRId64 ": %s%s",
+                s->w->nodes[network_other(s->w, s->id, conn)].name, id, offset, why,
+                held_back ? "; it is held back" : "");
+    if (!f) {
+        server_send_text(s, conn, SAYS_LINES,
+                         held_back ? "-NOMASTERLINK Can't SYNC yet: I have restarted with less than you have"
+                                   : "-ERR max number of replicas reached");
+        return;
+    }
     if (d.reason == RESYNC_CONTINUE) {
         checks_continued(s->w, s->id, f->node, offset);
         accept_partial(s, f, &d);
@@ -444,6 +464,7 @@ void master_cron(struct server *s)
 
 static void history_changed(struct server *s, const char *why)
 {
+    comeback_end(&s->comeback);
     end_all(s, why);
     for (int i = 0; i < SNAPSHOTS_MAX; i++) s->snapshots[i].stale = true;
 }
@@ -478,4 +499,14 @@ void master_start(struct server *s)
     s->listener = (struct repl_stream_listener){
         .context = s, .renamed = renamed, .replaced = replaced, .closing = closing, .peer_doomed = peer_doomed};
     repl_stream_listen(s->stream, &s->listener);
+}
+
+void master_loaded(struct server *s)
+{
+    const struct history *h = repl_stream_history(s->stream);
+    int64_t wait_ms = (int64_t)s->settings.ahead_replica_wait_s * 1000;
+    if (h->second_offset > 0)
+        comeback_begin(&s->comeback, h->second_id, (uint64_t)h->second_offset - 1, wait_ms, server_now_ms(s));
+    else if (h->offset == 0 && !s->data.len)
+        comeback_begin(&s->comeback, "", 0, wait_ms, server_now_ms(s));
 }
