@@ -16,7 +16,7 @@ static const struct {
     [FAILOVER_WAIT_START] = {"wait_start", TO(SELECT) | TO(NONE)},
     [FAILOVER_SELECT] = {"select_slave", TO(SEND) | TO(NONE)},
     [FAILOVER_SEND] = {"send_slaveof_noone", TO(WAIT_PROMOTION) | TO(SELECT) | TO(NONE)},
-    [FAILOVER_WAIT_PROMOTION] = {"wait_promotion", TO(RECONFIGURE) | TO(SEND) | TO(SELECT) | TO(NONE)},
+    [FAILOVER_WAIT_PROMOTION] = {"wait_promotion", TO(RECONFIGURE) | TO(SELECT) | TO(NONE)},
     [FAILOVER_RECONFIGURE] = {"reconf_slaves", TO(UPDATE) | TO(NONE)},
     [FAILOVER_UPDATE] = {"update_config", TO(NONE)},
 };
@@ -113,7 +113,8 @@ static void update(struct failover *f, int64_t now_ms, struct failover_actions *
     add(out, FAILOVER_ACTION_UPDATE);
 }
 
-/* What loses nothing by being tried without the master's help; who refuses SLAVEOF NO ONE refuses it again. */
+/* Who refuses SLAVEOF NO ONE refuses it again. Without the master's help the one that has most is to be promoted, which
+ * another may be by now: the one that the master was to wait for may have come back with less. */
 static void refused(struct failover *f, const struct failover_settings *s, int64_t now_ms, struct failover_actions *out)
 {
     if (!f->hands_over) {
@@ -121,8 +122,7 @@ static void refused(struct failover *f, const struct failover_settings *s, int64
         return;
     }
     f->hands_over = false;
-    if (f->state == FAILOVER_WAIT_PROMOTION) enter(f, FAILOVER_SEND, now_ms);
-    give_order(f, out);
+    select_replica(f, now_ms, out);
 }
 
 static int64_t election_ms(const struct failover_settings *s)

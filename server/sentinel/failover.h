@@ -6,9 +6,9 @@
  *
  * Until the promoted one says that it is a master nothing has changed for anybody, and a time-out gives up. From then on
  * there is no way back: the rest of the replicas is told sooner or later. One that dies before it has said so is not waited
- * for, another is chosen. A hand-over (SENTINEL FAILOVER, while the master
- * lives) goes the same way, but the master itself is asked to hand over by FAILOVER, which loses no write; where it
- * refuses, SLAVEOF NO ONE follows.
+ * for, another is chosen. A hand-over (SENTINEL FAILOVER, while the master lives) goes the same way, but the master itself
+ * is asked to hand over by FAILOVER, which loses no write; where it refuses, or gives up, a replica is chosen anew for
+ * SLAVEOF NO ONE.
  *
  * Names and time-outs are those of Redis's documentation of failover-timeout. */
 #ifndef SLIPSTREAM_SENTINEL_FAILOVER_H

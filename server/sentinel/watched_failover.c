@@ -63,11 +63,11 @@ static struct instance *best_replica(const struct watched *w, int64_t now_ms, ch
     return best < 0 ? NULL : w->replicas[best];
 }
 
-/* Whether every replica that can be reached has told its offset since the master went down, or since the fail-over was
- * asked for: what is compared should be the last they have. */
+/* Whether every replica that can be reached has told its offset since the master went down, or, where it lives, since one
+ * is to be chosen: what is compared should be the last they have. */
 static bool replicas_have_spoken(const struct watched *w)
 {
-    int64_t since_ms = health_is_down(&w->master->health) ? w->master->health.since_ms : w->failover.started_ms;
+    int64_t since_ms = health_is_down(&w->master->health) ? w->master->health.since_ms : w->failover.since_ms;
     for (int i = 0; i < w->replica_count; i++)
         if (instance_is_up(w->replicas[i]) && w->replicas[i]->info_ms < since_ms) return false;
     return true;
@@ -82,6 +82,12 @@ static enum failover_event_kind choose(struct watched *w, int64_t now_ms)
     w->chosen = best_replica(w, now_ms, explained);
     sentinel_note(w->sentinel, LOG_NOTICE, "Choice of a new master for %s: %s", w->name, explained);
     return w->chosen ? FAILOVER_EVENT_CHOSEN : FAILOVER_EVENT_NONE_GOOD;
+}
+
+static enum failover_event_kind begin_to_choose(struct watched *w, int64_t now_ms)
+{
+    if (!replicas_have_spoken(w)) watched_ask_infos(w, now_ms);
+    return choose(w, now_ms);
 }
 
 /* Their next INFO is not waited for. */
@@ -214,7 +220,7 @@ static enum failover_event_kind carry_out(struct watched *w, const struct failov
         sentinel_say(w->sentinel, LOG_WARNING, a->text, w, a->of_chosen && w->chosen ? w->chosen : w->master, "%s", "");
         if (strcmp(a->text, "+elected-leader") == 0) sentinel_die_if(w->sentinel, DIE_AFTER_ELECTION);
         break;
-    case FAILOVER_ACTION_CHOOSE: return choose(w, now_ms);
+    case FAILOVER_ACTION_CHOOSE: return begin_to_choose(w, now_ms);
     case FAILOVER_ACTION_PROMOTE: return promote(w);
     case FAILOVER_ACTION_HAND_OVER: return hand_over(w);
     case FAILOVER_ACTION_PROMOTED: promoted(w, now_ms); break;
@@ -300,7 +306,6 @@ const char *watched_force_failover(struct watched *w, int64_t now_ms)
     }
     sentinel_note(w->sentinel, LOG_WARNING, "Executing user requested FAILOVER of '%s'", w->name);
     begin(w, true, instance_is_up(w->master) && w->master->report.may_hand_over, now_ms);
-    watched_ask_infos(w, now_ms);
     watched_drive_failover(w, now_ms);
     return NULL;
 }

@@ -570,6 +570,28 @@ Test(sentinel_core, a_hand_over_that_is_given_up_goes_on_without_the_master)
     finish();
 }
 
+/* The one that the master waits for comes back with less than another has. */
+Test(sentinel_core, a_hand_over_that_is_given_up_goes_to_who_has_most_by_then)
+{
+    struct sentinel_actions out = {0};
+    build(6, 3, 3, 2, 10000);
+    run_ms(15000);
+    w.server[0].gives_up_ms = 3000;
+    w.server[2].offset = 500;
+    cr_assert_null(sentinel_failover(&w.sentinel[0], w.sentinel[0].masters[0], w.now_ms, &out));
+    carry_out(0, &out);
+    sentinel_actions_free(&out);
+    run_ms(2500);
+    cr_assert_eq(w.server[0].hand_overs, 1, "%s", log_lines);
+    cr_assert(strstr(log_lines, "is asked to hand over to 10.0.0.1:7002"), "%s", log_lines);
+    w.server[2].restarts++;
+    w.server[2].offset = 5;
+    run_ms(3000);
+    cr_assert_eq(w.server[1].promotions, 1, "%s", log_lines);
+    cr_assert_eq(w.server[2].promotions, 0, "%s", log_lines);
+    finish();
+}
+
 /* The new one dies at once: that the former's fail-over was a moment ago delays nothing. */
 Test(sentinel_core, a_new_master_that_dies_is_replaced_as_soon)
 {
