@@ -19,10 +19,12 @@ const char *choice_obstacle(const struct candidate *c, const struct choice_limit
     return NULL;
 }
 
-bool choice_prefers(const struct candidate *a, const struct candidate *b)
+/* Whether a is to be promoted rather than b. */
+static bool prefers(const struct candidate *a, const struct candidate *b, bool some_followed)
 {
     if (a->priority != b->priority) return a->priority < b->priority;
     if (a->is_master != b->is_master) return b->is_master;
+    if (some_followed && a->left_behind != b->left_behind) return b->left_behind;
     if (a->offset != b->offset) return a->offset > b->offset;
     if (!*a->run_id != !*b->run_id) return *a->run_id;
     return strcmp(a->run_id, b->run_id) < 0;
@@ -45,7 +47,8 @@ static void __attribute__((format(printf, 2, 3))) add(struct line *l, const char
         l->text[l->len] = '\0'; /* a piece that doesn't fit is left out whole */
 }
 
-static void explain(const struct candidate *c, int count, int best, const struct choice_limits *limits, struct line *l)
+static void explain(const struct candidate *c, int count, int best, const struct choice_limits *limits,
+                    bool some_followed, struct line *l)
 {
     if (best >= 0)
         add(l, "%s:%d is the best: priority %" PRId64 ", offset %" PRIu64 ", run id %.8s", c[best].host, c[best].port,
@@ -54,13 +57,15 @@ static void explain(const struct candidate *c, int count, int best, const struct
         add(l, "no replica can be promoted (%d known)", count);
     for (int i = 0; i < count; i++) {
         const char *obstacle = choice_obstacle(&c[i], limits);
+        bool behind = some_followed && c[i].left_behind;
         if (i == best) continue;
         add(l, "; %s:%d: %s, priority %" PRId64 ", offset %" PRIu64, c[i].host, c[i].port,
             obstacle         ? obstacle
             : c[i].is_master ? "it is a master itself"
+            : behind         ? "it has not followed the last master"
                              : "could be as well",
             c[i].priority, c[i].offset);
-        if (best >= 0 && c[i].offset > c[best].offset)
+        if (best >= 0 && c[i].offset > c[best].offset && !behind)
             add(l, ", WHICH IS %" PRIu64 " BYTES MORE", c[i].offset - c[best].offset);
     }
 }
@@ -69,12 +74,14 @@ int choice_make(const struct candidate *candidates, int count, const struct choi
                 char explained[CHOICE_TEXT_MAX])
 {
     int best = -1;
+    bool some_followed = false;
     struct line line = {explained, 0};
+    for (int i = 0; i < count; i++) some_followed |= candidates[i].followed && !choice_obstacle(&candidates[i], limits);
     for (int i = 0; i < count; i++) {
         if (choice_obstacle(&candidates[i], limits)) continue;
-        if (best < 0 || choice_prefers(&candidates[i], &candidates[best])) best = i;
+        if (best < 0 || prefers(&candidates[i], &candidates[best], some_followed)) best = i;
     }
     *explained = '\0';
-    explain(candidates, count, best, limits, &line);
+    explain(candidates, count, best, limits, some_followed, &line);
     return best;
 }

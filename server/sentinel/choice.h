@@ -5,7 +5,11 @@
  * smallest run id. One that loads its dataset has none to offer, and is left aside as well. So is one that already
  * follows a master that came back with less: it has no more than that one, however large an offset their new history
  * gives it. One that says it is a master itself, as a former one does that has come back, stands behind all that follow:
- * its offset counts another history. */
+ * its offset counts another history.
+ *
+ * The same goes for one that still has the history which the last master went on from when it was promoted, and may have
+ * more of it than that took over: where another has followed that master, it stands behind. Redis's Sentinels compare the
+ * offsets. That is the business of who leads the fail-over: they agree with us on whom we promote, and we with them. */
 #ifndef SLIPSTREAM_SENTINEL_CHOICE_H
 #define SLIPSTREAM_SENTINEL_CHOICE_H
 
@@ -19,6 +23,8 @@ struct candidate {
     bool stranger;               /* another server at a reused address */
     bool is_master;              /* it follows nobody */
     bool has_no_more;            /* than its master, which is to be replaced for having less than others */
+    bool followed;               /* it has the last master's history */
+    bool left_behind;            /* ... the one that this master has left */
     int64_t answered_ago_ms;     /* its last valid answer to PING */
     int64_t info_ago_ms;         /* its last INFO; -1: none yet */
     int64_t master_link_down_ms; /* how long it was without its master; below 0: it never had him */
@@ -41,7 +47,4 @@ int choice_make(const struct candidate *candidates, int count, const struct choi
 
 /* Why it may not be promoted; NULL: it may. */
 const char *choice_obstacle(const struct candidate *candidate, const struct choice_limits *limits);
-/* Whether a is to be promoted rather than b. */
-bool choice_prefers(const struct candidate *a, const struct candidate *b);
-
 #endif

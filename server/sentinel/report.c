@@ -57,6 +57,11 @@ static void take_keys(struct report *r, struct bytes value)
     if (starts(field, "keys=")) r->keys += number(bytes_make(field.ptr + 5, field.len - 5));
 }
 
+static void take_id(char out[SENTINEL_RUN_ID + 1], struct bytes value)
+{
+    if (sentinel_run_id_is_valid(value)) memcpy(out, value.ptr, SENTINEL_RUN_ID);
+}
+
 /* Whether a line is the field whose name, colon and all, is `head`; *value: what follows. */
 static inline bool is_field(struct bytes line, const char *head, size_t len, struct bytes *value)
 {
@@ -70,8 +75,8 @@ static inline bool is_field(struct bytes line, const char *head, size_t len, str
 static void take_server(struct report *r, struct bytes line)
 {
     struct bytes value;
-    if (IS("run_id") && sentinel_run_id_is_valid(value))
-        memcpy(r->run_id, value.ptr, SENTINEL_RUN_ID);
+    if (IS("run_id"))
+        take_id(r->run_id, value);
     else if (IS("role"))
         r->role = bytes_equal_text(value, "master")  ? ROLE_MASTER
                   : bytes_equal_text(value, "slave") ? ROLE_REPLICA
@@ -93,6 +98,10 @@ static void take_master(struct report *r, struct bytes line)
     if (!starts(line, "master_")) return;
     if (IS("master_repl_offset"))
         r->master_offset = number(value);
+    else if (IS("master_replid"))
+        take_id(r->history, value);
+    else if (IS("master_replid2"))
+        take_id(r->second_history, value);
     else if (IS("master_failover_state"))
         take_hand_over(r, value);
     else if (IS("master_host"))

@@ -13,6 +13,8 @@ struct report {
     bool loading;
     uint64_t keys;    /* over all databases */
     int64_t uptime_s; /* -1: it says none */
+    /* replication ids; "": it says none. What its offset counts, and what that has gone on from */
+    char history[SENTINEL_RUN_ID + 1], second_history[SENTINEL_RUN_ID + 1];
     /* a master's */
     uint64_t connected_replicas;
     bool lists_replicas; /* report_next_replica() may find some */

@@ -127,6 +127,12 @@ static void change_part(struct instance *i, enum instance_kind kind, int64_t now
     i->health.linked_ms = now_ms;
 }
 
+static bool runs_since_promotion(const struct instance *i)
+{
+    bool restarted = i->report.role == ROLE_MASTER && i->health.rebooted_ms >= i->role_since_ms;
+    return *i->run_id && !restarted;
+}
+
 void watched_switch(struct watched *w, const struct sentinel_address *to, int64_t now_ms)
 {
     struct sentinel *s = w->sentinel;
@@ -137,6 +143,7 @@ void watched_switch(struct watched *w, const struct sentinel_address *to, int64_
     for (int i = 0; i < w->replica_count; i++)
         if (w->replicas[i] == next) w->replicas[i] = former;
     w->master = next;
+    w->was_promoted = runs_since_promotion(next);
     w->down = false;
     w->begin_ms = 0;
     failover_start_afresh(&w->failover);

@@ -50,6 +50,7 @@ struct watched {
     struct watched_settings settings;
     char name[SENTINEL_NAME_MAX]; /* up to here, each tick and answer looks at it */
     struct watched_access access;
+    bool was_promoted; /* we know of the fail-over that made it the master, and have known it before */
     int replica_count, voter_count;
     int replica_room, voter_room;
     struct instance **replicas;

@@ -50,6 +50,23 @@ static bool has_no_more(const struct watched *w, const struct instance *replica)
     return h->emptied && replica->report.master_link_up && replica->info_ms >= h->since_ms;
 }
 
+/* What the last master has said as the one that was promoted. A restart gives it another history, of which the one
+ * before may have more. */
+static bool knows_histories(const struct watched *w)
+{
+    const struct instance *m = w->master;
+    return w->was_promoted && !m->health.rebooted_ms && m->report.role == ROLE_MASTER && *m->report.history &&
+           *m->report.second_history;
+}
+
+static void compare_history(const struct watched *w, const struct instance *i, struct candidate *out)
+{
+    const struct report *m = &w->master->report;
+    if (!knows_histories(w)) return;
+    out->followed = strcmp(i->report.history, m->history) == 0;
+    out->left_behind = strcmp(i->report.history, m->second_history) == 0;
+}
+
 static struct instance *best_replica(const struct watched *w, int64_t now_ms, char explained[CHOICE_TEXT_MAX])
 {
     struct candidate *candidates = mem_calloc((size_t)w->replica_count + 1, sizeof *candidates);
@@ -57,6 +74,7 @@ static struct instance *best_replica(const struct watched *w, int64_t now_ms, ch
     for (int i = 0; i < w->replica_count; i++) {
         instance_candidate(w->replicas[i], now_ms, &candidates[i]);
         candidates[i].has_no_more = has_no_more(w, w->replicas[i]);
+        compare_history(w, w->replicas[i], &candidates[i]);
     }
     int best = choice_make(candidates, w->replica_count, &may, explained);
     mem_free(candidates);

@@ -35,6 +35,7 @@ struct fake_server {
     bool alive, is_master;
     int master; /* whom it follows */
     uint64_t offset;
+    int history, left; /* what its offset counts, and what that has gone on from; 0: it says none */
     int promotions;
     int hand_overs;
 };
@@ -173,6 +174,9 @@ static void write_info(int number, char *out, size_t room)
                                   0xf0 + number + 0x1000 * me->restarts, me->is_master ? "master" : "slave",
                                   me->hand_overs && w.now_ms < me->gives_up_ms ? "waiting-for-sync" : "no-failover",
                                   me->loading, me->empty ? "" : "db0:keys=10,expires=0\r\n");
+    if (me->history)
+        len += (size_t)snprintf(out + len, room - len, "master_replid:%040x\r\nmaster_replid2:%040x\r\n", me->history,
+                                me->left);
     if (!me->is_master) {
         const struct fake_server *master = &w.server[me->master];
         bool up = master->alive && master->is_master && !me->held_back;
@@ -506,6 +510,35 @@ Test(sentinel_core, a_late_tick_does_not_bring_pings_together)
     }
     sentinel_free(&many);
     sentinel_actions_free(&out);
+}
+
+/* The new master dies before one has followed it that has more of the former's history than the new one went on from. */
+Test(sentinel_core, who_has_not_followed_the_last_master_stands_behind)
+{
+    for (int restarts = 0; restarts < 2; restarts++) {
+        build(15, 3, 4, 2, 10000);
+        for (int i = 0; i < 4; i++) w.server[i].history = 0xa1;
+        run_ms(15000);
+        w.server[1].offset = 500;
+        w.server[0].alive = false;
+        run_ms(5000);
+        cr_assert_eq(w.server[1].promotions, 1, "%s", log_lines);
+        w.server[1].left = w.server[1].history;
+        w.server[1].history = w.server[2].history = 0xb2;
+        w.server[2].offset = 600;
+        w.server[3].offset = 900;
+        run_ms(15000);
+        if (restarts) {
+            w.server[1].restarts++;
+            run_ms(15000);
+        }
+        w.server[1].alive = false;
+        run_ms(5000);
+        cr_assert_eq(w.server[2].promotions, !restarts, "%s", log_lines);
+        cr_assert_eq(w.server[3].promotions, restarts, "what a restart has left counts, too\n%s", log_lines);
+        cr_assert(restarts || strstr(log_lines, "it has not followed the last master"), "%s", log_lines);
+        finish();
+    }
 }
 
 /* Nobody can be promoted when the master dies; a minute of failover-timeout is not waited for who comes back. */

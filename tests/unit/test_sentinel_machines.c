@@ -419,6 +419,28 @@ Test(sentinel_choice, priority_then_offset_then_run_id)
     cr_assert_eq(choice_make(by_role, 1, &choice_ms, text), 0, "it is better than nobody");
 }
 
+Test(sentinel_choice, the_last_masters_history_before_the_one_that_it_left)
+{
+    char text[CHOICE_TEXT_MAX];
+    for (int order = 0; order < 2; order++) { /* whoever is looked at first */
+        struct candidate c[] = {good(A, 100, 700), good(B, 100, 700), good(C, 100, 700)};
+        struct candidate *followed = &c[2 * order], *left = &c[2 - 2 * order];
+        followed->followed = left->left_behind = true;
+        followed->offset = 5;
+        left->offset = 900;
+        c[1].offset = 4;
+        cr_assert_eq(choice_make(c, 3, &choice_ms, text), followed - c, "%s", text);
+        cr_assert(strstr(text, "it has not followed the last master") && !strstr(text, "MORE"), "%s", text);
+        c[1].offset = 6;
+        cr_assert_eq(choice_make(c, 3, &choice_ms, text), 1, "one of which nothing is known counts by its offset");
+        followed->loading = true;
+        cr_assert_eq(choice_make(c, 3, &choice_ms, text), left - c, "nobody who has followed can be promoted");
+        followed->loading = false;
+        left->priority = 10;
+        cr_assert_eq(choice_make(c, 3, &choice_ms, text), left - c, "priority comes first, as documented");
+    }
+}
+
 Test(sentinel_choice, who_is_left_aside)
 {
     char text[CHOICE_TEXT_MAX];
@@ -519,13 +541,15 @@ Test(sentinel_hello, no_bytes_bring_it_down)
 Test(sentinel_report, what_a_replica_and_a_master_say)
 {
     struct report r;
-    report_parse(
-        bytes_from_text("# Server\r\nrun_id:" B "\r\nloading:1\r\n# Replication\r\nrole:slave\r\n"
-                        "master_host:redis-0.redis\r\nmaster_port:6380\r\nmaster_link_status:down\r\n"
-                        "master_link_down_since_seconds:12\r\nslave_repl_offset:77\r\nslave_priority:0\r\n"
-                        "replica_announced:0\r\n# Keyspace\r\ndb0:keys=3,expires=1,avg_ttl=0\r\ndb5:keys=4\r\n"),
-        &r);
+    report_parse(bytes_from_text("# Server\r\nrun_id:" B "\r\nloading:1\r\n# Replication\r\nrole:slave\r\n"
+                                 "master_host:redis-0.redis\r\nmaster_port:6380\r\nmaster_link_status:down\r\n"
+                                 "master_link_down_since_seconds:12\r\nslave_repl_offset:77\r\nslave_priority:0\r\n"
+                                 "replica_announced:0\r\nmaster_replid:" A "\r\nmaster_replid2:" C "\r\n"
+                                 "# Keyspace\r\ndb0:keys=3,expires=1,avg_ttl=0\r\ndb5:keys=4\r\n"),
+                 &r);
     cr_assert_str_eq(r.run_id, B);
+    cr_assert_str_eq(r.history, A);
+    cr_assert_str_eq(r.second_history, C);
     cr_assert_eq(r.role, ROLE_REPLICA);
     cr_assert(r.loading && !r.master_link_up && !r.announced && !r.may_hand_over);
     cr_assert_str_eq(r.master.host, "redis-0.redis");
