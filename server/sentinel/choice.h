@@ -21,7 +21,7 @@ struct candidate {
     const char *run_id; /* "": not known yet, which ranks last */
     bool down, linked, loading;
     bool stranger;               /* another server at a reused address */
-    bool is_master;              /* it follows nobody */
+    bool is_master;              /* it follows nobody, nor does the last master follow it */
     bool has_no_more;            /* than its master, which is to be replaced for having less than others */
     bool followed;               /* it has the last master's history */
     bool left_behind;            /* ... the one that this master has left */

@@ -59,9 +59,17 @@ static bool knows_histories(const struct watched *w)
            *m->report.second_history;
 }
 
+/* The master of record follows it: somebody, or a fail-over of an older epoch, has made it so. */
+static bool leads_master(const struct watched *w, const struct instance *i)
+{
+    const struct report *m = &w->master->report;
+    return m->role == ROLE_REPLICA && instance_is_at(i, m->master.host, m->master.port);
+}
+
 static void compare_history(const struct watched *w, const struct instance *i, struct candidate *out)
 {
     const struct report *m = &w->master->report;
+    if (leads_master(w, i)) out->is_master = false;
     if (!knows_histories(w)) return;
     out->followed = strcmp(i->report.history, m->history) == 0;
     out->left_behind = strcmp(i->report.history, m->second_history) == 0;

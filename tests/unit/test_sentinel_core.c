@@ -189,6 +189,7 @@ static void write_info(int number, char *out, size_t room)
                  SERVER_PORT + me->master, up ? "up" : "down", down, me->offset);
         return;
     }
+    len += (size_t)snprintf(out + len, room - len, "master_repl_offset:%" PRIu64 "\r\n", me->offset);
     if (me->ahead) len += (size_t)snprintf(out + len, room - len, "slaves_ahead_bytes:%" PRIu64 "\r\n", me->ahead);
     for (int i = 0; i < w.servers; i++)
         if (!w.server[i].is_master && w.server[i].master == number && w.server[i].alive)
@@ -744,6 +745,23 @@ Test(sentinel_core, a_master_that_became_a_replica_is_replaced_by_those_it_left)
     cr_assert_eq(w.server[1].promotions + w.server[2].promotions, 1, "%s", log_lines);
     run_ms(30000);
     cr_assert_eq(living_masters(), 1, "%s", log_lines);
+    finish();
+}
+
+/* The same, and the one that it follows is a master: that has what the former one had, and more. */
+Test(sentinel_core, a_master_that_became_a_masters_replica_is_replaced_by_that_one)
+{
+    build(16, 3, 4, 2, 10000);
+    run_ms(15000);
+    w.server[0].is_master = false;
+    w.server[0].master = 1;
+    w.server[1].is_master = true;
+    w.server[1].offset = 500;
+    w.server[2].offset = 400;
+    run_ms(60000);
+    cr_assert_eq(w.server[2].promotions + w.server[3].promotions, 0, "%s", log_lines);
+    for (int s = 0; s < 3; s++) cr_assert_eq(masters_port(s), SERVER_PORT + 1, "%s", log_lines);
+    for (int i = 2; i < 4; i++) cr_assert_eq(w.server[i].master, 1, "%s", log_lines);
     finish();
 }
 
