@@ -331,12 +331,19 @@ static void tell_peers(struct sentinel *s, int64_t now_ms)
     }
 }
 
-static void tick(struct sentinel *s, int64_t now_ms)
+/* Before anything else is done: what comes first after a standstill may be an answer, not a tick. */
+static void look_at_clock(struct sentinel *s, int64_t now_ms)
 {
     enum tilt_change change = tilt_tick(&s->tilt, &s->settings.periods.tilt, now_ms);
-    s->next_ms = INT64_MAX;
-    if (change == TILT_BEGINS) sentinel_say(s, LOG_WARNING, "+tilt", NULL, NULL, "#tilt mode entered");
     if (change == TILT_ENDS) sentinel_say(s, LOG_WARNING, "-tilt", NULL, NULL, "#tilt mode exited");
+    if (change != TILT_BEGINS) return;
+    sentinel_say(s, LOG_WARNING, "+tilt", NULL, NULL, "#tilt mode entered");
+    for (int m = 0; m < s->master_count; m++) watched_stand_still(s->masters[m], now_ms);
+}
+
+static void tick(struct sentinel *s, int64_t now_ms)
+{
+    s->next_ms = INT64_MAX;
     for (int i = 0; i < s->peer_count; i++) sentinel_tend(s, NULL, s->peers[i], now_ms);
     if (!s->tilt.on) tell_peers(s, now_ms);
     for (int m = 0; m < s->master_count; m++) {
@@ -469,6 +476,7 @@ void sentinel_step(struct sentinel *s, const struct sentinel_event *event, int64
     s->out = out;
     out->count = 0;
     if (i && i->watched && !changes_nothing(i, event)) i->watched->tend_ms = 0;
+    look_at_clock(s, now_ms);
     if (event->kind == SENTINEL_EVENT_TICK)
         tick(s, now_ms);
     else if (event->kind == SENTINEL_EVENT_HELLO) {
@@ -514,6 +522,7 @@ void sentinel_is_master_down(struct sentinel *s, const struct sentinel_address *
     s->out = out;
     out->count = 0;
     if (w) w->tend_ms = 0;
+    look_at_clock(s, now_ms);
     *answer =
         (struct sentinel_down_answer){.down = w && !s->tilt.on && health_is_down(&w->master->health), .leader = "*"};
     if (w && strcmp(run_id, "*") != 0) {
@@ -586,6 +595,7 @@ const char *sentinel_failover(struct sentinel *s, struct watched *w, int64_t now
     s->out = out;
     out->count = 0;
     w->tend_ms = 0;
+    look_at_clock(s, now_ms);
     const char *error = watched_force_failover(w, now_ms);
     s->out = NULL;
     return error;

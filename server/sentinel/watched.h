@@ -104,6 +104,9 @@ void watched_failover_event(struct watched *w, enum failover_event_kind kind, in
 void watched_drive_failover(struct watched *w, int64_t now_ms);
 /* INFO to every replica at once: what they say now is about to decide. */
 void watched_ask_infos(struct watched *w, int64_t now_ms);
+/* TILT has begun: what has not told anybody anything yet is given up, since by its end others may have replaced the master,
+ * in a newer epoch. */
+void watched_stand_still(struct watched *w, int64_t now_ms);
 /* SENTINEL FAILOVER. NULL, or why not, in Redis's words. */
 const char *watched_force_failover(struct watched *w, int64_t now_ms);
 struct failover_settings watched_failover_settings(const struct watched *w, int64_t retry_ms);

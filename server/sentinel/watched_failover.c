@@ -322,9 +322,21 @@ static void consider_beginning(struct watched *w, int64_t now_ms)
         s->next_ms = w->begin_ms;
 }
 
+void watched_stand_still(struct watched *w, int64_t now_ms)
+{
+    enum failover_state state = w->failover.state;
+    w->begin_ms = 0;
+    if (state != FAILOVER_WAIT_START && state != FAILOVER_SELECT && state != FAILOVER_SEND) return;
+    sentinel_note(w->sentinel, LOG_WARNING, "The fail-over of %s in epoch %" PRIu64 " is given up, in state %s: TILT",
+                  w->name, w->failover.epoch, failover_name(state));
+    watched_failover_event(w, FAILOVER_EVENT_ABORT, now_ms);
+    failover_start_afresh(&w->failover);
+}
+
 const char *watched_force_failover(struct watched *w, int64_t now_ms)
 {
     char explained[CHOICE_TEXT_MAX];
+    if (w->sentinel->tilt.on) return "TILT This Sentinel is in TILT mode, and does not act: ask another one";
     if (watched_in_failover(w)) return "INPROG Failover already in progress";
     if (!best_replica(w, now_ms, explained)) {
         sentinel_note(w->sentinel, LOG_NOTICE, "No fail-over of %s: %s", w->name, explained);

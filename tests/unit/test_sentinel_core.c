@@ -765,6 +765,32 @@ Test(sentinel_core, a_master_that_became_a_masters_replica_is_replaced_by_that_o
     finish();
 }
 
+/* All stand still while one is about to be promoted, and none has the order yet: by the end of TILT things may be
+ * different, so it begins anew. */
+Test(sentinel_core, what_nobody_was_told_before_tilt_is_given_up)
+{
+    struct sentinel_actions out = {0};
+    build(17, 3, 3, 2, 60000);
+    run_ms(15000);
+    w.server[0].alive = false;
+    for (int i = 0; i < 400 && !strstr(log_lines, "+try-failover"); i++) run_ms(10);
+    cr_assert(strstr(log_lines, "+try-failover") && !strstr(log_lines, "+selected-slave"), "%s", log_lines);
+    w.now_ms += 5000;
+    for (int s = 0; s < 3; s++) {
+        const char *error = sentinel_failover(&w.sentinel[s], w.sentinel[s].masters[0], w.now_ms, &out);
+        cr_assert(error && strstr(error, "TILT"), "%s", error);
+        carry_out(s, &out);
+        cr_assert_not(watched_in_failover(w.sentinel[s].masters[0]), "%s", log_lines);
+    }
+    sentinel_actions_free(&out);
+    cr_assert(strstr(log_lines, "is given up, in state"), "%s", log_lines);
+    run_ms(25000);
+    cr_assert_eq(w.server[1].promotions + w.server[2].promotions, 0, "%s", log_lines);
+    run_ms(15000);
+    cr_assert_eq(w.server[1].promotions + w.server[2].promotions, 1, "%s", log_lines);
+    finish();
+}
+
 /* SENTINEL FAILOVER on one side of a split network, an election on the other: the same epoch, without a word between
  * them. */
 Test(sentinel_core, two_masters_of_one_epoch_do_not_stay)
