@@ -2,6 +2,7 @@
 #include "tests/simulation/checks.h"
 
 #include "server/base/alloc.h"
+#include "tests/simulation/node.h"
 #include "tests/simulation/plan.h"
 #include "tests/simulation/server.h"
 #include "tests/simulation/watcher.h"
@@ -23,6 +24,11 @@ struct promise {
     int64_t acked_ms;
 };
 
+struct comeback_seen {
+    int64_t ms; /* it started as a master; 0: it did not, or was promoted since */
+    bool empty;
+};
+
 struct checks {
     struct tallies tallies;
     uint64_t room;
@@ -33,9 +39,12 @@ struct checks {
     } leaders[LEADERS_MAX];
     int leader_count;
     bool a_file_was_lost;
-    int last_master;
-    int64_t last_promotion_ms;
-    int64_t master_replaced_by_ms; /* it came back as a replica; by then there is another */
+    int last_master, promoter; /* NOBODY: its former master */
+    bool promotion_is_known;   /* a Sentinel has heard of it */
+    uint64_t epoch, epoch_before;
+    int64_t last_promotion_ms, found_down_ms; /* the master before it was: from then on nothing is promised of it */
+    int64_t master_replaced_by_ms;            /* it came back as a replica; by then there is another */
+    struct comeback_seen came_back[NODES_MAX];
     char unwell[256];
 };
 
@@ -43,6 +52,8 @@ void checks_new(struct world *w)
 {
     w->checks = mem_calloc(1, sizeof *w->checks);
     w->checks->last_master = 0;
+    w->checks->promoter = NOBODY;
+    w->checks->promotion_is_known = true;
 }
 
 void checks_free(struct world *w)
@@ -82,7 +93,7 @@ void checks_acknowledged(struct world *w, uint64_t write, int master, uint64_t n
     world_trace(w, NOBODY, "write %" PRIu64 " is acknowledged by %s, replicas %" PRIx64, write, name(w, master), nodes);
     *p = (struct promise){.master = master, .given = true, .nodes = nodes, .acked_ms = acked_ms};
     /* Acknowledged while another was being made the master: beyond the window. */
-    if (w->checks->last_master != master && acked_ms >= w->checks->last_promotion_ms) p->given = false;
+    if (w->checks->last_master != master && acked_ms >= w->checks->found_down_ms) p->given = false;
 }
 
 static void withdraw(struct world *w, uint64_t write, const char *why)
@@ -101,10 +112,21 @@ static bool is_good_candidate(const struct world *w, int server, int64_t since_m
     return s->down_since_ms && s->down_since_ms - w->nodes[server].clock_ms >= since_ms - WELL_MS;
 }
 
-static int well_witness(const struct world *w, const struct promise *p, int64_t since_ms)
+/* A replica's replica is known once its master has become the master, and has said so. */
+static bool is_known(const struct world *w, int server, int sentinel)
+{
+    struct sentinel_address at;
+    const struct watched *watched = watcher_watched(w, sentinel);
+    node_address(w, server, &at);
+    return watched && watched_replica_at(watched, at.host, at.port);
+}
+
+static int well_witness(const struct world *w, const struct promise *p, int sentinel, int64_t since_ms)
 {
     for (int i = 0; i < w->plan->servers; i++)
-        if (p->nodes >> i & 1 && node_was_well(w, i, WELL_MS) && is_good_candidate(w, i, since_ms)) return i;
+        if (p->nodes >> i & 1 && node_was_well(w, i, WELL_MS) && is_good_candidate(w, i, since_ms) &&
+            is_known(w, i, sentinel))
+            return i;
     return NOBODY;
 }
 
@@ -129,11 +151,9 @@ static void check_promise(struct world *w, uint64_t write, int server, int senti
         withdraw(w, write, "it was acknowledged after its master had been found down");
         return;
     }
-    int witness = node_was_well(w, sentinel, WELL_MS) ? well_witness(w, p, since_ms) : NOBODY;
+    int witness = node_was_well(w, sentinel, WELL_MS) ? well_witness(w, p, sentinel, since_ms) : NOBODY;
     if (witness == NOBODY)
         withdraw(w, write, "nobody who has it was well at the fail-over");
-    else if (!of_one_history(server_of(w, server), server_of(w, witness)))
-        withdraw(w, write, "offsets of two histories were compared");
     else
         world_fail(w, "%s is promoted by %s and lacks write %" PRIu64 ", which %s has acknowledged, and is well",
                    name(w, server), name(w, sentinel), write, name(w, witness));
@@ -147,6 +167,38 @@ static bool is_late(const struct world *w, int server, int sentinel)
     return watched && node_at(w, (chosen ? chosen : watched->master)->address.host) != server;
 }
 
+static void master_is(struct world *w, int server, int promoter, uint64_t epoch, int64_t found_down_ms)
+{
+    struct checks *c = w->checks;
+    bool again = c->last_master == server && c->epoch == epoch; /* the order that seals a hand-over */
+    if (again) return;
+    c->epoch_before = c->epoch;
+    c->epoch = epoch;
+    c->last_master = server;
+    c->promoter = promoter;
+    c->promotion_is_known = promoter == NOBODY;
+    c->last_promotion_ms = w->now_ms;
+    c->found_down_ms = found_down_ms;
+}
+
+void checks_promotion_heard(struct world *w, int server)
+{
+    if (server == w->checks->last_master) w->checks->promotion_is_known = true;
+}
+
+/* Its own master does it because a Sentinel has asked for it. */
+static uint64_t epoch_of_promotion(const struct world *w, int server, int sentinel)
+{
+    uint64_t epoch = 0;
+    for (int i = w->plan->servers; i < w->plan->servers + w->plan->sentinels; i++) {
+        const struct watched *watched = watcher_watched(w, i);
+        bool by_it = watched && watched->chosen && node_at(w, watched->chosen->address.host) == server;
+        if (by_it && (sentinel == NOBODY || sentinel == i) && watched->failover.epoch > epoch)
+            epoch = watched->failover.epoch;
+    }
+    return epoch ? epoch : w->checks->epoch;
+}
+
 void checks_promotes(struct world *w, int server, int sentinel, int64_t since_ms)
 {
     struct checks *c = w->checks;
@@ -155,14 +207,24 @@ void checks_promotes(struct world *w, int server, int sentinel, int64_t since_ms
         world_trace(w, server, "is promoted by an order of %s that is not meant any more", name(w, sentinel));
         return;
     }
+    if (sentinel == NOBODY && s->master != c->last_master) {
+        world_trace(w, server, "is handed over to by %s, which is not the master any more", name(w, s->master));
+        return;
+    }
+    uint64_t epoch = epoch_of_promotion(w, server, sentinel);
+    if (epoch < c->epoch) {
+        world_trace(w, server, "is promoted in epoch %" PRIu64 ", behind %" PRIu64 " of %s", epoch, c->epoch,
+                    name(w, c->last_master));
+        return;
+    }
     c->tallies.promotions++;
     if (sentinel == NOBODY) c->tallies.hand_overs++;
     world_trace(w, server, "is promoted by %s, with %" PRIu64 " writes",
                 sentinel == NOBODY ? "its master" : name(w, sentinel), s->data.writes);
     for (uint64_t i = 0; i < c->tallies.writes && !w->failed; i++)
         if (c->promises[i].given && !data_has_write(&s->data, i)) check_promise(w, i, server, sentinel, since_ms);
-    c->last_master = server;
-    c->last_promotion_ms = w->now_ms;
+    c->came_back[server].ms = 0;
+    master_is(w, server, sentinel, epoch, sentinel == NOBODY ? w->now_ms : since_ms);
 }
 
 /* Its memory and its disk are lost, or a part of them. */
@@ -174,41 +236,85 @@ static void forget(struct world *w, int server)
         struct promise *p = &c->promises[i];
         if (!p->given || data_has_write(&s->data, i)) continue;
         p->nodes &= ~(UINT64_C(1) << server);
-        if (c->last_master == server && !server_is_replica(s))
-            withdraw(w, i, "the master has come back without it");
-        else if (!p->nodes)
-            withdraw(w, i, "all who have acknowledged it have lost their memory");
+        if (!p->nodes) withdraw(w, i, "all who have acknowledged it have lost their memory");
     }
 }
 
-/* Whoever had to be replaced could be: no Sentinel was out of reach, or in TILT. */
-static bool sentinels_were_well(const struct world *w)
+/* No Sentinel was out of reach for so long, or in TILT. */
+static bool sentinels_were_well(const struct world *w, int64_t for_ms)
 {
-    int64_t for_ms = w->plan->down_after_ms + REPLACED_MS + TILT_AFTER_MS + TILT_LASTS_MS;
     for (int i = 0; i < w->plan->sentinels; i++)
-        if (!node_was_well(w, w->plan->servers + i, for_ms)) return false;
+        if (!node_was_well(w, w->plan->servers + i, for_ms + TILT_AFTER_MS + TILT_LASTS_MS)) return false;
     return true;
 }
 
-/* It has got its master's data in place of its own. */
-static void exchange(struct world *w, int server)
+/* `master` came back as one, with less than `replica` has, held it back, and nothing kept Sentinels from promoting it. */
+static bool could_be_replaced(const struct world *w, int master, int replica)
+{
+    const struct comeback_seen *seen = &w->checks->came_back[master];
+    const struct server *m = server_of(w, master), *r = server_of(w, replica);
+    int64_t back_ms = w->now_ms - seen->ms;
+    if (!w->plan->ahead_wait_s || (!seen->empty && !of_one_history(m, r))) return false;
+    bool followed = r->down_since_ms && r->down_since_ms - w->nodes[replica].clock_ms >= seen->ms - WELL_MS;
+    return followed && node_was_well(w, master, back_ms) && node_was_well(w, replica, back_ms + WELL_MS) &&
+           sentinels_were_well(w, back_ms + WELL_MS);
+}
+
+/* Who has promoted it has died since, or is in TILT, or could not reach it: nobody knows that it is the master. */
+static bool is_unheard_of(const struct world *w, int promoted)
+{
+    const struct checks *c = w->checks;
+    if (promoted != c->last_master || c->promotion_is_known) return false;
+    int64_t since_ms = w->now_ms - c->last_promotion_ms;
+    return !node_was_well(w, promoted, since_ms) ||
+           !node_was_well(w, c->promoter, since_ms + TILT_AFTER_MS + TILT_LASTS_MS);
+}
+
+/* NULL: the promise stands. */
+static const char *why_given_up(const struct world *w, int replica)
+{
+    const struct checks *c = w->checks;
+    const struct server *master = server_of(w, c->last_master);
+    if (is_unheard_of(w, replica)) return "nobody has heard of its promotion, and it was led back";
+    bool in_time = w->now_ms >= c->master_replaced_by_ms;
+    if (c->last_master == replica && in_time) return NULL;
+    if (master->up && !server_is_replica(master)) {
+        if (!c->came_back[c->last_master].ms || could_be_replaced(w, c->last_master, replica)) return NULL;
+        return "the master has come back without it, and could not be replaced so soon";
+    }
+    if (in_time && sentinels_were_well(w, w->plan->down_after_ms + REPLACED_MS)) return NULL;
+    return "the master has come back without it, as a replica, and could not be replaced so soon";
+}
+
+void checks_gives_full_sync(struct world *w, int master, int replica)
 {
     struct checks *c = w->checks;
-    const struct server *s = server_of(w, server);
-    bool in_time = w->now_ms >= c->master_replaced_by_ms && sentinels_were_well(w);
-    if (c->last_master == server || in_time) return;
-    for (uint64_t i = 0; i < c->tallies.writes; i++) {
+    const struct server *m = server_of(w, master), *r = server_of(w, replica), *last = server_of(w, c->last_master);
+    const char *why = why_given_up(w, replica);
+    /* It may have died meanwhile, or been promoted, or follow another: then nothing comes of it. */
+    if (!r->up || r->master != master || r->machine.state != REPLICA_HANDSHAKE) return;
+    for (uint64_t i = 0; i < c->tallies.writes && !w->failed; i++) {
         struct promise *p = &c->promises[i];
-        if (p->given && p->nodes >> server & 1 && !data_has_write(&s->data, i))
-            withdraw(w, i, "the master has come back without it, as a replica, and could not be replaced so soon");
+        bool goes = p->given && p->nodes >> replica & 1 && data_has_write(&r->data, i) && !data_has_write(&m->data, i);
+        if (!goes) continue;
+        if (c->last_master != replica && data_has_write(&last->data, i))
+            p->nodes &= ~(UINT64_C(1) << replica); /* a straggler: who was promoted has it */
+        else if (why)
+            withdraw(w, i, why);
+        else
+            world_fail(w, "%s gives %s a full sync, which loses write %" PRIu64, name(w, master), name(w, replica), i);
     }
+    if (is_unheard_of(w, replica)) master_is(w, master, NOBODY, c->epoch_before, w->now_ms);
 }
 
 void checks_started(struct world *w, int server)
 {
     struct checks *c = w->checks;
-    if (server == c->last_master && server_is_replica(server_of(w, server)))
+    bool is_replica = server_is_replica(server_of(w, server));
+    if (server == c->last_master && is_replica)
         c->master_replaced_by_ms = w->now_ms + w->plan->down_after_ms + REPLACED_MS;
+    c->came_back[server] =
+        (struct comeback_seen){.ms = is_replica ? 0 : w->now_ms, .empty = !server_of(w, server)->data.len};
     forget(w, server);
 }
 
@@ -225,11 +331,10 @@ static uint64_t full_syncs_allowed(const struct world *w)
     return SYNCS_EACH_EVENT * (uint64_t)w->plan->servers * events;
 }
 
-void checks_full_sync_ended(struct world *w, int server)
+void checks_full_sync_ended(struct world *w)
 {
     const struct tallies *t = &w->checks->tallies;
     w->checks->tallies.full_syncs++;
-    exchange(w, server);
     if (t->full_syncs > full_syncs_allowed(w))
         world_fail(w, "full syncs without end: %" PRIu64 ", for %d faults and %" PRIu64 " promotions", t->full_syncs,
                    w->plan->fault_count, t->promotions);

@@ -3,17 +3,27 @@
  * 1. A WRITE THAT WAS ACKNOWLEDGED TO `WAIT n` IS NOT LOST. Once n replicas have said that they have it:
  *    - a fail-over promotes none that lacks it, as long as one of those n was well when the choice was made: it ran, no
  *      fault had been about it for WELL_MS, it had its data and its connection to the master until that went down, and
- *      the Sentinel that chose was well, too. (Sentinel promotes the one with the most among those that it can ask. If all
+ *      the Sentinel that chose was well, too, and knew it: a master's INFO names its own replicas, not theirs. (Sentinel promotes the one with the most among those that it can ask. If all
  *      n are out of its reach at once, it does not know better: whoever wants more waits for more.)
  *    - who has acknowledged a write has it, until its own memory and disk are lost;
- *    - a hand-over loses none at all;
+ *    - a hand-over that its master makes loses none at all;
+ *    - nobody gives up a write for a full sync, unless who was promoted has it;
  *    - in the end, when all faults are over, the master has all of them.
- *    The promise ends where it cannot be kept: the write was acknowledged after the Sentinel had found its master down
- *    (the choice may have been made), or by a master that another had replaced already; all who have acknowledged it have
- *    lost their memory and their disk; or the master itself came back without it and is followed again before it could be
- *    replaced (a server without an append-only file, restarted at once, or while not all Sentinels were well). And it is not
- *    kept between histories: when a master has lost its data, a replica that has not followed it yet has another one,
- *    and Sentinel compares their offsets.
+ *    The promise ends where it cannot be kept, and nowhere else:
+ *    - the write was acknowledged after the Sentinel had found its master down (the choice may have been made), or by a
+ *      master that another had replaced already. The master is who was promoted in the newest epoch, as among Sentinels:
+ *      SENTINEL FAILOVER at one that is cut off may promote another later, in an older epoch, which is led back, or have
+ *      a former master hand over;
+ *    - all who have acknowledged it have lost their memory and their disk;
+ *    - the master came back without it (from no append-only file) and is followed again. It holds back who has more, so
+ *      that Sentinels promote that, and the promise stands, unless ahead-replica-wait is 0, its file is of no history of the
+ *      replica's, the replica had not followed it for WELL_MS, or a fault was about it since, or about the replica or a
+ *      Sentinel in the WELL_MS before;
+ *    - the master came back as another's replica, and is followed before it could be replaced (down-after and REPLACED_MS),
+ *      or a fault was about a Sentinel in that time;
+ *    - nobody knows that the master was promoted: before a Sentinel had seen it, a fault was about it, or about who had
+ *      promoted it; others have led it back.
+ *    A fault is about a Sentinel as long as it is in TILT, too: there it does not act, as documented.
  * 2. A MASTER THAT IS CUT OFF STOPS. With min-replicas-to-write it accepts no write once it could hear no replica for
  *    min-replicas-max-lag and a second (and the delay of what was on its way). Without it, it goes on until it hears
  *    that another is the master: no longer than the time in which all heals.
@@ -47,9 +57,12 @@ void checks_acknowledged(struct world *w, uint64_t write, int master, uint64_t n
 /* Before it becomes a master: by `sentinel`, who found the last one down at since_ms (or was asked then); NOBODY: by the
  * last master itself. */
 void checks_promotes(struct world *w, int server, int sentinel, int64_t since_ms);
-void checks_started(struct world *w, int server); /* with what its disk had */
+void checks_promotion_heard(struct world *w, int server); /* a Sentinel has seen that it is a master */
+void checks_started(struct world *w, int server);         /* with what its disk had */
 void checks_emptied(struct world *w, int server);
-void checks_full_sync_ended(struct world *w, int server);
+/* It asked, and is not continued, nor held back. */
+void checks_gives_full_sync(struct world *w, int master, int replica);
+void checks_full_sync_ended(struct world *w);
 void checks_continued(struct world *w, int master, int replica, int64_t asked_offset);
 void checks_applied(struct world *w, int server);
 void checks_streams(struct world *w, int server);

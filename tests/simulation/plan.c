@@ -271,7 +271,7 @@ void plan_print(const struct plan *p)
 
 const char *mistake_name(enum mistake mistake)
 {
-    static const char *const all[MISTAKES] = {"none", "early-ack", "any-history",     "double-vote",
-                                              "deaf", "loop",      "no-good-replicas"};
+    static const char *const all[MISTAKES] = {"none", "early-ack", "any-history",      "double-vote",
+                                              "deaf", "loop",      "no-good-replicas", "no-comeback"};
     return all[mistake];
 }

@@ -46,6 +46,7 @@ enum mistake {
     MISTAKE_DEAF,             /* a server says yes to SLAVEOF and does nothing */
     MISTAKE_LOOP,             /* a replica lets go of its master behind each snapshot */
     MISTAKE_NO_GOOD_REPLICAS, /* min-replicas-to-write is not looked at */
+    MISTAKE_NO_COMEBACK,      /* a master that came back with less holds nobody back */
     MISTAKES
 };
 

@@ -300,7 +300,7 @@ static struct resync_decision decide(struct server *s, const char *id, int64_t o
 
 static bool is_held_back(struct server *s, const char *id, int64_t offset)
 {
-    return !server_is_replica(s) &&
+    return !server_is_replica(s) && s->w->plan->mistake != MISTAKE_NO_COMEBACK &&
            comeback_holds_back(&s->comeback, id, offset, commands_has_sentinels(s), server_now_ms(s));
 }
 
@@ -336,6 +336,7 @@ void master_request(struct server *s, conn_id conn, const struct packet *packet)
         checks_continued(s->w, s->id, f->node, offset);
         accept_partial(s, f, &d);
     } else {
+        checks_gives_full_sync(s->w, s->id, f->node);
         accept_full(s, f);
     }
     follower_step(s, f, &(struct follower_event){.kind = FOLLOWER_EVENT_ARRIVED, .ready = f->snapshot});

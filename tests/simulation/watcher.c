@@ -183,7 +183,10 @@ static void forget(struct watcher *s, uint64_t instance)
 static void say(struct watcher *s, const struct sentinel_action *a)
 {
     world_trace(s->w, s->id, "%s %s", a->type, a->text);
-    if (strcmp(a->type, "+elected-leader") == 0) checks_elected(s->w, s->id, &s->sentinel.masters[0]->failover);
+    const struct watched *watched = s->sentinel.masters[0];
+    if (strcmp(a->type, "+elected-leader") == 0) checks_elected(s->w, s->id, &watched->failover);
+    if (strcmp(a->type, "+promoted-slave") == 0)
+        checks_promotion_heard(s->w, node_at(s->w, watched_current(watched)->address.host));
 }
 
 static void carry_out_one(struct watcher *s, const struct sentinel_action *a)
