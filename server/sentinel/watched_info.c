@@ -164,11 +164,20 @@ void watched_order_follow(struct watched *w, struct instance *i)
     a->address.port = master->address.port;
 }
 
+/* For how long it has said this role to us: what lay between was said to nobody. */
+static int64_t claims_role_ms(const struct instance *i, int64_t now_ms)
+{
+    int64_t since_ms = i->role_since_ms;
+    if (i->health.linked_ms > since_ms) since_ms = i->health.linked_ms;
+    if (i->health.since_ms > since_ms) since_ms = i->health.since_ms;
+    return now_ms - since_ms;
+}
+
 /* A replica that says it is a master: the old one that came back, most often. The newest configuration has time to reach
- * us before anybody is told to follow. */
+ * us before anybody is told to follow: it may be a new one, seen from where we were cut off. */
 static void convert(struct watched *w, struct instance *i, int64_t now_ms)
 {
-    int64_t claims_ms = now_ms - i->role_since_ms, patience_ms = 4 * w->sentinel->settings.periods.hello;
+    int64_t claims_ms = claims_role_ms(i, now_ms), patience_ms = 4 * w->sentinel->settings.periods.hello;
     if (claims_ms < patience_ms || i->config_since_ms > now_ms - patience_ms || !watched_master_is_sane(w, now_ms))
         return;
     sentinel_note(w->sentinel, LOG_NOTICE,
