@@ -26,18 +26,29 @@ static bool try_without(struct plan *p, int from, int count)
     return true;
 }
 
-/* How long the world is looked at stays: faults_end_ms is the plan's. */
+/* Whether anything became less. */
+static bool shrink_once(struct plan *p)
+{
+    int before = p->fault_count;
+    bool shortened = false;
+    for (int count = before / 2 ? before / 2 : 1; count >= 1; count /= 2)
+        for (int from = 0; from + count <= p->fault_count;)
+            if (!try_without(p, from, count)) from += count;
+    for (int i = 0; i < p->fault_count; i++)
+        for (int halvings = 0; halvings < 4 && p->faults[i].lasts_ms > 1; halvings++) {
+            struct plan shorter = *p;
+            shorter.faults[i].lasts_ms /= 2;
+            if (!still_fails(&shorter)) break;
+            *p = shorter;
+            shortened = true;
+        }
+    return shortened || p->fault_count < before;
+}
+
+/* Without one, or with a shorter one, others may be of no use any more. How long the world is looked at stays:
+ * faults_end_ms is the plan's. */
 void shrink_plan(const struct plan *plan, struct plan *out)
 {
     *out = *plan;
-    for (int count = out->fault_count / 2; count >= 1; count /= 2)
-        for (int from = 0; from + count <= out->fault_count;)
-            if (!try_without(out, from, count)) from += count;
-    for (int i = 0; i < out->fault_count; i++)
-        for (int halvings = 0; halvings < 4 && out->faults[i].lasts_ms > 1; halvings++) {
-            struct plan shorter = *out;
-            shorter.faults[i].lasts_ms /= 2;
-            if (!still_fails(&shorter)) break;
-            *out = shorter;
-        }
+    while (shrink_once(out)) continue;
 }
