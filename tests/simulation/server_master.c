@@ -298,10 +298,11 @@ static struct resync_decision decide(struct server *s, const char *id, int64_t o
     return d;
 }
 
-static bool is_held_back(struct server *s, const char *id, int64_t offset)
+static bool is_held_back(struct server *s, enum resync_reason reason, int64_t offset)
 {
     return !server_is_replica(s) && s->w->plan->mistake != MISTAKE_NO_COMEBACK &&
-           comeback_holds_back(&s->comeback, id, offset, commands_has_sentinels(s), server_now_ms(s));
+           comeback_holds_back(&s->comeback, repl_stream_history(s->stream), reason, offset, commands_has_sentinels(s),
+                               server_now_ms(s));
 }
 
 uint64_t master_ahead_bytes(struct server *s)
@@ -321,7 +322,7 @@ void master_request(struct server *s, conn_id conn, const struct packet *packet)
         return;
     }
     struct resync_decision d = decide(s, id, offset, why);
-    bool held_back = d.reason != RESYNC_CONTINUE && is_held_back(s, id, offset);
+    bool held_back = d.reason != RESYNC_CONTINUE && is_held_back(s, d.reason, offset);
     struct follower *f = held_back ? NULL : new_follower(s, conn);
     world_trace(s->w, s->id, "is asked by %s for %.8s:%" PRId64 ": %s%s",
                 s->w->nodes[network_other(s->w, s->id, conn)].name, id, offset, why,
@@ -506,8 +507,7 @@ void master_loaded(struct server *s)
 {
     const struct history *h = repl_stream_history(s->stream);
     int64_t wait_ms = (int64_t)s->settings.ahead_replica_wait_s * 1000;
-    if (h->second_offset > 0)
-        comeback_begin(&s->comeback, h->second_id, (uint64_t)h->second_offset - 1, wait_ms, server_now_ms(s));
-    else if (h->offset == 0 && !s->data.len)
-        comeback_begin(&s->comeback, "", 0, wait_ms, server_now_ms(s));
+    bool from_nothing = h->offset == 0 && !s->data.len;
+    if (h->second_offset > 0 || from_nothing)
+        comeback_begin(&s->comeback, h->second_offset <= 0, wait_ms, server_now_ms(s));
 }
