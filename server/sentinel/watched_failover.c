@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define AHEAD_PATIENCE_MS 10000 /* of the 15 s for which such a master waits (repl/comeback.h) */
+
 bool watched_in_failover(const struct watched *w)
 {
     return w->failover.state != FAILOVER_NONE;
@@ -99,6 +101,12 @@ static bool replicas_have_spoken(const struct watched *w)
     return true;
 }
 
+/* The master has come back with less, and holds somebody back who has more: whoever that is will be here soon. */
+static bool awaits_who_is_ahead(const struct watched *w, int64_t now_ms)
+{
+    return w->master->health.emptied && now_ms - w->failover.since_ms < AHEAD_PATIENCE_MS;
+}
+
 /* TICK: not yet. */
 static enum failover_event_kind choose(struct watched *w, int64_t now_ms)
 {
@@ -106,6 +114,7 @@ static enum failover_event_kind choose(struct watched *w, int64_t now_ms)
     if (!replicas_have_spoken(w) && now_ms - w->failover.since_ms < w->sentinel->settings.periods.info_urgent)
         return FAILOVER_EVENT_TICK;
     w->chosen = best_replica(w, now_ms, explained);
+    if (!w->chosen && awaits_who_is_ahead(w, now_ms)) return FAILOVER_EVENT_TICK;
     sentinel_note(w->sentinel, LOG_NOTICE, "Choice of a new master for %s: %s", w->name, explained);
     return w->chosen ? FAILOVER_EVENT_CHOSEN : FAILOVER_EVENT_NONE_GOOD;
 }

@@ -684,6 +684,25 @@ Test(sentinel_core, a_master_that_comes_back_with_less_is_replaced_by_who_has_mo
     finish();
 }
 
+/* Whoever has more starts later than the rest: nobody else is taken for it. */
+Test(sentinel_core, who_has_more_than_a_master_that_came_back_is_waited_for)
+{
+    build(9, 3, 3, 2, 10000);
+    run_ms(15000);
+    w.server[2].alive = false;
+    w.server[0].restarts++;
+    w.server[0].ahead = 500;
+    w.server[2].offset = 510;
+    w.server[2].held_back = true;
+    w.server[1].offset = 2000;
+    run_ms(11000);
+    cr_assert_eq(w.server[1].promotions, 0, "%s", log_lines);
+    w.server[2].alive = true;
+    run_ms(8000);
+    cr_assert_eq(w.server[2].promotions, 1, "%s", log_lines);
+    finish();
+}
+
 /* Nobody has more than it: it stays the master. */
 Test(sentinel_core, a_master_that_comes_back_empty_among_empty_ones_stays)
 {
