@@ -332,10 +332,15 @@ static void run_woken(struct clients *all)
     if (list_first(&all->woken)) loop_do_not_wait(all->core->loop);
 }
 
+void clients_keep_memory(struct clients *all)
+{
+    if (unlikely(all->memory_limit && all->memory > all->memory_limit)) clients_keep_limit(all);
+}
+
 void clients_before_send(struct clients *all)
 {
     run_woken(all);
-    if (unlikely(all->memory_limit && all->memory > all->memory_limit)) clients_keep_limit(all);
+    clients_keep_memory(all);
     list_each(&all->dead, dead)
     {
         struct client *c = list_entry(dead, struct client, pending);

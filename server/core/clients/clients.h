@@ -81,6 +81,7 @@ void client_hand_over(struct client *c, void (*detached)(void *arg, int fd, cons
                       void *arg);
 /* Once a turn: output limits, kept requests of unblocked clients, delayed frees. */
 void clients_before_send(struct clients *c);
+void clients_keep_memory(struct clients *c); /* maxmemory-clients, where something was written outside of commands */
 void clients_cron(struct clients *c,
                   int64_t now_ms); /* monotonic; timeouts, buffers, a slice of all clients per call */
 /* Bytes of all clients but replicas, with their buffers, as they were when cron last looked at each; *replicas: of

@@ -115,6 +115,7 @@ static void before_send(void *arg)
     persistence_before_send(core);
     clients_before_send(core->clients);
     tracking_before_send(core->tracking);
+    clients_keep_memory(core->clients); /* to which that adds */
     memory_limit_turn_ends(core);
     replication_before_send(core->replication);
     append_only_before_send(core);
