@@ -30,7 +30,8 @@ struct apply_result {
 struct replication_host {
     void *context;
     /* --- the master's side --- */
-    /* Forks a child that runs body(arg) and calls ended when reaped. Its pid, or -1 with errno (EBUSY: another child runs). */
+    /* Forks a child that runs body(arg) and calls ended when reaped. Its pid, or -1 with errno (EBUSY: another child
+     * runs). */
     pid_t (*fork_snapshot)(void *context, int (*body)(void *arg), void (*ended)(void *arg, bool good, int signal),
                            void *arg);
     void (*kill_snapshot)(void *context);

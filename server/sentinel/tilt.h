@@ -23,7 +23,8 @@ struct tilt {
 
 enum tilt_change { TILT_SAME, TILT_BEGINS, TILT_ENDS };
 
-/* At every tick, some times a second, and before any other event. now_ms: monotonic, above 0; that it runs backwards is a reason, too. */
+/* At every tick, some times a second, and before any other event. now_ms: monotonic, above 0; that it runs backwards is a
+ * reason, too. */
 enum tilt_change tilt_tick(struct tilt *t, const struct tilt_settings *settings, int64_t now_ms);
 
 #endif

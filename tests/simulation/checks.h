@@ -3,8 +3,9 @@
  * 1. A WRITE THAT WAS ACKNOWLEDGED TO `WAIT n` IS NOT LOST. Once n replicas have said that they have it:
  *    - a fail-over promotes none that lacks it, as long as one of those n was well when the choice was made: it ran, no
  *      fault had been about it for WELL_MS, it had its data and its connection to the master until that went down, and
- *      the Sentinel that chose was well, too, and knew it: a master's INFO names its own replicas, not theirs. (Sentinel promotes the one with the most among those that it can ask. If all
- *      n are out of its reach at once, it does not know better: whoever wants more waits for more.)
+ *      the Sentinel that chose was well, too, and knew it: a master's INFO names its own replicas, not theirs. (Sentinel
+ *      promotes the one with the most among those that it can ask. If all n are out of its reach at once, it does not know
+ *      better: whoever wants more waits for more.)
  *    - who has acknowledged a write has it, until its own memory and disk are lost;
  *    - a hand-over that its master makes loses none at all;
  *    - nobody gives up a write for a full sync, unless who was promoted has it;
