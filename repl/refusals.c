@@ -17,11 +17,23 @@ static struct refusal *find(const struct refusals *r, const char *name)
     return NULL;
 }
 
-static struct refusal *oldest(struct refusals *r)
+static bool has_refused(const struct refusal *one)
+{
+    return one->times || one->version || one->strayings;
+}
+
+/* Of whom nothing is known but what it reads: it is noted all the time, and only takes longer to be known without that. */
+static bool makes_room_before(const struct refusal *one, const struct refusal *other)
+{
+    if (has_refused(one) != has_refused(other)) return has_refused(other);
+    return one->noted_ms < other->noted_ms;
+}
+
+static struct refusal *least_needed(struct refusals *r)
 {
     struct refusal *found = &r->list[0];
     for (int i = 1; i < REFUSALS_MAX; i++)
-        if (r->list[i].noted_ms < found->noted_ms) found = &r->list[i];
+        if (makes_room_before(&r->list[i], found)) found = &r->list[i];
     return found;
 }
 
@@ -37,7 +49,7 @@ static struct refusal *find_or_make(struct refusals *r, const char *name)
 {
     struct refusal *one = find(r, name);
     if (one) return one;
-    one = oldest(r);
+    one = least_needed(r);
     *one = (struct refusal){.times = 0};
     snprintf(one->name, sizeof one->name, "%s", name);
     return one;

@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define REFUSALS_MAX        32 /* replicas remembered; the one that was noted longest ago makes room */
+/* Replicas remembered. The one that was noted longest ago makes room: before one that has refused, one that has not. */
+#define REFUSALS_MAX        32
 #define REFUSALS_NAME_BYTES 136
 
 struct refusal {

@@ -43,6 +43,27 @@ Test(refusals, the_list_is_finite_and_keeps_the_latest)
     refusals_forget(&r, "host:0");
 }
 
+/* Else who cannot read a version would get it again and again, at once. */
+Test(refusals, many_that_are_merely_here_do_not_make_one_that_refused_forgotten)
+{
+    static struct refusals r;
+    char name[REFUSALS_NAME_BYTES];
+    refusals_note(&r, "a:1", 10, false, 1000);
+    refusals_note(&r, "a:1", 10, false, 1100);
+    refusals_note_astray(&r, "a:2", 1100);
+    for (int i = 0; i < 3 * REFUSALS_MAX; i++) {
+        snprintf(name, sizeof name, "host:%d", i);
+        if (i % 2)
+            refusals_note_read(&r, name, 10, 70, 2000 + i);
+        else
+            refusals_note_unproven(&r, name, 2000 + i);
+    }
+    cr_assert_eq(refusals_read(&r, name, 71, 2100), 10);
+    cr_assert_eq(refusals_version(&r, "a:1", 3000), 10);
+    cr_assert_gt(refusals_again_ms(&r, "a:1"), 0);
+    cr_assert(refusals_is_astray(&r, "a:2"));
+}
+
 Test(refusals, a_version_is_known_once_it_was_had_whole_or_given_twice)
 {
     static struct refusals r;
