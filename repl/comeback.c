@@ -29,6 +29,11 @@ bool comeback_holds_back(struct comeback *c, const struct history *h, enum resyn
     return ahead > 0;
 }
 
+bool comeback_needs_second_id(const struct comeback *c, bool watched, int64_t now_ms)
+{
+    return !c->from_nothing && !is_over(c, watched, now_ms);
+}
+
 uint64_t comeback_ahead_bytes(const struct comeback *c, bool watched, int64_t now_ms)
 {
     return is_over(c, watched, now_ms) ? 0 : c->ahead_bytes;

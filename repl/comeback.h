@@ -30,6 +30,8 @@ void comeback_begin(struct comeback *c, bool from_nothing, int64_t wait_ms, int6
  * heard nothing of a stream yet, not so much as a PING. */
 bool comeback_holds_back(struct comeback *c, const struct history *h, enum resync_reason reason, int64_t asked_offset,
                          bool watched, int64_t now_ms);
+/* Who is to be held back is told by our second id: it has to stay. */
+bool comeback_needs_second_id(const struct comeback *c, bool watched, int64_t now_ms);
 /* What INFO says; 0: nobody is held back (any more). */
 uint64_t comeback_ahead_bytes(const struct comeback *c, bool watched, int64_t now_ms);
 void comeback_end(struct comeback *c); /* we are no master any more */

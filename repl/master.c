@@ -113,12 +113,18 @@ static void ping_replicas(struct replication *r, int64_t now_ms)
     r->host.propagate(r->host.context, 1, &ping);
 }
 
+/* Who is held back is none of our followers, and is known by a history that would go with the backlog. */
+static bool holds_back(const struct replication *r, int64_t now_ms)
+{
+    return comeback_needs_second_id(&r->master->comeback, r->host.has_sentinels(r->host.context), now_ms);
+}
+
 static void expire_backlog(struct replication *r, int64_t now_ms)
 {
     struct master_side *m = r->master;
     int64_t ttl_s = r->settings->backlog_ttl_s;
-    bool alone =
-        repl_stream_window(r->stream).present && !replication_is_replica(r) && r->started && !m->followers.count;
+    bool alone = repl_stream_window(r->stream).present && !replication_is_replica(r) && r->started &&
+                 !m->followers.count && !holds_back(r, now_ms);
     if (!alone || !m->alone_since_ms) m->alone_since_ms = alone ? now_ms : 0;
     if (!alone || !ttl_s || now_ms - m->alone_since_ms <= ttl_s * 1000) return;
     if (r->stream_kept || r->settings->adopt_backlog)

@@ -171,6 +171,24 @@ Test(sentinel_restart, without_sentinels_a_replica_is_held_back_for_a_moment_alo
     cr_expect_str_eq(info_text(master, "replication", "slaves_ahead_bytes"), "");
 }
 
+/* The backlog's time to live is over first: who has more is known all the same. */
+Test(sentinel_restart, a_master_without_followers_keeps_the_history_that_tells_who_has_more)
+{
+    struct server *master = server_start(OURS, "%s", ALONE "\nahead-replica-wait 600\nrepl-backlog-ttl 1");
+    struct server *replica = server_start(OURS, "%s", ALONE);
+    follow(replica, master);
+    expect_ok(master, "SET kept yes");
+    wait_in_step(replica, master);
+    expect_ok(master, "SAVE");
+    expect_ok(master, "SET first yes");
+    wait_in_step(replica, master);
+    server_restart(master);
+    wait_until(*info_text(master, "replication", "slaves_ahead_bytes"));
+    wait_until(info_number(master, "server", "uptime_in_seconds") >= 3);
+    cr_expect_not(server_log_has(master, 0, "Replication backlog freed"));
+    expect_string(replica, "yes", "GET first");
+}
+
 Test(sentinel_restart, ahead_replica_wait_0_lets_it_follow_at_once)
 {
     static const char at_once[] = ALONE "\nahead-replica-wait 0";
