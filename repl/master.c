@@ -72,7 +72,9 @@ static void renamed(void *context, const char *why)
 
 static void replaced(void *context)
 {
-    words_forgotten(context);
+    struct replication *r = context;
+    words_forgotten(r);
+    refusals_forget_reads(&r->master->refusals);
     renamed(context, "our dataset is being replaced by our master's");
 }
 

@@ -99,6 +99,11 @@ void refusals_note_read(struct refusals *r, const char *name, int version, uint6
     one->read_ms = now_ms;
 }
 
+void refusals_forget_reads(struct refusals *r)
+{
+    for (int i = 0; i < REFUSALS_MAX; i++) r->list[i].read = 0;
+}
+
 static bool was_lately(int64_t then_ms, int64_t now_ms)
 {
     return then_ms && now_ms - then_ms <= KNOWN_MS;

@@ -43,6 +43,8 @@ int refusals_version(const struct refusals *r, const char *name, int64_t now_ms)
 /* It has just taken over a snapshot in this version, behind which the stream goes on with `from`: known for a day from
  * when it was here last (0: it is still here), or until it goes away from one. */
 void refusals_note_read(struct refusals *r, const char *name, int version, uint64_t from, int64_t now_ms);
+/* The offsets are another history's from now on, by which nobody is known. */
+void refusals_forget_reads(struct refusals *r);
 /* It is here, or has just been, and has not shown what is known by its name: that is not believed for a day then. An
  * address may be that of several behind a gateway, or of an older program by now. */
 void refusals_note_unproven(struct refusals *r, const char *name, int64_t now_ms);

@@ -122,6 +122,18 @@ Test(refusals, what_was_read_is_known_for_a_day_or_until_it_is_refused)
     cr_assert_eq(refusals_read(&r, "a:1", 77, 6000), 0);
 }
 
+Test(refusals, what_was_read_in_another_history_says_nothing)
+{
+    static struct refusals r;
+    refusals_note(&r, "a:1", 12, true, 900);
+    refusals_note_read(&r, "a:1", 10, 70, 1000);
+    refusals_forget_reads(&r);
+    cr_assert_eq(refusals_read(&r, "a:1", 1000000, 1100), 0);
+    cr_assert_eq(refusals_version(&r, "a:1", 1100), 12);
+    refusals_note_read(&r, "a:1", 10, 1000010, 1200);
+    cr_assert_eq(refusals_read(&r, "a:1", 1000011, 1200), 10);
+}
+
 Test(refusals, what_was_read_is_not_believed_of_another_with_that_name)
 {
     static struct refusals r;
