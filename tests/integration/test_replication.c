@@ -290,6 +290,21 @@ Test(replication, changes_that_the_stream_does_not_say_are_in_the_next_full_sync
     expect_integer(second, 10, "DBSIZE");
 }
 
+Test(replication, what_clients_wrote_into_a_writable_replica_is_in_the_next_full_sync_from_it)
+{
+    struct server *master = server_start(OURS, "%s", ""), *middle = server_start(OURS, "replica-read-only no");
+    struct server *first = server_start(OURS, "%s", ""), *second = server_start(OURS, "%s", "");
+    follow(middle, master);
+    follow(first, middle);
+    expect_ok(master, "SET k v");
+    wait_in_step(first, master);
+    expect_ok(middle, "SET local x");
+    follow(second, middle);
+    wait_in_step(second, master);
+    expect_string(second, "x", "GET local");
+    expect_nil(first, "GET local");
+}
+
 Test(replication, a_shutdown_tells_who_is_in_sync)
 {
     struct server *master = server_start(OURS, "shutdown-timeout 1"), *replica = server_start(OURS, "%s", "");

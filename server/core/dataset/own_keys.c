@@ -27,6 +27,7 @@ static void key_touched(void *context, const struct key_change *change)
     struct bytes name = key_name_make(change->db, change->key, room);
     map_slot(&core->own_keys->keys, name);
     key_name_free(name, room);
+    replication_changed_unsaid(core->replication);
 }
 
 struct own_keys *own_keys_new(struct core *core)
