@@ -542,6 +542,8 @@ static const char expired_key[] = "SET v v PXAT <now> ; ";
 static const char goes_at_once[] = "a time that has passed deletes at once; Debian's keeps the key until it is met";
 static const char overwritten[] = "what overwrites an expired key says all, and a DEL before it nothing more";
 static const char destination[] = "an expired destination that gets nothing is deleted, as one that is there";
+static const char entries_read[] =
+    "as Redis 8 we say behind a reading how far the group has read, to whoever knows such words: replicas know its lag";
 static const char new_consumer[] =
     "7.2 makes the consumer even when there is nothing for it, and replicas are to have it";
 
@@ -557,10 +559,50 @@ static const struct difference differences[] = {
     {"XCLAIM y g c7 100000000 2-1", "XGROUP CREATECONSUMER y g c7 ; ", new_consumer},
     {"XCLAIM y g c8 0 99-1 FORCE", "XGROUP CREATECONSUMER y g c8 ; ", new_consumer},
     {"XAUTOCLAIM y g c10 0 99-1", "XGROUP CREATECONSUMER y g c10 ; ", new_consumer},
+    {"XREADGROUP GROUP g new COUNT 1 STREAMS y >",
+     "MULTI ; XCLAIM y g new 0 1-1 TIME <now> RETRYCOUNT 1 FORCE JUSTID LASTID 1-1 ; XGROUP SETID y g 1-1 "
+     "ENTRIESREAD 1 ; EXEC ; ",
+     entries_read},
+    {"XREADGROUP GROUP g new COUNT 1 STREAMS y >",
+     "MULTI ; XCLAIM y g new 0 2-1 TIME <now> RETRYCOUNT 1 FORCE JUSTID LASTID 2-1 ; XGROUP SETID y g 2-1 "
+     "ENTRIESREAD 2 ; EXEC ; ",
+     entries_read},
+    {"XADD y 5-1 a b | XADD y 6-1 a b | XREADGROUP GROUP g new5 STREAMS y >",
+     "XADD y 5-1 a b ; XADD y 6-1 a b ; MULTI ; XCLAIM y g new5 0 5-1 TIME <now> RETRYCOUNT 1 FORCE "
+     "JUSTID LASTID 5-1 ; XCLAIM y g new5 0 6-1 TIME <now> RETRYCOUNT 1 FORCE JUSTID LASTID 6-1 ; XGROUP "
+     "SETID y g 6-1 ENTRIESREAD 6 ; EXEC ; ",
+     entries_read},
+    {"XADD y 10-1 a b | XREADGROUP GROUP g c9 STREAMS y > | XDEL y 10-1 | XAUTOCLAIM y g c9 0 0",
+     "XADD y 10-1 a b ; MULTI ; XCLAIM y g c9 0 10-1 TIME <now> RETRYCOUNT 1 FORCE JUSTID LASTID 10-1 ; "
+     "XGROUP SETID y g 10-1 ENTRIESREAD 7 ; EXEC ; XDEL y 10-1 ; MULTI ; XCLAIM y g c9 0 2-1 TIME <now> "
+     "RETRYCOUNT 9 FORCE JUSTID LASTID 10-1 ; XCLAIM y g c9 0 3-1 TIME <now> RETRYCOUNT 5 FORCE JUSTID "
+     "LASTID 10-1 ; XCLAIM y g c9 0 5-1 TIME <now> RETRYCOUNT 3 FORCE JUSTID LASTID 10-1 ; XCLAIM y g c9 "
+     "0 6-1 TIME <now> RETRYCOUNT 3 FORCE JUSTID LASTID 10-1 ; XCLAIM y g c9 0 10-1 TIME <now> RETRYCOUNT "
+     "1 FORCE JUSTID LASTID 10-1 ; EXEC ; ",
+     entries_read},
+    {"XADD y 11-1 a b | XREADGROUP GROUP g c9 STREAMS y > | XDEL y 11-1 | XCLAIM y g c9 0 11-1",
+     "XADD y 11-1 a b ; MULTI ; XCLAIM y g c9 0 11-1 TIME <now> RETRYCOUNT 1 FORCE JUSTID LASTID 11-1 ; "
+     "XGROUP SETID y g 11-1 ENTRIESREAD 8 ; EXEC ; XDEL y 11-1 ; XCLAIM y g c9 0 11-1 TIME <now> "
+     "RETRYCOUNT 1 FORCE JUSTID LASTID 11-1 ; ",
+     entries_read},
     {"XADD y 12-1 a b | XREADGROUP GROUP g c9 STREAMS y > | XDEL y 12-1 | XCLAIM y g c12 0 12-1",
-     "XADD y 12-1 a b ; XCLAIM y g c9 0 12-1 TIME <now> RETRYCOUNT 1 FORCE JUSTID LASTID 12-1 ; XDEL y 12-1 ; MULTI ; "
-     "XCLAIM y g c9 0 12-1 TIME <now> RETRYCOUNT 1 FORCE JUSTID LASTID 12-1 ; XGROUP CREATECONSUMER y g c12 ; EXEC ; ",
+     "XADD y 12-1 a b ; MULTI ; XCLAIM y g c9 0 12-1 TIME <now> RETRYCOUNT 1 FORCE JUSTID LASTID 12-1 ; "
+     "XGROUP SETID y g 12-1 ENTRIESREAD 9 ; EXEC ; XDEL y 12-1 ; MULTI ; XCLAIM y g c9 0 12-1 TIME <now> "
+     "RETRYCOUNT 1 FORCE JUSTID LASTID 12-1 ; XGROUP CREATECONSUMER y g c12 ; EXEC ; ",
      new_consumer},
+    {"XREADGROUP GROUP g c STREAMS v w > >",
+     "MULTI ; XCLAIM v g c 0 1-1 TIME <now> RETRYCOUNT 1 FORCE JUSTID LASTID 1-1 ; XGROUP SETID v g 1-1 "
+     "ENTRIESREAD 1 ; XCLAIM w g c 0 1-1 TIME <now> RETRYCOUNT 1 FORCE JUSTID LASTID 1-1 ; XGROUP SETID w "
+     "g 1-1 ENTRIESREAD 1 ; EXEC ; ",
+     entries_read},
+    {"&XREADGROUP GROUP g waits BLOCK 0 STREAMS y > | XADD y 20-1 a b",
+     "XADD y 20-1 a b ; MULTI ; XCLAIM y g waits 0 20-1 TIME <now> RETRYCOUNT 1 FORCE JUSTID LASTID 20-1 "
+     "; XGROUP SETID y g 20-1 ENTRIESREAD 10 ; EXEC ; ",
+     entries_read},
+    {"XADD x 1-1 a b | MULTI | XGROUP CREATE x g 0 | XREADGROUP GROUP g c STREAMS x > | EXEC",
+     "XADD x 1-1 a b ; MULTI ; XGROUP CREATE x g 0 ; XCLAIM x g c 0 1-1 TIME <now> RETRYCOUNT 1 FORCE JUSTID LASTID 1-1 ; "
+     "XGROUP SETID x g 1-1 ENTRIESREAD 1 ; EXEC ; ",
+     entries_read},
     {"SET v w", "SET v w ; ", overwritten},
     {"SETEX v 100 w", "SET v w PXAT <now> ; ", overwritten},
     {"MSET v 1 q 2", "MSET v 1 q 2 ; ", overwritten},
