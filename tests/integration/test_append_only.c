@@ -648,20 +648,22 @@ Test(append_only, with_always_an_answer_waits_for_the_disk)
     raw_expect(reader, "$1\r\n1\r\n");
     uint64_t commands = (uint64_t)info_number(s, "stats", "total_commands_processed");
     pid_t journal = freeze_journal(s);
-    raw_send_text(writer, "SET a 2\r\n");
+    raw_send_text(writer, "SET a 2\r\nDEBUG LOG has-written\r\n");
     raw_send_text(leaving, "SET b 2\r\nQUIT\r\n");
+    server_wait_log(s, 0, "has-written");
     /* The server runs them, and what others see of them waits as well. */
-    raw_send_text(reader, "GET a\r\n");
+    raw_send_text(reader, "GET a\r\nDEBUG LOG has-read\r\n");
+    server_wait_log(s, 0, "has-read");
     server_wait_log(s, 0, "The journal (pid ");
     cr_expect_not(can_be_read(writer));
     cr_expect_not(can_be_read(reader));
     cr_expect_not(can_be_read(leaving));
     kill(journal, SIGCONT);
-    raw_expect(writer, "+OK\r\n");
-    raw_expect(reader, "$1\r\n2\r\n");
+    raw_expect(writer, "+OK\r\n+OK\r\n");
+    raw_expect(reader, "$1\r\n2\r\n+OK\r\n");
     raw_expect(leaving, "+OK\r\n+OK\r\n");
     wait_until(raw_is_closed(leaving));
-    cr_expect_geq((uint64_t)info_number(s, "stats", "total_commands_processed"), commands + 5);
+    cr_expect_geq((uint64_t)info_number(s, "stats", "total_commands_processed"), commands + 7);
     close(writer);
     close(reader);
     close(leaving);
