@@ -64,8 +64,8 @@ PLAIN_HARNESS := $(patsubst %/under_criterion.o,%/standalone.o,$(HARNESS))
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
 
-all: $(BUILD)/redis-server $(BUILD)/redis-sentinel $(BUILD)/redis-check-rdb $(BUILD)/redis-check-aof $(BUILD)/slipstream-lab \
-     $(BUILD)/slipstream-bench
+all: $(BUILD)/redis-server $(BUILD)/redis-sentinel $(BUILD)/redis-check-rdb $(BUILD)/redis-check-aof \
+     $(BUILD)/slipstream-lab $(BUILD)/slipstream-bench
 
 $(BUILD)/redis-server: $(OBJ)
 	$(call say,LINK)
@@ -127,7 +127,8 @@ $(BUILD)/slipstream-lab: $(LAB) $(CONTESTANTS) $(REPORT) $(LAB_BORROWS) $(PLAIN_
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LIBS)
 
-$(BUILD)/slipstream-bench: $(PROGRAM) $(LOAD) $(CONTESTANTS) $(REPORT) $(filter $(BUILD)/obj/server/base/%,$(OBJ)) $(PLAIN_HARNESS)
+$(BUILD)/slipstream-bench: $(PROGRAM) $(LOAD) $(CONTESTANTS) $(REPORT) $(filter $(BUILD)/obj/server/base/%,$(OBJ)) \
+                           $(PLAIN_HARNESS)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis -ljansson $(LIBS)
 
@@ -161,8 +162,8 @@ WORLDS   ?= $(if $(SANITIZE),100,800)
 test:
 	@tools/deps.sh build test
 	@$(MAKE) --no-print-directory -j$(JOBS) tests peers
-	@BUILD=$(BUILD) UNIT="$(UNIT)" PEERS=$(PEERS) JOBS=$(JOBS) ENGINES="$(ENGINES)" TEST="$(TEST)" COMMANDS=$(COMMANDS) WORLDS=$(WORLDS) \
-		tools/test.sh
+	@BUILD=$(BUILD) UNIT="$(UNIT)" PEERS=$(PEERS) JOBS=$(JOBS) ENGINES="$(ENGINES)" TEST="$(TEST)" \
+		COMMANDS=$(COMMANDS) WORLDS=$(WORLDS) tools/test.sh
 
 # What runs on I/O threads, with the thread sanitizer's server; the tests themselves are BUILD's.
 THREADS_TESTS ?= @(io_threads|tls|basic|commands|tracking|append_only|gate)/*
@@ -201,7 +202,8 @@ test-peers:
 	@tests/peers/matrix.py $(BUILD) $(PEERS_DIR) "$(ROW)"
 
 # Ours beside Debian's, against our own targets. WHAT=throughput,replicas,... selects parts; ROUNDS sets their rounds;
-# OPTIONS='--html FILE' and the like add to it. SERVERS names other servers: --server NAME='COMMAND', the baseline first.
+# OPTIONS='--html FILE' and the like add to it. SERVERS names other servers: --server NAME='COMMAND',
+# the baseline first.
 WHAT    ?= all
 ROUNDS  ?= 5
 OPTIONS ?=
@@ -250,7 +252,9 @@ install: all
 clean:
 	rm -rf build
 
--include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(SIMULATION) $(LAB) $(LOAD) $(CONTESTANTS) $(REPORT) $(PROGRAM) $(FUZZ_OBJ) \
+-include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(SIMULATION) $(LAB) $(LOAD) \
+    $(CONTESTANTS) $(REPORT) $(PROGRAM) $(FUZZ_OBJ) \
     $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o) $(FUZZ:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
-.PHONY: all tests deps peers run demo test test-threads simulate test-peers fuzz fuzz-targets bench image test-kubernetes debug asan ubsan tsan lint install clean
+.PHONY: all tests deps peers run demo test test-threads simulate test-peers fuzz fuzz-targets bench image \
+        test-kubernetes debug asan ubsan tsan lint install clean
 .SECONDARY:

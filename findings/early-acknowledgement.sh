@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # An acknowledgement that comes early is forgotten, and a replica that loads quickly waits a second for its first write.
 #
-# After a full synchronisation without a file (repl-diskless-sync, the default since 7.0) a master sends a replica nothing of the
-# stream before that has acknowledged something. Replicas acknowledge as soon as they have loaded the snapshot, and then once a
-# second. But the first acknowledgement counts only when the master has noticed by then that its child is through, which it looks
-# for ten times a second. A small dataset is loaded sooner than that: the acknowledgement is dropped without a word, and what the
-# master writes reaches the replica with the next one, a second later, although both call the link up.
+# After a full synchronisation without a file (repl-diskless-sync, the default since 7.0) a master sends a replica
+# nothing of the stream before that has acknowledged something. Replicas acknowledge as soon as they have loaded the
+# snapshot, and then once a second. But the first acknowledgement counts only when the master has noticed by then that
+# its child is through, which it looks for ten times a second. A small dataset is loaded sooner than that: the
+# acknowledgement is dropped without a word, and what the master writes reaches the replica with the next one, a second
+# later, although both call the link up.
 #
-# Seen with Debian 12's redis-server 5:7.0.15-1~deb12u10, which this script runs; the same with Redis 8.0.6 and Valkey 9.1.2.
+# Seen with Debian 12's redis-server 5:7.0.15-1~deb12u10, which this script runs;
+# the same with Redis 8.0.6 and Valkey 9.1.2.
 # usage: findings/early-acknowledgement.sh    (Debian 12, network; installs nothing outside its folder)
 set -euo pipefail
 

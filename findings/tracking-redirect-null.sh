@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # A client that speaks RESP2 is sent a RESP3 null.
 #
-# Client-side caching may redirect invalidations to another connection (CLIENT TRACKING ON REDIRECT id), which listens to the
-# channel __redis__:invalidate in RESP2. When all keys go (FLUSHALL), the message has a null instead of a list of keys. Which
-# null it is goes by the protocol of the connection that tracks, not by that of the one that is written to: if the tracker has
-# said HELLO 3, the RESP2 subscriber gets "_", a type that its protocol does not have, and a strict parser gives the connection
-# up. A message that names keys is right in both cases.
+# Client-side caching may redirect invalidations to another connection (CLIENT TRACKING ON REDIRECT id), which listens
+# to the channel __redis__:invalidate in RESP2. When all keys go (FLUSHALL), the message has a null instead of a list of
+# keys. Which null it is goes by the protocol of the connection that tracks, not by that of the one that is written to:
+# if the tracker has said HELLO 3, the RESP2 subscriber gets "_", a type that its protocol does not have, and a strict
+# parser gives the connection up. A message that names keys is right in both cases.
 #
-# Seen with Debian 12's redis-server 5:7.0.15-1~deb12u10, which this script runs; the same with Redis 8.0.6 and Valkey 9.1.2.
+# Seen with Debian 12's redis-server 5:7.0.15-1~deb12u10, which this script runs;
+# the same with Redis 8.0.6 and Valkey 9.1.2.
 # usage: findings/tracking-redirect-null.sh    (Debian 12, network; installs nothing outside its folder)
 set -euo pipefail
 

@@ -2,9 +2,9 @@
  *
  *   type(1) value version(2) checksum(8)      little-endian; the checksum is the CRC-64 of everything before it
  *
- * Type and value are as in a file (rdb/format.h); the version is the lowest that has the type. A payload of Valkey 9 has
- * version 80, even around a plain string, which no Redis takes; it makes the type byte Valkey's. rdb-write-for holds for
- * payloads, too. */
+ * Type and value are as in a file (rdb/format.h); the version is the lowest that has the type. A payload of Valkey 9
+ * has version 80, even around a plain string, which no Redis takes; it makes the type byte Valkey's. rdb-write-for
+ * holds for payloads, too. */
 #ifndef SLIPSTREAM_RDB_DUMP_H
 #define SLIPSTREAM_RDB_DUMP_H
 

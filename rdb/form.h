@@ -20,7 +20,8 @@ bool rdb_form_has_field_expiry(enum rdb_write_for form);
 bool rdb_form_holds(struct keyspace *ks, enum rdb_write_for form, char why[RDB_FORM_WHY_BYTES]);
 /* What AUTO is for these data; any other form is itself. */
 enum rdb_write_for rdb_form_settled(struct keyspace *ks, enum rdb_write_for form);
-/* The lowest version that these data need in a settled form that holds them, libraries aside. Logs why it is no lower. */
+/* The lowest version that these data need in a settled form that holds them, libraries aside.
+ * Logs why it is no lower. */
 unsigned rdb_form_version(struct keyspace *ks, enum rdb_write_for form);
 /* What is written depends on the form. Looks at counts alone. */
 bool rdb_forms_differ(struct keyspace *ks);

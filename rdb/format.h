@@ -40,7 +40,8 @@
  *
  * Multi-byte operands of opcodes are little-endian, lengths big-endian: that is the format's history, not a slip.
  * Sources: "Redis RDB File Format" (rdb.fnordig.de), the E-BNF of the redis-replicator project's wiki, and files
- * written and judged by redis-server and redis-check-rdb 7.0.15, by Redis 8.0.6 (12) and by Valkey 9.1.2 (VALKEY080). */
+ * written and judged by redis-server and redis-check-rdb 7.0.15, by Redis 8.0.6 (12) and by
+ * Valkey 9.1.2 (VALKEY080). */
 #ifndef SLIPSTREAM_RDB_FORMAT_H
 #define SLIPSTREAM_RDB_FORMAT_H
 

@@ -1,4 +1,5 @@
-/* Function libraries by themselves: the payload that FUNCTION DUMP answers with and FUNCTION RESTORE takes. Server process.
+/* Function libraries by themselves: the payload that FUNCTION DUMP answers with and FUNCTION RESTORE takes.
+ * Server process.
  *
  *   (F5 source: string)* version(2) checksum(8)      little-endian; the checksum is the CRC-64 of everything before it
  *

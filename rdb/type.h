@@ -47,7 +47,8 @@ struct rdb_type_saver {
     void (*save)(struct rdb_encoder *out, const struct record *r);
 };
 
-/* A type byte as it stands in bytes of this dialect, and back; RDB_TYPES: nobody's type. All else here takes the type. */
+/* A type byte as it stands in bytes of this dialect, and back; RDB_TYPES: nobody's type.
+ * All else here takes the type. */
 uint8_t rdb_type_of_byte(enum rdb_dialect dialect, uint8_t byte);
 uint8_t rdb_type_byte(uint8_t type);
 

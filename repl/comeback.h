@@ -1,11 +1,11 @@
-/* A master that has come back with less than a replica of it has. Server process of the master; pure: offsets and times go
- * in.
+/* A master that has come back with less than a replica of it has. Server process of the master; pure: offsets and times
+ * go in.
  *
- * A master that is killed comes back from its file, and its replicas, which were ahead of that, would lose the rest by a
- * full synchronisation within milliseconds: what clients were acknowledged would be gone everywhere. So a replica that
- * asks for what lies beyond the file's end is held back for a moment, and INFO says how far it is ahead. Sentinels of
- * ours promote it then; where there are none, or they do not, it gets its full synchronisation as ever. The same goes
- * for a master that comes back with nothing at all.
+ * A master that is killed comes back from its file, and its replicas, which were ahead of that, would lose the rest by
+ * a full synchronisation within milliseconds: what clients were acknowledged would be gone everywhere. So a replica
+ * that asks for what lies beyond the file's end is held back for a moment, and INFO says how far it is ahead. Sentinels
+ * of ours promote it then; where there are none, or they do not, it gets its full synchronisation as ever. The same
+ * goes for a master that comes back with nothing at all.
  *
  * Redis's replicas take the refusal (NOMASTERLINK) as ours do: they ask again each second. */
 #ifndef SLIPSTREAM_REPL_COMEBACK_H
@@ -25,9 +25,9 @@ struct comeback {
 
 /* The dataset is there, and we are a master. wait_ms 0: nobody is held back. now_ms: monotonic. */
 void comeback_begin(struct comeback *c, bool from_nothing, int64_t wait_ms, int64_t now_ms);
-/* Whether a replica that asked for asked_offset, and is not to continue for this reason, gets no full synchronisation yet.
- * `watched`: Sentinels are connected. Who names no history has nothing to lose. Nor is one told from a new server that has
- * heard nothing of a stream yet, not so much as a PING. */
+/* Whether a replica that asked for asked_offset, and is not to continue for this reason, gets no full synchronisation
+ * yet. `watched`: Sentinels are connected. Who names no history has nothing to lose. Nor is one told from a new server
+ * that has heard nothing of a stream yet, not so much as a PING. */
 bool comeback_holds_back(struct comeback *c, const struct history *h, enum resync_reason reason, int64_t asked_offset,
                          bool watched, int64_t now_ms);
 /* Who is to be held back is told by our second id: it has to stay. */

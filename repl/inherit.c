@@ -1,5 +1,5 @@
-/* What a dead predecessor left of its stream: whether it leads on from the dataset that has been loaded, and what becomes
- * of our history when it has been applied. Server process, at its start.
+/* What a dead predecessor left of its stream: whether it leads on from the dataset that has been loaded, and what
+ * becomes of our history when it has been applied. Server process, at its start.
  *
  * A file asks as a replica would: with the history and the offset that it is of. */
 #include "repl/replica_side.h"

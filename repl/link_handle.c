@@ -1,8 +1,8 @@
 /* The server's end of the link process. Runs in the server.
  *
- * The process is made by server/net/role_process.h. It is reaped here and nowhere else, and never waited for by the loop: a
- * process may take its time to die (its exit closes large files) or be unable to (a disk that hangs), so the dying are
- * kept in a list until they are gone. */
+ * The process is made by server/net/role_process.h. It is reaped here and nowhere else, and never waited for by the
+ * loop: a process may take its time to die (its exit closes large files) or be unable to (a disk that hangs), so the
+ * dying are kept in a list until they are gone. */
 #include "repl/link_handle.h"
 
 #include "repl/link/messages.h"

@@ -53,8 +53,8 @@ int link_give_peer(struct link_handle *l, const struct link_peer *peer, int fd);
 void link_drop_peer(struct link_handle *l, int slot, const char *reason);
 /* A spool's file, or the read end of a pipe for a diskless snapshot; fd stays the caller's. A file may be joined as
  * long as the spool exists; a pipe only by peers given before this call, or in the same turn of the loop. When the last
- * of those is gone nobody reads it any more: its writer is the caller's to stop. The caller must not keep its own end, so
- * that the writer learns of a link that dies. */
+ * of those is gone nobody reads it any more: its writer is the caller's to stop. The caller must not keep its own end,
+ * so that the writer learns of a link that dies. */
 int link_give_spool(struct link_handle *l, int spool, int fd, bool is_pipe);
 void link_free_spool(struct link_handle *l, int spool);
 /* Peers that wait for a snapshot are kept alive by newlines, so often; 0: never. */

@@ -1,8 +1,9 @@
-/* What a follower has read that does not say who it is: the RDB version of a snapshot that it has taken over, by which it is
- * known again when it comes back (refusals.h). Server process of the master.
+/* What a follower has read that does not say who it is: the RDB version of a snapshot that it has taken over, by which
+ * it is known again when it comes back (refusals.h). Server process of the master.
  *
- * An address alone is no proof: several may share one behind a gateway, and an older program may have come to it. So what is
- * known counts for who continues a history behind that snapshot, and while nobody is seen there that has shown less. */
+ * An address alone is no proof: several may share one behind a gateway, and an older program may have come to it. So
+ * what is known counts for who continues a history behind that snapshot, and while nobody is seen
+ * there that has shown less. */
 #include "repl/master_side.h"
 
 #include "rdb/format.h"

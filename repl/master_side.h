@@ -195,8 +195,8 @@ void snapshots_backlog_gone(struct replication *r);
 /* --- master_acks.c --- */
 void acks_before_send(struct replication *r);
 void acks_watch_new_backlog(struct replication *r); /* for what was asked while there was none */
-/* Acknowledgements have moved, and nobody waits for followers that may yet come: the watch ends where all of those that are
- * here have reached it. */
+/* Acknowledgements have moved, and nobody waits for followers that may yet come: the watch ends where all of those that
+ * are here have reached it. */
 void acks_settle(struct replication *r);
 /* Online, with its acknowledged offset and how long ago that was; false: not online. */
 bool follower_acked(const struct follower *f, uint64_t *offset, int64_t *lag_ms);

@@ -222,7 +222,8 @@ static int fork_child(struct snapshot *s)
     return 0;
 }
 
-/* Who might still come could have it; who is here comes first. Of those that nobody reads, what was left longest ago. */
+/* Who might still come could have it; who is here comes first. Of those that nobody reads,
+ * what was left longest ago. */
 static bool drop_unused(struct replication *r)
 {
     struct snapshot *oldest = NULL;

@@ -1,11 +1,11 @@
-/* What the stream says that not every replica knows (repl/stream_words.h), and who hears it. Server process of the master,
- * or of a replica that passes its master's stream on.
+/* What the stream says that not every replica knows (repl/stream_words.h), and who hears it. Server process of the
+ * master, or of a replica that passes its master's stream on.
  *
  * Ours, Redis 8 and Valkey say who they are. Of others, which may be anything from 6.2 to 7.4, is known what
- * rdb-write-for says, and which RDB version they have taken over: of one that reads 10 that it is no 6.2, of one that reads
- * 12 that fields may expire. As long as a 6.2 may be here, statistics do not leave in words of 7.0. Whoever may not know
- * what has to leave is let go in front of it, and does not continue from there: it gets a snapshot, or, where that has no
- * form for the data either, a refusal with its reason. */
+ * rdb-write-for says, and which RDB version they have taken over: of one that reads 10 that it is no 6.2, of one that
+ * reads 12 that fields may expire. As long as a 6.2 may be here, statistics do not leave in words of 7.0. Whoever may
+ * not know what has to leave is let go in front of it, and does not continue from there: it gets a snapshot, or, where
+ * that has no form for the data either, a refusal with its reason. */
 #include "repl/master_side.h"
 
 #include "rdb/form.h"
@@ -85,7 +85,8 @@ static void note_said(struct replication *r, enum stream_words words, uint64_t o
 
 void replication_says(struct replication *r, enum stream_words words)
 {
-    /* A master's are taken to be known by its whole chain, unless it is said otherwise; ours leave where all know them. */
+    /* A master's are taken to be known by its whole chain, unless it is said otherwise;
+     * ours leave where all know them. */
     if (words == WORDS_OF_7_0 && replication_is_replica(r) && configured(r) != RDB_FOR_6_2) return;
     note_said(r, words, repl_stream_history(r->stream)->offset + 1);
     list_each(&r->master->followers, node)
@@ -102,8 +103,10 @@ bool replication_may_say_7_0(const struct replication *r)
     int64_t expecting_ms = r->master->expecting_ms, now_ms = replication_now_ms(r);
     if (expecting_ms && now_ms - expecting_ms < EXPECTED_MS) return false;
     if (seen_ms && now_ms - seen_ms <= STRANGER_KNOWN_MS) return false;
-    list_each(&r->master->followers,
-              node) if (follower_may_be_6_2(list_entry(node, struct follower, node))) return false;
+    list_each(&r->master->followers, node)
+    {
+        if (follower_may_be_6_2(list_entry(node, struct follower, node))) return false;
+    }
     return true;
 }
 

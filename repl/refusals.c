@@ -22,7 +22,8 @@ static bool has_refused(const struct refusal *one)
     return one->times || one->version || one->strayings;
 }
 
-/* Of whom nothing is known but what it reads: it is noted all the time, and only takes longer to be known without that. */
+/* Of whom nothing is known but what it reads: it is noted all the time, and only takes longer to
+ * be known without that. */
 static bool makes_room_before(const struct refusal *one, const struct refusal *other)
 {
     if (has_refused(one) != has_refused(other)) return has_refused(other);

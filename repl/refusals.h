@@ -33,11 +33,12 @@ struct refusals {
     struct refusal list[REFUSALS_MAX];
 };
 
-/* It went away from a snapshot in this RDB version (0: not known); `whole`: it had all of it. Returns how often in a row,
- * this time included. What it had whole, or has been given twice, counts as a version that it cannot read: a connection
- * may break in the middle of any. now_ms: monotonic, not 0. */
+/* It went away from a snapshot in this RDB version (0: not known); `whole`: it had all of it. Returns how often in a
+ * row, this time included. What it had whole, or has been given twice, counts as a version that it cannot read: a
+ * connection may break in the middle of any. now_ms: monotonic, not 0. */
 unsigned refusals_note(struct refusals *r, const char *name, int version, bool whole, int64_t now_ms);
-/* It has taken one over, and is not astray any more. The version that it cannot read is remembered for a day all the same. */
+/* It has taken one over, and is not astray any more. The version that it cannot read is remembered
+ * for a day all the same. */
 void refusals_forget(struct refusals *r, const char *name);
 int refusals_version(const struct refusals *r, const char *name, int64_t now_ms); /* 0: none is known */
 /* It has just taken over a snapshot in this version, behind which the stream goes on with `from`: known for a day from
@@ -48,10 +49,11 @@ void refusals_forget_reads(struct refusals *r);
 /* It is here, or has just been, and has not shown what is known by its name: that is not believed for a day then. An
  * address may be that of several behind a gateway, or of an older program by now. */
 void refusals_note_unproven(struct refusals *r, const char *name, int64_t now_ms);
-/* Of who continues from there; 0: none is known. Who asks for what that one had already is another, with an older file. */
+/* Of who continues from there; 0: none is known. Who asks for what that one had already is another,
+ * with an older file. */
 int refusals_read(const struct refusals *r, const char *name, int64_t asked_offset, int64_t now_ms);
-/* It was let go in front of what it may not know. Until it has taken over a snapshot it is astray; how long it waits for
- * that is doubled each time, too, for what comes next may be the same again. */
+/* It was let go in front of what it may not know. Until it has taken over a snapshot it is astray; how long it waits
+ * for that is doubled each time, too, for what comes next may be the same again. */
 void refusals_note_astray(struct refusals *r, const char *name, int64_t now_ms);
 bool refusals_is_astray(const struct refusals *r, const char *name);
 /* Its request is refused: whether that is to stand in the log, too, which is once a minute. now_ms: as above. */

@@ -143,8 +143,8 @@ static void input_stopped(struct replica_side *s)
     s->input_gate = INPUT_STOPPED;
 }
 
-/* Our memory is not the place for a snapshot that the disk, or a loader that is slowed down, does not take: it stays with
- * our master meanwhile. */
+/* Our memory is not the place for a snapshot that the disk, or a loader that is slowed down, does not take: it stays
+ * with our master meanwhile. */
 static void stop_input(struct replica_side *s)
 {
     int64_t patience_ms = DISK_PATIENCE_MS, timeout_ms = (int64_t)s->r->settings->timeout_s * 1000;

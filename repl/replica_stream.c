@@ -5,11 +5,11 @@
  * transaction all or nothing; only what it counted goes into the backlog, so that a snapshot taken at any moment and
  * the stream behind it fit together.
  *
- * What cannot be applied (server/core/run/stream_fault.h says what that is) ends the stream in front of it: the link goes
- * down with a line in the log and a reason in INFO and ROLE; nothing behind it is applied, relayed or acknowledged; our
- * data stay and are read. It is tried again
- *   - by a full resync, after a wait that grows (replica_machine.h): the master's data may be such that we can hold them,
- *     and what it wrote in its own way is in a snapshot like anything else;
+ * What cannot be applied (server/core/run/stream_fault.h says what that is) ends the stream in front of it: the link
+ * goes down with a line in the log and a reason in INFO and ROLE; nothing behind it is applied, relayed or
+ * acknowledged; our data stay and are read. It is tried again
+ *   - by a full resync, after a wait that grows (replica_machine.h): the master's data may be such that we can hold
+ *     them, and what it wrote in its own way is in a snapshot like anything else;
  *   - from where we stand, at once, when replica-unknown-command has become `ignore`, and when we are told to follow
  *     another master: that one may be of the same history and say it otherwise. */
 #include "repl/replica_side.h"

@@ -89,8 +89,8 @@ void replication_free(struct replication *r);                 /* ends the link, 
 void replication_cron(struct replication *r, int64_t now_ms); /* every 100 ms; monotonic */
 void replication_before_send(struct replication *r);          /* publishes the backlog: once a turn */
 const struct history *replication_history(const struct replication *r);
-/* Whether a backlog is to exist with or without followers: the append-only file is written from it. 0, or -1 with errno:
- * it cannot be had now, and is wanted all the same. */
+/* Whether a backlog is to exist with or without followers: the append-only file is written from it. 0, or -1 with
+ * errno: it cannot be had now, and is wanted all the same. */
 int replication_keep_stream(struct replication *r, bool kept);
 struct repl_stream *replication_stream(struct replication *r); /* for listeners, and for who reads the backlog */
 /* The aux fields of a snapshot taken now: the history that the dataset is of, its offset, and the database selected
@@ -143,20 +143,20 @@ struct follower_view {
 };
 int replication_followers(const struct replication *r, struct follower_view *out, int room); /* count */
 bool follower_view(struct follower *f, struct follower_view *out);                           /* false: it is gone */
-/* Such words leave next, or come from our master and are passed on. Who follows and may not know them is let go in front of
- * them, and gets a snapshot when it comes back: nothing differs in silence. */
+/* Such words leave next, or come from our master and are passed on. Who follows and may not know them is let go in
+ * front of them, and gets a snapshot when it comes back: nothing differs in silence. */
 void replication_says(struct replication *r, enum stream_words words);
-/* Statistics may leave in words that 6.2 refuses together with the command: nobody is here who may be one, nor has gone in
- * the last day, nor is anybody awaited who followed before we were the master. */
+/* Statistics may leave in words that 6.2 refuses together with the command: nobody is here who may be one, nor has gone
+ * in the last day, nor is anybody awaited who followed before we were the master. */
 bool replication_may_say_7_0(const struct replication *r);
 int replication_good_followers(const struct replication *r);         /* online and acked within min-replicas-max-lag */
 int replication_acked(const struct replication *r, uint64_t offset); /* replicas that acknowledged at least offset */
 int replication_durable(const struct replication *r, uint64_t offset); /* ... and that it is on their disks (FACK) */
 void replication_ask_acks(struct replication *r, uint64_t offset);     /* GETACK to all, and watch for offset */
-/* A child of the caller's writes the whole dataset, as it is at the fork, into a file of its own: who asks for a full sync
- * meanwhile is sent that file, and needs no other fork. Before the fork: NULL where no stream leads on from here; all
- * take NULL, and do nothing. Then, in the child, how much is written; in the server `path`, which the caller keeps until
- * the child has ended (NULL: it was not forked); at last, how that ended. */
+/* A child of the caller's writes the whole dataset, as it is at the fork, into a file of its own: who asks for a full
+ * sync meanwhile is sent that file, and needs no other fork. Before the fork: NULL where no stream leads on from here;
+ * all take NULL, and do nothing. Then, in the child, how much is written; in the server `path`, which the caller keeps
+ * until the child has ended (NULL: it was not forked); at last, how that ended. */
 struct snapshot;
 struct snapshot *replication_lend_begin(struct replication *r);
 void replication_lend_advanced(struct snapshot *s, uint64_t total);
@@ -202,8 +202,8 @@ void replication_durable_moved(struct replication *r); /* what durable_offset() 
 /* At start: the dataset comes from an RDB with these aux fields, so a partial resync is possible. Told before the first
  * key, so that what a master changes as it loads (a key that has expired meanwhile) is in the stream behind it. */
 void replication_restore_history(struct replication *r, const struct rdb_aux *aux);
-/* What a dead predecessor of ours left in shared memory (adopt-backlog). Once the dataset is loaded it is asked for, and
- * settled: with _begin(), and where that says true, with _end() when the caller has applied the bytes. Before
+/* What a dead predecessor of ours left in shared memory (adopt-backlog). Once the dataset is loaded it is asked for,
+ * and settled: with _begin(), and where that says true, with _end() when the caller has applied the bytes. Before
  * replication_start(); who restores or opens another history gives it up. */
 struct inheritance {
     uint64_t from, end; /* to be applied: offsets [from, end) as PSYNC counts */

@@ -10,8 +10,8 @@
  *   Redis 6.2, 7.0, 7.2, 7.4   nothing that tells them apart       RDB 9, 10, 11, 12
  *
  * as was seen of 6.2.6, 7.0.15, 8.0.6 and 9.1.2. Who says nothing gets what rdb-write-for says, and, when that was in a
- * version that it went away from, the next lower form. One for whom fields of hashes that expire have no form is not served
- * while there are any. */
+ * version that it went away from, the next lower form. One for whom fields of hashes that expire have no form is not
+ * served while there are any. */
 #ifndef SLIPSTREAM_REPL_SNAPSHOT_FORM_H
 #define SLIPSTREAM_REPL_SNAPSHOT_FORM_H
 

@@ -44,8 +44,8 @@ int repl_stream_open(struct repl_stream *s);
  * promise that it could be continued. */
 void repl_stream_expire(struct repl_stream *s);
 
-/* The backlog stays for other readers' sake, and no follower may continue from what it has: the window is not there until
- * it is offered again, from then on. */
+/* The backlog stays for other readers' sake, and no follower may continue from what it has: the window is not there
+ * until it is offered again, from then on. */
 void repl_stream_withhold(struct repl_stream *s);
 int repl_stream_open_withheld(struct repl_stream *s); /* repl_stream_open(), and withheld where there was none */
 void repl_stream_offer(struct repl_stream *s);        /* where it is withheld */

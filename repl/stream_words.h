@@ -1,7 +1,7 @@
 /* Words of the stream that not every Redis knows: commands that came after 6.2, or options that did. Server process.
  *
- * A replica answers what it does not know with an error that nobody hears, and differs from then on. Redis before 8 does
- * not say how old it is, so what leaves is in words of 6.2, or it is known who hears it: repl/master_words.c. */
+ * A replica answers what it does not know with an error that nobody hears, and differs from then on. Redis before 8
+ * does not say how old it is, so what leaves is in words of 6.2, or it is known who hears it: repl/master_words.c. */
 #ifndef SLIPSTREAM_REPL_STREAM_WORDS_H
 #define SLIPSTREAM_REPL_STREAM_WORDS_H
 

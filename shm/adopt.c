@@ -212,9 +212,9 @@ static void copy_name(const struct adoption *a, char out[OBJECT_NAME_BYTES])
     snprintf(out, OBJECT_NAME_BYTES, "%s.adopting", a->name);
 }
 
-/* A control region of our own, which says what the dead server's says. Whoever of that server's is still there, its link
- * or its journal, has its own lines in the old one, and reads on what the old one says. In a /dev/shm that is full it is
- * anonymous: the next start finds nothing to go on with, and this one goes on. */
+/* A control region of our own, which says what the dead server's says. Whoever of that server's is still there, its
+ * link or its journal, has its own lines in the old one, and reads on what the old one says. In a /dev/shm that is full
+ * it is anonymous: the next start finds nothing to go on with, and this one goes on. */
 static int copy_control(struct backlog *b, const struct adoption *a)
 {
     char name[OBJECT_NAME_BYTES];

@@ -1,7 +1,8 @@
 /* What a dead server left of its stream, found by the next one of its port and directory: looked at, and gone on with.
  *
  * Server process, at its start. The region is anybody's: nothing in it is trusted, and what does not fit together is
- * refused. It stays as it is, under its name, until backlog_adopt() is done: a death before leaves it to the next start. */
+ * refused. It stays as it is, under its name, until backlog_adopt() is done:
+ * a death before leaves it to the next start. */
 #ifndef SLIPSTREAM_SHM_ADOPT_H
 #define SLIPSTREAM_SHM_ADOPT_H
 
@@ -33,8 +34,8 @@ struct bytes adopt_run(const struct adoption *a, uint64_t offset);
 bool adopt_try(struct adoption *a);
 void adopt_drop(struct adoption *a); /* the region goes */
 
-/* The stream goes on behind `end`, in a ring and a control region of its own, which takes the old one's name: a link or a
- * journal that outlives its server reads on what that had published, and nothing else, and what it writes of itself
+/* The stream goes on behind `end`, in a ring and a control region of its own, which takes the old one's name: a link or
+ * a journal that outlives its server reads on what that had published, and nothing else, and what it writes of itself
  * nobody takes for another's. Nobody is waited for. The window stays; peers and spools go.
  * NULL with errno: as backlog_open(), and the adoption is as before. Else it is used up. */
 struct backlog *backlog_adopt(struct adoption *a, const struct backlog_limits *limits,

@@ -230,8 +230,8 @@ static void doom_all_followers(struct backlog *b)
 
 /* No other ring can be shared, for want of memory, descriptors or room in the table. Data comes before replicas'
  * connections, and order before both: nothing is overwritten that the link may be sending, and nobody is waited for.
- * All replicas go, for none can read on where the stream goes on. The journal stays, and with it all that it needs, until
- * the stream is shared again; meanwhile it counts as behind. */
+ * All replicas go, for none can read on where the stream goes on. The journal stays, and with it all that it needs,
+ * until the stream is shared again; meanwhile it counts as behind. */
 static void go_on_privately(struct backlog *b, size_t len)
 {
     struct ring ring;
@@ -490,8 +490,8 @@ static void copy_stream(struct ring *to, const struct ring *from, uint64_t at, u
     }
 }
 
-/* A ring behind the newest is private where the journal needs it, which follows again once the stream is shared. It keeps
- * its number: nobody has ever seen it. */
+/* A ring behind the newest is private where the journal needs it, which follows again once the stream is shared. It
+ * keeps its number: nobody has ever seen it. */
 static int share_older(struct backlog *b, struct ring *ring)
 {
     struct ring shared, private = *ring;

@@ -70,10 +70,12 @@ int backlog_peer_claim_unpinned(struct backlog *b);       /* the same for one th
 void backlog_peer_free(struct backlog *b, int slot);      /* only when the link has let go, or is dead */
 void backlog_peer_doom(struct backlog *b, int slot);      /* the link closes it and says so */
 
-/* The append-only file's reader; there is one at most, and it is never doomed. Bytes from `from` on are pinned. backlog_peer_free() when it has let go, or is dead for good. -1: all slots taken. */
+/* The append-only file's reader; there is one at most, and it is never doomed. Bytes from `from` on are pinned.
+ * backlog_peer_free() when it has let go, or is dead for good. -1: all slots taken. */
 int backlog_journal_claim(struct backlog *b, uint64_t from);
 /* The journal is as far behind as the hard limit allows (without one: 1 GiB), or cannot follow where the stream is not
- * shared: writes are to wait. It remains so until an eighth of the limit is free again. Cheap, to be asked per write. */
+ * shared: writes are to wait. It remains so until an eighth of the limit is free again. Cheap,
+ * to be asked per write. */
 bool backlog_journal_is_behind(struct backlog *b);
 
 struct backlog_peer_view {

@@ -1,6 +1,6 @@
 /* Waking a reader, link or journal: an eventfd, rung only when that process said that it sleeps, and once for each
- * sleep. Runs in the server, its snapshot child (ringing) and the reader (clearing); shm/layout.h has the algorithm, and why no wake-up is
- * lost. */
+ * sleep. Runs in the server, its snapshot child (ringing) and the reader (clearing); shm/layout.h has the algorithm,
+ * and why no wake-up is lost. */
 #ifndef SLIPSTREAM_SHM_DOORBELL_H
 #define SLIPSTREAM_SHM_DOORBELL_H
 

@@ -11,11 +11,11 @@
  *   (no name)                       the child's page: struct shm_child, shared by the server and the snapshot child
  *                                   that it forks, whether there is a backlog or not.
  *
- * Where /dev/shm is full or missing the first two are memfds without a name: the readers get their descriptors in either
- * case, but nobody else finds them.
+ * Where /dev/shm is full or missing the first two are memfds without a name: the readers get their descriptors in
+ * either case, but nobody else finds them.
  *
- * Two processes read the stream here, each with a slot for each destination: the link (kind 0, a replica a slot) and the
- * journal (kind 1, one slot: the append-only file). "The link" below is whichever of them the slot is of.
+ * Two processes read the stream here, each with a slot for each destination: the link (kind 0, a replica a slot) and
+ * the journal (kind 1, one slot: the append-only file). "The link" below is whichever of them the slot is of.
  *
  * Offsets count the bytes of the stream as PSYNC does. "Needs o" means: o and all that follows may still be read.
  *
@@ -67,7 +67,8 @@
  * WAKE A SLEEPER (link, journal: shm/reader.c; server and child: shm/doorbell.h)
  *
  *   `sleeps` of readers[] is that process's alone: odd while it sleeps, and larger by one at each change, also from one
- *   process to the next. Who rings remembers, in memory of its own, for which sleep it has rung, and rings once a sleep.
+ *   process to the next. Who rings remembers, in memory of its own, for which sleep it has rung,
+ *   and rings once a sleep.
  *     reader: store sleeps = odd; fence (seq_cst); look for work once more; sleep on the bell
  *     ringer: store the work (end, bytes, state); fence (seq_cst); load sleeps; if odd and not rung for: ring
  *   With a full fence between the two steps on both sides, one of them sees the other: no wake-up is lost. A child that
@@ -79,19 +80,19 @@
  *
  * CALL THE JOURNAL (server: shm/backlog.c; journal: shm/reader.c)
  *
- *   Under appendfsync always the server may want several turns' writes to share an fsync. While journal_call is even the
- *   journal goes by what is published, and is woken for it. While it is odd, what is published waits for a call: another
- *   odd number, higher than any before, stored (release) behind `end`; then the journal is woken as above. The journal
- *   loads journal_call (acquire), then `end`, and works; later it compares: the same odd number calls it no more. The
- *   server dead, or asked to finish, it goes by `end` alone.
+ *   Under appendfsync always the server may want several turns' writes to share an fsync. While journal_call is even
+ *   the journal goes by what is published, and is woken for it. While it is odd, what is published waits for a call:
+ *   another odd number, higher than any before, stored (release) behind `end`; then the journal is woken as above. The
+ *   journal loads journal_call (acquire), then `end`, and works; later it compares: the same odd number calls it no
+ *   more. The server dead, or asked to finish, it goes by `end` alone.
  *
  * THE JOURNAL'S FILE (journal: shm/reader.c; server: shm/peers.c)
  *
  *   The server claims a slot of kind 1, and numbers the files that it hands to it: 1, 2, 3 ... A file goes by message,
- *   and the stream does not wait for messages: so the server stores files_given before it publishes anything that belongs
- *   to that file, and the journal, which loads `end` first, reads on only when it has that file, or no server any more.
- *   Next to its line the journal keeps two marks: where it stands in the stream and in the file, as a journal that takes over
- *   after its death needs it.
+ *   and the stream does not wait for messages: so the server stores files_given before it publishes anything that
+ *   belongs to that file, and the journal, which loads `end` first, reads on only when it has that file, or no server
+ *   any more. Next to its line the journal keeps two marks: where it stands in the stream and in the file, as a journal
+ *   that takes over after its death needs it.
  *     Writer: the mark of the lower turn gets turn = 0; fence (release); its words (relaxed); then turn = the other's
  *             turn + 1 (release). A death in between leaves the other whole.
  *     Reader: of the marks of this claim the one of the higher turn, with the journal dead; while it lives, as an entry
@@ -103,9 +104,9 @@
  *   failed fsync can be made good from here, and written_offset else: a second of writes, or those of a whole rewrite
  *   (no-appendfsync-on-rewrite), would be much to keep. It never goes back.
  *   What has taken longest stands in slowest[], for each kind of delay and for each second: its seconds since the epoch
- *   in the upper half of a word, microseconds in the lower one. Even and odd seconds have a word each: it stays for another
- *   second, and the server looks some times a second. What the server has seen before it knows by the whole word.
- *   The slot is never doomed: past the limit the server holds writes back until the journal has come on.
+ *   in the upper half of a word, microseconds in the lower one. Even and odd seconds have a word each: it stays for
+ *   another second, and the server looks some times a second. What the server has seen before it knows by the whole
+ *   word. The slot is never doomed: past the limit the server holds writes back until the journal has come on.
  *
  * A SPOOL GROWS (server, child: shm/spools.c; link)
  *
@@ -140,16 +141,17 @@
  *     window goes back from the ring with `end` to ring window_ring, as long as each ring begins where the one before
  *     ends, and none has overwritten its own first byte.
  *   3 Once applied: a copy of the control region, /slipstream-PORT-DIRECTORY.adopting, signed by the new server. In it
- *     all slots and spools are FREE, claim numbers go on; each ring's `first` becomes the oldest offset left in it, then
- *     its `end` the end of its part of the window; other rings are gone; a new ring is opened at `end`, and takes all that
- *     follows. tries = 0. Then the copy takes the name (rename; where /dev/shm is full it is a memfd, and the name goes),
- *     and other rings' objects are unlinked. Nothing that was there is overwritten, in a ring or in the old table.
+ *     all slots and spools are FREE, claim numbers go on; each ring's `first` becomes the oldest offset left in it,
+ *     then its `end` the end of its part of the window; other rings are gone; a new ring is opened at `end`, and takes
+ *     all that follows. tries = 0. Then the copy takes the name (rename; where /dev/shm is full it is a memfd, and the
+ *     name goes), and other rings' objects are unlinked. Nothing that was there is overwritten,
+ *     in a ring or in the old table.
  *
  * OUTLIVE A DEAD SERVER (link, journal)
  *
- *   Both go on with what they have mapped. Nobody writes the server's words of that table any more (GO ON 3), so `end` is
- *   for ever what the dead server had published: all of it may be sent and written, and nothing else can be. Their own
- *   lines they go on to keep; nobody reads them.
+ *   Both go on with what they have mapped. Nobody writes the server's words of that table any more (GO ON 3), so `end`
+ *   is for ever what the dead server had published: all of it may be sent and written, and nothing else can be. Their
+ *   own lines they go on to keep; nobody reads them.
  *
  * THE TABLE: struct shm_control. rel: release, met by an acquire load; rlx: relaxed; seq: sequentially consistent.
  *

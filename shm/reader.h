@@ -52,7 +52,8 @@ struct journal_mark {
 
 /* False: no journal before us has begun with this claim of the slot; open it. */
 bool reader_journal_resume(const struct reader *r, int slot, struct journal_mark *out);
-/* Stores the mark, then that nothing below `needs` is needed. Rings the server when it watches for what is now durable. */
+/* Stores the mark, then that nothing below `needs` is needed. Rings the server when it watches
+ * for what is now durable. */
 void reader_journal_moved(struct reader *r, int slot, const struct journal_mark *mark, uint64_t needs);
 /* The number of the newest file that the server has given, as of the last reader_end(). */
 uint64_t reader_journal_files_given(const struct reader *r);

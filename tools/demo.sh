@@ -71,7 +71,8 @@ say "INFO replication of the replica"
 say "The line is cut, 1000 more keys are written, and it is healed"
 "$lab" tell "$work/line" cut >/dev/null
 write 1001 2000
-echo "while it was cut: offset of the master $(field "$master" replication master_repl_offset), of the replica $(field "$replica" replication slave_repl_offset)"
+echo "while it was cut: offset of the master $(field "$master" replication master_repl_offset)," \
+    "of the replica $(field "$replica" replication slave_repl_offset)"
 "$lab" tell "$work/line" heal >/dev/null
 until_true "the resync" in_step
 echo "full resyncs granted:    $(field "$master" stats sync_full)"

@@ -16,8 +16,8 @@ mkdir -p "$work" "$(dirname "$archive")"
 # Settings of this machine's own registries and storage are left out of it.
 export CONTAINERS_CONF=/dev/null TMPDIR=$PWD/$work/tmp
 store=(--root "$PWD/$work/storage" --runroot "$PWD/$work/run")
-# What an interrupted build leaves, this one or one before: containers, whose mounts would keep `make clean` from removing
-# them, and halves of archives.
+# What an interrupted build leaves, this one or one before: containers, whose mounts would keep `make clean` from
+# removing them, and halves of archives.
 tidy()
 {
     buildah "${store[@]}" rm --all >/dev/null 2>&1 || true

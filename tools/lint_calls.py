@@ -16,7 +16,8 @@ from collections import defaultdict
 
 CIRCLE_FREE = ["repl", "repl/link"]
 # Of server/core/, from the lowest to the highest; none of them holds a circle either.
-CORE_FOLDERS = ["os", "command", "observe", "session", "tracking", "dataset", "run", "clients", "config", "info", "process"]
+CORE_FOLDERS = ["os", "command", "observe", "session", "tracking", "dataset", "run", "clients", "config", "info",
+                "process"]
 
 
 def object_files(root):

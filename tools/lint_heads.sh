@@ -19,7 +19,8 @@ verdict=0
 words='(server|link|journal|sentinel|any) process|snapshot child|checker|inspecting tool'
 
 for file in $(find server rdb shm repl -name '*.c' | sort); do
-    head=$(awk 'NR == 1 && !/^\/\*/ { exit } { print } /\*\// { exit }' "$file" | sed 's/^ \*//' | tr '\n' ' ' | tr -s ' ')
+    head=$(awk 'NR == 1 && !/^\/\*/ { exit } { print } /\*\// { exit }' "$file" |
+        sed 's/^ \*//' | tr '\n' ' ' | tr -s ' ')
     if [ -z "$head" ]; then
         echo "$file:1: no comment says what this file is for"
         verdict=1

@@ -3,9 +3,9 @@
 #
 #   base <- resp, net, data, shm, acl <- keyspace <- rdb <- repl, aof <- core <- commands, script, sentinel <- main.c
 #
-# A part includes itself and what stands in an earlier column. repl/link/ is a process of its own and knows base, net, resp
-# and shm alone, beside itself, the message types it shares with its handle, and the words of repl/wire.h. Names are given
-# from the repository's root.
+# A part includes itself and what stands in an earlier column. repl/link/ is a process of its own and knows base, net,
+# resp and shm alone, beside itself, the message types it shares with its handle, and the words of repl/wire.h. Names
+# are given from the repository's root.
 #
 # The folders of core/ have an order of their own (tools/lint_calls.py checks it for calls):
 #

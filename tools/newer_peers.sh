@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Brings the peers of tests/peers/ into a folder, without touching the system: Redis 8 and Valkey 9 from Debian unstable,
-# whose signed archive apt checks, at pinned versions; Redis 6.2.6 built from its released archive, checked by its digest.
+# Brings the peers of tests/peers/ into a folder, without touching the system: Redis 8 and Valkey 9 from Debian
+# unstable, whose signed archive apt checks, at pinned versions; Redis 6.2.6 built from its released archive,
+# checked by its digest.
 #
 #   newer_peers.sh DIR    about a minute, 400 MB; as root, with mmdebstrap. A second call does nothing.
 #
-# Writes DIR/bin/redis8-server, redis8-cli, redis8-check-rdb ..., valkey9-..., and redis62-... where the archive can be had.
-# PEERS_MIRROR names another mirror: once unstable has moved on, one of snapshot.debian.org's days still has these versions.
+# Writes DIR/bin/redis8-server, redis8-cli, redis8-check-rdb ..., valkey9-..., and redis62-... where the archive can be
+# had. PEERS_MIRROR names another mirror: once unstable has moved on, one of snapshot.debian.org's days
+# still has these versions.
 set -euo pipefail
 
 mirror=${PEERS_MIRROR:-http://deb.debian.org/debian}
@@ -25,7 +27,8 @@ root=$dir/root
 if [ ! -x "$root/usr/bin/valkey-server" ]; then
     mmdebstrap --mode=root --variant=apt --aptopt='Acquire::Check-Valid-Until "false"' \
         --include="redis-server=$redis,redis-tools=$redis,redis-sentinel=$redis" \
-        --include="valkey-server=$valkey,valkey-tools=$valkey,valkey-sentinel=$valkey" sid "$root" "$mirror" >"$dir/log" 2>&1 ||
+        --include="valkey-server=$valkey,valkey-tools=$valkey,valkey-sentinel=$valkey" \
+        sid "$root" "$mirror" >"$dir/log" 2>&1 ||
         { tail -5 "$dir/log" >&2; echo "unstable may have moved on: PEERS_MIRROR" >&2; exit 1; }
     (cd "$root" && echo "$server_digests" | sha256sum --check --quiet)
 fi
@@ -38,7 +41,8 @@ for path in "$root"/usr/bin/redis-* "$root"/usr/bin/valkey-*; do
     cat >"$dir/bin/$short" <<W
 #!/bin/sh
 l=$root/usr/lib/x86_64-linux-gnu
-exec $root/lib64/ld-linux-x86-64.so.2 --argv0 $name --library-path "\$l:\$l/systemd:$root/lib/x86_64-linux-gnu" $path "\$@"
+l=\$l:\$l/systemd:$root/lib/x86_64-linux-gnu
+exec $root/lib64/ld-linux-x86-64.so.2 --argv0 $name --library-path "\$l" $path "\$@"
 W
     chmod +x "$dir/bin/$short"
 done

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs every unit test, the simulator, the differential test, then the integration tests once per event loop, and adds up
-# the results. From `make test`, which sets BUILD, UNIT (the programs), PEERS, JOBS, ENGINES, TEST, COMMANDS and WORLDS. An
-# engine's name with +threads behind it stands for that engine and I/O threads that work without load, too. SERVER is
-# another build's server for BUILD's tests. With TALLY=FILE the sums are added to that file too, and what failed to
-# FILE.failures: whoever sees only an output's end still learns which.
+# Runs every unit test, the simulator, the differential test, then the integration tests once per event loop, and adds
+# up the results. From `make test`, which sets BUILD, UNIT (the programs), PEERS, JOBS, ENGINES, TEST, COMMANDS and
+# WORLDS. An engine's name with +threads behind it stands for that engine and I/O threads that work without load, too.
+# SERVER is another build's server for BUILD's tests. With TALLY=FILE the sums are added to that file too, and what
+# failed to FILE.failures: whoever sees only an output's end still learns which.
 set -uo pipefail
 
 # What is random depends on the commit alone: a run of the same commit meets the same inputs.
@@ -20,7 +20,8 @@ passed=0 failed=0 output=$(mktemp) failures=$(mktemp)
 trap 'rm -f "$output" "$failures"' EXIT
 
 # Criterion's own parent process has been seen, once, to wait for ever for a test that had ended (with the address
-# sanitizer). A program that exceeds its bound is therefore started once more; a test that hangs does so again, and fails. A test that fails is never repeated.
+# sanitizer). A program that exceeds its bound is therefore started once more; a test that hangs does so again, and
+# fails. A test that fails is never repeated.
 bounded()
 {
     timeout --kill-after=10 "$bound_s" "$@" 2>&1 | tee "$output" | grep -v '^\[====\] Running'
@@ -67,8 +68,8 @@ for engine in $ENGINES; do
     echo "== integration, event loop: $engine"
     threads=${SLIPSTREAM_IO_THREADS:-}
     [ "${engine%+threads}" = "$engine" ] || threads=4:always
-    SLIPSTREAM_EVENT_LOOP=${engine%+threads} SLIPSTREAM_IO_THREADS=$threads run "integration on $engine" "$BUILD/tests/integration" --jobs "$JOBS" \
-        ${TEST:+--filter "$TEST"}
+    SLIPSTREAM_EVENT_LOOP=${engine%+threads} SLIPSTREAM_IO_THREADS=$threads \
+        run "integration on $engine" "$BUILD/tests/integration" --jobs "$JOBS" ${TEST:+--filter "$TEST"}
 done
 
 [ "$failed" = 0 ] || { echo "== what failed" && cat "$failures"; }

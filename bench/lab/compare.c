@@ -72,8 +72,8 @@ static redisReply *read_value(struct instance *i, const struct reading *how, con
     return r;
 }
 
-/* The same value may be dumped in other ways, by servers of other versions or where it has grown otherwise: then what it
- * holds is asked for. Of a module's types only the dump is known. */
+/* The same value may be dumped in other ways, by servers of other versions or where it has grown otherwise: then what
+ * it holds is asked for. Of a module's types only the dump is known. */
 static bool same_contents(struct instance *master, struct instance *replica, const redisReply *key)
 {
     bool same = false;

@@ -1,4 +1,5 @@
-/* The grid: which cells there are. Every axis has some values, and each combination is a cell, for each pair of servers.
+/* The grid: which cells there are. Every axis has some values, and each combination is a cell,
+ * for each pair of servers.
  *
  * A grid file has a line for each axis, and comments behind '#':
  *

@@ -1,7 +1,7 @@
 /* slipstream-lab: what happens when a replica comes back, for any servers that speak Redis's replication protocol.
  *
- * It starts a master and a replica with a proxy between them, strikes with a fault, writes while it lasts, heals it, and
- * compares what happened with what the servers' own ids, offsets and windows say should happen. */
+ * It starts a master and a replica with a proxy between them, strikes with a fault, writes while it lasts, heals it,
+ * and compares what happened with what the servers' own ids, offsets and windows say should happen. */
 #include "bench/lab/attached.h"
 #include "bench/lab/proxy_command.h"
 #include "bench/lab/results.h"
@@ -43,8 +43,8 @@ static int usage(FILE *out)
         "  2  the lab starts a master and a replica with a proxy between them, strikes, writes meanwhile, heals, and\n"
         "     looks: was the resync partial or full, as ids, offsets and backlog called for? Are the data equal?\n"
         "  3  --list names the faults: --fault cut,replica-killed or --fault all\n"
-        "  4  more servers are a matrix: --server b='valkey-server --port {port} --dir {dir}'; --pairs a:b (master:replica)\n"
-        "     narrows it\n"
+        "  4  more servers are a matrix: --server b='valkey-server --port {port} --dir {dir}';\n"
+        "     --pairs a:b (master:replica) narrows it\n"
         "  5  a grid of everything: --length 100ms,1s --rate 0,1m --backlog 1m,16m\n"
         "  6  a page to look at, and rows to keep: --html report.html --json tries.json\n"
         "  7  a cell that did otherwise is marked FINDING, with the command that repeats it alone\n"
@@ -59,8 +59,8 @@ static int usage(FILE *out)
         "  --seed N         the same seed makes the same faults at the same byte counts\n"
         "  proxy --listen [HOST:]PORT --to [HOST:]PORT [--control SOCKET]   tell SOCKET WORDS\n\n"
         "--attach takes a replica that is in step with its master: it is led through a proxy and put back at the end;\n"
-        "nothing is set or restarted, and only a line's faults are had. Keys that begin with slipstream-lab: are written\n"
-        "and removed, but for an interruption. REDISCLI_AUTH is the password.\n\n"
+        "nothing is set or restarted, and only a line's faults are had. Keys that begin with slipstream-lab: are\n"
+        "written and removed, but for an interruption. REDISCLI_AUTH is the password.\n\n"
         "Ends with 1 if a server did otherwise than it said, or ended with other data; with 2 if it could not begin.\n",
         out);
     return out == stderr ? 2 : 0;

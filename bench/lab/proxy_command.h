@@ -8,8 +8,8 @@
  *   cut-after BYTES   to who connects; then as cut
  *   status            one line: mode, connections, bytes each way
  *
- * A line is a request, a line is the answer: "ok", "error: ...", or what was asked for. `slipstream-lab tell SOCKET WORDS`
- * sends one and prints the answer. */
+ * A line is a request, a line is the answer: "ok", "error: ...", or what was asked for.
+ * `slipstream-lab tell SOCKET WORDS` sends one and prints the answer. */
 #ifndef LAB_PROXY_COMMAND_H
 #define LAB_PROXY_COMMAND_H
 

@@ -1,5 +1,5 @@
-/* The report as one HTML page, without any outside asset: for each pair of servers a map of the grid, and for each try a
- * timeline of both offsets. It reads on a phone and on paper: colour never says anything that a word does not. */
+/* The report as one HTML page, without any outside asset: for each pair of servers a map of the grid, and for each try
+ * a timeline of both offsets. It reads on a phone and on paper: colour never says anything that a word does not. */
 #include "bench/lab/results.h"
 #include "bench/report/page.h"
 
@@ -153,7 +153,8 @@ static long long offset_at(const struct track_point *p, bool master)
     return master ? p->master_offset : p->replica_offset;
 }
 
-/* Where a server did not answer its line is broken; at the chart's edge it goes on to the next point, which is beyond. */
+/* Where a server did not answer its line is broken; at the chart's edge it goes on to the next point,
+ * which is beyond. */
 static void put_line(const struct track *t, const struct scale *s, bool master, FILE *out)
 {
     bool drawing = false, beyond = false;

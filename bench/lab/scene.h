@@ -64,10 +64,11 @@ int scene_follow(struct instance *replica, int port); /* REPLICAOF on this machi
 /* A proxy at another port takes the place of the present one; cut, so far. 0, or -1 with `error`. */
 int scene_move_proxy(struct scene *s, char error[256]);
 bool scene_promote(struct instance *replica); /* REPLICAOF NO ONE */
-/* Its master has been killed: until it has lost the link, or for some seconds. What is still under way has arrived then;
- * whoever promotes sooner cuts that off himself. */
+/* Its master has been killed: until it has lost the link, or for some seconds. What is still under way has arrived
+ * then; whoever promotes sooner cuts that off himself. */
 void scene_wait_orphaned(struct instance *replica);
-/* The replica is promoted, and the old master is to be the replica from now on: the proxy leads to the new one. 0 or -1. */
+/* The replica is promoted, and the old master is to be the replica from now on: the proxy leads to the new one.
+ * 0 or -1. */
 int scene_swap_roles(struct scene *s);
 /* Writes keys of its own to the master, who will be taken away; how many were acknowledged stands in `doomed`. */
 void scene_write_doomed(struct scene *s, struct instance *master);

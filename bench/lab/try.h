@@ -1,4 +1,5 @@
-/* One try of one cell of the grid: the scene is set, the fault strikes, and what happens is compared with what should. */
+/* One try of one cell of the grid: the scene is set, the fault strikes, and what happens is
+ * compared with what should. */
 #ifndef LAB_TRY_H
 #define LAB_TRY_H
 

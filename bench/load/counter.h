@@ -1,5 +1,5 @@
-/* Counts whole RESP values in a stream of bytes, whatever the borders of its pieces, and looks at nothing else: all that
- * a load generator must know of replies, and a null server of requests. RESP2 and RESP3 without attributes. */
+/* Counts whole RESP values in a stream of bytes, whatever the borders of its pieces, and looks at nothing else: all
+ * that a load generator must know of replies, and a null server of requests. RESP2 and RESP3 without attributes. */
 #ifndef LOAD_COUNTER_H
 #define LOAD_COUNTER_H
 

@@ -1,6 +1,6 @@
-/* See generator.h. Sockets are registered once, edge-triggered: a turn is one epoll call, and a receive, a clock read and
- * a send for each connection with replies. Requests are written into a connection's buffer only when the socket can take
- * them, so a server that stalls costs no memory here: what is due is a number. */
+/* See generator.h. Sockets are registered once, edge-triggered: a turn is one epoll call, and a receive, a clock read
+ * and a send for each connection with replies. Requests are written into a connection's buffer only when the socket can
+ * take them, so a server that stalls costs no memory here: what is due is a number. */
 #include "bench/load/generator.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* The load generator: many connections from one thread, as cheap as a request can be, so that servers are the limit.
  *
  * Closed loop: each connection sends a pipeline, waits for all its replies, and sends the next. Open loop: request k of
- * connection i is due at a time that the rate says, whatever the server does; its latency counts from when it was due, so
- * that a stall is seen by all that it hit. How late the generator itself was is kept apart: where that is not small, this
- * machine was the limit, and the figures are not the server's. */
+ * connection i is due at a time that the rate says, whatever the server does; its latency counts from when it was due,
+ * so that a stall is seen by all that it hit. How late the generator itself was is kept apart: where that is not small,
+ * this machine was the limit, and the figures are not the server's. */
 #ifndef LOAD_GENERATOR_H
 #define LOAD_GENERATOR_H
 
@@ -15,8 +15,8 @@
 #define LOAD_SLICES_MAX 4096
 #define LOAD_PHASES     3
 
-/* Something that happens once; it must not wait. At one time they happen in the order of the list. What happens later than
- * at the beginning waits for a first reply, so that there is something to compare with. */
+/* Something that happens once; it must not wait. At one time they happen in the order of the list. What happens later
+ * than at the beginning waits for a first reply, so that there is something to compare with. */
 struct load_event {
     int64_t at_ns; /* after the warm-up's end, at which measuring begins; in ascending order */
     void (*strike)(void *context);

@@ -1,5 +1,6 @@
 /* See keys.h. Zipf's numbers come from rejection-inversion (Hörmann and Derflinger, "Rejection-inversion to generate
- * variates from monotone discrete distributions", 1996): exact for any exponent above 0 and any count, without a table. */
+ * variates from monotone discrete distributions", 1996): exact for any exponent above 0 and any count,
+ * without a table. */
 #include "bench/load/keys.h"
 
 #include <math.h>

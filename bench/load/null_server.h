@@ -1,4 +1,5 @@
-/* A server that does nothing: it answers +OK to each whole request. What a load generator costs is measured against it. */
+/* A server that does nothing: it answers +OK to each whole request. What a load generator costs
+ * is measured against it. */
 #ifndef LOAD_NULL_SERVER_H
 #define LOAD_NULL_SERVER_H
 

@@ -31,8 +31,8 @@ struct request_source {
 int request_source_init(struct request_source *s, const struct keys *keys, const struct sizes *sizes, uint64_t seed);
 void request_source_free(struct request_source *s);
 
-/* Words separated by spaces. In a word {key} (or __rand_int__) is a number of the keys, drawn for each place anew; a word
- * {value} is a value. 0; -1: it has no word, too many numbers, or more than one value. */
+/* Words separated by spaces. In a word {key} (or __rand_int__) is a number of the keys, drawn for each place anew; a
+ * word {value} is a value. 0; -1: it has no word, too many numbers, or more than one value. */
 int request_parse(struct request *q, const char *text, const struct request_source *source);
 void request_free(struct request *q);
 

@@ -1,7 +1,7 @@
 /* I/O threads: what the thread that runs the commands takes for a request, which bounds what a server can answer, what
  * all threads take together, and what time passes where there are more threads than processors. Each server with
- * io-threads 1, 3 and 5. Nobody is tied to a processor here, and the load runs beside the server: threads that spin take
- * all they can get. They do so for a while after a load, too: whoever is not measured is frozen. */
+ * io-threads 1, 3 and 5. Nobody is tied to a processor here, and the load runs beside the server: threads that spin
+ * take all they can get. They do so for a while after a load, too: whoever is not measured is frozen. */
 #include "bench/parts/load.h"
 #include "bench/parts/parts.h"
 #include "tests/harness/fail.h"

@@ -4,7 +4,8 @@
 
 struct many_masters;
 
-/* `info`: what a server says to INFO; each master has a run id of its own in its place. Lives as long as the process. */
+/* `info`: what a server says to INFO; each master has a run id of its own in its place.
+ * Lives as long as the process. */
 struct many_masters *many_masters_start(int count, const char *info);
 void many_masters_host(int number, char out[16]); /* each has an address of this machine to itself */
 int many_masters_port(const struct many_masters *m);

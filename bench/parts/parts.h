@@ -1,6 +1,6 @@
 /* The parts of the program beside its throughput: each starts servers of its own, one kind after the other or all in
- * turn, adds its rows, and leaves nothing running. A part's servers are given a configuration file, so that what they are
- * started with is the same for all. */
+ * turn, adds its rows, and leaves nothing running. A part's servers are given a configuration file, so that what they
+ * are started with is the same for all. */
 #ifndef PARTS_PARTS_H
 #define PARTS_PARTS_H
 

@@ -1,5 +1,5 @@
-/* What a script costs: its call, the calls inside it, and plain computation, beside Debian's server, whose Lua is that of
- * Redis. Scripts and functions are loaded first, as clients do that run them by their digest. */
+/* What a script costs: its call, the calls inside it, and plain computation, beside Debian's server, whose Lua is that
+ * of Redis. Scripts and functions are loaded first, as clients do that run them by their digest. */
 #include "bench/parts/load.h"
 #include "bench/parts/parts.h"
 #include "tests/harness/client.h"
@@ -29,8 +29,8 @@ static const struct work {
     {"rate-limiter", RATE_LIMITER, "2 count:__rand_int__ user:__rand_int__ 60 1000000000", 150000, 16},
     {"loop", "local sum = 0 for i = 1, 1000000 do sum = sum + i end return sum", "0", 100, 1},
     {"strings-and-tables",
-     "local t = {} for i = 1, 1000 do t[i] = string.format('%05d', i) end table.sort(t, function(a, b) return a > b end) "
-     "return #table.concat(t, ',')",
+     "local t = {} for i = 1, 1000 do t[i] = string.format('%05d', i) end "
+     "table.sort(t, function(a, b) return a > b end) return #table.concat(t, ',')",
      "0", 1000, 1},
 };
 

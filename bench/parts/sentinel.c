@@ -1,7 +1,8 @@
 /* A Sentinel's two prices: how long nobody can write after a master's death, and what watching many masters costs.
  *
- * A fail-over goes from kill -9 to the first write that a replica accepts: three Sentinels, a master and four replicas of
- * the first of the servers, down-after-milliseconds 1000. The old master then follows the new one, and the next round kills that. */
+ * A fail-over goes from kill -9 to the first write that a replica accepts: three Sentinels, a master and four replicas
+ * of the first of the servers, down-after-milliseconds 1000. The old master then follows the new one,
+ * and the next round kills that. */
 #include "bench/parts/load.h"
 #include "bench/parts/many_masters.h"
 #include "bench/parts/parts.h"
@@ -21,7 +22,7 @@
 #define AGREEMENT_MS   60000 /* three of the fail-over's time-outs */
 
 #define WATCHED       500
-#define SETTLE_US     25000000 /* the masters have just started, of which a Sentinel of ours wants to hear more, for 20 s */
+#define SETTLE_US     25000000 /* for 20 s a Sentinel of ours wants to hear more of masters that have just started */
 #define WATCH_US      10000000 /* as long as INFO's period */
 #define MONITOR_BYTES 80
 
@@ -107,8 +108,8 @@ static bool all_calm(const struct fleet *f)
     return true;
 }
 
-/* Whether the Sentinels come to one mind about that master. They may not: two leaders, each elected in its own epoch, may
- * promote two replicas after one death, and one of them may never hear of the other's. */
+/* Whether the Sentinels come to one mind about that master. They may not: two leaders, each elected in its own epoch,
+ * may promote two replicas after one death, and one of them may never hear of the other's. */
 static bool agree_on(const struct fleet *f, int port, bool (*also)(const struct fleet *))
 {
     for (int64_t bound_ms = clock_ms() + AGREEMENT_MS; clock_ms() < bound_ms; sleep_us(2000))

@@ -1,5 +1,5 @@
-/* A steady load while something else goes on: a client that writes 40,000 keys a second, one that measures what a GET takes,
- * and the memory of all the server's processes. */
+/* A steady load while something else goes on: a client that writes 40,000 keys a second, one that measures what a GET
+ * takes, and the memory of all the server's processes. */
 #ifndef PARTS_STEADY_H
 #define PARTS_STEADY_H
 

@@ -1,5 +1,5 @@
-/* See event_counter.h. User space alone: that is allowed to everybody for his own processes (perf_event_paranoid 2), and
- * what the kernel does for a request varies with much that is none of the server's. */
+/* See event_counter.h. User space alone: that is allowed to everybody for his own processes (perf_event_paranoid 2),
+ * and what the kernel does for a request varies with much that is none of the server's. */
 #include "bench/program/event_counter.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* What the processor itself counts of a server, by perf_event_open(2): instructions, where the machine lets them be counted. */
+/* What the processor itself counts of a server, by perf_event_open(2): instructions,
+ * where the machine lets them be counted. */
 #ifndef PROGRAM_EVENT_COUNTER_H
 #define PROGRAM_EVENT_COUNTER_H
 

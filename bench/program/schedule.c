@@ -1,4 +1,5 @@
-/* See schedule.h. During the load nothing may wait: a question is sent at one look, and its answer taken at a later one. */
+/* See schedule.h. During the load nothing may wait: a question is sent at one look,
+ * and its answer taken at a later one. */
 #include "bench/program/schedule.h"
 
 #include "tests/harness/clock.h"

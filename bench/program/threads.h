@@ -20,8 +20,8 @@ struct threads {
 
 /* Of a process and its living descendants. The clock ticks a hundred times a second. */
 void threads_read(struct threads *t, pid_t pid);
-/* What each used since `before`; threads of one name are one. Who has ended meanwhile is not seen; children that ended are one more,
- * PROCESS/ended. */
+/* What each used since `before`; threads of one name are one. Who has ended meanwhile is not seen; children that ended
+ * are one more, PROCESS/ended. */
 void threads_since(struct threads *now, const struct threads *before);
 
 /* User and system time of children that have ended and been waited for: snapshots, rewrites. */

@@ -1,5 +1,5 @@
-/* What a run found: rows with stable names, each with samples for every server, and curves of the works behind them. The
- * first server is the baseline. */
+/* What a run found: rows with stable names, each with samples for every server, and curves of the works behind them.
+ * The first server is the baseline. */
 #ifndef REPORT_ROWS_H
 #define REPORT_ROWS_H
 

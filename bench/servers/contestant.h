@@ -22,8 +22,8 @@ struct contestant {
 
 /* NAME=COMMAND. 0, or -1: `error` says why. */
 int contestant_parse(struct contestant *c, const char *text, char error[256]);
-/* Its command line for a port and a directory; the first word is the program's path. How many words, or -1: `error` says
- * why. */
+/* Its command line for a port and a directory; the first word is the program's path. How many words, or -1: `error`
+ * says why. */
 int contestant_words(const struct contestant *c, int port, const char *dir,
                      char words[CONTESTANT_WORDS][CONTESTANT_WORD_BYTES], char error[256]);
 /* ROLE=HOST:PORT of one that runs already. 0, or -1: `error` says why. */
@@ -47,8 +47,8 @@ struct instance {
 
 /* A directory of its own below the harness's root, a port, nothing running. */
 void instance_init(struct instance *i, const struct contestant *of, const char *role);
-/* Returns when it answers; one that runs already is only asked. Directives that it does not know are left out. 0, or -1:
- * it does not answer. */
+/* Returns when it answers; one that runs already is only asked. Directives that it does not know are left out. 0, or
+ * -1: it does not answer. */
 int instance_start(struct instance *i, char error[256]);
 void instance_kill(struct instance *i);               /* kill -9, its children too */
 void instance_kill_alone(struct instance *i);         /* kill -9 for the server, as who is out of memory gets it */

@@ -16,8 +16,8 @@ void peers_tick(struct link *link);     /* keep-alives, and what each owes: twic
 void peers_leave_spool(struct link *link, int spool, const char *reason); /* closes who still needs it */
 void peers_report(void *link);                                            /* a section of a crash report */
 
-/* The server is gone. What it had published goes on to leave; then each peer is closed behind its last byte, or given up
- * (drain.h). peers_drain: some times a second; false: nobody is left. */
+/* The server is gone. What it had published goes on to leave; then each peer is closed behind its last byte, or given
+ * up (drain.h). peers_drain: some times a second; false: nobody is left. */
 void peers_begin_drain(struct link *link);
 bool peers_drain(struct link *link);
 

@@ -100,7 +100,8 @@ void spool_join(struct spool *s)
     start_pipe(s);
 }
 
-/* A pipe without readers is read no further, and not closed either: the server, which hears of them, stops its child. */
+/* A pipe without readers is read no further, and not closed either: the server, which hears of them,
+ * stops its child. */
 void spool_leave(struct spool *s, bool had_piece)
 {
     s->readers--;

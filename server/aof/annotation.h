@@ -1,17 +1,18 @@
 /* What annotations of an append-only file say. Pure.
  *
- *   #TS:1700000000              with aof-timestamp-enabled: the second of the commands that follow, before them, when it is
- *                               another one than before, and never within a transaction (redis-check-aof may cut there)
- *   #HISTORY:ID:O:ID2:S         ours: the stream's history and offset behind the last command before this line: history ID
- *                               at offset O, and ID2 up to offset S ("-" and -1: there was none)
- *   #OFFSET:O                   the same history; bytes of the stream that are no data (a PING) were left out here
- *   #END:O                      the same, and whoever wrote has ended here
+ *   #TS:1700000000         with aof-timestamp-enabled: the second of the commands that follow, before them, when it is
+ *                          another one than before, and never within a transaction (redis-check-aof may cut there)
+ *   #HISTORY:ID:O:ID2:S    ours: the stream's history and offset behind the last command before this line: history ID
+ *                          at offset O, and ID2 up to offset S ("-" and -1: there was none)
+ *   #OFFSET:O              the same history; bytes of the stream that are no data (a PING) were left out here
+ *   #END:O                 the same, and whoever wrote has ended here
  *
  * Each ends with CR LF. Redis passes over all but the first, between any two commands, also of a transaction.
  *
- * The offset behind a command is that of the last annotation and the bytes of all commands since. It is known only behind
- * an annotation of the same file, and an end annuls it for what follows: another server, Redis itself, may have gone on
- * with the file, and its commands are of no history of ours. Each writer of ours says #HISTORY before its first data. */
+ * The offset behind a command is that of the last annotation and the bytes of all commands since. It is known only
+ * behind an annotation of the same file, and an end annuls it for what follows: another server, Redis itself, may have
+ * gone on with the file, and its commands are of no history of ours. Each writer of ours says #HISTORY
+ * before its first data. */
 #ifndef SLIPSTREAM_AOF_ANNOTATION_H
 #define SLIPSTREAM_AOF_ANNOTATION_H
 

@@ -1,5 +1,6 @@
 /* redis-check-aof: says whether an append-only file is whole, and cuts off its broken or too young end if asked to.
- * Checker, a process of its own. Words, order of checks and exit codes are those of Redis's tool, with these differences:
+ * Checker, a process of its own. Words, order of checks and exit codes are those of Redis's tool,
+ * with these differences:
  *
  * - A file is no manifest when a command or an RDB comes before its first line that begins with "file". Redis's tool
  *   takes an append-only file with such a value for a manifest, and finds it broken.

@@ -1,8 +1,8 @@
 /* The server's end of the journal. Runs in the server process.
  *
- * What a journal needs is kept here for the one after it: the files that are not durable to their ends yet, the lock, and
- * the slot, which pins the stream. A journal that dies is reaped before the next one is started: two must never write to
- * one file. What it says stands in shared memory; the channel goes one way, and its end tells a death. */
+ * What a journal needs is kept here for the one after it: the files that are not durable to their ends yet, the lock,
+ * and the slot, which pins the stream. A journal that dies is reaped before the next one is started: two must never
+ * write to one file. What it says stands in shared memory; the channel goes one way, and its end tells a death. */
 #include "server/aof/journal_handle.h"
 
 #include "server/aof/journal/messages.h"

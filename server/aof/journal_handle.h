@@ -45,8 +45,8 @@ pid_t journal_handle_pid(const struct journal_handle *j); /* 0: not running */
  * is no earlier than backlog_first() and no later than backlog_end(). 0, or -1 with errno; EBUSY: another process has
  * the directory. */
 int journal_start(struct journal_handle *j, struct backlog *b, const struct journal_file *file);
-/* The bytes below file->from go to the file before, which is made durable and closed; then this one is written. `from` is
- * where nothing has been published yet: backlog_end(), in the turn in which it is asked. */
+/* The bytes below file->from go to the file before, which is made durable and closed; then this one is written. `from`
+ * is where nothing has been published yet: backlog_end(), in the turn in which it is asked. */
 int journal_switch(struct journal_handle *j, const struct journal_file *file);
 /* Waits, at most timeout_ms, until everything published is written and durable. 0; -1: it is not (ETIMEDOUT, or the
  * error that the journal met). For SHUTDOWN and for the end of appendonly. */
@@ -68,10 +68,11 @@ int journal_error(const struct journal_handle *j);               /* errno that i
 void journal_tell_delays(struct journal_handle *j,
                          void (*note)(void *context, enum shm_delay kind, int64_t took_us, int64_t at_s),
                          void *context);
-/* `moved` is called once the offset is durable (policy always: it fsyncs at once); 0: nobody waits. The lowest counts. */
+/* `moved` is called once the offset is durable (policy always: it fsyncs at once); 0: nobody waits.
+ * The lowest counts. */
 void journal_watch(struct journal_handle *j, uint64_t offset);
-/* It is to work on what is published by now; what is published from then on waits for another call, until it is freed to
- * go by that alone. Who calls it frees it. */
+/* It is to work on what is published by now; what is published from then on waits for another call, until it is freed
+ * to go by that alone. Who calls it frees it. */
 void journal_call(struct journal_handle *j);
 void journal_free_to_go(struct journal_handle *j);
 

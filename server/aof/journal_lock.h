@@ -2,9 +2,9 @@
  * Server process.
  *
  * The lock (flock) belongs to one open description of the directory: the server opens it, and hands it to each of its
- * journals, so it is let go when the last of them all has ended, and by nothing else. The directory itself is locked: no
- * file of ours lies about among those of Redis, and nothing has to be writable. Where the file system has no such locks
- * for directories (NFS), there is none, and one line in the log. */
+ * journals, so it is let go when the last of them all has ended, and by nothing else. The directory itself is locked:
+ * no file of ours lies about among those of Redis, and nothing has to be writable. Where the file system has no such
+ * locks for directories (NFS), there is none, and one line in the log. */
 #ifndef SLIPSTREAM_AOF_JOURNAL_LOCK_H
 #define SLIPSTREAM_AOF_JOURNAL_LOCK_H
 

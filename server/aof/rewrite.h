@@ -11,8 +11,8 @@
  *   child      it writes the base
  *   switching  a worker renames the base and puts it into the manifest; what it replaces is history
  *
- * A rewrite that is withdrawn (the dataset is replaced, appendonly is turned off) is no failure. What a worker has begun
- * is waited for all the same: it holds the disk. */
+ * A rewrite that is withdrawn (the dataset is replaced, appendonly is turned off) is no failure. What a worker has
+ * begun is waited for all the same: it holds the disk. */
 #ifndef SLIPSTREAM_AOF_REWRITE_H
 #define SLIPSTREAM_AOF_REWRITE_H
 

@@ -1,8 +1,9 @@
-/* A file that is read once, from its beginning to its end, through a window: what is asked for stands there in one piece.
+/* A file that is read once, from its beginning to its end, through a window:
+ * what is asked for stands there in one piece.
  *
- * The file is read, not mapped: one that is cut short meanwhile is an error to report here, and would be a SIGBUS there.
- * The descriptor stays the caller's, and so does judging what the file can hold before he asks for it: a damaged length
- * must not make us allocate what is not there. All zero is not a window. Any process. */
+ * The file is read, not mapped: one that is cut short meanwhile is an error to report here, and would be a SIGBUS
+ * there. The descriptor stays the caller's, and so does judging what the file can hold before he asks for it: a damaged
+ * length must not make us allocate what is not there. All zero is not a window. Any process. */
 #ifndef SLIPSTREAM_BASE_FILE_WINDOW_H
 #define SLIPSTREAM_BASE_FILE_WINDOW_H
 

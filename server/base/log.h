@@ -1,7 +1,7 @@
 /* The log, in Redis's line format: `<pid>:<role> <DD Mon YYYY HH:MM:SS.mmm> <. - * #> <message>`.
  *
- * One per process. Roles: M master, S replica, C child, X sentinel, L link, J journal. `%.*s` takes slices. People and tools wait
- * for some lines; those keep Redis's words. */
+ * One per process. Roles: M master, S replica, C child, X sentinel, L link, J journal. `%.*s` takes slices. People and
+ * tools wait for some lines; those keep Redis's words. */
 #ifndef SLIPSTREAM_BASE_LOG_H
 #define SLIPSTREAM_BASE_LOG_H
 

@@ -1,5 +1,5 @@
-/* How much memory there is for this process: all of the machine's, or what its control group leaves of it, which is what
- * the memory limit of a container or pod comes to, or its own limit (ulimit). */
+/* How much memory there is for this process: all of the machine's, or what its control group leaves of it, which is
+ * what the memory limit of a container or pod comes to, or its own limit (ulimit). */
 #ifndef SLIPSTREAM_BASE_MACHINE_MEMORY_H
 #define SLIPSTREAM_BASE_MACHINE_MEMORY_H
 

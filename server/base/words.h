@@ -1,5 +1,5 @@
-/* The words of one line, as Redis takes a line of its configuration apart: blanks separate, "double quotes" with escapes,
- * 'single quotes' with \' only. Pure. Any process. */
+/* The words of one line, as Redis takes a line of its configuration apart: blanks separate, "double quotes" with
+ * escapes, 'single quotes' with \' only. Pure. Any process. */
 #ifndef SLIPSTREAM_BASE_WORDS_H
 #define SLIPSTREAM_BASE_WORDS_H
 

@@ -3,8 +3,8 @@
  *
  * A job's `run` is called on a worker thread; if `done` is set, it is called later on the loop's thread from
  * workers_collect(), which the loop's owner calls when the event descriptor is readable. One queue a kind, so that a
- * slow name look-up never delays an fsync; the jobs of a queue run one after another, in its order. Threads start with the first job of their kind and are gone in a forked
- * child. */
+ * slow name look-up never delays an fsync; the jobs of a queue run one after another, in its order. Threads start with
+ * the first job of their kind and are gone in a forked child. */
 #ifndef SLIPSTREAM_BASE_WORKERS_H
 #define SLIPSTREAM_BASE_WORKERS_H
 

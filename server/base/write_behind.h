@@ -1,7 +1,7 @@
 /* A file that is written from its beginning to its end by a worker: who has the bytes never waits for the disk.
  *
- * They are copied, some hundred kilobytes become one job of WORKER_WRITE, and jobs run in order: a job that is submitted
- * there after write_behind_flush() finds everything written, and a last one frees what holds the struct. */
+ * They are copied, some hundred kilobytes become one job of WORKER_WRITE, and jobs run in order: a job that is
+ * submitted there after write_behind_flush() finds everything written, and a last one frees what holds the struct. */
 #ifndef SLIPSTREAM_BASE_WRITE_BEHIND_H
 #define SLIPSTREAM_BASE_WRITE_BEHIND_H
 

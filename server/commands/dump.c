@@ -119,8 +119,8 @@ static void store_nothing(struct call *call, bool deleted)
 }
 
 /* A relative expiry becomes an absolute one: a replica must not count from its own now. Nor is a payload with flaws for
- * replicas, which may take them otherwise, or one in a version that they may not take: they get what was made of it, in the
- * lowest that has room for it. */
+ * replicas, which may take them otherwise, or one in a version that they may not take: they get what was made of it, in
+ * the lowest that has room for it. */
 static void rewrite(struct call *call, int64_t absolute_ms, const struct record *made)
 {
     char text[I64_TEXT_MAX];

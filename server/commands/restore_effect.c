@@ -1,7 +1,7 @@
 /* See restore_effect.h. Server process.
  *
- * No payload of such a hash is read by all who know them: Redis 8 takes none of Valkey's, Valkey 9 none of Redis's. So it
- * leaves as HSET, HPEXPIREAT and PEXPIREAT in one unit, which both know. */
+ * No payload of such a hash is read by all who know them: Redis 8 takes none of Valkey's, Valkey 9 none of Redis's. So
+ * it leaves as HSET, HPEXPIREAT and PEXPIREAT in one unit, which both know. */
 #include "server/commands/restore_effect.h"
 
 #include "server/base/number.h"

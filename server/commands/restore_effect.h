@@ -4,7 +4,8 @@
 
 #include "server/core/run/call.h"
 
-/* Instead of its request: r, which is such a hash, as the commands that make it. What had the key before has been told. */
+/* Instead of its request: r, which is such a hash, as the commands that make it.
+ * What had the key before has been told. */
 void restore_effect_propagate(struct call *call, const struct record *r);
 
 #endif

@@ -50,7 +50,8 @@ void stream_propagate_last_id(struct call *call, uint32_t key_arg, uint32_t grou
 void stream_propagate_entries_read(struct call *call, uint32_t key_arg, uint32_t group_arg,
                                    const struct stream_group *g);
 void stream_propagate_ack(struct call *call, uint32_t key_arg, uint32_t group_arg, struct stream_id id);
-/* The request as it is, or without the statistics among its options, which stand from argv[first] on and came with 7.0. */
+/* The request as it is, or without the statistics among its options, which stand from argv[first]
+ * on and came with 7.0. */
 void stream_propagate_options(struct call *call, uint32_t first);
 void stream_propagate_consumer(struct call *call, uint32_t key_arg, uint32_t group_arg, struct bytes consumer);
 

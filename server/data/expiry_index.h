@@ -1,11 +1,12 @@
-/* What runs out when: pairs of a time and the hash of a name, in order of time. Server process; the snapshot child reads.
+/* What runs out when: pairs of a time and the hash of a name, in order of time. Server process;
+ * the snapshot child reads.
  *
- * A hash keeps one of its fields with an expiry, a database one of its hashes that have such fields. Names are not kept:
- * who takes the first pair finds its thing by the hash. Two names with one hash of 64 bits and the same time would be
- * one pair: the second is then found late, by whoever looks at it.
+ * A hash keeps one of its fields with an expiry, a database one of its hashes that have such fields. Names are not
+ * kept: who takes the first pair finds its thing by the hash. Two names with one hash of 64 bits and the same time
+ * would be one pair: the second is then found late, by whoever looks at it.
  *
- * It is a radix tree (data/radix_tree.h) of 16-byte keys: near times share their leading bytes, so that a pair costs some
- * 40 bytes, and nothing is ever moved or rehashed as a whole. */
+ * It is a radix tree (data/radix_tree.h) of 16-byte keys: near times share their leading bytes, so that a pair costs
+ * some 40 bytes, and nothing is ever moved or rehashed as a whole. */
 #ifndef SLIPSTREAM_DATA_EXPIRY_INDEX_H
 #define SLIPSTREAM_DATA_EXPIRY_INDEX_H
 

@@ -4,9 +4,9 @@
  * time, then those without one, whose third element is 0. So the next to die stands first, and these are the bytes of
  * Redis's own listpack-ex.
  *
- * ENCODING_HASHTABLE_TIMED is a member table, as that of other hashes, with an index of times beside it. Members without
- * an expiry have the payload that hash.c describes, so that a table enters this encoding and leaves it as it is. One with
- * an expiry has this:
+ * ENCODING_HASHTABLE_TIMED is a member table, as that of other hashes, with an index of times beside it. Members
+ * without an expiry have the payload that hash.c describes, so that a table enters this encoding and leaves it as it
+ * is. One with an expiry has this:
  *
  *   byte 0     255
  *   byte 1     length of the value, 8 bytes with the top bit set: that bit tells it from a long value without an expiry
@@ -24,7 +24,7 @@
 #define TIMED_HEAD                   (1 + 2 * sizeof(uint64_t))
 #define TRIPLE                       3
 #define RANDOM_ATTEMPTS              32
-#define DRAWS_A_WALK_COSTS           128 /* for each member, roughly: a draw waits for memory, a walk has it fetched ahead */
+#define DRAWS_A_WALK_COSTS           128 /* for each member: a draw waits for memory, a walk has it fetched ahead */
 #define MOSTLY_DEAD(living, members) ((living) < (members) / RANDOM_ATTEMPTS)
 
 struct timed_table {

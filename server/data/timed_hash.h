@@ -2,8 +2,8 @@
  * done with them. Only hash.c calls here; everybody else goes by hash.h. Server process; the snapshot child walks them.
  *
  * A hash enters one of these encodings at its first field with an expiry and leaves it when the last such field has
- * gone, so that hashes without any know nothing of all this. A field is dead when its expiry is before the time by which
- * the hash is looked at, `now_ms` of struct hash: it looks absent, but stands there until hash_reap(). */
+ * gone, so that hashes without any know nothing of all this. A field is dead when its expiry is before the time by
+ * which the hash is looked at, `now_ms` of struct hash: it looks absent, but stands there until hash_reap(). */
 #ifndef SLIPSTREAM_DATA_TIMED_HASH_H
 #define SLIPSTREAM_DATA_TIMED_HASH_H
 

@@ -138,8 +138,8 @@ struct record *database_keep_object(struct database *db, struct record *r, struc
                                     enum value_type type, enum value_encoding encoding, void *object);
 /* RECORD_NO_EXPIRY clears. */
 struct record *database_set_expiry(struct database *db, struct record *r, int64_t expire_ms);
-/* Makes the string raw, `len` bytes long (zero-filled when grown), with room to grow further unless it was empty; *data is
- * writable until the next mutation. APPEND, SETRANGE, SETBIT. */
+/* Makes the string raw, `len` bytes long (zero-filled when grown), with room to grow further unless it was empty; *data
+ * is writable until the next mutation. APPEND, SETRANGE, SETBIT. */
 struct record *database_string_resize(struct database *db, struct record *r, size_t len, uint8_t **data);
 /* A hash whose fields expire, or did: after every change of it. was_ms: hash_next_expiry() before the change. */
 void database_fields_changed(struct database *db, const struct record *r, uint64_t hash, int64_t was_ms);

@@ -1,8 +1,9 @@
-/* The sources of function libraries: what a dataset has besides its keys. Server process; the snapshot child reads them.
+/* The sources of function libraries: what a dataset has besides its keys. Server process;
+ * the snapshot child reads them.
  *
- * Nothing here runs or understands them. Who can (server/script) is handed in as a struct of functions, and then a source
- * is kept only together with what it has been compiled to; without, as in a checker, sources are kept as they come. A
- * flush of the keys leaves them alone, and no digest counts them. */
+ * Nothing here runs or understands them. Who can (server/script) is handed in as a struct of functions, and then a
+ * source is kept only together with what it has been compiled to; without, as in a checker, sources are kept as they
+ * come. A flush of the keys leaves them alone, and no digest counts them. */
 #ifndef SLIPSTREAM_KEYSPACE_LIBRARIES_H
 #define SLIPSTREAM_KEYSPACE_LIBRARIES_H
 

@@ -121,8 +121,8 @@ struct engine {
 
 extern const struct engine engine_uring, engine_epoll;
 
-/* How a loop hears of other threads, and they of it (net/pool/). Whoever has something for a loop that waits wakes it by
- * a watched descriptor. */
+/* How a loop hears of other threads, and they of it (net/pool/). Whoever has something for a loop that waits wakes it
+ * by a watched descriptor. */
 struct loop_mailbox {
     void *context;
     bool (*may_wait)(void *context); /* false: something has come already. From here on others wake us. */
@@ -202,7 +202,8 @@ struct conn *conn_borrow(struct loop *loop, int fd, struct conn_tls *tls, const 
 /* All of it, as if it had been sent; `to` of the second has room for outq_pending() bytes. */
 void conn_take_output(struct conn *conn, struct outq *to);
 void conn_copy_output(struct conn *conn, uint8_t *to);
-/* As conn_detach, but at once: output that has not left stays in conn_output(), which `detached` may still take from. */
+/* As conn_detach, but at once: output that has not left stays in conn_output(),
+ * which `detached` may still take from. */
 void conn_give_up(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg);
 bool conn_may_send(const struct conn *conn); /* it has output, and some of that is not held */
 

@@ -2,8 +2,8 @@
  * process with a loop; used by the server.
  *
  * It reads the pair only while the connection has little to send, so that whoever writes there feels the peer's pace as
- * he would on the connection itself. Where there are I/O threads, one of them encrypts and sends. The other direction is
- * acknowledgements: who does not take them is cut off. The pair is shut down before it is closed: a forked child may
+ * he would on the connection itself. Where there are I/O threads, one of them encrypts and sends. The other direction
+ * is acknowledgements: who does not take them is cut off. The pair is shut down before it is closed: a forked child may
  * still hold a copy of this end. */
 #include "server/net/tls_relay.h"
 

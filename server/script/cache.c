@@ -1,6 +1,7 @@
 /* See cache.h. Server process; a worker thread frees what was flushed.
  *
- * A flush takes the whole virtual machine away with the scripts, so that nothing of them is left, and makes a new one. */
+ * A flush takes the whole virtual machine away with the scripts, so that nothing of them is left,
+ * and makes a new one. */
 #include "server/script/cache.h"
 
 #include "server/base/alloc.h"
@@ -81,7 +82,8 @@ struct cached_script *script_cache_find(struct script_cache *c, struct bytes dig
 
 static const char chunk_name[] = "@user_script";
 
-/* What most scripts look up again and again: a local variable costs nothing, a protected global a look at two tables. */
+/* What most scripts look up again and again: a local variable costs nothing,
+ * a protected global a look at two tables. */
 static const struct {
     const char *name;
     uint32_t use;
@@ -137,7 +139,8 @@ static bool may_look_at_globals(struct bytes text)
     return memmem(text.ptr, text.len, "_G", 2) || memmem(text.ptr, text.len, "load", 4);
 }
 
-/* Behind its local variables: the text itself, or as it stands with names that are bound. *uses: what it is called with. */
+/* Behind its local variables: the text itself, or as it stands with names that are bound. *uses:
+ * what it is called with. */
 static struct bytes with_names(struct bytes text, uint32_t *uses)
 {
     char first[NAMES_BYTES];
@@ -171,8 +174,8 @@ static void compile(lua_State *lua, void *arg)
         snprintf(c->error, SCRIPT_ERROR_MAX, "ERR Error compiling script (new function): %s", lua_tostring(lua, -1));
 }
 
-/* script->function is LUA_NOREF: it is no Lua, and the error's text. The first line's end stays, so that lines keep their
- * numbers. */
+/* script->function is LUA_NOREF: it is no Lua, and the error's text. The first line's end stays, so that lines keep
+ * their numbers. */
 static void compile_code(struct script_cache *c, struct bytes code, struct script *script, char error[SCRIPT_ERROR_MAX])
 {
     struct compilation compilation = {.code = code, .function = LUA_NOREF, .error = error};

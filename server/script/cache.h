@@ -1,8 +1,9 @@
 /* EVAL's scripts, by the digest of their text: compiled once, run until SCRIPT FLUSH.
  *
  * Redis 7.2 keeps each for ever; from 7.4 on it keeps 500 of those that came by EVAL. Here, too, only those ever leave,
- * the least recently used first, but not before they take a quarter of what the virtual machine may hold: who puts values
- * into the text of a script, and sends another each time, would fill it, and then no script would run any more. */
+ * the least recently used first, but not before they take a quarter of what the virtual machine may hold: who puts
+ * values into the text of a script, and sends another each time, would fill it,
+ * and then no script would run any more. */
 #ifndef SLIPSTREAM_SCRIPT_CACHE_H
 #define SLIPSTREAM_SCRIPT_CACHE_H
 
@@ -25,8 +26,8 @@ struct cached_script {
 struct script_cache *script_cache_new(struct script_engine *engine);
 /* By 40 digits in any case; NULL: it is not there. */
 struct cached_script *script_cache_find(struct script_cache *c, struct bytes digest);
-/* By its text, which it is made from where it is not there yet, others leaving for it. NULL: it cannot be, and the error's
- * text. */
+/* By its text, which it is made from where it is not there yet, others leaving for it. NULL: it cannot be, and the
+ * error's text. */
 struct cached_script *script_cache_get(struct script_cache *c, struct bytes text, char error[SCRIPT_ERROR_MAX]);
 /* It does not leave before SCRIPT FLUSH. */
 void script_cache_keep(struct script_cache *c, struct cached_script *script);

@@ -1,8 +1,8 @@
 /* See dialect.h. Server process.
  *
- * LuaJIT's tail calls leave no trace of the caller, even where C is called; those of PUC Lua do then. Scripts like to end
- * with `return redis.call(...)`, and an error there has to say in which line it stands. Parentheses make a tail call a
- * plain one. They also cut what it returns to one value, so only functions that return one are treated so.
+ * LuaJIT's tail calls leave no trace of the caller, even where C is called; those of PUC Lua do then. Scripts like to
+ * end with `return redis.call(...)`, and an error there has to say in which line it stands. Parentheses make a tail
+ * call a plain one. They also cut what it returns to one value, so only functions that return one are treated so.
  *
  * In a string a backslash before a character that has no meaning with it stands for that character alone: "a\.b" is how
  * many write a pattern. LuaJIT refuses to compile that.
@@ -170,8 +170,8 @@ static bool is_field(const struct rewriting *r)
     return r->before[1] == ':' || (r->before[1] == '.' && r->before[0] != '.');
 }
 
-/* Behind `redis`: one of its two functions that is called here. Any other use than of a field may be one of a variable of
- * the script's own by that name. */
+/* Behind `redis`: one of its two functions that is called here. Any other use than of a field may be one of a variable
+ * of the script's own by that name. */
 static void bind_redis(struct rewriting *r)
 {
     static const struct {

@@ -5,8 +5,8 @@
 #include "server/base/bytes.h"
 
 /* The text with `return redis.call(...)` written as `return (redis.call(...))`, and so for every function that is known
- * to return one value, so that errors know their line; and with "\." in a string written as ".": mem_free() it. ptr NULL:
- * it needs no change, or is no Lua. Lines keep their numbers.
+ * to return one value, so that errors know their line; and with "\." in a string written as ".": mem_free() it. ptr
+ * NULL: it needs no change, or is no Lua. Lines keep their numbers.
  * *return_line: of the last `return`, counted from first_line; the first one where there is none. */
 struct bytes script_translate(struct bytes text, int first_line, int *return_line);
 
@@ -27,9 +27,10 @@ enum script_use {
  * takes arguments itself, or makes a function of that name or in that table. */
 bool script_may_have_locals(struct bytes text);
 
-/* The text with redis.call(...) written as redis_call(...), and pcall so, which is to be a local variable: mem_free() it.
- * The function of a table that nobody can change need not be looked up there each time. *uses: of enum script_use, what
- * it names. ptr NULL: it uses one of the names for something else, or is no Lua. Of a text that may have locals. */
+/* The text with redis.call(...) written as redis_call(...), and pcall so, which is to be a local variable: mem_free()
+ * it. The function of a table that nobody can change need not be looked up there each time. *uses: of enum script_use,
+ * what it names. ptr NULL: it uses one of the names for something else, or is no Lua.
+ * Of a text that may have locals. */
 struct bytes script_bind_names(struct bytes text, uint32_t *uses);
 
 #endif

@@ -1,7 +1,7 @@
 /* The script engine: what runs EVAL's scripts and FUNCTION's functions in the server.
  *
- * How a library is opened: script_sandbox_add() in sandbox.h. How code is compiled: script_vm_compile() in vm.h, inside a
- * body of script_vm_enter(); a function is kept by luaL_ref() in the registry. How it is called with its keys and
+ * How a library is opened: script_sandbox_add() in sandbox.h. How code is compiled: script_vm_compile() in vm.h, inside
+ * a body of script_vm_enter(); a function is kept by luaL_ref() in the registry. How it is called with its keys and
  * arguments, and its value becomes the caller's reply: script_run(), here. */
 #ifndef SLIPSTREAM_SCRIPT_ENGINE_H
 #define SLIPSTREAM_SCRIPT_ENGINE_H

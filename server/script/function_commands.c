@@ -1,6 +1,7 @@
 /* FCALL and its kin, FUNCTION. Server process.
  *
- * What changes the libraries is a write like any other: replicas and the append-only file get the request as it came. */
+ * What changes the libraries is a write like any other: replicas and the append-only file get
+ * the request as it came. */
 #include "rdb/function_payload.h"
 #include "server/base/alloc.h"
 #include "server/base/glob.h"

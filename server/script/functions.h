@@ -1,5 +1,5 @@
-/* The dataset's function libraries: their sources, which the keyspace keeps, and what they have been compiled to, changed
- * together. Server process. */
+/* The dataset's function libraries: their sources, which the keyspace keeps, and what they have been compiled to,
+ * changed together. Server process. */
 #ifndef SLIPSTREAM_SCRIPT_FUNCTIONS_H
 #define SLIPSTREAM_SCRIPT_FUNCTIONS_H
 

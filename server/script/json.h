@@ -1,8 +1,8 @@
 /* JSON to Lua and back, as scripts know it from the lua-cjson library. Server process.
  *
  * Behaviour and words of its errors are those of lua-cjson 2.1.0 (its manual is the specification). It is written anew
- * because Debian's build of that library computes its buffer's size in an int: one string of 400 MB, which a script makes
- * in a line, ends the process; and because its memory is neither counted nor bounded. */
+ * because Debian's build of that library computes its buffer's size in an int: one string of 400 MB, which a script
+ * makes in a line, ends the process; and because its memory is neither counted nor bounded. */
 #ifndef SLIPSTREAM_SCRIPT_JSON_H
 #define SLIPSTREAM_SCRIPT_JSON_H
 

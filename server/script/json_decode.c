@@ -1,7 +1,7 @@
 /* JSON to Lua values. Server process.
  *
- * One token is read at a time; an error names what was expected, what stands there and at which character, in lua-cjson's
- * words. The text ends at its first zero byte outside of an escape. */
+ * One token is read at a time; an error names what was expected, what stands there and at which character, in
+ * lua-cjson's words. The text ends at its first zero byte outside of an escape. */
 #include "server/script/json.h"
 #include "server/script/watchdog.h"
 
@@ -113,7 +113,8 @@ static size_t utf8(char out[4], int code)
     return 4;
 }
 
-/* A \uXXXX, or the two that make one code point past 0xffff (RFC 8259, 7). Its length in the text, 0 where it is none. */
+/* A \uXXXX, or the two that make one code point past 0xffff (RFC 8259, 7). Its length in the text,
+ * 0 where it is none. */
 static size_t unicode_escape(const char *at, int *code)
 {
     *code = hex4(at + 2);

@@ -1,4 +1,5 @@
-/* The library `bit` of the script sandbox: Lua BitOp, which LuaJIT has within (http://bitop.luajit.org). Server process. */
+/* The library `bit` of the script sandbox: Lua BitOp, which LuaJIT has within (http://bitop.luajit.org).
+ * Server process. */
 #include "server/script/lib_bit.h"
 
 #include <stdint.h>

@@ -20,7 +20,8 @@ static int pack(lua_State *lua)
     return 1;
 }
 
-/* Values from `offset` on, at most `limit` of them. With `where` the offset of the rest comes first, -1: none is left. */
+/* Values from `offset` on, at most `limit` of them. With `where` the offset of the rest comes first, -1:
+ * none is left. */
 static int unpack_some(lua_State *lua, lua_Integer limit, lua_Integer offset, bool where)
 {
     size_t len;

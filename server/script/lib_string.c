@@ -325,8 +325,8 @@ static int string_gsub(lua_State *lua)
 
 /* --- string.rep --- */
 
-/* LuaJIT's puts its third argument between the copies, which Lua 5.1 does not know; and as a function of C it would know
- * neither the name nor the caller. */
+/* LuaJIT's puts its third argument between the copies, which Lua 5.1 does not know; and as a function of C it would
+ * know neither the name nor the caller. */
 static int string_rep(lua_State *lua)
 {
     struct bytes text = text_argument(lua, 1);

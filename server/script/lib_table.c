@@ -1,9 +1,9 @@
 /* See lib_table.h. Server process.
  *
- * LuaJIT's sort takes a time that grows with the square of the length for an order made on purpose. A comparison that is
- * Lua code can be stopped; where there is none, or one in C, one of ours takes its place that looks at the watchdog. Long
- * tables of numbers alone or of strings alone, which have but one order, are sorted in here instead, as that is faster.
- * What chooses is Lua code itself, so that errors find the caller and the name. */
+ * LuaJIT's sort takes a time that grows with the square of the length for an order made on purpose. A comparison that
+ * is Lua code can be stopped; where there is none, or one in C, one of ours takes its place that looks at the watchdog.
+ * Long tables of numbers alone or of strings alone, which have but one order, are sorted in here instead, as that is
+ * faster. What chooses is Lua code itself, so that errors find the caller and the name. */
 #include "server/script/lib_table.h"
 
 #include "server/base/check.h"

@@ -48,7 +48,8 @@ static void note_that_it_is_long(struct script_engine *e)
     pauses_unit(e->core->pauses, true);
 }
 
-/* A server that ends in the middle of a script leaves nothing of what the script has done: no replica has heard of it. */
+/* A server that ends in the middle of a script leaves nothing of what the script has done:
+ * no replica has heard of it. */
 static void end_with_server(struct script_engine *e)
 {
     propagate_abandon(e->core->propagation);

@@ -1,7 +1,8 @@
 /* Lua values to MessagePack. Server process.
  *
- * Each value takes the shortest form that holds it, as the specification advises. A table is an array if its keys are 1 to
- * n without a gap, else a map; past MAX_NESTING a table becomes nil, and so does what MessagePack has no word for. */
+ * Each value takes the shortest form that holds it, as the specification advises. A table is an array if its keys are 1
+ * to n without a gap, else a map; past MAX_NESTING a table becomes nil, and so does what
+ * MessagePack has no word for. */
 #include "server/script/msgpack.h"
 #include "server/script/watchdog.h"
 

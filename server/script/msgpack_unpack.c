@@ -1,6 +1,7 @@
 /* MessagePack to Lua values. Server process.
  *
- * Every byte is hostile: a length is believed only as far as there are bytes, and the depth is bounded by Lua's stack. */
+ * Every byte is hostile: a length is believed only as far as there are bytes,
+ * and the depth is bounded by Lua's stack. */
 #include "server/script/msgpack.h"
 #include "server/script/watchdog.h"
 

@@ -52,7 +52,8 @@ static void set_add(uint64_t *set, uint8_t c)
     set[c >> 6] |= UINT64_C(1) << (c & 63);
 }
 
-/* By the class's letter; of bytes below 128, in the locale "C", for those above are in none. All zero: it is no class. */
+/* By the class's letter; of bytes below 128, in the locale "C", for those above are in none. All zero:
+ * it is no class. */
 static const uint64_t classes[26][4] = {
     ['a' - 'a'] = {0, 0x07fffffe07fffffe},
     ['c' - 'a'] = {0x00000000ffffffff, 0x8000000000000000},

@@ -43,8 +43,8 @@ static const char *memory_refusal(const struct script_run *run, uint32_t flags)
     return "OOM command not allowed when used memory > 'maxmemory'.";
 }
 
-/* They leave as one unit, gathered until its end: then there is a copy of it, and one in the backlog. Who has written so
- * much cannot be killed any more, so it is he who has to be told. Nobody is told who is obeyed. */
+/* They leave as one unit, gathered until its end: then there is a copy of it, and one in the backlog. Who has written
+ * so much cannot be killed any more, so it is he who has to be told. Nobody is told who is obeyed. */
 static const char *effects_refusal(const struct script_engine *e, uint32_t flags)
 {
     if (!(flags & (CMD_WRITE | CMD_MAY_REPLICATE))) return NULL;

@@ -1,8 +1,8 @@
 /* See protect.h. Server process.
  *
  * The Lua inside Redis is changed so that a table can be made read-only; a library's is not. Here an empty table stands
- * for each protected one: it is read through its metatable's __index, which is the table itself, and a write to it finds
- * no such field and calls __newindex. The few functions that read or write behind metatables are given anew. */
+ * for each protected one: it is read through its metatable's __index, which is the table itself, and a write to it
+ * finds no such field and calls __newindex. The few functions that read or write behind metatables are given anew. */
 #include "server/script/protect.h"
 
 #include "server/script/watchdog.h"

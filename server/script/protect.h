@@ -11,8 +11,8 @@
 void script_protect(lua_State *lua);
 /* Whether the value stands for a protected table, which is pushed then. */
 bool script_protected(lua_State *lua, int index);
-/* rawset, rawget, setmetatable, pairs and table.insert as they are where some tables are protected: into the globals and
- * the library `table`, given by their stack indices. */
+/* rawset, rawget, setmetatable, pairs and table.insert as they are where some tables are protected: into the globals
+ * and the library `table`, given by their stack indices. */
 void script_protect_functions(lua_State *lua, int globals, int table_library);
 
 #endif

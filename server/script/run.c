@@ -162,7 +162,8 @@ static void push_kept_list(lua_State *lua, int kept, uint32_t *held, const struc
     *held = count;
 }
 
-/* Lists of their own, which are the global variables, too. Returns how many values are pushed, for functions these two. */
+/* Lists of their own, which are the global variables, too. Returns how many values are pushed,
+ * for functions these two. */
 static int push_lists(lua_State *lua, const struct invocation *i)
 {
     if (i->script->is_function) {

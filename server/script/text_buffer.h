@@ -1,8 +1,8 @@
 /* A growing text that a library of the script sandbox writes into. Server process.
  *
- * Its memory comes from the Lua state's own allocator, so that it counts as the scripts' and keeps to their limit. Every
- * call may raise a Lua error, which leaves by longjmp: the buffer therefore lives in a userdata, whose collection frees
- * it, and the next use starts it anew. */
+ * Its memory comes from the Lua state's own allocator, so that it counts as the scripts' and keeps to their limit.
+ * Every call may raise a Lua error, which leaves by longjmp: the buffer therefore lives in a userdata, whose collection
+ * frees it, and the next use starts it anew. */
 #ifndef SLIPSTREAM_SCRIPT_TEXT_BUFFER_H
 #define SLIPSTREAM_SCRIPT_TEXT_BUFFER_H
 

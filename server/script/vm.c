@@ -19,8 +19,8 @@
 #define STACK_HANDLER 1
 #define STACK_GATE    2
 
-/* Of the C stack; a level of string.gsub with a callback takes 9 KiB. What is not checked takes 4 MiB at the most, as the
- * Lua stack ends first. */
+/* Of the C stack; a level of string.gsub with a callback takes 9 KiB. What is not checked takes 4 MiB at the most, as
+ * the Lua stack ends first. */
 #define C_STACK_BYTES ((ptrdiff_t)2 * 1024 * 1024)
 #define C_STACK_SHARE 4 /* of all there is, which is usually 8 MiB */
 
@@ -206,8 +206,8 @@ int script_vm_enter(struct script_vm *vm, void (*body)(lua_State *lua, void *arg
     return -1;
 }
 
-/* A step of it. What has died since a cycle began is found by the next one, and LuaJIT's own buffer becomes smaller with
- * each; so there are cycles until two in a row have found little. */
+/* A step of it. What has died since a cycle began is found by the next one, and LuaJIT's own buffer becomes smaller
+ * with each; so there are cycles until two in a row have found little. */
 static void collect_some(struct script_vm *vm)
 {
     if (!vm->cycles) {

@@ -1,8 +1,8 @@
 /* See watchdog.h. Server process.
  *
- * A hook that counts instructions would cost every script up to half of its speed. So none is set while all goes well: a
- * timer's signal sets it, which Lua allows, when the same script is found running for long enough. The timer ticks only
- * while scripts run, and is found or started with one comparison. */
+ * A hook that counts instructions would cost every script up to half of its speed. So none is set while all goes well:
+ * a timer's signal sets it, which Lua allows, when the same script is found running for long enough. The timer ticks
+ * only while scripts run, and is found or started with one comparison. */
 #include "server/script/watchdog.h"
 
 #include "server/base/check.h"

@@ -4,12 +4,13 @@
  * was without its master for too long; of the others the lowest priority wins, then the largest offset, then the
  * smallest run id. One that loads its dataset has none to offer, and is left aside as well. So is one that already
  * follows a master that came back with less: it has no more than that one, however large an offset their new history
- * gives it. One that says it is a master itself, as a former one does that has come back, stands behind all that follow:
- * its offset counts another history.
+ * gives it. One that says it is a master itself, as a former one does that has come back, stands behind all that
+ * follow: its offset counts another history.
  *
- * The same goes for one that still has the history which the last master went on from when it was promoted, and may have
- * more of it than that took over: where another has followed that master, it stands behind. Redis's Sentinels compare the
- * offsets. That is the business of who leads the fail-over: they agree with us on whom we promote, and we with them. */
+ * The same goes for one that still has the history which the last master went on from when it was promoted, and may
+ * have more of it than that took over: where another has followed that master, it stands behind. Redis's Sentinels
+ * compare the offsets. That is the business of who leads the fail-over: they agree with us on whom we promote,
+ * and we with them. */
 #ifndef SLIPSTREAM_SENTINEL_CHOICE_H
 #define SLIPSTREAM_SENTINEL_CHOICE_H
 

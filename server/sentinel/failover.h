@@ -4,11 +4,11 @@
  *   NONE -> WAIT_START -> SELECT -> SEND -> WAIT_PROMOTION -> RECONFIGURE -> UPDATE -> NONE
  *           election      choice    SLAVEOF NO ONE            the others     the new master is the master
  *
- * Until the promoted one says that it is a master nothing has changed for anybody, and a time-out gives up. From then on
- * there is no way back: the rest of the replicas is told sooner or later. One that dies before it has said so is not waited
- * for, another is chosen. A hand-over (SENTINEL FAILOVER, while the master lives) goes the same way, but the master itself
- * is asked to hand over by FAILOVER, which loses no write; where it refuses, or gives up, a replica is chosen anew for
- * SLAVEOF NO ONE.
+ * Until the promoted one says that it is a master nothing has changed for anybody, and a time-out gives up. From then
+ * on there is no way back: the rest of the replicas is told sooner or later. One that dies before it has said so is not
+ * waited for, another is chosen. A hand-over (SENTINEL FAILOVER, while the master lives) goes the same way, but the
+ * master itself is asked to hand over by FAILOVER, which loses no write; where it refuses, or gives up, a replica is
+ * chosen anew for SLAVEOF NO ONE.
  *
  * Names and time-outs are those of Redis's documentation of failover-timeout. */
 #ifndef SLIPSTREAM_SENTINEL_FAILOVER_H
@@ -35,8 +35,8 @@ struct failover_settings {
 };
 
 enum failover_event_kind {
-    FAILOVER_EVENT_START, /* with `epoch`; `forced`: without an election; `hand_over`: the master lives and may be asked */
-    FAILOVER_EVENT_ELECTED,      /* we lead */
+    FAILOVER_EVENT_START,   /* with `epoch`; `forced`: no election; `hand_over`: the master lives and may be asked */
+    FAILOVER_EVENT_ELECTED, /* we lead */
     FAILOVER_EVENT_NOT_ELECTED,  /* another leads */
     FAILOVER_EVENT_SPLIT,        /* nobody can lead any more in this epoch */
     FAILOVER_EVENT_CHOSEN,       /* there is a replica to promote */

@@ -1,4 +1,5 @@
-/* Messages between Sentinels: who watches with us, which epoch it is, which master the newest. Sentinel process; pure. */
+/* Messages between Sentinels: who watches with us, which epoch it is, which master the newest. Sentinel process;
+ * pure. */
 #include "server/sentinel/sentinel.h"
 
 #include <inttypes.h>
@@ -138,8 +139,8 @@ static bool reaches_us_as(const struct instance *i, const char *host)
     return *i->local_ip && strcasecmp(i->local_ip, host) == 0;
 }
 
-/* Whether it comes from where we are: from one before us with another id, whose file was lost. Such a one would count as
- * one more Sentinel for ever, for nobody else ever speaks from our address. */
+/* Whether it comes from where we are: from one before us with another id, whose file was lost. Such a one would count
+ * as one more Sentinel for ever, for nobody else ever speaks from our address. */
 static bool is_from_here(const struct sentinel *s, const struct watched *w, const struct hello *hello)
 {
     const struct sentinel_address *own = &s->settings.announce;

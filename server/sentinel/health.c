@@ -1,4 +1,5 @@
-/* An instance's health. Sentinel process; pure. Every change of state goes through enter(), which knows the legal ones. */
+/* An instance's health. Sentinel process; pure. Every change of state goes through enter(),
+ * which knows the legal ones. */
 #include "server/sentinel/health.h"
 
 #include "server/base/check.h"

@@ -5,10 +5,10 @@
  *   UP -> BUSY -> DOWN           it answers -BUSY: the script is killed half-way there, as far as it can be
  *   LATE or BUSY or DOWN -> UP   a valid answer
  *
- * Valid are +PONG, -LOADING and -MASTERDOWN (Redis's documentation, "High availability with Redis Sentinel"). Three more
- * things make an instance count as down although it answers: a master that says it is a replica, a master that has
- * restarted and loads for longer than master-reboot-down-after-period, and a master that has restarted with less data, or
- * none, than a replica has: what follows it now loses the rest. */
+ * Valid are +PONG, -LOADING and -MASTERDOWN (Redis's documentation, "High availability with Redis Sentinel"). Three
+ * more things make an instance count as down although it answers: a master that says it is a replica, a master that has
+ * restarted and loads for longer than master-reboot-down-after-period, and a master that has restarted with less data,
+ * or none, than a replica has: what follows it now loses the rest. */
 #ifndef SLIPSTREAM_SENTINEL_HEALTH_H
 #define SLIPSTREAM_SENTINEL_HEALTH_H
 
@@ -20,8 +20,8 @@ enum health_state { HEALTH_UP, HEALTH_LATE, HEALTH_BUSY, HEALTH_DOWN, HEALTH_STA
 struct health_settings {
     int64_t down_after_ms;
     int64_t reboot_down_after_ms; /* how long a restarted master may load; 0: as long as it takes */
-    /* How much longer than down_after_ms a role may be wrong: news of it are rare, and somebody may be moving the master.
-     * One that comes back from a restart with another role is not waited for like that. */
+    /* How much longer than down_after_ms a role may be wrong: news of it are rare, and somebody may be moving the
+     * master. One that comes back from a restart with another role is not waited for like that. */
     int64_t role_grace_ms;
     int64_t link_young_ms; /* a connection this young is not thrown away for its silence */
 };

@@ -1,8 +1,8 @@
 /* A Sentinel's connections: to each master and replica one for commands and one that hears messages, to each other
  * Sentinel one for commands. Sentinel process, on the loop's thread; names are looked up on a worker's.
  *
- * A request that needs several commands counts as the last of them: the replies before it are passed over. Whatever ends
- * a connection, the core hears of it once, and never from inside a call of its own. */
+ * A request that needs several commands counts as the last of them: the replies before it are passed over. Whatever
+ * ends a connection, the core hears of it once, and never from inside a call of its own. */
 #include "server/base/alloc.h"
 #include "server/base/number.h"
 #include "server/base/prefetch.h"
@@ -137,7 +137,8 @@ static struct awaited *write_words(struct channel *c, int request, const char *c
     return await(c, request);
 }
 
-#define WORDS(...)                     (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
+#define WORDS(...) (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
+
 #define write_command(c, request, ...) write_words(c, (int)(request), WORDS(__VA_ARGS__))
 
 static void write_password(struct channel *c, const char *user, const char *pass)

@@ -142,8 +142,8 @@ static void take_database(struct report *r, struct bytes line)
     if (numbered && split_at(line, ':', &name, &value)) take_keys(r, value);
 }
 
-/* Most lines of an INFO, of which hundreds of masters bring some fifty a second, are none of ours, and their first letter
- * says so. */
+/* Most lines of an INFO, of which hundreds of masters bring some fifty a second, are none of ours, and their first
+ * letter says so. */
 static void take_line(struct report *r, struct bytes line)
 {
     struct bytes value;

@@ -35,7 +35,8 @@ void report_init(struct report *report);
 /* Replaces all of `report`. Never fails: what makes no sense is passed over. */
 void report_parse(struct bytes info, struct report *report);
 
-/* The replicas that a master lists (slave0:ip=...,port=...,...), one after another: `at` is 0 at first. false: no more. */
+/* The replicas that a master lists (slave0:ip=...,port=...,...), one after another: `at` is 0 at first. false:
+ * no more. */
 bool report_next_replica(struct bytes info, size_t *at, struct sentinel_address *out);
 
 #endif

@@ -1,7 +1,7 @@
 /* The core of a Sentinel: all that it watches, all that it decides. Sentinel process; pure.
  *
- * Events and the time go in, actions come out (action.h). It owns its memory and nothing else: no socket, clock, file or
- * global, so that a simulator holds as many of them in a process as it likes. Chance comes from the seed alone.
+ * Events and the time go in, actions come out (action.h). It owns its memory and nothing else: no socket, clock, file
+ * or global, so that a simulator holds as many of them in a process as it likes. Chance comes from the seed alone.
  *
  *   health.h     is one instance down in our own eyes      election.h   votes
  *   failover.h   the steps of one fail-over                choice.h     the replica to promote
@@ -138,8 +138,8 @@ void sentinel_say(struct sentinel *s, enum log_level level, const char *type, co
                   const struct instance *i, const char *format, ...) __attribute__((format(printf, 6, 7)));
 void sentinel_note(struct sentinel *s, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* What to do for an instance at a tick: links, PING, INFO, hello, its health. Returns from when on there may be more, if
- * nothing is heard of it before; 0: at the next tick. */
+/* What to do for an instance at a tick: links, PING, INFO, hello, its health. Returns from when on there may be more,
+ * if nothing is heard of it before; 0: at the next tick. */
 int64_t sentinel_tend(struct sentinel *s, struct watched *w, struct instance *i, int64_t now_ms);
 struct health_settings sentinel_health_settings(const struct sentinel *s, const struct instance *i);
 void sentinel_health_changed(struct sentinel *s, struct instance *i, unsigned changes, int64_t now_ms);

@@ -1,6 +1,6 @@
-/* TILT: the time between two ticks, or other events, was not what it should be, because the process or its machine stood
- * still. For a while nothing that was measured can be trusted: a Sentinel goes on watching, but acts on nothing and calls
- * nobody down (Redis's documentation, "TILT mode"). Sentinel process; pure. */
+/* TILT: the time between two ticks, or other events, was not what it should be, because the process or its machine
+ * stood still. For a while nothing that was measured can be trusted: a Sentinel goes on watching, but acts on nothing
+ * and calls nobody down (Redis's documentation, "TILT mode"). Sentinel process; pure. */
 #ifndef SLIPSTREAM_SENTINEL_TILT_H
 #define SLIPSTREAM_SENTINEL_TILT_H
 
@@ -23,8 +23,8 @@ struct tilt {
 
 enum tilt_change { TILT_SAME, TILT_BEGINS, TILT_ENDS };
 
-/* At every tick, some times a second, and before any other event. now_ms: monotonic, above 0; that it runs backwards is a
- * reason, too. */
+/* At every tick, some times a second, and before any other event. now_ms: monotonic, above 0; that it runs backwards is
+ * a reason, too. */
 enum tilt_change tilt_tick(struct tilt *t, const struct tilt_settings *settings, int64_t now_ms);
 
 #endif

@@ -62,8 +62,7 @@ struct watched {
     int64_t begin_ms; /* a fail-over of ours is to begin; 0: none */
     struct failover failover;
     struct instance *chosen; /* the replica that the fail-over promotes */
-    bool
-        hand_over_accepted; /* the master has said that it hands over; what it says of itself since then is about that */
+    bool hand_over_accepted; /* the master has said so; what it says of itself since then is about that */
 };
 
 #define WATCHED_HOT_BYTES offsetof(struct watched, name)
@@ -104,8 +103,8 @@ void watched_failover_event(struct watched *w, enum failover_event_kind kind, in
 void watched_drive_failover(struct watched *w, int64_t now_ms);
 /* INFO to every replica at once: what they say now is about to decide. */
 void watched_ask_infos(struct watched *w, int64_t now_ms);
-/* TILT has begun: what has not told anybody anything yet is given up, since by its end others may have replaced the master,
- * in a newer epoch. */
+/* TILT has begun: what has not told anybody anything yet is given up, since by its end others may have replaced the
+ * master, in a newer epoch. */
 void watched_stand_still(struct watched *w, int64_t now_ms);
 /* SENTINEL FAILOVER. NULL, or why not, in Redis's words. */
 const char *watched_force_failover(struct watched *w, int64_t now_ms);

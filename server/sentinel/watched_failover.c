@@ -1,5 +1,5 @@
-/* The driver of a master's fail-over: when one begins, who has won the election, whom to promote, whom to tell. Sentinel
- * process; pure. */
+/* The driver of a master's fail-over: when one begins, who has won the election, whom to promote, whom to tell.
+ * Sentinel process; pure. */
 #include "server/sentinel/choice.h"
 #include "server/sentinel/sentinel.h"
 
@@ -26,7 +26,8 @@ struct failover_settings watched_failover_settings(const struct watched *w, int6
 /* --- the choice --- */
 
 /* For how long there has been no master to follow, as far as we can know. One that answers, and is another's replica,
- * counts as down much later than it was lost to its own: when their INFO had come to say so, and some time after that. */
+ * counts as down much later than it was lost to its own: when their INFO had come to say so,
+ * and some time after that. */
 static int64_t masterless_ms(const struct watched *w, int64_t now_ms)
 {
     const struct health *h = &w->master->health;
@@ -91,8 +92,8 @@ static struct instance *best_replica(const struct watched *w, int64_t now_ms, ch
     return best < 0 ? NULL : w->replicas[best];
 }
 
-/* Whether every replica that can be reached has told its offset since the master went down, or, where it lives, since one
- * is to be chosen: what is compared should be the last they have. */
+/* Whether every replica that can be reached has told its offset since the master went down, or, where it lives, since
+ * one is to be chosen: what is compared should be the last they have. */
 static bool replicas_have_spoken(const struct watched *w)
 {
     int64_t since_ms = health_is_down(&w->master->health) ? w->master->health.since_ms : w->failover.since_ms;
@@ -194,8 +195,8 @@ static void reconfigured(struct watched *w, const char *role)
              instance_host(to, by_name), to->address.port);
 }
 
-/* Both have changed roles among themselves; the orders have them write that into their files, and part with clients that
- * came to them in their former parts. */
+/* Both have changed roles among themselves; the orders have them write that into their files, and part with clients
+ * that came to them in their former parts. */
 static void seal_hand_over(struct watched *w)
 {
     if (w->chosen->link[LINK_COMMANDS].up) sentinel_send(w->sentinel, w->chosen, REQUEST_PROMOTE);
@@ -448,8 +449,8 @@ static void check_hand_over(struct watched *w, int64_t now_ms)
     watched_failover_event(w, FAILOVER_EVENT_REFUSED, now_ms);
 }
 
-/* It dies before it has said that it is a master: the time-out is not waited for, while others could be promoted. It may
- * have become one all the same; then it is told to follow when it comes back. */
+/* It dies before it has said that it is a master: the time-out is not waited for, while others could be promoted. It
+ * may have become one all the same; then it is told to follow when it comes back. */
 static bool lose_chosen(struct watched *w, int64_t now_ms)
 {
     const struct instance *c = w->chosen;

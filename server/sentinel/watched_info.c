@@ -1,4 +1,5 @@
-/* What a master and its replicas say of themselves by INFO, and what has to be put right then. Sentinel process; pure. */
+/* What a master and its replicas say of themselves by INFO, and what has to be put right then. Sentinel process;
+ * pure. */
 #include "server/sentinel/sentinel.h"
 
 #include "server/base/alloc.h"
@@ -173,8 +174,8 @@ static int64_t claims_role_ms(const struct instance *i, int64_t now_ms)
     return now_ms - since_ms;
 }
 
-/* A replica that says it is a master: the old one that came back, most often. The newest configuration has time to reach
- * us before anybody is told to follow: it may be a new one, seen from where we were cut off. */
+/* A replica that says it is a master: the old one that came back, most often. The newest configuration has time to
+ * reach us before anybody is told to follow: it may be a new one, seen from where we were cut off. */
 static void convert(struct watched *w, struct instance *i, int64_t now_ms)
 {
     int64_t claims_ms = claims_role_ms(i, now_ms), patience_ms = 4 * w->sentinel->settings.periods.hello;

@@ -1,6 +1,7 @@
-/* Fuzzes the reader of an append-only file's records, as the tool and as the loader judge them. An input is the file. It
- * is read whole with its arguments, and again in windows of a few bytes without them, each in memory of exactly its
- * size: both must come to the same end at the same place. Records must follow one another without a gap, and what was found valid must be whole by itself. */
+/* Fuzzes the reader of an append-only file's records, as the tool and as the loader judge them. An input is the file.
+ * It is read whole with its arguments, and again in windows of a few bytes without them, each in memory of exactly its
+ * size: both must come to the same end at the same place. Records must follow one another without a gap, and what was
+ * found valid must be whole by itself. */
 #include <stdint.h>
 
 #include "server/aof/annotation.h"

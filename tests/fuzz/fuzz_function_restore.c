@@ -1,6 +1,6 @@
 /* Fuzzes FUNCTION RESTORE: an input is the payload without its version and checksum. What is let in must come out of a
- * dump again and be let in by another server; what is refused must have changed nothing. The libraries' code is run as it
- * is when they are loaded. */
+ * dump again and be let in by another server; what is refused must have changed nothing. The libraries' code is run as
+ * it is when they are loaded. */
 #include "rdb/function_payload.h"
 #include "server/base/alloc.h"
 #include "server/base/check.h"

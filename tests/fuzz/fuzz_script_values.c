@@ -1,5 +1,5 @@
-/* Fuzzes what the sandbox's libraries read out of strings: cmsgpack, struct and cjson. The first byte says which; a format
- * of struct ends at the first zero byte. What has been read must be writable again, and come to rest. */
+/* Fuzzes what the sandbox's libraries read out of strings: cmsgpack, struct and cjson. The first byte says which; a
+ * format of struct ends at the first zero byte. What has been read must be writable again, and come to rest. */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdint.h>
@@ -21,8 +21,8 @@ const char *__lsan_default_suppressions(void)
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Lengths are compared and not the bytes, since a table knows no order of its keys. What is past MessagePack's nesting limit
- * is nil the first time, and a nil is nothing in a table: only then it is the same each time. */
+/* Lengths are compared and not the bytes, since a table knows no order of its keys. What is past MessagePack's nesting
+ * limit is nil the first time, and a nil is nothing in a table: only then it is the same each time. */
 static const char chunk[] = "local which, a, b = ...\n"
                             "if which == 0 then\n"
                             "  local ok, values = pcall(function() return {cmsgpack.unpack(a)} end)\n"

@@ -7,8 +7,9 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-mkdir -p "$1/restore" "$1/rdb_file" "$1/aof_scan" "$1/aof_manifest" "$1/acl_file" "$1/function_restore" "$1/script_values"
+mkdir -p "$1"
 out=$(cd "$1" && pwd)
+(cd "$out" && mkdir -p restore rdb_file aof_scan aof_manifest acl_file function_restore script_values)
 cli=$2
 shift 2
 work=$(mktemp -d)
@@ -76,8 +77,8 @@ number=0
 for program in "$@"; do
     number=$((number + 1))
     name=server-$number
-    "$program" --port 0 --unixsocket "$work/socket" --dir "$work" --save "" --appendonly yes --aof-timestamp-enabled yes \
-        >"$work/log" 2>&1 &
+    "$program" --port 0 --unixsocket "$work/socket" --dir "$work" --save "" --appendonly yes \
+        --aof-timestamp-enabled yes >"$work/log" 2>&1 &
     server=$!
     tries=100
     until ask ping >/dev/null 2>&1; do
@@ -97,7 +98,8 @@ for program in "$@"; do
 done
 
 number=0
-grep -hv '^#' "$here/old_forms.txt" "$here/aof_forms.txt" "$here/acl_forms.txt" "$here/script_forms.txt" | while read -r target form; do
+cd "$here"
+grep -hv '^#' old_forms.txt aof_forms.txt acl_forms.txt script_forms.txt | while read -r target form; do
     number=$((number + 1))
     printf '%b' "$form" >"$out/$target/form-$number"
 done

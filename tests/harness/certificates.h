@@ -2,9 +2,9 @@
 #ifndef HARNESS_CERTIFICATES_H
 #define HARNESS_CERTIFICATES_H
 
-/* Writes <dir>/<name>.crt and <dir>/<name>.key, valid from a minute before begin_s (seconds from now) for a day. issuer:
- * a name that was made before in the same directory; NULL: it signs itself, and may sign others. password: of the key,
- * NULL: none. */
+/* Writes <dir>/<name>.crt and <dir>/<name>.key, valid from a minute before begin_s (seconds from now) for a day.
+ * issuer: a name that was made before in the same directory; NULL: it signs itself, and may sign others. password: of
+ * the key, NULL: none. */
 void certificate_make(const char *dir, const char *name, const char *issuer, long begin_s, const char *password);
 
 #endif

@@ -19,7 +19,8 @@ void fake_master_take_in(struct fake_master *m);
 /* +FULLRESYNC at offset 1000, and this snapshot. */
 void fake_master_send_dataset(struct fake_master *m, const char *snapshot, size_t len);
 void fake_master_send(struct fake_master *m, const char *text);
-/* Reads what the replica says until it acknowledges that offset, or another one above it, or closes (-1). The offset. */
+/* Reads what the replica says until it acknowledges that offset, or another one above it, or closes (-1).
+ * The offset. */
 long long fake_master_wait_ack(struct fake_master *m, long long offset);
 void fake_master_drop(struct fake_master *m); /* the connection */
 void fake_master_close(struct fake_master *m);

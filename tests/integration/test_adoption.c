@@ -125,7 +125,8 @@ static long long number_at(struct server *s, int db, const char *name, int write
     return value;
 }
 
-/* All that was acknowledged, each once, and nothing that was not sent. What is there counts as acknowledged from now on. */
+/* All that was acknowledged, each once, and nothing that was not sent. What is there counts as
+ * acknowledged from now on. */
 static void expect_all(struct server *s, struct writer *writers, unsigned seed)
 {
     for (int i = 0; i < WRITERS; i++) {

@@ -369,7 +369,8 @@ Test(aof_load, commands_that_are_no_data_are_passed_over)
     cr_assert_str_eq(info_text(s, "commandstats", "cmdstat_set"), ""); /* what is loaded is not counted */
 }
 
-/* As Redis wrote them before 7 where it was told to: what they lead to is in no file, and in no stream a second time. */
+/* As Redis wrote them before 7 where it was told to: what they lead to is in no file,
+ * and in no stream a second time. */
 Test(aof_load, scripts_and_functions_are_run_and_not_written_again)
 {
 #define SCRIPT  "redis.call('set','k',ARGV[1]) redis.call('rpush','l','x')"

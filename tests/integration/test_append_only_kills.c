@@ -1,5 +1,5 @@
-/* What is there again after a kill, compared with what had been acknowledged: at random points under load, with rewrites
- * in between, for each appendfsync. The seed is told, so that a run can be repeated (SLIPSTREAM_TEST_SEED). */
+/* What is there again after a kill, compared with what had been acknowledged: at random points under load, with
+ * rewrites in between, for each appendfsync. The seed is told, so that a run can be repeated (SLIPSTREAM_TEST_SEED). */
 #include "tests/harness/client.h"
 #include "tests/harness/replication.h"
 #include "tests/harness/wait.h"

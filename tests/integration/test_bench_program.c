@@ -377,7 +377,8 @@ static const char question[] =
     "const wild=lines.filter(p=>{const b=p.getBBox();return b.x<0||b.y<0||b.x+b.width>640||b.y+b.height>230});"
     "const out=d.createElement('p');out.textContent=`ASKED width ${w.scrollWidth<=innerWidth?'fits':'overflows'} lines "
     "${lines.length} flat ${flat.length} outside ${wild.length} bars ${d.querySelectorAll('line.e').length} tables "
-    "${d.querySelectorAll('table').length} outer ${d.querySelectorAll('[src],link').length}`;d.body.append(out)})</script>";
+    "${d.querySelectorAll('table').length} outer ${d.querySelectorAll('[src],link').length}`;"
+    "d.body.append(out)})</script>";
 
 Test(bench_program, the_page_is_drawn_by_a_browser)
 {

@@ -1,5 +1,5 @@
-/* prometheus-redis-exporter, as Debian packages it: what it finds in our server, it finds in Debian's, and the other way
- * round. */
+/* prometheus-redis-exporter, as Debian packages it: what it finds in our server, it finds in Debian's, and the other
+ * way round. */
 #include "tests/harness/port.h"
 #include "tests/harness/raw.h"
 #include "tests/harness/replication.h"

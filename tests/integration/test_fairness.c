@@ -241,8 +241,8 @@ static long long first_seen(struct server *s, const char *all, size_t len, long 
     return seen;
 }
 
-/* What a waiting client has sent meanwhile does not run in one go, either; nothing of it is lost. The one that looks may
- * get no processor for a while, and look too late: run in one go, none of the times would have shown a part. */
+/* What a waiting client has sent meanwhile does not run in one go, either; nothing of it is lost. The one that looks
+ * may get no processor for a while, and look too late: run in one go, none of the times would have shown a part. */
 Test(fairness, kept_requests_run_in_pieces)
 {
     enum { INCREMENTS = 300000, TIMES = 8 };

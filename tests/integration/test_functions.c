@@ -1,6 +1,6 @@
-/* Function libraries wherever a dataset goes: to replicas, through full synchronisation, into files and payloads and back;
- * and what becomes of those that cannot be compiled. What each command answers is compared with Debian's server in
- * tests/differential/cases/functions.txt. */
+/* Function libraries wherever a dataset goes: to replicas, through full synchronisation, into files and payloads and
+ * back; and what becomes of those that cannot be compiled. What each command answers is compared with Debian's server
+ * in tests/differential/cases/functions.txt. */
 #include "tests/harness/replication.h"
 #include "tests/harness/wait.h"
 

@@ -611,7 +611,8 @@ Test(io_threads, tls_handshakes_are_theirs)
     close(plain);
 }
 
-/* A thread encrypts for the link process, however little there is to do: more than waits anywhere at once, and replies. */
+/* A thread encrypts for the link process, however little there is to do: more than waits anywhere at once,
+ * and replies. */
 Test(io_threads, a_replica_over_tls_is_theirs)
 {
     int port = port_reserve();

@@ -1,5 +1,5 @@
-/* slipstream-lab's faults that change the parts, and those that steer to the byte; servers that it was not to start; the
- * page that it writes, in a browser. */
+/* slipstream-lab's faults that change the parts, and those that steer to the byte; servers that it was not to start;
+ * the page that it writes, in a browser. */
 #include "tests/harness/browser.h"
 #include "tests/harness/client.h"
 #include "tests/harness/replication.h"

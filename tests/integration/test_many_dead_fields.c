@@ -1,5 +1,5 @@
-/* A hash with more dead fields than are removed when it is met: what a command then makes of it is what replicas and the
- * append-only file make of it, though they still see the dead ones. */
+/* A hash with more dead fields than are removed when it is met: what a command then makes of it is what replicas and
+ * the append-only file make of it, though they still see the dead ones. */
 #include "tests/harness/client.h"
 #include "tests/harness/replication.h"
 #include "tests/harness/wait.h"

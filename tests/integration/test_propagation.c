@@ -600,8 +600,8 @@ static const struct difference differences[] = {
      "; XGROUP SETID y g 20-1 ENTRIESREAD 10 ; EXEC ; ",
      entries_read},
     {"XADD x 1-1 a b | MULTI | XGROUP CREATE x g 0 | XREADGROUP GROUP g c STREAMS x > | EXEC",
-     "XADD x 1-1 a b ; MULTI ; XGROUP CREATE x g 0 ; XCLAIM x g c 0 1-1 TIME <now> RETRYCOUNT 1 FORCE JUSTID LASTID 1-1 ; "
-     "XGROUP SETID x g 1-1 ENTRIESREAD 1 ; EXEC ; ",
+     "XADD x 1-1 a b ; MULTI ; XGROUP CREATE x g 0 ; XCLAIM x g c 0 1-1 TIME <now> RETRYCOUNT 1 FORCE JUSTID "
+     "LASTID 1-1 ; XGROUP SETID x g 1-1 ENTRIESREAD 1 ; EXEC ; ",
      entries_read},
     {"SET v w", "SET v w ; ", overwritten},
     {"SETEX v 100 w", "SET v w PXAT <now> ; ", overwritten},

@@ -1,5 +1,5 @@
-/* Scripts from outside: what they leave in the stream and in the counters, how they are stopped, what they are refused, and
- * that none of them takes the server along. What each answers is compared with Debian's server in
+/* Scripts from outside: what they leave in the stream and in the counters, how they are stopped, what they are refused,
+ * and that none of them takes the server along. What each answers is compared with Debian's server in
  * tests/differential/cases/scripts.txt. */
 #include "tests/harness/client.h"
 #include "tests/harness/raw.h"
@@ -64,7 +64,8 @@ Test(scripts, every_endless_loop_can_be_stopped)
         "while true do xpcall(function() while true do end end, function() while true do end end) end",
         "local co = coroutine.wrap(function() while true do end end) co()",
         "while true do local co = coroutine.create(function() while true do end end) coroutine.resume(co) end",
-        "local t = setmetatable({}, {__index = function() while true do end end}) while true do pcall(function() return t.x end) end",
+        "local t = setmetatable({}, {__index = function() while true do end end}) "
+        "while true do pcall(function() return t.x end) end",
         "while true do string.gsub('x', '.', function() while true do end end) end",
         "local t = {3, 2, 1} while true do pcall(table.sort, t, function() while true do end end) end",
         "while true do loadstring('while true do end')() end",

@@ -1,5 +1,5 @@
-/* Three of Debian's Sentinels watch our master and its two replicas: the master dies, one replica is promoted, the other
- * follows it by partial resync, the old master comes back as a replica. */
+/* Three of Debian's Sentinels watch our master and its two replicas: the master dies, one replica is promoted, the
+ * other follows it by partial resync, the old master comes back as a replica. */
 #include "tests/harness/replication.h"
 #include "tests/harness/sentinels.h"
 #include "tests/harness/wait.h"

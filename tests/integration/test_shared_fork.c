@@ -109,7 +109,8 @@ static void expect_element(const redisReply *r, size_t i, const char *text)
     cr_assert_str_eq(r->element[i]->str, text);
 }
 
-/* Both are asked for at once: nothing is forked in the midst of a transaction, and one child does the work behind it. */
+/* Both are asked for at once: nothing is forked in the midst of a transaction,
+ * and one child does the work behind it. */
 static void ask_for_both(struct server *s, int key_delay_us)
 {
     expect_ok(s, "CONFIG SET rdb-key-save-delay %d", key_delay_us);

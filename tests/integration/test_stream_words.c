@@ -1,5 +1,5 @@
-/* Words of the stream that not every replica knows: whoever may not know them does not hear them, or begins anew, and has
- * the same data in the end. Debian's server knows nothing of fields that expire, and says nothing of itself. */
+/* Words of the stream that not every replica knows: whoever may not know them does not hear them, or begins anew, and
+ * has the same data in the end. Debian's server knows nothing of fields that expire, and says nothing of itself. */
 #include "tests/harness/client.h"
 #include "tests/harness/fake_master.h"
 #include "tests/harness/proxy.h"
@@ -95,8 +95,8 @@ Test(stream_words, what_was_missed_is_not_continued_over_from_an_heir)
 
 #define DATASET "REDIS0009\xfe\x00\x04\001h\001\001a\0011\x00\001k\001v\xff\0\0\0\0\0\0\0\0"
 
-/* What the master at the head says is refused or not known by Debian's at the end: it is let go for this reason, and has the
- * same in the end. */
+/* What the master at the head says is refused or not known by Debian's at the end: it is let go for this reason, and
+ * has the same in the end. */
 static void expect_passed_on(const char *config, const char *words, size_t len, const char *reason, const char *key)
 {
     struct fake_master head;

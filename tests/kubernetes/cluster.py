@@ -1,5 +1,5 @@
-"""A stand-in for a Kubernetes cluster that runs one manifest, of one file or several: controllers, names, volumes, on top of machine.py and
-pod.py.
+"""A stand-in for a Kubernetes cluster that runs one manifest, of one file or several: controllers, names, volumes, on
+top of machine.py and pod.py.
 
 Pods of a StatefulSet are called name-0, name-1 and so on, start in order unless the manifest says Parallel, come back
 under the same name with another address, and find their claims' volumes again. Every pod sees, in its /etc/hosts, what

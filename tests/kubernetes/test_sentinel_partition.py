@@ -1,4 +1,5 @@
-"""A network that comes apart, by network namespaces: the master with a minority of the Sentinels, and with the majority."""
+"""A network that comes apart, by network namespaces: the master with a minority of the Sentinels, and with the
+majority."""
 
 from pods_case import eventually
 from sentinel_case import SENTINELS, SERVERS, SentinelCase

@@ -1,4 +1,5 @@
-"""Everything is killed at once and comes back under other addresses: one master, and it is the one with the most data."""
+"""Everything is killed at once and comes back under other addresses: one master, and it is the one with the most
+data."""
 
 from pods_case import eventually
 from sentinel_case import SERVERS, SentinelCase
@@ -17,7 +18,8 @@ class SentinelRestart(SentinelCase):
             self.wait_value(server, key, value)
 
     def save(self, *servers):
-        """The master last: a PING is a part of its stream, and would make a replica with the same data one that is ahead."""
+        """The master last: a PING is a part of its stream, and would make a replica with the same data one that
+        is ahead."""
         for server in sorted(servers, key=lambda server: server == self.master):
             self.assertEqual(self.cli(server, "save"), "OK")
 

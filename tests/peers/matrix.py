@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Slipstream among other makes: each as master and as replica of ours. By hand, and by `make test-peers`.
 
-    matrix.py BUILD PEERS     BUILD/redis-server is ours, BUILD/peers Debian's; PEERS/bin is what tools/newer_peers.sh brought
+    matrix.py BUILD PEERS     BUILD/redis-server is ours, BUILD/peers Debian's; PEERS/bin is what tools/newer_peers.sh
+                              brought
 
 Prints a table: a row is a thing tried, a column the other make. `ok` is equal data (values, groups, expiries) on both
-sides, and for a resync the kind that was to be expected. `healed` names what ours refused of the other's stream; the full
-resync that followed brought equal data. `refused` is the refusal that docs/mixed-fleets.md describes.
+sides, and for a resync the kind that was to be expected. `healed` names what ours refused of the other's stream; the
+full resync that followed brought equal data. `refused` is the refusal that docs/mixed-fleets.md describes.
 Whatever else happens is printed below the table, and the program ends with 1. What a make does not know is `-`.
 """
 import os
@@ -84,29 +85,35 @@ def fill(server):
 
 
 WRITES = [
-    "SET w:a 1", "SET w:a 2 XX EX 1000", "SET w:b 1 NX PX 100000", "SETEX w:c 1000 v", "PSETEX w:d 1000000 v", "SETNX w:e v",
-    "MSET w:f 1 w:g 2", "MSETNX w:h 1 w:i 2", "APPEND w:e more", "SETRANGE w:e 1 xy", "GETSET w:e other", "GETDEL w:i",
-    "GETEX w:h EX 1000", "INCR w:f", "DECRBY w:f 5", "INCRBYFLOAT w:f 1.5", "SETBIT w:bit 9 1", "BITOP OR w:bits w:bit w:f",
-    "BITFIELD w:bf INCRBY u8 0 200", "PFADD w:hll a b c", "PFMERGE w:hll2 w:hll hll", "EXPIRE w:g 1000", "PEXPIREAT w:f 9999999999999",
-    "PERSIST w:c", "RENAME w:g w:gg", "COPY w:gg w:copy", "MOVE w:copy 1", "RPUSH w:l a b c d e", "LPUSH w:l z", "LINSERT w:l BEFORE c x",
-    "LSET w:l 0 y", "LREM w:l 1 d", "LTRIM w:l 0 4", "LPOP w:l", "RPOPLPUSH w:l w:l2", "LMOVE w:l w:l2 LEFT RIGHT", "SADD w:s a b c d",
-    "SREM w:s a", "SPOP w:s", "SMOVE w:s w:s2 nothing", "SUNIONSTORE w:s3 w:s set:int", "SDIFFSTORE w:s4 set:int w:s",
-    "HSET w:h1 a 1 b 2", "HSETNX w:h1 c 3", "HDEL w:h1 b", "HINCRBY w:h1 a 5", "HINCRBYFLOAT w:h1 a 1.5", "HMSET w:h1 d 4",
-    "ZADD w:z 1 a 2 b 3 c", "ZADD w:z GT CH 5 a", "ZINCRBY w:z 1.5 b", "ZREM w:z c", "ZPOPMIN w:z", "ZUNIONSTORE w:z2 2 w:z zset",
-    "ZRANGESTORE w:z3 zset:long 0 9", "ZREMRANGEBYRANK w:z3 0 2", "GEOADD w:geo 13.3 38.1 p", "GEOSEARCHSTORE w:geo2 geo FROMLONLAT 15 37 BYRADIUS 200 km",
-    "SORT set:int STORE w:sorted", "XADD w:x 1-1 a b", "XADD w:x * a b", "XADD w:x MAXLEN ~ 100 * a b", "XTRIM w:x MAXLEN 2",
-    "XGROUP CREATE w:x g 0", "XREADGROUP GROUP g c COUNT 1 STREAMS w:x >", "XREADGROUP GROUP g c NOACK COUNT 1 STREAMS w:x >",
-    "XGROUP CREATECONSUMER w:x g d", "XAUTOCLAIM w:x g d 0 0", "XSETID w:x 9999999999999-1", "XGROUP SETID w:x g 0",
+    "SET w:a 1", "SET w:a 2 XX EX 1000", "SET w:b 1 NX PX 100000", "SETEX w:c 1000 v", "PSETEX w:d 1000000 v",
+    "SETNX w:e v", "MSET w:f 1 w:g 2", "MSETNX w:h 1 w:i 2", "APPEND w:e more", "SETRANGE w:e 1 xy", "GETSET w:e other",
+    "GETDEL w:i", "GETEX w:h EX 1000", "INCR w:f", "DECRBY w:f 5", "INCRBYFLOAT w:f 1.5", "SETBIT w:bit 9 1",
+    "BITOP OR w:bits w:bit w:f", "BITFIELD w:bf INCRBY u8 0 200", "PFADD w:hll a b c", "PFMERGE w:hll2 w:hll hll",
+    "EXPIRE w:g 1000", "PEXPIREAT w:f 9999999999999", "PERSIST w:c", "RENAME w:g w:gg", "COPY w:gg w:copy",
+    "MOVE w:copy 1", "RPUSH w:l a b c d e", "LPUSH w:l z", "LINSERT w:l BEFORE c x", "LSET w:l 0 y", "LREM w:l 1 d",
+    "LTRIM w:l 0 4", "LPOP w:l", "RPOPLPUSH w:l w:l2", "LMOVE w:l w:l2 LEFT RIGHT", "SADD w:s a b c d", "SREM w:s a",
+    "SPOP w:s", "SMOVE w:s w:s2 nothing", "SUNIONSTORE w:s3 w:s set:int", "SDIFFSTORE w:s4 set:int w:s",
+    "HSET w:h1 a 1 b 2", "HSETNX w:h1 c 3", "HDEL w:h1 b", "HINCRBY w:h1 a 5", "HINCRBYFLOAT w:h1 a 1.5",
+    "HMSET w:h1 d 4", "ZADD w:z 1 a 2 b 3 c", "ZADD w:z GT CH 5 a", "ZINCRBY w:z 1.5 b", "ZREM w:z c", "ZPOPMIN w:z",
+    "ZUNIONSTORE w:z2 2 w:z zset", "ZRANGESTORE w:z3 zset:long 0 9", "ZREMRANGEBYRANK w:z3 0 2",
+    "GEOADD w:geo 13.3 38.1 p", "GEOSEARCHSTORE w:geo2 geo FROMLONLAT 15 37 BYRADIUS 200 km",
+    "SORT set:int STORE w:sorted", "XADD w:x 1-1 a b", "XADD w:x * a b", "XADD w:x MAXLEN ~ 100 * a b",
+    "XTRIM w:x MAXLEN 2", "XGROUP CREATE w:x g 0", "XREADGROUP GROUP g c COUNT 1 STREAMS w:x >",
+    "XREADGROUP GROUP g c NOACK COUNT 1 STREAMS w:x >", "XGROUP CREATECONSUMER w:x g d", "XAUTOCLAIM w:x g d 0 0",
+    "XSETID w:x 9999999999999-1", "XGROUP SETID w:x g 0",
     "EVAL redis.call('set',KEYS[1],ARGV[1]);return(redis.call('incr',KEYS[2])) 2 w:script w:counter v",
     "RESTORE w:restored 0 {dump} ", "SWAPDB 1 2", "DEL w:a nothing", "UNLINK w:d", "PUBLISH channel message",
 ]
 LATER = {  # writes that a make may not know: it is asked for the command in front of each group
-    "lmpop": ["LMPOP 2 nothing w:l2 LEFT COUNT 2", "ZADD w:z 1 d 2 e 3 f", "ZMPOP 1 w:z MIN COUNT 2", "EXPIRE w:f 5000 GT", "PEXPIRE w:e 5000000 NX",
-              "SET w:nxget v NX GET", "SET w:nxget x NX GET", "XADD w:x 9999999999999-2 a b", "XADD w:x 9999999999999-* a b",
-              "XGROUP CREATE w:x late 0 ENTRIESREAD 1", "XGROUP SETID w:x g 1-1 ENTRIESREAD 1", "XREADGROUP GROUP g d COUNT 2 STREAMS w:x >",
-              "XDEL w:x 9999999999999-2", "XAUTOCLAIM w:x g e 0 0", "XREADGROUP GROUP late c NOACK COUNT 1 STREAMS w:x >",
+    "lmpop": ["LMPOP 2 nothing w:l2 LEFT COUNT 2", "ZADD w:z 1 d 2 e 3 f", "ZMPOP 1 w:z MIN COUNT 2",
+              "EXPIRE w:f 5000 GT", "PEXPIRE w:e 5000000 NX", "SET w:nxget v NX GET", "SET w:nxget x NX GET",
+              "XADD w:x 9999999999999-2 a b", "XADD w:x 9999999999999-* a b", "XGROUP CREATE w:x late 0 ENTRIESREAD 1",
+              "XGROUP SETID w:x g 1-1 ENTRIESREAD 1", "XREADGROUP GROUP g d COUNT 2 STREAMS w:x >",
+              "XDEL w:x 9999999999999-2", "XAUTOCLAIM w:x g e 0 0",
+              "XREADGROUP GROUP late c NOACK COUNT 1 STREAMS w:x >",
               "XSETID w:x 9999999999999-9 ENTRIESADDED 20 MAXDELETEDID 9999999999999-2", "RESTORE w:late 0 {late}"],
-    "msetex": ["MSETEX 2 w:m1 1 w:m2 2 EX 1000", "SET w:m2 3 IFEQ 2", "SET w:m2 4 IFEQ 2"], "delifeq": ["DELIFEQ w:m1 1"],
+    "msetex": ["MSETEX 2 w:m1 1 w:m2 2 EX 1000", "SET w:m2 3 IFEQ 2", "SET w:m2 4 IFEQ 2"],
+    "delifeq": ["DELIFEQ w:m1 1"],
     "delex": ["SET w:ifne v IFNE w", "DELEX w:ifne IFEQ v", "BITOP DIFF w:diff w:bits w:f"],
 }
 
@@ -282,14 +289,16 @@ def cli_keys(field, at_us):
     server = field.our(**{"maxmemory-policy": "allkeys-lfu"})
     fill(server)
     for option in ("--bigkeys", "--memkeys", "--hotkeys"):
-        done = subprocess.run([field.other.program("cli"), "-p", str(server.port), option], capture_output=True, timeout=60)
+        command = [field.other.program("cli"), "-p", str(server.port), option]
+        done = subprocess.run(command, capture_output=True, timeout=60)
         if done.returncode and not (option == "--memkeys" and b"Unrecognized" in done.stderr):
             raise AssertionError("%s ends with %d" % (option, done.returncode))
     return None
 
 
 def unknown_command(field, master_is_ours):
-    """What a newer master says in a way that we do not know ends the link, with the reason; nothing differs in silence."""
+    """What a newer master says in a way that we do not know ends the link, with the reason; nothing differs in
+    silence."""
     if master_is_ours:
         return "-"
     master = field.their()
@@ -331,16 +340,18 @@ FIELD_WRITES = [  # in words that all who know field TTLs share; the last ones l
     "HSET w:t a 1 b 2 c 3 d 4 e 5 f 6 g 7", "HEXPIRE w:t 1000 FIELDS 3 a b c", "HPEXPIRE w:t 2000000 GT FIELDS 2 a d",
     "HEXPIREAT w:t 40000000000 FIELDS 1 b", "HPEXPIREAT w:t 40000000000123 LT FIELDS 1 e", "HPERSIST w:t FIELDS 1 c",
     "HGETEX w:t EX 500 FIELDS 2 d e", "HGETEX w:t PERSIST FIELDS 1 d", "HINCRBY w:t a 5", "HINCRBYFLOAT w:t a 0.5",
-    "HSET w:t b new", "HSETEX w:t EX 600 FIELDS 1 n 1", "HSETEX w:t KEEPTTL FIELDS 1 n 2", "HSETEX w:t FNX PX 600000 FIELDS 1 m 1",
-    "HSETEX w:t PXAT 40000000000321 FIELDS 2 x 1 y 2", "HEXPIRE w:t 0 FIELDS 1 f", "HDEL w:t y", "HSETEX w:t EXAT 1 FIELDS 1 g 2",
-    "COPY w:t w:t2", "RENAME w:t2 w:t3", "HPEXPIRE w:t3 1 FIELDS 2 a b", "HSETEX w:gone PX 1 FIELDS 1 a 1",
+    "HSET w:t b new", "HSETEX w:t EX 600 FIELDS 1 n 1", "HSETEX w:t KEEPTTL FIELDS 1 n 2",
+    "HSETEX w:t FNX PX 600000 FIELDS 1 m 1", "HSETEX w:t PXAT 40000000000321 FIELDS 2 x 1 y 2",
+    "HEXPIRE w:t 0 FIELDS 1 f", "HDEL w:t y", "HSETEX w:t EXAT 1 FIELDS 1 g 2", "COPY w:t w:t2", "RENAME w:t2 w:t3",
+    "HPEXPIRE w:t3 1 FIELDS 2 a b", "HSETEX w:gone PX 1 FIELDS 1 a 1",
 ]
 
 
 def write_fields(server, tag):
     for line in FIELD_WRITES:
         server.call(*line.replace("w:", tag + ":").split())
-    wait("dead fields are gone", lambda: server.call("HLEN", tag + ":t3") == 6 and not server.call("EXISTS", tag + ":gone"))
+    wait("dead fields are gone",
+         lambda: server.call("HLEN", tag + ":t3") == 6 and not server.call("EXISTS", tag + ":gone"))
 
 
 def field_pair(field, master_is_ours):
@@ -418,7 +429,8 @@ def field_files(field, written_by_us):
     reader.start()
     expect_equal(reader, writer)
     checker = field.other if written_by_us else field.ours
-    done = subprocess.run([checker.program("check-rdb"), os.path.join(writer.dir, "dump.rdb")], capture_output=True, text=True, errors="replace")
+    command = [checker.program("check-rdb"), os.path.join(writer.dir, "dump.rdb")]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode:
         raise AssertionError(done.stdout[-200:])
     return None
@@ -426,9 +438,11 @@ def field_files(field, written_by_us):
 
 def sentinels(field, ours_are_more):
     """Three Sentinels and three servers of both makes: a master dies, and comes back; then one Sentinel of each make is
-    asked for a fail-over. `leads`: the other make's Sentinels are two of the three, and its server is the first master."""
+    asked for a fail-over. `leads`: the other make's Sentinels are two of the three, and its server is the first
+    master."""
     more, fewer = (field.ours, field.other) if ours_are_more else (field.other, field.ours)
-    servers = [field.our(), field.their(), field.our()] if ours_are_more else [field.their(), field.our(), field.their()]
+    makers = [field.our, field.their, field.our] if ours_are_more else [field.their, field.our, field.their]
+    servers = [make() for make in makers]
     master = servers[0]
     master.call("MSET", *[word for i in range(1000) for word in ("key:%d" % i, i)])
     for server in servers[1:]:
@@ -492,11 +506,13 @@ def log_of(server):
 
 
 ROWS = [
-    ("full sync", full_sync), ("stream of writes", stream), ("cut, partial resync", cut), ("promotion and back", promotion),
-    ("FAILOVER", failover), ("chain", chain), ("chain, Redis 7.0 at the other end", mixed_chain), ("dump.rdb across", file_across),
-    ("DUMP payloads across", payloads), ("--rdb, check-rdb", cli_rdb), ("--bigkeys and kin", cli_keys), ("unknown command", unknown_command),
-    ("field TTLs: full sync", field_sync), ("field TTLs: stream, cut, promotion", field_stream),
-    ("field TTLs: files, payloads", field_files), ("Sentinels", sentinels),
+    ("full sync", full_sync), ("stream of writes", stream), ("cut, partial resync", cut),
+    ("promotion and back", promotion), ("FAILOVER", failover), ("chain", chain),
+    ("chain, Redis 7.0 at the other end", mixed_chain), ("dump.rdb across", file_across),
+    ("DUMP payloads across", payloads), ("--rdb, check-rdb", cli_rdb), ("--bigkeys and kin", cli_keys),
+    ("unknown command", unknown_command), ("field TTLs: full sync", field_sync),
+    ("field TTLs: stream, cut, promotion", field_stream), ("field TTLs: files, payloads", field_files),
+    ("Sentinels", sentinels),
 ]
 
 

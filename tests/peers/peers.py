@@ -1,5 +1,5 @@
-"""Servers of several makes for matrix.py: started on a port, spoken to by RESP2, and what their data are, compared by what
-clients see. Everything lives below one directory and ends with the program."""
+"""Servers of several makes for matrix.py: started on a port, spoken to by RESP2, and what their data are, compared by
+what clients see. Everything lives below one directory and ends with the program."""
 import os
 import signal
 import socket

@@ -248,7 +248,8 @@ static bool sentinels_were_well(const struct world *w, int64_t for_ms)
     return true;
 }
 
-/* `master` came back as one, with less than `replica` has, held it back, and nothing kept Sentinels from promoting it. */
+/* `master` came back as one, with less than `replica` has, held it back, and nothing kept
+ * Sentinels from promoting it. */
 static bool could_be_replaced(const struct world *w, int master, int replica)
 {
     const struct comeback_seen *seen = &w->checks->came_back[master];

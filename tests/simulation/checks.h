@@ -3,25 +3,25 @@
  * 1. A WRITE THAT WAS ACKNOWLEDGED TO `WAIT n` IS NOT LOST. Once n replicas have said that they have it:
  *    - a fail-over promotes none that lacks it, as long as one of those n was well when the choice was made: it ran, no
  *      fault had been about it for WELL_MS, it had its data and its connection to the master until that went down, and
- *      the Sentinel that chose was well, too, and knew it: a master's INFO names its own replicas, not theirs. (Sentinel
- *      promotes the one with the most among those that it can ask. If all n are out of its reach at once, it does not know
- *      better: whoever wants more waits for more.)
+ *      the Sentinel that chose was well, too, and knew it: a master's INFO names its own replicas, not theirs.
+ *      (Sentinel promotes the one with the most among those that it can ask. If all n are out of its reach at once, it
+ *      does not know better: whoever wants more waits for more.)
  *    - who has acknowledged a write has it, until its own memory and disk are lost;
  *    - a hand-over that its master makes loses none at all;
  *    - nobody gives up a write for a full sync, unless who was promoted has it;
  *    - in the end, when all faults are over, the master has all of them.
  *    The promise ends where it cannot be kept, and nowhere else:
  *    - the write was acknowledged after the Sentinel had found its master down (the choice may have been made), or by a
- *      master that another had replaced already. The master is who was promoted in the newest epoch, as among Sentinels:
- *      SENTINEL FAILOVER at one that is cut off may promote another later, in an older epoch, which is led back, or have
- *      a former master hand over;
+ *      master that another had replaced already. The master is who was promoted in the newest epoch, as among
+ *      Sentinels: SENTINEL FAILOVER at one that is cut off may promote another later, in an older epoch, which is led
+ *      back, or have a former master hand over;
  *    - all who have acknowledged it have lost their memory and their disk;
  *    - the master came back without it (from no append-only file) and is followed again. It holds back who has more, so
- *      that Sentinels promote that, and the promise stands, unless ahead-replica-wait is 0, its file is of no history of the
- *      replica's, the replica had not followed it for WELL_MS, or a fault was about it since, or about the replica or a
- *      Sentinel in the WELL_MS before;
- *    - the master came back as another's replica, and is followed before it could be replaced (down-after and REPLACED_MS),
- *      or a fault was about a Sentinel in that time;
+ *      that Sentinels promote that, and the promise stands, unless ahead-replica-wait is 0, its file is of no history
+ *      of the replica's, the replica had not followed it for WELL_MS, or a fault was about it since, or about the
+ *      replica or a Sentinel in the WELL_MS before;
+ *    - the master came back as another's replica, and is followed before it could be replaced (down-after and
+ *      REPLACED_MS), or a fault was about a Sentinel in that time;
  *    - nobody knows that the master was promoted: before a Sentinel had seen it, a fault was about it, or about who had
  *      promoted it; others have led it back.
  *    A fault is about a Sentinel as long as it is in TILT, too: there it does not act, as documented.
@@ -29,8 +29,8 @@
  *    min-replicas-max-lag and a second (and the delay of what was on its way). Without it, it goes on until it hears
  *    that another is the master: no longer than the time in which all heals.
  *    AN EPOCH HAS ONE LEADER, unless a Sentinel has lost its file.
- * 3. A PARTIAL RESYNC CONTINUES THE RIGHT HISTORY: what the replica has is the beginning of what its master has, byte by
- *    byte, and exactly what lies between is sent.
+ * 3. A PARTIAL RESYNC CONTINUES THE RIGHT HISTORY: what the replica has is the beginning of what its master has, byte
+ *    by byte, and exactly what lies between is sent.
  * 4. ALL HEALS: within plan_heals_within_ms() after the last fault there is one master, all others follow it, with the
  *    same data, and all Sentinels know it.
  * 5. NO ENDLESS FULL SYNCS: a bounded number for each fault and fail-over, and none once all is well.
@@ -55,8 +55,8 @@ uint64_t checks_new_write(struct world *w);
 void checks_accepted(struct world *w, int server, uint64_t write);
 /* `nodes`: bits of the replicas that had it at acked_ms. */
 void checks_acknowledged(struct world *w, uint64_t write, int master, uint64_t nodes, int64_t acked_ms);
-/* Before it becomes a master: by `sentinel`, who found the last one down at since_ms (or was asked then); NOBODY: by the
- * last master itself. */
+/* Before it becomes a master: by `sentinel`, who found the last one down at since_ms (or was asked then); NOBODY: by
+ * the last master itself. */
 void checks_promotes(struct world *w, int server, int sentinel, int64_t since_ms);
 void checks_promotion_heard(struct world *w, int server); /* a Sentinel has seen that it is a master */
 void checks_started(struct world *w, int server);         /* with what its disk had */

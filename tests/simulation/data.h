@@ -1,5 +1,5 @@
-/* A node's data: the bytes of all that was ever applied to them, in order. Two nodes have the same data if these are the
- * same, so that what a history should have been can be seen byte by byte.
+/* A node's data: the bytes of all that was ever applied to them, in order. Two nodes have the same data if these are
+ * the same, so that what a history should have been can be seen byte by byte.
  *
  * Records are lines: "W<id> padding" a write, "P" the master's PING, "G" its REPLCONF GETACK. */
 #ifndef SLIPSTREAM_SIMULATION_DATA_H

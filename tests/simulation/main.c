@@ -1,10 +1,11 @@
 /* The simulator: clusters of our servers and Sentinels live through bad days, one after another, each from its seed.
  *
- * usage: simulation [--seed S | --from S] [--seeds N] [--seconds T] [--jobs J] [--verbose] [--keep FAULTS] [--shrink no]
- *                   [--mistake NAME]
+ * usage: simulation [--seed S | --from S] [--seeds N] [--seconds T] [--jobs J] [--verbose]
+ *                   [--keep FAULTS] [--shrink no] [--mistake NAME]
  *        simulation --suite WORLDS [--jobs J]
  *
- * --seed S        one world; --verbose shows its trace, --keep leaves out all faults but these (as a failure prints them)
+ * --seed S        one world; --verbose shows its trace, --keep leaves out all faults but these (as a failure prints
+ *                 them)
  * --from S        one after another from there on, until --seeds or --seconds are over
  * --mistake NAME  the model does something wrong (plan.h), which the checks are to notice
  * --suite         what a test run asks: mistakes are noticed, and worlds go well: most of them always the same, a part

@@ -1,6 +1,6 @@
 /* Connections between the nodes of a world, as a program sees TCP's: what is sent arrives once, in order, some time
- * later, or the connection ends. What is lost is sent again, so loss shows as delay. A cut holds everything back until it
- * is mended: neither end hears of it. A process that dies closes its connections; a host without power does not, and
+ * later, or the connection ends. What is lost is sent again, so loss shows as delay. A cut holds everything back until
+ * it is mended: neither end hears of it. A process that dies closes its connections; a host without power does not, and
  * its peers find out when they are answered by what comes after it.
  *
  * A connection has two ends: 0 dialled, 1 was called. Who calls in gets packets by node_*() of node.h. */
@@ -43,7 +43,8 @@ bool network_is_cut(const struct world *w, int from, int to);                /* 
 void network_slow(struct world *w, int64_t delay_ms, unsigned loss_percent); /* 0, 0: as planned */
 void network_calm(struct world *w);                                          /* from now on nothing is lost */
 void network_process_died(struct world *w, int node, bool power_lost);
-/* Of one connection, chosen by chance among those of the node, the node's own end is gone, and the other is not told. */
+/* Of one connection, chosen by chance among those of the node, the node's own end is gone,
+ * and the other is not told. */
 void network_half_open(struct world *w, int node);
 
 #endif

@@ -182,8 +182,8 @@ void plan_print_kept(const struct plan *p)
 }
 
 /* The time-outs that may have to follow each other: a link that is dead (repl-timeout), a Sentinel's TILT, a fail-over
- * that another had begun and died of (twice the time-out until the next, and its own), an election, a replica that is led
- * back (a wrong master for failover-timeout, looked at every ten seconds), and full syncs of all. */
+ * that another had begun and died of (twice the time-out until the next, and its own), an election, a replica that is
+ * led back (a wrong master for failover-timeout, looked at every ten seconds), and full syncs of all. */
 int64_t plan_heals_within_ms(const struct plan *p)
 {
     int64_t tilt_ms = 35000, election_ms = 10000, news_ms = 30000;

@@ -2,8 +2,8 @@
  *
  * Real are: the history and the decision whether to continue it (repl/history.c), the stream with its backlog in shared
  * memory, and the reader that sends from it (repl/stream.c, shm/), the replica's machine, the machine of each follower,
- * the delays of those who do not take over their snapshots (repl/refusals.c), and who is held back from a master that came
- * back with less (repl/comeback.c).
+ * the delays of those who do not take over their snapshots (repl/refusals.c), and who is held back from a master that
+ * came back with less (repl/comeback.c).
  *
  * A model of what stands around them in the server, line by line as that does it, is here: who calls the machines and
  * carries out what they say (repl/replica*.c, repl/master*.c, repl/link/peer.c, repl/failover.c), the commands that

@@ -1,5 +1,5 @@
-/* The link process of a server, one follower at a time, as repl/link/peer.c is: what is sent comes from where it lies in
- * the backlog, by the real reader. The simulator. */
+/* The link process of a server, one follower at a time, as repl/link/peer.c is: what is sent comes from where it lies
+ * in the backlog, by the real reader. The simulator. */
 #include "tests/simulation/plan.h"
 #include "tests/simulation/server.h"
 

@@ -1,7 +1,7 @@
 /* The smallest schedule that still fails. The simulator.
  *
- * Faults are left out, halves first, then one by one, as long as the world fails without them; then what is left is made
- * shorter. What else the seed decides stays. */
+ * Faults are left out, halves first, then one by one, as long as the world fails without them; then what is left is
+ * made shorter. What else the seed decides stays. */
 #include "tests/simulation/run.h"
 
 static bool still_fails(const struct plan *plan)

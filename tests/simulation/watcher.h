@@ -1,5 +1,5 @@
-/* A node that is a Sentinel: the real core (server/sentinel/), driven as server/sentinel/process.c and links.c do it. Its
- * file is a copy of what state.c writes: written where a SAVE asks for it, before anything is sent. */
+/* A node that is a Sentinel: the real core (server/sentinel/), driven as server/sentinel/process.c and links.c do it.
+ * Its file is a copy of what state.c writes: written where a SAVE asks for it, before anything is sent. */
 #ifndef SLIPSTREAM_SIMULATION_WATCHER_H
 #define SLIPSTREAM_SIMULATION_WATCHER_H
 

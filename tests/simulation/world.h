@@ -1,7 +1,8 @@
 /* A world that can be lived through again: its clock, its chance, what is to happen in it, and the nodes it happens to.
  *
- * One process, one thread, one seed. Nothing in here asks the kernel for time or chance, and nothing goes by an address:
- * the same plan gives the same steps, to the byte of the trace. Times are in virtual milliseconds since the world began.
+ * One process, one thread, one seed. Nothing in here asks the kernel for time or chance, and nothing goes by an
+ * address: the same plan gives the same steps, to the byte of the trace.
+ * Times are in virtual milliseconds since the world began.
  *
  *   world.c     the clock and what is due, the trace, the verdict
  *   network.c   connections between nodes, as TCP gives them to programs, and what can be wrong with them

@@ -1,5 +1,5 @@
-/* Going on with what a dead server left in /dev/shm: the copy of its control region, and what is under the name when that
- * copy cannot be had. */
+/* Going on with what a dead server left in /dev/shm: the copy of its control region, and what is under the name when
+ * that copy cannot be had. */
 #include "shm/adopt.h"
 #include "shm/control.h"
 #include "shm/owner.h"

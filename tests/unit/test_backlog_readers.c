@@ -1,5 +1,5 @@
-/* Readers of the replication backlog: link and journal, their slots and bells; and that a byte which one of them may still
- * be sending never changes. */
+/* Readers of the replication backlog: link and journal, their slots and bells; and that a byte which one of them may
+ * still be sending never changes. */
 #include "tests/unit/test_backlog_bench.h"
 
 #include "server/base/clock.h"

@@ -1,4 +1,5 @@
-/* The journal process on a disk that is full, fails or is slow: it says so, writes again what the disk has lost, and goes on. */
+/* The journal process on a disk that is full, fails or is slow: it says so, writes again what the disk has lost,
+ * and goes on. */
 #include "tests/unit/test_journal_rig.h"
 
 #include <dlfcn.h>

@@ -1,5 +1,6 @@
-/* What the tests of the journal process share: it is driven as the server drives it, a real process on a real channel, with
- * a stream in a real backlog and files in a directory of the test's own; and the files are read as a loader reads them. */
+/* What the tests of the journal process share: it is driven as the server drives it, a real process on a real channel,
+ * with a stream in a real backlog and files in a directory of the test's own;
+ * and the files are read as a loader reads them. */
 #ifndef SLIPSTREAM_TEST_JOURNAL_RIG_H
 #define SLIPSTREAM_TEST_JOURNAL_RIG_H
 

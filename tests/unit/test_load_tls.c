@@ -1,5 +1,5 @@
-/* The load generator over TLS, against a peer in a thread that answers each request: what is sent is decrypted, counted and
- * answered as without; a server that is not who its certificate says is refused. */
+/* The load generator over TLS, against a peer in a thread that answers each request: what is sent is decrypted, counted
+ * and answered as without; a server that is not who its certificate says is refused. */
 #include "bench/load/generator.h"
 #include "tests/harness/certificates.h"
 #include "tests/harness/directory.h"

@@ -1,4 +1,5 @@
-/* net/hold.h, on both engines: what leaves when marks pass, for connections that go on writing, close or are detached. */
+/* net/hold.h, on both engines: what leaves when marks pass, for connections that go on writing,
+ * close or are detached. */
 #include "server/net/hold.h"
 
 #include "tests/unit/test_net_on_loop.h"

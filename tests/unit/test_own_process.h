@@ -1,6 +1,6 @@
 /* For the test of a process of ours (link, journal) that is driven as the server drives it: the test's program is that
- * process, too, started through /proc/self/exe with the process's own argument. Every test runs on both engines; where the
- * kernel refuses io_uring its half says so and is skipped. */
+ * process, too, started through /proc/self/exe with the process's own argument. Every test runs on both engines; where
+ * the kernel refuses io_uring its half says so and is skipped. */
 #ifndef SLIPSTREAM_TEST_OWN_PROCESS_H
 #define SLIPSTREAM_TEST_OWN_PROCESS_H
 

@@ -1,4 +1,5 @@
-/* aof/rewrite.h: the steps of a rewrite in every order, what a failure and a withdrawal make of it, and when one is due. */
+/* aof/rewrite.h: the steps of a rewrite in every order, what a failure and a withdrawal make of it,
+ * and when one is due. */
 #include "server/aof/rewrite.h"
 
 #include "server/base/random.h"

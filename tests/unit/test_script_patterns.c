@@ -1,5 +1,5 @@
-/* Lua's patterns as scripts have them (server/script/pattern.h, lib_string.h), beside LuaJIT's own functions, which know
- * the same language. Debian's redis-server is asked in tests/differential/cases/script_patterns.txt. */
+/* Lua's patterns as scripts have them (server/script/pattern.h, lib_string.h), beside LuaJIT's own functions, which
+ * know the same language. Debian's redis-server is asked in tests/differential/cases/script_patterns.txt. */
 #include "server/base/random.h"
 #include "server/script/lib_string.h"
 #include "server/script/pattern.h"

@@ -1,5 +1,5 @@
-/* What a script calls may be stopped while it runs in C: a hook that is due is called in the middle of it. Nothing in here
- * executes an instruction of Lua once the hook has been set, so that who is stopped has looked by itself. */
+/* What a script calls may be stopped while it runs in C: a hook that is due is called in the middle of it. Nothing in
+ * here executes an instruction of Lua once the hook has been set, so that who is stopped has looked by itself. */
 #include "server/base/alloc.h"
 #include "server/script/lib_cjson.h"
 #include "server/script/lib_cmsgpack.h"
@@ -119,12 +119,15 @@ static const char *const sorted[] = {
     "local t, n = {}, 0 for i = 1, 5000 do t[i] = ('\\255ab\\0'):rep(i * 31 % 7) .. (i * 7919) % 5003 end "
     "local seen = {} for i, v in ipairs(t) do seen[v] = (seen[v] or 0) + 1 end table.sort(t) "
     "for i = 2, #t do if t[i] < t[i - 1] then error('order') end end "
-    "for i, v in ipairs(t) do seen[v] = seen[v] - 1 end for k, v in pairs(seen) do if v ~= 0 then error('lost') end end",
-    "local t = {} for i = 1, 5000 do t[i] = 5000 - i end table.sort(t) if t[1] ~= 0 or t[5000] ~= 4999 then error('') end",
+    "for i, v in ipairs(t) do seen[v] = seen[v] - 1 end "
+    "for k, v in pairs(seen) do if v ~= 0 then error('lost') end end",
+    "local t = {} for i = 1, 5000 do t[i] = 5000 - i end table.sort(t) "
+    "if t[1] ~= 0 or t[5000] ~= 4999 then error('') end",
     "local t = {} for i = 1, 5000 do t[i] = 7 end t[5000] = 1 / 0 t[1] = -1 / 0 table.sort(t) "
     "if t[1] ~= -1 / 0 or t[2] ~= 7 or t[5000] ~= 1 / 0 then error('') end",
     "local t = {} for i = 1, 5000 do t[i] = i end t[77] = 'x' if pcall(table.sort, t) then error('mixed') end",
-    "local t = {} for i = 1, 5000 do t[i] = i end t[77] = 0 / 0 pcall(table.sort, t) if #t ~= 5000 then error('nan') end",
+    "local t = {} for i = 1, 5000 do t[i] = i end t[77] = 0 / 0 pcall(table.sort, t) "
+    "if #t ~= 5000 then error('nan') end",
     "local t = {} for i = 1, 5000 do t[i] = i end table.sort(t, function(a, b) return a > b end) "
     "if t[1] ~= 5000 then error('') end",
 };

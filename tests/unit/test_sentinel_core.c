@@ -513,7 +513,8 @@ Test(sentinel_core, a_late_tick_does_not_bring_pings_together)
     sentinel_actions_free(&out);
 }
 
-/* The new master dies before one has followed it that has more of the former's history than the new one went on from. */
+/* The new master dies before one has followed it that has more of the former's history than the
+ * new one went on from. */
 Test(sentinel_core, who_has_not_followed_the_last_master_stands_behind)
 {
     for (int restarts = 0; restarts < 2; restarts++) {
@@ -716,8 +717,8 @@ Test(sentinel_core, a_master_that_comes_back_empty_among_empty_ones_stays)
     finish();
 }
 
-/* Its replicas have followed it, and then there are keys again: they are its own, though its replicas may be the first to
- * say so. */
+/* Its replicas have followed it, and then there are keys again: they are its own, though its replicas may be the first
+ * to say so. */
 Test(sentinel_core, a_master_that_came_back_empty_may_get_new_data)
 {
     for (uint64_t seed = 1; seed <= 8; seed++) {
@@ -733,8 +734,8 @@ Test(sentinel_core, a_master_that_came_back_empty_may_get_new_data)
     }
 }
 
-/* Its configuration is that of before the last fail-over, as in a container that starts anew: it follows who follows it,
- * and nobody is the master. */
+/* Its configuration is that of before the last fail-over, as in a container that starts anew: it follows who follows
+ * it, and nobody is the master. */
 Test(sentinel_core, a_master_that_comes_back_as_a_replica_is_replaced_at_once)
 {
     build(9, 3, 3, 2, 10000);
@@ -749,8 +750,8 @@ Test(sentinel_core, a_master_that_comes_back_as_a_replica_is_replaced_at_once)
     finish();
 }
 
-/* The same by somebody's REPLICAOF is waited for longer: he may be at it. By then its replicas have been without a master
- * for much longer than it counts as down, and are good enough all the same: nobody has more. */
+/* The same by somebody's REPLICAOF is waited for longer: he may be at it. By then its replicas have been without a
+ * master for much longer than it counts as down, and are good enough all the same: nobody has more. */
 Test(sentinel_core, a_master_that_became_a_replica_is_replaced_by_those_it_left)
 {
     build(10, 3, 3, 2, 10000);

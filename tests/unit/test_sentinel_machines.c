@@ -1,5 +1,6 @@
-/* server/sentinel/: the pure machines of a Sentinel one by one: health, fail-over, reconfiguration, votes, choice, TILT,
- * hello and INFO. Tables of transitions, and generated events that never leave them (a machine CHECKs its own steps). */
+/* server/sentinel/: the pure machines of a Sentinel one by one: health, fail-over, reconfiguration, votes, choice,
+ * TILT, hello and INFO. Tables of transitions, and generated events that never leave them (a machine
+ * CHECKs its own steps). */
 #include "server/base/random.h"
 #include "server/sentinel/choice.h"
 #include "server/sentinel/election.h"

@@ -1,8 +1,9 @@
-/* A backlog may forget byte by byte, or in blocks. Either way its first byte is known from INFO, and the size of a SET in
- * the stream is known beforehand. While the replica is still there the stream is padded so that the byte that it will
- * need lies where a block begins; then it is cut off, and the master is written to until that edge is reached. Whoever still
- * has a reader may keep more for it than the backlog's size, and let all of that go at once: the size must be the one at
- * rest when the edge is chosen, and the master must have noticed that its reader is gone before it is written to. */
+/* A backlog may forget byte by byte, or in blocks. Either way its first byte is known from INFO, and the size of a SET
+ * in the stream is known beforehand. While the replica is still there the stream is padded so that the byte that it
+ * will need lies where a block begins; then it is cut off, and the master is written to until that edge is reached.
+ * Whoever still has a reader may keep more for it than the backlog's size, and let all of that go at once: the size
+ * must be the one at rest when the edge is chosen, and the master must have noticed that its reader is gone
+ * before it is written to. */
 #include "bench/lab/faults/backlog_edge.h"
 
 #include "bench/lab/writer.h"

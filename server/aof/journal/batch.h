@@ -1,4 +1,5 @@
-/* What one write takes to the file: runs of the ring as they lie, and annotations between them. Journal process; pure. */
+/* What one write takes to the file: runs of the ring as they lie, and annotations between them. Journal process;
+ * pure. */
 #ifndef SLIPSTREAM_AOF_JOURNAL_BATCH_H
 #define SLIPSTREAM_AOF_JOURNAL_BATCH_H
 

@@ -1,5 +1,5 @@
-/* Writing and fsync of a file beside the loop, where nobody waits for them: by io_uring, or, where that is refused, a write
- * in place and an fsync on a thread. Journal process.
+/* Writing and fsync of a file beside the loop, where nobody waits for them: by io_uring, or, where that is refused, a
+ * write in place and an fsync on a thread. Journal process.
  *
  * One write and one fsync can be on their way at the same time. What they came to is told later, from the loop. */
 #ifndef SLIPSTREAM_AOF_JOURNAL_DISK_H

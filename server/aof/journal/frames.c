@@ -76,7 +76,8 @@ void frame_begin(struct frame *f)
     *f = (struct frame){.state = FRAME_COUNT};
 }
 
-/* A line of prefix, digits, CR and LF, by single bytes. Returns what was passed over; state BYTES or LENGTH: it is read. */
+/* A line of prefix, digits, CR and LF, by single bytes. Returns what was passed over; state BYTES or LENGTH:
+ * it is read. */
 static size_t pass_line(struct frame *f, const uint8_t *data, size_t len)
 {
     for (size_t at = 0; at < len; at++) {

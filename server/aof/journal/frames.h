@@ -20,8 +20,8 @@ enum frame_kind {
 /* head: the command's first FRAME_HEAD_BYTES, or all of a shorter rest of the stream, which ends with a command. */
 enum frame_kind frame_kind(struct bytes head);
 
-/* The end of a command that lies in one piece, as nearly all do, and its kind. NULL: it does not, or has to be looked at
- * more closely, by what follows. */
+/* The end of a command that lies in one piece, as nearly all do, and its kind. NULL: it does not, or has to be looked
+ * at more closely, by what follows. */
 const uint8_t *frame_whole(const uint8_t *p, const uint8_t *end, enum frame_kind *kind);
 
 struct frame {

@@ -151,8 +151,8 @@ static void errors_changed(struct journal *j)
 
 /* --- what is gathered --- */
 
-/* A file may be on its way to us, and the stream beyond its first offset published. Of a server that is dead what did not
- * arrive is an empty file: what would belong there goes to the one before. */
+/* A file may be on its way to us, and the stream beyond its first offset published. Of a server that is dead what did
+ * not arrive is an empty file: what would belong there goes to the one before. */
 static bool has_all_files(const struct journal *j)
 {
     return j->ending || reader_journal_files_given(j->reader) == j->newest;
@@ -330,8 +330,8 @@ static int64_t pump_again(void *arg)
     return LOOP_TIMER_DONE;
 }
 
-/* Somebody waits for what is gathered, and every hand that it passes through costs time: written and made durable on the
- * spot. What is published meanwhile is taken in the next turn, behind what the server says. */
+/* Somebody waits for what is gathered, and every hand that it passes through costs time: written and made durable on
+ * the spot. What is published meanwhile is taken in the next turn, behind what the server says. */
 static void commit(struct journal *j)
 {
     const struct file *f = j->files;
@@ -369,8 +369,8 @@ static int write_again(int fd, uint64_t from, uint64_t until)
     return result;
 }
 
-/* After a failed fsync the kernel counts pages as clean that never came to the disk, and another fsync would find nothing
- * to do. */
+/* After a failed fsync the kernel counts pages as clean that never came to the disk, and another fsync would find
+ * nothing to do. */
 static void write_undurable_again(struct journal *j)
 {
     j->rewind = false;

@@ -1,9 +1,9 @@
 /* The journal itself: the stream's commands into files, in order, whole, and made durable by policy. Journal process.
  *
  * It stands at a position: an offset of the stream and the bytes of the file, both behind a whole command. What goes to
- * the file is gathered as runs of the ring, from there to the end of what is published, without what is no data and with
- * annotations in between, and written in one piece. When a write falls short the file is cut back to the position, and
- * the same is tried again after a pause: no command is torn, and none is left out. What an fsync may have lost is
+ * the file is gathered as runs of the ring, from there to the end of what is published, without what is no data and
+ * with annotations in between, and written in one piece. When a write falls short the file is cut back to the position,
+ * and the same is tried again after a pause: no command is torn, and none is left out. What an fsync may have lost is
  * written once more: from the ring where its bytes are kept (appendfsync always), else from the file's own pages. */
 #ifndef SLIPSTREAM_AOF_JOURNAL_JOURNAL_H
 #define SLIPSTREAM_AOF_JOURNAL_JOURNAL_H

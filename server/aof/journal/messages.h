@@ -37,8 +37,8 @@ struct journal_message {
 #define JOURNAL_PROTOCOL_BYTES   64
 #define JOURNAL_HEAD_MAX_BYTES   4096
 
-/* How the process is started; the protocol's text is the caller's, and filled in: versions and sizes of all that the two
- * share. */
+/* How the process is started; the protocol's text is the caller's, and filled in: versions and sizes of all that the
+ * two share. */
 struct role journal_role(char protocol[JOURNAL_PROTOCOL_BYTES]);
 
 #endif

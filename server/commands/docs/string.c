@@ -31,8 +31,8 @@ static const struct command_doc docs[] = {
     {"psetex", "2.6.0", "Stores a string that expires after so many milliseconds.", "O(1)",
      "key milliseconds(integer) value", .deprecated_since = "2.6.12", .replaced_by = "SET with PX"},
     {"set", "1.0.0", "Stores a string, whatever the key held before.", "O(1)",
-     "key value [condition<NX|XX|IFEQ ifeq-value@8.4.0|IFNE ifne-value@8.4.0>@2.6.12] [GET@6.2.0] [expiration<EX seconds(integer)@2.6.12|"
-     "PX milliseconds(integer)@2.6.12|EXAT unix-time-seconds(unix-time)@6.2.0|"
+     "key value [condition<NX|XX|IFEQ ifeq-value@8.4.0|IFNE ifne-value@8.4.0>@2.6.12] [GET@6.2.0] "
+     "[expiration<EX seconds(integer)@2.6.12|PX milliseconds(integer)@2.6.12|EXAT unix-time-seconds(unix-time)@6.2.0|"
      "PXAT unix-time-milliseconds(unix-time)@6.2.0|KEEPTTL@6.0.0>]",
      .history = "2.6.12 EX, PX, NX and XX.\n"
                 "6.0.0 KEEPTTL.\n"

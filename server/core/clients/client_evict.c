@@ -1,9 +1,9 @@
 /* maxmemory-clients: what all clients together may hold, in the server process.
  *
- * With a limit, what a client holds is noted whenever it has been heard or written to, and clients stand in buckets by it,
- * one for each power of two; over the limit the first of the highest bucket goes, and the next, until it is kept. So the
- * largest go first, near enough, and nobody sorts or walks. Without a limit there are no buckets, and cron alone notes.
- * Replicas and our master do not count; a client that is not to be evicted counts, and stands in no bucket. */
+ * With a limit, what a client holds is noted whenever it has been heard or written to, and clients stand in buckets by
+ * it, one for each power of two; over the limit the first of the highest bucket goes, and the next, until it is kept.
+ * So the largest go first, near enough, and nobody sorts or walks. Without a limit there are no buckets, and cron alone
+ * notes. Replicas and our master do not count; a client that is not to be evicted counts, and stands in no bucket. */
 #include "server/core/clients/clients_parts.h"
 
 #include "server/base/log.h"

@@ -1,6 +1,6 @@
 /* The set of clients, shared by the files that implement clients.h; here from those that know the fewest others:
- * stranger_log.c, client_memory.c, client_close.c (the end), client_evict.c, client_output.c, client_input.c (requests),
- * client_list.c (description), clients.c (life), handshakes.c (before it). Server process. */
+ * stranger_log.c, client_memory.c, client_close.c (the end), client_evict.c, client_output.c, client_input.c
+ * (requests), client_list.c (description), clients.c (life), handshakes.c (before it). Server process. */
 #ifndef SLIPSTREAM_CORE_CLIENTS_CLIENTS_PARTS_H
 #define SLIPSTREAM_CORE_CLIENTS_CLIENTS_PARTS_H
 

@@ -1,8 +1,8 @@
 /* What I/O threads do with a client's input: requests are parsed, their commands found, their keys hashed. Server
  * process; io_thread_read() on the I/O threads, the rest on the loop's.
  *
- * What is read here depends on the bytes alone, and on tables that do not change while there are clients. Whatever needs
- * more, a limit, an error, the rest of a request, is left to the loop, which reads those bytes itself. */
+ * What is read here depends on the bytes alone, and on tables that do not change while there are clients. Whatever
+ * needs more, a limit, an error, the rest of a request, is left to the loop, which reads those bytes itself. */
 #include "server/core/clients/io_threads.h"
 
 #include "server/base/alloc.h"

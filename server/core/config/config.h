@@ -24,10 +24,11 @@ struct config_text;
 struct config_statements {
     const char *name;
     bool (*read)(void *arg, uint32_t argc, const struct bytes *argv, char message[256]); /* the words behind the name */
-    /* Lines without the name, each ended by a line feed. One that begins with CONFIG_IN_PLACE, what is at its default, is
-     * written only where the file has such a line. */
+    /* Lines without the name, each ended by a line feed. One that begins with CONFIG_IN_PLACE, what is at its default,
+     * is written only where the file has such a line. */
     void (*write)(void *arg, struct config_text *out);
-    /* What a line is about, by the words behind the name: a new line takes the place of an old one with the same key. */
+    /* What a line is about, by the words behind the name: a new line takes the place of an old
+     * one with the same key. */
     void (*key)(uint32_t argc, const struct bytes *argv, struct config_text *out);
     void *arg;
 };

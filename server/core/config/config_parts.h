@@ -130,8 +130,8 @@ extern const struct directive_grammar save_grammar, bind_grammar, output_limit_g
     notify_grammar, shutdown_grammar, percentiles_grammar, client_memory_grammar, oom_score_grammar;
 
 /* --- config_missing.c --- */
-/* What is lost if the present value of `d` is accepted as if it had an effect; NULL: nothing that hurts. A start is more
- * patient than CONFIG SET, whose caller hears of it. */
+/* What is lost if the present value of `d` is accepted as if it had an effect; NULL: nothing that hurts. A start is
+ * more patient than CONFIG SET, whose caller hears of it. */
 const char *config_missing_part(const struct config *c, const struct directive *d, bool at_start);
 
 /* --- config_users.c --- */

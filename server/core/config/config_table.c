@@ -215,7 +215,8 @@ const struct directive config_directives[] = {
     MEMORY("proto-max-bulk-len", NULL, 0, "536870912", 1024 * 1024, LMAX, net.max_bulk_bytes, NULL),
     MEMORY("client-query-buffer-limit", NULL, 0, "1073741824", 1024 * 1024, LMAX, net.query_buffer_limit_bytes, NULL),
     SPECIAL("client-output-buffer-limit", NULL, DIR_WORDS,
-            "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", output_limit_grammar, net.output_limits),
+            "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", output_limit_grammar,
+            net.output_limits),
     SPECIAL("maxmemory-clients", NULL, 0, "0", client_memory_grammar, net.maxmemory_clients_bytes),
 
     /* process */

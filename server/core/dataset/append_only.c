@@ -59,8 +59,8 @@ static void stream_replaced(void *context)
     suspend(context);
 }
 
-/* Only at the very end: a stream that is kept does not expire. A journal that is not through is left alone: it writes on
- * when we are gone. */
+/* Only at the very end: a stream that is kept does not expire. A journal that is not through is left alone: it writes
+ * on when we are gone. */
 static void stream_closing(void *context)
 {
     struct append_only *a = context;
@@ -240,8 +240,8 @@ int append_only_flush(struct core *core, int timeout_ms)
     return -1;
 }
 
-/* What was on its way has come, or will not. The files are still those of the dataset before: the first rewrite waits for
- * no tick. */
+/* What was on its way has come, or will not. The files are still those of the dataset before: the first rewrite waits
+ * for no tick. */
 static void end_suspension(struct append_only *a)
 {
     if (likely(a->state != APPEND_ONLY_SUSPENDED) || !persistence_may_save(a->core)) return;
@@ -257,8 +257,9 @@ void append_only_before_send(struct core *core)
     append_only_watch_turn(a);
 }
 
-/* The files hold our master's stream, byte by byte, and say at which offset it stands: what clients write to a replica has
- * no offset there, and a place in the file would move all that come behind it. So it is told rather than lost in silence. */
+/* The files hold our master's stream, byte by byte, and say at which offset it stands: what clients write to a replica
+ * has no offset there, and a place in the file would move all that come behind it.
+ * So it is told rather than lost in silence. */
 static void tell_of_own_writes(struct append_only *a)
 {
     struct core *core = a->core;

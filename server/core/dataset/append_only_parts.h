@@ -37,7 +37,8 @@ struct append_only {
     uint64_t base_bytes;           /* of all of them, behind the last rewrite or at the start */
 
     struct rewrite rewrite;
-    /* Of the one under way: it brings us from waiting to on; the stream gets a file of its own; the base is commands. */
+    /* Of the one under way: it brings us from waiting to on; the stream gets a file of its own;
+     * the base is commands. */
     bool rewrite_is_first, rewrite_has_incremental, rewrite_is_commands;
     int next_fd;           /* the incremental that it opened, -1: none, or it is the journal's */
     pid_t child;           /* of the rewrite under way, or the last one */

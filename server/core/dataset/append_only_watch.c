@@ -80,8 +80,8 @@ static void end_group(struct append_only *a)
     journal_free_to_go(a->journal);
 }
 
-/* While the journal cannot write, whoever waits for nothing gets his answers: they say that nothing is accepted, or tell
- * what is known. */
+/* While the journal cannot write, whoever waits for nothing gets his answers: they say that nothing is accepted, or
+ * tell what is known. */
 static void mark_answers(struct append_only *a)
 {
     struct loop *loop = a->core->loop;

@@ -1,5 +1,5 @@
-/* Forked children of the server: one at a time, reaped by the loop, killed when nobody needs them. One may do the work of
- * two: whose body leaves a whole RDB behind takes along who waits to save one. */
+/* Forked children of the server: one at a time, reaped by the loop, killed when nobody needs them. One may do the work
+ * of two: whose body leaves a whole RDB behind takes along who waits to save one. */
 #ifndef SLIPSTREAM_CORE_DATASET_CHILDREN_H
 #define SLIPSTREAM_CORE_DATASET_CHILDREN_H
 
@@ -31,8 +31,9 @@ struct child_companion {
 };
 
 struct children *children_new(struct core *core);
-/* Forks; 0, or -1 with errno (EBUSY: another is running, or a script is). The child has: no loop, no sockets, a raised oom_score_adj,
- * its process title, role 'C' in the log, SIGUSR1 as "you are not needed" (silent exit), and dies with its server. */
+/* Forks; 0, or -1 with errno (EBUSY: another is running, or a script is). The child has: no loop, no sockets, a raised
+ * oom_score_adj, its process title, role 'C' in the log, SIGUSR1 as "you are not needed" (silent exit),
+ * and dies with its server. */
 int children_start(struct children *c, const struct child_job *job);
 void children_set_companion(struct children *c, const struct child_companion *companion);
 /* A fork that is about to come goes before others' and takes along who waits: cron leaves it the way. */
@@ -41,14 +42,15 @@ bool children_are_expected(const struct children *c);
 enum child_purpose children_running(const struct children *c); /* one of them, or two together */
 pid_t children_pid(const struct children *c);
 int64_t children_started_ms(const struct children *c); /* monotonic */
-/* So much of its work is not needed any more. With nothing left to do it is killed by SIGUSR1; `ended` follows with that
- * signal in either case. */
+/* So much of its work is not needed any more. With nothing left to do it is killed by SIGUSR1; `ended` follows with
+ * that signal in either case. */
 void children_dismiss(struct children *c, enum child_purpose purposes);
 void children_end(struct children *c);   /* kills and waits until it is gone and `ended` was called: at shutdown */
 void children_await(struct children *c); /* the same without killing it */
 void children_reap(struct children *c);  /* its end may have come: seen through its pidfd, else by cron */
 
-/* In the child, for a companion: the RDB that has been written is whole. fd, open for reading too, stays the caller's. */
+/* In the child, for a companion: the RDB that has been written is whole. fd, open for reading too,
+ * stays the caller's. */
 void child_leave_file(struct children *c, int fd);
 int child_left_file(const struct children *c); /* -1: there is none */
 

@@ -2,9 +2,9 @@
  *
  * While an fsync lasts, others write, and theirs could begin at once behind it. Where the same clients speak again as
  * soon as they are answered, that makes two groups of them, each of which waits for the other's fsync as well as its
- * own. So a group that has been answered is waited for, and all share the next fsync: for half as long as an fsync lasts
- * at most, and only where those of the group before did come back within that time. A client that is alone, that thinks
- * before it speaks, or a disk as fast as memory: nobody is waited for. */
+ * own. So a group that has been answered is waited for, and all share the next fsync: for half as long as an fsync
+ * lasts at most, and only where those of the group before did come back within that time. A client that is alone, that
+ * thinks before it speaks, or a disk as fast as memory: nobody is waited for. */
 #ifndef SLIPSTREAM_CORE_DATASET_GROUP_COMMIT_H
 #define SLIPSTREAM_CORE_DATASET_GROUP_COMMIT_H
 

@@ -1,8 +1,8 @@
 /* Keys that clients of a writable replica wrote: no master will say when they expire, so the replica has to look.
  *
  * Noted is every key such a client changes; whether it has an expiry shows when it is looked at. A key that the master
- * writes later keeps its note, as in Redis: writable replicas are for data that the master does not have. The stream that
- * they pass on does not say it either: who follows them finds it in a snapshot of then. */
+ * writes later keeps its note, as in Redis: writable replicas are for data that the master does not have. The stream
+ * that they pass on does not say it either: who follows them finds it in a snapshot of then. */
 #ifndef SLIPSTREAM_CORE_DATASET_OWN_KEYS_H
 #define SLIPSTREAM_CORE_DATASET_OWN_KEYS_H
 

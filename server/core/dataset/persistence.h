@@ -9,9 +9,9 @@ struct received_file;
 struct persistence;
 
 struct persistence *persistence_new(struct core *core);
-/* 0: loaded, or no file (*missing), or asked to stop meanwhile; -1: logged, refuse to start. *aux: what the file says of
- * itself. Where a dead predecessor left its stream, expired keys stay, for it may have been told to keep them, and the
- * caller restores the file's history. */
+/* 0: loaded, or no file (*missing), or asked to stop meanwhile; -1: logged, refuse to start. *aux: what the file says
+ * of itself. Where a dead predecessor left its stream, expired keys stay, for it may have been told to keep them, and
+ * the caller restores the file's history. */
 int persistence_load_at_start(struct core *core, struct rdb_aux *aux, bool *missing);
 /* Loads path into the keyspace as it is (the caller flushes first), answering clients in between. -1: logged; *missing
  * when there is no such file. */
@@ -26,8 +26,8 @@ int persistence_save_in_background(struct core *core); /* 0, or -1 with errno */
 void persistence_save_behind_command(struct core *core);
 /* A child that saves the dataset of before does not get to replace the file any more. */
 void persistence_withdraw_child(struct core *core);
-/* Whether a snapshot from our master is to become the file, and one that is to. It does so aside, and not where a file of
- * our own is begun meanwhile. */
+/* Whether a snapshot from our master is to become the file, and one that is to. It does so aside, and not where a file
+ * of our own is begun meanwhile. */
 bool persistence_keeps_received(const struct core *core);
 void persistence_keep_received(struct core *core, struct received_file *file);
 void persistence_await_received(struct core *core); /* at the end, where no file of our own is written */

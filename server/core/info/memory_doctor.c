@@ -92,8 +92,8 @@ void memory_doctor(const struct memory_usage *u, size_t clients, size_t replicas
     say_fragmentation(u, &issues);
     say_buffers(u, clients, replicas, &issues);
     if (outq_empty(&issues)) {
-        say(out,
-            "Hi Sam, I can't find any memory issue in your instance. I can only account for what occurs on this base.\n");
+        say(out, "Hi Sam, I can't find any memory issue in your instance. "
+                 "I can only account for what occurs on this base.\n");
     } else {
         say(out, "Sam, I detected a few issues in this Redis instance memory implants:\n\n");
         outq_move(out, &issues);

@@ -1,5 +1,5 @@
-/* --check-upgrade of a directory: every file in it is read to its end as at a start, and nothing is kept or written. The
- * checker, a process of its own; a running server is asked in check_upgrade_server.c.
+/* --check-upgrade of a directory: every file in it is read to its end as at a start, and nothing is kept or written.
+ * The checker, a process of its own; a running server is asked in check_upgrade_server.c.
  *
  * A name that holds a colon and a port is a server's; all else is a directory. */
 #include "server/core/process/check_upgrade.h"

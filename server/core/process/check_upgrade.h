@@ -1,5 +1,5 @@
-/* redis-server --check-upgrade DIR|HOST:PORT: what a directory or a running server uses that this server lacks, and what
- * would be lost on the way back. */
+/* redis-server --check-upgrade DIR|HOST:PORT: what a directory or a running server uses that this server lacks, and
+ * what would be lost on the way back. */
 #ifndef SLIPSTREAM_CORE_PROCESS_CHECK_UPGRADE_H
 #define SLIPSTREAM_CORE_PROCESS_CHECK_UPGRADE_H
 

@@ -171,8 +171,8 @@ static int check_keyspace(const char *info, const struct command_table *commands
     return lacks;
 }
 
-/* Valkey 9.1's scripts, which are here, too; and Redis 8's vector sets, which may be there and never used: their commands
- * are seen among those that were. */
+/* Valkey 9.1's scripts, which are here, too; and Redis 8's vector sets, which may be there and never used: their
+ * commands are seen among those that were. */
 static bool is_built_in(const char *module)
 {
     return strcmp(module, "lua") == 0 || strcmp(module, "vectorset") == 0;

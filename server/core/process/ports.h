@@ -1,5 +1,5 @@
-/* The server's doors: TCP, and TCP with TLS, on every bound address, and the Unix socket. Opened at start, and again when CONFIG SET moves
- * them. */
+/* The server's doors: TCP, and TCP with TLS, on every bound address, and the Unix socket. Opened at start, and again
+ * when CONFIG SET moves them. */
 #ifndef SLIPSTREAM_CORE_PROCESS_PORTS_H
 #define SLIPSTREAM_CORE_PROCESS_PORTS_H
 

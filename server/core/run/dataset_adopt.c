@@ -1,7 +1,7 @@
 /* See dataset_adopt.h. Server process.
  *
- * The bytes lie in rings, whose edges go through commands: they are copied into a window, as a file's would be. Each had
- * been published, so they end behind a whole command; one that does not is damage, and nothing is made of it. */
+ * The bytes lie in rings, whose edges go through commands: they are copied into a window, as a file's would be. Each
+ * had been published, so they end behind a whole command; one that does not is damage, and nothing is made of it. */
 #include "server/core/run/dataset_adopt.h"
 
 #include "repl/replication.h"

@@ -12,7 +12,8 @@ struct loader;
 struct loader *loader_new(struct core *core, const char *source);
 void loader_free(struct loader *l);
 /* Runs them in order, and the loop when it is due. The transaction that is open at the end goes on with the next call.
- * 0; -1: one cannot be run, and this is logged, or the server is to stop. An error that a command answers is logged, and is no reason to stop. */
+ * 0; -1: one cannot be run, and this is logged, or the server is to stop. An error that a command answers is logged,
+ * and is no reason to stop. */
 int loader_run(struct loader *l, const struct aof_record *records, size_t count);
 void loader_drop_transaction(struct loader *l); /* the open one does not count */
 void loader_select(struct loader *l, int db);

@@ -58,8 +58,8 @@ void run_follow_thresholds(struct core *core)
     slow_ticks = slow < late ? slow : late;
 }
 
-/* As CLIENT LIST has it, without the word by which MONITOR tells a path from a host; our master by the address we follow
- * it at; of others nothing is known. */
+/* As CLIENT LIST has it, without the word by which MONITOR tells a path from a host; our master by the address we
+ * follow it at; of others nothing is known. */
 static const char *describe_caller(const struct core *core, const struct session *s, char room[SESSION_ADDRESS_MAX])
 {
     static const char local[] = "unix:";

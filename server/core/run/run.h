@@ -13,14 +13,15 @@ void run_command(struct core *core, struct session *session, const struct reques
 void run_loaded(struct core *core, struct session *session, const struct request *request, int64_t now_ms);
 
 struct blocked;
-/* A command that has waited is counted once: when it has run to its end, with all its time, or when it is refused. Returns
- * the ticks (of the clock) that it has taken so far, and was counted with. */
+/* A command that has waited is counted once: when it has run to its end, with all its time, or when it is refused.
+ * Returns the ticks (of the clock) that it has taken so far, and was counted with. */
 uint64_t run_uncount(struct command_entry *e, struct blocked *b);
 
 /* Before a run of commands: the first one's time is counted from here. */
 void run_chain_start(void);
 
-/* From now on the slow log and the latency monitor go by the settings as they are. At the start, and at their change. */
+/* From now on the slow log and the latency monitor go by the settings as they are. At the start,
+ * and at their change. */
 void run_follow_thresholds(struct core *core);
 
 /* The innermost command that is running at this moment; NULL: none. For a crash report. */

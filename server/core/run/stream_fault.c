@@ -1,8 +1,8 @@
 /* See stream_fault.h. Server process of the replica.
  *
- * A line of the log is written for each name of a command alone: a fleet whose master says a thousand times a second what
- * we do not know is not to fill a disk. Names come from the wire, so few are remembered; what comes after them shares one
- * more line. */
+ * A line of the log is written for each name of a command alone: a fleet whose master says a thousand times a second
+ * what we do not know is not to fill a disk. Names come from the wire, so few are remembered; what comes after them
+ * shares one more line. */
 #include "server/core/run/stream_fault.h"
 
 #include "server/base/alloc.h"

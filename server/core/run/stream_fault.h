@@ -1,11 +1,12 @@
-/* A request of our master's stream that we could not apply: whether it may be passed over. Server process of the replica.
+/* A request of our master's stream that we could not apply: whether it may be passed over.
+ * Server process of the replica.
  *
  * What a master sends has changed its data. Where the same request is unknown here, or ends in an error, ours have not
  * changed in the same way, unless one of these holds; then it is told, counted, and passed over, as by Redis:
  *
  *   - its command writes nothing (a second MULTI, a PING that we do not like);
- *   - it has changed data here as well: a script that the master sent as it is, and that failed behind its writes there,
- *     fails in the same place here;
+ *   - it has changed data here as well: a script that the master sent as it is, and that failed behind its writes
+ *     there, fails in the same place here;
  *   - clients may write here (replica-read-only no): whoever lets them answers for what then stands in a write's way.
  *     What is unknown, or has another number of arguments than we know, no client's write explains;
  *   - replica-unknown-command says ignore.
@@ -25,8 +26,8 @@ struct stream_faults;
 
 struct stream_faults *stream_faults_new(void);
 /* After a request of the stream, or of an EXEC in it, that was answered with an error. changes_before: of the dataset,
- * before that request. Sets stream_broken of the session where it may not be passed over. An error that was judged inside
- * of EXEC is not judged again behind it. */
+ * before that request. Sets stream_broken of the session where it may not be passed over. An error that was judged
+ * inside of EXEC is not judged again behind it. */
 void stream_fault_judge(struct core *core, struct session *s, const struct request *r, uint64_t changes_before);
 /* Why the stream has ended, as one line of printable text; "" before. */
 const char *stream_fault_reason(const struct stream_faults *f);

@@ -29,8 +29,9 @@ struct pauses {
 struct pauses *pauses_new(struct blocking *blocking, struct keyspace *keyspace);
 void pause_begin(struct pauses *p, enum pause_kind kind, int64_t until_ms, const char *purpose);
 void pause_end(struct pauses *p, const char *purpose);
-/* Around a transaction, and a script that others are served beside. One that begins a pause itself writes on: for it what has expired is removed as before, for whoever
- * follows would still see that and make something else of a write that must not. */
+/* Around a transaction, and a script that others are served beside. One that begins a pause itself writes on: for it
+ * what has expired is removed as before, for whoever follows would still see that and make something else of
+ * a write that must not. */
 void pauses_unit(struct pauses *p, bool runs);
 void pauses_end_due(struct pauses *p, int64_t now_ms); /* each turn */
 void pause_hold(struct pauses *p, struct session *s);  /* until the pause ends */

@@ -1,8 +1,8 @@
 /* Which sessions have read which key: the table behind CLIENT TRACKING without BCAST. Pure: it knows ids and names, no
  * session and no time. Server process.
  *
- * Keys stand without their database: an invalidation names none. A session that goes leaves its ids where they are; they
- * go with their key, or when a key's list has to grow and `is_alive` says that nobody is behind them. */
+ * Keys stand without their database: an invalidation names none. A session that goes leaves its ids where they are;
+ * they go with their key, or when a key's list has to grow and `is_alive` says that nobody is behind them. */
 #ifndef SLIPSTREAM_CORE_TRACKING_KEY_TABLE_H
 #define SLIPSTREAM_CORE_TRACKING_KEY_TABLE_H
 

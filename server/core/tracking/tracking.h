@@ -1,8 +1,8 @@
 /* Client-side caching: sessions that hear when a key changes that they may hold a copy of. Server process.
  *
- * The keys a session reads are known from the rows of the commands that it runs (tracking_note_command), or it has asked for
- * all keys with certain prefixes (BCAST). Changes are heard of as a key watcher. What goes out is a push in RESP3, and in
- * RESP2 a message to the session that the first one named, by REDIRECT. */
+ * The keys a session reads are known from the rows of the commands that it runs (tracking_note_command), or it has
+ * asked for all keys with certain prefixes (BCAST). Changes are heard of as a key watcher. What goes out is a push in
+ * RESP3, and in RESP2 a message to the session that the first one named, by REDIRECT. */
 #ifndef SLIPSTREAM_CORE_TRACKING_TRACKING_H
 #define SLIPSTREAM_CORE_TRACKING_TRACKING_H
 
@@ -41,7 +41,8 @@ void tracking_note_command(struct tracking *t, const struct session *s, const st
 
 /* Once a turn: what has changed under prefixes is told. */
 void tracking_before_send(struct tracking *t);
-/* Takes up to `most` keys off a table that is over its limit, or that nobody is left to hear of. true: there are more. */
+/* Takes up to `most` keys off a table that is over its limit, or that nobody is left to hear of. true:
+ * there are more. */
 bool tracking_trim(struct tracking *t, size_t most);
 
 struct tracking_figures {

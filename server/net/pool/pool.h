@@ -32,8 +32,8 @@ struct pool *pool_new(struct loop *loop, const struct pool_settings *settings);
 /* Sends what there is to send, as far as the sockets take it, and ends the threads. Connections stay lent. */
 void pool_stop(struct pool *pool);
 
-/* conn has been heard and is at rest, as far as its owner is concerned: it may be lent from now on, if that is worth it.
- * Its owner hears `prepared` beside `data` from then on. */
+/* conn has been heard and is at rest, as far as its owner is concerned: it may be lent from now on, if that is worth
+ * it. Its owner hears `prepared` beside `data` from then on. */
 void pool_heard(struct pool *pool, struct conn *conn);
 
 /* conn's bytes are work in any case: a TLS handshake, or a stream that has to be encrypted. It is lent as soon as its
