@@ -1,12 +1,16 @@
 #!/bin/sh
-# Formatting, directions of includes and calls (of what is built), file heads, directives, cppcheck, names in Python:
-# everything is checked, then the verdict.
+# Formatting, lines too long, directions of includes and calls (of what is built), file heads, directives, cppcheck,
+# names in Python: everything is checked, then the verdict.
 set -u
 
 verdict=0
 sources=$(find server rdb shm repl bench tests -name '*.[ch]' | sort)
+scripts=$(find server bench tests tools findings -name '*.sh' -o -name '*.py' | sort)
 
 clang-format --dry-run -Werror --style=file $sources || verdict=1
+# clang-format leaves comments and strings as they are, however long.
+LC_ALL=C.UTF-8 grep -nE '^.{121}' $sources $scripts Makefile Dockerfile docker-entrypoint.sh &&
+    { echo "lint: these lines have more than 120 characters" && verdict=1; }
 tools/lint_includes.sh || verdict=1
 tools/lint_calls.py "${BUILD:-build}" || verdict=1
 tools/lint_heads.sh || verdict=1
