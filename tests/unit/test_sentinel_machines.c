@@ -49,6 +49,15 @@ static unsigned answer_after(struct patient *p, int64_t ms, enum health_answer a
     return after(p, ms, (struct health_event){.kind = HEALTH_EVENT_ANSWERED, .answer = answer});
 }
 
+static struct patient patient_that_answered(int64_t down_after_ms)
+{
+    struct patient p = patient(down_after_ms);
+    kind_after(&p, 0, HEALTH_EVENT_LINKED);
+    kind_after(&p, 100, HEALTH_EVENT_PINGED);
+    answer_after(&p, 1, ANSWER_PONG);
+    return p;
+}
+
 Test(sentinel_health, silence_is_counted_from_the_oldest_ping)
 {
     struct patient p = patient(1000);
@@ -66,10 +75,7 @@ Test(sentinel_health, silence_is_counted_from_the_oldest_ping)
 
 Test(sentinel_health, without_a_connection_from_the_last_answer)
 {
-    struct patient p = patient(1000);
-    kind_after(&p, 0, HEALTH_EVENT_LINKED);
-    kind_after(&p, 100, HEALTH_EVENT_PINGED);
-    answer_after(&p, 1, ANSWER_PONG);
+    struct patient p = patient_that_answered(1000);
     kind_after(&p, 700, HEALTH_EVENT_UNLINKED);
     cr_assert_eq(kind_after(&p, 300, HEALTH_EVENT_TICK), 0);
     cr_assert_eq(kind_after(&p, 1, HEALTH_EVENT_TICK), HEALTH_WENT_DOWN);
@@ -79,10 +85,7 @@ Test(sentinel_health, without_a_connection_from_the_last_answer)
 /* Or nearly so: who closes the connection when the last answer is old is given time to be reached anew. */
 Test(sentinel_health, a_connection_that_is_lost_has_time_to_come_back)
 {
-    struct patient p = patient(1000);
-    kind_after(&p, 0, HEALTH_EVENT_LINKED);
-    kind_after(&p, 100, HEALTH_EVENT_PINGED);
-    answer_after(&p, 1, ANSWER_PONG);
+    struct patient p = patient_that_answered(1000);
     kind_after(&p, 1050, HEALTH_EVENT_UNLINKED);
     cr_assert_eq(kind_after(&p, 50, HEALTH_EVENT_UNLINKED), 0, "a try that fails gives no more time");
     cr_assert_eq(kind_after(&p, 50, HEALTH_EVENT_TICK), 0);
