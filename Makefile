@@ -166,7 +166,7 @@ test:
 		COMMANDS=$(COMMANDS) WORLDS=$(WORLDS) tools/test.sh
 
 # What runs on I/O threads, with the thread sanitizer's server; the tests themselves are BUILD's.
-THREADS_TESTS ?= @(io_threads|tls|basic|commands|tracking|append_only|gate)/*
+THREADS_TESTS ?= @(io_threads|tls|basic|commands|tracking|append_only?(_rewrites|_disk)|gate)/*
 test-threads:
 	@tools/deps.sh build test
 	@$(MAKE) --no-print-directory -j$(JOBS) tsan $(BUILD)/tests/integration peers
