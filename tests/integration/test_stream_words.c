@@ -219,10 +219,27 @@ static int take_snapshot(struct stranger *f, const struct server *master)
     return version;
 }
 
+static void wait_online(struct server *master)
+{
+    wait_until(strstr(info_text(master, "replication", "slave0"), "state=online"));
+}
+
+/* Its master, whose only replica it was, knows then. */
+static void leave(struct stranger *f, struct server *master)
+{
+    close(f->fd);
+    wait_until(info_is(master, "replication", "connected_slaves", "0"));
+}
+
 static void add_entries(struct server *s, int count)
 {
     for (int i = 1; i <= count; i++) freeReplyObject(command(s, "XADD x %d-1 a b", i));
     expect_ok(s, "XGROUP CREATE x g 0");
+}
+
+static void read_one(struct server *s)
+{
+    freeReplyObject(command(s, "XREADGROUP GROUP g c COUNT 1 NOACK STREAMS x >"));
 }
 
 Test(stream_words, a_stranger_is_spoken_to_as_to_a_6_2)
@@ -231,7 +248,7 @@ Test(stream_words, a_stranger_is_spoken_to_as_to_a_6_2)
     struct stranger f = {.port = 9999};
     cr_assert_eq(take_snapshot(&f, master), 9);
     add_entries(master, 3);
-    freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 NOACK STREAMS x >"));
+    read_one(master);
     raw_skip_past(f.fd, "*5\r\n$6\r\nXGROUP\r\n$5\r\nSETID\r\n$1\r\nx\r\n$1\r\ng\r\n$3\r\n1-1\r\n");
     expect_ok(master, "XGROUP CREATE x h 1 ENTRIESREAD 1");
     raw_skip_past(f.fd, "*5\r\n$6\r\nXGROUP\r\n$6\r\nCREATE\r\n$1\r\nx\r\n$1\r\nh\r\n$1\r\n1\r\n");
@@ -251,12 +268,11 @@ Test(stream_words, a_stranger_is_spoken_to_as_to_a_6_2)
     for (size_t i = 0; i < sizeof payload; i++) payload[i] = read_byte(f.fd);
     cr_expect_eq(payload[sizeof payload - 10], 9);
     expect_ok(master, "CONFIG SET rdb-write-for 7.0");
-    freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 NOACK STREAMS x >"));
+    read_one(master);
     raw_skip_past(f.fd, "*7\r\n$6\r\nXGROUP\r\n$5\r\nSETID");
     close(f.fd);
 }
 
-#define READ_ONE  "XREADGROUP GROUP g c COUNT 1 NOACK STREAMS x >"
 #define WHOLE     "*7\r\n$6\r\nXGROUP\r\n$5\r\nSETID\r\n$1\r\nx\r\n$1\r\ng\r\n"
 #define SHORTENED "*5\r\n$6\r\nXGROUP\r\n$5\r\nSETID\r\n$1\r\nx\r\n$1\r\ng\r\n"
 
@@ -267,20 +283,19 @@ Test(stream_words, a_stranger_that_has_read_version_10_is_no_6_2)
     struct stranger f = {.port = 9999}, other = {.port = 9998};
     add_entries(master, 9);
     cr_assert_eq(take_snapshot(&f, master), 10);
-    wait_until(strstr(info_text(master, "replication", "slave0"), "state=online"));
-    freeReplyObject(command(master, READ_ONE));
+    wait_online(master);
+    read_one(master);
     raw_skip_past(f.fd, WHOLE);
     long long end = info_number(master, "replication", "master_repl_offset");
-    close(f.fd);
-    wait_until(info_is(master, "replication", "connected_slaves", "0"));
-    freeReplyObject(command(master, READ_ONE));
+    leave(&f, master);
+    read_one(master);
     ask(&f, master, f.id, end + 1);
     raw_expect(f.fd, "+CONTINUE ");
     raw_skip_past(f.fd, WHOLE);
     end = info_number(master, "replication", "master_repl_offset");
     ask(&other, master, f.id, end + 1);
     raw_expect(other.fd, "+CONTINUE ");
-    freeReplyObject(command(master, READ_ONE));
+    read_one(master);
     raw_skip_past(f.fd, SHORTENED);
     raw_skip_past(other.fd, SHORTENED);
     close(other.fd);
@@ -293,12 +308,11 @@ Test(stream_words, a_stranger_that_goes_away_from_version_10_may_be_a_6_2)
     struct stranger f = {.port = 9999};
     add_entries(master, 9);
     cr_assert_eq(read_snapshot(&f, master), 10);
-    close(f.fd);
+    leave(&f, master);
     server_wait_log(master, 0, "has not taken over its snapshot");
-    wait_until(info_is(master, "replication", "connected_slaves", "0"));
-    freeReplyObject(command(master, READ_ONE));
+    read_one(master);
     cr_assert_eq(take_snapshot(&f, master), 9);
-    freeReplyObject(command(master, READ_ONE));
+    read_one(master);
     raw_skip_past(f.fd, SHORTENED);
     ask(&f, master, f.id, f.offset + 1);
     raw_expect(f.fd, "+CONTINUE ");
@@ -312,14 +326,13 @@ Test(stream_words, who_begins_anew_is_not_taken_for_who_was_there_before)
     struct stranger f = {.port = 9999};
     add_entries(master, 9);
     cr_assert_eq(take_snapshot(&f, master), 10);
-    wait_until(strstr(info_text(master, "replication", "slave0"), "state=online"));
-    close(f.fd);
-    wait_until(info_is(master, "replication", "connected_slaves", "0"));
+    wait_online(master);
+    leave(&f, master);
     expect_ok(master, "FLUSHALL");
     cr_assert_eq(take_snapshot(&f, master), 9);
-    wait_until(strstr(info_text(master, "replication", "slave0"), "state=online"));
+    wait_online(master);
     add_entries(master, 2);
-    freeReplyObject(command(master, READ_ONE));
+    read_one(master);
     raw_skip_past(f.fd, SHORTENED);
     close(f.fd);
 }
@@ -340,7 +353,7 @@ Test(stream_words, a_7_0_that_has_read_version_10_hears_what_groups_have_read)
     add_entries(master, 9);
     follow(debian, master);
     expect_same_data(debian, master);
-    freeReplyObject(command(master, READ_ONE));
+    read_one(master);
     freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 STREAMS x >"));
     expect_same_data(debian, master);
     cr_expect_eq(lag(debian), 7);
@@ -356,7 +369,7 @@ Test(stream_words, a_stranger_does_not_continue_over_statistics)
     add_entries(master, 2);
     struct stranger f = {.port = 9999, .offset = info_number(master, "replication", "master_repl_offset")};
     snprintf(f.id, sizeof f.id, "%s", info_text(master, "replication", "master_replid"));
-    freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 NOACK STREAMS x >"));
+    read_one(master);
     ask(&f, master, f.id, f.offset + 1);
     raw_expect(f.fd, "+FULLRESYNC ");
     close(f.fd);
@@ -369,7 +382,7 @@ Test(stream_words, a_stranger_does_not_continue_over_statistics)
 static void expect_continued(struct server *debian, struct server *master, long long full)
 {
     freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 STREAMS x >"));
-    freeReplyObject(command(master, "XREADGROUP GROUP g c COUNT 1 NOACK STREAMS x >"));
+    read_one(master);
     follow(debian, master);
     wait_until(link_is_up(debian));
     expect_same_data(debian, master);
@@ -407,12 +420,11 @@ Test(stream_words, a_stranger_that_has_read_of_them_hears_of_them)
     free(raw_read_to_end(f.fd, &(size_t){0}));
     close(f.fd);
     take_snapshot(&f, master);
-    wait_until(strstr(info_text(master, "replication", "slave0"), "state=online"));
+    wait_online(master);
     freeReplyObject(command(master, "HEXPIRE h 1000 FIELDS 1 b"));
     raw_skip_past(f.fd, "$10\r\nHPEXPIREAT\r\n");
     long long end = info_number(master, "replication", "master_repl_offset");
-    close(f.fd);
-    wait_until(info_is(master, "replication", "connected_slaves", "0"));
+    leave(&f, master);
     freeReplyObject(command(master, "HPERSIST h FIELDS 1 b"));
     ask(&f, master, f.id, end + 1);
     raw_expect(f.fd, "+CONTINUE ");
