@@ -496,17 +496,11 @@ static bool wants_section(const struct call *call, const char *name)
 /* One string, which a reply needs in one piece. */
 static void reply_whole(struct reply *reply, struct outq *text)
 {
-    size_t len = outq_pending(text), at = 0;
+    size_t len = outq_pending(text);
     uint8_t *whole = mem_alloc(len + 1);
-    while (!outq_empty(text)) {
-        struct bytes run = outq_front(text);
-        memcpy(whole + at, run.ptr, run.len);
-        at += run.len;
-        outq_consume(text, run.len);
-    }
+    outq_take(text, whole);
     reply_bulk(reply, bytes_make(whole, len));
     mem_free(whole);
-    outq_clear(text);
 }
 
 static void info_command(struct call *call)

@@ -156,9 +156,10 @@ const struct call *running_call(void)
     return running;
 }
 
-void run_command(struct core *core, struct session *session, const struct request *request, int64_t now_ms)
+static inline struct call call_of(struct core *core, struct session *session, const struct request *request,
+                                  int64_t now_ms)
 {
-    struct call call = {
+    return (struct call){
         .core = core,
         .session = session,
         .db = session->db,
@@ -166,12 +167,17 @@ void run_command(struct core *core, struct session *session, const struct reques
         .argc = request->argc,
         .argv = request->argv,
         .reply = &session->reply,
-        .raw = request->raw,
         .now_ms = now_ms,
         .first_key_hash = request->first_key_hash,
         .first_key_index = request->first_key_index,
-        .from_master = session_is_obeyed(session),
     };
+}
+
+void run_command(struct core *core, struct session *session, const struct request *request, int64_t now_ms)
+{
+    struct call call = call_of(core, session, request, now_ms);
+    call.raw = request->raw;
+    call.from_master = session_is_obeyed(session);
     session->depth++;
     struct blocked *waited = session->blocked; /* and was counted when it began to */
     const struct call *around = running;       /* EXEC */
@@ -195,19 +201,8 @@ void run_command(struct core *core, struct session *session, const struct reques
 
 void run_loaded(struct core *core, struct session *session, const struct request *request, int64_t now_ms)
 {
-    struct call call = {
-        .core = core,
-        .session = session,
-        .db = session->db,
-        .command = request->command,
-        .argc = request->argc,
-        .argv = request->argv,
-        .reply = &session->reply,
-        .now_ms = now_ms,
-        .first_key_hash = request->first_key_hash,
-        .first_key_index = request->first_key_index,
-        .from_master = true,
-    };
+    struct call call = call_of(core, session, request, now_ms);
+    call.from_master = true;
     const struct call *around = running;
     running = &call;
     session->running_command = request->command;
