@@ -19,7 +19,7 @@ old=redis-6.2.6
 old_address=https://download.redis.io/releases/$old.tar.gz
 old_digest=5b2b8b7a50111ef395bf1c1d5be11e6e167ac018125055daa8b5c2317ae131ab
 
-[ $# = 1 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# = 1 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 2; }
 mkdir -p "$1/bin"
 dir=$(cd "$1" && pwd)
 root=$dir/root
