@@ -110,34 +110,34 @@ static void pexpireat_command(struct call *call)
 
 enum { TTL_NO_KEY = -2, TTL_NO_EXPIRY = -1 };
 
-static void reply_ttl(struct call *call, bool absolute, bool seconds)
+static void reply_ttl(struct call *call, enum expiry_unit unit)
 {
     struct record *r = call_find(call, call->db, call->argv[1], LOOKUP_NO_TOUCH);
     if (!r) return reply_integer(call->reply, TTL_NO_KEY);
     int64_t t = record_expire_ms(r);
     if (t == RECORD_NO_EXPIRY) return reply_integer(call->reply, TTL_NO_EXPIRY);
-    if (!absolute) t = t > call->now_ms ? t - call->now_ms : 0;
-    reply_integer(call->reply, seconds ? (int64_t)(((uint64_t)t + 500) / 1000) : t);
+    if (!expiry_unit_is_absolute(unit)) t = t > call->now_ms ? t - call->now_ms : 0;
+    reply_integer(call->reply, expiry_unit_is_seconds(unit) ? (int64_t)(((uint64_t)t + 500) / 1000) : t);
 }
 
 static void ttl_command(struct call *call)
 {
-    reply_ttl(call, false, true);
+    reply_ttl(call, EXPIRY_EX);
 }
 
 static void pttl_command(struct call *call)
 {
-    reply_ttl(call, false, false);
+    reply_ttl(call, EXPIRY_PX);
 }
 
 static void expiretime_command(struct call *call)
 {
-    reply_ttl(call, true, true);
+    reply_ttl(call, EXPIRY_EXAT);
 }
 
 static void pexpiretime_command(struct call *call)
 {
-    reply_ttl(call, true, false);
+    reply_ttl(call, EXPIRY_PXAT);
 }
 
 static void persist_command(struct call *call)

@@ -26,7 +26,7 @@ bool expiry_absolute_ms(struct call *call, struct bytes value, enum expiry_unit 
                         int64_t *at_ms)
 {
     int64_t t;
-    bool seconds = unit == EXPIRY_EX || unit == EXPIRY_EXAT, relative = unit == EXPIRY_EX || unit == EXPIRY_PX;
+    bool seconds = expiry_unit_is_seconds(unit), relative = !expiry_unit_is_absolute(unit);
     if (parse_i64(value, &t)) {
         reply_error(call->reply, "ERR value is not an integer or out of range");
         return false;

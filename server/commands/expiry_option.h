@@ -7,6 +7,16 @@
 
 enum expiry_unit { EXPIRY_EX, EXPIRY_PX, EXPIRY_EXAT, EXPIRY_PXAT };
 
+static inline bool expiry_unit_is_seconds(enum expiry_unit unit)
+{
+    return unit == EXPIRY_EX || unit == EXPIRY_EXAT;
+}
+
+static inline bool expiry_unit_is_absolute(enum expiry_unit unit)
+{
+    return unit == EXPIRY_EXAT || unit == EXPIRY_PXAT;
+}
+
 struct expiry_option {
     bool may_persist; /* the caller's: PERSIST is an option too */
     bool given;       /* one of them was there */

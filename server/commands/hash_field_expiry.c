@@ -114,12 +114,13 @@ static void hpexpireat_command(struct call *call)
 
 /* --- HTTL --- */
 
-static int64_t in_unit(int64_t ms, bool seconds)
+static int64_t in_unit(int64_t at_ms, enum expiry_unit unit, int64_t now_ms)
 {
-    return seconds ? (ms + 999) / 1000 : ms;
+    int64_t ms = expiry_unit_is_absolute(unit) ? at_ms : at_ms - now_ms;
+    return expiry_unit_is_seconds(unit) ? (ms + 999) / 1000 : ms;
 }
 
-static void reply_ttls(struct call *call, bool absolute, bool seconds)
+static void reply_ttls(struct call *call, enum expiry_unit unit)
 {
     struct record *r;
     struct hash h;
@@ -135,28 +136,28 @@ static void reply_ttls(struct call *call, bool absolute, bool seconds)
         else if (at_ms == HASH_NO_EXPIRY)
             reply_integer(call->reply, FIELD_NO_EXPIRY);
         else
-            reply_integer(call->reply, in_unit(absolute ? at_ms : at_ms - call->now_ms, seconds));
+            reply_integer(call->reply, in_unit(at_ms, unit, call->now_ms));
     }
 }
 
 static void httl_command(struct call *call)
 {
-    reply_ttls(call, false, true);
+    reply_ttls(call, EXPIRY_EX);
 }
 
 static void hpttl_command(struct call *call)
 {
-    reply_ttls(call, false, false);
+    reply_ttls(call, EXPIRY_PX);
 }
 
 static void hexpiretime_command(struct call *call)
 {
-    reply_ttls(call, true, true);
+    reply_ttls(call, EXPIRY_EXAT);
 }
 
 static void hpexpiretime_command(struct call *call)
 {
-    reply_ttls(call, true, false);
+    reply_ttls(call, EXPIRY_PXAT);
 }
 
 /* --- HPERSIST --- */
