@@ -3,11 +3,13 @@
 
 #include "tests/harness/fail.h"
 
+#include <errno.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #define DAY_S (24 * 60 * 60)
 
@@ -74,4 +76,12 @@ void certificate_make(const char *dir, const char *name, const char *issuer, lon
     fclose(file);
     X509_free(certificate);
     EVP_PKEY_free(key);
+}
+
+void certificates_make(const char *dir)
+{
+    if (mkdir(dir, 0755) != 0 && errno != EEXIST) harness_fail("%s", dir);
+    certificate_make(dir, "ca", NULL, 0, NULL);
+    certificate_make(dir, "server", "ca", 0, NULL);
+    certificate_make(dir, "client", "ca", 0, NULL);
 }

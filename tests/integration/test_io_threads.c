@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 TestSuite(io_threads, .fini = server_finish_all, .timeout = 180);
@@ -508,10 +507,7 @@ static char certificates[512];
 static void make_certificates(void)
 {
     snprintf(certificates, sizeof certificates, "%.200s/%.100s", harness_root(), harness_case());
-    mkdir(certificates, 0755);
-    certificate_make(certificates, "ca", NULL, 0, NULL);
-    certificate_make(certificates, "server", "ca", 0, NULL);
-    certificate_make(certificates, "client", "ca", 0, NULL);
+    certificates_make(certificates);
 }
 
 static struct server *start_tls(int port, const char *more)

@@ -30,10 +30,7 @@ static char certificates[512];
 static void make_certificates(void)
 {
     snprintf(certificates, sizeof certificates, "%.200s/%.100s", harness_root(), harness_case());
-    mkdir(certificates, 0755);
-    certificate_make(certificates, "ca", NULL, 0, NULL);
-    certificate_make(certificates, "server", "ca", 0, NULL);
-    certificate_make(certificates, "client", "ca", 0, NULL);
+    certificates_make(certificates);
 }
 
 static const char *pem(const char *name, const char *ending)

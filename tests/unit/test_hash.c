@@ -5,8 +5,7 @@
 #include "server/data/digest.h"
 #include "server/data/hash.h"
 #include "server/data/settings.h"
-
-#include <stdio.h>
+#include "tests/unit/test_hash_fields.h"
 
 #define UNIVERSE 700
 
@@ -16,23 +15,6 @@ struct model {
     int value[UNIVERSE];
     size_t count;
 };
-
-/* Every fifth field is an integer to a listpack. */
-static struct bytes field_of(unsigned i, char room[32])
-{
-    return bytes_make(room, (size_t)snprintf(room, 32, i % 5 ? "field:%u" : "%u", i));
-}
-
-/* Some are long enough that a table is needed. */
-static struct bytes value_of(int value, char room[400])
-{
-    size_t len = (size_t)snprintf(room, 400, "%d", value);
-    if (value % 1000 == 999) {
-        memset(room + len, 'v', 300);
-        len += 300;
-    }
-    return bytes_make(room, len);
-}
 
 static void check(const struct model *m)
 {

@@ -65,6 +65,20 @@ static inline bool holds(struct keyspace *ks, int db, const char *key, struct by
     return r && record_type(r) == TYPE_STRING && bytes_equal(record_string(r, scratch), value);
 }
 
+/* --- parts of a stream --- */
+
+/* Entries 1-1 and 2-0, each "f" -> "v". */
+#define NODE                                                                                                           \
+    "\x10\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1"                                                                             \
+    "\x29\x29\0\0\0\x0f\0\x02\x01\0\x01\x01\x01\x81"                                                                   \
+    "f\x02\0\x01\x02\x01\0\x01\0\x01\x81"                                                                              \
+    "v\x02\x04\x01\x02\x01\x01\x01\xdf\xff\x02\x81"                                                                    \
+    "v\x02\x04\x01\xff"
+#define ID_1_1 "\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1"
+#define TIME   "\x10\x27\0\0\0\0\0\0"
+
+/* --- feeding --- */
+
 /* What came of feeding an RDB; feed_free() it. */
 struct fed {
     struct keyspace *ks;
@@ -134,6 +148,18 @@ static inline struct fed feed_items(const char *items, size_t len)
 }
 
 #define FEED_ITEMS(literal) feed_items(literal, sizeof(literal) - 1)
+
+/* For this reason, and nothing of it is kept. */
+static inline void expect_refused_for(const char *items, size_t len, const char *reason)
+{
+    struct fed fed = feed_items_as(items, len, feed_sanitized);
+    cr_assert_eq(fed.status, RDB_BAD);
+    cr_assert(strstr(fed.error, reason), "%s", fed.error);
+    cr_assert_eq(database_size(keyspace_database(fed.ks, 0)), 0);
+    feed_free(&fed);
+}
+
+#define REFUSE_FOR(items, reason) expect_refused_for(items, sizeof(items) - 1, reason)
 
 /* Whatever single bit is wrong: read or refused, never a step outside. */
 static inline void damage_each_bit(const char *items, size_t len)

@@ -65,22 +65,11 @@ Test(rdb_list, every_form_is_read)
     EXPECT(QUICKLIST_2, "a,127,xyz,5,");
 }
 
-static void expect_refused(const char *items, size_t len, const char *reason)
-{
-    struct fed fed = feed_items_as(items, len, feed_sanitized);
-    cr_assert_eq(fed.status, RDB_BAD);
-    cr_assert(strstr(fed.error, reason), "%s", fed.error);
-    cr_assert_eq(database_size(keyspace_database(fed.ks, 0)), 0);
-    feed_free(&fed);
-}
-
-#define REFUSE(items, reason) expect_refused(items, sizeof(items) - 1, reason)
-
 Test(rdb_list, what_is_broken_is_refused)
 {
-    REFUSE("\x0a\001k\x0b\x0b\x00\x00\x00\x0b\x00\x00\x00\x00\x00\xff", "ziplist is broken");
-    REFUSE("\x12\001k\x01\x02\x09\x0a\x00\x00\x00\x01\x00\x05\x01\xff", "listpack is broken");
-    REFUSE("\x12\001k\x01\x03\x01x", "unknown list container 3");
+    REFUSE_FOR("\x0a\001k\x0b\x0b\x00\x00\x00\x0b\x00\x00\x00\x00\x00\xff", "ziplist is broken");
+    REFUSE_FOR("\x12\001k\x01\x02\x09\x0a\x00\x00\x00\x01\x00\x05\x01\xff", "listpack is broken");
+    REFUSE_FOR("\x12\001k\x01\x03\x01x", "unknown list container 3");
 }
 
 static void expect_skipped(const char *items, size_t len)

@@ -160,16 +160,6 @@ Test(rdb_mend, a_list_keeps_what_can_be_read)
 
 /* --- a stream's numbers --- */
 
-/* Entries 1-1 and 2-0, each "f" -> "v". */
-#define NODE                                                                                                           \
-    "\x10\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1"                                                                             \
-    "\x29\x29\0\0\0\x0f\0\x02\x01\0\x01\x01\x01\x81"                                                                   \
-    "f\x02\0\x01\x02\x01\0\x01\0\x01\x81"                                                                              \
-    "v\x02\x04\x01\x02\x01\x01\x01\xdf\xff\x02\x81"                                                                    \
-    "v\x02\x04\x01\xff"
-#define ID_1_1 "\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1"
-#define TIME   "\x10\x27\0\0\0\0\0\0"
-
 static const struct stream *stream_in(const struct fed *fed)
 {
     const struct record *r = find(fed->ks, 0, "k");

@@ -13,15 +13,6 @@ static void set_up(void)
 
 TestSuite(rdb_stream, .init = set_up, .timeout = 60);
 
-/* Entries 1-1 and 2-0, each "f" -> "v". */
-#define NODE                                                                                                           \
-    "\x10\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1"                                                                             \
-    "\x29\x29\0\0\0\x0f\0\x02\x01\0\x01\x01\x01\x81"                                                                   \
-    "f\x02\0\x01\x02\x01\0\x01\0\x01\x81"                                                                              \
-    "v\x02\x04\x01\x02\x01\x01\x01\xdf\xff\x02\x81"                                                                    \
-    "v\x02\x04\x01\xff"
-#define ID_1_1 "\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1"
-#define TIME   "\x10\x27\0\0\0\0\0\0"
 #define STREAM_1                                                                                                       \
     "\x0f\001k\x01" NODE "\x02\x02\x00\x01\001g\x01\x01\x01" ID_1_1 TIME "\x03\x02\001a" TIME "\x01" ID_1_1            \
     "\001b" TIME "\x00"
@@ -85,26 +76,16 @@ Test(rdb_stream, every_version_is_read)
     feed_free(&fed);
 }
 
-static void expect_refused(const char *items, size_t len, const char *reason)
-{
-    struct fed fed = feed_items_as(items, len, feed_sanitized);
-    cr_assert_eq(fed.status, RDB_BAD);
-    cr_assert(strstr(fed.error, reason), "%s", fed.error);
-    cr_assert_eq(database_size(keyspace_database(fed.ks, 0)), 0);
-    feed_free(&fed);
-}
-
-#define REFUSE(items, reason) expect_refused(items, sizeof(items) - 1, reason)
-
 Test(rdb_stream, what_is_broken_is_refused)
 {
-    REFUSE("\x0f\001k\x01\x03xyz\x01x", "not named by an id");
-    REFUSE("\x0f\001k\x02" NODE NODE, "out of order");
-    REFUSE("\x0f\001k\x00\x00\x00\x00\x02\001g\x00\x00\x00\x00\001g\x00\x00\x00\x00", "same group twice");
-    REFUSE("\x0f\001k\x00\x00\x00\x00\x01\001g\x00\x00\x00\x02\001a" TIME "\x00\001a" TIME "\x00", "consumer twice");
-    REFUSE("\x0f\001k\x00\x00\x00\x00\x01\001g\x00\x00\x00\x01\001a" TIME "\x01" ID_1_1, "not its own");
-    REFUSE("\x0f\001k\x00\x05\x00\x00\x01\001g\x00\x00\x01" ID_1_1 TIME "\x03\x00", "without consumer");
-    REFUSE("\x0f\001k\x00\x00\x00\x00\x01\001g\x00\x00\x02" ID_1_1 TIME "\x03" ID_1_1 TIME "\x03", "pending twice");
+    REFUSE_FOR("\x0f\001k\x01\x03xyz\x01x", "not named by an id");
+    REFUSE_FOR("\x0f\001k\x02" NODE NODE, "out of order");
+    REFUSE_FOR("\x0f\001k\x00\x00\x00\x00\x02\001g\x00\x00\x00\x00\001g\x00\x00\x00\x00", "same group twice");
+    REFUSE_FOR("\x0f\001k\x00\x00\x00\x00\x01\001g\x00\x00\x00\x02\001a" TIME "\x00\001a" TIME "\x00",
+               "consumer twice");
+    REFUSE_FOR("\x0f\001k\x00\x00\x00\x00\x01\001g\x00\x00\x00\x01\001a" TIME "\x01" ID_1_1, "not its own");
+    REFUSE_FOR("\x0f\001k\x00\x05\x00\x00\x01\001g\x00\x00\x01" ID_1_1 TIME "\x03\x00", "without consumer");
+    REFUSE_FOR("\x0f\001k\x00\x00\x00\x00\x01\001g\x00\x00\x02" ID_1_1 TIME "\x03" ID_1_1 TIME "\x03", "pending twice");
 }
 
 Test(rdb_stream, no_damage_does_harm)

@@ -4,8 +4,7 @@
 
 #include "server/base/alloc.h"
 #include "server/data/hash.h"
-
-#include <stdio.h>
+#include "tests/unit/test_hash_fields.h"
 
 #define UNIVERSE 400
 
@@ -16,22 +15,6 @@ struct model {
     int64_t expire_ms[UNIVERSE];
     int64_t now_ms;
 };
-
-static struct bytes field_of(unsigned i, char room[32])
-{
-    return bytes_make(room, (size_t)snprintf(room, 32, i % 5 ? "field:%u" : "%u", i));
-}
-
-/* Some are long enough that a table is needed, and for the long form of a member's payload. */
-static struct bytes value_of(int value, char room[400])
-{
-    size_t len = (size_t)snprintf(room, 400, "%d", value);
-    if (value % 1000 == 999) {
-        memset(room + len, 'v', 300);
-        len += 300;
-    }
-    return bytes_make(room, len);
-}
 
 static bool lives(const struct model *m, unsigned i)
 {
