@@ -74,8 +74,8 @@ void backlog_peer_doom(struct backlog *b, int slot);      /* the link closes it 
  * backlog_peer_free() when it has let go, or is dead for good. -1: all slots taken. */
 int backlog_journal_claim(struct backlog *b, uint64_t from);
 /* The journal is as far behind as the hard limit allows (without one: 1 GiB), or cannot follow where the stream is not
- * shared: writes are to wait. It remains so until an eighth of the limit is free again. Cheap,
- * to be asked per write. */
+ * shared: writes are to wait. It remains so until an eighth of the limit is free again. Cheap, to be
+ * asked per write. */
 bool backlog_journal_is_behind(struct backlog *b);
 
 struct backlog_peer_view {
@@ -106,8 +106,8 @@ const struct shm_journal *backlog_journal(const struct backlog *b); /* what the 
 /* --- spools: a snapshot's bytes on their way from the child to the link --- */
 int backlog_spool_claim(struct backlog *b); /* -1: none free */
 int backlog_spools_free(const struct backlog *b);
-void backlog_spool_advance(struct backlog *b, int spool,
-                           uint64_t bytes); /* in the child: so much is readable; rings the link */
+/* In the child: so much is readable. Rings the link. */
+void backlog_spool_advance(struct backlog *b, int spool, uint64_t bytes);
 void backlog_spool_finish(struct backlog *b, int spool, bool good); /* in the server, when the child was reaped */
 void backlog_spool_free(struct backlog *b, int spool);
 uint64_t backlog_spool_bytes(const struct backlog *b, int spool);

@@ -23,8 +23,8 @@ enum region_kind { REGION_NAMED, REGION_ANONYMOUS, REGION_PRIVATE /* ours alone:
 int region_create(struct region *r, enum region_kind kind, const char *name, size_t bytes, size_t reserved);
 int region_reserve(struct region *r, size_t from, size_t bytes); /* 0 or -1 with errno */
 void region_give_back(struct region *r);                         /* all pages; the length stays */
-void region_close(struct region *r,
-                  const char *name); /* unlinks the name if it is named; all zero but fd -1: nothing */
+/* Unlinks the name, if it has one. All zero but fd -1: does nothing. */
+void region_close(struct region *r, const char *name);
 
 /* The object takes that name, from whatever had it. 0 or -1 with errno. */
 int region_rename(const char *from, const char *to);

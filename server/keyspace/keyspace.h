@@ -129,8 +129,9 @@ struct record *database_set_string_raw(struct database *db, struct bytes key, ui
                                        bool keep_expiry);
 struct record *database_set_integer(struct database *db, struct bytes key, uint64_t hash, int64_t value,
                                     bool keep_expiry);
+/* Takes the object. */
 struct record *database_set_object(struct database *db, struct bytes key, uint64_t hash, enum value_type type,
-                                   enum value_encoding encoding, void *object, bool keep_expiry); /* takes the object */
+                                   enum value_encoding encoding, void *object, bool keep_expiry);
 /* Stores the object that a command has made of the one of r, which it has freed or reused unless that stands inside; or
  * a new one, where the key had none: r is NULL. Does nothing when it is still the same. The object is taken, and may
  * end inside: what there is now is record_object's. */

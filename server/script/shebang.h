@@ -7,8 +7,8 @@
 
 #define SHEBANG_ERROR_MAX 256
 
-/* Sets enum script_flag and the length of the line (0: there is none), which is no Lua. 0,
- * or -1 and the error's text. */
+/* Sets enum script_flag and the length of the line (0: there is none), which is no Lua. 0, or
+ * -1 and the error's text. */
 int script_read_shebang(struct bytes text, uint32_t *flags, size_t *line_len, char error[SHEBANG_ERROR_MAX]);
 
 #endif

@@ -61,7 +61,7 @@ enum script_upvalue {
 
 struct script_vm *script_vm_new(void); /* NULL: no memory */
 void script_vm_free(struct script_vm *vm);
-/* Runs body(lua) with nothing on its stack and `arg` to be had by script_vm_argument(). 0, or -1: it raised `error`. */
+/* Runs body(lua, arg) with nothing on its stack. 0, or -1: it raised `error`. */
 int script_vm_enter(struct script_vm *vm, void (*body)(lua_State *lua, void *arg), void *arg,
                     struct script_error *error);
 void script_vm_leave(struct script_vm *vm);

@@ -43,11 +43,10 @@ struct client {
     size_t memory_noted;      /* what of it the sum over all clients has */
     struct list *bucket;      /* of those that might be evicted, NULL: it is in none; by in_bucket */
     struct list_node in_bucket;
-    struct outq nowhere;         /* takes replies once there is no connection */
-    struct reply_guard guard;    /* of the session's reply */
-    int64_t soft_limit_since_ms; /* output buffer above its soft limit since, 0: not */
-    int64_t
-        stranger_holds_since_ms; /* not authenticated, with half a request or unread replies here since, 0: not so */
+    struct outq nowhere;             /* takes replies once there is no connection */
+    struct reply_guard guard;        /* of the session's reply */
+    int64_t soft_limit_since_ms;     /* output buffer above its soft limit since, 0: not */
+    int64_t stranger_holds_since_ms; /* has not said who it is, and half a request or replies lie here since; 0: no */
     /* replica handshake (REPLCONF before PSYNC); owned by commands/replication.c */
     struct follower_hello *hello;
     void *follower; /* struct follower once this client has become a replica, else NULL */
@@ -82,8 +81,8 @@ void client_hand_over(struct client *c, void (*detached)(void *arg, int fd, cons
 /* Once a turn: output limits, kept requests of unblocked clients, delayed frees. */
 void clients_before_send(struct clients *c);
 void clients_keep_memory(struct clients *c); /* maxmemory-clients, where something was written outside of commands */
-void clients_cron(struct clients *c,
-                  int64_t now_ms); /* monotonic; timeouts, buffers, a slice of all clients per call */
+/* Timeouts and buffers; a slice of all clients per call. now_ms: monotonic. */
+void clients_cron(struct clients *c, int64_t now_ms);
 /* Bytes of all clients but replicas, with their buffers, as they were when cron last looked at each; *replicas: of
  * those. */
 size_t clients_memory(const struct clients *c, size_t *replicas);
@@ -93,8 +92,8 @@ struct client_bucket {
     size_t from, below; /* bytes of one client; 0 below: whatever it holds */
     size_t clients, bytes;
 };
-bool clients_memory_bucket(const struct clients *c, size_t at,
-                           struct client_bucket *out); /* false: no more of them, or no limit */
+/* false: no more of them, or no limit. */
+bool clients_memory_bucket(const struct clients *c, size_t at, struct client_bucket *out);
 /* The largest buffers of the last seconds: input kept, output that waited. */
 void clients_recent_peaks(const struct clients *c, uint64_t *input_bytes, uint64_t *output_bytes);
 

@@ -23,9 +23,9 @@ void propagation_add_sink(struct propagation *p, const struct propagation_sink *
 
 void propagate_begin(struct propagation *p); /* nests */
 void propagate_end(struct propagation *p);
-/* Outside begin and end each of these is a unit of its own. db -1: of no database (PING, REPLCONF, PUBLISH). */
-void propagate_raw(struct propagation *p, int db,
-                   struct bytes request); /* one whole command in RESP, valid until propagate_end */
+/* Outside begin and end each of these is a unit of its own. db -1: of no database (PING, REPLCONF, PUBLISH). request:
+ * one whole command in RESP, valid until propagate_end(). */
+void propagate_raw(struct propagation *p, int db, struct bytes request);
 void propagate_command(struct propagation *p, int db, uint32_t argc, const struct bytes *argv);
 struct bytes propagate_removal_name(bool aside); /* UNLINK or DEL */
 /* A key that went by itself. aside: as UNLINK. */

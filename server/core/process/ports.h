@@ -9,7 +9,7 @@ struct core;
 
 int ports_open(struct core *core); /* as the settings say; 0, or -1: logged, nothing is left open */
 void ports_close(void);
-int ports_reopen_tcp(
-    struct core *core); /* after port, tls-port or bind changed; -1: logged, the old ones are still open */
+/* After port, tls-port or bind changed. 0, or -1: logged, the old ones are still open. */
+int ports_reopen_tcp(struct core *core);
 
 #endif

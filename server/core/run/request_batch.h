@@ -1,16 +1,20 @@
 /* Pipelined requests, parsed ahead so that their keys can be fetched from memory together. Server process.
  *
- * parse: bytes to slices, nothing else is looked at -> look_up: command and hash of each first key, prefetch the
- * buckets
- * -> fetch_records -> fetch_elements: the same for what
- * commands name inside their key's value (a hash's field, a set's member), bucket and member -> the caller runs them in
- * order. The memory's latency is so paid once a batch; and not at all where time passes between these steps, because
- * other clients' batches are run meanwhile (client_input.c). */
+ *   parse            bytes to slices; nothing else is looked at
+ *   look_up          the command and the hash of each first key, and the bucket where it stands
+ *   fetch_records    what stands there
+ *   fetch_elements   bucket and member of what commands name inside their key's value: a hash's field, a set's member
+ *
+ * Then the caller runs them in order. The memory's latency is so paid once a batch; and not at all where time passes
+ * between these steps, because other clients' batches are run meanwhile (client_input.c). */
 #ifndef SLIPSTREAM_CORE_RUN_REQUEST_BATCH_H
 #define SLIPSTREAM_CORE_RUN_REQUEST_BATCH_H
 
 #include "server/core/run/request.h"
 #include "server/resp/reader.h"
+
+struct core;
+struct session;
 
 #define REQUEST_BATCH 32
 

@@ -30,8 +30,8 @@ struct blocked {
 struct blocking *blocking_new(struct loop *loop, struct stats *stats);
 /* timeout_ms: from now; 0: for ever. */
 struct blocked *blocking_start(struct blocking *b, struct session *s, enum blocked_kind kind, int64_t timeout_ms);
-void blocking_finish(struct blocking *b,
-                     struct blocked *blocked); /* after its reply was written: the session goes on */
+/* After its reply was written: the session goes on. */
+void blocking_finish(struct blocking *b, struct blocked *blocked);
 void blocking_session_gone(struct blocking *b, struct session *s);
 void blocking_interrupt_all(struct blocking *b, enum blocked_kind kind, const char *error);
 /* The same, and each connection is closed behind its error. */
