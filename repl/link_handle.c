@@ -126,12 +126,12 @@ static int64_t reap_on(void *arg)
     return LOOP_TIMER_DONE;
 }
 
-/* The process is ours no more: it is killed, or (last words allowed) ends by itself since its channel has. */
-static void let_die(struct link_handle *l, bool last_words, bool mourned)
+/* The process is ours no more: it is killed, and its end told; or (wanted) it ends by itself, since its channel has. */
+static void let_die(struct link_handle *l, bool wanted)
 {
     struct dying *d = mem_alloc(sizeof(*d));
-    *d = (struct dying){.pid = l->pid, .kill_at_ms = INT64_MAX, .mourned = mourned};
-    if (last_words)
+    *d = (struct dying){.pid = l->pid, .kill_at_ms = INT64_MAX, .mourned = !wanted};
+    if (wanted)
         d->kill_at_ms = clock_monotonic_ms() + LAST_WORDS_MS;
     else
         kill(d->pid, SIGKILL);
@@ -152,7 +152,7 @@ static void ended(void *context)
 {
     struct link_handle *l = context;
     failed(l);
-    let_die(l, false, true);
+    let_die(l, false);
     l->events.died(l->events.context);
 }
 
@@ -167,7 +167,7 @@ void link_handle_cron(struct link_handle *l)
 /* Wanted by us: it may send what had been published, for a moment, and is not mourned. */
 static void end_process(struct link_handle *l)
 {
-    if (l->pid) let_die(l, true, false);
+    if (l->pid) let_die(l, true);
 }
 
 void link_handle_detach_backlog(struct link_handle *l)
@@ -311,13 +311,6 @@ int link_give_peer(struct link_handle *l, const struct link_peer *peer, int fd)
     close(fd);
     errno = error;
     return result;
-}
-
-void link_drop_peer(struct link_handle *l, int slot, const char *reason)
-{
-    if (!l->pid) return;
-    struct message m = {.kind = MESSAGE_DROP, .index = slot};
-    message_send(l->channel, &m, bytes_from_text(reason), NULL, 0);
 }
 
 static int give_spool(struct link_handle *l, int spool, int fd, bool is_pipe)

@@ -19,9 +19,9 @@ struct link_handle;
 struct link_events {
     void *context;
     void (*peer_online)(void *context, int slot); /* snapshot fully sent, stream follows */
-    void (*peer_gone)(void *context, int slot,
-                      const char *reason); /* socket closed, slot let go (the server frees it) */
-    void (*died)(void *context);           /* all peers are gone; handle stays, restarts on demand */
+    /* Its socket is closed; the slot is the server's to free. */
+    void (*peer_gone)(void *context, int slot, const char *reason);
+    void (*died)(void *context); /* all peers are gone; the handle stays, and restarts on demand */
 };
 
 enum link_peer_mode { LINK_CONTINUE, LINK_FULL };
@@ -50,7 +50,6 @@ void link_handle_cron(struct link_handle *l);           /* some times a second: 
 void link_handle_detach_backlog(struct link_handle *l); /* before backlog_close(): ends the process */
 /* fd is closed here in any case. 0 or -1 with errno (EMSGSIZE: preamble and rest are more than 60 KiB). */
 int link_give_peer(struct link_handle *l, const struct link_peer *peer, int fd);
-void link_drop_peer(struct link_handle *l, int slot, const char *reason);
 /* A spool's file, or the read end of a pipe for a diskless snapshot; fd stays the caller's. A file may be joined as
  * long as the spool exists; a pipe only by peers given before this call, or in the same turn of the loop. When the last
  * of those is gone nobody reads it any more: its writer is the caller's to stop. The caller must not keep its own end,

@@ -84,15 +84,6 @@ static void free_spool(struct link *link, int spool)
     spool_close(&link->spools[spool]);
 }
 
-static void drop_peer(struct link *link, int slot, struct bytes reason)
-{
-    char text[256];
-    size_t len = reason.len < sizeof(text) - 1 ? reason.len : sizeof(text) - 1;
-    memcpy(text, reason.ptr, len);
-    text[len] = '\0';
-    if (link->peers[slot]) peer_close(link->peers[slot], text); /* else it has gone at the same moment */
-}
-
 static void received(void *context, struct bytes message, const int *fds, int fd_count)
 {
     static const int fds_of[] = {
@@ -112,7 +103,6 @@ static void received(void *context, struct bytes message, const int *fds, int fd
     case MESSAGE_SPOOL: open_spool(link, m, fds[0]); break;
     case MESSAGE_SPOOL_FREE: free_spool(link, m->index); break;
     case MESSAGE_PEER: peer_open(link, m, body, fds[0]); break;
-    case MESSAGE_DROP: drop_peer(link, m->index, body); break;
     case MESSAGE_PING_PERIOD: link->ping_period_s = m->ping_period.seconds; break;
     case MESSAGE_ONLINE:
     case MESSAGE_GONE: UNREACHABLE();

@@ -18,7 +18,6 @@ enum message_kind {
     MESSAGE_SPOOL,      /* index; descriptor */
     MESSAGE_SPOOL_FREE, /* index */
     MESSAGE_PEER,       /* index: its slot; body: the preamble, then bytes the peer had sent already; descriptor */
-    MESSAGE_DROP,       /* index: a peer's slot; body: the reason */
     MESSAGE_PING_PERIOD,
     /* link to server */
     MESSAGE_ONLINE, /* index: a peer's slot */
@@ -47,7 +46,7 @@ struct message {
     };
 };
 
-#define LINK_PROTOCOL_VERSION 3 /* to be raised with every change of meaning that changes no size */
+#define LINK_PROTOCOL_VERSION 4 /* to be raised with every change of meaning that changes no size */
 #define LINK_PROTOCOL_BYTES   64
 /* Version and sizes of all that the two share, messages and memory. */
 void link_protocol(char out[LINK_PROTOCOL_BYTES]);
