@@ -13,7 +13,7 @@
 
 #define NO_ID "0000000000000000000000000000000000000000"
 
-void history_clear_second(struct history *h)
+static void clear_second(struct history *h)
 {
     memcpy(h->second_id, NO_ID, sizeof h->second_id);
     h->second_offset = -1;
@@ -34,7 +34,7 @@ void history_init(struct history *h)
 void history_new_id(struct history *h)
 {
     draw_id(h->id);
-    history_clear_second(h);
+    clear_second(h);
 }
 
 static void remember_as_second(struct history *h)
@@ -53,7 +53,7 @@ void history_adopt(struct history *h, const char *id, uint64_t offset)
 {
     snprintf(h->id, sizeof h->id, "%s", id);
     h->offset = offset;
-    history_clear_second(h);
+    clear_second(h);
 }
 
 void history_continue_as(struct history *h, const char *new_id)

@@ -21,9 +21,8 @@ void history_init(struct history *h);     /* a fresh random id, offset 0 */
 void history_new_id(struct history *h);   /* forgets the second id */
 void history_shift_id(struct history *h); /* promotion: id becomes second_id, valid up to offset + 1 */
 void history_adopt(struct history *h, const char *id, uint64_t offset); /* after a full sync: the master's */
-void history_continue_as(struct history *h,
-                         const char *new_id); /* +CONTINUE with another id: ours becomes the second */
-void history_clear_second(struct history *h);
+/* +CONTINUE with another id: ours becomes the second. */
+void history_continue_as(struct history *h, const char *new_id);
 
 struct resync_window {
     bool present;        /* a backlog exists */

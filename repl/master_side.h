@@ -154,8 +154,8 @@ bool followers_can_be_served(const struct replication *r);
 void follower_end(struct follower *f, const char *reason);        /* now or when the link has let go */
 void follower_answer(const struct follower *f, char answer[256]); /* +FULLRESYNC; it has a snapshot */
 void follower_serve(struct follower *f); /* it stood in the queue and has a snapshot now: it goes to the link */
-void follower_look(
-    struct follower *f); /* reads what the link has noted in its slot: before anybody asks for its state */
+/* Reads what the link has noted in its slot: before anybody asks for its state. */
+void follower_look(struct follower *f);
 bool follower_is_online(const struct follower *f);
 void followers_cron(struct replication *r);
 void followers_reap(struct replication *r); /* frees those that are gone */
@@ -176,15 +176,13 @@ void reads_part(struct follower *f);       /* it goes, or its request is refused
 /* --- master_snapshot.c --- */
 /* NULL with errno; EBUSY: another child runs; ENOBUFS: every spool is taken. */
 struct snapshot *snapshot_start(struct replication *r, const struct snapshot_wish *w);
-void snapshot_pin(struct snapshot *s, struct follower *f); /* h gets it: a slot, and the stream behind it */
+void snapshot_pin(struct snapshot *s, struct follower *f); /* f gets it: a slot, and the stream behind it */
 void snapshot_detach(struct follower *f);
 bool snapshot_is_readable(struct snapshot *s);  /* a lent one has its file only while that has its first name */
 bool snapshot_covers(const struct snapshot *s); /* the backlog still holds what follows it */
 /* f can be given it: it is in f's form, or in a form that is no other. */
 bool snapshot_suits(const struct snapshot *s, const struct follower *f);
-/* The RDB version that it is written in; 0: not known (a pipe, or nothing is written yet). */
-int snapshot_version(const struct snapshot *s);
-int snapshot_version_least(const struct snapshot *s);       /* the same, as far as it is known; 0: not at all */
+int snapshot_version_least(const struct snapshot *s);       /* the RDB version, as far as it is known; 0: not at all */
 int snapshot_give(struct snapshot *s);                      /* to the link. 0, or -1 with errno */
 int snapshot_prepare_link(struct snapshot *s);              /* before a peer of it is given. 0, or -1 with errno */
 void snapshots_cron(struct replication *r, int64_t now_ms); /* stops and frees what nobody needs */

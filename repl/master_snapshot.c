@@ -87,7 +87,8 @@ static int write_snapshot(void *arg)
 
 /* --- what is known of one --- */
 
-int snapshot_version(const struct snapshot *s)
+/* The RDB version that it is written in; 0: not known (a pipe, or nothing is written yet). */
+static int version_in_file(const struct snapshot *s)
 {
     uint8_t header[RDB_HEADER_BYTES];
     enum rdb_dialect dialect;
@@ -110,13 +111,13 @@ bool snapshot_covers(const struct snapshot *s)
 int snapshot_version_least(const struct snapshot *s)
 {
     if (s->with_field_expiry) return s->form == RDB_FOR_VALKEY_9 ? RDB_VERSION_VALKEY : RDB_VERSION_FIELD_EXPIRY;
-    return s->pipe ? RDB_VERSION_LEAST_WRITTEN : snapshot_version(s);
+    return s->pipe ? RDB_VERSION_LEAST_WRITTEN : version_in_file(s);
 }
 
 /* Of what has gone through a pipe nothing is left to look at: the highest that its form leads to. */
 static int version_sent(const struct snapshot *s)
 {
-    if (!s->pipe) return snapshot_version(s);
+    if (!s->pipe) return version_in_file(s);
     if (s->with_field_expiry) return snapshot_version_least(s);
     if (s->same_in_all_forms || s->form == RDB_FOR_6_2) return RDB_VERSION_LEAST_WRITTEN;
     return s->form == RDB_FOR_AUTO || s->form == RDB_FOR_7_0 ? RDB_VERSION_FUNCTION : RDB_VERSION_WITH_ACTIVITY;

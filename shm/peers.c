@@ -3,7 +3,8 @@
 
 #include "server/base/check.h"
 
-int writer_next_peer(const struct backlog *b, int slot)
+/* for (int slot = next_peer(b, -1); slot >= 0; slot = next_peer(b, slot)) over the claimed slots */
+static int next_peer(const struct backlog *b, int slot)
 {
     for (unsigned next = (unsigned)(slot + 1); next < BACKLOG_PEERS_MAX; next = (next | 63) + 1) {
         uint64_t rest = b->claimed[next / 64] >> (next % 64);
@@ -34,7 +35,7 @@ static void needed_range(const struct backlog *b, int slot, uint64_t *from, uint
 uint64_t writer_lowest_pin(const struct backlog *b, const struct ring *ring)
 {
     uint64_t lowest = UINT64_MAX;
-    for (int slot = writer_next_peer(b, -1); slot >= 0; slot = writer_next_peer(b, slot)) {
+    for (int slot = next_peer(b, -1); slot >= 0; slot = next_peer(b, slot)) {
         bool ring_is_older = ring->number < b->history_ring;
         bool peer_is_older = b->peers[slot].history_ring < b->history_ring;
         uint64_t from, until;
@@ -51,7 +52,7 @@ static int slowest(const struct backlog *b, bool replicas_alone, uint64_t *needs
 {
     int found = -1;
     *needs = UINT64_MAX;
-    for (int slot = writer_next_peer(b, -1); slot >= 0; slot = writer_next_peer(b, slot)) {
+    for (int slot = next_peer(b, -1); slot >= 0; slot = next_peer(b, slot)) {
         uint64_t from, until;
         needed_range(b, slot, &from, &until);
         if (b->peers[slot].doomed || from == SHM_NEEDS_NONE || from >= *needs) continue;

@@ -60,8 +60,6 @@ void writer_release(struct backlog *b);                 /* with all that it has,
 int writer_open_ring(struct backlog *b, uint64_t size); /* what follows goes there; 0 or -1 with errno */
 /* A named object could not be had: those to come are anonymous. -1: they are so already. */
 int writer_fall_back(struct backlog *b, int error);
-/* for (int slot = writer_next_peer(b, -1); slot >= 0; slot = writer_next_peer(b, slot)) over the claimed slots */
-int writer_next_peer(const struct backlog *b, int slot);
 /* The lowest offset of ring that a peer may still read, now or (the newest ring) later; UINT64_MAX: nobody needs the
  * ring. */
 uint64_t writer_lowest_pin(const struct backlog *b, const struct ring *ring);

@@ -29,7 +29,7 @@ __attribute__((target("popcnt"))) static uint64_t count_by_instruction(const uin
 }
 #endif
 
-uint64_t bitmap_count(struct bytes b)
+static uint64_t count_bytes(struct bytes b)
 {
     if (b.len == 0) return 0;
 #ifdef __x86_64__
@@ -52,7 +52,7 @@ static inline uint8_t up_to_bit(uint64_t bit)
 uint64_t bitmap_count_range(struct bytes b, struct bit_range range)
 {
     uint64_t first = range.first / 8, last = range.last / 8;
-    uint64_t total = bitmap_count(bytes_make(b.ptr + first, last - first + 1));
+    uint64_t total = count_bytes(bytes_make(b.ptr + first, last - first + 1));
     uint8_t before = (uint8_t)~from_bit(range.first) & b.ptr[first];
     uint8_t after = (uint8_t)~up_to_bit(range.last) & b.ptr[last];
     return total - (uint64_t)__builtin_popcount(before) - (uint64_t)__builtin_popcount(after);

@@ -9,7 +9,6 @@ struct bit_range {
     uint64_t first, last;
 };
 
-uint64_t bitmap_count(struct bytes b);
 uint64_t bitmap_count_range(struct bytes b, struct bit_range range); /* which lies inside b */
 /* Position of the first bit of the range that is `bit`; -1: there is none. */
 int64_t bitmap_find(struct bytes b, struct bit_range range, bool bit);

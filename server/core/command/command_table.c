@@ -170,7 +170,7 @@ enum command_rename command_table_rename(struct command_table *t, struct bytes f
     return COMMAND_RENAMED;
 }
 
-struct command_entry *command_table_find_sub(const struct command_entry *container, struct bytes name)
+static struct command_entry *find_sub(const struct command_entry *container, struct bytes name)
 {
     for (size_t i = 0; i < container->subcommand_count; i++)
         if (bytes_equal_nocase(name, container->subcommands[i].row->name)) return &container->subcommands[i];
@@ -181,7 +181,7 @@ struct command_entry *command_table_resolve(const struct command_table *t, uint3
 {
     struct command_entry *e = command_table_find(t, argv[0]);
     if (!e || !e->subcommand_count || argc < 2) return e;
-    struct command_entry *sub = command_table_find_sub(e, argv[1]);
+    struct command_entry *sub = find_sub(e, argv[1]);
     return sub ? sub : e;
 }
 
@@ -191,7 +191,7 @@ struct command_entry *command_table_find_full(const struct command_table *t, str
     if (!bar) return command_table_find(t, name);
     size_t outer = (size_t)(bar - name.ptr);
     struct command_entry *container = command_table_find(t, bytes_make(name.ptr, outer));
-    return container ? command_table_find_sub(container, bytes_make(bar + 1, name.len - outer - 1)) : NULL;
+    return container ? find_sub(container, bytes_make(bar + 1, name.len - outer - 1)) : NULL;
 }
 
 static bool is_described(const struct command_entry *e)

@@ -31,8 +31,8 @@ struct command_entry {
 };
 
 struct command_table *command_table_new(void);
-void command_table_add(struct command_table *t,
-                       const struct command *rows); /* an array ending with a row without name */
+/* rows: an array that ends with a row without a name. */
+void command_table_add(struct command_table *t, const struct command *rows);
 /* Those rows alone, and their subcommands, that have the flag. */
 void command_table_add_with(struct command_table *t, const struct command *rows, uint32_t flag);
 struct command_entry *command_table_find(const struct command_table *t, struct bytes name); /* any case; NULL: none */
@@ -46,7 +46,6 @@ enum command_rename command_table_rename(struct command_table *t, struct bytes f
 /* The entry of a request, subcommands resolved; NULL: unknown. A container with an unknown subcommand gives the
  * container. */
 struct command_entry *command_table_resolve(const struct command_table *t, uint32_t argc, const struct bytes *argv);
-struct command_entry *command_table_find_sub(const struct command_entry *container, struct bytes name);
 struct command_entry *command_table_find_full(const struct command_table *t, struct bytes name); /* "client|kill" too */
 size_t command_table_count(const struct command_table *t);                                       /* top level */
 /* for (e = command_table_next(t, NULL); e; e = command_table_next(t, e)) : top level, in order of addition */

@@ -31,6 +31,9 @@ static struct bytes trimmed(struct bytes line)
 
 /* --- one line --- */
 
+/* False: the error was printed. */
+static bool read_lines(struct config *c, struct bytes text, int depth);
+
 static bool include_file(struct config *c, const char *path, int depth)
 {
     uint8_t *data;
@@ -39,7 +42,7 @@ static bool include_file(struct config *c, const char *path, int depth)
         log_warning("Fatal error, can't open config file '%s': %s", path, strerror(errno));
         return false;
     }
-    bool good = config_read_lines(c, bytes_make(data, len), depth);
+    bool good = read_lines(c, bytes_make(data, len), depth);
     mem_free(data);
     return good;
 }
@@ -148,7 +151,7 @@ static void print_fatal(unsigned number, struct bytes line, const char *message)
     fprintf(stderr, "%s\n", message);
 }
 
-bool config_read_lines(struct config *c, struct bytes text, int depth)
+static bool read_lines(struct config *c, struct bytes text, int depth)
 {
     unsigned number = 0;
     while (text.len) {
@@ -240,7 +243,7 @@ int config_load(struct config *c, const char *path, struct bytes extra)
     if (extra.len) config_text_add(&all, BYTES("\n"));
     config_text_add(&all, extra);
     c->reading = true;
-    good = good && config_read_lines(c, config_text_bytes(&all), 0) && check_whole(c);
+    good = good && read_lines(c, config_text_bytes(&all), 0) && check_whole(c);
     c->reading = false;
     config_text_free(&all);
     return good ? 0 : -1;

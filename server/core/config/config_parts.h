@@ -141,7 +141,6 @@ bool config_keep_user_line(struct config *c, uint32_t argc, const struct bytes *
 void config_user_lines(const struct config *c, struct config_text *out);
 
 /* --- config_file.c --- */
-bool config_read_lines(struct config *c, struct bytes text, int depth); /* false: the error was printed */
 void config_say_no_effect(const struct directive *d);
 
 #endif
