@@ -33,14 +33,3 @@ uint64_t histogram_percentile(const struct histogram *h, double percent)
     }
     return h->max;
 }
-
-double histogram_mean(const struct histogram *h)
-{
-    double sum = 0;
-    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
-        unsigned shift;
-        uint64_t low = low_end(i, &shift);
-        if (h->counts[i]) sum += (double)h->counts[i] * ((double)low + (double)((1ull << shift) - 1) / 2);
-    }
-    return h->total ? sum / (double)h->total : 0;
-}

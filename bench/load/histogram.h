@@ -39,6 +39,5 @@ void histogram_add(struct histogram *to, const struct histogram *from);
 /* The value that so many percent of all do not pass, as the upper end of its bucket, never above the largest one
  * recorded; 0 when nothing was recorded. */
 uint64_t histogram_percentile(const struct histogram *h, double percent);
-double histogram_mean(const struct histogram *h);
 
 #endif

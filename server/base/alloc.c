@@ -151,11 +151,6 @@ void mem_note_peak(void)
     if (used > mem_peak()) atomic_store_explicit(&peak, used, memory_order_relaxed);
 }
 
-void mem_reset_peak(void)
-{
-    atomic_store_explicit(&peak, mem_used(), memory_order_relaxed);
-}
-
 void mem_account(ptrdiff_t delta)
 {
     add_to_count(delta);

@@ -20,7 +20,6 @@ size_t mem_size(const void *ptr);  /* bytes really usable behind ptr: capacity f
 size_t mem_used(void);             /* bytes in use by this process, all threads */
 size_t mem_peak(void);             /* highest mem_used() seen by mem_note_peak() */
 void mem_note_peak(void);          /* cron calls this */
-void mem_reset_peak(void);         /* the peak becomes mem_used() (CONFIG RESETSTAT does not do this; MEMORY does) */
 void mem_account(ptrdiff_t delta); /* memory that a part maps itself (the record store) joins the count here */
 
 /* One thread's share of the count, for other threads to watch: it falls while that thread frees what others have

@@ -536,22 +536,6 @@ uint8_t *listpack_delete_range(uint8_t *lp, int64_t index, size_t count)
     return element ? listpack_delete_run(lp, &element, count) : lp;
 }
 
-uint8_t *listpack_delete_batch(uint8_t *lp, uint8_t *const *elements, size_t count)
-{
-    if (!count) return lp;
-    uint8_t *to = elements[0];
-    const uint8_t *end = end_of(lp) + 1;
-    for (size_t i = 0; i < count; i++) {
-        const uint8_t *kept = elements[i] + element_bytes_at(elements[i]);
-        const uint8_t *kept_end = i + 1 < count ? elements[i + 1] : end;
-        memmove(to, kept, (size_t)(kept_end - kept));
-        to += kept_end - kept;
-    }
-    set_total(lp, (size_t)(to - lp));
-    add_to_count(lp, -(ptrdiff_t)count);
-    return mem_size(lp) > listpack_bytes(lp) * 2 + SPARE_MOST_BYTES ? listpack_shrink(lp) : lp;
-}
-
 uint8_t *listpack_append_all(uint8_t *lp, const uint8_t *other)
 {
     size_t at = listpack_bytes(lp) - 1, added = listpack_bytes(other) - LISTPACK_EMPTY_BYTES;

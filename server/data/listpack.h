@@ -80,8 +80,6 @@ uint8_t *listpack_replace(uint8_t *lp, uint8_t **element, struct packed_value va
 uint8_t *listpack_delete(uint8_t *lp, uint8_t **element);
 uint8_t *listpack_delete_run(uint8_t *lp, uint8_t **element, size_t count); /* fewer when fewer follow */
 uint8_t *listpack_delete_range(uint8_t *lp, int64_t index, size_t count);
-/* Several elements that need not be neighbours, by ascending address. */
-uint8_t *listpack_delete_batch(uint8_t *lp, uint8_t *const *elements, size_t count);
 uint8_t *listpack_append_all(uint8_t *lp, const uint8_t *other); /* other's elements behind lp's */
 uint8_t *listpack_split(uint8_t **lp, const uint8_t *element); /* a new one with it and what follows, which leave *lp */
 

@@ -97,19 +97,3 @@ bool ziplist_walk(struct bytes bytes, bool (*visit)(void *context, struct packed
     if (read_u32(bytes.ptr + 4) != (size_t)(last - bytes.ptr)) return false;
     return stored_count == COUNT_UNKNOWN || stored_count == count;
 }
-
-static bool append_element(void *context, struct packed_value value)
-{
-    uint8_t **lp = context;
-    if (!listpack_has_room(*lp, listpack_element_bytes(value))) return false;
-    *lp = listpack_append(*lp, value);
-    return true;
-}
-
-uint8_t *ziplist_to_listpack(struct bytes bytes)
-{
-    uint8_t *lp = listpack_new(0);
-    if (ziplist_walk(bytes, append_element, &lp)) return lp;
-    listpack_free(lp);
-    return NULL;
-}

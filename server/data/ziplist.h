@@ -20,7 +20,4 @@
  * from it ends the walk with false. A ziplist that turns out to be broken has shown its good elements by then. */
 bool ziplist_walk(struct bytes bytes, bool (*visit)(void *context, struct packed_value value), void *context);
 
-/* The same elements as a listpack (listpack_free it); NULL when the bytes are no ziplist. */
-uint8_t *ziplist_to_listpack(struct bytes bytes);
-
 #endif

@@ -286,11 +286,6 @@ void reply_double(struct reply *r, double value)
     }
 }
 
-void reply_long_double_text(struct reply *r, struct bytes text)
-{
-    reply_bulk(r, text);
-}
-
 void reply_boolean(struct reply *r, bool value)
 {
     if (r->muted) return;

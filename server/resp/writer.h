@@ -51,12 +51,11 @@ void reply_integer(struct reply *r, int64_t value);
 void reply_bulk(struct reply *r, struct bytes value);
 void reply_bulk_text(struct reply *r, const char *text);
 void reply_bulkf(struct reply *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void reply_bulk_integer(struct reply *r, int64_t value);         /* the number as a bulk string */
-void reply_null(struct reply *r);                                /* $-1 or _ */
-void reply_null_array(struct reply *r);                          /* *-1 or _ */
-void reply_double(struct reply *r, double value);                /* bulk or , */
-void reply_long_double_text(struct reply *r, struct bytes text); /* already formatted; bulk in both, as INCRBYFLOAT */
-void reply_boolean(struct reply *r, bool value);                 /* :1/:0 or #t/#f */
+void reply_bulk_integer(struct reply *r, int64_t value);                       /* the number as a bulk string */
+void reply_null(struct reply *r);                                              /* $-1 or _ */
+void reply_null_array(struct reply *r);                                        /* *-1 or _ */
+void reply_double(struct reply *r, double value);                              /* bulk or , */
+void reply_boolean(struct reply *r, bool value);                               /* :1/:0 or #t/#f */
 void reply_verbatim(struct reply *r, struct bytes text, const char format[3]); /* "txt": bulk or = */
 void reply_big_number(struct reply *r, struct bytes digits);
 void reply_array(struct reply *r, size_t count);

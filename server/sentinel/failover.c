@@ -26,11 +26,6 @@ const char *failover_name(enum failover_state state)
     return rows[state].name;
 }
 
-bool failover_transition_legal(enum failover_state from, enum failover_state to)
-{
-    return rows[from].successors & (1u << to);
-}
-
 void failover_init(struct failover *f)
 {
     *f = (struct failover){0};
@@ -38,7 +33,7 @@ void failover_init(struct failover *f)
 
 static void enter(struct failover *f, enum failover_state state, int64_t now_ms)
 {
-    CHECK(failover_transition_legal(f->state, state));
+    CHECK(rows[f->state].successors & (1u << state));
     f->state = state;
     f->since_ms = now_ms;
 }
@@ -133,11 +128,6 @@ static int64_t election_ms(const struct failover_settings *s)
 static int64_t patience_ms(const struct failover *f, const struct failover_settings *s)
 {
     return f->state == FAILOVER_WAIT_START ? election_ms(s) : s->timeout_ms;
-}
-
-int64_t failover_deadline_ms(const struct failover *f, const struct failover_settings *settings)
-{
-    return f->state == FAILOVER_NONE ? INT64_MAX : f->since_ms + patience_ms(f, settings) + 1;
 }
 
 static void tick(struct failover *f, const struct failover_settings *s, int64_t now_ms, struct failover_actions *out)

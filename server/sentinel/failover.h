@@ -98,14 +98,12 @@ void failover_init(struct failover *f);
  * expect is ignored. */
 void failover_step(struct failover *f, const struct failover_settings *settings, const struct failover_event *event,
                    int64_t now_ms, struct failover_actions *out);
-int64_t failover_deadline_ms(const struct failover *f, const struct failover_settings *settings);
 /* The master is another one: what was tried for the former does not delay a fail-over of this one. */
 void failover_start_afresh(struct failover *f);
 /* Another is at it since now_ms, with our vote: none of ours begins before it had its time. */
 void failover_leave_to_another(struct failover *f, const struct failover_settings *settings, int64_t now_ms);
 
 const char *failover_name(enum failover_state state); /* as SENTINEL MASTER says it: "wait_start" */
-bool failover_transition_legal(enum failover_state from, enum failover_state to);
 
 /* --- a replica on its way to the new master --- */
 

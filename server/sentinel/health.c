@@ -10,25 +10,12 @@
 
 #define TO(state) (1u << HEALTH_##state)
 
-static const struct {
-    const char *name;
-    unsigned successors;
-} rows[HEALTH_STATES] = {
-    [HEALTH_UP] = {"up", TO(LATE) | TO(BUSY) | TO(DOWN)},
-    [HEALTH_LATE] = {"late", TO(UP) | TO(BUSY) | TO(DOWN)},
-    [HEALTH_BUSY] = {"busy", TO(UP) | TO(LATE) | TO(DOWN)},
-    [HEALTH_DOWN] = {"down", TO(UP)},
+static const unsigned successors[HEALTH_STATES] = {
+    [HEALTH_UP] = TO(LATE) | TO(BUSY) | TO(DOWN),
+    [HEALTH_LATE] = TO(UP) | TO(BUSY) | TO(DOWN),
+    [HEALTH_BUSY] = TO(UP) | TO(LATE) | TO(DOWN),
+    [HEALTH_DOWN] = TO(UP),
 };
-
-const char *health_name(enum health_state state)
-{
-    return rows[state].name;
-}
-
-bool health_transition_legal(enum health_state from, enum health_state to)
-{
-    return rows[from].successors & (1u << to);
-}
 
 bool health_is_down(const struct health *h)
 {
@@ -42,7 +29,7 @@ void health_init(struct health *h, int64_t now_ms)
 
 static void enter(struct health *h, enum health_state state, int64_t now_ms)
 {
-    CHECK(health_transition_legal(h->state, state));
+    CHECK(successors[h->state] & (1u << state));
     h->state = state;
     h->since_ms = now_ms;
     if (state != HEALTH_BUSY) h->kill_sent = false;

@@ -85,7 +85,4 @@ int64_t health_deadline_ms(const struct health *h, const struct health_settings 
 /* Whether it answers late enough to be asked for nothing that needs an answer. */
 bool health_is_down(const struct health *h);
 
-const char *health_name(enum health_state state);
-bool health_transition_legal(enum health_state from, enum health_state to);
-
 #endif

@@ -326,7 +326,7 @@ static void write_every_type(struct reply *r)
     reply_bulk_text(r, "0123456789");
     reply_bulkf(r, "%d:%s", 5, "x");
     reply_bulk_integer(r, -15);
-    reply_long_double_text(r, BYTES("3.5"));
+    reply_bulk(r, BYTES("3.5"));
     reply_raw(r, BYTES(":9\r\n"));
 }
 

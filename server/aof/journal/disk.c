@@ -24,7 +24,6 @@ struct disk {
     bool by_ring;
     struct io_uring ring;
     int done_fd; /* eventfd: something is done */
-    struct loop_watch *watch;
 
     /* without a ring */
     struct worker_job sync_job;
@@ -120,7 +119,7 @@ struct disk *disk_open(struct loop *loop, const struct disk_events *events)
     int error = d->done_fd < 0 || strcmp(loop_engine_name(loop), "io_uring") != 0 ? ENOSYS : open_ring(d);
     d->by_ring = error == 0;
     if (d->by_ring) {
-        d->watch = loop_watch_start(loop, d->done_fd, LOOP_READABLE, ring_done, d);
+        loop_watch_start(loop, d->done_fd, LOOP_READABLE, ring_done, d);
         return d;
     }
     if (d->done_fd >= 0) close(d->done_fd);
@@ -131,18 +130,8 @@ struct disk *disk_open(struct loop *loop, const struct disk_events *events)
         errno = error;
         return NULL;
     }
-    d->watch = loop_watch_start(loop, d->done_fd, LOOP_READABLE, thread_done, d);
+    loop_watch_start(loop, d->done_fd, LOOP_READABLE, thread_done, d);
     return d;
-}
-
-void disk_close(struct disk *d)
-{
-    loop_watch_stop(d->watch);
-    if (d->by_ring) {
-        io_uring_queue_exit(&d->ring);
-        close(d->done_fd);
-    }
-    mem_free(d);
 }
 
 void disk_write(struct disk *d, int fd, const struct iovec *runs, int count, uint64_t offset)

@@ -20,7 +20,6 @@ struct disk_events {
 
 /* NULL with errno. */
 struct disk *disk_open(struct loop *loop, const struct disk_events *events);
-void disk_close(struct disk *d); /* nothing may be on its way */
 /* The runs stay as they are until it is told. */
 void disk_write(struct disk *d, int fd, const struct iovec *runs, int count, uint64_t offset);
 void disk_sync(struct disk *d, int fd); /* data, and what of the inode is needed to find it */

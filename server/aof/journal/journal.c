@@ -682,20 +682,6 @@ struct journal *journal_new(struct loop *loop, struct reader *reader, int slot)
     return NULL;
 }
 
-void journal_free(struct journal *j)
-{
-    struct loop_timer *timers[] = {j->pace_timer, j->sync_timer, j->retry_timer, j->again_timer};
-    for (size_t i = 0; i < sizeof(timers) / sizeof(*timers); i++)
-        if (timers[i]) loop_timer_cancel(timers[i]);
-    disk_close(j->disk);
-    for (struct file *f = j->files, *next; f; f = next) {
-        next = f->next;
-        close(f->fd);
-        mem_free(f);
-    }
-    mem_free(j);
-}
-
 void journal_report(void *journal)
 {
     const struct journal *j = journal;

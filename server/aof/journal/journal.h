@@ -22,7 +22,6 @@ struct journal_policy {
 
 /* The reader stays the caller's. was_failing: the journal before had met an error. NULL with errno. */
 struct journal *journal_new(struct loop *loop, struct reader *reader, int slot);
-void journal_free(struct journal *j); /* without last words */
 
 void journal_set_policy(struct journal *j, const struct journal_policy *policy, bool was_failing);
 /* Owns fd. The first one, or the next, from its offset on. */

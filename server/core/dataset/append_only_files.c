@@ -77,20 +77,6 @@ struct bytes append_only_format_select(int db_index, uint8_t room[APPEND_ONLY_HE
     return bytes_make(room, (size_t)len);
 }
 
-/* --- sizes --- */
-
-uint64_t append_only_bytes_of(const struct aof_settings *s, struct aof_files files)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < files.count; i++) {
-        char path[PATH_MAX];
-        struct stat found;
-        if (aof_file_path(s->directory, files.file[i].name, path) == 0 && stat(path, &found) == 0)
-            sum += (uint64_t)found.st_size;
-    }
-    return sum;
-}
-
 /* --- what goes --- */
 
 void append_only_delete_history(const struct aof_settings *s, struct aof_manifest *m)

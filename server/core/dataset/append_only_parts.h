@@ -92,7 +92,6 @@ int append_only_create(const struct aof_settings *s, const char *name); /* a fil
 int append_only_temporary_incremental(const struct aof_settings *s, char out[PATH_MAX]);
 void append_only_temporary_base(pid_t pid, bool complete, char out[64]); /* in the working directory */
 void append_only_sweep(const struct aof_settings *s); /* temporary files that a dead server has left */
-uint64_t append_only_bytes_of(const struct aof_settings *s, struct aof_files files);
 /* Deletes what is history, and says so in the manifest on the disk. */
 void append_only_delete_history(const struct aof_settings *s, struct aof_manifest *m);
 struct bytes append_only_format_select(int db_index, uint8_t room[APPEND_ONLY_HEAD_BYTES]);

@@ -8,8 +8,6 @@
 #define MOST_OF(n) ((n) - (n) / 4)
 #define NEARLY(n)  ((n) - (n) / 32)
 
-#define TO(state) (1u << GROUP_##state)
-
 static enum group_action enter(struct group_commit *g, unsigned state)
 {
     g->state = state;

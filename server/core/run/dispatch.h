@@ -4,6 +4,9 @@
 
 #include "server/core/run/request.h"
 
+struct core;
+struct session;
+
 /* One request of the outermost level. Where it touched keys that others wait for, those are served before the next. */
 void dispatch_request(struct core *core, struct session *session, const struct request *request);
 

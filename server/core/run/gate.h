@@ -4,6 +4,9 @@
 
 #include "server/core/run/request.h"
 
+struct core;
+struct session;
+
 #define GATE_ERROR_MAX 512
 
 enum gate_way {

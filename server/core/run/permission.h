@@ -7,6 +7,9 @@
 #include "server/acl/permit.h"
 #include "server/core/run/request.h"
 
+struct core;
+struct session;
+
 /* Pure. The arguments may be too few or malformed: then there are no keys to ask about. */
 struct acl_denial acl_check(const struct user *u, const struct command_entry *e, uint32_t argc,
                             const struct bytes *argv);

@@ -1,13 +1,7 @@
 /* See request.h. Server process. */
 #include "server/core/run/request.h"
 
-#include "server/core/core.h"
-#include "server/core/session/session.h"
-
-void request_look_up(struct request *request, struct core *core, struct session *session)
-{
-    request_resolve(request, core->commands, &session->last_command);
-}
+#include "server/keyspace/keyspace.h"
 
 void request_resolve(struct request *request, const struct command_table *commands, struct command_entry **last)
 {

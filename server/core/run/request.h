@@ -4,9 +4,6 @@
 
 #include "server/core/command/command_table.h"
 
-struct core;
-struct session;
-
 struct request {
     uint32_t argc;
     const struct bytes *argv;
@@ -17,9 +14,8 @@ struct request {
     size_t taken; /* bytes of input that it was read from, where it was */
 };
 
-/* Resolves the command and hashes its first key; the caller may then prefetch. argc >= 1; no key is hashed yet. */
-void request_look_up(struct request *request, struct core *core, struct session *session);
-/* The same by any thread; *last is the caller's: the command of the request before, or NULL. */
+/* Resolves the command and hashes its first key; the caller may then prefetch. argc >= 1; no key is hashed yet. By any
+ * thread. *last is the caller's: the command of the request before, or NULL. */
 void request_resolve(struct request *request, const struct command_table *commands, struct command_entry **last);
 
 /* It names a command that there is, and has as many arguments as that takes. */
