@@ -25,7 +25,6 @@ struct rdb_settings {
     bool ignore_checksum;   /* DEBUG SET-SKIP-CHECKSUM-VALIDATION */
     int key_save_delay_us;  /* a debugging aid that upstream's tests use */
     int key_load_delay_us;  /* same; a negative value sleeps 1 us every -N keys */
-    int loading_yield_keys; /* loading-process-events-interval-bytes' successor: 0 = default */
 };
 
 #endif

@@ -46,10 +46,9 @@
 #define WIRE_CAPA_EOF    "eof"    /* understands a snapshot that ends with a mark */
 #define WIRE_CAPA_PSYNC2 "psync2" /* understands +CONTINUE with an id */
 #define WIRE_CAPA_LZ4    "slipstream-lz4"
-/* Redis 8, Valkey: a second connection for the snapshot. It is asked for by the master's answer to PSYNC, which ours
- * never does: then both take the snapshot in this one. The first tells Redis 8 from older ones. */
-#define WIRE_CAPA_RDB_CHANNEL  "rdb-channel-repl"
-#define WIRE_CAPA_DUAL_CHANNEL "dual-channel"
+/* Redis 8, as "dual-channel" is Valkey's: a second connection for the snapshot. It is asked for by the master's answer
+ * to PSYNC, which ours never does: then both take the snapshot in this one. It tells Redis 8 from older ones. */
+#define WIRE_CAPA_RDB_CHANNEL "rdb-channel-repl"
 
 /* --- answers --- */
 #define WIRE_CONTINUE          "+CONTINUE"

@@ -11,8 +11,6 @@
 #include <emmintrin.h>
 #endif
 
-#define HASH_TAGS_BYTES 16
-
 /* 8 bits of the hash that no index uses; never 0. */
 static inline uint8_t hash_tag(uint64_t hash)
 {

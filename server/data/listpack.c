@@ -387,11 +387,6 @@ uint8_t *listpack_shrink(uint8_t *lp)
     return mem_realloc(lp, listpack_bytes(lp));
 }
 
-bool listpack_has_room(const uint8_t *lp, size_t more_bytes)
-{
-    return more_bytes <= LISTPACK_MAX_BYTES && listpack_bytes(lp) + more_bytes <= LISTPACK_MAX_BYTES;
-}
-
 /* --- from front to back --- */
 
 void listpack_write_begin(struct listpack_writer *w, size_t room_bytes)

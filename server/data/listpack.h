@@ -40,8 +40,6 @@ uint8_t *listpack_shrink(uint8_t *lp);                    /* gives spare room ba
 size_t listpack_length(const uint8_t *lp);                /* O(1) below 65535 elements */
 size_t listpack_element_bytes(struct packed_value value); /* what one more element of this value takes */
 
-bool listpack_has_room(const uint8_t *lp, size_t more_bytes); /* stays within LISTPACK_MAX_BYTES */
-
 static inline size_t listpack_bytes(const uint8_t *lp)
 {
     uint32_t total;

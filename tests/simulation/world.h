@@ -37,7 +37,6 @@ struct node {
     unsigned life;
     int64_t paused_until_ms; /* its process does nothing before */
     int64_t clock_ms;        /* its clock is so far ahead of the world's */
-    int64_t clock_step_ms;   /* ... in all by steps, which a fault has made */
     int faults;              /* that are about it now */
     int64_t touched_ms;      /* the last one ended */
     void *self;              /* struct server, watcher or client: its memory, from start to death, and its disk */

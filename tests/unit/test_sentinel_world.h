@@ -61,7 +61,6 @@ struct world {
     } leaders[1024];
     int leader_count;
     int said_switch[SENTINELS], said_abort;
-    int saves_since_vote;
     uint64_t sent;     /* of what was sent when: a sum that another order or time changes */
     bool tends_always; /* every master at every tick, whether it can matter or not */
 };

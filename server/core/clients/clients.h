@@ -35,7 +35,6 @@ struct client {
     size_t query_at, query_capacity;
     uint64_t kept_turn;               /* the loop's, when kept requests last ran: each turn runs some */
     uint64_t query_peak, output_peak; /* bytes that waited; of output as far as somebody looked */
-    uint64_t net_out;
     int64_t created_ms;
     struct address peer, local;
     struct list_node node;    /* in clients, by age */
