@@ -1,7 +1,7 @@
 /* The engine's life, and the virtual machines that it makes. Server process. */
 #include "server/base/alloc.h"
 #include "server/base/check.h"
-#include "server/base/machine_memory.h"
+#include "server/base/machine.h"
 #include "server/script/lib_bit.h"
 #include "server/script/lib_cjson.h"
 #include "server/script/lib_cmsgpack.h"

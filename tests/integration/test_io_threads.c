@@ -10,6 +10,7 @@
 
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,33 +183,68 @@ static void *speak(void *arg)
     return NULL;
 }
 
-Test(io_threads, load_wakes_them_and_rest_lets_them_sleep)
+enum { SPEAKERS = 8 };
+
+static void begin_load(struct server *s, struct load *speakers)
 {
-    enum { SPEAKERS = 8 };
-    struct load speakers[SPEAKERS];
-    unsetenv("SLIPSTREAM_IO_THREADS");
-    struct server *s = server_start(OURS, "io-threads 3\n");
     expect_integer(s, 1000001, "SETRANGE large 1000000 x");
-    for (int i = 0; i < 100; i++) expect_ok(s, "SET a b");
-    cr_assert_eq(threaded_reads(s), 0, "one client has no need of threads");
     for (int i = 0; i < SPEAKERS; i++) {
         speakers[i] = (struct load){.server = s};
         cr_assert_eq(pthread_create(&speakers[i].thread, NULL, speak, &speakers[i]), 0);
     }
-    wait_until(info_is(s, "server", "io_threads_active", "1"));
-    wait_until(threaded_reads(s) > 0);
+}
+
+static void end_load(struct load *speakers)
+{
     for (int i = 0; i < SPEAKERS; i++) speakers[i].ends = true;
     for (int i = 0; i < SPEAKERS; i++) {
         void *fault;
         pthread_join(speakers[i].thread, &fault);
         cr_assert_null(fault);
     }
+}
+
+Test(io_threads, load_wakes_them_and_rest_lets_them_sleep)
+{
+    struct load speakers[SPEAKERS];
+    unsetenv("SLIPSTREAM_IO_THREADS");
+    struct server *s = server_start(OURS, "io-threads 3\n");
+    for (int i = 0; i < 100; i++) expect_ok(s, "SET a b");
+    cr_assert_eq(threaded_reads(s), 0, "one client has no need of threads");
+    begin_load(s, speakers);
+    wait_until(info_is(s, "server", "io_threads_active", "1"));
+    wait_until(threaded_reads(s) > 0);
+    end_load(speakers);
     wait_until(info_is(s, "server", "io_threads_active", "0"));
     expect_ok(s, "SET a b"); /* calls its connection home, if it has been lent */
     expect_ok(s, "SET a b");
     long long before = threaded_reads(s);
     for (int i = 0; i < 100; i++) expect_string(s, "b", "GET a");
     cr_assert_leq(threaded_reads(s), before + 1);
+}
+
+/* The first of those on which this process may run. */
+static int own_processor(void)
+{
+    cpu_set_t mine;
+    int first = 0;
+    cr_assert_eq(sched_getaffinity(0, sizeof mine, &mine), 0);
+    while (!CPU_ISSET(first, &mine)) first++;
+    return first;
+}
+
+Test(io_threads, no_more_are_used_than_there_are_processors)
+{
+    struct load speakers[SPEAKERS];
+    unsetenv("SLIPSTREAM_IO_THREADS");
+    struct server *s = server_start(OURS, "io-threads 4\nserver_cpulist %d\n", own_processor());
+    cr_assert(server_log_has(s, 0, "Connections go to 1 of the 3 I/O threads"));
+    begin_load(s, speakers);
+    wait_until(thread_has(s, 0, 2, 100));
+    cr_assert(thread_has(s, 2, 0, 0), "it is there");
+    cr_assert_not(thread_has(s, 1, 1, 0) || thread_has(s, 1, 0, 1), "the second one has nothing");
+    cr_assert_not(thread_has(s, 2, 1, 0) || thread_has(s, 2, 0, 1), "nor has the third");
+    end_load(speakers);
 }
 
 Test(io_threads, one_is_none)

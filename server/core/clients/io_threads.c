@@ -6,6 +6,7 @@
 #include "server/core/clients/io_threads.h"
 
 #include "server/base/alloc.h"
+#include "server/base/machine.h"
 #include "server/core/core.h"
 #include "server/core/run/request_batch.h"
 #include "server/core/settings.h"
@@ -51,14 +52,26 @@ static const char *wanted_by_tests(void)
     return text && *text ? text : NULL;
 }
 
+/* Those that would have to wait for a processor only add wake-ups. */
+static unsigned worth_using(unsigned threads)
+{
+    unsigned processors = machine_processors();
+    if (threads <= processors) return threads;
+    log_notice("Connections go to %u of the %u I/O threads: there are no more processors for this process", processors,
+               threads);
+    return processors;
+}
+
 int io_threads_start(struct core *core)
 {
     const char *tests = wanted_by_tests();
     int threads = tests ? atoi(tests) : core->settings->server.io_threads;
     if (threads <= 1) return 0;
+    bool always = tests && strstr(tests, ":always");
     struct pool_settings settings = {
         .threads = (unsigned)threads - 1,
-        .always = tests && strstr(tests, ":always"),
+        .working = always ? (unsigned)threads - 1 : worth_using((unsigned)threads - 1),
+        .always = always,
         .host = {.context = core->commands,
                  .reading_bytes = sizeof(struct request_batch),
                  .init = init,

@@ -49,7 +49,7 @@ struct pool {
     int64_t window_end_us, window_began_us;
     uint64_t awake_before_us, turns_before;
     uint32_t window, pieces, speakers;
-    unsigned thread_count;
+    unsigned thread_count, working_count; /* the first so many have connections */
     struct io_thread *threads;
 };
 
@@ -103,7 +103,7 @@ static void stay(struct pool *pool, struct loan *loan)
 static struct io_thread *thread_with_fewest(struct pool *pool)
 {
     struct io_thread *best = pool->threads;
-    for (struct io_thread *t = best + 1; t < pool->threads + pool->thread_count; t++)
+    for (struct io_thread *t = best + 1; t < pool->threads + pool->working_count; t++)
         if (t->view.connections < best->view.connections) best = t;
     return best;
 }
@@ -586,6 +586,7 @@ struct pool *pool_new(struct loop *loop, const struct pool_settings *settings)
     pool->host = settings->host;
     pool->always = pool->policy.active = settings->always;
     pool->window = 1;
+    pool->working_count = settings->working;
     pool->threads = mem_calloc(settings->threads, sizeof *pool->threads);
     list_init(&pool->stopping);
     list_init(&pool->lent);

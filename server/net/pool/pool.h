@@ -23,6 +23,7 @@ struct pool_host {
 
 struct pool_settings {
     unsigned threads; /* beside the loop's own */
+    unsigned working; /* connections are spread over so many of them, at least 1 */
     bool always;      /* not only where it pays: for tests */
     struct pool_host host;
 };
