@@ -98,6 +98,7 @@ $(BUILD)/tests/unit/test_load_tls: $(LOAD) $(addprefix $(BUILD)/obj/tests/harnes
 $(BUILD)/tests/unit/test_tls_stream: $(addprefix $(BUILD)/obj/tests/harness/,certificates.o directory.o)
 $(BUILD)/tests/unit/test_event_counter: $(addprefix $(BUILD)/obj/bench/program/,event_counter.o threads.o) \
                                         $(addprefix $(BUILD)/obj/tests/harness/,process.o clock.o)
+$(BUILD)/tests/unit/test_journal_deaths: $(BUILD)/obj/tests/harness/clock.o
 $(BUILD)/tests/unit/test_harness_process: $(addprefix $(BUILD)/obj/tests/harness/,process.o clock.o)
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_OBJ)

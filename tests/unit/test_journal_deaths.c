@@ -4,6 +4,8 @@
 #include "server/aof/journal_lock.h"
 #include "shm/reader.h"
 #include "shm/region.h"
+#include "tests/harness/wait.h"
+#include "tests/unit/test_harness_alone.h"
 
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -104,12 +106,10 @@ static _Noreturn void serve(struct rig *rig, enum loop_engine engine, struct sha
     }
 }
 
-static void wait_for_journal(pid_t server, struct shared *shared)
+static bool has_journal(pid_t server, struct shared *shared)
 {
-    for (int64_t until_ms = clock_monotonic_ms() + DEADLINE_MS; !atomic_load(&shared->journal); usleep(1000)) {
-        cr_assert_eq(waitpid(server, NULL, WNOHANG), 0, "the server ended before it was killed");
-        cr_assert(clock_monotonic_ms() < until_ms, "waited in vain for its journal");
-    }
+    cr_assert_eq(waitpid(server, NULL, WNOHANG), 0, "the server ended before it was killed");
+    return atomic_load(&shared->journal) != 0;
 }
 
 /* Lives for a random time and is killed, and the journal just before it or not. Returns what was published for sure. */
@@ -118,7 +118,7 @@ static uint64_t live_and_die(struct rig *rig, enum loop_engine engine, bool both
     struct shared *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     *server = fork();
     if (*server == 0) serve(rig, engine, shared);
-    wait_for_journal(*server, shared);
+    wait_until_within(DEADLINE_MS, has_journal(*server, shared));
     cr_assert_neq(journal_lock_wait(rig->directory, 0), 0, "the files are somebody's");
     usleep((useconds_t)random_below(&rig->pace, random_below(&rig->pace, 2) ? 300 * 1000 : 10 * 1000));
     if (both) kill(*server, SIGSTOP); /* or it would start another one */
