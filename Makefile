@@ -140,6 +140,7 @@ deps:
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 
 peers:
+	@tools/deps.sh peers
 	@tools/peers.sh $(PEERS)
 
 # The next two install what is missing before anything is compiled; hence the second make.

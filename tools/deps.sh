@@ -1,13 +1,13 @@
 #!/bin/sh
 # Installs the Debian packages that the named groups need and that are not there yet. Quick when nothing is missing.
-# usage: tools/deps.sh build|test|lint|fuzz|image|schemas|pods|browser ...
+# usage: tools/deps.sh build|test|peers|lint|fuzz|image|schemas|pods|browser ...
 set -eu
 
 build="gcc libc6-dev make liburing-dev liblz4-dev liblzf-dev libjemalloc-dev libxxhash-dev libmd-dev libbsd-dev
        libhiredis-dev libjansson-dev libluajit-5.1-dev libssl-dev"
-# The second line is what the unpacked peers (tools/peers.sh) are linked with.
-test="libcriterion-dev
-      libatomic1 libjemalloc2 liblzf1 libssl3 libstdc++6 libsystemd0"
+# What the unpacked peers (tools/peers.sh) are linked with.
+peers="libatomic1 libjemalloc2 liblzf1 libssl3 libstdc++6 libsystemd0"
+test="libcriterion-dev $peers"
 lint="clang-format cppcheck pyflakes3 python3"
 fuzz="clang libclang-rt-dev"
 image="mmdebstrap buildah"
@@ -23,6 +23,7 @@ for group in "$@"; do
     case $group in
     build) wanted="$wanted $build" ;;
     test) wanted="$wanted $test" ;;
+    peers) wanted="$wanted $peers" ;;
     lint) wanted="$wanted $lint" ;;
     fuzz) wanted="$wanted $fuzz" ;;
     image) wanted="$wanted $image" ;;
