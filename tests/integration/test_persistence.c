@@ -4,6 +4,7 @@
 #include "tests/harness/wait.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +151,21 @@ Test(persistence, bgsave)
     server_copy_file(s, other, "dump.rdb");
     server_launch(other);
     cr_assert_str_eq(command_text(other, "DEBUG DIGEST"), before);
+}
+
+/* That signal says that a snapshot is not wanted any more: none has failed. */
+Test(persistence, a_child_that_is_told_to_go_is_no_failed_save)
+{
+    for (enum server_kind kind = OURS; kind <= DEBIAN; kind++) {
+        struct server *s = server_start(kind, "rdb-key-save-delay 1000000");
+        pid_t child;
+        fill(s, "key:", 1000, 10);
+        expect_status(s, "Background saving started", "BGSAVE");
+        wait_until((child = server_snapshot_pid(s)) != 0);
+        kill(child, SIGUSR1);
+        wait_until(info_is(s, "persistence", "rdb_bgsave_in_progress", "0"));
+        cr_expect_str_eq(info_text(s, "persistence", "rdb_last_bgsave_status"), "ok");
+    }
 }
 
 Test(persistence, save_points)

@@ -67,12 +67,6 @@ struct children *children_new(struct core *core)
 
 /* --- in the child --- */
 
-static void not_needed(int signal)
-{
-    (void)signal;
-    _exit(255);
-}
-
 static uint64_t private_dirty_bytes(void)
 {
     FILE *f = fopen("/proc/self/smaps_rollup", "re");
@@ -119,8 +113,7 @@ _Noreturn static void run_child(struct children *c, pid_t server)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != server) _exit(255);
-    struct sigaction quiet = {.sa_handler = not_needed};
-    sigaction(SIGUSR1, &quiet, NULL);
+    signal(SIGUSR1, SIG_DFL); /* it is not needed any more: it ends at once, wherever it is */
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_IGN); /* Ctrl-C is for the server, which decides about its child */
     log_set_role('C');
