@@ -83,12 +83,16 @@ static int constrain(const struct process_options *o)
     return o->dir ? chdir(o->dir) : 0;
 }
 
-static void ignore_signals(void)
+/* Whatever ours are: a shell that runs us in the background has some of them ignored. */
+static void set_signals(bool ignored)
 {
-    sigset_t all;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
-    for (int number = 1; number < NSIG; number++) signal(number, SIG_IGN);
+    sigset_t blocked;
+    if (ignored)
+        sigfillset(&blocked);
+    else
+        sigemptyset(&blocked);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
+    for (int number = 1; number < NSIG; number++) signal(number, ignored ? SIG_IGN : SIG_DFL);
 }
 
 static _Noreturn void become(const struct process_options *o, pid_t parent, int input)
@@ -106,8 +110,7 @@ static _Noreturn void become(const struct process_options *o, pid_t parent, int 
     }
     /* Criterion's and our own descriptors are none of the child's business. */
     close_range(STDERR_FILENO + 1, ~0U, 0);
-    signal(SIGPIPE, SIG_DFL);
-    if (o->signals_ignored) ignore_signals();
+    set_signals(o->signals_ignored);
     execv(o->argv[0], (char *const *)(uintptr_t)o->argv);
     perror(o->argv[0]);
     _exit(127);
