@@ -5,6 +5,7 @@
  * CLOCK_MONOTONIC for a millisecond, which is exact to some hundredths of a percent: enough for statistics. */
 #include "server/base/clock.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <time.h>
 
@@ -18,7 +19,7 @@
 static bool ticks_from_counter;
 static uint64_t ns_per_tick_q32 = (uint64_t)1 << 32; /* fixed point, 32 fractional bits; 1.0 without a counter */
 
-static int64_t wall_step_us;
+static _Atomic int64_t wall_step_us;         /* I/O threads read it, too */
 static const struct clock_source *handed_in; /* NULL: the kernel's clocks */
 
 static uint64_t read_ns(clockid_t id)
@@ -38,12 +39,12 @@ void clock_use(const struct clock_source *source)
 int64_t clock_wall_us(void)
 {
     int64_t wall_us = handed_in ? handed_in->wall_us(handed_in->context) : (int64_t)(read_ns(CLOCK_REALTIME) / 1000);
-    return wall_us + wall_step_us;
+    return wall_us + atomic_load_explicit(&wall_step_us, memory_order_relaxed);
 }
 
 void clock_step_wall(int64_t us)
 {
-    wall_step_us += us;
+    atomic_fetch_add_explicit(&wall_step_us, us, memory_order_relaxed);
 }
 
 int64_t clock_wall_ms(void)
