@@ -7,10 +7,10 @@
  * gives it. One that says it is a master itself, as a former one does that has come back, stands behind all that
  * follow: its offset counts another history.
  *
- * The same goes for one that still has the history which the last master went on from when it was promoted, and may
- * have more of it than that took over: where another has followed that master, it stands behind. Redis's Sentinels
- * compare the offsets. That is the business of who leads the fail-over: they agree with us on whom we promote,
- * and we with them. */
+ * The same goes for one that has another history than the last master had since it was promoted: the one which that
+ * went on from, of which it may have more than that took over, or one of before. Where another has followed that master,
+ * it stands behind. Redis's Sentinels compare the offsets. That is the business of who leads the fail-over: they agree
+ * with us on whom we promote, and we with them. */
 #ifndef SLIPSTREAM_SENTINEL_CHOICE_H
 #define SLIPSTREAM_SENTINEL_CHOICE_H
 
@@ -25,7 +25,7 @@ struct candidate {
     bool is_master;              /* it follows nobody, nor does the last master follow it */
     bool has_no_more;            /* than its master, which is to be replaced for having less than others */
     bool followed;               /* it has the last master's history */
-    bool left_behind;            /* ... the one that this master has left */
+    bool left_behind;            /* ... one that this master has left, or has never had */
     int64_t answered_ago_ms;     /* its last valid answer to PING */
     int64_t info_ago_ms;         /* its last INFO; -1: none yet */
     int64_t master_link_down_ms; /* how long it was without its master; below 0: it never had him */

@@ -69,13 +69,24 @@ static bool leads_master(const struct watched *w, const struct instance *i)
     return m->role == ROLE_REPLICA && instance_is_at(i, m->master.host, m->master.port);
 }
 
+/* It was connected with the master behind the last INFO of that, which may have had a new history then: a restart of a
+ * master that we do not reach is no news to us. */
+static bool may_have_followed_since(const struct watched *w, const struct instance *i)
+{
+    const struct report *r = &i->report;
+    if (r->role != ROLE_REPLICA || !instance_is_at(w->master, r->master.host, r->master.port)) return false;
+    if (r->master_link_up) return true;
+    return r->master_link_down_ms >= 0 && i->info_ms - r->master_link_down_ms >= w->master->info_ms;
+}
+
 static void compare_history(const struct watched *w, const struct instance *i, struct candidate *out)
 {
     const struct report *m = &w->master->report;
     if (leads_master(w, i)) out->is_master = false;
     if (!knows_histories(w)) return;
     out->followed = strcmp(i->report.history, m->history) == 0;
-    out->left_behind = strcmp(i->report.history, m->second_history) == 0;
+    bool has_former = strcmp(i->report.history, m->second_history) == 0;
+    out->left_behind = has_former || (!out->followed && !may_have_followed_since(w, i));
 }
 
 static struct instance *best_replica(const struct watched *w, int64_t now_ms, char explained[CHOICE_TEXT_MAX])

@@ -30,7 +30,7 @@ struct message {
 
 struct fake_server {
     int restarts;
-    int64_t lost_ms;     /* it says that it is without its master since then; 0: a second */
+    int64_t lost_ms;     /* it says that it is without its master since then; 0: a second; below: it never had one */
     int64_t gives_up_ms; /* so long after it was asked to hand over; then: at that time */
     bool loading, empty;
     bool dies_of_promotion;
@@ -185,6 +185,7 @@ static inline void write_info(int number, char *out, size_t room)
         bool up = master->alive && master->is_master && !me->held_back;
         char down[64] = "";
         int64_t down_s = me->lost_ms ? (w.now_ms - me->lost_ms) / 1000 : 1;
+        if (me->lost_ms < 0) down_s = -1;
         if (!up) snprintf(down, sizeof down, "master_link_down_since_seconds:%" PRId64 "\r\n", down_s);
         snprintf(out + len, room - len,
                  "master_host:" HOST "\r\nmaster_port:%d\r\nmaster_link_status:%s\r\n%sslave_repl_offset:%" PRIu64
