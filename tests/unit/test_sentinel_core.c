@@ -158,6 +158,31 @@ Test(sentinel_core, two_masters_of_one_epoch_do_not_stay)
     }
 }
 
+static bool takes_for_master(int sentinel, int server)
+{
+    const struct instance *i = watched_replica_at(w.sentinel[sentinel].masters[0], HOST, SERVER_PORT + server);
+    return i && i->report.role == ROLE_MASTER;
+}
+
+/* It saw a replica become a master, and heard of nobody since. News of a fail-over come a moment later than it can reach
+ * that one again. */
+Test(sentinel_core, who_was_cut_off_does_not_lead_a_master_back_at_once)
+{
+    build(18, 1, 3, 2, 10000);
+    run_ms(15000);
+    w.server[1].is_master = true;
+    for (int i = 0; i < 120 && !takes_for_master(0, 1); i++) run_ms(100);
+    cr_assert(takes_for_master(0, 1), "%s", log_lines);
+    w.cut[0] = true;
+    run_ms(20000);
+    w.cut[0] = false;
+    run_ms(6000);
+    cr_assert(w.server[1].is_master, "%s", log_lines);
+    run_ms(15000);
+    cr_assert(!w.server[1].is_master && w.server[1].master == 0, "no news have come\n%s", log_lines);
+    finish();
+}
+
 /* A Sentinel that has lost its file has another id: what the one before it had said may still arrive. */
 Test(sentinel_core, nobody_else_speaks_from_our_address)
 {
