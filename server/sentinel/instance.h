@@ -45,6 +45,8 @@ struct instance {
     uint64_t keys_before;    /* it had so many when it restarted; until it has loaded what it has now */
     int64_t emptied_ms;      /* a master that came back without them, at that time; 0: it did not */
     bool stranger;           /* another server at a reused address: nothing is done to it */
+    bool deposed;            /* it was the master until another was, and has not been seen to follow since */
+    bool left_alone;         /* it says that it is a master, and we cannot know better: that has been noted */
     enum reconfiguration reconfiguration;
     int64_t reconfiguration_ms;
 };

@@ -147,7 +147,8 @@ void watched_switch(struct watched *w, const struct sentinel_address *to, int64_
     w->down = false;
     w->begin_ms = 0;
     failover_start_afresh(&w->failover);
-    next->stranger = false;
+    next->stranger = next->deposed = false;
+    former->deposed = true;
     change_part(former, INSTANCE_REPLICA, now_ms);
     change_part(next, INSTANCE_MASTER, now_ms);
     for (int i = 0; i < w->voter_count; i++) w->voters[i].says_down = false;

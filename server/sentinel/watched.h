@@ -96,6 +96,9 @@ void watched_take_answer(struct watched *w, const char *peer, bool down, const c
                          int64_t now_ms);
 /* How many can be reached, of all Sentinels of this master, ourselves included. */
 int watched_usable_voters(const struct watched *w);
+/* Whether most of them, ourselves included, have told their configuration within the last within_ms: a newer one of
+ * which they know would be ours. */
+bool watched_majority_told(const struct watched *w, int64_t within_ms, int64_t now_ms);
 
 /* Steps the fail-over, and carries out what it asks for. */
 void watched_failover_event(struct watched *w, enum failover_event_kind kind, int64_t now_ms);

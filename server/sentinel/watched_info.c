@@ -73,6 +73,7 @@ static void take_role(struct watched *w, struct instance *i, const struct report
                                  .rebooted = rebooted};
     health_step(&i->health, &health, &event, now_ms);
     if (r->role == ROLE_UNKNOWN) return;
+    if (r->role == ROLE_REPLICA) i->deposed = i->left_alone = false;
     /* What is expected of a newcomer is no news. */
     if (i->report.role == r->role || (i->report.role == ROLE_UNKNOWN && r->role == expected)) return;
     i->role_since_ms = now_ms;
@@ -174,13 +175,41 @@ static int64_t claims_role_ms(const struct instance *i, int64_t now_ms)
     return now_ms - since_ms;
 }
 
+/* So long a configuration takes at most to reach us. */
+static int64_t news_ms(const struct watched *w)
+{
+    return 4 * w->sentinel->settings.periods.hello;
+}
+
+/* Whether `claimant` may be the master of a configuration that we have not heard of: it takes a majority of Sentinels
+ * to make one, and we may have been cut off then, and be alone now. Of who is known to have been replaced that is not
+ * assumed. NULL: somebody whom we do not know. */
+static bool may_be_newer(const struct watched *w, const struct instance *claimant, int64_t now_ms)
+{
+    return !(claimant && claimant->deposed) && !watched_majority_told(w, news_ms(w), now_ms);
+}
+
+static void leave_alone(struct watched *w, struct instance *i, int64_t claims_ms)
+{
+    if (i->left_alone) return;
+    i->left_alone = true;
+    sentinel_note(w->sentinel, LOG_WARNING,
+                  "%s:%d of %s says for %" PRId64 " ms that it is a master. It is left alone until a majority of the %d "
+                  "Sentinels has been heard: it may have been promoted without our knowing",
+                  i->address.host, i->address.port, w->name, claims_ms, w->voter_count + 1);
+}
+
 /* A replica that says it is a master: the old one that came back, most often. The newest configuration has time to
  * reach us before anybody is told to follow: it may be a new one, seen from where we were cut off. */
 static void convert(struct watched *w, struct instance *i, int64_t now_ms)
 {
-    int64_t claims_ms = claims_role_ms(i, now_ms), patience_ms = 4 * w->sentinel->settings.periods.hello;
-    if (claims_ms < patience_ms || i->config_since_ms > now_ms - patience_ms || !watched_master_is_sane(w, now_ms))
+    int64_t claims_ms = claims_role_ms(i, now_ms);
+    if (claims_ms < news_ms(w) || i->config_since_ms > now_ms - news_ms(w) || !watched_master_is_sane(w, now_ms))
         return;
+    if (may_be_newer(w, i, now_ms)) {
+        leave_alone(w, i, claims_ms);
+        return;
+    }
     sentinel_note(w->sentinel, LOG_NOTICE,
                   "%s:%d of %s says for %" PRId64 " ms that it is a master; %s:%d is, by configuration epoch %" PRIu64,
                   i->address.host, i->address.port, w->name, claims_ms, w->master->address.host,
@@ -195,6 +224,7 @@ static void fix_master(struct watched *w, struct instance *i, int64_t now_ms)
     const struct report *r = &i->report;
     if (instance_is_at(w->master, r->master.host, r->master.port) || !watched_master_is_sane(w, now_ms)) return;
     if (now_ms - i->config_since_ms < w->settings.failover_timeout_ms) return;
+    if (may_be_newer(w, watched_replica_at(w, r->master.host, r->master.port), now_ms)) return;
     sentinel_note(w->sentinel, LOG_NOTICE, "%s:%d of %s follows %s:%d for %" PRId64 " ms, instead of %s:%d",
                   i->address.host, i->address.port, w->name, r->master.host, r->master.port,
                   now_ms - i->config_since_ms, w->master->address.host, w->master->address.port);

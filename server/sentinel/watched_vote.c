@@ -78,3 +78,11 @@ int watched_usable_voters(const struct watched *w)
     for (int i = 0; i < w->voter_count; i++) count += instance_is_up(w->voters[i].peer);
     return count;
 }
+
+bool watched_majority_told(const struct watched *w, int64_t within_ms, int64_t now_ms)
+{
+    int count = 1;
+    for (int i = 0; i < w->voter_count; i++)
+        count += w->voters[i].hello_ms && now_ms - w->voters[i].hello_ms <= within_ms;
+    return count > (w->voter_count + 1) / 2;
+}

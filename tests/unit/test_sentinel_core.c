@@ -164,8 +164,8 @@ static bool takes_for_master(int sentinel, int server)
     return i && i->report.role == ROLE_MASTER;
 }
 
-/* It saw a replica become a master, and heard of nobody since. News of a fail-over come a moment later than it can reach
- * that one again. */
+/* It saw a replica become a master, and heard of nobody since. News of a fail-over come a moment later than it can
+ * reach that one again. */
 Test(sentinel_core, who_was_cut_off_does_not_lead_a_master_back_at_once)
 {
     build(18, 1, 3, 2, 10000);
@@ -180,6 +180,60 @@ Test(sentinel_core, who_was_cut_off_does_not_lead_a_master_back_at_once)
     cr_assert(w.server[1].is_master, "%s", log_lines);
     run_ms(15000);
     cr_assert(!w.server[1].is_master && w.server[1].master == 0, "no news have come\n%s", log_lines);
+    finish();
+}
+
+static int master_among_servers(void)
+{
+    for (int i = 0; i < w.servers; i++)
+        if (w.server[i].alive && w.server[i].is_master) return i;
+    return -1;
+}
+
+static void leave_alone(int sentinel)
+{
+    for (int s = 0; s < w.count; s++) w.cut[s] = s != sentinel;
+}
+
+/* The others have replaced the master while it was cut off, and nobody is there to tell it. */
+Test(sentinel_core, who_is_alone_leads_nobody_back_to_what_it_knows)
+{
+    build(19, 3, 4, 2, 10000);
+    run_ms(15000);
+    w.cut[0] = true;
+    w.server[0].alive = false;
+    run_ms(8000);
+    int master = master_among_servers();
+    cr_assert(master > 0, "%s", log_lines);
+    leave_alone(0);
+    w.server[0].alive = true;
+    w.server[0].restarts++;
+    run_ms(60000);
+    cr_assert_eq(masters_port(0), SERVER_PORT, "%s", log_lines);
+    for (int i = 1; i < 4; i++)
+        cr_assert(w.server[i].is_master == (i == master) && (i == master || w.server[i].master == master), "%s",
+                  log_lines);
+    cr_assert(strstr(log_lines, "It is left alone until a majority of the 3 Sentinels"), "%s", log_lines);
+    for (int s = 0; s < 3; s++) w.cut[s] = false;
+    run_ms(30000);
+    cr_assert(living_masters() == 1 && w.server[master].is_master, "%s", log_lines);
+    finish();
+}
+
+/* It knows itself that this one has been replaced. */
+Test(sentinel_core, who_is_alone_leads_a_former_master_back)
+{
+    build(20, 3, 4, 2, 10000);
+    run_ms(15000);
+    w.server[0].alive = false;
+    run_ms(8000);
+    int master = master_among_servers();
+    cr_assert(master > 0, "%s", log_lines);
+    leave_alone(0);
+    w.server[0].alive = true;
+    w.server[0].restarts++;
+    run_ms(30000);
+    cr_assert(!w.server[0].is_master && w.server[0].master == master, "%s", log_lines);
     finish();
 }
 
