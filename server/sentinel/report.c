@@ -153,7 +153,8 @@ static void take_line(struct report *r, struct bytes line)
     case 's': take_slave(r, line); break;
     case 'd': take_database(r, line); break;
     case 'u':
-        if (IS("uptime_in_seconds") && parse_i64(value, &r->uptime_s)) r->uptime_s = -1;
+        if (IS("uptime_in_seconds") && (parse_i64(value, &r->uptime_s) || r->uptime_s > INT64_MAX / 1000))
+            r->uptime_s = -1;
         break;
     case 'l':
         if (IS("loading")) r->loading = bytes_equal_text(value, "1");

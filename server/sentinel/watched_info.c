@@ -64,6 +64,14 @@ static void find_replicas(struct watched *w, struct bytes info, int64_t now_ms)
 
 /* --- what changed --- */
 
+/* Whether this role is the first that it has had since it started. We may have started later, and then know it by no
+ * other run id: so long as it runs for less time than somebody is given to move the master, it has come back. */
+static bool came_with_role(const struct watched *w, const struct instance *i, const struct report *r, bool was_known)
+{
+    int64_t young_ms = sentinel_health_settings(w->sentinel, i).role_grace_ms;
+    return was_known || (r->uptime_s >= 0 && r->uptime_s * 1000 < young_ms);
+}
+
 static void take_role(struct watched *w, struct instance *i, const struct report *r, bool rebooted, int64_t now_ms)
 {
     struct health_settings health = sentinel_health_settings(w->sentinel, i);
@@ -246,7 +254,7 @@ void watched_take_info(struct watched *w, struct instance *i, struct bytes info,
     report_parse(info, &r);
     bool known = *i->run_id, another = take_run_id(w, i, &r, now_ms);
     judge_stranger(w, i, &r, info, another);
-    take_role(w, i, &r, known && another, now_ms);
+    take_role(w, i, &r, another && came_with_role(w, i, &r, known), now_ms);
     if (r.role == ROLE_REPLICA && !same_master(&r, &i->report)) i->config_since_ms = now_ms;
     take_keys(w, i, &r, another, now_ms);
     take_ahead(w, i, &r, now_ms);

@@ -109,6 +109,37 @@ Test(sentinel_comebacks, a_master_that_comes_back_as_a_replica_is_replaced_at_on
     finish();
 }
 
+/* With what its file says: the addresses of the replicas, and nothing that they have said. */
+static void restart_only_sentinel(void)
+{
+    struct sentinel_address master = {HOST, SERVER_PORT};
+    sentinel_free(&w.sentinel[0]);
+    for (int i = 0; i < w.message_end; i++) w.messages[i].used = false;
+    start_sentinel(0, &master, 1);
+    for (int i = 1; i < w.servers; i++)
+        sentinel_know_replica(w.sentinel[0].masters[0], &(struct sentinel_address){HOST, SERVER_PORT + i}, w.now_ms);
+}
+
+/* The same while the Sentinel restarts, too, and knows no other run id of it. That it has come back shows by its age;
+ * one that runs for long has been moved. */
+Test(sentinel_comebacks, a_sentinel_that_restarts_sees_that_the_master_has_come_back_as_a_replica)
+{
+    for (int moved = 0; moved < 2; moved++) {
+        build(9, 1, 3, 1, 10000);
+        run_ms(60000);
+        w.server[0].restarts++;
+        w.server[0].is_master = false;
+        w.server[0].master = 1;
+        w.server[0].started_ms = moved ? 10 : w.now_ms;
+        restart_only_sentinel();
+        run_ms(8000);
+        cr_assert_eq(w.server[1].promotions + w.server[2].promotions, !moved, "%s", log_lines);
+        run_ms(25000);
+        cr_assert_eq(w.server[1].promotions + w.server[2].promotions, 1, "%s", log_lines);
+        finish();
+    }
+}
+
 /* The same by somebody's REPLICAOF is waited for longer: he may be at it. By then its replicas have been without a
  * master for much longer than it counts as down, and are good enough all the same: nobody has more. */
 Test(sentinel_comebacks, a_master_that_became_a_replica_is_replaced_by_those_it_left)

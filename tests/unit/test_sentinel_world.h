@@ -31,6 +31,7 @@ struct message {
 struct fake_server {
     int restarts;
     int64_t lost_ms;     /* it says that it is without its master since then; 0: a second; below: it never had one */
+    int64_t started_ms;  /* 0: it does not say for how long it runs */
     int64_t gives_up_ms; /* so long after it was asked to hand over; then: at that time */
     bool loading, empty;
     bool dies_of_promotion;
@@ -51,6 +52,7 @@ struct world {
     unsigned loss_percent, delay_ms;
     int tick_steps; /* a tick is so many times 10 ms */
     struct sentinel sentinel[SENTINELS];
+    struct watched_settings watched;
     bool cut[SENTINELS]; /* reaches nobody, and is reached by nobody */
     struct fake_server server[SERVERS];
     struct message messages[MESSAGES_MAX];
@@ -177,6 +179,9 @@ static inline void write_info(int number, char *out, size_t room)
                                   0xf0 + number + 0x1000 * me->restarts, me->is_master ? "master" : "slave",
                                   me->hand_overs && w.now_ms < me->gives_up_ms ? "waiting-for-sync" : "no-failover",
                                   me->loading, me->empty ? "" : "db0:keys=10,expires=0\r\n");
+    if (me->started_ms)
+        len += (size_t)snprintf(out + len, room - len, "uptime_in_seconds:%" PRId64 "\r\n",
+                                (w.now_ms - me->started_ms) / 1000);
     if (me->history)
         len += (size_t)snprintf(out + len, room - len, "master_replid:%040x\r\nmaster_replid2:%040x\r\n", me->history,
                                 me->left);
@@ -319,13 +324,25 @@ static inline void run_ms(int64_t ms)
     }
 }
 
+static inline void start_sentinel(int s, const struct sentinel_address *master, uint64_t seed)
+{
+    struct sentinel_settings settings;
+    struct sentinel_actions out = {0};
+    char run_id[SENTINEL_RUN_ID + 1];
+    sentinel_settings_init(&settings);
+    settings.port = OWN_PORT + s;
+    run_id_of(s, run_id);
+    sentinel_init(&w.sentinel[s], &settings, run_id, seed);
+    sentinel_monitor(&w.sentinel[s], "mymaster", master, &w.watched, w.now_ms, &out);
+    sentinel_actions_free(&out);
+}
+
 /* All begins anew: so many Sentinels, which watch server 0, and so many servers,
  * of which the others follow that one. */
 static inline void build(uint64_t seed, int count, int servers, int quorum, int64_t failover_timeout_ms)
 {
     struct sentinel_settings settings;
     struct watched_settings watched;
-    struct sentinel_actions out = {0};
     struct sentinel_address master = {HOST, SERVER_PORT};
     memset(&w, 0, sizeof w);
     log_len = 0;
@@ -341,15 +358,8 @@ static inline void build(uint64_t seed, int count, int servers, int quorum, int6
     sentinel_watched_settings_init(&settings.periods, &watched, quorum);
     watched.down_after_ms = 1000;
     watched.failover_timeout_ms = failover_timeout_ms;
-    for (int s = 0; s < count; s++) {
-        char run_id[SENTINEL_RUN_ID + 1];
-        sentinel_settings_init(&settings);
-        settings.port = OWN_PORT + s;
-        run_id_of(s, run_id);
-        sentinel_init(&w.sentinel[s], &settings, run_id, seed * 100 + (uint64_t)s);
-        sentinel_monitor(&w.sentinel[s], "mymaster", &master, &watched, w.now_ms, &out);
-    }
-    sentinel_actions_free(&out);
+    w.watched = watched;
+    for (int s = 0; s < count; s++) start_sentinel(s, &master, seed * 100 + (uint64_t)s);
 }
 
 static inline void finish(void)
