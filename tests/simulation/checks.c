@@ -248,8 +248,17 @@ static bool sentinels_were_well(const struct world *w, int64_t for_ms)
     return true;
 }
 
-/* `master` came back as one, with less than `replica` has, held it back, and nothing kept
- * Sentinels from promoting it. */
+/* As many as it takes to replace a master. */
+static bool a_quorum_was_well(const struct world *w, int64_t for_ms)
+{
+    int well = 0, majority = w->plan->sentinels / 2 + 1;
+    for (int i = 0; i < w->plan->sentinels; i++)
+        well += node_was_well(w, w->plan->servers + i, for_ms + TILT_AFTER_MS + TILT_LASTS_MS);
+    return well >= majority && well >= w->plan->quorum;
+}
+
+/* `master` came back as one, with less than `replica` has, held it back, and nothing kept Sentinels from promoting
+ * it. */
 static bool could_be_replaced(const struct world *w, int master, int replica)
 {
     const struct comeback_seen *seen = &w->checks->came_back[master];
@@ -278,7 +287,10 @@ static const char *why_given_up(const struct world *w, int replica)
     const struct server *master = server_of(w, c->last_master);
     if (is_unheard_of(w, replica)) return "nobody has heard of its promotion, and it was led back";
     bool in_time = w->now_ms >= c->master_replaced_by_ms;
-    if (c->last_master == replica && in_time) return NULL;
+    if (c->last_master == replica && in_time) {
+        if (a_quorum_was_well(w, w->plan->down_after_ms + REPLACED_MS)) return NULL;
+        return "the master has come back as a replica, and no quorum was there to replace it";
+    }
     if (master->up && !server_is_replica(master)) {
         if (!c->came_back[c->last_master].ms || could_be_replaced(w, c->last_master, replica)) return NULL;
         return "the master has come back without it, and could not be replaced so soon";

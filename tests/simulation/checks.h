@@ -18,10 +18,15 @@
  *    - all who have acknowledged it have lost their memory and their disk;
  *    - the master came back without it (from no append-only file) and is followed again. It holds back who has more, so
  *      that Sentinels promote that, and the promise stands, unless ahead-replica-wait is 0, its file is of no history
- *      of the replica's, the replica had not followed it for WELL_MS, or a fault was about it since, or about the
- *      replica or a Sentinel in the WELL_MS before;
+ * of the
+ *      replica's, the replica had not followed it for WELL_MS, or a fault was about it since, or about the replica or a
+ *      Sentinel in the WELL_MS before;
  *    - the master came back as another's replica, and is followed before it could be replaced (down-after and
- *      REPLACED_MS), or a fault was about a Sentinel in that time;
+ * REPLACED_MS),
+ *      or a fault was about a Sentinel in that time;
+ *    - it came back so, and takes over what that one has, while for that time there was no quorum of Sentinels that no
+ *      fault was about. Nobody can replace it then, and it follows whom its configuration says, as in a container that
+ *      starts anew: where that has less, or nothing, it waits for 15 s, behind which nobody holds it back;
  *    - nobody knows that the master was promoted: before a Sentinel had seen it, a fault was about it, or about who had
  *      promoted it; others have led it back.
  *    A fault is about a Sentinel as long as it is in TILT, too: there it does not act, as documented.
