@@ -144,6 +144,7 @@ void watched_switch(struct watched *w, const struct sentinel_address *to, int64_
         if (w->replicas[i] == next) w->replicas[i] = former;
     w->master = next;
     w->was_promoted = runs_since_promotion(next);
+    w->reign = (struct reign){0};
     w->down = false;
     w->begin_ms = 0;
     failover_start_afresh(&w->failover);

@@ -41,6 +41,16 @@ struct watched_access {
     } * renames; /* commands that are called otherwise there */
 };
 
+#define REIGN_MAX 8
+
+/* The histories of the last master that was promoted, as it has told them: its first one goes on from that of the
+ * master before, of which somebody may have more. A restart brings another, and what it leaves counts as before. */
+struct reign {
+    int count; /* 0: not known */
+    char before[SENTINEL_RUN_ID + 1];
+    char history[REIGN_MAX][SENTINEL_RUN_ID + 1];
+};
+
 struct watched {
     struct sentinel *sentinel;
     struct instance *master;
@@ -51,6 +61,7 @@ struct watched {
     char name[SENTINEL_NAME_MAX]; /* up to here, each tick and answer looks at it */
     struct watched_access access;
     bool was_promoted; /* we know of the fail-over that made it the master, and have known it before */
+    struct reign reign;
     int replica_count, voter_count;
     int replica_room, voter_room;
     struct instance **replicas;

@@ -53,13 +53,11 @@ static bool has_no_more(const struct watched *w, const struct instance *replica)
     return h->emptied && replica->report.master_link_up && replica->info_ms >= h->since_ms;
 }
 
-/* What the last master has said as the one that was promoted. A restart gives it another history, of which the one
- * before may have more. */
-static bool knows_histories(const struct watched *w)
+static bool is_of_reign(const struct reign *reign, const char *history)
 {
-    const struct instance *m = w->master;
-    return w->was_promoted && !m->health.rebooted_ms && m->report.role == ROLE_MASTER && *m->report.history &&
-           *m->report.second_history;
+    for (int i = 0; i < reign->count; i++)
+        if (strcmp(reign->history[i], history) == 0) return true;
+    return false;
 }
 
 /* The master of record follows it: somebody, or a fail-over of an older epoch, has made it so. */
@@ -76,17 +74,17 @@ static bool may_have_followed_since(const struct watched *w, const struct instan
     const struct report *r = &i->report;
     if (r->role != ROLE_REPLICA || !instance_is_at(w->master, r->master.host, r->master.port)) return false;
     if (r->master_link_up) return true;
-    return r->master_link_down_ms >= 0 && i->info_ms - r->master_link_down_ms >= w->master->info_ms;
+    int64_t lost_ms = i->info_ms - r->master_link_down_ms - 1000; /* or up to a second later */
+    return r->master_link_down_ms >= 0 && lost_ms >= w->master->info_ms;
 }
 
 static void compare_history(const struct watched *w, const struct instance *i, struct candidate *out)
 {
-    const struct report *m = &w->master->report;
     if (leads_master(w, i)) out->is_master = false;
-    if (!knows_histories(w)) return;
-    out->followed = strcmp(i->report.history, m->history) == 0;
-    bool has_former = strcmp(i->report.history, m->second_history) == 0;
-    out->left_behind = has_former || (!out->followed && !may_have_followed_since(w, i));
+    if (!w->reign.count) return;
+    out->followed = is_of_reign(&w->reign, i->report.history);
+    bool has_former = strcmp(i->report.history, w->reign.before) == 0;
+    out->left_behind = !out->followed && (has_former || !may_have_followed_since(w, i));
 }
 
 static struct instance *best_replica(const struct watched *w, int64_t now_ms, char explained[CHOICE_TEXT_MAX])

@@ -155,6 +155,31 @@ static void judge_emptied(struct watched *w, int64_t now_ms)
     if (changes) sentinel_health_changed(w->sentinel, w->master, changes, now_ms);
 }
 
+/* --- its histories --- */
+
+static bool is_none(const char *history)
+{
+    return history[strspn(history, "0")] == '\0';
+}
+
+static void take_history(struct watched *w, const struct instance *i, const struct report *r)
+{
+    struct reign *reign = &w->reign;
+    if (i->kind != INSTANCE_MASTER || r->role != ROLE_MASTER || r->loading || !*r->history || !w->was_promoted) return;
+    if (!reign->count) {
+        if (i->health.rebooted_ms || is_none(r->second_history)) return;
+        memcpy(reign->before, r->second_history, sizeof reign->before);
+    }
+    for (int n = 0; n < reign->count; n++)
+        if (strcmp(reign->history[n], r->history) == 0) return;
+    if (reign->count == REIGN_MAX) {
+        w->was_promoted = false; /* too many: then offsets alone are compared */
+        reign->count = 0;
+    } else {
+        memcpy(reign->history[reign->count++], r->history, sizeof reign->history[0]);
+    }
+}
+
 /* --- what has to be put right --- */
 
 bool watched_master_is_sane(const struct watched *w, int64_t now_ms)
@@ -258,6 +283,7 @@ void watched_take_info(struct watched *w, struct instance *i, struct bytes info,
     if (r.role == ROLE_REPLICA && !same_master(&r, &i->report)) i->config_since_ms = now_ms;
     take_keys(w, i, &r, another, now_ms);
     take_ahead(w, i, &r, now_ms);
+    take_history(w, i, &r);
     if (r.role == ROLE_UNKNOWN) r.role = i->report.role;
     i->report = r;
     i->info_ms = now_ms;

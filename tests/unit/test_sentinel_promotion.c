@@ -26,7 +26,8 @@ Test(sentinel_promotion, a_dead_master_is_replaced_by_the_replica_with_the_most_
     }
 }
 
-/* 1 has replaced 0, and dies. 2 has followed it, and 3 has more of another history. */
+/* 1 has replaced 0, and dies; `restarts`: it has restarted before. 2 has followed it, and 3 has more of another
+ * history. */
 static void let_second_master_die(int history_of_3, bool follows, bool restarts)
 {
     build(15, 3, 4, 2, 10000);
@@ -36,8 +37,7 @@ static void let_second_master_die(int history_of_3, bool follows, bool restarts)
     w.server[0].alive = false;
     run_ms(5000);
     cr_assert_eq(w.server[1].promotions, 1, "%s", log_lines);
-    w.server[1].left = w.server[1].history;
-    w.server[1].history = w.server[2].history = 0xb2;
+    w.server[2].history = 0xb2; /* as 1 has now */
     w.server[2].offset = 600;
     w.server[3] = (struct fake_server){.alive = true,
                                        .master = 1,
@@ -48,24 +48,26 @@ static void let_second_master_die(int history_of_3, bool follows, bool restarts)
     run_ms(15000);
     if (restarts) {
         w.server[1].restarts++;
+        w.server[1].left = w.server[1].history;
+        w.server[1].history = 0xd4;
         run_ms(15000);
     }
     w.server[1].alive = false;
     run_ms(5000);
 }
 
-/* The new master dies before one has followed it that has more of the former's history than the new one went on from, or
- * of one before that. */
+/* The new master dies before one has followed it that has more of the former's history than the new one went on from,
+ * or of one before that. */
 Test(sentinel_promotion, who_has_not_followed_the_last_master_stands_behind)
 {
     static const int histories[] = {0xa1, 0x77};
-    for (int i = 0; i < 2; i++) {
-        let_second_master_die(histories[i], false, false);
+    for (int i = 0; i < 4; i++) {
+        let_second_master_die(histories[i % 2], false, i >= 2);
         cr_assert(w.server[2].promotions == 1 && w.server[3].promotions == 0, "%s", log_lines);
         cr_assert(strstr(log_lines, "it has not followed the last master"), "%s", log_lines);
         finish();
     }
-    let_second_master_die(0xa1, true, true);
+    let_second_master_die(0xb2, false, true);
     cr_assert_eq(w.server[3].promotions, 1, "what a restart has left counts, too\n%s", log_lines);
     finish();
     let_second_master_die(0xc3, true, false);

@@ -232,6 +232,10 @@ static inline void serve(const struct message *m, struct message *reply)
             break;
         }
         me->promotions += !me->is_master;
+        if (me->history && !me->is_master) {
+            me->left = me->history;
+            me->history += 0x11;
+        }
         me->is_master = true;
         break;
     case REQUEST_FOLLOW:
