@@ -86,14 +86,15 @@ uint64_t checks_new_write(struct world *w)
     return id;
 }
 
-void checks_acknowledged(struct world *w, uint64_t write, int master, uint64_t nodes, int64_t acked_ms)
+/* From the answer on, not from when the client has it: a promotion between the two is judged like any other. */
+void checks_acknowledged(struct world *w, uint64_t write, int master, uint64_t nodes)
 {
     struct promise *p = &w->checks->promises[write];
     w->checks->tallies.acknowledged++;
     world_trace(w, NOBODY, "write %" PRIu64 " is acknowledged by %s, replicas %" PRIx64, write, name(w, master), nodes);
-    *p = (struct promise){.master = master, .given = true, .nodes = nodes, .acked_ms = acked_ms};
+    *p = (struct promise){.master = master, .given = true, .nodes = nodes, .acked_ms = w->now_ms};
     /* Acknowledged while another was being made the master: beyond the window. */
-    if (w->checks->last_master != master && acked_ms >= w->checks->found_down_ms) p->given = false;
+    if (w->checks->last_master != master) p->given = false;
 }
 
 static void withdraw(struct world *w, uint64_t write, const char *why)

@@ -58,8 +58,8 @@ const struct tallies *checks_tallies(const struct world *w);
 /* --- told by the nodes --- */
 uint64_t checks_new_write(struct world *w);
 void checks_accepted(struct world *w, int server, uint64_t write);
-/* `nodes`: bits of the replicas that had it at acked_ms. */
-void checks_acknowledged(struct world *w, uint64_t write, int master, uint64_t nodes, int64_t acked_ms);
+/* `master` answers WAIT, which asked for no more; `nodes`: bits of the replicas that have it. */
+void checks_acknowledged(struct world *w, uint64_t write, int master, uint64_t nodes);
 /* Before it becomes a master: by `sentinel`, who found the last one down at since_ms (or was asked then); NOBODY: by
  * the last master itself. */
 void checks_promotes(struct world *w, int server, int sentinel, int64_t since_ms);

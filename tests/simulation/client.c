@@ -125,21 +125,14 @@ static void written(struct world *w, int node, const struct packet *p)
     expect(w, node, STEP_WAIT, PATIENCE_MS);
 }
 
-static void waited(struct world *w, int node, const struct packet *p)
-{
-    struct client *c = client_of(w, node);
-    if ((int)p->number[1] >= w->plan->wait_for)
-        checks_acknowledged(w, p->number[0], c->server, p->number[2], (int64_t)p->number[3]);
-    rest(w, node, pace_ms(w, c));
-}
-
 void client_received(struct world *w, int node, conn_id conn, const struct packet *p)
 {
     struct client *c = client_of(w, node);
     if (conn != c->conn) return;
     if (p->what == SAYS_THERE && c->step == STEP_FIND) found(w, node, (int)(int64_t)p->number[0]);
     if (p->what == SAYS_WRITTEN && c->step == STEP_WRITE && p->number[0] == c->write) written(w, node, p);
-    if (p->what == SAYS_WAITED && c->step == STEP_WAIT && p->number[0] == c->write) waited(w, node, p);
+    if (p->what == SAYS_WAITED && c->step == STEP_WAIT && p->number[0] == c->write)
+        rest(w, node, pace_ms(w, c));
 }
 
 void client_closed(struct world *w, int node, conn_id conn)

@@ -224,7 +224,8 @@ static void answer_wait(struct server *s, const struct wait *wait)
 {
     uint64_t nodes;
     int count = master_acked(s, wait->offset, &nodes);
-    uint64_t number[4] = {wait->write, (uint64_t)count, nodes, (uint64_t)s->w->now_ms};
+    uint64_t number[4] = {wait->write, (uint64_t)count};
+    if (count >= wait->replicas) checks_acknowledged(s->w, wait->write, s->id, nodes);
     server_send(s, wait->conn, SAYS_WAITED, number, NULL, 0);
 }
 
