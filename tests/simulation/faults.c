@@ -19,8 +19,16 @@ static void touch(struct world *w, const struct fault *f, int node, bool begins)
     for (int i = 0; i < w->node_count; i++) {
         bool concerned =
             everybody || i == node || ((f->kind == FAULT_CUT || f->kind == FAULT_CUT_ONE_WAY) && i == f->other);
+        if (f->kind == FAULT_KILL_ALL) concerned = f->extra >> i & 1;
         if (concerned && f->kind != FAULT_BURST) node_touched(w, i, begins);
     }
+}
+
+/* What it says, or what is said to it. */
+static void isolate_one_way(struct world *w, int node, bool from_it, bool begins)
+{
+    for (int i = 0; i < w->node_count; i++)
+        if (i != node) network_cut(w, from_it ? node : i, from_it ? i : node, begins);
 }
 
 static void isolate(struct world *w, int node, bool begins)
@@ -41,6 +49,22 @@ static void die(struct world *w, const struct fault *f, int node)
     if (!w->nodes[node].running) return;
     if (f->kind == FAULT_WIPE) checks_file_lost(w, node);
     node_die(w, node, f->kind == FAULT_POWER, f->kind == FAULT_WIPE);
+}
+
+static void starts(struct world *w, int none, uint64_t node)
+{
+    (void)none;
+    if (!w->nodes[node].running) node_start(w, (int)node);
+}
+
+static void die_together(struct world *w, const struct fault *f)
+{
+    uint64_t lost = f->extra >> DISKS_FROM;
+    for (int i = 0; i < w->node_count; i++) {
+        if (!(f->extra >> i & 1)) continue;
+        if (w->nodes[i].running) node_die(w, i, false, lost >> i & 1);
+        world_after(w, 1 + (int64_t)world_below(w, (uint64_t)f->lasts_ms), NOBODY, starts, (uint64_t)i);
+    }
 }
 
 static void bursts(struct world *w, bool begins)
@@ -79,6 +103,9 @@ static void begin(struct world *w, const struct fault *f, int node)
         if (node_acts(w, node)) watcher_fails_over(w, node);
         break;
     case FAULT_BURST: bursts(w, true); break;
+    case FAULT_UNHEARD:
+    case FAULT_UNHEARING: isolate_one_way(w, node, f->kind == FAULT_UNHEARD, true); break;
+    case FAULT_KILL_ALL: die_together(w, f); break;
     case FAULT_KINDS: break;
     }
 }
@@ -103,6 +130,8 @@ static void end(struct world *w, const struct fault *f, int node)
     case FAULT_SPLIT: split(w, f->extra, false); break;
     case FAULT_SLOW: network_slow(w, 0, 0); break;
     case FAULT_BURST: bursts(w, false); break;
+    case FAULT_UNHEARD:
+    case FAULT_UNHEARING: isolate_one_way(w, node, f->kind == FAULT_UNHEARD, false); break;
     default: break;
     }
 }

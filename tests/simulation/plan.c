@@ -67,7 +67,14 @@ static const unsigned weights[FAULT_KINDS] = {
     [FAULT_LINK] = 3,  [FAULT_CHILD] = 2, [FAULT_HAND_OVER] = 3,   [FAULT_BURST] = 3,
 };
 
-static enum fault_kind draw_kind(struct random_state *r)
+/* Those of later than the first thousands of seeds: drawn behind the others, so that these keep theirs. */
+static const unsigned later_weights[FAULT_KINDS] = {
+    [FAULT_UNHEARD] = 2,
+    [FAULT_UNHEARING] = 2,
+    [FAULT_KILL_ALL] = 3,
+};
+
+static enum fault_kind draw_kind(const unsigned weights[FAULT_KINDS], struct random_state *r)
 {
     unsigned sum = 0;
     for (int i = 0; i < FAULT_KINDS; i++) sum += weights[i];
@@ -99,7 +106,7 @@ static int64_t draw_length_ms(const struct plan *p, struct random_state *r)
 static void draw_fault(struct plan *p, struct random_state *r, struct fault *f)
 {
     int nodes = p->servers + p->sentinels;
-    *f = (struct fault){.kind = draw_kind(r), .node = draw_node(p, r), .lasts_ms = draw_length_ms(p, r)};
+    *f = (struct fault){.kind = draw_kind(weights, r), .node = draw_node(p, r), .lasts_ms = draw_length_ms(p, r)};
     do f->other = (int)below(r, (uint64_t)nodes);
     while (f->other == f->node);
     switch (f->kind) {
@@ -142,6 +149,38 @@ static void draw_faults(struct plan *p, struct random_state *r)
     }
 }
 
+/* Of the servers all, or most, and the Sentinels all, or as they fall; of a few the disk is another one. */
+static uint64_t draw_dying(const struct plan *p, struct random_state *r)
+{
+    bool all_servers = one_in(r, 2), all_sentinels = one_in(r, 3);
+    uint64_t nodes = 0;
+    for (int i = 0; i < p->servers + p->sentinels; i++) {
+        bool all = i < p->servers ? all_servers : all_sentinels;
+        if (all || below(r, 10) < (i < p->servers ? 7 : 3)) nodes |= UINT64_C(1) << i;
+        if (i < p->servers && one_in(r, 8)) nodes |= UINT64_C(1) << (DISKS_FROM + i);
+    }
+    return nodes;
+}
+
+static void draw_later_fault(struct plan *p, struct random_state *r, struct fault *f)
+{
+    *f = (struct fault){.kind = draw_kind(later_weights, r), .node = draw_node(p, r), .lasts_ms = draw_length_ms(p, r)};
+    if (f->kind == FAULT_KILL_ALL) f->extra = draw_dying(p, r);
+}
+
+static void draw_later_faults(struct plan *p, struct random_state *r)
+{
+    int64_t span_ms = p->faults[p->fault_count - 1].at_ms - QUIET_BEFORE_MS + 15000;
+    int more = one_in(r, 2) ? 0 : (int)between(r, 1, 3);
+    for (int i = 0; i < more; i++) {
+        struct fault *f = &p->faults[p->fault_count++];
+        draw_later_fault(p, r, f);
+        f->number = p->fault_count;
+        f->at_ms = QUIET_BEFORE_MS + between(r, 0, span_ms);
+        if (f->at_ms + f->lasts_ms > p->faults_end_ms) p->faults_end_ms = f->at_ms + f->lasts_ms;
+    }
+}
+
 void plan_make(struct plan *p, uint64_t seed, enum mistake mistake)
 {
     struct random_state r;
@@ -151,6 +190,7 @@ void plan_make(struct plan *p, uint64_t seed, enum mistake mistake)
     draw_settings(p, &r);
     draw_faults(p, &r);
     p->ahead_wait_s = draw_ahead_wait_s(&r);
+    draw_later_faults(p, &r);
     if (mistake != MISTAKE_NO_GOOD_REPLICAS) return;
     p->min_replicas = 1;
     p->max_lag_s = 2;
@@ -212,6 +252,9 @@ static const char *const names[FAULT_KINDS] = {
     [FAULT_CHILD] = "snapshot child dies",
     [FAULT_HAND_OVER] = "SENTINEL FAILOVER",
     [FAULT_BURST] = "burst of writes",
+    [FAULT_UNHEARD] = "heard by nobody",
+    [FAULT_UNHEARING] = "hears nobody",
+    [FAULT_KILL_ALL] = "all at once are killed",
 };
 
 static void name_of(const struct plan *p, int node, char out[NODE_NAME_MAX])
@@ -226,6 +269,16 @@ static void name_of(const struct plan *p, int node, char out[NODE_NAME_MAX])
         snprintf(out, NODE_NAME_MAX, "c%d", node - p->servers - p->sentinels);
 }
 
+static void print_nodes(const struct plan *p, uint64_t nodes)
+{
+    char node[NODE_NAME_MAX];
+    for (int i = 0; i < p->servers + p->sentinels + p->clients; i++) {
+        if (!(nodes >> i & 1)) continue;
+        name_of(p, i, node);
+        printf(" %s", node);
+    }
+}
+
 static void print_fault(const struct plan *p, const struct fault *f)
 {
     char node[NODE_NAME_MAX], other[NODE_NAME_MAX];
@@ -238,12 +291,14 @@ static void print_fault(const struct plan *p, const struct fault *f)
     case FAULT_CUT_ONE_WAY: printf(", %s to %s", node, other); break;
     case FAULT_SPLIT:
         printf(",");
-        for (int i = 0; i < p->servers + p->sentinels + p->clients; i++)
-            if (f->extra >> i & 1) {
-                name_of(p, i, node);
-                printf(" %s", node);
-            }
+        print_nodes(p, f->extra);
         printf(" from the others");
+        break;
+    case FAULT_KILL_ALL:
+        printf(":");
+        print_nodes(p, f->extra);
+        if (f->extra >> DISKS_FROM & f->extra) printf("; disk lost:");
+        print_nodes(p, f->extra >> DISKS_FROM & f->extra);
         break;
     case FAULT_SLOW: printf(", up to %" PRIu64 " ms", f->extra); break;
     case FAULT_CLOCK: printf(", of %s by %" PRIu64 " ms", node, f->extra); break;

@@ -6,6 +6,7 @@
 #include "tests/simulation/world.h"
 
 #define THE_MASTER (-2) /* a fault's node: whoever is the master when it begins */
+#define DISKS_FROM 32   /* FAULT_KILL_ALL: bits from here on say whose disk is another one, if it dies */
 
 enum disk { DISK_NONE, DISK_SNAPSHOTS /* dump.rdb, now and then */, DISK_LOG /* an append-only file: all of it */ };
 
@@ -26,6 +27,9 @@ enum fault_kind {
     FAULT_CHILD,       /* the snapshot child of the server `node` dies, if there is one */
     FAULT_HAND_OVER,   /* SENTINEL FAILOVER is said to `node` */
     FAULT_BURST,       /* clients write so much more in so long that the backlog does not hold it */
+    FAULT_UNHEARD,     /* nobody hears `node` */
+    FAULT_UNHEARING,   /* `node` hears nobody */
+    FAULT_KILL_ALL,    /* those whose bits are set in `extra`, at once; each is started again in its own time */
     FAULT_KINDS
 };
 
