@@ -84,14 +84,25 @@ static struct voter *sender_of(struct watched *w, const struct hello *hello, int
 
 /* One epoch with two masters: an election, and a fail-over that somebody asked for, or two of these, in two parts of a
  * network that did not hear each other. Neither would ever give way to the other. So one of the two Sentinels, the one
- * with the smaller run id, gives its own configuration an epoch that is newer than both, as long as its master is well;
- * where it is not, a fail-over brings a new epoch anyway. */
+ * with the smaller run id, gives its own configuration an epoch that is newer than both, as long as its master is well.
+ * Where it is not, no fail-over brings a new epoch: most may have the other one, and agree to none. Then that of the
+ * other Sentinel is made newer, a while later. */
+static bool may_settle(struct watched *w, const struct hello *hello, int64_t now_ms)
+{
+    if (w->draw_epoch != hello->config_epoch) {
+        w->draw_epoch = hello->config_epoch;
+        w->draw_since_ms = now_ms;
+    }
+    bool first = strcmp(w->sentinel->run_id, hello->run_id) < 0;
+    return first || now_ms - w->draw_since_ms >= 4 * w->sentinel->settings.periods.hello;
+}
+
 static void settle_draw(struct watched *w, const struct hello *hello, int64_t now_ms)
 {
     struct sentinel *s = w->sentinel;
     bool draw = w->config_epoch && hello->config_epoch == w->config_epoch && !watched_in_failover(w) &&
                 watched_replica_at(w, hello->master.host, hello->master.port);
-    if (!draw || strcmp(s->run_id, hello->run_id) > 0 || !watched_master_is_sane(w, now_ms)) return;
+    if (!draw || !may_settle(w, hello, now_ms) || !watched_master_is_sane(w, now_ms)) return;
     sentinel_note(s, LOG_WARNING,
                   "Configuration epoch %" PRIu64 " of %s has two masters: %s:%d, and %s:%d of Sentinel %.8s. Ours gets "
                   "epoch %" PRIu64,

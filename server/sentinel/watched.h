@@ -67,6 +67,8 @@ struct watched {
     struct instance **replicas;
     struct voter *voters;
     uint64_t config_epoch; /* in which the master became the master */
+    uint64_t draw_epoch;   /* another Sentinel has said that somebody else did so in the same one; 0: none has */
+    int64_t draw_since_ms; /* ... since then */
     struct ballot own;     /* our vote */
     bool down;             /* objectively: a quorum says so */
     int64_t down_since_ms;
