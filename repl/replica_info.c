@@ -89,7 +89,8 @@ void replica_side_info(const struct replication *r, struct outq *out)
     const struct repl_settings *settings = r->settings;
     int64_t now_ms = replication_now_ms(s->r);
     bool up = replication_master_link_up(r);
-    long long applied = (long long)repl_stream_history(r->stream)->offset,
+    /* Sentinels promote who says the largest: where the dataset is gone, that is no offset of ours. */
+    long long applied = s->without_dataset ? 0 : (long long)repl_stream_history(r->stream)->offset,
               read = applied + (up ? (long long)s->input.len : 0);
     info_field(out, "master_host:%s", s->host);
     info_field(out, "master_port:%d", s->port);

@@ -1,6 +1,7 @@
 /* What comes from elsewhere and is not what it should be: masters, files, payloads. None of it ends the server, none of
  * it puts data where it does not belong, and what can be mended is. */
 #include "tests/harness/client.h"
+#include "tests/harness/fake_master.h"
 #include "tests/harness/port.h"
 #include "tests/harness/raw.h"
 #include "tests/harness/replication.h"
@@ -335,4 +336,25 @@ Test(hostile, snapshots_are_written_for_the_oldest_redis_asked_for)
     expect_version(s, "REDIS0011"); /* a consumer that was seen, and never active */
     server_restart(s);
     expect_integer(s, 3, "XLEN entries");
+}
+
+/* Its old data are flushed, and the new are not what they should be: Sentinels have to see that it has none. */
+Test(hostile, a_replica_that_has_lost_its_dataset_has_no_offset)
+{
+    static const char good[] = RDB(KEY), broken[] = RDB(KEY "\xee\001l\001v");
+    struct fake_master master;
+    fake_master_open(&master);
+    struct server *s = server_start(OURS, NULL);
+    follow_port(s, master.port);
+    fake_master_take_in(&master);
+    fake_master_send_dataset(&master, good, sizeof good - 1);
+    wait_until(link_is_up(s));
+    cr_expect_eq(info_number(s, "replication", "slave_repl_offset"), 1000);
+    fake_master_drop(&master);
+    fake_master_take_in(&master);
+    cr_expect_eq(info_number(s, "replication", "slave_repl_offset"), 1000, "it has its data still");
+    fake_master_send_dataset(&master, broken, sizeof broken - 1);
+    wait_until(info_number(s, "replication", "slave_repl_offset") == 0);
+    expect_nil(s, "GET k");
+    fake_master_close(&master);
 }

@@ -39,7 +39,7 @@ static void add_replica_side(const struct server *s, struct text *t)
     add(t, "master_host:%s", master.host);
     add(t, "master_port:%d", master.port);
     add(t, "master_link_status:%s", up ? "up" : "down");
-    add(t, "slave_repl_offset:%" PRIu64, repl_stream_history(s->stream)->offset);
+    add(t, "slave_repl_offset:%" PRIu64, s->without_dataset ? 0 : repl_stream_history(s->stream)->offset);
     if (!up) add(t, "master_link_down_since_seconds:%" PRId64, down_s);
     add(t, "slave_priority:100");
     add(t, "replica_announced:1");
