@@ -300,6 +300,13 @@ static const char *why_given_up(const struct world *w, int replica)
     return "the master has come back without it, as a replica, and could not be replaced so soon";
 }
 
+/* What it has, or is about to have. */
+static const struct data *data_of(const struct server *s)
+{
+    bool from_disk = s->loading && !s->replacing;
+    return from_disk ? &s->disk.data : &s->data;
+}
+
 void checks_gives_full_sync(struct world *w, int master, int replica)
 {
     struct checks *c = w->checks;
@@ -311,7 +318,7 @@ void checks_gives_full_sync(struct world *w, int master, int replica)
         struct promise *p = &c->promises[i];
         bool goes = p->given && p->nodes >> replica & 1 && data_has_write(&r->data, i) && !data_has_write(&m->data, i);
         if (!goes) continue;
-        if (c->last_master != replica && data_has_write(&last->data, i))
+        if (c->last_master != replica && data_has_write(data_of(last), i))
             p->nodes &= ~(UINT64_C(1) << replica); /* a straggler: who was promoted has it */
         else if (why)
             withdraw(w, i, why);
@@ -321,14 +328,19 @@ void checks_gives_full_sync(struct world *w, int master, int replica)
     if (is_unheard_of(w, replica)) master_is(w, master, NOBODY, c->epoch_before, w->now_ms);
 }
 
+void checks_starts(struct world *w, int server)
+{
+    const struct server *s = server_of(w, server);
+    w->checks->came_back[server] =
+        (struct comeback_seen){.ms = server_is_replica(s) ? 0 : w->now_ms, .empty = !s->disk.data.len};
+}
+
 void checks_started(struct world *w, int server)
 {
     struct checks *c = w->checks;
-    bool is_replica = server_is_replica(server_of(w, server));
-    if (server == c->last_master && is_replica)
+    if (server == c->last_master && server_is_replica(server_of(w, server)))
         c->master_replaced_by_ms = w->now_ms + w->plan->down_after_ms + REPLACED_MS;
-    c->came_back[server] =
-        (struct comeback_seen){.ms = is_replica ? 0 : w->now_ms, .empty = !server_of(w, server)->data.len};
+    checks_starts(w, server);
     forget(w, server);
 }
 
@@ -502,6 +514,12 @@ static const char *unwell_server(struct world *w, int i, int master)
     if (!s->streaming) return unwell(w, "%s has no link to its master %s", name(w, i), name(w, s->master));
     if (!leads_to(w, i, master)) return unwell(w, "%s follows %s, which leads nowhere", name(w, i), name(w, s->master));
     return NULL;
+}
+
+/* Such an address stays among the replicas until SENTINEL RESET. */
+static bool nobody_is_at(const struct world *w, const char *host)
+{
+    return node_at(w, host) >= w->first_spare;
 }
 
 static const char *unwell_sentinel(struct world *w, int i, int master)

@@ -64,7 +64,8 @@ void checks_acknowledged(struct world *w, uint64_t write, int master, uint64_t n
  * the last master itself. */
 void checks_promotes(struct world *w, int server, int sentinel, int64_t since_ms);
 void checks_promotion_heard(struct world *w, int server); /* a Sentinel has seen that it is a master */
-void checks_started(struct world *w, int server);         /* with what its disk had */
+void checks_starts(struct world *w, int server);          /* and loads what its disk has */
+void checks_started(struct world *w, int server);         /* with that */
 void checks_emptied(struct world *w, int server);
 /* It asked, and is not continued, nor held back. */
 void checks_gives_full_sync(struct world *w, int master, int replica);

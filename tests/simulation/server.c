@@ -168,6 +168,7 @@ void server_start(struct world *w, int node)
     repl_stream_set_relayed(s->stream, server_is_replica(s));
     master_start(s);
     s->loading = true;
+    checks_starts(w, node);
     world_after(w, disk.data.len ? w->plan->load_ms : 1, node, loaded, 0);
 }
 
