@@ -539,7 +539,7 @@ static const char *unwell_sentinel(struct world *w, int i, int master)
     if (watched->voter_count != w->plan->sentinels - 1)
         return unwell(w, "%s knows %d other Sentinels", name(w, i), watched->voter_count);
     for (int r = 0; r < watched->replica_count; r++)
-        if (!instance_is_up(watched->replicas[r]))
+        if (!instance_is_up(watched->replicas[r]) && !nobody_is_at(w, watched->replicas[r]->address.host))
             return unwell(w, "%s calls %s down", name(w, i), watched->replicas[r]->address.host);
     return NULL;
 }

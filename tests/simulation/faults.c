@@ -4,7 +4,10 @@
 #include "tests/simulation/node.h"
 #include "tests/simulation/plan.h"
 #include "tests/simulation/server.h"
+#include "tests/simulation/server_node.h"
 #include "tests/simulation/watcher.h"
+
+#define ASK_EVERY_MS 1000
 
 /* Both ways, or from `a` to `b` alone. */
 static void cut(struct world *w, int a, int b, bool both, bool begins)
@@ -19,6 +22,7 @@ static void touch(struct world *w, const struct fault *f, int node, bool begins)
     for (int i = 0; i < w->node_count; i++) {
         bool concerned =
             everybody || i == node || ((f->kind == FAULT_CUT || f->kind == FAULT_CUT_ONE_WAY) && i == f->other);
+        if (f->kind == FAULT_SWAP) concerned = i == node || i == f->other;
         if (f->kind == FAULT_KILL_ALL) concerned = f->extra >> i & 1;
         if (concerned && f->kind != FAULT_BURST) node_touched(w, i, begins);
     }
@@ -51,10 +55,32 @@ static void die(struct world *w, const struct fault *f, int node)
     node_die(w, node, f->kind == FAULT_POWER, f->kind == FAULT_WIPE);
 }
 
+/* What a Sentinel that it can reach tells: a master that runs; itself; NOBODY. */
+static int told_master(const struct world *w, int node)
+{
+    for (int i = w->plan->servers; i < w->plan->servers + w->plan->sentinels; i++) {
+        if (!node_acts(w, i) || network_is_cut(w, node, i) || network_is_cut(w, i, node)) continue;
+        int master = watcher_master(w, i);
+        if (master == node || (master >= 0 && master < w->plan->servers && w->nodes[master].running)) return master;
+    }
+    return NOBODY;
+}
+
+/* Nobody knows a server that is at another address, and what its configuration says may be nobody's by now: as an
+ * operator's or a chart's script does, it asks first, and waits for an answer. */
 static void starts(struct world *w, int none, uint64_t node)
 {
     (void)none;
-    if (!w->nodes[node].running) node_start(w, (int)node);
+    if (w->nodes[node].running) return;
+    if (w->nodes[node].asks && w->nodes[node].kind == NODE_SERVER) {
+        int master = told_master(w, (int)node);
+        if (master == NOBODY) {
+            world_after(w, ASK_EVERY_MS, NOBODY, starts, node);
+            return;
+        }
+        server_is_told(w, (int)node, master == (int)node ? NOBODY : master);
+    }
+    node_start(w, (int)node);
 }
 
 static void die_together(struct world *w, const struct fault *f)
@@ -106,6 +132,17 @@ static void begin(struct world *w, const struct fault *f, int node)
     case FAULT_UNHEARD:
     case FAULT_UNHEARING: isolate_one_way(w, node, f->kind == FAULT_UNHEARD, true); break;
     case FAULT_KILL_ALL: die_together(w, f); break;
+    case FAULT_SWAP:
+        die(w, f, f->other);
+        die(w, f, node);
+        node_change_places(w, node, f->other);
+        n->asks = w->nodes[f->other].asks = n->asks || w->nodes[f->other].asks;
+        break;
+    case FAULT_MOVE:
+        die(w, f, node);
+        node_change_places(w, node, w->first_spare + w->spares_used++);
+        n->asks = true;
+        break;
     case FAULT_KINDS: break;
     }
 }
@@ -115,14 +152,19 @@ static void end(struct world *w, const struct fault *f, int node)
     switch (f->kind) {
     case FAULT_KILL:
     case FAULT_POWER:
+    case FAULT_MOVE:
     case FAULT_WIPE:
-        if (!w->nodes[node].running) node_start(w, node);
+        starts(w, NOBODY, (uint64_t)node);
+        break;
+    case FAULT_SWAP:
+        starts(w, NOBODY, (uint64_t)node);
+        starts(w, NOBODY, (uint64_t)f->other);
         break;
     case FAULT_KILL_MIDWAY:
-        if (!w->nodes[node].running)
-            node_start(w, node);
-        else
+        if (w->nodes[node].running)
             watcher_spared(w, node);
+        else
+            starts(w, NOBODY, (uint64_t)node);
         break;
     case FAULT_CUT: cut(w, node, f->other, true, false); break;
     case FAULT_CUT_ONE_WAY: cut(w, node, f->other, false, false); break;

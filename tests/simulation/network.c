@@ -35,6 +35,7 @@ struct connection {
     conn_id id; /* 0: free */
     enum purpose purpose;
     int node[2];
+    int place; /* which end 0 has dialled */
     bool open[2];
     uint64_t tag[2];
     struct way way[2];
@@ -180,7 +181,7 @@ static void arrive(struct world *w, struct connection *c, int sender, struct pie
     int receiver = !sender, node = c->node[receiver];
     conn_id id = c->id;
     if (p->kind == PIECE_OPEN) {
-        if (w->nodes[node].running)
+        if (w->nodes[node].running && w->nodes[node].place == c->place)
             opened(w, c, receiver);
         else
             refuse(w, c, sender);
@@ -257,6 +258,7 @@ conn_id network_connect(struct world *w, int from, int to, enum purpose purpose,
     c->purpose = purpose;
     c->node[0] = from;
     c->node[1] = to;
+    c->place = w->nodes[to].place;
     c->open[0] = true;
     c->tag[0] = tag;
     put(w, c, 0, PIECE_OPEN, NULL);

@@ -3,6 +3,7 @@
 
 #include "tests/simulation/checks.h"
 #include "tests/simulation/client.h"
+#include "tests/simulation/plan.h"
 #include "tests/simulation/server_node.h"
 #include "tests/simulation/watcher.h"
 
@@ -93,13 +94,24 @@ void node_unmake(struct world *w, int node)
 void node_address(const struct world *w, int node, struct sentinel_address *out)
 {
     static const int ports[] = {[NODE_SERVER] = 6379, [NODE_SENTINEL] = SENTINEL_PORT, [NODE_CLIENT] = 1};
-    snprintf(out->host, sizeof out->host, "10.0.0.%d", node + 1);
+    snprintf(out->host, sizeof out->host, "10.0.0.%d", w->nodes[node].place + 1);
     out->port = ports[w->nodes[node].kind];
 }
 
 int node_at(const struct world *w, const char *host)
 {
     int number;
-    if (sscanf(host, "10.0.0.%d", &number) != 1 || number < 1 || number > w->node_count) return NOBODY;
-    return number - 1;
+    if (sscanf(host, "10.0.0.%d", &number) != 1) return NOBODY;
+    for (int i = 0; i < w->node_count; i++)
+        if (w->nodes[i].place == number - 1) return i;
+    return NOBODY;
+}
+
+/* Whom a server follows it knows by address, and we by node. */
+void node_change_places(struct world *w, int a, int b)
+{
+    int place = w->nodes[a].place;
+    w->nodes[a].place = w->nodes[b].place;
+    w->nodes[b].place = place;
+    for (int i = 0; i < w->plan->servers; i++) server_places_changed(w, i, a, b);
 }

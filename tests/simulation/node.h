@@ -15,6 +15,8 @@ void node_start(struct world *w, int node);
 void node_die(struct world *w, int node, bool power_lost, bool disk_lost);
 void node_unmake(struct world *w, int node);
 
+/* Each has the other's address from now on. Neither runs. */
+void node_change_places(struct world *w, int a, int b);
 /* Every node has a host to itself. */
 void node_address(const struct world *w, int node, struct sentinel_address *out);
 int node_at(const struct world *w, const char *host); /* NOBODY: none is there */

@@ -71,6 +71,8 @@ static const unsigned weights[FAULT_KINDS] = {
 static const unsigned later_weights[FAULT_KINDS] = {
     [FAULT_UNHEARD] = 2,
     [FAULT_UNHEARING] = 2,
+    [FAULT_SWAP] = 2,
+    [FAULT_MOVE] = 2,
     [FAULT_KILL_ALL] = 3,
 };
 
@@ -162,10 +164,33 @@ static uint64_t draw_dying(const struct plan *p, struct random_state *r)
     return nodes;
 }
 
+/* Who has moved is known to nobody until it has followed who is: so fewer than there are servers. */
+static int count_moves(const struct plan *p)
+{
+    int count = 0;
+    for (int i = 0; i < p->fault_count; i++) count += p->faults[i].kind == FAULT_MOVE;
+    return count;
+}
+
+/* Sentinels do not know a replica's replicas: where the one above them has another address they follow nobody, for
+ * ever, and so does a master that has the address of one. */
+static bool has_chains(const struct plan *p)
+{
+    for (int i = 1; i < p->servers; i++)
+        if (p->follows[i] != 0) return true;
+    return false;
+}
+
 static void draw_later_fault(struct plan *p, struct random_state *r, struct fault *f)
 {
     *f = (struct fault){.kind = draw_kind(later_weights, r), .node = draw_node(p, r), .lasts_ms = draw_length_ms(p, r)};
+    if ((f->kind == FAULT_SWAP || f->kind == FAULT_MOVE) && has_chains(p)) f->kind = FAULT_KILL_ALL;
     if (f->kind == FAULT_KILL_ALL) f->extra = draw_dying(p, r);
+    if (f->kind == FAULT_MOVE && count_moves(p) >= SPARES - 1) f->kind = FAULT_SWAP;
+    if (f->kind != FAULT_SWAP) return;
+    if (f->node != THE_MASTER) f->node = (int)below(r, (uint64_t)p->servers);
+    do f->other = (int)below(r, (uint64_t)p->servers);
+    while (f->other == f->node);
 }
 
 static void draw_later_faults(struct plan *p, struct random_state *r)
@@ -173,9 +198,9 @@ static void draw_later_faults(struct plan *p, struct random_state *r)
     int64_t span_ms = p->faults[p->fault_count - 1].at_ms - QUIET_BEFORE_MS + 15000;
     int more = one_in(r, 2) ? 0 : (int)between(r, 1, 3);
     for (int i = 0; i < more; i++) {
-        struct fault *f = &p->faults[p->fault_count++];
+        struct fault *f = &p->faults[p->fault_count];
         draw_later_fault(p, r, f);
-        f->number = p->fault_count;
+        f->number = ++p->fault_count;
         f->at_ms = QUIET_BEFORE_MS + between(r, 0, span_ms);
         if (f->at_ms + f->lasts_ms > p->faults_end_ms) p->faults_end_ms = f->at_ms + f->lasts_ms;
     }
@@ -254,6 +279,8 @@ static const char *const names[FAULT_KINDS] = {
     [FAULT_BURST] = "burst of writes",
     [FAULT_UNHEARD] = "heard by nobody",
     [FAULT_UNHEARING] = "hears nobody",
+    [FAULT_SWAP] = "addresses swapped",
+    [FAULT_MOVE] = "kill, another address",
     [FAULT_KILL_ALL] = "all at once are killed",
 };
 
@@ -287,6 +314,7 @@ static void print_fault(const struct plan *p, const struct fault *f)
     printf("  %2d at %8.3f s for %7.3f s: %s", f->number, (double)f->at_ms / 1000, (double)f->lasts_ms / 1000,
            names[f->kind]);
     switch (f->kind) {
+    case FAULT_SWAP:
     case FAULT_CUT: printf(", %s and %s", node, other); break;
     case FAULT_CUT_ONE_WAY: printf(", %s to %s", node, other); break;
     case FAULT_SPLIT:

@@ -29,6 +29,8 @@ enum fault_kind {
     FAULT_BURST,       /* clients write so much more in so long that the backlog does not hold it */
     FAULT_UNHEARD,     /* nobody hears `node` */
     FAULT_UNHEARING,   /* `node` hears nobody */
+    FAULT_SWAP,        /* the servers `node` and `other` die, and come back with each other's address */
+    FAULT_MOVE,        /* FAULT_KILL, and it comes back with an address of its own; the old one is nobody's */
     FAULT_KILL_ALL,    /* those whose bits are set in `extra`, at once; each is started again in its own time */
     FAULT_KINDS
 };

@@ -20,6 +20,28 @@ struct course {
     uint64_t promotions, full_syncs; /* as the calm began */
 };
 
+static bool changes_addresses(const struct plan *p)
+{
+    for (int i = 0; i < p->fault_count; i++)
+        if (p->faults[i].kind == FAULT_SWAP || p->faults[i].kind == FAULT_MOVE) return true;
+    return false;
+}
+
+/* Without a draw: worlds that have none stay as they are. */
+static void add_spares(struct world *w)
+{
+    w->first_spare = w->node_count;
+    for (int i = 0; i < SPARES && changes_addresses(w->plan); i++) {
+        struct node *n = &w->nodes[w->node_count];
+        n->kind = NODE_SERVER;
+        n->powered = true;
+        n->place = w->node_count;
+        snprintf(n->name, sizeof n->name, "x%d", i);
+        node_make(w, w->node_count++);
+    }
+    w->spares_used = 1; /* the first stays nobody's */
+}
+
 static void populate(struct world *w)
 {
     const struct plan *p = w->plan;
@@ -30,9 +52,12 @@ static void populate(struct world *w)
             n->kind = (enum node_kind)kind;
             n->clock_ms = CLOCK_AHEAD_MS + (int64_t)world_below(w, CLOCK_AHEAD_MS);
             n->touched_ms = -CLOCK_AHEAD_MS;
+            n->place = w->node_count;
+            n->follows = kind == NODE_SERVER ? p->follows[i] : NOBODY;
             snprintf(n->name, sizeof n->name, "%c%d", "rsc"[kind], i);
             node_make(w, w->node_count++);
         }
+    add_spares(w);
 }
 
 static void enter(struct world *w, struct course *c, enum stage stage)
@@ -113,7 +138,7 @@ void run_world(const struct plan *plan, bool verbose, struct outcome *out)
     network_new(&w);
     checks_new(&w);
     populate(&w);
-    for (int i = 0; i < w.node_count; i++) node_start(&w, i);
+    for (int i = 0; i < w.first_spare; i++) node_start(&w, i);
     faults_schedule(&w);
     while (course.stage != STAGE_OVER && world_step(&w)) {
         if (w.now_ms < look_ms) continue;
@@ -125,7 +150,7 @@ void run_world(const struct plan *plan, bool verbose, struct outcome *out)
                             .failed_ms = w.failed_ms,
                             .steps = w.steps,
                             .digest = w.digest,
-                            .node_ms = w.now_ms * w.node_count,
+                            .node_ms = w.now_ms * w.first_spare,
                             .healed_ms = course.healed_ms,
                             .tallies = *checks_tallies(&w)};
     memcpy(out->failure, w.failure, sizeof out->failure);

@@ -150,8 +150,29 @@ void server_make(struct world *w, int node)
     struct server *s = mem_calloc(1, sizeof *s);
     s->w = w;
     s->id = node;
-    s->disk.master = NOBODY;
+    s->disk.master = s->master = NOBODY;
     w->nodes[node].self = s;
+}
+
+static int other_of(int node, int a, int b)
+{
+    return node == a ? b : node == b ? a : node;
+}
+
+void server_places_changed(struct world *w, int node, int a, int b)
+{
+    struct server *s = server_of(w, node);
+    s->master = other_of(s->master, a, b);
+    s->disk.master = other_of(s->disk.master, a, b);
+    s->hand_over_to = other_of(s->hand_over_to, a, b);
+    w->nodes[node].follows = other_of(w->nodes[node].follows, a, b);
+}
+
+void server_is_told(struct world *w, int node, int master)
+{
+    struct server *s = server_of(w, node);
+    s->disk.configured = true;
+    s->disk.master = master;
 }
 
 void server_start(struct world *w, int node)
@@ -163,7 +184,7 @@ void server_start(struct world *w, int node)
     s->started_ms = server_now_ms(s);
     settle(s);
     random_hex(s->run_id, HISTORY_ID_TEXT - 1);
-    s->master = disk.configured ? disk.master : w->plan->follows[node];
+    s->master = disk.configured ? disk.master : w->nodes[node].follows;
     s->stream = repl_stream_new(&s->settings, 20000 + node);
     repl_stream_set_relayed(s->stream, server_is_replica(s));
     master_start(s);

@@ -163,7 +163,9 @@ void replica_before_send(struct server *s)
 
 static void connect(struct server *s)
 {
-    s->conn = network_connect(s->w, s->id, s->master, FOR_REPLICATION, 0);
+    /* Itself, which refuses to be its own master: as well as nobody. */
+    int to = s->master == s->id ? s->w->first_spare : s->master;
+    s->conn = network_connect(s->w, s->id, to, FOR_REPLICATION, 0);
 }
 
 static void send_psync(struct server *s)

@@ -25,6 +25,7 @@
 #define NODE_NAME_MAX  16
 #define NOBODY         (-1)
 #define FAULTS_MAX     64
+#define SPARES         3 /* addresses where nobody is, in a world where addresses change owners */
 #define CLOCK_AHEAD_MS 1000000 /* a node's own clock: never near 0 */
 
 enum node_kind { NODE_SERVER, NODE_SENTINEL, NODE_CLIENT };
@@ -35,6 +36,9 @@ struct node {
     bool running; /* its process */
     bool powered; /* its host: where no process runs, it refuses connections */
     unsigned life;
+    int place;               /* its address */
+    int follows;             /* a server's, as its first configuration says, by address; NOBODY */
+    bool asks;               /* it has another address: with each start it asks a Sentinel what to be */
     int64_t paused_until_ms; /* its process does nothing before */
     int64_t clock_ms;        /* its clock is so far ahead of the world's */
     int faults;              /* that are about it now */
@@ -56,6 +60,7 @@ struct world {
     int64_t now_ms;
     uint64_t steps;
     int node_count;
+    int first_spare, spares_used; /* nodes that never run, behind the others; none: node_count */
     struct node nodes[NODES_MAX];
     struct event *events; /* a heap */
     size_t event_count, event_room;
