@@ -109,11 +109,14 @@ struct server {
     /* as a replica */
     struct replica_machine machine;
     struct replica_machine_settings machine_settings;
-    int master; /* NOBODY: none */
+    int master;  /* NOBODY: none */
+    int dialled; /* who had its address when it was called last */
     unsigned lives;
     int64_t timer_ms; /* the next one; 0: none */
     conn_id conn;
-    bool can_continue, streaming, replacing, without_dataset, direct, held_back, reading_stopped;
+    bool can_continue, streaming, replacing, without_dataset, direct, held_back;
+    bool reading_stopped; /* the connection is not looked at while it loads from a file ... */
+    bool closed_unseen;   /* ... and so not seen to be closed */
     int64_t last_io_ms, down_since_ms;
     char full_id[HISTORY_ID_TEXT];
     uint64_t full_offset;

@@ -88,7 +88,7 @@ static void receive_snapshot(struct server *s, const struct packet *p)
 static void abandon_dataset(struct server *s)
 {
     s->load_turn++;
-    s->receiving = s->reading_stopped = false;
+    s->receiving = s->reading_stopped = s->closed_unseen = false;
     data_clear(&s->received);
     if (!s->replacing) return;
     s->replacing = false;
@@ -138,6 +138,14 @@ static void keep_input(struct server *s, const struct packet *p)
     data_append(&s->input, p->bytes, p->len);
 }
 
+static void sees_close(struct world *w, int node, uint64_t lives)
+{
+    struct server *s = server_of(w, node);
+    if (lives != s->lives) return;
+    failed(s, "Connection with master lost.");
+    server_turn_ends(s);
+}
+
 static void begin_stream(struct server *s)
 {
     repl_stream_open(s->stream);
@@ -149,6 +157,8 @@ static void begin_stream(struct server *s)
                 repl_stream_history(s->stream)->id, repl_stream_history(s->stream)->offset);
     acknowledge(s);
     apply_waiting(s);
+    if (s->closed_unseen) world_after(s->w, 0, s->id, sees_close, s->lives);
+    s->closed_unseen = false;
 }
 
 void replica_before_send(struct server *s)
@@ -164,8 +174,8 @@ void replica_before_send(struct server *s)
 static void connect(struct server *s)
 {
     /* Itself, which refuses to be its own master: as well as nobody. */
-    int to = s->master == s->id ? s->w->first_spare : s->master;
-    s->conn = network_connect(s->w, s->id, to, FOR_REPLICATION, 0);
+    s->dialled = s->master == s->id ? s->w->first_spare : s->master;
+    s->conn = network_connect(s->w, s->id, s->dialled, FOR_REPLICATION, 0);
 }
 
 static void send_psync(struct server *s)
@@ -285,6 +295,8 @@ void replica_closed(struct server *s, conn_id conn)
 {
     (void)conn;
     s->conn = 0;
+    s->closed_unseen = s->reading_stopped;
+    if (s->reading_stopped) return;
     failed(s, s->machine.state == REPLICA_CONNECTED ? "Connection with master lost." : "connection lost");
 }
 
