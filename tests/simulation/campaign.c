@@ -51,6 +51,7 @@ void sum_add(struct sum *sum, const struct sum *more)
     sum->tallies.hand_overs += t->hand_overs;
     sum->tallies.continued += t->continued;
     sum->tallies.full_syncs += t->full_syncs;
+    sum->tallies.strangers += t->strangers;
     if (!more->failed) return;
     sum->last_seed = more->last_seed;
     memcpy(sum->failure, more->failure, sizeof sum->failure);
@@ -131,7 +132,7 @@ void sum_print(const struct sum *sum)
     printf("%" PRIu64 " worlds, %.1f node-hours, %" PRIu64 " steps: %" PRIu64 " writes, %" PRIu64
            " acknowledged by WAIT (%" PRIu64 " of these promises ended); %" PRIu64 " promotions, %" PRIu64
            " of them handed over; %" PRIu64 " partial and %" PRIu64
-           " full syncs; the slowest was well %.1f s after its last fault\n",
+           " full syncs; the slowest was well %.1f s after its last fault; %" PRIu64 " kept a stranger\n",
            sum->worlds, (double)sum->node_ms / 3600000, sum->steps, t->writes, t->acknowledged, t->voided,
-           t->promotions, t->hand_overs, t->continued, t->full_syncs, (double)sum->slowest_ms / 1000);
+           t->promotions, t->hand_overs, t->continued, t->full_syncs, (double)sum->slowest_ms / 1000, t->strangers);
 }

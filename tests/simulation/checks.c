@@ -67,6 +67,12 @@ const struct tallies *checks_tallies(const struct world *w)
     return &w->checks->tallies;
 }
 
+/* What is promised is promised of ours. */
+static bool is_ours(const struct world *w, int server)
+{
+    return server < w->plan->servers;
+}
+
 static const char *name(const struct world *w, int node)
 {
     return w->nodes[node].name;
@@ -204,6 +210,7 @@ void checks_promotes(struct world *w, int server, int sentinel, int64_t since_ms
 {
     struct checks *c = w->checks;
     const struct server *s = server_of(w, server);
+    if (!is_ours(w, server)) return;
     if (sentinel != NOBODY && is_late(w, server, sentinel)) {
         world_trace(w, server, "is promoted by an order of %s that is not meant any more", name(w, sentinel));
         return;
@@ -311,9 +318,9 @@ void checks_gives_full_sync(struct world *w, int master, int replica)
 {
     struct checks *c = w->checks;
     const struct server *m = server_of(w, master), *r = server_of(w, replica), *last = server_of(w, c->last_master);
-    const char *why = why_given_up(w, replica);
+    const char *why = is_ours(w, master) ? why_given_up(w, replica) : NULL;
     /* It may have died meanwhile, or been promoted, or follow another: then nothing comes of it. */
-    if (!r->up || r->master != master || r->machine.state != REPLICA_HANDSHAKE) return;
+    if (!is_ours(w, master) || !r->up || r->master != master || r->machine.state != REPLICA_HANDSHAKE) return;
     for (uint64_t i = 0; i < c->tallies.writes && !w->failed; i++) {
         struct promise *p = &c->promises[i];
         bool goes = p->given && p->nodes >> replica & 1 && data_has_write(&r->data, i) && !data_has_write(&m->data, i);
@@ -338,6 +345,7 @@ void checks_starts(struct world *w, int server)
 void checks_started(struct world *w, int server)
 {
     struct checks *c = w->checks;
+    if (!is_ours(w, server)) return;
     if (server == c->last_master && server_is_replica(server_of(w, server)))
         c->master_replaced_by_ms = w->now_ms + w->plan->down_after_ms + REPLACED_MS;
     checks_starts(w, server);
@@ -346,7 +354,7 @@ void checks_started(struct world *w, int server)
 
 void checks_emptied(struct world *w, int server)
 {
-    forget(w, server);
+    if (is_ours(w, server)) forget(w, server);
 }
 
 /* --- 5: full syncs --- */
@@ -546,6 +554,46 @@ static const char *unwell_sentinel(struct world *w, int i, int master)
     return NULL;
 }
 
+static const char *unwell_neighbours(struct world *w)
+{
+    int master = NOBODY;
+    for (int i = w->first_neighbour; i < w->first_neighbour + w->plan->neighbours; i++) {
+        if (!w->nodes[i].running) return unwell(w, "%s does not run", name(w, i));
+        if (!server_is_replica(server_of(w, i))) master = master == NOBODY ? i : NODES_MAX;
+    }
+    if (master == NOBODY || master == NODES_MAX) return unwell(w, "there is no one master of the neighbours");
+    for (int i = w->first_neighbour; i < w->first_neighbour + w->plan->neighbours; i++)
+        if (i != master && !server_of(w, i)->streaming) return unwell(w, "%s has no link to its master", name(w, i));
+    for (int i = w->plan->servers; i < w->plan->servers + w->plan->sentinels; i++) {
+        const struct watched *watched = watcher_watched_neighbours(w, i);
+        if (!watched || node_at(w, watched_current(watched)->address.host) != master)
+            return unwell(w, "%s does not take %s for the neighbours' master", name(w, i), name(w, master));
+    }
+    return NULL;
+}
+
+void checks_left_to_stranger(struct world *w)
+{
+    world_trace(w, NOBODY, "not healed: %s is taken for a stranger", name(w, checks_stranger(w)));
+    w->checks->tallies.strangers++;
+}
+
+int checks_stranger(const struct world *w)
+{
+    for (int i = 0; i < w->plan->servers; i++) {
+        int takers = 0;
+        struct sentinel_address at;
+        node_address(w, i, &at);
+        for (int s = w->plan->servers; s < w->plan->servers + w->plan->sentinels; s++) {
+            const struct watched *watched = watcher_watched(w, s);
+            const struct instance *r = watched ? watched_replica_at(watched, at.host, at.port) : NULL;
+            takers += r && r->stranger;
+        }
+        if (takers == w->plan->sentinels) return i;
+    }
+    return NOBODY;
+}
+
 const char *checks_unwell(struct world *w)
 {
     const struct plan *p = w->plan;
@@ -556,6 +604,7 @@ const char *checks_unwell(struct world *w)
     const char *why = NULL;
     for (int i = 0; i < p->servers && !why; i++) why = unwell_server(w, i, master);
     for (int i = p->servers; i < p->servers + p->sentinels && !why; i++) why = unwell_sentinel(w, i, master);
+    if (!why && p->neighbours) why = unwell_neighbours(w);
     return why;
 }
 

@@ -37,8 +37,12 @@
  * 3. A PARTIAL RESYNC CONTINUES THE RIGHT HISTORY: what the replica has is the beginning of what its master has, byte
  *    by byte, and exactly what lies between is sent.
  * 4. ALL HEALS: within plan_heals_within_ms() after the last fault there is one master, all others follow it, with the
- *    same data, and all Sentinels know it.
- * 5. NO ENDLESS FULL SYNCS: a bounded number for each fault and fail-over, and none once all is well.
+ *    same data, and all Sentinels know it. But for one whom all of them take for a stranger: it came back with another
+ * run
+ *    id, and is followed by nobody whom they know, as one whose address has changed since the last INFO. It may as well
+ * be
+ *    another's server at a reused address, whose data an order to follow would end, and so it is left alone, as
+ * documented. 5. NO ENDLESS FULL SYNCS: a bounded number for each fault and fail-over, and none once all is well.
  */
 #ifndef SLIPSTREAM_SIMULATION_CHECKS_H
 #define SLIPSTREAM_SIMULATION_CHECKS_H
@@ -49,6 +53,7 @@
 struct tallies {
     uint64_t writes, acknowledged, voided; /* promises that ended */
     uint64_t promotions, hand_overs, continued, full_syncs;
+    uint64_t strangers; /* worlds that did not heal for one */
 };
 
 void checks_new(struct world *w);
@@ -67,6 +72,7 @@ void checks_promotion_heard(struct world *w, int server); /* a Sentinel has seen
 void checks_starts(struct world *w, int server);          /* and loads what its disk has */
 void checks_started(struct world *w, int server);         /* with that */
 void checks_emptied(struct world *w, int server);
+void checks_left_to_stranger(struct world *w);
 /* It asked, and is not continued, nor held back. */
 void checks_gives_full_sync(struct world *w, int master, int replica);
 void checks_full_sync_ended(struct world *w);
@@ -80,6 +86,7 @@ void checks_file_lost(struct world *w, int node);
 void checks_look_around(struct world *w); /* some times a second */
 /* NULL: one master, all follow it, all know it. Else what is wrong. */
 const char *checks_unwell(struct world *w);
+int checks_stranger(const struct world *w); /* whom all Sentinels take for one; NOBODY */
 bool checks_same_data(struct world *w);
 void checks_at_end(struct world *w);
 int checks_master(const struct world *w);      /* the one; NOBODY */

@@ -206,6 +206,26 @@ static void draw_later_faults(struct plan *p, struct random_state *r)
     }
 }
 
+/* Some worlds have them, with faults of their own. */
+static void draw_neighbours(struct plan *p, struct random_state *r)
+{
+    static const enum fault_kind kinds[] = {FAULT_KILL,    FAULT_KILL,    FAULT_POWER,    FAULT_WIPE,
+                                            FAULT_ISOLATE, FAULT_UNHEARD, FAULT_UNHEARING, FAULT_PAUSE};
+    int64_t span_ms = p->faults_end_ms - QUIET_BEFORE_MS + 1;
+    if (!one_in(r, 3)) return;
+    p->neighbours = 2;
+    for (int left = (int)between(r, 1, 4); left > 0; left--) {
+        struct fault *f = &p->faults[p->fault_count];
+        *f = (struct fault){.number = ++p->fault_count,
+                            .kind = kinds[below(r, sizeof kinds / sizeof *kinds)],
+                            .node = p->servers + p->sentinels + p->clients + (int)below(r, 2),
+                            .other = NOBODY,
+                            .at_ms = QUIET_BEFORE_MS + between(r, 0, span_ms),
+                            .lasts_ms = draw_length_ms(p, r)};
+        if (f->at_ms + f->lasts_ms > p->faults_end_ms) p->faults_end_ms = f->at_ms + f->lasts_ms;
+    }
+}
+
 void plan_make(struct plan *p, uint64_t seed, enum mistake mistake)
 {
     struct random_state r;
@@ -216,6 +236,7 @@ void plan_make(struct plan *p, uint64_t seed, enum mistake mistake)
     draw_faults(p, &r);
     p->ahead_wait_s = draw_ahead_wait_s(&r);
     draw_later_faults(p, &r);
+    draw_neighbours(p, &r);
     if (mistake != MISTAKE_NO_GOOD_REPLICAS) return;
     p->min_replicas = 1;
     p->max_lag_s = 2;
@@ -292,8 +313,10 @@ static void name_of(const struct plan *p, int node, char out[NODE_NAME_MAX])
         snprintf(out, NODE_NAME_MAX, "r%d", node);
     else if (node < p->servers + p->sentinels)
         snprintf(out, NODE_NAME_MAX, "s%d", node - p->servers);
-    else
+    else if (node < p->servers + p->sentinels + p->clients)
         snprintf(out, NODE_NAME_MAX, "c%d", node - p->servers - p->sentinels);
+    else
+        snprintf(out, NODE_NAME_MAX, "y%d", node - p->servers - p->sentinels - p->clients);
 }
 
 static void print_nodes(const struct plan *p, uint64_t nodes)
@@ -341,8 +364,8 @@ void plan_print(const struct plan *p)
     static const char *const disks[] = {"no disk", "snapshots", "an append-only file"};
     printf("seed %" PRIu64 ": %d servers (", p->seed, p->servers);
     for (int i = 1; i < p->servers; i++) printf("%sr%d of r%d", i > 1 ? ", " : "", i, p->follows[i]);
-    printf("), %d sentinels, quorum %d, %d clients; %s, configuration %s\n", p->sentinels, p->quorum, p->clients,
-           disks[p->disk], p->config_is_kept ? "kept" : "not kept");
+    printf("), %d sentinels, quorum %d, %d clients, %d neighbours; %s, configuration %s\n", p->sentinels, p->quorum,
+           p->clients, p->neighbours, disks[p->disk], p->config_is_kept ? "kept" : "not kept");
     printf("  down-after %" PRId64 " ms, failover-timeout %" PRId64 " ms, repl-timeout %d s, backlog %" PRIu64
            ", min-replicas %d within %d s, ahead-replica-wait %d s, WAIT %d, a write each %" PRId64 " ms\n",
            p->down_after_ms, p->failover_timeout_ms, p->repl_timeout_s, p->backlog_bytes, p->min_replicas, p->max_lag_s,

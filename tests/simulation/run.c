@@ -42,21 +42,26 @@ static void add_spares(struct world *w)
     w->spares_used = 1; /* the first stays nobody's */
 }
 
+static void add(struct world *w, enum node_kind kind, char letter, int number, int follows)
+{
+    struct node *n = &w->nodes[w->node_count];
+    n->kind = kind;
+    n->clock_ms = CLOCK_AHEAD_MS + (int64_t)world_below(w, CLOCK_AHEAD_MS);
+    n->touched_ms = -CLOCK_AHEAD_MS;
+    n->place = w->node_count;
+    n->follows = follows;
+    snprintf(n->name, sizeof n->name, "%c%d", letter, number);
+    node_make(w, w->node_count++);
+}
+
 static void populate(struct world *w)
 {
     const struct plan *p = w->plan;
-    int counts[] = {[NODE_SERVER] = p->servers, [NODE_SENTINEL] = p->sentinels, [NODE_CLIENT] = p->clients};
-    for (int kind = 0; kind <= NODE_CLIENT; kind++)
-        for (int i = 0; i < counts[kind]; i++) {
-            struct node *n = &w->nodes[w->node_count];
-            n->kind = (enum node_kind)kind;
-            n->clock_ms = CLOCK_AHEAD_MS + (int64_t)world_below(w, CLOCK_AHEAD_MS);
-            n->touched_ms = -CLOCK_AHEAD_MS;
-            n->place = w->node_count;
-            n->follows = kind == NODE_SERVER ? p->follows[i] : NOBODY;
-            snprintf(n->name, sizeof n->name, "%c%d", "rsc"[kind], i);
-            node_make(w, w->node_count++);
-        }
+    for (int i = 0; i < p->servers; i++) add(w, NODE_SERVER, 'r', i, p->follows[i]);
+    for (int i = 0; i < p->sentinels; i++) add(w, NODE_SENTINEL, 's', i, NOBODY);
+    for (int i = 0; i < p->clients; i++) add(w, NODE_CLIENT, 'c', i, NOBODY);
+    w->first_neighbour = w->node_count;
+    for (int i = 0; i < p->neighbours; i++) add(w, NODE_SERVER, 'y', i, i ? w->first_neighbour : NOBODY);
     add_spares(w);
 }
 
@@ -82,6 +87,11 @@ static void heal(struct world *w, struct course *c)
         network_calm(w);
         enter(w, c, STAGE_LEVELS);
     } else if (w->now_ms - c->since_ms > plan_heals_within_ms(w->plan)) {
+        if (checks_stranger(w) != NOBODY) {
+            checks_left_to_stranger(w);
+            enter(w, c, STAGE_OVER);
+            return;
+        }
         world_fail(w, "not healed %" PRId64 " ms after the last fault: %s", w->now_ms - c->since_ms, why);
     }
 }

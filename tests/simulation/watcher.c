@@ -16,16 +16,23 @@
 #define CHANNELS_MAX   (NODES_MAX * 4)
 #define KNOWN_MAX      NODES_MAX
 
-/* What the file says. */
-struct file {
-    bool written;
-    char run_id[SENTINEL_RUN_ID + 1];
-    uint64_t current_epoch, config_epoch, leader_epoch;
+/* What the file says of one master, and of all. */
+struct file_group {
+    uint64_t config_epoch, leader_epoch;
     struct sentinel_address master;
     int replica_count, peer_count;
     struct sentinel_address replicas[KNOWN_MAX], peers[KNOWN_MAX];
     char peer_ids[KNOWN_MAX][SENTINEL_RUN_ID + 1];
 };
+
+struct file {
+    bool written;
+    char run_id[SENTINEL_RUN_ID + 1];
+    uint64_t current_epoch;
+    struct file_group groups[GROUPS];
+};
+
+static const char *const names[GROUPS] = {MASTER_NAME, "neighbours"};
 
 struct channel {
     uint64_t instance; /* 0: free */
@@ -64,17 +71,10 @@ static void tell_address(const struct instance *i, struct sentinel_address *out)
     out->port = i->address.port;
 }
 
-static void save(struct watcher *s)
+static void save_group(const struct watched *watched, struct file_group *f)
 {
-    const struct watched *watched = s->sentinel.masters[0];
     const struct instance *current = watched_current(watched);
-    struct file *f = &s->file;
-    s->unsaved = false;
-    *f = (struct file){.written = true,
-                       .current_epoch = s->sentinel.current_epoch,
-                       .config_epoch = watched->config_epoch,
-                       .leader_epoch = watched->own.epoch};
-    memcpy(f->run_id, s->sentinel.run_id, sizeof f->run_id);
+    *f = (struct file_group){.config_epoch = watched->config_epoch, .leader_epoch = watched->own.epoch};
     tell_address(current, &f->master);
     for (int i = 0; i < watched->replica_count && f->replica_count < KNOWN_MAX; i++) {
         const struct instance *r = watched->replicas[i] == current ? watched->master : watched->replicas[i];
@@ -85,6 +85,16 @@ static void save(struct watcher *s)
         memcpy(f->peer_ids[f->peer_count], peer->run_id, sizeof peer->run_id);
         f->peers[f->peer_count++] = peer->address;
     }
+}
+
+static void save(struct watcher *s)
+{
+    struct file *f = &s->file;
+    s->unsaved = false;
+    f->written = true;
+    f->current_epoch = s->sentinel.current_epoch;
+    memcpy(f->run_id, s->sentinel.run_id, sizeof f->run_id);
+    for (int i = 0; i < s->sentinel.master_count; i++) save_group(s->sentinel.masters[i], &f->groups[i]);
 }
 
 /* --- channels (links.c) --- */
@@ -149,11 +159,12 @@ static void send_request(struct watcher *s, const struct sentinel_action *a)
     case REQUEST_IS_DOWN:
         p.number[1] = a->epoch;
         p.number[2] = (uint64_t)a->address.port;
+        p.number[3] = strcmp(a->text, names[0]) != 0;
         p.len = (size_t)snprintf(text, sizeof text, "%s %s", a->run_id, a->address.host);
         break;
     case REQUEST_FOLLOW: p.number[1] = (uint64_t)node_at(s->w, a->address.host); break;
     case REQUEST_PROMOTE: {
-        const struct watched *w = s->sentinel.masters[0];
+        const struct watched *w = sentinel_instance(&s->sentinel, a->instance)->watched;
         int64_t since_ms = health_is_down(&w->master->health) ? w->master->health.since_ms : w->failover.started_ms;
         p.number[2] = (uint64_t)(since_ms - s->w->nodes[s->id].clock_ms);
         break;
@@ -184,6 +195,7 @@ static void say(struct watcher *s, const struct sentinel_action *a)
 {
     world_trace(s->w, s->id, "%s %s", a->type, a->text);
     const struct watched *watched = s->sentinel.masters[0];
+    if (!a->master || strcmp(a->master, watched->name) != 0) return;
     if (strcmp(a->type, "+elected-leader") == 0) checks_elected(s->w, s->id, &watched->failover);
     if (strcmp(a->type, "+promoted-slave") == 0)
         checks_promotion_heard(s->w, node_at(s->w, watched_current(watched)->address.host));
@@ -278,7 +290,7 @@ void watcher_make(struct world *w, int node)
     w->nodes[node].self = s;
 }
 
-static void monitor(struct watcher *s, const struct sentinel_address *master)
+static void monitor(struct watcher *s, int group, const struct sentinel_address *master)
 {
     const struct plan *plan = s->w->plan;
     struct watched_settings settings;
@@ -286,16 +298,15 @@ static void monitor(struct watcher *s, const struct sentinel_address *master)
     settings.down_after_ms = plan->down_after_ms;
     settings.failover_timeout_ms = plan->failover_timeout_ms;
     settings.parallel_syncs = plan->parallel_syncs;
-    CHECK(sentinel_monitor(&s->sentinel, MASTER_NAME, master, &settings, now_ms(s), &s->actions));
+    CHECK(sentinel_monitor(&s->sentinel, names[group], master, &settings, now_ms(s), &s->actions));
 }
 
 /* sentinel_state_apply() */
-static void read_file(struct watcher *s)
+static void read_group(struct watcher *s, int group)
 {
-    const struct file *f = &s->file;
-    monitor(s, &f->master);
-    struct watched *watched = s->sentinel.masters[0];
-    s->sentinel.current_epoch = f->current_epoch;
+    const struct file_group *f = &s->file.groups[group];
+    monitor(s, group, &f->master);
+    struct watched *watched = s->sentinel.masters[group];
     watched->config_epoch = f->config_epoch;
     watched->own.epoch = f->leader_epoch;
     for (int i = 0; i < f->replica_count; i++) sentinel_know_replica(watched, &f->replicas[i], now_ms(s));
@@ -306,7 +317,6 @@ void watcher_start(struct world *w, int node)
 {
     struct watcher *s = watcher_of(w, node);
     struct sentinel_settings settings;
-    struct sentinel_address first;
     char run_id[SENTINEL_RUN_ID + 1] = "";
     uint64_t seed;
     random_from_kernel(&seed, sizeof seed);
@@ -317,11 +327,15 @@ void watcher_start(struct world *w, int node)
     memset(s->channels, 0, sizeof s->channels);
     s->up = true;
     s->dies_in = 0;
-    node_address(w, 0, &first);
-    if (s->file.written)
-        read_file(s);
-    else
-        monitor(s, &first);
+    for (int group = 0; group < (w->plan->neighbours ? 2 : 1); group++) {
+        struct sentinel_address first;
+        node_address(w, group ? w->first_neighbour : 0, &first);
+        if (s->file.written)
+            read_group(s, group);
+        else
+            monitor(s, group, &first);
+    }
+    if (s->file.written) s->sentinel.current_epoch = s->file.current_epoch;
     save(s);
     s->actions.count = 0;
     world_after(w, 0, node, tick, 0);
@@ -392,17 +406,30 @@ static void take_reply(struct watcher *s, const struct channel *c, const struct 
                                .text = bytes_make(p->bytes, p->len)};
     if (e.request == REQUEST_IS_DOWN) {
         e.leader = e.text;
-        e.text = bytes_make((const uint8_t *)MASTER_NAME, sizeof MASTER_NAME);
+        const char *name = names[p->number[1]];
+        e.error = false;
+        e.text = bytes_make((const uint8_t *)name, strlen(name) + 1);
         e.down = p->number[2];
         e.epoch = p->number[3];
     }
     event(s, &e);
 }
 
-static void answer(struct watcher *s, conn_id conn, uint64_t request, bool down, uint64_t epoch, const char *text)
+static void answer(struct watcher *s, conn_id conn, uint64_t request)
 {
+    const char *text = request == REQUEST_PING ? "PONG" : "";
     struct packet p = {
-        .what = SAYS_REPLY, .number = {request, 0, down, epoch}, .len = strlen(text), .bytes = (const uint8_t *)text};
+        .what = SAYS_REPLY, .number = {request}, .len = strlen(text), .bytes = (const uint8_t *)text};
+    network_send(s->w, s->id, conn, &p);
+}
+
+/* Which group was asked for stands where other answers say whether they are errors. */
+static void answer_is_down(struct watcher *s, conn_id conn, uint64_t group, const struct sentinel_down_answer *down)
+{
+    struct packet p = {.what = SAYS_REPLY,
+                       .number = {REQUEST_IS_DOWN, group, down->down, down->epoch},
+                       .len = strlen(down->leader),
+                       .bytes = (const uint8_t *)down->leader};
     network_send(s->w, s->id, conn, &p);
 }
 
@@ -417,7 +444,7 @@ static void is_down(struct watcher *s, conn_id conn, const struct packet *p)
     sentinel_is_master_down(&s->sentinel, &master, p->number[1], run_id, now_ms(s), &down, &s->actions);
     bool dies = s->dies_in && s->dies_in <= s->actions.count;
     carry_out(s);
-    if (!dies) answer(s, conn, REQUEST_IS_DOWN, down.down, down.epoch, down.leader);
+    if (!dies) answer_is_down(s, conn, p->number[3], &down);
 }
 
 static void take_request(struct watcher *s, conn_id conn, const struct packet *p)
@@ -428,7 +455,7 @@ static void take_request(struct watcher *s, conn_id conn, const struct packet *p
     }
     if (p->number[0] == REQUEST_HELLO)
         event(s, &(struct sentinel_event){.kind = SENTINEL_EVENT_HELLO, .text = bytes_make(p->bytes, p->len)});
-    answer(s, conn, p->number[0], false, 0, p->number[0] == REQUEST_PING ? "PONG" : "");
+    answer(s, conn, p->number[0]);
 }
 
 void watcher_received(struct world *w, int node, conn_id conn, const struct packet *p)
@@ -459,6 +486,12 @@ const struct watched *watcher_watched(const struct world *w, int node)
 {
     const struct watcher *s = watcher_of(w, node);
     return s->up ? s->sentinel.masters[0] : NULL;
+}
+
+const struct watched *watcher_watched_neighbours(const struct world *w, int node)
+{
+    const struct watcher *s = watcher_of(w, node);
+    return s->up && s->sentinel.master_count > 1 ? s->sentinel.masters[1] : NULL;
 }
 
 int watcher_master(const struct world *w, int node)

@@ -8,6 +8,7 @@
 
 #define SENTINEL_PORT 26379
 #define MASTER_NAME   "mymaster"
+#define GROUPS        2 /* of servers: ours, and the neighbours, where there are any */
 
 struct watcher;
 
@@ -24,6 +25,7 @@ void watcher_fails_over(struct world *w, int node);
 void watcher_dies_midway(struct world *w, int node, unsigned actions);
 void watcher_spared(struct world *w, int node);                         /* it does not die after all */
 const struct watched *watcher_watched(const struct world *w, int node); /* NULL: it does not run */
+const struct watched *watcher_watched_neighbours(const struct world *w, int node);
 int watcher_master(const struct world *w, int node);                    /* as it tells clients; NOBODY */
 
 #endif

@@ -60,6 +60,7 @@ struct world {
     int64_t now_ms;
     uint64_t steps;
     int node_count;
+    int first_neighbour;          /* behind the clients; none: first_spare */
     int first_spare, spares_used; /* nodes that never run, behind the others; none: node_count */
     struct node nodes[NODES_MAX];
     struct event *events; /* a heap */
