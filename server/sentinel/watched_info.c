@@ -227,7 +227,8 @@ static void leave_alone(struct watched *w, struct instance *i, int64_t claims_ms
     if (i->left_alone) return;
     i->left_alone = true;
     sentinel_note(w->sentinel, LOG_WARNING,
-                  "%s:%d of %s says for %" PRId64 " ms that it is a master. It is left alone until a majority of the %d "
+                  "%s:%d of %s says for %" PRId64
+                  " ms that it is a master. It is left alone until a majority of the %d "
                   "Sentinels has been heard: it may have been promoted without our knowing",
                   i->address.host, i->address.port, w->name, claims_ms, w->voter_count + 1);
 }

@@ -355,7 +355,8 @@ Test(hostile, a_replica_that_has_lost_its_dataset_has_no_offset)
     fake_master_take_in(&master);
     cr_expect_eq(info_number(s, "replication", "slave_repl_offset"), 1000, "nothing is lost yet");
     fake_master_send_dataset(&master, broken, sizeof broken - 1);
-    wait_until(info_number(s, "replication", "slave_repl_offset") == 0 && info_number(s, "persistence", "loading") == 0);
+    wait_until(info_number(s, "replication", "slave_repl_offset") == 0 &&
+               info_number(s, "persistence", "loading") == 0);
     expect_nil(s, "GET k");
     fake_master_close(&master);
 }

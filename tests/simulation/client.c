@@ -131,8 +131,7 @@ void client_received(struct world *w, int node, conn_id conn, const struct packe
     if (conn != c->conn) return;
     if (p->what == SAYS_THERE && c->step == STEP_FIND) found(w, node, (int)(int64_t)p->number[0]);
     if (p->what == SAYS_WRITTEN && c->step == STEP_WRITE && p->number[0] == c->write) written(w, node, p);
-    if (p->what == SAYS_WAITED && c->step == STEP_WAIT && p->number[0] == c->write)
-        rest(w, node, pace_ms(w, c));
+    if (p->what == SAYS_WAITED && c->step == STEP_WAIT && p->number[0] == c->write) rest(w, node, pace_ms(w, c));
 }
 
 void client_closed(struct world *w, int node, conn_id conn)

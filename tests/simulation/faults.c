@@ -153,9 +153,7 @@ static void end(struct world *w, const struct fault *f, int node)
     case FAULT_KILL:
     case FAULT_POWER:
     case FAULT_MOVE:
-    case FAULT_WIPE:
-        starts(w, NOBODY, (uint64_t)node);
-        break;
+    case FAULT_WIPE: starts(w, NOBODY, (uint64_t)node); break;
     case FAULT_SWAP:
         starts(w, NOBODY, (uint64_t)node);
         starts(w, NOBODY, (uint64_t)f->other);

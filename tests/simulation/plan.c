@@ -69,11 +69,7 @@ static const unsigned weights[FAULT_KINDS] = {
 
 /* Those of later than the first thousands of seeds: drawn behind the others, so that these keep theirs. */
 static const unsigned later_weights[FAULT_KINDS] = {
-    [FAULT_UNHEARD] = 2,
-    [FAULT_UNHEARING] = 2,
-    [FAULT_SWAP] = 2,
-    [FAULT_MOVE] = 2,
-    [FAULT_KILL_ALL] = 3,
+    [FAULT_UNHEARD] = 2, [FAULT_UNHEARING] = 2, [FAULT_SWAP] = 2, [FAULT_MOVE] = 2, [FAULT_KILL_ALL] = 3,
 };
 
 static enum fault_kind draw_kind(const unsigned weights[FAULT_KINDS], struct random_state *r)
@@ -209,7 +205,7 @@ static void draw_later_faults(struct plan *p, struct random_state *r)
 /* Some worlds have them, with faults of their own. */
 static void draw_neighbours(struct plan *p, struct random_state *r)
 {
-    static const enum fault_kind kinds[] = {FAULT_KILL,    FAULT_KILL,    FAULT_POWER,    FAULT_WIPE,
+    static const enum fault_kind kinds[] = {FAULT_KILL,    FAULT_KILL,    FAULT_POWER,     FAULT_WIPE,
                                             FAULT_ISOLATE, FAULT_UNHEARD, FAULT_UNHEARING, FAULT_PAUSE};
     int64_t span_ms = p->faults_end_ms - QUIET_BEFORE_MS + 1;
     if (!one_in(r, 3)) return;

@@ -418,8 +418,7 @@ static void take_reply(struct watcher *s, const struct channel *c, const struct 
 static void answer(struct watcher *s, conn_id conn, uint64_t request)
 {
     const char *text = request == REQUEST_PING ? "PONG" : "";
-    struct packet p = {
-        .what = SAYS_REPLY, .number = {request}, .len = strlen(text), .bytes = (const uint8_t *)text};
+    struct packet p = {.what = SAYS_REPLY, .number = {request}, .len = strlen(text), .bytes = (const uint8_t *)text};
     network_send(s->w, s->id, conn, &p);
 }
 

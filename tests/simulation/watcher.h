@@ -26,6 +26,6 @@ void watcher_dies_midway(struct world *w, int node, unsigned actions);
 void watcher_spared(struct world *w, int node);                         /* it does not die after all */
 const struct watched *watcher_watched(const struct world *w, int node); /* NULL: it does not run */
 const struct watched *watcher_watched_neighbours(const struct world *w, int node);
-int watcher_master(const struct world *w, int node);                    /* as it tells clients; NOBODY */
+int watcher_master(const struct world *w, int node); /* as it tells clients; NOBODY */
 
 #endif

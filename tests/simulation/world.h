@@ -25,7 +25,7 @@
 #define NODE_NAME_MAX  16
 #define NOBODY         (-1)
 #define FAULTS_MAX     64
-#define SPARES         3 /* addresses where nobody is, in a world where addresses change owners */
+#define SPARES         3       /* addresses where nobody is, in a world where addresses change owners */
 #define CLOCK_AHEAD_MS 1000000 /* a node's own clock: never near 0 */
 
 enum node_kind { NODE_SERVER, NODE_SENTINEL, NODE_CLIENT };

@@ -71,7 +71,8 @@ Test(sentinel_promotion, who_has_not_followed_the_last_master_stands_behind)
     cr_assert_eq(w.server[3].promotions, 1, "what a restart has left counts, too\n%s", log_lines);
     finish();
     let_second_master_die(0xc3, true, false);
-    cr_assert_eq(w.server[3].promotions, 1, "a restart that nobody has noticed may have left what 2 has\n%s", log_lines);
+    cr_assert_eq(w.server[3].promotions, 1, "a restart that nobody has noticed may have left what 2 has\n%s",
+                 log_lines);
     finish();
 }
 
