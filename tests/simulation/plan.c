@@ -238,6 +238,13 @@ void plan_make(struct plan *p, uint64_t seed, enum mistake mistake)
     p->max_lag_s = 2;
 }
 
+void plan_leave_out_neighbours(struct plan *p)
+{
+    for (int i = 0; i < p->fault_count; i++)
+        if (p->faults[i].node >= p->servers + p->sentinels + p->clients) return;
+    p->neighbours = 0;
+}
+
 bool plan_keep(struct plan *p, const char *words)
 {
     int kept = 0;
@@ -254,6 +261,7 @@ bool plan_keep(struct plan *p, const char *words)
     }
     memcpy(p->faults, faults, (size_t)kept * sizeof *faults);
     p->fault_count = kept;
+    plan_leave_out_neighbours(p);
     return true;
 }
 

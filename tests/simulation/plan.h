@@ -84,6 +84,8 @@ struct plan {
 
 void plan_make(struct plan *p, uint64_t seed, enum mistake mistake);
 void plan_print(const struct plan *p);
+/* Neighbours without a fault of their own are left out: what is kept of a schedule needs none. */
+void plan_leave_out_neighbours(struct plan *p);
 /* Of the schedule only what `words` says, as "2:1351,6" does: faults 2 and 6, the first of them for 1351 ms. false: it
  * says nothing of the kind. */
 bool plan_keep(struct plan *p, const char *words);

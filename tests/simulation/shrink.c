@@ -15,6 +15,7 @@ static void leave_out(struct plan *p, int from, int count)
 {
     for (int i = from + count; i < p->fault_count; i++) p->faults[i - count] = p->faults[i];
     p->fault_count -= count;
+    plan_leave_out_neighbours(p);
 }
 
 static bool try_without(struct plan *p, int from, int count)

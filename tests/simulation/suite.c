@@ -62,6 +62,36 @@ static void a_schedule_shrinks(struct verdict *v)
     judge(v, smaller.fault_count == small.fault_count, "a schedule could have become shorter");
 }
 
+/* What has failed once, for a reason of its own. */
+static const struct {
+    uint64_t seed;
+    const char *kept;
+} once_failed[] = {
+    {7700000586, NULL},                                    /* who was cut off led a new master back */
+    {9100002172, "1:12675,2:3490,3:2332,4:0,5:2406"},      /* a choice across three histories */
+    {9100002830, "1:13324,2:2311,3:5179,6:19266,10:9590"}, /* a Sentinel alone led back to what it knew */
+    {9100002966, "2:983,5:7674,6:3399,9:1"},               /* a master came back as the replica of an empty one */
+    {9100002966, "2:983,5:17674,6:3399,9:1"},              /* ... and no quorum was there */
+    {9200010892, "1:18278,2:1,4:8111,7:1"},                /* the same, while a Sentinel started */
+    {9200020247, "1:7200,2:0,3:5788,4:1377,6:1"},          /* a restart forgot whom the last master had left behind */
+    {9200021144, "1:4869,2:715,4:10843,5:1943"},           /* an answer to WAIT on its way at the promotion */
+    {9300000623, "1:1112,7:13731,9:0,10:0,13:1"},          /* two masters of one epoch, one of them no master */
+};
+
+static void what_failed_once_goes_well(struct verdict *v)
+{
+    for (size_t i = 0; i < sizeof once_failed / sizeof *once_failed; i++) {
+        struct plan plan;
+        struct outcome outcome;
+        char text[64];
+        plan_make(&plan, once_failed[i].seed, MISTAKE_NONE);
+        bool kept = !once_failed[i].kept || plan_keep(&plan, once_failed[i].kept);
+        if (kept) run_world(&plan, false, &outcome);
+        snprintf(text, sizeof text, "seed %" PRIu64 " fails again", once_failed[i].seed);
+        judge(v, kept && !outcome.failed, text);
+    }
+}
+
 /* Always the same ones: a run answers for its commit, and new ones are for `make simulate`. */
 static void worlds_go_well(struct verdict *v, uint64_t worlds, int jobs, struct sum *sum)
 {
@@ -80,6 +110,7 @@ int suite_run(uint64_t worlds, int jobs)
     a_world_can_be_lived_again(&v);
     mistakes_are_noticed(&v);
     a_schedule_shrinks(&v);
+    what_failed_once_goes_well(&v);
     worlds_go_well(&v, worlds, jobs, &sum);
     sum_print(&sum);
     printf("[====] Synthesis: Tested: %d | Passing: %d | Failing: %d\n", v.tested, v.tested - v.failed, v.failed);
