@@ -22,7 +22,7 @@ enum fault_kind {
     FAULT_SPLIT,       /* the nodes whose bits are set in `extra` from the others */
     FAULT_SLOW,        /* the network: delays up to `extra` ms, and loss */
     FAULT_HALF_OPEN,   /* `node` loses its end of a connection, and the other end is not told */
-    FAULT_CLOCK,       /* the clock of `node` is put forward by `extra` ms */
+    FAULT_CLOCK,       /* the clock of `node`, which is a monotonic one, is put forward by `extra` ms */
     FAULT_LINK,        /* the link process of the server `node` dies */
     FAULT_CHILD,       /* the snapshot child of the server `node` dies, if there is one */
     FAULT_HAND_OVER,   /* SENTINEL FAILOVER is said to `node` */
