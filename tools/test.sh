@@ -3,7 +3,8 @@
 # up the results. From `make test`, which sets BUILD, UNIT (the programs), PEERS, JOBS, ENGINES, TEST, COMMANDS and
 # WORLDS. An engine's name with +threads behind it stands for that engine and I/O threads that work without load, too.
 # SERVER is another build's server for BUILD's tests. With TALLY=FILE the sums are added to that file too, and what
-# failed to FILE.failures: whoever sees only an output's end still learns which.
+# failed to FILE.failures: whoever sees only an output's end still learns which. BOUND_S is how long the
+# integration tests may take.
 set -uo pipefail
 
 # What is random depends on the commit alone: a run of the same commit meets the same inputs.
@@ -63,7 +64,7 @@ if [ -z "${TEST:-}" ]; then
     echo "== differential"
     run differential "$BUILD/tests/differential" --commands "$COMMANDS"
 fi
-bound_s=900
+bound_s=${BOUND_S:-900}
 for engine in $ENGINES; do
     echo "== integration, event loop: $engine"
     threads=${SLIPSTREAM_IO_THREADS:-}
