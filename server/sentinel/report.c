@@ -166,11 +166,32 @@ static void take_line(struct report *r, struct bytes line)
     }
 }
 
+#define IS_HEADING(name) (line.len == sizeof(name) - 1 && memcmp(line.ptr, name, sizeof(name) - 1) == 0)
+
+/* The heading of a section that has nothing for us, and half of the text: what stands there is about the process
+ * alone. */
+static bool is_passed_over(struct bytes line)
+{
+    return IS_HEADING("# Memory") || IS_HEADING("# Stats") || IS_HEADING("# Clients") || IS_HEADING("# CPU");
+}
+
+/* Where the next section's heading is: a sign that seldom stands elsewhere, at the start of a line. */
+static size_t next_heading(struct bytes info, size_t at)
+{
+    const uint8_t *end = info.ptr + info.len;
+    for (const uint8_t *sign = info.ptr + at; sign < end && (sign = memchr(sign, '#', (size_t)(end - sign))); sign++)
+        if (sign > info.ptr && sign[-1] == '\n') return (size_t)(sign - info.ptr);
+    return info.len;
+}
+
 void report_parse(struct bytes info, struct report *report)
 {
     struct bytes line;
     report_init(report);
-    for (size_t at = 0; next_line(info, &at, &line);) take_line(report, line);
+    for (size_t at = 0; next_line(info, &at, &line);) {
+        take_line(report, line);
+        if (line.len && line.ptr[0] == '#' && is_passed_over(line)) at = next_heading(info, at);
+    }
     if (report->master_link_up) report->master_link_down_ms = 0;
 }
 

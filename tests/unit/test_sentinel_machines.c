@@ -542,6 +542,21 @@ Test(sentinel_hello, no_bytes_bring_it_down)
     }
 }
 
+Test(sentinel_report, sections_about_the_process_are_passed_over)
+{
+    struct report r;
+    report_parse(bytes_from_text("# Memory\r\nrole:slave\r\nmem_allocator:a#b\r\n#\r\n# Server\r\nrun_id:" B "\r\n"
+                                 "config_file:/etc/#1.conf\r\nuptime_in_seconds:7\r\n\r\n# Stats\r\n# Clients\r\n"
+                                 "connected_slaves:3\r\n\r\n# Replication\r\nrole:master\r\nconnected_slaves:1\r\n\r\n"
+                                 "# CPU\r\nloading:1"),
+                 &r);
+    cr_assert_str_eq(r.run_id, B);
+    cr_assert_eq(r.uptime_s, 7);
+    cr_assert_eq(r.role, ROLE_MASTER);
+    cr_assert_eq(r.connected_replicas, 1);
+    cr_assert_not(r.loading);
+}
+
 Test(sentinel_report, what_a_replica_and_a_master_say)
 {
     struct report r;
