@@ -10,6 +10,7 @@
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/base/prefetch.h"
 #include "server/net/conn_tls.h"
 #include "server/net/engine.h"
 #include "server/net/hold.h"
@@ -422,6 +423,11 @@ void conn_settle(struct conn *conn)
 }
 
 /* --- output --- */
+
+void conn_prefetch(const struct conn *conn)
+{
+    if (conn) prefetch_bytes(conn, sizeof *conn);
+}
 
 struct outq *conn_output(struct conn *conn)
 {

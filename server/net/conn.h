@@ -59,6 +59,7 @@ int conn_fd(const struct conn *conn);
 struct loop *conn_loop(const struct conn *conn);
 bool conn_is_lent(const struct conn *conn); /* to an I/O thread, or about to be (net/pool/) */
 
+void conn_prefetch(const struct conn *conn); /* something will be written to it soon; NULL: nothing */
 struct outq *conn_output(struct conn *conn);
 void conn_flush(struct conn *conn);               /* cheap, may be called after every reply */
 size_t conn_lent_unsent(const struct conn *conn); /* of it, what an I/O thread has; to about OUTQ_CHUNK_BYTES exact */

@@ -175,7 +175,7 @@ void sentinel_take_hello(struct sentinel *s, const struct instance *heard_at, st
     if (hello_is_of(text, s->run_id) || hello_parse(text, &hello)) return;
     struct watched *w = meant(s, heard_at, hello.master_name);
     if (!w || is_from_here(s, w, &hello)) return;
-    w->tend_ms = 0;
+    sentinel_look_again(w);
     struct voter *voter = sender_of(w, &hello, now_ms);
     struct instance *peer = voter->peer;
     voter->hello_ms = peer->hello_heard_ms = now_ms;

@@ -230,6 +230,18 @@ static bool ping_in_place(struct channel *c)
     return true;
 }
 
+void sentinel_links_prefetch(const struct sentinel_links *l, uint64_t instance, bool near)
+{
+    size_t at = (uint32_t)instance;
+    const struct endpoint *e = at < l->room ? l->endpoints[at] : NULL;
+    if (!near) {
+        prefetch_bytes(e, offsetof(struct endpoint, channel) + sizeof(struct channel));
+    } else if (e) {
+        conn_prefetch(e->channel[LINK_COMMANDS].conn);
+        prefetch_bytes(e->channel[LINK_COMMANDS].awaited, sizeof(struct awaited));
+    }
+}
+
 void sentinel_links_send(struct sentinel_links *l, const struct sentinel_action *a, bool alone)
 {
     struct endpoint *e = find(l, a->instance);
@@ -242,43 +254,57 @@ void sentinel_links_send(struct sentinel_links *l, const struct sentinel_action 
 
 /* --- what arrives --- */
 
-/* The length of one whole reply, 0: it has not come yet, -1: that is none. */
-static ptrdiff_t reply_length(const uint8_t *input, size_t len, int depth)
-{
+#define PARTS 3 /* of no answer the fourth element is read */
+
+struct heard {
     struct resp_value value;
+    struct resp_value part[PARTS]; /* of an array: its first elements, as many as it has */
+};
+
+/* The length of one whole reply, 0: it has not come yet, -1: that is none. */
+static ptrdiff_t reply_length(const uint8_t *input, size_t len, int depth, struct resp_value *value)
+{
+    struct resp_value element;
     size_t head;
-    enum resp_status status = resp_reply_read(input, len, &value, &head);
+    enum resp_status status = resp_reply_read(input, len, value, &head);
     if (status != RESP_COMPLETE) return status == RESP_NEED_MORE ? 0 : -1;
-    if (value.type != RESP_ARRAY || value.null) return (ptrdiff_t)head;
+    if (value->type != RESP_ARRAY || value->null) return (ptrdiff_t)head;
     if (depth == NESTING_MAX) return -1;
-    for (int64_t i = 0; i < value.integer; i++) {
-        ptrdiff_t element = reply_length(input + head, len - head, depth + 1);
-        if (element <= 0) return element;
-        head += (size_t)element;
+    for (int64_t i = 0; i < value->integer; i++) {
+        ptrdiff_t more = reply_length(input + head, len - head, depth + 1, &element);
+        if (more <= 0) return more;
+        head += (size_t)more;
     }
     return (ptrdiff_t)head;
 }
 
-/* Up to `room` scalar elements of an array; how many it has. */
-static int64_t elements(const uint8_t *reply, size_t len, struct resp_value *out, int64_t room)
+/* The same, and what it says: nothing is read twice. */
+static ptrdiff_t read_reply(const uint8_t *input, size_t len, struct heard *out)
 {
-    struct resp_value head;
-    size_t at, used;
-    if (resp_reply_read(reply, len, &head, &at) != RESP_COMPLETE || head.type != RESP_ARRAY) return 0;
-    for (int64_t i = 0; i < head.integer && i < room; i++) {
-        if (resp_reply_read(reply + at, len - at, &out[i], &used) != RESP_COMPLETE) return 0;
-        at += used;
+    struct resp_value spare;
+    size_t head;
+    enum resp_status status = resp_reply_read(input, len, &out->value, &head);
+    if (status != RESP_COMPLETE) return status == RESP_NEED_MORE ? 0 : -1;
+    if (out->value.type != RESP_ARRAY) return (ptrdiff_t)head;
+    for (int64_t i = 0; i < out->value.integer; i++) {
+        ptrdiff_t more = reply_length(input + head, len - head, 1, i < PARTS ? &out->part[i] : &spare);
+        if (more <= 0) return more;
+        head += (size_t)more;
     }
-    return head.integer;
+    return (ptrdiff_t)head;
 }
 
-static void heard_message(struct channel *c, const uint8_t *reply, size_t len)
+static bool has_parts(const struct heard *h)
 {
-    struct resp_value part[3];
-    if (elements(reply, len, part, 3) != 3 || !bytes_equal_text(part[0].text, "message")) return;
+    return h->value.type == RESP_ARRAY && h->value.integer == PARTS;
+}
+
+static void heard_message(struct channel *c, const struct heard *h)
+{
+    if (!has_parts(h) || !bytes_equal_text(h->part[0].text, "message")) return;
     sentinel_process_event(
         c->endpoint->links->process,
-        &(struct sentinel_event){.kind = SENTINEL_EVENT_HELLO, .instance = c->endpoint->id, .text = part[2].text});
+        &(struct sentinel_event){.kind = SENTINEL_EVENT_HELLO, .instance = c->endpoint->id, .text = h->part[2].text});
 }
 
 /* An empty queue begins anew at its start: what is asked once a second stays within one line of the cache. */
@@ -289,31 +315,31 @@ static struct awaited take_awaited(struct channel *c)
     return a;
 }
 
-static void heard_answer(const struct channel *c, const struct awaited *a, const uint8_t *reply, size_t len)
+static void heard_answer(const struct channel *c, const struct awaited *a, const struct heard *h)
 {
-    struct resp_value value, part[3] = {0};
-    size_t used;
-    if (a->request == REPLIES_PASSED || resp_reply_read(reply, len, &value, &used) != RESP_COMPLETE) return;
+    if (a->request == REPLIES_PASSED) return;
     struct sentinel_event event = {.kind = SENTINEL_EVENT_REPLY,
                                    .instance = c->endpoint->id,
                                    .request = (enum sentinel_request)a->request,
-                                   .error = value.type == RESP_ERROR_REPLY,
-                                   .text = value.text};
+                                   .error = h->value.type == RESP_ERROR_REPLY,
+                                   .text = h->value.text};
     if (a->request == REQUEST_IS_DOWN) {
-        event.error = elements(reply, len, part, 3) != 3;
+        event.error = !has_parts(h);
         event.text = bytes_from_text(a->master);
-        event.down = part[0].integer == 1;
-        event.leader = part[1].text;
-        event.epoch = part[2].integer > 0 ? (uint64_t)part[2].integer : 0;
+    }
+    if (a->request == REQUEST_IS_DOWN && has_parts(h)) {
+        event.down = h->part[0].integer == 1;
+        event.leader = h->part[1].text;
+        event.epoch = h->part[2].integer > 0 ? (uint64_t)h->part[2].integer : 0;
     }
     sentinel_process_event(c->endpoint->links->process, &event);
 }
 
-static void heard_reply(struct channel *c, const uint8_t *reply, size_t len)
+static void heard_reply(struct channel *c, const struct heard *h)
 {
     if (!c->awaited_count) return;
     struct awaited a = take_awaited(c);
-    heard_answer(c, &a, reply, len); /* the channel may be gone behind it */
+    heard_answer(c, &a, h); /* the channel may be gone behind it */
     mem_free(a.master);
 }
 
@@ -335,18 +361,19 @@ static ptrdiff_t hear(struct channel *c, struct conn *conn, const uint8_t *data,
     struct sentinel_links *l = c->endpoint->links;
     uint64_t id = c->endpoint->id;
     enum sentinel_link link = which(c);
+    struct heard heard;
     size_t at = 0;
     while (at < len) {
-        ptrdiff_t whole = reply_length(data + at, len - at, 0);
+        ptrdiff_t whole = read_reply(data + at, len - at, &heard);
         if (whole < 0) {
             drop(c);
             return -1;
         }
         if (!whole) break;
         if (link == LINK_MESSAGES)
-            heard_message(c, data + at, (size_t)whole);
+            heard_message(c, &heard);
         else
-            heard_reply(c, data + at, (size_t)whole);
+            heard_reply(c, &heard);
         at += (size_t)whole;
         struct endpoint *e = find(l, id);
         if (!e || e->channel[link].conn != conn) return -1;

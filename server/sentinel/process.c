@@ -99,10 +99,24 @@ static void carry_out(struct sentinel_process *p, const struct sentinel_action *
     }
 }
 
+/* Of hundreds of masters each is spoken to once a second, and its connection is in no cache by then. */
+#define AHEAD_FAR  6
+#define AHEAD_NEAR 3
+
+static void prefetch_send(const struct sentinel_process *p, int at, bool near)
+{
+    if (at >= p->actions.count || p->actions.list[at].kind != SENTINEL_SEND) return;
+    sentinel_links_prefetch(p->links, p->actions.list[at].instance, near);
+}
+
 void sentinel_process_carry_out(struct sentinel_process *p)
 {
-    for (int i = 0; i < p->actions.count; i++)
+    for (int i = 0; i < AHEAD_FAR && i < p->actions.count; i++) prefetch_send(p, i, false);
+    for (int i = 0; i < p->actions.count; i++) {
+        prefetch_send(p, i + AHEAD_FAR, false);
+        prefetch_send(p, i + AHEAD_NEAR, true);
         carry_out(p, &p->actions.list[i], i + 1 < p->actions.count ? &p->actions.list[i + 1] : NULL);
+    }
     p->actions.count = 0;
     if (p->unsaved) sentinel_process_save(p);
 }

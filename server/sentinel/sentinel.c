@@ -10,8 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TICK_MS    100
-#define TICK_AHEAD 6 /* so many masters ahead the memory is asked for the next */
+#define TICK_MS 100
+/* So many masters ahead the memory is asked for those that are due, and then for their instances: of hundreds, about
+ * one in five is. */
+#define AHEAD_WATCHED  40
+#define AHEAD_INSTANCE 20
 
 void sentinel_settings_init(struct sentinel_settings *settings)
 {
@@ -60,6 +63,7 @@ void sentinel_free(struct sentinel *s)
     s->out = NULL;
     sentinel_actions_free(&last);
     mem_free(s->masters);
+    mem_free(s->dues);
     mem_free(s->peers);
     mem_free(s->ids);
     mem_free(s->generations);
@@ -306,8 +310,7 @@ static void tend_master(struct watched *w, int64_t now_ms)
         watched_drive_failover(w, now_ms);
     }
     if (w->begin_ms && w->begin_ms < s->next_ms) s->next_ms = w->begin_ms;
-    w->tend_ms = is_quiet(w) && !s->tilt.on ? tend_ms : 0;
-    w->deadline_ms = s->next_ms;
+    s->dues[w->place] = (struct sentinel_due){is_quiet(w) && !s->tilt.on ? tend_ms : 0, s->next_ms};
     if (others_next_ms < s->next_ms) s->next_ms = others_next_ms;
 }
 
@@ -341,18 +344,29 @@ static void look_at_clock(struct sentinel *s, int64_t now_ms)
     for (int m = 0; m < s->master_count; m++) watched_stand_still(s->masters[m], now_ms);
 }
 
+static bool is_due(const struct sentinel *s, int m, int64_t now_ms)
+{
+    return now_ms >= s->dues[m].tend_ms || s->tilt.on;
+}
+
+static void prefetch_master(const struct sentinel *s, int m, int64_t now_ms)
+{
+    int far = m + AHEAD_WATCHED, near = m + AHEAD_INSTANCE;
+    if (far < s->master_count && is_due(s, far, now_ms)) prefetch_bytes(s->masters[far], WATCHED_HOT_BYTES);
+    if (near < s->master_count && is_due(s, near, now_ms)) prefetch_bytes(s->masters[near]->master, INSTANCE_HOT_BYTES);
+}
+
 static void tick(struct sentinel *s, int64_t now_ms)
 {
     s->next_ms = INT64_MAX;
     for (int i = 0; i < s->peer_count; i++) sentinel_tend(s, NULL, s->peers[i], now_ms);
     if (!s->tilt.on) tell_peers(s, now_ms);
     for (int m = 0; m < s->master_count; m++) {
-        struct watched *w = s->masters[m];
-        if (m + TICK_AHEAD < s->master_count) prefetch_bytes(s->masters[m + TICK_AHEAD], WATCHED_HOT_BYTES);
-        if (now_ms >= w->tend_ms || s->tilt.on)
-            tend_master(w, now_ms);
-        else if (w->deadline_ms < s->next_ms)
-            s->next_ms = w->deadline_ms;
+        prefetch_master(s, m, now_ms);
+        if (is_due(s, m, now_ms))
+            tend_master(s->masters[m], now_ms);
+        else if (s->dues[m].deadline_ms < s->next_ms)
+            s->next_ms = s->dues[m].deadline_ms;
     }
 }
 
@@ -390,7 +404,7 @@ static enum health_answer answer_of(const struct sentinel_event *e)
         const char *word;
         enum health_answer answer;
     } errors[] = {{"LOADING", ANSWER_LOADING}, {"MASTERDOWN", ANSWER_MASTERDOWN}, {"BUSY", ANSWER_BUSY}};
-    if (!e->error) return bytes_equal_text(e->text, "PONG") ? ANSWER_PONG : ANSWER_OTHER;
+    if (!e->error) return e->text.len == 4 && memcmp(e->text.ptr, "PONG", 4) == 0 ? ANSWER_PONG : ANSWER_OTHER;
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         size_t len = strlen(errors[i].word);
         if (e->text.len >= len && memcmp(e->text.ptr, errors[i].word, len) == 0) return errors[i].answer;
@@ -475,7 +489,7 @@ void sentinel_step(struct sentinel *s, const struct sentinel_event *event, int64
     struct instance *i = sentinel_instance(s, event->instance);
     s->out = out;
     out->count = 0;
-    if (i && i->watched && !changes_nothing(i, event)) i->watched->tend_ms = 0;
+    if (i && i->watched && !changes_nothing(i, event)) sentinel_look_again(i->watched);
     look_at_clock(s, now_ms);
     if (event->kind == SENTINEL_EVENT_TICK)
         tick(s, now_ms);
@@ -521,7 +535,7 @@ void sentinel_is_master_down(struct sentinel *s, const struct sentinel_address *
     struct watched *w = master_at(s, master);
     s->out = out;
     out->count = 0;
-    if (w) w->tend_ms = 0;
+    if (w) sentinel_look_again(w);
     look_at_clock(s, now_ms);
     *answer =
         (struct sentinel_down_answer){.down = w && !s->tilt.on && health_is_down(&w->master->health), .leader = "*"};
@@ -544,6 +558,24 @@ void sentinel_is_master_down(struct sentinel *s, const struct sentinel_address *
     s->out = NULL;
 }
 
+static void put_master(struct sentinel *s, struct watched *w, int place)
+{
+    w->place = place;
+    s->masters[place] = w;
+}
+
+/* The last one takes its place. */
+static void remove_master(struct sentinel *s, int place)
+{
+    s->dues[place] = s->dues[--s->master_count];
+    put_master(s, s->masters[s->master_count], place);
+}
+
+void sentinel_look_again(const struct watched *w)
+{
+    w->sentinel->dues[w->place].tend_ms = 0;
+}
+
 struct watched *sentinel_monitor(struct sentinel *s, const char *name, const struct sentinel_address *master,
                                  const struct watched_settings *settings, int64_t now_ms, struct sentinel_actions *out)
 {
@@ -554,8 +586,10 @@ struct watched *sentinel_monitor(struct sentinel *s, const char *name, const str
     if (s->master_count == s->master_room) {
         s->master_room = s->master_room ? 2 * s->master_room : 4;
         s->masters = mem_realloc(s->masters, (size_t)s->master_room * sizeof(struct watched *));
+        s->dues = mem_realloc(s->dues, (size_t)s->master_room * sizeof *s->dues);
     }
-    s->masters[s->master_count++] = w;
+    put_master(s, w, s->master_count++);
+    sentinel_look_again(w);
     sentinel_save(s);
     sentinel_say(s, LOG_WARNING, "+monitor", w, w->master, " quorum %d", settings->quorum);
     s->out = NULL;
@@ -569,7 +603,7 @@ void sentinel_remove(struct sentinel *s, struct watched *w, struct sentinel_acti
     sentinel_say(s, LOG_WARNING, "-monitor", w, w->master, "%s", "");
     out->list[0].master = NULL; /* the name goes with it */
     for (int i = 0; i < s->master_count; i++)
-        if (s->masters[i] == w) s->masters[i] = s->masters[--s->master_count];
+        if (s->masters[i] == w) remove_master(s, i);
     watched_free(w);
     sentinel_save(s);
     s->out = NULL;
@@ -579,7 +613,7 @@ void sentinel_reset(struct sentinel *s, struct watched *w, int64_t now_ms, struc
 {
     s->out = out;
     out->count = 0;
-    w->tend_ms = 0;
+    sentinel_look_again(w);
     watched_reset(w, now_ms);
     sentinel_save(s);
     s->out = NULL;
@@ -587,14 +621,14 @@ void sentinel_reset(struct sentinel *s, struct watched *w, int64_t now_ms, struc
 
 void sentinel_settings_changed(struct sentinel *s)
 {
-    for (int i = 0; i < s->master_count; i++) s->masters[i]->tend_ms = 0;
+    for (int i = 0; i < s->master_count; i++) sentinel_look_again(s->masters[i]);
 }
 
 const char *sentinel_failover(struct sentinel *s, struct watched *w, int64_t now_ms, struct sentinel_actions *out)
 {
     s->out = out;
     out->count = 0;
-    w->tend_ms = 0;
+    sentinel_look_again(w);
     look_at_clock(s, now_ms);
     const char *error = watched_force_failover(w, now_ms);
     s->out = NULL;

@@ -40,6 +40,12 @@ struct sentinel_settings {
     unsigned die_after;               /* DIE_AFTER_* */
 };
 
+/* When a master is to be looked at. Ticks before tend_ms find nothing to do; 0: the next one is to look, and what
+ * changes anything says so by sentinel_look_again(). Of those in between, the loop has to know one: deadline_ms. */
+struct sentinel_due {
+    int64_t tend_ms, deadline_ms;
+};
+
 struct sentinel {
     struct sentinel_settings settings;
     char run_id[SENTINEL_RUN_ID + 1];
@@ -49,9 +55,10 @@ struct sentinel {
     int master_count, peer_count;
     int master_room, peer_room;
     struct watched **masters;
-    struct instance **peers; /* the other Sentinels */
-    struct instance **ids;   /* by the lower half of an id; NULL: free */
-    uint32_t *generations;   /* the upper half */
+    struct sentinel_due *dues; /* by the masters' places: side by side, for each tick looks at all of them */
+    struct instance **peers;   /* the other Sentinels */
+    struct instance **ids;     /* by the lower half of an id; NULL: free */
+    uint32_t *generations;     /* the upper half */
     size_t id_room;
     int64_t next_ms;              /* the next tick that brings something */
     struct sentinel_actions *out; /* while a call lasts */
@@ -110,6 +117,8 @@ void sentinel_reset(struct sentinel *s, struct watched *w, int64_t now_ms, struc
 const char *sentinel_failover(struct sentinel *s, struct watched *w, int64_t now_ms, struct sentinel_actions *out);
 /* A period, or what is set for a master: no wait goes by the old one. */
 void sentinel_settings_changed(struct sentinel *s);
+/* The next tick is to look at this master. */
+void sentinel_look_again(const struct watched *w);
 void sentinel_watched_settings_init(const struct sentinel_periods *periods, struct watched_settings *settings,
                                     int quorum);
 

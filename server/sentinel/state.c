@@ -132,7 +132,7 @@ const char *sentinel_state_option(struct watched *w, uint32_t argc, const struct
     static const char unknown[] = "Unrecognized sentinel configuration statement.";
     bool known;
     *words = 0;
-    w->tend_ms = 0;
+    sentinel_look_again(w);
     if (argc < 2) return unknown;
     if (bytes_equal_nocase(argv[0], "rename-command")) {
         if (argc < 3) return unknown;

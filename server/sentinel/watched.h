@@ -54,13 +54,11 @@ struct reign {
 struct watched {
     struct sentinel *sentinel;
     struct instance *master;
-    /* Ticks before that find nothing to do; 0: the next one is to look. What changes anything here says so. Of those in
-     * between, the loop has to know one: deadline_ms. */
-    int64_t tend_ms, deadline_ms;
+    int place; /* in the Sentinel's list */
     struct watched_settings settings;
-    char name[SENTINEL_NAME_MAX]; /* up to here, each tick and answer looks at it */
     struct watched_access access;
-    bool was_promoted; /* we know of the fail-over that made it the master, and have known it before */
+    char name[SENTINEL_NAME_MAX]; /* up to here, each tick and answer looks at it */
+    bool was_promoted;            /* we know of the fail-over that made it the master, and have known it before */
     struct reign reign;
     int replica_count, voter_count;
     int replica_room, voter_room;

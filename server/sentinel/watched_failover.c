@@ -229,7 +229,8 @@ void watched_spread(struct watched *w)
     w->master->hello_sent_ms = 0;
     for (int i = 0; i < w->replica_count; i++) w->replicas[i]->hello_sent_ms = 0;
     for (int i = 0; i < w->voter_count; i++) w->voters[i].peer->hello_sent_ms = 0;
-    w->tend_ms = w->sentinel->next_ms = 0;
+    sentinel_look_again(w);
+    w->sentinel->next_ms = 0;
 }
 
 /* From here on its configuration is the newest, and spreads. */

@@ -59,7 +59,7 @@ void watched_take_answer(struct watched *w, const char *peer, bool down, const c
 {
     struct voter *v = watched_voter(w, peer);
     if (!v) return;
-    w->tend_ms = 0;
+    sentinel_look_again(w);
     v->says_down = down;
     v->answered_ms = now_ms;
     if (*leader && (v->ballot.epoch != epoch || strcmp(v->ballot.leader, leader) != 0)) {

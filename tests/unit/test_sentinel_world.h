@@ -322,7 +322,7 @@ static inline void run_ms(int64_t ms)
         for (int i = 0; i < w.message_end; i++)
             if (w.messages[i].used && w.messages[i].due_ms <= w.now_ms) deliver(&w.messages[i]);
         for (int s = 0; s < w.count; s++) {
-            if (w.tends_always) w.sentinel[s].masters[0]->tend_ms = 0;
+            if (w.tends_always) sentinel_look_again(w.sentinel[s].masters[0]);
             if ((w.now_ms / 10 + s) % w.tick_steps == 0) step(s, &(struct sentinel_event){.kind = SENTINEL_EVENT_TICK});
         }
     }
