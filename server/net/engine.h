@@ -164,6 +164,7 @@ struct loop {
     bool stopping;
     bool no_wait;
     int64_t gather_us; /* of the next wait */
+    unsigned gather_pieces;
 };
 
 /* --- loop.c --- */

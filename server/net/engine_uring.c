@@ -579,11 +579,11 @@ static bool is_quiet(struct uring *u)
     return tells && !has && io_uring_sq_ready(&u->ring) == 0;
 }
 
-static void submit_and_wait(struct uring *u, int64_t timeout_us, int64_t gather_us)
+static void submit_and_wait(struct uring *u, int64_t timeout_us, int64_t gather_us, unsigned pieces)
 {
     if (timeout_us == 0 && is_quiet(u)) return;
     if (unlikely(gather_us > 0)) {
-        enter(u, URING_COMPLETIONS_MIN, gather_us);
+        enter(u, pieces < URING_COMPLETIONS_MIN ? pieces : URING_COMPLETIONS_MIN, gather_us);
         if (io_uring_cq_ready(&u->ring) > 0) return;
         if (timeout_us > 0) timeout_us -= gather_us;
     }
@@ -600,7 +600,7 @@ static void uring_turn(struct loop *loop, int64_t timeout_us)
     conclude_sends(u);
     prepare_sends(loop);
     if (list_first(&loop->settling) || list_first(&u->waiting)) timeout_us = 0;
-    submit_and_wait(u, timeout_us, loop_take_gathering(loop, timeout_us));
+    submit_and_wait(u, timeout_us, loop_take_gathering(loop, timeout_us), loop->gather_pieces);
     loop_refresh_time(loop);
     arrivals_turn(&u->arrivals, loop->monotonic_us);
 

@@ -252,8 +252,9 @@ void loop_do_not_wait(struct loop *loop)
     loop->no_wait = true;
 }
 
-void loop_gather(struct loop *loop, int64_t for_us)
+void loop_gather(struct loop *loop, unsigned pieces, int64_t for_us)
 {
+    loop->gather_pieces = pieces;
     loop->gather_us = for_us;
 }
 

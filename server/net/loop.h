@@ -75,8 +75,9 @@ void loop_watch_stop(struct loop_watch *watch); /* does not close fd; safe insid
 void loop_set_before_send(struct loop *loop, void (*hook)(void *arg), void *arg);
 /* Makes the current turn not wait: there is work left for the next. */
 void loop_do_not_wait(struct loop *loop);
-/* The next wait lasts so long at least, or until the next timer: input is gathered meanwhile, and delivered together.
- * For who has just asked many, and is in no hurry with the answers: each alone would wake him. */
-void loop_gather(struct loop *loop, int64_t for_us);
+/* The next wait lasts until so many pieces of input have come, or so long, or until the next timer: they are gathered
+ * meanwhile, and delivered together. For who has just asked many, and is in no hurry with the answers: each alone would
+ * wake him. With epoll it lasts so long, whatever has come. */
+void loop_gather(struct loop *loop, unsigned pieces, int64_t for_us);
 
 #endif

@@ -142,13 +142,19 @@ void sentinel_process_event(struct sentinel_process *p, const struct sentinel_ev
 
 /* Where one tick asks many, an answer that is read by itself costs more to wake up for than to read. None of them is
  * waited for by anybody, but by periods of a second and more. */
-#define MANY_REQUESTS     16
-#define ANSWERS_GATHER_US 2000
+#define MANY_ANSWERS      16
+#define ANSWERS_GATHER_US 5000
 
-static int requests(const struct sentinel_actions *actions)
+/* Pieces of input that they bring: requests that leave together are answered together, and our own hello comes back. */
+static int answers(const struct sentinel_actions *actions)
 {
     int count = 0;
-    for (int i = 0; i < actions->count; i++) count += actions->list[i].kind == SENTINEL_SEND;
+    for (int i = 0; i < actions->count; i++) {
+        const struct sentinel_action *a = &actions->list[i];
+        if (a->kind != SENTINEL_SEND) continue;
+        bool another = i && actions->list[i - 1].kind == SENTINEL_SEND && actions->list[i - 1].instance == a->instance;
+        count += !another + (a->request == REQUEST_HELLO);
+    }
     return count;
 }
 
@@ -161,7 +167,8 @@ static int64_t tick(void *arg)
     sentinel_links_tick(p->links, now_ms);
     sentinel_scripts_tick(p->scripts, now_ms);
     sentinel_step(&p->sentinel, &(struct sentinel_event){.kind = SENTINEL_EVENT_TICK}, now_ms, &p->actions);
-    if (requests(&p->actions) >= MANY_REQUESTS) loop_gather(p->core->loop, ANSWERS_GATHER_US);
+    int expected = answers(&p->actions);
+    if (expected >= MANY_ANSWERS) loop_gather(p->core->loop, (unsigned)expected, ANSWERS_GATHER_US);
     sentinel_process_carry_out(p);
     p->tick = timer;
     p->tick_ms = sentinel_deadline_ms(&p->sentinel, now_ms);

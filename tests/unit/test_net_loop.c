@@ -91,7 +91,7 @@ ENGINE_TEST(a_wait_gathers_input_for_a_while)
     loop_turn(loop, 0);
     cr_assert_eq(write(peers[0], "x", 1), 1);
     int64_t before_us = clock_monotonic_us();
-    loop_gather(loop, 20000);
+    loop_gather(loop, 100, 20000);
     loop_turn(loop, 10000);
     cr_assert_geq(clock_monotonic_us() - before_us, 20000);
     cr_assert_eq(sides[0].data_calls, 1);
@@ -104,8 +104,21 @@ ENGINE_TEST(no_timer_waits_for_input_that_is_gathered)
 {
     fired[0] = '\0';
     loop_timer_start(loop, 20, note, "t");
-    loop_gather(loop, INT64_C(3600) * 1000000);
+    loop_gather(loop, 100, INT64_C(3600) * 1000000);
     turn_until(fired[0]);
+}
+
+ENGINE_TEST(a_wait_that_gathers_ends_with_the_last_piece)
+{
+    struct side sides[2] = {0};
+    int peers[2];
+    if (strcmp(loop_engine_name(loop), "io_uring") != 0) return;
+    for (int i = 0; i < 2; i++) peers[i] = open_pair(&sides[i], &quiet_events);
+    loop_turn(loop, 0);
+    for (int i = 0; i < 2; i++) cr_assert_eq(write(peers[i], "x", 1), 1);
+    loop_gather(loop, 2, INT64_C(3600) * 1000000);
+    loop_turn(loop, -1);
+    for (int i = 0; i < 2; i++) cr_assert_eq(sides[i].data_calls, 1);
 }
 
 /* --- watches --- */
