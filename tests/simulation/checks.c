@@ -143,6 +143,18 @@ static bool of_one_history(const struct server *a, const struct server *b)
     return strcmp(x->id, y->id) == 0 || strcmp(x->second_id, y->id) == 0 || strcmp(x->id, y->second_id) == 0;
 }
 
+/* The write came when its master had come back from a file with less of that history than `server` has, which is
+ * promoted for it. */
+static bool lost_to_who_was_ahead(const struct world *w, const struct promise *p, int server)
+{
+    const struct server *m = server_of(w, p->master);
+    int64_t back_ms = w->checks->came_back[p->master].ms;
+    if (!m->up || !back_ms || p->acked_ms < back_ms || !m->comeback.ahead_bytes) return false;
+    const struct history *left = repl_stream_history(m->stream),
+                         *has = repl_stream_history(server_of(w, server)->stream);
+    return strcmp(has->id, left->second_id) == 0 && (int64_t)has->offset >= left->second_offset;
+}
+
 static void check_promise(struct world *w, uint64_t write, int server, int sentinel, int64_t since_ms)
 {
     struct promise *p = &w->checks->promises[write];
@@ -156,6 +168,10 @@ static void check_promise(struct world *w, uint64_t write, int server, int senti
     }
     if (p->acked_ms > since_ms) {
         withdraw(w, write, "it was acknowledged after its master had been found down");
+        return;
+    }
+    if (lost_to_who_was_ahead(w, p, server)) {
+        withdraw(w, write, "who has more of what its master had before is promoted");
         return;
     }
     int witness = node_was_well(w, sentinel, WELL_MS) ? well_witness(w, p, sentinel, since_ms) : NOBODY;

@@ -21,6 +21,11 @@
  * of the
  *      replica's, the replica had not followed it for WELL_MS, or a fault was about it since, or about the replica or a
  *      Sentinel in the WELL_MS before;
+ *    - it was acknowledged when the master had come back from a file with less, before who has more of that file's
+ * history
+ *      asked to follow, and is promoted for it (repl/comeback.h). One of the two is lost, the write or what that one
+ * has,
+ *      which may be as well acknowledged: they are two histories, and nobody can keep both;
  *    - the master came back as another's replica, and is followed before it could be replaced (down-after and
  * REPLACED_MS),
  *      or a fault was about a Sentinel in that time;
