@@ -180,5 +180,7 @@ void sentinel_take_hello(struct sentinel *s, const struct instance *heard_at, st
     struct instance *peer = voter->peer;
     voter->hello_ms = peer->hello_heard_ms = now_ms;
     sentinel_raise_epoch(s, hello.current_epoch);
-    if (!s->tilt.on) take_configuration(w, peer, &hello, now_ms);
+    if (s->tilt.on) return;
+    voter->told_ms = now_ms;
+    take_configuration(w, peer, &hello, now_ms);
 }

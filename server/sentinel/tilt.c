@@ -13,5 +13,6 @@ enum tilt_change tilt_tick(struct tilt *t, const struct tilt_settings *settings,
     }
     if (!t->on || now_ms - t->since_ms <= settings->lasts_ms) return TILT_SAME;
     t->on = false;
+    t->ended_ms = now_ms;
     return TILT_ENDS;
 }

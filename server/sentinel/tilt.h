@@ -19,6 +19,7 @@ struct tilt {
     bool on;
     int64_t since_ms;
     int64_t ticked_ms; /* 0: never yet */
+    int64_t ended_ms;  /* the last one; 0: there was none */
 };
 
 enum tilt_change { TILT_SAME, TILT_BEGINS, TILT_ENDS };

@@ -21,6 +21,7 @@ struct voter {
     int64_t answered_ms;  /* it said so; 0: never */
     int64_t asked_ms;
     int64_t hello_ms; /* its last hello about this master */
+    int64_t told_ms;  /* the last one whose configuration was looked at: in TILT none is */
 };
 
 struct watched_settings {

@@ -214,6 +214,13 @@ static int64_t news_ms(const struct watched *w)
     return 4 * w->sentinel->settings.periods.hello;
 }
 
+/* In TILT no configuration is taken: behind it there is to be time for that, as behind a cut. */
+static bool has_listened(const struct watched *w, int64_t now_ms)
+{
+    int64_t ended_ms = w->sentinel->tilt.ended_ms;
+    return !ended_ms || now_ms - ended_ms >= news_ms(w);
+}
+
 /* Whether `claimant` may be the master of a configuration that we have not heard of: it takes a majority of Sentinels
  * to make one, and we may have been cut off then, and be alone now. Of who is known to have been replaced that is not
  * assumed. NULL: somebody whom we do not know. */
@@ -269,7 +276,7 @@ static void fix_master(struct watched *w, struct instance *i, int64_t now_ms)
 
 static void put_right(struct watched *w, struct instance *i, int64_t now_ms)
 {
-    if (i->stranger || watched_in_failover(w) || i->kind != INSTANCE_REPLICA) return;
+    if (i->stranger || watched_in_failover(w) || i->kind != INSTANCE_REPLICA || !has_listened(w, now_ms)) return;
     if (i->report.role == ROLE_MASTER) convert(w, i, now_ms);
     if (i->report.role == ROLE_REPLICA) fix_master(w, i, now_ms);
 }

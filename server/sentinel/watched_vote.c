@@ -83,6 +83,6 @@ bool watched_majority_told(const struct watched *w, int64_t within_ms, int64_t n
 {
     int count = 1;
     for (int i = 0; i < w->voter_count; i++)
-        count += w->voters[i].hello_ms && now_ms - w->voters[i].hello_ms <= within_ms;
+        count += w->voters[i].told_ms && now_ms - w->voters[i].told_ms <= within_ms;
     return count > (w->voter_count + 1) / 2;
 }

@@ -226,6 +226,28 @@ Test(sentinel_core, who_is_alone_leads_nobody_back_to_what_it_knows)
     finish();
 }
 
+/* They have replaced it while it was in TILT, where it hears of that, and does nothing; what it saw then has lasted
+ * long enough by the end. */
+Test(sentinel_core, who_was_in_tilt_does_not_lead_a_master_back_at_once)
+{
+    build(22, 3, 4, 2, 10000);
+    run_ms(15000);
+    w.sentinel[0].tilt = (struct tilt){.on = true, .since_ms = w.now_ms, .ticked_ms = w.now_ms};
+    w.server[0].alive = false;
+    run_ms(24000);
+    int master = master_among_servers();
+    cr_assert(master > 0 && masters_port(0) == SERVER_PORT, "%s", log_lines);
+    w.server[0].alive = true;
+    w.server[0].restarts++;
+    for (int i = 0; i < 200; i++) {
+        run_ms(100);
+        cr_assert(w.server[master].is_master, "%s", log_lines);
+    }
+    cr_assert(strstr(log_lines, "-tilt") && living_masters() == 1, "%s", log_lines);
+    for (int s = 0; s < 3; s++) cr_assert_eq(masters_port(s), SERVER_PORT + master, "%s", log_lines);
+    finish();
+}
+
 /* It knows itself that this one has been replaced. */
 Test(sentinel_core, who_is_alone_leads_a_former_master_back)
 {
