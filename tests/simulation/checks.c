@@ -40,6 +40,7 @@ struct checks {
     int leader_count;
     bool a_file_was_lost;
     int last_master, promoter; /* NOBODY: its former master */
+    int master_place;          /* the address by which Sentinels know it */
     bool promotion_is_known;   /* a Sentinel has heard of it */
     uint64_t epoch, epoch_before;
     int64_t last_promotion_ms, found_down_ms; /* the master before it was: from then on nothing is promised of it */
@@ -198,6 +199,7 @@ static void master_is(struct world *w, int server, int promoter, uint64_t epoch,
     c->epoch_before = c->epoch;
     c->epoch = epoch;
     c->last_master = server;
+    c->master_place = w->nodes[server].place;
     c->promoter = promoter;
     c->promotion_is_known = promoter == NOBODY;
     c->last_promotion_ms = w->now_ms;
@@ -330,11 +332,31 @@ static const struct data *data_of(const struct server *s)
     return from_disk ? &s->disk.data : &s->data;
 }
 
+/* It is the master from then on, for all who go by addresses. */
+static bool has_masters_address(const struct world *w, int server)
+{
+    const struct checks *c = w->checks;
+    return server != c->last_master && w->nodes[server].place == c->master_place &&
+           !server_is_replica(server_of(w, server));
+}
+
+static void takes_masters_address(struct world *w, int server)
+{
+    struct checks *c = w->checks;
+    const struct server *s = server_of(w, server);
+    for (uint64_t i = 0; i < c->tallies.writes; i++)
+        if (c->promises[i].given && !data_has_write(&s->data, i))
+            withdraw(w, i, "another has the master's address, and says that it is the master");
+    master_is(w, server, NOBODY, c->epoch, w->now_ms);
+}
+
 void checks_gives_full_sync(struct world *w, int master, int replica)
 {
     struct checks *c = w->checks;
-    const struct server *m = server_of(w, master), *r = server_of(w, replica), *last = server_of(w, c->last_master);
+    const struct server *m = server_of(w, master), *r = server_of(w, replica), *last;
+    if (is_ours(w, master) && has_masters_address(w, master)) takes_masters_address(w, master);
     const char *why = is_ours(w, master) ? why_given_up(w, replica) : NULL;
+    last = server_of(w, c->last_master);
     /* It may have died meanwhile, or been promoted, or follow another: then nothing comes of it. */
     if (!is_ours(w, master) || !r->up || r->master != master || r->machine.state != REPLICA_HANDSHAKE) return;
     for (uint64_t i = 0; i < c->tallies.writes && !w->failed; i++) {

@@ -32,6 +32,9 @@
  *    - it came back so, and takes over what that one has, while for that time there was no quorum of Sentinels that no
  *      fault was about. Nobody can replace it then, and it follows whom its configuration says, as in a container that
  *      starts anew: where that has less, or nothing, it waits for 15 s, behind which nobody holds it back;
+ *    - another server has the master's address by now, and says that it is a master, with less: a restart brings
+ * another
+ *      run id, and Sentinels know masters by their addresses;
  *    - nobody knows that the master was promoted: before a Sentinel had seen it, a fault was about it, or about who had
  *      promoted it; others have led it back.
  *    A fault is about a Sentinel as long as it is in TILT, too: there it does not act, as documented.
