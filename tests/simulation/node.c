@@ -4,6 +4,7 @@
 #include "tests/simulation/checks.h"
 #include "tests/simulation/client.h"
 #include "tests/simulation/plan.h"
+#include "tests/simulation/server.h"
 #include "tests/simulation/server_node.h"
 #include "tests/simulation/watcher.h"
 
@@ -89,6 +90,12 @@ void node_unmake(struct world *w, int node)
     case NODE_SENTINEL: watcher_unmake(w, node); break;
     case NODE_CLIENT: client_unmake(w, node); break;
     }
+}
+
+void node_first_address(int node, struct sentinel_address *out)
+{
+    snprintf(out->host, sizeof out->host, "10.0.0.%d", node + 1);
+    out->port = SERVER_PORT;
 }
 
 void node_address(const struct world *w, int node, struct sentinel_address *out)

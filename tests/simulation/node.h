@@ -17,6 +17,8 @@ void node_unmake(struct world *w, int node);
 
 /* Each has the other's address from now on. Neither runs. */
 void node_change_places(struct world *w, int a, int b);
+/* A server's, when the world began: what a configuration says that nobody has changed. */
+void node_first_address(int node, struct sentinel_address *out);
 /* Every node has a host to itself. */
 void node_address(const struct world *w, int node, struct sentinel_address *out);
 int node_at(const struct world *w, const char *host); /* NOBODY: none is there */

@@ -329,7 +329,7 @@ void watcher_start(struct world *w, int node)
     s->dies_in = 0;
     for (int group = 0; group < (w->plan->neighbours ? 2 : 1); group++) {
         struct sentinel_address first;
-        node_address(w, group ? w->first_neighbour : 0, &first);
+        node_first_address(group ? w->first_neighbour : 0, &first);
         if (s->file.written)
             read_group(s, group);
         else
