@@ -138,10 +138,15 @@ Test(sentinel_core, a_late_tick_does_not_bring_pings_together)
  * them. */
 Test(sentinel_core, two_masters_of_one_epoch_do_not_stay)
 {
-    for (uint64_t seed = 1; seed <= 3; seed++) {
-        int alone = seed == 2 ? 2 : 0; /* with the smallest run id, or the largest */
-        bool dead = seed == 3;         /* and what it has made the master is that no more */
-        build(seed, 3, 3, 2, 10000);
+    static const struct {
+        uint64_t seed; /* by which the election is won at once: it has the same epoch then */
+        int alone;     /* with the smallest run id, or the largest */
+        bool dead;     /* and what it has made the master is that no more */
+    } draws[] = {{1, 0, false}, {2, 2, false}, {4, 0, true}};
+    for (size_t i = 0; i < sizeof draws / sizeof *draws; i++) {
+        int alone = draws[i].alone;
+        bool dead = draws[i].dead;
+        build(draws[i].seed, 3, 3, 2, 10000);
         run_ms(15000);
         for (int s = 0; s < 3; s++) w.cut[s] = s != alone;
         ask_to_fail_over(alone);
@@ -220,8 +225,10 @@ Test(sentinel_core, who_is_alone_leads_nobody_back_to_what_it_knows)
         cr_assert(w.server[i].is_master == (i == master) && (i == master || w.server[i].master == master), "%s",
                   log_lines);
     cr_assert(strstr(log_lines, "It is left alone until a majority of the 3 Sentinels"), "%s", log_lines);
-    for (int s = 0; s < 3; s++) w.cut[s] = false;
-    run_ms(30000);
+    for (int s = 1; s < 3; s++) { /* one behind the other: together, they might still agree that it is down */
+        w.cut[s] = false;
+        run_ms(15000);
+    }
     cr_assert(living_masters() == 1 && w.server[master].is_master, "%s", log_lines);
     finish();
 }
