@@ -403,9 +403,10 @@ static uint64_t full_syncs_allowed(const struct world *w)
     return SYNCS_EACH_EVENT * (uint64_t)w->plan->servers * events;
 }
 
-void checks_full_sync_ended(struct world *w)
+void checks_full_sync_ended(struct world *w, int server)
 {
     const struct tallies *t = &w->checks->tallies;
+    if (!is_ours(w, server)) return;
     w->checks->tallies.full_syncs++;
     if (t->full_syncs > full_syncs_allowed(w))
         world_fail(w, "full syncs without end: %" PRIu64 ", for %d faults and %" PRIu64 " promotions", t->full_syncs,

@@ -83,7 +83,7 @@ void checks_emptied(struct world *w, int server);
 void checks_left_to_stranger(struct world *w);
 /* It asked, and is not continued, nor held back. */
 void checks_gives_full_sync(struct world *w, int master, int replica);
-void checks_full_sync_ended(struct world *w);
+void checks_full_sync_ended(struct world *w, int server);
 void checks_continued(struct world *w, int master, int replica, int64_t asked_offset);
 void checks_applied(struct world *w, int server);
 void checks_streams(struct world *w, int server);

@@ -160,7 +160,8 @@ static uint64_t draw_dying(const struct plan *p, struct random_state *r)
     return nodes;
 }
 
-/* Who has moved is known to nobody until it has followed who is: so fewer than there are servers. */
+/* Who has moved is known to nobody until it has followed somebody: when that one moves before, both follow nobody, for
+ * ever. So there is one. */
 static int count_moves(const struct plan *p)
 {
     int count = 0;
@@ -182,7 +183,7 @@ static void draw_later_fault(struct plan *p, struct random_state *r, struct faul
     *f = (struct fault){.kind = draw_kind(later_weights, r), .node = draw_node(p, r), .lasts_ms = draw_length_ms(p, r)};
     if ((f->kind == FAULT_SWAP || f->kind == FAULT_MOVE) && has_chains(p)) f->kind = FAULT_KILL_ALL;
     if (f->kind == FAULT_KILL_ALL) f->extra = draw_dying(p, r);
-    if (f->kind == FAULT_MOVE && count_moves(p) >= SPARES - 1) f->kind = FAULT_SWAP;
+    if (f->kind == FAULT_MOVE && count_moves(p)) f->kind = FAULT_SWAP;
     if (f->kind != FAULT_SWAP) return;
     if (f->node != THE_MASTER) f->node = (int)below(r, (uint64_t)p->servers);
     do f->other = (int)below(r, (uint64_t)p->servers);

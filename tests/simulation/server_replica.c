@@ -43,7 +43,7 @@ static void finish_replacing(struct server *s)
     s->receiving = false;
     server_data_replaced(s);
     server_save(s); /* what was received becomes dump.rdb */
-    checks_full_sync_ended(s->w);
+    checks_full_sync_ended(s->w, s->id);
     step(s, &(struct replica_event){.kind = EVENT_LOADED});
     if (s->w->plan->mistake != MISTAKE_LOOP) return;
     s->can_continue = false;
