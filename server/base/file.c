@@ -1,6 +1,6 @@
 /* Files written and read whole. What a crash may leave behind is the old file or the new one, never a part: the new
- * bytes are on the disk under a temporary name before they take the old name, and the directory is synced after. Any
- * process. */
+ * bytes are on the disk under a temporary name before they take the old name, and the directory is synced after. A file
+ * takes the place of files only: root may rename one over /dev/null, too. Any process. */
 #include "server/base/file.h"
 
 #include <errno.h>
@@ -123,8 +123,31 @@ static int write_and_sync(const char *path, const void *data, size_t len, unsign
     return result;
 }
 
+bool file_is_ordinary(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) < 0 || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode);
+}
+
+/* A device takes the bytes, /dev/null without keeping them. A pipe, a socket or a disk has no use for a whole file. */
+static int write_to_device(const char *path, const void *data, size_t len)
+{
+    struct stat info;
+    if (stat(path, &info) < 0) return -1;
+    if (!S_ISCHR(info.st_mode)) {
+        errno = EINVAL;
+        return -1;
+    }
+    int fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0) return -1;
+    int result = file_write_all(fd, data, len);
+    close_quietly(fd);
+    return result;
+}
+
 int file_replace(const char *path, const void *data, size_t len, unsigned mode)
 {
+    if (!file_is_ordinary(path)) return write_to_device(path, data, len);
     char temporary[PATH_MAX];
     int wanted = snprintf(temporary, sizeof(temporary), "%s.%d.tmp", path, (int)getpid());
     if (wanted >= (int)sizeof(temporary)) {

@@ -6,10 +6,12 @@
 #include <criterion/criterion.h>
 #include <ifaddrs.h>
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 TestSuite(basic, .fini = server_finish_all, .timeout = 120);
@@ -293,6 +295,24 @@ Test(basic, daemon)
     kill(pid, SIGTERM);
     wait_until(!process_alive(pid));
     wait_until(access(pidfile, F_OK) < 0);
+}
+
+/* As /dev/null is, which a root's server must not remove. */
+Test(basic, pidfile_that_is_no_file)
+{
+    struct server *s = server_prepare(OURS, "%s", "");
+    char pidfile[512], text[32] = "";
+    server_path(s, "pid", pidfile);
+    cr_assert_eq(mkfifo(pidfile, 0600), 0);
+    int fd = open(pidfile, O_RDWR | O_CLOEXEC);
+    server_add_config(s, "pidfile %s", pidfile);
+    server_launch(s);
+    cr_assert(read(fd, text, sizeof text - 1) > 0);
+    cr_assert_eq(atoi(text), info_number(s, "server", "process_id"));
+    server_stop(s);
+    struct stat info;
+    cr_assert(stat(pidfile, &info) == 0 && S_ISFIFO(info.st_mode));
+    close(fd);
 }
 
 Test(basic, engine_is_told)

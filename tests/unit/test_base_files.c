@@ -50,6 +50,31 @@ Test(file, replaced_whole_and_read_whole)
     mem_free(data);
 }
 
+/* Root may rename a file over any of them; a terminal stands for /dev/null, which the machine needs. */
+Test(file, takes_the_place_of_files_only)
+{
+    char directory[64], path[96], heard[8] = {0};
+    struct stat info;
+    make_directory(directory);
+    snprintf(path, sizeof(path), "%s/pipe", directory);
+    cr_assert(file_is_ordinary(directory) && file_is_ordinary(path));
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    cr_assert(!file_is_ordinary(path));
+    cr_assert_eq(file_replace(path, "one", 3, 0600), -1);
+    cr_assert_eq(errno, EINVAL);
+    cr_assert(stat(path, &info) == 0 && S_ISFIFO(info.st_mode));
+    unlink(path);
+    cr_assert_eq(rmdir(directory), 0, "a temporary file was left");
+
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    cr_assert(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    cr_assert_eq(file_replace(ptsname(terminal), "second\n", 7, 0600), 0);
+    cr_assert_eq(read(terminal, heard, 6), 6);
+    cr_assert_str_eq(heard, "second");
+    cr_assert(stat(ptsname(terminal), &info) == 0 && S_ISCHR(info.st_mode));
+    close(terminal);
+}
+
 /* The kernel copies into no file that is open for appending: that is done by hand. */
 Test(file, copied_by_the_kernel_or_by_hand)
 {

@@ -8,6 +8,7 @@
 
 #include "repl/replication.h"
 #include "server/base/alloc.h"
+#include "server/base/file.h"
 #include "server/base/log.h"
 #include "server/core/clients/clients.h"
 #include "server/core/core.h"
@@ -109,7 +110,7 @@ static int finish(struct core *core, int flags)
         pause_end(core->pauses, pause_purpose);
         return -1;
     }
-    if (*l->pidfile) {
+    if (*l->pidfile && file_is_ordinary(l->pidfile)) { /* it may be /dev/null */
         log_notice("Removing the pid file.");
         unlink(l->pidfile);
     }
