@@ -100,6 +100,7 @@ static void adopt_doubles(const struct reply *ours, struct reply *theirs)
 
 static void cut_up_to(struct reply *r, const char *text)
 {
+    for (int i = 0; i < r->parts; i++) cut_up_to(&r->part[i], text);
     const char *found = r->parts || !r->text ? NULL : memmem(r->text, r->len, text, strlen(text));
     if (!found) return;
     found += strlen(text);

@@ -160,7 +160,7 @@ void call_help(struct call *call, const char *const *lines)
     reply_simple(call->reply, text);
     for (size_t i = 0; i < count; i++) reply_simple(call->reply, lines[i]);
     reply_simple(call->reply, "HELP");
-    reply_simple(call->reply, "    Prints this help.");
+    reply_simple(call->reply, "    Print this help.");
 }
 
 void call_unknown_subcommand(struct call *call)
