@@ -60,6 +60,7 @@ struct conn {
     bool borrowed;              /* an I/O thread's: who lent it ends it (net/pool/) */
     bool told_end;              /* a borrowed one's `closed` has been called */
     bool recalled;              /* conn_give_up(): nothing more is sent */
+    bool takes_parts;           /* io_uring: its protocol does not know MSG_WAITALL: the kernel's TLS */
     int end_error;              /* with `ended`; for CONN_CONNECTING: the result of connecting */
     uint32_t spoke_in;          /* io_uring: see arrivals.h */
     uint32_t input_turn;        /* io_uring: the turn (its low bits) of which input_bytes speaks */

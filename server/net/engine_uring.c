@@ -6,7 +6,8 @@
  * either a completion, which says how far it came, or has left whole. Were success reported too, the wait would end at
  * once with the reports of our own sends, and every turn would enter the kernel twice. Only where somebody waits for
  * the end of the output, or more of it than one send takes, is success reported. What did not fit goes on in a second
- * kind of send, which waits for the socket.
+ * kind of send, which waits for the socket. A protocol that does not know MSG_WAITALL refuses the first send: from then
+ * on that connection sends without it, and success is reported.
  *
  * Receives are multishot, into buffers the kernel picks from the provided ring. The kernel fills them with all that a
  * connection has to say; of that, a turn takes INPUT_BYTES_EACH_TURN. Buffers beyond wait for the next turns, and as
@@ -297,9 +298,9 @@ static struct io_uring_sqe *take_send_entry(struct uring *u)
 static void send_now(struct uring *u, struct conn *conn)
 {
     struct io_uring_sqe *sqe = take_send_entry(u);
-    prepare_send(u, sqe, conn, URING_SEND_NOW_FLAGS);
+    prepare_send(u, sqe, conn, conn->takes_parts ? URING_SEND_NOW_FLAGS & ~MSG_WAITALL : URING_SEND_NOW_FLAGS);
     bool more = conn->sending < conn_unsent(conn);
-    bool awaited = more || conn->events->drained || conn->state != CONN_OPEN || conn->ended;
+    bool awaited = more || conn->events->drained || conn->state != CONN_OPEN || conn->ended || conn->takes_parts;
     if (unlikely(conn->borrowed) && conn->sending > OUTQ_CHUNK_BYTES)
         awaited = true; /* its lender counts what is left */
     if (!awaited) io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
@@ -324,6 +325,11 @@ static void conclude_send(struct uring *u, struct conn *conn, int result)
     size_t asked = conn->sending, sent = result > 0 ? (size_t)result : 0;
     conn->sending = 0;
     if (conn->endpoint.gone) return;
+    if (unlikely(result == -EOPNOTSUPP && !conn->takes_parts)) {
+        conn->takes_parts = true;
+        conn_flush(conn);
+        return;
+    }
     if (result < 0 && !is_passing(-result)) {
         conn_on_send_failed(conn, -result);
         return;
