@@ -95,7 +95,8 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libslipstream.a
 $(BUILD)/tests/unit/test_load $(BUILD)/tests/unit/test_load_generator: $(LOAD)
 $(BUILD)/tests/unit/test_bench_report: $(REPORT)
 $(BUILD)/tests/unit/test_load_tls: $(LOAD) $(addprefix $(BUILD)/obj/tests/harness/,certificates.o directory.o)
-$(BUILD)/tests/unit/test_tls_stream: $(addprefix $(BUILD)/obj/tests/harness/,certificates.o directory.o)
+$(BUILD)/tests/unit/test_tls_stream $(BUILD)/tests/unit/test_tls_keys $(BUILD)/tests/unit/test_kernel_tls $(BUILD)/tests/unit/test_net_tls_detach: \
+                                        $(addprefix $(BUILD)/obj/tests/harness/,certificates.o directory.o)
 $(BUILD)/tests/unit/test_event_counter: $(addprefix $(BUILD)/obj/bench/program/,event_counter.o threads.o) \
                                         $(addprefix $(BUILD)/obj/tests/harness/,process.o clock.o)
 $(BUILD)/tests/unit/test_journal_deaths: $(BUILD)/obj/tests/harness/clock.o

@@ -8,6 +8,7 @@
 #include "server/base/alloc.h"
 #include "server/base/check.h"
 #include "server/net/tls/direct_ciphers.h"
+#include "server/net/tls/record_keys.h"
 
 #include <openssl/decoder.h>
 #include <openssl/err.h>
@@ -18,6 +19,7 @@
 struct tls_context {
     SSL_CTX *ssl;
     enum tls_role role;
+    bool tells_keys;
 };
 
 static const char session_id_context[] = "redis";
@@ -227,6 +229,17 @@ void tls_context_free(struct tls_context *context)
     if (!context) return;
     SSL_CTX_free(context->ssl);
     mem_free(context);
+}
+
+void tls_context_tell_keys(struct tls_context *context)
+{
+    record_watch_allow(context->ssl);
+    context->tells_keys = true;
+}
+
+bool tls_context_tells_keys(const struct tls_context *context)
+{
+    return context->tells_keys;
 }
 
 struct ssl_st *tls_context_session(const struct tls_context *context)

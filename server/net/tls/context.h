@@ -17,6 +17,9 @@ struct tls_context;
 /* Reads the files that the settings name. NULL: error says in one line what is wrong. */
 struct tls_context *tls_context_new(const struct tls_settings *settings, enum tls_role role, char error[TLS_ERROR_MAX]);
 void tls_context_free(struct tls_context *context); /* may be NULL */
+/* Its streams, from now on, can say how another record layer would go on with them (tls_stream_keys()). */
+void tls_context_tell_keys(struct tls_context *context);
+bool tls_context_tells_keys(const struct tls_context *context);
 
 /* --- for stream.c and blocking users --- */
 struct ssl_st;

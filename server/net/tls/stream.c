@@ -7,6 +7,7 @@
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/net/tls/record_keys.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -24,9 +25,10 @@ struct tls_stream {
     const uint8_t *input;
     size_t input_len;
     struct outq output;
-    uint8_t state; /* enum tls_stream_state */
-    bool ended;    /* tls_stream_end() was called */
-    char *error;   /* owned; of a failed one */
+    struct record_watch *watch; /* NULL: nobody will ask for its keys */
+    uint8_t state;              /* enum tls_stream_state */
+    bool ended;                 /* tls_stream_end() was called */
+    char *error;                /* owned; of a failed one */
 };
 
 /* --- the BIO --- */
@@ -51,6 +53,7 @@ static int put_output(BIO *bio, const char *data, size_t len, size_t *written)
     struct tls_stream *s = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     outq_append(&s->output, data, len);
+    if (s->watch) record_watch_left(s->watch, (const uint8_t *)data, len);
     *written = len;
     return 1;
 }
@@ -94,6 +97,7 @@ struct tls_stream *tls_stream_new(const struct tls_context *context)
     SSL_set_read_ahead(s->ssl, 1);
     BIO *bio = new_bio(s);
     SSL_set_bio(s->ssl, bio, bio);
+    if (tls_context_tells_keys(context)) s->watch = record_watch_start(s->ssl);
     return s;
 }
 
@@ -101,6 +105,7 @@ void tls_stream_free(struct tls_stream *s)
 {
     if (!s) return;
     SSL_free(s->ssl);
+    record_watch_free(s->watch);
     outq_clear(&s->output);
     mem_free(s->error);
     mem_free(s);
@@ -157,6 +162,7 @@ void tls_stream_feed(struct tls_stream *s, const uint8_t *data, size_t len)
 {
     s->input = data;
     s->input_len = len;
+    if (s->watch) record_watch_arrived(s->watch, len);
 }
 
 static ptrdiff_t without_bytes(struct tls_stream *s, int result)
@@ -214,4 +220,17 @@ void tls_stream_end(struct tls_stream *s)
     s->ended = true;
     SSL_shutdown(s->ssl);
     ERR_clear_error();
+}
+
+/* --- somebody else goes on --- */
+
+bool tls_stream_may_leave(const struct tls_stream *s)
+{
+    return s->watch && s->state == TLS_ESTABLISHED && !s->ended;
+}
+
+int tls_stream_keys(const struct tls_stream *s, struct tls_record_keys *out)
+{
+    if (!tls_stream_may_leave(s) || s->input_len || !outq_empty(&s->output)) return -1;
+    return record_watch_keys(s->watch, s->ssl, out);
 }

@@ -35,4 +35,10 @@ void tls_stream_end(struct tls_stream *stream); /* says, once, that we send no m
 /* What is to go over the wire: handshake, records, alerts. */
 struct outq *tls_stream_output(struct tls_stream *stream);
 
+/* Of a context that tells keys: the stream is established, and might be gone on with elsewhere. */
+bool tls_stream_may_leave(const struct tls_stream *stream);
+/* How: 0, and the caller cleanses out. -1: not now, or never; the stream goes on as before. */
+struct tls_record_keys;
+int tls_stream_keys(const struct tls_stream *stream, struct tls_record_keys *out);
+
 #endif
