@@ -17,6 +17,7 @@
 #include "server/base/number.h"
 #include "server/base/random.h"
 #include "server/net/conn.h"
+#include "server/net/kernel_tls.h"
 #include "server/resp/reader.h"
 
 #include <errno.h>
@@ -56,6 +57,7 @@ struct peer {
     struct conn *conn;
     enum phase phase;
     bool eof_framing, rdb_only;
+    bool kernel_tls;             /* the connection's */
     struct lz4_encoder *encoder; /* NULL: plain */
 
     int spool; /* -1: needs none (any more) */
@@ -118,6 +120,8 @@ static void end(struct peer *p, const char *reason, bool close_connection)
 {
     struct link *link = p->link;
     int slot = p->slot;
+    /* Not to who lacks something that was under way: it would look complete. */
+    if (p->kernel_tls && conn_unsent(p->conn) == 0) (void)kernel_tls_say_end(conn_fd(p->conn));
     shutdown(conn_fd(p->conn), SHUT_RDWR);
     if (close_connection) conn_close(p->conn);
     leave_spool(p);
@@ -136,10 +140,18 @@ void peer_close(struct peer *p, const char *reason)
     end(p, reason, true);
 }
 
-/* All that the peer is to have. */
+/* What the peer's kernel has not confirmed. */
+static int under_way_bytes(const struct peer *p)
+{
+    int bytes = 0;
+    return ioctl(conn_fd(p->conn), SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+}
+
+/* All that the peer is to have. The kernel's TLS may hold a record back until TCP has room, and a socket that is shut
+ * gives it none: there, TCP has to have got rid of everything. */
 static bool is_handed_over(const struct peer *p)
 {
-    if (conn_unsent(p->conn) > 0) return false;
+    if (conn_unsent(p->conn) > 0 || (p->kernel_tls && under_way_bytes(p) > 0)) return false;
     return p->phase == PHASE_DELIVERED || (p->phase == PHASE_STREAM && p->offset >= reader_end(p->link->reader));
 }
 
@@ -499,6 +511,7 @@ void peer_open(struct link *link, const struct message *m, struct bytes body, in
                        .slot = m->index,
                        .eof_framing = m->peer.eof_framing,
                        .rdb_only = m->peer.rdb_only,
+                       .kernel_tls = kernel_tls_is_on(fd),
                        .encoder = m->peer.lz4 ? lz4_encoder_new() : NULL,
                        .spool = -1,
                        .offset = m->peer.from};
@@ -574,12 +587,16 @@ static bool lacks_its_snapshot(const struct peer *p)
     return reader_spool_state(p->link->reader, p->spool) != SPOOL_COMPLETE || (s->fd < 0 && !s->ended);
 }
 
-/* What the peer's kernel has not confirmed has not moved. */
+/* Under TLS, what is under way is a little longer than what was handed over: the sum changes all the same. */
 static uint64_t moved_bytes(const struct peer *p)
 {
-    int under_way = 0;
-    if (ioctl(conn_fd(p->conn), SIOCOUTQ, &under_way) != 0) under_way = 0;
-    return p->handed_bytes - conn_unsent(p->conn) - (uint64_t)under_way + p->heard_bytes;
+    return p->handed_bytes - conn_unsent(p->conn) - (uint64_t)under_way_bytes(p) + p->heard_bytes;
+}
+
+static void say_end(const struct peer *p)
+{
+    if (p->kernel_tls) (void)kernel_tls_say_end(conn_fd(p->conn));
+    shutdown(conn_fd(p->conn), SHUT_WR);
 }
 
 static void give_up_drain(struct peer *p, const char *reason)
@@ -594,7 +611,7 @@ static void drain(struct peer *p)
         .out_of_reach = lacks_its_snapshot(p), .handed_over = is_handed_over(p), .moved_bytes = moved_bytes(p)};
     switch (drain_step(&p->drain, &view, loop_monotonic_ms(p->link->loop))) {
     case DRAIN_WAIT: break;
-    case DRAIN_SAY_END: shutdown(conn_fd(p->conn), SHUT_WR); break;
+    case DRAIN_SAY_END: say_end(p); break;
     case DRAIN_OUT_OF_REACH: give_up_drain(p, "its snapshot ended with the server"); break;
     case DRAIN_STALLED: give_up_drain(p, "it takes nothing more"); break;
     case DRAIN_LATE: give_up_drain(p, "it takes too long"); break;

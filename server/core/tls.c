@@ -2,6 +2,7 @@
 #include "server/core/tls.h"
 
 #include "server/base/log.h"
+#include "server/net/kernel_tls.h"
 
 int tls_configure(struct tls *tls, const struct tls_settings *settings)
 {
@@ -9,6 +10,7 @@ int tls_configure(struct tls *tls, const struct tls_settings *settings)
     char error[TLS_ERROR_MAX];
     bool wants_server = settings->tls_port, wants_client = settings->tls_replication || settings->tls_cluster;
     if (wants_server) next.server = tls_context_new(settings, TLS_SERVER, error);
+    if (next.server && settings->kernel && kernel_tls_is_offered()) tls_context_tell_keys(next.server);
     if (wants_client && (next.server || !wants_server)) next.client = tls_context_new(settings, TLS_CLIENT, error);
     if ((wants_server && !next.server) || (wants_client && !next.client)) {
         log_warning("%s", error);

@@ -14,6 +14,7 @@
 #include "server/net/conn_tls.h"
 #include "server/net/engine.h"
 #include "server/net/hold.h"
+#include "server/net/kernel_tls.h"
 #include "server/net/pool/loan.h"
 
 /* One system call never gets more: keeps every length an int, as completions report it. */
@@ -176,8 +177,9 @@ static void hand_over(struct conn *conn, bool alive)
     struct conn_aside *a = conn->aside;
     int fd = -1;
     if (unlikely(conn->tls != NULL) && alive) {
-        conn_tls_hand_over(conn);
-        return;
+        enum conn_tls_way way = conn_tls_hand_over(conn);
+        if (way == CONN_TLS_STAYS) return;
+        alive = way == CONN_TLS_LEAVES;
     }
     if (alive) {
         conn->endpoint.loop->engine->release(&conn->endpoint);
@@ -209,7 +211,7 @@ static void hand_over_when_still(struct conn *conn)
         conn_settle_later(conn);
         return;
     }
-    bool still = !conn->reading || conn->tls; /* with TLS it is read on */
+    bool still = !conn->reading || conn_tls_is_read_on(conn);
     if (still && !conn->delivering && !conn->send_waiting && !conn_has_unsent(conn)) hand_over(conn, true);
 }
 
@@ -226,7 +228,8 @@ void conn_detach(struct conn *conn, void (*detached)(void *arg, int fd, const ui
 {
     begin_detaching(conn, detached, arg);
     if (unlikely(conn->loan != NULL) && loan_end(conn)) return; /* conn_on_returned() goes on */
-    if (conn->reading && !conn->tls) conn->endpoint.loop->engine->conn_stop_reading(conn);
+    bool rests = !conn->tls || conn_tls_would_leave(conn);
+    if (conn->reading && rests) conn->endpoint.loop->engine->conn_stop_reading(conn);
     conn_flush(conn);
     conn_settle_later(conn);
 }
@@ -255,7 +258,7 @@ static void go_on_closing(struct conn *conn, int error)
 
 static void go_on_detaching(struct conn *conn, bool ended, int error)
 {
-    if (conn->tls && !ended) start_reading(conn);
+    if (conn->tls && !conn_tls_would_leave(conn) && !ended) start_reading(conn);
     conn->ended = error != 0; /* what has only ended is read on, where it ends again */
     conn->end_error = error;
     conn_flush(conn);
@@ -349,6 +352,7 @@ void conn_on_end(struct conn *conn, int error)
     conn->endpoint.loop->reads++;
     conn->reading = false;
     if (conn->state == CONN_CLOSED) return;
+    if (unlikely(error == EIO)) error = kernel_tls_end_of(conn->endpoint.fd);
     /* A peer that has only finished its own side still gets what it is owed. */
     if (conn->state == CONN_CLOSING && error == 0) return;
     if (conn->state != CONN_OPEN || conn->delivering || conn->paused || (error == 0 && conn_has_unsent(conn)))

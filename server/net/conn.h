@@ -75,8 +75,8 @@ void conn_close(struct conn *conn);             /* now; output not yet handed to
 void conn_close_after_flush(struct conn *conn); /* reads no more; closes when the output has left or fails */
 /* Takes the descriptor back: reading stops, output is flushed, then `detached(arg, fd, rest, len)` is called with the
  * descriptor (the callee owns it) and input that had already arrived; conn is gone. fd is -1 when the connection
- * died. Of a connection with TLS it is a Unix socket with plain bytes, whose other end the loop keeps and encrypts
- * (net/tls_relay.h). */
+ * died. Of a connection with TLS it has plain bytes as well: the kernel goes on with the TLS (net/kernel_tls.h), or it
+ * is a Unix socket, whose other end the loop keeps and encrypts (net/tls_relay.h). */
 void conn_detach(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg);
 
 /* Of a connection with TLS, whose descriptor cannot leave it: input stops and waits, and `paused` is called in a later

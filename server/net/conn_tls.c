@@ -3,12 +3,16 @@
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/base/log.h"
 #include "server/net/hold.h"
+#include "server/net/kernel_tls.h"
 #include "server/net/pool/loan.h"
+#include "server/net/tls/record_keys.h"
 #include "server/net/tls/stream.h"
 #include "server/net/tls_relay.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -19,6 +23,7 @@ struct conn_tls {
     struct tls_stream *stream;
     bool begun;    /* the handshake */
     bool told;     /* `connected` was called */
+    bool leaving;  /* is detached, and its descriptor may leave it */
     uint8_t *held; /* ciphertext that came inside its own data callback, or while it pauses */
     size_t held_len;
     bool resuming;
@@ -277,6 +282,12 @@ void conn_resume(struct conn *conn)
     conn_settle_later(conn);
 }
 
+static void read_on(struct conn *conn)
+{
+    conn->reading = true;
+    conn->endpoint.loop->engine->conn_read(conn);
+}
+
 /* Plain bytes that were held, then what is still encrypted. */
 static void go_on(struct conn *conn)
 {
@@ -307,10 +318,7 @@ bool conn_tls_settle(struct conn *conn)
     go_on(conn);
     if (conn->state != CONN_OPEN || conn->paused) return true;
     if (conn->ended) return false;
-    if (!conn->reading) {
-        conn->reading = true;
-        conn->endpoint.loop->engine->conn_read(conn);
-    }
+    if (!conn->reading) read_on(conn);
     return true;
 }
 
@@ -344,7 +352,60 @@ void conn_tls_input_wait(struct conn *conn, bool waits)
 
 /* --- detaching --- */
 
-void conn_tls_hand_over(struct conn *conn)
+bool conn_tls_would_leave(struct conn *conn)
+{
+    conn->tls->leaving = tls_stream_may_leave(conn->tls->stream);
+    return conn->tls->leaving;
+}
+
+bool conn_tls_is_read_on(const struct conn *conn)
+{
+    return conn->tls && !conn->tls->leaving;
+}
+
+static const char relayed[] = "encrypted by the server for the link process";
+
+static void note_way(const struct conn *conn, const char *way, const char *why)
+{
+    struct address peer;
+    char name[ADDRESS_TEXT_MAX];
+    conn_peer_address(conn, &peer);
+    address_text(&peer, name);
+    log_notice("TLS of %s: %s%s%s", name, way, why ? ": " : "", why ? why : "");
+}
+
+static enum conn_tls_way let_leave(struct conn *conn)
+{
+    struct tls_record_keys keys;
+    if (conn->tls->held_len) take_all(conn, NULL, 0);
+    if (tls_stream_state(conn->tls->stream) == TLS_FAILED) return CONN_TLS_DIES;
+    if (!hears(conn) || conn->tls->held_len || conn_has_unsent(conn) ||
+        tls_stream_keys(conn->tls->stream, &keys) != 0) {
+        note_way(conn, relayed, "the kernel cannot go on at this point");
+        return CONN_TLS_STAYS;
+    }
+    enum kernel_tls_start result = kernel_tls_start(conn->endpoint.fd, &keys);
+    const char *why = result == KERNEL_TLS_ON ? NULL : strerror(errno);
+    OPENSSL_cleanse(&keys, sizeof keys);
+    switch (result) {
+    case KERNEL_TLS_ON: note_way(conn, "the kernel's from here on", why); return CONN_TLS_LEAVES;
+    case KERNEL_TLS_REFUSED: note_way(conn, relayed, why); break;
+    case KERNEL_TLS_BROKEN:
+        note_way(conn, "the kernel took the keys of one direction only", why);
+        shutdown(conn->endpoint.fd, SHUT_RDWR); /* last words would be encrypted twice */
+        return CONN_TLS_DIES;
+    }
+    return CONN_TLS_STAYS;
+}
+
+/* Detaching was to be looked at again; of an open connection that would mean its end. */
+static void forget_settling(struct conn *conn)
+{
+    if (conn->ended || conn->tls->resuming || !list_contains(&conn->settle_node)) return;
+    list_remove(&conn->endpoint.loop->settling, &conn->settle_node);
+}
+
+static void stay(struct conn *conn)
 {
     struct conn_aside *a = conn->aside;
     void (*detached)(void *, int, const uint8_t *, size_t) = a->detached;
@@ -353,8 +414,22 @@ void conn_tls_hand_over(struct conn *conn)
     a->held = NULL;
     a->held_len = a->held_capacity = 0;
     conn->state = CONN_OPEN;
+    forget_settling(conn);
+    if (!conn->reading && !conn->ended) read_on(conn); /* before it is lent */
     int fd = tls_relay_start(conn);
     detached(a->detached_arg, fd, rest, len);
     mem_free(rest);
     if (fd < 0) conn_close(conn);
+}
+
+enum conn_tls_way conn_tls_hand_over(struct conn *conn)
+{
+    if (conn->tls->leaving) {
+        enum conn_tls_way way = let_leave(conn);
+        if (way != CONN_TLS_STAYS) return way;
+    } else {
+        note_way(conn, relayed, NULL);
+    }
+    stay(conn);
+    return CONN_TLS_STAYS;
 }

@@ -23,7 +23,16 @@ void conn_tls_put(struct conn *conn, struct conn_tls *tls);
 void conn_tls_input_wait(struct conn *conn, bool waits); /* conn_input_wait() */
 /* Something was due in an open connection; false: but not because of TLS. conn may be gone afterwards. */
 bool conn_tls_settle(struct conn *conn);
-/* conn is detached and still: `detached` is given one end of a pair of sockets, and a relay has the other. */
-void conn_tls_hand_over(struct conn *conn);
+/* conn begins to be detached: true when its descriptor may leave it, if the kernel goes on with its TLS
+ * (net/kernel_tls.h). Then it is not read any more, as a plain one. */
+bool conn_tls_would_leave(struct conn *conn);
+bool conn_tls_is_read_on(const struct conn *conn); /* while it is detached: it would not leave */
+/* conn is detached and still. */
+enum conn_tls_way {
+    CONN_TLS_LEAVES, /* its descriptor has plain bytes from here on */
+    CONN_TLS_STAYS,  /* `detached` was given one end of a pair of sockets, and a relay has the other */
+    CONN_TLS_DIES
+};
+enum conn_tls_way conn_tls_hand_over(struct conn *conn);
 
 #endif

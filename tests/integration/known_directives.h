@@ -192,6 +192,7 @@ static const char known_directives[] =
     "tls-cluster no\n"
     "tls-dh-params-file \"\"\n"
     "tls-handshake-timeout 10\n"
+    "tls-kernel yes\n"
     "tls-key-file \"\"\n"
     "tls-key-file-pass \"\"\n"
     "tls-port 0\n"

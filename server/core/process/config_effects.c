@@ -221,6 +221,7 @@ static const char *const of_tls[] = {
     "tls-session-caching",
     "tls-session-cache-size",
     "tls-session-cache-timeout",
+    "tls-kernel",
 };
 
 void config_apply_hooks(struct config *c)

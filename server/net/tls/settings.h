@@ -19,6 +19,7 @@ struct tls_settings {
     bool session_caching;
     int session_cache_size, session_cache_timeout_s;
     int handshake_timeout_s; /* a client's; ours */
+    bool kernel;             /* may have the TLS of replicas; ours */
 };
 
 #endif
