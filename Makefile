@@ -95,7 +95,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libslipstream.a
 $(BUILD)/tests/unit/test_load $(BUILD)/tests/unit/test_load_generator: $(LOAD)
 $(BUILD)/tests/unit/test_bench_report: $(REPORT)
 $(BUILD)/tests/unit/test_load_tls: $(LOAD) $(addprefix $(BUILD)/obj/tests/harness/,certificates.o directory.o)
-$(BUILD)/tests/unit/test_tls_stream $(BUILD)/tests/unit/test_tls_keys $(BUILD)/tests/unit/test_kernel_tls $(BUILD)/tests/unit/test_net_tls_detach: \
+$(addprefix $(BUILD)/tests/unit/test_,tls_stream tls_keys kernel_tls net_tls_detach): \
                                         $(addprefix $(BUILD)/obj/tests/harness/,certificates.o directory.o)
 $(BUILD)/tests/unit/test_event_counter: $(addprefix $(BUILD)/obj/bench/program/,event_counter.o threads.o) \
                                         $(addprefix $(BUILD)/obj/tests/harness/,process.o clock.o)
@@ -204,6 +204,13 @@ test-peers:
 	@tools/newer_peers.sh $(PEERS_DIR)
 	@tests/peers/matrix.py $(BUILD) $(PEERS_DIR) "$(ROW)"
 
+# TLS under a kernel that has it: in an emulated machine, whose kernel apt brings. Some minutes; not a part of
+# `make test`.
+test-kernel-tls:
+	@tools/deps.sh build test
+	@$(MAKE) --no-print-directory -j$(JOBS) tests peers
+	@ENGINES="$(ENGINES)" TEST="$(TEST)" JOBS=$(JOBS) tests/kernel_tls/machine.sh $(BUILD) $(PEERS)
+
 # Ours beside Debian's, against our own targets. WHAT=throughput,replicas,... selects parts; ROUNDS sets their rounds;
 # OPTIONS='--html FILE' and the like add to it. SERVERS names other servers: --server NAME='COMMAND',
 # the baseline first.
@@ -258,6 +265,6 @@ clean:
 -include $(patsubst %.o,%.d,$(OBJ) $(HARNESS) $(INTEGRATION) $(DIFFERENTIAL) $(SIMULATION) $(LAB) $(LOAD) \
     $(CONTESTANTS) $(REPORT) $(PROGRAM) $(FUZZ_OBJ) \
     $(UNIT:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o) $(FUZZ:$(BUILD)/tests/%=$(BUILD)/obj/tests/%.o))
-.PHONY: all tests deps peers run demo test test-threads simulate test-peers fuzz fuzz-targets bench image \
-        test-kubernetes debug asan ubsan tsan lint install clean
+.PHONY: all tests deps peers run demo test test-threads simulate test-peers test-kernel-tls fuzz fuzz-targets bench \
+        image test-kubernetes debug asan ubsan tsan lint install clean
 .SECONDARY:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that the named groups need and that are not there yet. Quick when nothing is missing.
-# usage: tools/deps.sh build|test|peers|lint|fuzz|image|schemas|pods|browser ...
+# usage: tools/deps.sh build|test|peers|lint|fuzz|image|schemas|pods|browser|machine ...
 set -eu
 
 build="gcc libc6-dev make liburing-dev liblz4-dev liblzf-dev libjemalloc-dev libxxhash-dev libmd-dev libbsd-dev
@@ -15,6 +15,7 @@ schemas="python3 python3-yaml"
 # Node.js from elsewhere does as well; Debian's npm would want Debian's Node.js.
 command -v npm >/dev/null || schemas="$schemas nodejs npm ca-certificates"
 pods="podman runc iproute2 python3 python3-yaml"
+machine="qemu-system-x86 busybox-static cpio kmod"
 # One test wants it, and is skipped where there is no such package.
 browser=$(apt-cache search --names-only '^chromium-headless-shell$' 2>/dev/null | cut -d' ' -f1)
 
@@ -30,6 +31,7 @@ for group in "$@"; do
     schemas) wanted="$wanted $schemas" ;;
     pods) wanted="$wanted $pods" ;;
     browser) wanted="$wanted $browser" ;;
+    machine) wanted="$wanted $machine" ;;
     *) echo "tools/deps.sh: unknown group '$group'" >&2; exit 2 ;;
     esac
 done
