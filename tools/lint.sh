@@ -9,7 +9,7 @@ scripts=$(find server bench tests tools findings -name '*.sh' -o -name '*.py' | 
 
 clang-format --dry-run -Werror --style=file $sources || verdict=1
 # clang-format leaves comments and strings as they are, however long.
-LC_ALL=C.UTF-8 grep -nE '^.{121}' $sources $scripts Makefile Dockerfile docker-entrypoint.sh &&
+LC_ALL=C.UTF-8 grep -nE '^.{121}' $sources $scripts Makefile .ci/run Dockerfile docker-entrypoint.sh &&
     { echo "lint: these lines have more than 120 characters" && verdict=1; }
 tools/lint_includes.sh || verdict=1
 tools/lint_calls.py "${BUILD:-build}" || verdict=1

@@ -41,8 +41,8 @@ static struct {
 
 #ifdef __SANITIZE_THREAD__
 
-/* The sanitizer holds a signal back until the thread makes a call that it intercepts. A loop of Lua makes none by itself:
- * its signal would come when it ends. */
+/* The sanitizer holds a signal back until the thread makes a call that it intercepts. A loop of Lua makes none by
+ * itself: its signal would come when it ends. */
 static void let_signals_in(lua_State *lua, lua_Debug *where)
 {
     (void)lua, (void)where;

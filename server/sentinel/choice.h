@@ -8,9 +8,9 @@
  * follow: its offset counts another history.
  *
  * The same goes for one that has another history than the last master had since it was promoted: the one which that
- * went on from, of which it may have more than that took over, or one of before. Where another has followed that master,
- * it stands behind. Redis's Sentinels compare the offsets. That is the business of who leads the fail-over: they agree
- * with us on whom we promote, and we with them. */
+ * went on from, of which it may have more than that took over, or one of before. Where another has followed that
+ * master, it stands behind. Redis's Sentinels compare the offsets. That is the business of who leads the fail-over:
+ * they agree with us on whom we promote, and we with them. */
 #ifndef SLIPSTREAM_SENTINEL_CHOICE_H
 #define SLIPSTREAM_SENTINEL_CHOICE_H
 

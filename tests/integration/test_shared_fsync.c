@@ -44,8 +44,8 @@ static void kill_client(int sender, const char *before, int fd, const char *behi
     raw_send_text(sender, text);
 }
 
-/* A command whose answer waits: that it has been run is seen by a bystander's end, which the same client sends behind it.
- * With I/O threads, what others send may be run before it. */
+/* A command whose answer waits: that it has been run is seen by a bystander's end, which the same client sends behind
+ * it. With I/O threads, what others send may be run before it. */
 static void send_command(struct group *g, int sender, const char *command)
 {
     char before[64];

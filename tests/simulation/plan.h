@@ -59,7 +59,7 @@ enum mistake {
 struct plan {
     uint64_t seed;
     int servers, sentinels, clients;
-    int neighbours; /* servers of another master, which the same Sentinels watch; behind the clients, the master first */
+    int neighbours; /* servers of another master, which the same Sentinels watch; behind the clients, its first */
     int follows[NODES_MAX]; /* of each server at first: a chain is possible; NOBODY: the master */
     enum disk disk;
     bool config_is_kept; /* CONFIG REWRITE: a restarted server knows whom it followed */
