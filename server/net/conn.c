@@ -355,7 +355,8 @@ void conn_on_end(struct conn *conn, int error)
     if (unlikely(error == EIO)) error = kernel_tls_end_of(conn->endpoint.fd);
     /* A peer that has only finished its own side still gets what it is owed. */
     if (conn->state == CONN_CLOSING && error == 0) return;
-    if (conn->state != CONN_OPEN || conn->delivering || conn->paused || (error == 0 && conn_has_unsent(conn)))
+    bool waits = conn->delivering || conn->paused || conn_tls_is_resuming(conn);
+    if (conn->state != CONN_OPEN || waits || (error == 0 && conn_has_unsent(conn)))
         conn_fail_later(conn, error);
     else
         conn_end(conn, error);
@@ -569,7 +570,7 @@ void conn_on_send_failed(struct conn *conn, int error)
 {
     if (conn->state == CONN_CLOSED) return;
     if (unlikely(conn->borrowed && conn->told_end)) return;
-    if (conn->state != CONN_OPEN || conn->delivering || conn->paused)
+    if (conn->state != CONN_OPEN || conn->delivering || conn->paused || conn_tls_is_resuming(conn))
         conn_fail_later(conn, error);
     else
         conn_end(conn, error);

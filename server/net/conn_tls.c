@@ -247,12 +247,17 @@ static void conclude(struct conn *conn)
 void conn_tls_on_data(struct conn *conn, const uint8_t *data, size_t len)
 {
     if (!hears(conn)) return;
-    if (conn->delivering || conn->paused) {
-        hold_back(conn->tls, data, len);
-        return;
-    }
-    take_all(conn, data, len);
+    bool waits = conn->delivering || conn->paused || conn_tls_is_resuming(conn);
+    bool is_behind = conn->tls->held_len > 0;
+    if (waits || is_behind) hold_back(conn->tls, data, len);
+    if (waits) return;
+    take_all(conn, is_behind ? NULL : data, is_behind ? 0 : len);
     conclude(conn);
+}
+
+bool conn_tls_is_resuming(const struct conn *conn)
+{
+    return conn->tls && conn->tls->resuming && conn->state == CONN_OPEN;
 }
 
 void conn_tls_begin(struct conn *conn)
@@ -414,7 +419,10 @@ static void stay(struct conn *conn)
     a->held = NULL;
     a->held_len = a->held_capacity = 0;
     conn->state = CONN_OPEN;
-    forget_settling(conn);
+    if (conn->tls->resuming)
+        conn_settle_later(conn);
+    else
+        forget_settling(conn);
     if (!conn->reading && !conn->ended) read_on(conn); /* before it is lent */
     int fd = tls_relay_start(conn);
     detached(a->detached_arg, fd, rest, len);

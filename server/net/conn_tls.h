@@ -23,6 +23,7 @@ void conn_tls_put(struct conn *conn, struct conn_tls *tls);
 void conn_tls_input_wait(struct conn *conn, bool waits); /* conn_input_wait() */
 /* Something was due in an open connection; false: but not because of TLS. conn may be gone afterwards. */
 bool conn_tls_settle(struct conn *conn);
+bool conn_tls_is_resuming(const struct conn *conn); /* conn_tls_settle() goes on with what is held: it comes first */
 /* conn begins to be detached: true when its descriptor may leave it, if the kernel goes on with its TLS
  * (net/kernel_tls.h). Then it is not read any more, as a plain one. */
 bool conn_tls_would_leave(struct conn *conn);

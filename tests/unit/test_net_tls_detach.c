@@ -1,6 +1,8 @@
 /* A connection with TLS whose descriptor is taken away, on both engines: whoever has the other one then exchanges plain
  * bytes with the same peer, whether the kernel goes on with the TLS, the loop does for him, or it might have been the
  * kernel and could not: for want of one, or because half a record had come. */
+#include "server/net/conn_tls.h"
+#include "server/net/engine.h"
 #include "tests/unit/test_net_on_loop.h"
 #include "tests/unit/test_tls_ends.h"
 
@@ -140,4 +142,50 @@ ENGINE_TEST(the_peer_hears_and_is_heard)
         tls_context_free(server);
     }
     remove_certificates();
+}
+
+/* It is lent, or comes back, with half a record that came while it waited; the other half, and maybe the end, come
+ * before it has gone on with that. */
+static void goes_on_in_order(struct tls_context *server, bool ends)
+{
+    enum { BYTES = 1000 };
+    struct side side = {0};
+    struct client c = {.context = context(TLS_CLIENT, "TLSv1.3", "TLS_AES_256_GCM_SHA384")};
+    uint8_t *all = pattern(BYTES);
+    c.stream = tls_stream_new(c.context);
+    c.fd = open_tcp_pair(&side);
+    conn_secure(side.conn, server);
+    turn_until(({
+        carry_client(&c, SIZE_MAX);
+        tls_stream_state(c.stream) == TLS_ESTABLISHED &&outq_empty(tls_stream_output(c.stream)) &&
+            !conn_tls_is_shaking(side.conn);
+    }));
+    cr_assert_eq(tls_stream_write(c.stream, all, BYTES), 0);
+    struct bytes record = outq_front(tls_stream_output(c.stream));
+    size_t half = record.len / 2;
+    conn_input_wait(side.conn, true);
+    conn_tls_on_data(side.conn, record.ptr, half);
+    conn_tls_put(side.conn, conn_tls_take(side.conn));
+    side.conn->paused = false;
+    conn_tls_on_data(side.conn, record.ptr + half, record.len - half);
+    if (ends) conn_on_end(side.conn, 0);
+    turn_until(outq_pending(&side.received) == BYTES && side.closed_calls == ends);
+    expect_pattern(&side.received, BYTES);
+    if (!ends) conn_close(side.conn);
+    loop_turn(loop, 0);
+    close(c.fd);
+    tls_stream_free(c.stream);
+    tls_context_free(c.context);
+    outq_clear(&c.heard);
+    outq_clear(&side.received);
+    free(all);
+}
+
+ENGINE_TEST(what_was_held_goes_before_what_comes)
+{
+    make_certificates();
+    struct tls_context *server = context(TLS_SERVER, "TLSv1.3", "TLS_AES_256_GCM_SHA384");
+    goes_on_in_order(server, false);
+    goes_on_in_order(server, true);
+    tls_context_free(server);
 }
