@@ -79,7 +79,7 @@ void conn_close_after_flush(struct conn *conn); /* reads no more; closes when th
  * is a Unix socket, whose other end the loop keeps and encrypts (net/tls_relay.h). */
 void conn_detach(struct conn *conn, void (*detached)(void *arg, int fd, const uint8_t *rest, size_t len), void *arg);
 
-/* Of a connection with TLS, whose descriptor cannot leave it: input stops and waits, and `paused` is called in a later
+/* Of a connection with TLS that stays where it is: input stops and waits, and `paused` is called in a later
  * turn, never inside the call. What ends the connection meanwhile is told after conn_resume(). */
 void conn_pause(struct conn *conn, void (*paused)(void *arg), void *arg);
 void conn_resume(struct conn *conn); /* nothing where it does not pause */

@@ -41,8 +41,8 @@ enum directive_flag {
     DIR_WORDS = 1 << 4,         /* any number of arguments; one that holds blanks is several */
     DIR_EMPTY_IS_NULL = 1 << 5, /* KIND_STRING: "" is no value (of KIND_SECRET it never is one) */
     DIR_SECRET = 1 << 7,        /* no log shows its value; KIND_SECRET needs no word of it */
-    DIR_REREAD = 1 << 8,        /* names a file: CONFIG SET reads it again, also with the value that it has */
-    DIR_NO_EFFECT = 1 << 6,     /* Redis knows it, we do not honour it: accepted, kept and shown */
+    DIR_REREAD = 1 << 8,    /* of a file, or the kernel: CONFIG SET asks it again, also with the value that it has */
+    DIR_NO_EFFECT = 1 << 6, /* Redis knows it, we do not honour it: accepted, kept and shown */
 };
 
 struct enum_name {

@@ -414,7 +414,7 @@ const struct directive config_directives[] = {
     INT("tls-session-cache-size", NULL, 0, "20480", 0, INT_MAX, tls.session_cache_size),
     INT("tls-session-cache-timeout", NULL, 0, "300", 0, INT_MAX, tls.session_cache_timeout_s),
     INT("tls-handshake-timeout", NULL, 0, "10", 1, 3600, tls.handshake_timeout_s),
-    BOOL("tls-kernel", NULL, 0, "yes", tls.kernel),
+    BOOL("tls-kernel", NULL, DIR_REREAD, "yes", tls.kernel),
 };
 /* clang-format on */
 

@@ -21,6 +21,15 @@
 #include <stdbool.h>
 #include <string.h>
 
+bool tls_cipher_is_default(int nid)
+{
+    EVP_CIPHER *fetched = EVP_CIPHER_fetch(NULL, OBJ_nid2sn(nid), NULL);
+    const OSSL_PROVIDER *from = fetched ? EVP_CIPHER_get0_provider(fetched) : NULL;
+    bool is_default = from && strcmp(OSSL_PROVIDER_get0_name(from), "default") == 0;
+    EVP_CIPHER_free(fetched);
+    return is_default;
+}
+
 #ifndef OPENSSL_NO_ENGINE
 
 #include <openssl/engine.h>
@@ -39,11 +48,7 @@ static bool is_as_delivered(int nid)
         ENGINE_finish(other);
         return false;
     }
-    EVP_CIPHER *fetched = EVP_CIPHER_fetch(NULL, OBJ_nid2sn(nid), NULL);
-    const OSSL_PROVIDER *from = fetched ? EVP_CIPHER_get0_provider(fetched) : NULL;
-    bool delivered = from && strcmp(OSSL_PROVIDER_get0_name(from), "default") == 0;
-    EVP_CIPHER_free(fetched);
-    return delivered;
+    return tls_cipher_is_default(nid);
 }
 
 /* OpenSSL asks for all numbers (cipher is NULL; how many), or for the cipher of one (whether there is one). */

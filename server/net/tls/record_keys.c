@@ -12,6 +12,7 @@
 
 #include "server/base/alloc.h"
 #include "server/base/check.h"
+#include "server/net/tls/direct_ciphers.h"
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -248,7 +249,9 @@ int record_watch_keys(const struct record_watch *w, const struct ssl_st *ssl, st
     *out = (struct tls_record_keys){.version = SSL_version(ssl)};
     if (w->is_strange || w->arrived_bytes != w->framed_bytes || SSL_pending(ssl) || !SSL_is_init_finished(ssl))
         return -1;
+    if (SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl))) return -1; /* others would send longer records */
     int nid = SSL_CIPHER_get_cipher_nid(SSL_get_current_cipher(ssl));
+    if (!tls_cipher_is_default(nid)) return -1;
     size_t i = 0;
     while (i < CIPHERS && ciphers[i].nid != nid) i++;
     if (i == CIPHERS) return -1;
