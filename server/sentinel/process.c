@@ -145,13 +145,15 @@ void sentinel_process_event(struct sentinel_process *p, const struct sentinel_ev
 #define MANY_ANSWERS      16
 #define ANSWERS_GATHER_US 5000
 
-/* Pieces of input that they bring: requests that leave together are answered together, and our own hello comes back. */
-static int answers(const struct sentinel_actions *actions)
+/* Pieces of input that they bring from servers: requests that leave together are answered together, and our own hello
+ * comes back. */
+static int answers(const struct sentinel *s, const struct sentinel_actions *actions)
 {
     int count = 0;
     for (int i = 0; i < actions->count; i++) {
         const struct sentinel_action *a = &actions->list[i];
-        if (a->kind != SENTINEL_SEND) continue;
+        const struct instance *to = a->kind == SENTINEL_SEND ? sentinel_instance(s, a->instance) : NULL;
+        if (!to || to->kind == INSTANCE_SENTINEL || !instance_is_up(to)) continue;
         bool another = i && actions->list[i - 1].kind == SENTINEL_SEND && actions->list[i - 1].instance == a->instance;
         count += !another + (a->request == REQUEST_HELLO);
     }
@@ -167,7 +169,7 @@ static int64_t tick(void *arg)
     sentinel_links_tick(p->links, now_ms);
     sentinel_scripts_tick(p->scripts, now_ms);
     sentinel_step(&p->sentinel, &(struct sentinel_event){.kind = SENTINEL_EVENT_TICK}, now_ms, &p->actions);
-    int expected = answers(&p->actions);
+    int expected = answers(&p->sentinel, &p->actions);
     if (expected >= MANY_ANSWERS) loop_gather(p->core->loop, (unsigned)expected, ANSWERS_GATHER_US);
     sentinel_process_carry_out(p);
     p->tick = timer;

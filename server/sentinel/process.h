@@ -55,9 +55,9 @@ struct sentinel_links *sentinel_links_new(struct sentinel_process *p);
 void sentinel_links_connect(struct sentinel_links *l, const struct sentinel_action *a);
 void sentinel_links_disconnect(struct sentinel_links *l, uint64_t instance, enum sentinel_link link);
 void sentinel_links_forget(struct sentinel_links *l, uint64_t instance);
-/* `alone`: what follows in the list does not go there as well. */
 /* Something will be sent there soon; near: it is the next but a few, and the first call was some time ago. */
 void sentinel_links_prefetch(const struct sentinel_links *l, uint64_t instance, bool near);
+/* `alone`: what follows in the list does not go there as well. */
 void sentinel_links_send(struct sentinel_links *l, const struct sentinel_action *a, bool alone);
 /* Before each tick: tells of what ended without a word, and ends what takes too long. */
 void sentinel_links_tick(struct sentinel_links *l, int64_t now_ms);

@@ -58,7 +58,7 @@ void sentinel_free(struct sentinel *s)
 {
     struct sentinel_actions last = {0};
     s->out = &last;
-    for (int i = 0; i < s->master_count; i++) watched_free(s->masters[i]);
+    while (s->master_count > 0) watched_free(s->masters[--s->master_count]); /* they look at those that are left */
     CHECK(s->peer_count == 0);
     s->out = NULL;
     sentinel_actions_free(&last);
