@@ -110,6 +110,8 @@ static void settle_draw(struct watched *w, const struct hello *hello, int64_t no
                   hello->master.port, hello->run_id, s->current_epoch + 1);
     sentinel_raise_epoch(s, s->current_epoch + 1);
     w->config_epoch = s->current_epoch;
+    uint64_t epoch = s->current_epoch;
+    election_vote(&w->own, &epoch, epoch, s->run_id); /* no one else is elected in it */
     sentinel_save(s);
     watched_spread(w);
 }

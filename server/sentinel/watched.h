@@ -59,8 +59,6 @@ struct watched {
     struct watched_settings settings;
     struct watched_access access;
     char name[SENTINEL_NAME_MAX]; /* up to here, each tick and answer looks at it */
-    bool was_promoted;            /* we know of the fail-over that made it the master, and have known it before */
-    struct reign reign;
     int replica_count, voter_count;
     int replica_room, voter_room;
     struct instance **replicas;
@@ -75,6 +73,8 @@ struct watched {
     struct failover failover;
     struct instance *chosen; /* the replica that the fail-over promotes */
     bool hand_over_accepted; /* the master has said so; what it says of itself since then is about that */
+    bool was_promoted;       /* we know of the fail-over that made it the master, and have known it before */
+    struct reign reign;      /* seldom looked at */
 };
 
 #define WATCHED_HOT_BYTES offsetof(struct watched, name)
@@ -111,6 +111,9 @@ int watched_usable_voters(const struct watched *w);
 /* Whether most of them, ourselves included, have told their configuration within the last within_ms: a newer one of
  * which they know would be ours. */
 bool watched_majority_told(const struct watched *w, int64_t within_ms, int64_t now_ms);
+
+/* Whether the last master that was promoted has told this history as its own. */
+bool watched_is_of_reign(const struct watched *w, const char *history);
 
 /* Steps the fail-over, and carries out what it asks for. */
 void watched_failover_event(struct watched *w, enum failover_event_kind kind, int64_t now_ms);

@@ -53,10 +53,10 @@ static bool has_no_more(const struct watched *w, const struct instance *replica)
     return h->emptied && replica->report.master_link_up && replica->info_ms >= h->since_ms;
 }
 
-static bool is_of_reign(const struct reign *reign, const char *history)
+bool watched_is_of_reign(const struct watched *w, const char *history)
 {
-    for (int i = 0; i < reign->count; i++)
-        if (strcmp(reign->history[i], history) == 0) return true;
+    for (int i = 0; i < w->reign.count; i++)
+        if (strcmp(w->reign.history[i], history) == 0) return true;
     return false;
 }
 
@@ -82,7 +82,7 @@ static void compare_history(const struct watched *w, const struct instance *i, s
 {
     if (leads_master(w, i)) out->is_master = false;
     if (!w->reign.count) return;
-    out->followed = is_of_reign(&w->reign, i->report.history);
+    out->followed = watched_is_of_reign(w, i->report.history);
     bool has_former = strcmp(i->report.history, w->reign.before) == 0;
     out->left_behind = !out->followed && (has_former || !may_have_followed_since(w, i));
 }

@@ -221,12 +221,26 @@ static bool has_listened(const struct watched *w, int64_t now_ms)
     return !ended_ms || now_ms - ended_ms >= news_ms(w);
 }
 
+/* It is known to have been replaced, and has not followed the last master since, who might have been replaced by it. */
+static bool has_been_replaced(const struct watched *w, const struct instance *i)
+{
+    const struct report *r = &i->report;
+    return i->deposed && !watched_is_of_reign(w, r->history) && !watched_is_of_reign(w, r->second_history);
+}
+
+/* Two configurations of one epoch: settle_draw() decides, and either of them may be the newer one soon. */
+static bool is_drawn(const struct watched *w, int64_t now_ms)
+{
+    return w->draw_epoch && w->draw_epoch == w->config_epoch && now_ms - w->draw_since_ms < 2 * news_ms(w);
+}
+
 /* Whether `claimant` may be the master of a configuration that we have not heard of: it takes a majority of Sentinels
  * to make one, and we may have been cut off then, and be alone now. Of who is known to have been replaced that is not
  * assumed. NULL: somebody whom we do not know. */
 static bool may_be_newer(const struct watched *w, const struct instance *claimant, int64_t now_ms)
 {
-    return !(claimant && claimant->deposed) && !watched_majority_told(w, news_ms(w), now_ms);
+    if (is_drawn(w, now_ms)) return true;
+    return !(claimant && has_been_replaced(w, claimant)) && !watched_majority_told(w, news_ms(w), now_ms);
 }
 
 static void leave_alone(struct watched *w, struct instance *i, int64_t claims_ms)

@@ -272,6 +272,36 @@ Test(sentinel_core, who_is_alone_leads_a_former_master_back)
     finish();
 }
 
+/* What it knows is long ago: this one has followed the next master since, and has replaced that in its turn. */
+Test(sentinel_core, who_is_alone_leads_no_former_master_back_that_was_promoted_again)
+{
+    build(23, 3, 4, 2, 10000);
+    for (int i = 0; i < 4; i++) w.server[i].history = 0xa1;
+    run_ms(15000);
+    w.server[0].alive = false;
+    run_ms(8000);
+    int next = master_among_servers();
+    cr_assert(next > 0 && masters_port(0) == SERVER_PORT + next, "%s", log_lines);
+    run_ms(15000);
+    w.cut[0] = true;
+    w.server[0].alive = true;
+    w.server[0].restarts++;
+    run_ms(25000);
+    cr_assert(!w.server[0].is_master && w.server[0].master == next, "%s", log_lines);
+    w.server[0].history = w.server[next].history;
+    w.server[0].offset = 900;
+    run_ms(15000);
+    w.server[next].alive = false;
+    run_ms(8000);
+    cr_assert(w.server[0].is_master, "%s", log_lines);
+    leave_alone(0);
+    w.server[next].alive = true;
+    w.server[next].restarts++;
+    run_ms(60000);
+    cr_assert(masters_port(0) == SERVER_PORT + next && w.server[0].is_master, "%s", log_lines);
+    finish();
+}
+
 /* A Sentinel that has lost its file has another id: what the one before it had said may still arrive. */
 Test(sentinel_core, nobody_else_speaks_from_our_address)
 {
