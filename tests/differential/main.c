@@ -2,8 +2,9 @@
  * same random writes to a master, whose replica must end with the same data; and to a server with an append-only file,
  * from which the same data must come back.
  *
- * usage: differential [--commands N] [--replicated N] [--appended N] [--failures N] [--tables DIR] [--only TEXT]
- * [PART...] PART is cases, generated, replication or append-only; all of them without any.
+ * usage: differential [--commands N] [--replicated N] [--appended N] [--failures N] [--tables DIR]
+ *        [--only TEXT] [PART...]
+ * PART is cases, generated, replication or append-only; all of them without any.
  * SLIPSTREAM_SEED repeats a run's decisions. */
 #include "tests/differential/campaign.h"
 #include "tests/harness/fail.h"

@@ -25,7 +25,8 @@ struct promise {
 };
 
 struct comeback_seen {
-    int64_t ms; /* it started as a master; 0: it did not, or was promoted since */
+    int64_t ms;       /* it started as a master; 0: it did not, or was promoted since */
+    int64_t ahead_ms; /* then who has more has asked to follow; 0: not yet */
     bool empty;
 };
 
@@ -149,8 +150,9 @@ static bool of_one_history(const struct server *a, const struct server *b)
 static bool lost_to_who_was_ahead(const struct world *w, const struct promise *p, int server)
 {
     const struct server *m = server_of(w, p->master);
-    int64_t back_ms = w->checks->came_back[p->master].ms;
-    if (!m->up || !back_ms || p->acked_ms < back_ms || !m->comeback.ahead_bytes) return false;
+    const struct comeback_seen *seen = &w->checks->came_back[p->master];
+    if (!m->up || !seen->ms || p->acked_ms < seen->ms || !m->comeback.ahead_bytes) return false;
+    if (seen->ahead_ms && p->acked_ms > seen->ahead_ms) return false;
     const struct history *left = repl_stream_history(m->stream),
                          *has = repl_stream_history(server_of(w, server)->stream);
     return strcmp(has->id, left->second_id) == 0 && (int64_t)has->offset >= left->second_offset;
@@ -399,7 +401,8 @@ void checks_emptied(struct world *w, int server)
 
 static uint64_t full_syncs_allowed(const struct world *w)
 {
-    uint64_t events = 1 + (uint64_t)w->plan->fault_count + w->checks->tallies.promotions;
+    uint64_t events = 1 + w->checks->tallies.promotions;
+    for (int i = 0; i < w->plan->fault_count; i++) events += w->plan->faults[i].node < w->first_neighbour;
     return SYNCS_EACH_EVENT * (uint64_t)w->plan->servers * events;
 }
 
@@ -432,7 +435,11 @@ static int64_t cut_off_for_ms(struct world *w, int server)
 
 void checks_look_around(struct world *w)
 {
-    for (int i = 0; i < w->plan->servers; i++) cut_off_for_ms(w, i);
+    for (int i = 0; i < w->plan->servers; i++) {
+        struct comeback_seen *seen = &w->checks->came_back[i];
+        cut_off_for_ms(w, i);
+        if (server_of(w, i)->comeback.ahead_bytes && !seen->ahead_ms) seen->ahead_ms = w->now_ms;
+    }
 }
 
 static int64_t quiet_for_ms(const struct world *w)

@@ -18,23 +18,18 @@
  *    - all who have acknowledged it have lost their memory and their disk;
  *    - the master came back without it (from no append-only file) and is followed again. It holds back who has more, so
  *      that Sentinels promote that, and the promise stands, unless ahead-replica-wait is 0, its file is of no history
- * of the
- *      replica's, the replica had not followed it for WELL_MS, or a fault was about it since, or about the replica or a
- *      Sentinel in the WELL_MS before;
+ *      of the replica's, the replica had not followed it for WELL_MS, or a fault was about it since, or about the
+ *      replica or a Sentinel in the WELL_MS before;
  *    - it was acknowledged when the master had come back from a file with less, before who has more of that file's
- * history
- *      asked to follow, and is promoted for it (repl/comeback.h). One of the two is lost, the write or what that one
- * has,
- *      which may be as well acknowledged: they are two histories, and nobody can keep both;
+ *      history asked to follow, and is promoted for it (repl/comeback.h). One of the two is lost, the write or what
+ *      that one has, which may be as well acknowledged: they are two histories, and nobody can keep both;
  *    - the master came back as another's replica, and is followed before it could be replaced (down-after and
- * REPLACED_MS),
- *      or a fault was about a Sentinel in that time;
+ *      REPLACED_MS), or a fault was about a Sentinel in that time;
  *    - it came back so, and takes over what that one has, while for that time there was no quorum of Sentinels that no
  *      fault was about. Nobody can replace it then, and it follows whom its configuration says, as in a container that
  *      starts anew: where that has less, or nothing, it waits for 15 s, behind which nobody holds it back;
  *    - another server has the master's address by now, and says that it is a master, with less: a restart brings
- * another
- *      run id, and Sentinels know masters by their addresses;
+ *      another run id, and Sentinels know masters by their addresses;
  *    - nobody knows that the master was promoted: before a Sentinel had seen it, a fault was about it, or about who had
  *      promoted it; others have led it back.
  *    A fault is about a Sentinel as long as it is in TILT, too: there it does not act, as documented.
@@ -46,11 +41,10 @@
  *    by byte, and exactly what lies between is sent.
  * 4. ALL HEALS: within plan_heals_within_ms() after the last fault there is one master, all others follow it, with the
  *    same data, and all Sentinels know it. But for one whom all of them take for a stranger: it came back with another
- * run
- *    id, and is followed by nobody whom they know, as one whose address has changed since the last INFO. It may as well
- * be
- *    another's server at a reused address, whose data an order to follow would end, and so it is left alone, as
- * documented. 5. NO ENDLESS FULL SYNCS: a bounded number for each fault and fail-over, and none once all is well.
+ *    run id, and is followed by nobody whom they know, as one whose address has changed since the last INFO. It may as
+ *    well be another's server at a reused address, whose data an order to follow would end, and so it is left alone, as
+ *    documented.
+ * 5. NO ENDLESS FULL SYNCS: a bounded number for each fault and fail-over, and none once all is well.
  */
 #ifndef SLIPSTREAM_SIMULATION_CHECKS_H
 #define SLIPSTREAM_SIMULATION_CHECKS_H
