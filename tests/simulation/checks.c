@@ -47,6 +47,7 @@ struct checks {
     int64_t last_promotion_ms, found_down_ms; /* the master before it was: from then on nothing is promised of it */
     int64_t master_replaced_by_ms;            /* it came back as a replica; by then there is another */
     struct comeback_seen came_back[NODES_MAX];
+    int but_for; /* all Sentinels take it for a stranger: nothing is asked of it and its followers; NOBODY: of none */
     char unwell[256];
 };
 
@@ -54,7 +55,7 @@ void checks_new(struct world *w)
 {
     w->checks = mem_calloc(1, sizeof *w->checks);
     w->checks->last_master = 0;
-    w->checks->promoter = NOBODY;
+    w->checks->promoter = w->checks->but_for = NOBODY;
     w->checks->promotion_is_known = true;
 }
 
@@ -532,7 +533,7 @@ int checks_master(const struct world *w)
 {
     int found = NOBODY;
     for (int i = 0; i < w->plan->servers; i++) {
-        if (server_is_replica(server_of(w, i))) continue;
+        if (i == w->checks->but_for || server_is_replica(server_of(w, i))) continue;
         if (found != NOBODY) return NOBODY;
         found = i;
     }
@@ -557,13 +558,16 @@ static const char *unwell(struct world *w, const char *format, ...)
 
 static bool leads_to(const struct world *w, int server, int master)
 {
-    for (int steps = 0; server != master && steps < w->plan->servers; steps++) server = server_of(w, server)->master;
+    for (int steps = 0; server != master && server != NOBODY && steps < w->plan->servers; steps++)
+        server = server_of(w, server)->master;
     return server == master;
 }
 
 static const char *unwell_server(struct world *w, int i, int master)
 {
     struct server *s = server_of(w, i);
+    int but_for = w->checks->but_for;
+    if (but_for != NOBODY && leads_to(w, i, but_for)) return NULL;
     if (!node_acts(w, i)) return unwell(w, "%s does not run", name(w, i));
     if (s->loading || s->replacing) return unwell(w, "%s is loading", name(w, i));
     if (i == master) return NULL;
@@ -595,7 +599,8 @@ static const char *unwell_sentinel(struct world *w, int i, int master)
     if (watched->voter_count != w->plan->sentinels - 1)
         return unwell(w, "%s knows %d other Sentinels", name(w, i), watched->voter_count);
     for (int r = 0; r < watched->replica_count; r++)
-        if (!instance_is_up(watched->replicas[r]) && !nobody_is_at(w, watched->replicas[r]->address.host))
+        if (!instance_is_up(watched->replicas[r]) && !watched->replicas[r]->stranger &&
+            !nobody_is_at(w, watched->replicas[r]->address.host))
             return unwell(w, "%s calls %s down", name(w, i), watched->replicas[r]->address.host);
     return NULL;
 }
@@ -652,6 +657,12 @@ const char *checks_unwell(struct world *w)
     for (int i = p->servers; i < p->servers + p->sentinels && !why; i++) why = unwell_sentinel(w, i, master);
     if (!why && p->neighbours) why = unwell_neighbours(w);
     return why;
+}
+
+const char *checks_unwell_but_for(struct world *w, int server)
+{
+    w->checks->but_for = server;
+    return checks_unwell(w);
 }
 
 bool checks_same_data(struct world *w)

@@ -43,7 +43,7 @@
  *    same data, and all Sentinels know it. But for one whom all of them take for a stranger: it came back with another
  *    run id, and is followed by nobody whom they know, as one whose address has changed since the last INFO. It may as
  *    well be another's server at a reused address, whose data an order to follow would end, and so it is left alone, as
- *    documented.
+ *    documented; all else holds.
  * 5. NO ENDLESS FULL SYNCS: a bounded number for each fault and fail-over, and none once all is well.
  */
 #ifndef SLIPSTREAM_SIMULATION_CHECKS_H
@@ -89,6 +89,8 @@ void checks_look_around(struct world *w); /* some times a second */
 /* NULL: one master, all follow it, all know it. Else what is wrong. */
 const char *checks_unwell(struct world *w);
 int checks_stranger(const struct world *w); /* whom all Sentinels take for one; NOBODY */
+/* From now on nothing is asked of that server. */
+const char *checks_unwell_but_for(struct world *w, int server);
 bool checks_same_data(struct world *w);
 void checks_at_end(struct world *w);
 int checks_master(const struct world *w);      /* the one; NOBODY */

@@ -87,8 +87,11 @@ static void heal(struct world *w, struct course *c)
         network_calm(w);
         enter(w, c, STAGE_LEVELS);
     } else if (w->now_ms - c->since_ms > plan_heals_within_ms(w->plan)) {
-        if (checks_stranger(w) != NOBODY) {
+        int stranger = checks_stranger(w);
+        if (stranger != NOBODY) why = checks_unwell_but_for(w, stranger);
+        if (!why) {
             checks_left_to_stranger(w);
+            checks_at_end(w);
             enter(w, c, STAGE_OVER);
             return;
         }
