@@ -67,11 +67,10 @@ int io_threads_start(struct core *core)
     const char *tests = wanted_by_tests();
     int threads = tests ? atoi(tests) : core->settings->server.io_threads;
     if (threads <= 1) return 0;
-    bool always = tests && strstr(tests, ":always");
     struct pool_settings settings = {
         .threads = (unsigned)threads - 1,
-        .working = always ? (unsigned)threads - 1 : worth_using((unsigned)threads - 1),
-        .always = always,
+        .working = worth_using((unsigned)threads - 1),
+        .always = tests && strstr(tests, ":always"),
         .host = {.context = core->commands,
                  .reading_bytes = sizeof(struct request_batch),
                  .init = init,
