@@ -47,7 +47,8 @@ struct watched_access {
 /* The histories of the last master that was promoted, as it has told them: its first one goes on from that of the
  * master before, of which somebody may have more. A restart brings another, and what it leaves counts as before. */
 struct reign {
-    int count; /* 0: not known */
+    int count;       /* 0: not known */
+    int64_t told_ms; /* when it last did */
     char before[SENTINEL_RUN_ID + 1];
     char history[REIGN_MAX][SENTINEL_RUN_ID + 1];
 };

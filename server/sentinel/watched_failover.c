@@ -67,15 +67,15 @@ static bool leads_master(const struct watched *w, const struct instance *i)
     return m->role == ROLE_REPLICA && instance_is_at(i, m->master.host, m->master.port);
 }
 
-/* It was connected with the master behind the last INFO of that, which may have had a new history then: a restart of a
- * master that we do not reach is no news to us. */
+/* It was connected with the master behind the last history that this has told us, and may have heard of a new one: a
+ * restart of a master that we do not reach, or find loading, is no news to us. */
 static bool may_have_followed_since(const struct watched *w, const struct instance *i)
 {
     const struct report *r = &i->report;
     if (r->role != ROLE_REPLICA || !instance_is_at(w->master, r->master.host, r->master.port)) return false;
     if (r->master_link_up) return true;
     int64_t lost_ms = i->info_ms - r->master_link_down_ms - 1000; /* or up to a second later */
-    return r->master_link_down_ms >= 0 && lost_ms >= w->master->info_ms;
+    return r->master_link_down_ms >= 0 && lost_ms >= w->reign.told_ms;
 }
 
 static void compare_history(const struct watched *w, const struct instance *i, struct candidate *out)

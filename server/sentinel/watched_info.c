@@ -162,7 +162,7 @@ static bool is_none(const char *history)
     return history[strspn(history, "0")] == '\0';
 }
 
-static void take_history(struct watched *w, const struct instance *i, const struct report *r)
+static void take_history(struct watched *w, const struct instance *i, const struct report *r, int64_t now_ms)
 {
     struct reign *reign = &w->reign;
     if (i->kind != INSTANCE_MASTER || r->role != ROLE_MASTER || r->loading || !*r->history || !w->was_promoted) return;
@@ -170,6 +170,7 @@ static void take_history(struct watched *w, const struct instance *i, const stru
         if (i->health.rebooted_ms || is_none(r->second_history)) return;
         memcpy(reign->before, r->second_history, sizeof reign->before);
     }
+    reign->told_ms = now_ms;
     for (int n = 0; n < reign->count; n++)
         if (strcmp(reign->history[n], r->history) == 0) return;
     if (reign->count == REIGN_MAX) {
@@ -305,7 +306,7 @@ void watched_take_info(struct watched *w, struct instance *i, struct bytes info,
     if (r.role == ROLE_REPLICA && !same_master(&r, &i->report)) i->config_since_ms = now_ms;
     take_keys(w, i, &r, another, now_ms);
     take_ahead(w, i, &r, now_ms);
-    take_history(w, i, &r);
+    take_history(w, i, &r, now_ms);
     if (r.role == ROLE_UNKNOWN) r.role = i->report.role;
     i->report = r;
     i->info_ms = now_ms;
