@@ -238,3 +238,13 @@ void outq_do_not_count_on_this_thread(void)
 {
     makes_uncounted = true;
 }
+
+void outq_end_of_thread(void)
+{
+    for (struct outq_chunk *c; (c = recycled);) {
+        recycled = c->next;
+        count_chunk(c, true);
+        mem_free(c);
+    }
+    recycled_count = 0;
+}

@@ -67,5 +67,6 @@ void outq_clear(struct outq *q);                    /* drops everything */
 /* Whether its chunks stand in the heap's count. What this thread makes from now on does not. */
 void outq_count(struct outq *q, bool counted);
 void outq_do_not_count_on_this_thread(void);
+void outq_end_of_thread(void); /* gives back what it keeps for the next queues */
 
 #endif

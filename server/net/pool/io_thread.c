@@ -264,6 +264,7 @@ static void *work(void *argument)
     watch_wake_ups(t->loop, t->wake_fd);
     sem_post(&t->started);
     loop_run(t->loop);
+    outq_end_of_thread();
     return NULL;
 }
 
