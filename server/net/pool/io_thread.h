@@ -50,6 +50,6 @@ void parcel_give(struct list *stock, size_t most, const struct pool_host *host, 
 uint8_t *parcel_room(struct parcel *p, size_t len); /* where so many more bytes go */
 /* Never refuses: what the queue does not take waits in `waiting`, and goes with the next. */
 void parcel_push(struct spsc *q, struct list *waiting, struct parcel *p);
-void parcel_push_waiting(struct spsc *q, struct list *waiting);
+bool parcel_push_waiting(struct spsc *q, struct list *waiting); /* whether there was room for any of them */
 
 #endif

@@ -67,15 +67,17 @@ uint8_t *parcel_room(struct parcel *p, size_t len)
     return p->bytes + p->len;
 }
 
-void parcel_push_waiting(struct spsc *q, struct list *waiting)
+bool parcel_push_waiting(struct spsc *q, struct list *waiting)
 {
-    for (struct list_node *node; (node = list_first(waiting));) {
+    bool pushed = false;
+    for (struct list_node *node; (node = list_first(waiting)); pushed = true) {
         struct parcel *p = list_entry(node, struct parcel, node);
         list_remove(waiting, node);
         if (spsc_push(q, p)) continue;
         list_push_front(waiting, node);
-        return;
+        break;
     }
+    return pushed;
 }
 
 void parcel_push(struct spsc *q, struct list *waiting, struct parcel *p)

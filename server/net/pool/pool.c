@@ -524,7 +524,7 @@ static void send_parcels(void *context)
     send_unasked(pool); /* what those who have just been handed over are owed is among it */
     for (unsigned i = 0; i < pool->thread_count; i++) {
         struct io_thread *t = &pool->threads[i];
-        parcel_push_waiting(&t->to_thread, &t->waiting_to_thread);
+        if (parcel_push_waiting(&t->to_thread, &t->waiting_to_thread)) t->pushed = true;
         if (!t->pushed) continue;
         t->pushed = false;
         if (spsc_must_wake(&t->to_thread)) io_thread_wake(t);
