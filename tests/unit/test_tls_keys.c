@@ -28,15 +28,6 @@ Test(tls_keys, derivation)
     }
 }
 
-static const struct {
-    const char *protocol, *cipher;
-} kinds[] = {
-    {"TLSv1.3", "TLS_AES_128_GCM_SHA256"},        {"TLSv1.3", "TLS_AES_256_GCM_SHA384"},
-    {"TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256"},  {"TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"},
-    {"TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384"}, {"TLSv1.2", "ECDHE-ECDSA-CHACHA20-POLY1305"},
-};
-#define KINDS (sizeof kinds / sizeof *kinds)
-
 static void talk(struct tls_stream *from, struct tls_stream *to, int records)
 {
     static uint8_t came[TLS_RECORD_BYTES];
@@ -68,9 +59,9 @@ static void expect_to_go_on(struct tls_stream *from, struct tls_stream *to)
 /* Whichever end goes away, after however much. */
 Test(tls_keys, a_stream_goes_on_elsewhere)
 {
-    for (size_t k = 0; k < KINDS; k++) {
+    for (size_t k = 0; k < AEAD_CIPHERS; k++) {
         for (int i = 0; i < 4; i++) {
-            struct ends e = connect_ends(kinds[k].protocol, kinds[k].cipher);
+            struct ends e = connect_ends(ciphers[k].protocol, ciphers[k].name);
             talk(e.server, e.client, 1 + 130 * (i / 2));
             talk(e.client, e.server, 1 + 300 * (i / 2));
             if (i % 2)
@@ -102,8 +93,8 @@ Test(tls_keys, no_nonce_is_used_twice)
 Test(tls_keys, not_in_the_middle_of_something)
 {
     static uint8_t came[TLS_RECORD_BYTES];
-    for (size_t k = 0; k < KINDS; k++) {
-        struct ends e = connect_ends(kinds[k].protocol, kinds[k].cipher);
+    for (size_t k = 0; k < AEAD_CIPHERS; k++) {
+        struct ends e = connect_ends(ciphers[k].protocol, ciphers[k].name);
         struct tls_record_keys keys;
         talk(e.server, e.client, 1);
         cr_assert_eq(tls_stream_write(e.server, (const uint8_t *)"to be sent", 10), 0);
