@@ -5,9 +5,8 @@
 /* It is up all the time, but what it had is gone; who follows it loses the rest. */
 Test(sentinel_comebacks, a_master_that_comes_back_empty_is_replaced)
 {
-    build(7, 3, 3, 2, 10000);
-    run_ms(15000);
-    w.server[0].restarts++;
+    build_and_settle(7, 3, 3, 2, 10000);
+    come_back(0);
     w.server[0].loading = true;
     w.server[0].empty = true;
     run_ms(12000);
@@ -25,9 +24,8 @@ Test(sentinel_comebacks, a_master_that_comes_back_empty_is_replaced)
 /* It is up all the time, and so it is told to follow at once: what it takes meanwhile is lost. */
 Test(sentinel_comebacks, a_master_that_comes_back_with_less_is_replaced_by_who_has_most)
 {
-    build(9, 3, 4, 2, 10000);
-    run_ms(15000);
-    w.server[0].restarts++;
+    build_and_settle(9, 3, 4, 2, 10000);
+    come_back(0);
     w.server[0].ahead = 500;
     w.server[2].offset = 510;
     w.server[2].held_back = true;
@@ -47,10 +45,9 @@ Test(sentinel_comebacks, a_master_that_comes_back_with_less_is_replaced_by_who_h
 /* Whoever has more starts later than the rest: nobody else is taken for it. */
 Test(sentinel_comebacks, who_has_more_than_a_master_that_came_back_is_waited_for)
 {
-    build(9, 3, 3, 2, 10000);
-    run_ms(15000);
+    build_and_settle(9, 3, 3, 2, 10000);
     w.server[2].alive = false;
-    w.server[0].restarts++;
+    come_back(0);
     w.server[0].ahead = 500;
     w.server[2].offset = 510;
     w.server[2].held_back = true;
@@ -66,9 +63,8 @@ Test(sentinel_comebacks, who_has_more_than_a_master_that_came_back_is_waited_for
 /* Nobody has more than it: it stays the master. */
 Test(sentinel_comebacks, a_master_that_comes_back_empty_among_empty_ones_stays)
 {
-    build(8, 3, 3, 2, 10000);
-    run_ms(15000);
-    w.server[0].restarts++;
+    build_and_settle(8, 3, 3, 2, 10000);
+    come_back(0);
     for (int i = 0; i < 3; i++) w.server[i].empty = true;
     run_ms(40000);
     cr_assert_eq(promotions(), 0, "%s", log_lines);
@@ -81,9 +77,8 @@ Test(sentinel_comebacks, a_master_that_comes_back_empty_among_empty_ones_stays)
 Test(sentinel_comebacks, a_master_that_came_back_empty_may_get_new_data)
 {
     for (uint64_t seed = 1; seed <= 8; seed++) {
-        build(seed, 3, 3, 2, 10000);
-        run_ms(15000);
-        w.server[0].restarts++;
+        build_and_settle(seed, 3, 3, 2, 10000);
+        come_back(0);
         for (int i = 0; i < 3; i++) w.server[i].empty = true;
         run_ms(12000 + 700 * (int64_t)seed);
         for (int i = 0; i < 3; i++) w.server[i].empty = false;
@@ -97,11 +92,9 @@ Test(sentinel_comebacks, a_master_that_came_back_empty_may_get_new_data)
  * it, and nobody is the master. */
 Test(sentinel_comebacks, a_master_that_comes_back_as_a_replica_is_replaced_at_once)
 {
-    build(9, 3, 3, 2, 10000);
-    run_ms(15000);
-    w.server[0].restarts++;
-    w.server[0].is_master = false;
-    w.server[0].master = 1;
+    build_and_settle(9, 3, 3, 2, 10000);
+    come_back(0);
+    begin_to_follow(0, 1);
     run_ms(14000); /* the next INFO of the master, down-after, an election */
     cr_assert_eq(promotions(), 1, "%s", log_lines);
     run_ms(30000);
@@ -127,9 +120,8 @@ Test(sentinel_comebacks, a_sentinel_that_restarts_sees_that_the_master_has_come_
     for (int moved = 0; moved < 2; moved++) {
         build(9, 1, 3, 1, 10000);
         run_ms(60000);
-        w.server[0].restarts++;
-        w.server[0].is_master = false;
-        w.server[0].master = 1;
+        come_back(0);
+        begin_to_follow(0, 1);
         w.server[0].started_ms = moved ? 10 : w.now_ms;
         restart_only_sentinel();
         run_ms(8000);
@@ -144,10 +136,8 @@ Test(sentinel_comebacks, a_sentinel_that_restarts_sees_that_the_master_has_come_
  * master for much longer than it counts as down, and are good enough all the same: nobody has more. */
 Test(sentinel_comebacks, a_master_that_became_a_replica_is_replaced_by_those_it_left)
 {
-    build(10, 3, 3, 2, 10000);
-    run_ms(15000);
-    w.server[0].is_master = false;
-    w.server[0].master = 1;
+    build_and_settle(10, 3, 3, 2, 10000);
+    begin_to_follow(0, 1);
     for (int i = 0; i < 3; i++) w.server[i].lost_ms = w.now_ms;
     run_ms(14000);
     cr_assert_eq(promotions(), 0, "%s", log_lines);
@@ -161,10 +151,8 @@ Test(sentinel_comebacks, a_master_that_became_a_replica_is_replaced_by_those_it_
 /* The same, and the one that it follows is a master: that has what the former one had, and more. */
 Test(sentinel_comebacks, a_master_that_became_a_masters_replica_is_replaced_by_that_one)
 {
-    build(16, 3, 4, 2, 10000);
-    run_ms(15000);
-    w.server[0].is_master = false;
-    w.server[0].master = 1;
+    build_and_settle(16, 3, 4, 2, 10000);
+    begin_to_follow(0, 1);
     w.server[1].is_master = true;
     w.server[1].offset = 500;
     w.server[2].offset = 400;

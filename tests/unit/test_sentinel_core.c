@@ -134,6 +134,11 @@ Test(sentinel_core, a_late_tick_does_not_bring_pings_together)
     sentinel_actions_free(&out);
 }
 
+static void leave_alone(int sentinel)
+{
+    for (int s = 0; s < w.count; s++) w.cut[s] = s != sentinel;
+}
+
 /* SENTINEL FAILOVER on one side of a split network, an election on the other: the same epoch, without a word between
  * them. */
 Test(sentinel_core, two_masters_of_one_epoch_do_not_stay)
@@ -146,9 +151,8 @@ Test(sentinel_core, two_masters_of_one_epoch_do_not_stay)
     for (size_t i = 0; i < sizeof draws / sizeof *draws; i++) {
         int alone = draws[i].alone;
         bool dead = draws[i].dead;
-        build(draws[i].seed, 3, 3, 2, 10000);
-        run_ms(15000);
-        for (int s = 0; s < 3; s++) w.cut[s] = s != alone;
+        build_and_settle(draws[i].seed, 3, 3, 2, 10000);
+        leave_alone(alone);
         ask_to_fail_over(alone);
         run_ms(5000);
         int first = masters_port(alone) - SERVER_PORT;
@@ -179,8 +183,7 @@ static bool takes_for_master(int sentinel, int server)
  * reach that one again. */
 Test(sentinel_core, who_was_cut_off_does_not_lead_a_master_back_at_once)
 {
-    build(18, 1, 3, 2, 10000);
-    run_ms(15000);
+    build_and_settle(18, 1, 3, 2, 10000);
     w.server[1].is_master = true;
     for (int i = 0; i < 120 && !takes_for_master(0, 1); i++) run_ms(100);
     cr_assert(takes_for_master(0, 1), "%s", log_lines);
@@ -201,24 +204,24 @@ static int master_among_servers(void)
     return -1;
 }
 
-static void leave_alone(int sentinel)
+/* It dies, and is replaced in the time given. The one that is the master then. */
+static int lose_master(int64_t ms)
 {
-    for (int s = 0; s < w.count; s++) w.cut[s] = s != sentinel;
+    w.server[0].alive = false;
+    run_ms(ms);
+    int master = master_among_servers();
+    cr_assert(master > 0, "%s", log_lines);
+    return master;
 }
 
 /* The others have replaced the master while it was cut off, and nobody is there to tell it. */
 Test(sentinel_core, who_is_alone_leads_nobody_back_to_what_it_knows)
 {
-    build(19, 3, 4, 2, 10000);
-    run_ms(15000);
+    build_and_settle(19, 3, 4, 2, 10000);
     w.cut[0] = true;
-    w.server[0].alive = false;
-    run_ms(8000);
-    int master = master_among_servers();
-    cr_assert(master > 0, "%s", log_lines);
+    int master = lose_master(8000);
     leave_alone(0);
-    w.server[0].alive = true;
-    w.server[0].restarts++;
+    come_back(0);
     run_ms(60000);
     cr_assert_eq(masters_port(0), SERVER_PORT, "%s", log_lines);
     for (int i = 1; i < 4; i++)
@@ -237,15 +240,11 @@ Test(sentinel_core, who_is_alone_leads_nobody_back_to_what_it_knows)
  * long enough by the end. */
 Test(sentinel_core, who_was_in_tilt_does_not_lead_a_master_back_at_once)
 {
-    build(22, 3, 4, 2, 10000);
-    run_ms(15000);
+    build_and_settle(22, 3, 4, 2, 10000);
     w.sentinel[0].tilt = (struct tilt){.on = true, .since_ms = w.now_ms, .ticked_ms = w.now_ms};
-    w.server[0].alive = false;
-    run_ms(24000);
-    int master = master_among_servers();
-    cr_assert(master > 0 && masters_port(0) == SERVER_PORT, "%s", log_lines);
-    w.server[0].alive = true;
-    w.server[0].restarts++;
+    int master = lose_master(24000);
+    cr_assert_eq(masters_port(0), SERVER_PORT, "%s", log_lines);
+    come_back(0);
     for (int i = 0; i < 200; i++) {
         run_ms(100);
         cr_assert(w.server[master].is_master, "%s", log_lines);
@@ -258,15 +257,10 @@ Test(sentinel_core, who_was_in_tilt_does_not_lead_a_master_back_at_once)
 /* It knows itself that this one has been replaced. */
 Test(sentinel_core, who_is_alone_leads_a_former_master_back)
 {
-    build(20, 3, 4, 2, 10000);
-    run_ms(15000);
-    w.server[0].alive = false;
-    run_ms(8000);
-    int master = master_among_servers();
-    cr_assert(master > 0, "%s", log_lines);
+    build_and_settle(20, 3, 4, 2, 10000);
+    int master = lose_master(8000);
     leave_alone(0);
-    w.server[0].alive = true;
-    w.server[0].restarts++;
+    come_back(0);
     run_ms(30000);
     cr_assert(!w.server[0].is_master && w.server[0].master == master, "%s", log_lines);
     finish();
@@ -278,14 +272,11 @@ Test(sentinel_core, who_is_alone_leads_no_former_master_back_that_was_promoted_a
     build(23, 3, 4, 2, 10000);
     for (int i = 0; i < 4; i++) w.server[i].history = 0xa1;
     run_ms(15000);
-    w.server[0].alive = false;
-    run_ms(8000);
-    int next = master_among_servers();
-    cr_assert(next > 0 && masters_port(0) == SERVER_PORT + next, "%s", log_lines);
+    int next = lose_master(8000);
+    cr_assert_eq(masters_port(0), SERVER_PORT + next, "%s", log_lines);
     run_ms(15000);
     w.cut[0] = true;
-    w.server[0].alive = true;
-    w.server[0].restarts++;
+    come_back(0);
     run_ms(25000);
     cr_assert(!w.server[0].is_master && w.server[0].master == next, "%s", log_lines);
     w.server[0].history = w.server[next].history;
@@ -295,8 +286,7 @@ Test(sentinel_core, who_is_alone_leads_no_former_master_back_that_was_promoted_a
     run_ms(8000);
     cr_assert(w.server[0].is_master, "%s", log_lines);
     leave_alone(0);
-    w.server[next].alive = true;
-    w.server[next].restarts++;
+    come_back(next);
     run_ms(60000);
     cr_assert(masters_port(0) == SERVER_PORT + next && w.server[0].is_master, "%s", log_lines);
     finish();

@@ -47,7 +47,7 @@ static void let_second_master_die(int history_of_3, bool follows, bool restarts)
                                        .lost_ms = follows ? 0 : -1};
     run_ms(15000);
     if (restarts) {
-        w.server[1].restarts++;
+        come_back(1);
         w.server[1].left = w.server[1].history;
         w.server[1].history = 0xd4;
         run_ms(15000);
@@ -79,8 +79,7 @@ Test(sentinel_promotion, who_has_not_followed_the_last_master_stands_behind)
 /* Nobody can be promoted when the master dies; a minute of failover-timeout is not waited for who comes back. */
 Test(sentinel_promotion, a_replica_that_comes_back_is_promoted_soon)
 {
-    build(14, 3, 3, 2, 60000);
-    run_ms(15000);
+    build_and_settle(14, 3, 3, 2, 60000);
     for (int i = 0; i < 3; i++) w.server[i].alive = false;
     run_ms(10000);
     int aborted = w.said_abort;
@@ -98,8 +97,7 @@ Test(sentinel_promotion, a_replica_that_comes_back_is_promoted_soon)
 Test(sentinel_promotion, one_that_dies_before_it_is_a_master_is_not_waited_for)
 {
     for (int comes_back = 0; comes_back < 2; comes_back++) {
-        build(13, 3, 4, 2, 60000);
-        run_ms(15000);
+        build_and_settle(13, 3, 4, 2, 60000);
         w.server[2].offset = 500;
         w.server[2].dies_of_promotion = true;
         run_ms(10000);
@@ -107,8 +105,7 @@ Test(sentinel_promotion, one_that_dies_before_it_is_a_master_is_not_waited_for)
         for (int i = 0; i < 30 && w.server[2].alive; i++) run_ms(100);
         cr_assert(!w.server[2].alive, "%s", log_lines);
         if (comes_back) {
-            w.server[2].alive = true;
-            w.server[2].restarts++;
+            come_back(2);
             w.server[2].offset = 0;
         }
         run_ms(6000);
@@ -121,8 +118,7 @@ Test(sentinel_promotion, one_that_dies_before_it_is_a_master_is_not_waited_for)
 /* The new one dies at once: that the former's fail-over was a moment ago delays nothing. */
 Test(sentinel_promotion, a_new_master_that_dies_is_replaced_as_soon)
 {
-    build(11, 3, 4, 2, 60000);
-    run_ms(15000);
+    build_and_settle(11, 3, 4, 2, 60000);
     for (int round = 0; round < 3; round++) {
         int master = masters_port(0) - SERVER_PORT;
         w.server[master].alive = false;
@@ -139,8 +135,7 @@ Test(sentinel_promotion, a_new_master_that_dies_is_replaced_as_soon)
 Test(sentinel_promotion, what_nobody_was_told_before_tilt_is_given_up)
 {
     struct sentinel_actions out = {0};
-    build(17, 3, 3, 2, 60000);
-    run_ms(15000);
+    build_and_settle(17, 3, 3, 2, 60000);
     w.server[0].alive = false;
     for (int i = 0; i < 400 && !strstr(log_lines, "+try-failover"); i++) run_ms(10);
     cr_assert(strstr(log_lines, "+try-failover") && !strstr(log_lines, "+selected-slave"), "%s", log_lines);
@@ -181,8 +176,7 @@ Test(sentinel_promotion, a_hand_over_asks_the_living_master)
 /* A replica that does not catch up in time: it is promoted without the master's help, and the master follows. */
 Test(sentinel_promotion, a_hand_over_that_is_given_up_goes_on_without_the_master)
 {
-    build(6, 3, 3, 2, 10000);
-    run_ms(15000);
+    build_and_settle(6, 3, 3, 2, 10000);
     w.server[0].gives_up_ms = 3000;
     ask_to_fail_over(0);
     run_ms(2500);
@@ -198,15 +192,14 @@ Test(sentinel_promotion, a_hand_over_that_is_given_up_goes_on_without_the_master
 /* The one that the master waits for comes back with less than another has. */
 Test(sentinel_promotion, a_hand_over_that_is_given_up_goes_to_who_has_most_by_then)
 {
-    build(6, 3, 3, 2, 10000);
-    run_ms(15000);
+    build_and_settle(6, 3, 3, 2, 10000);
     w.server[0].gives_up_ms = 3000;
     w.server[2].offset = 500;
     ask_to_fail_over(0);
     run_ms(2500);
     cr_assert_eq(w.server[0].hand_overs, 1, "%s", log_lines);
     cr_assert(strstr(log_lines, "is asked to hand over to 10.0.0.1:7002"), "%s", log_lines);
-    w.server[2].restarts++;
+    come_back(2);
     w.server[2].offset = 5;
     run_ms(3000);
     cr_assert_eq(w.server[1].promotions, 1, "%s", log_lines);

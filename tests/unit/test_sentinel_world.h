@@ -172,6 +172,19 @@ static inline void carry_out(int sentinel, const struct sentinel_actions *action
 
 /* --- what servers do --- */
 
+/* Started anew, whether it had died before or not. */
+static inline void come_back(int server)
+{
+    w.server[server].alive = true;
+    w.server[server].restarts++;
+}
+
+static inline void begin_to_follow(int server, int master)
+{
+    w.server[server].is_master = false;
+    w.server[server].master = master;
+}
+
 static inline void write_info(int number, char *out, size_t room)
 {
     const struct fake_server *me = &w.server[number];
@@ -238,18 +251,14 @@ static inline void serve(const struct message *m, struct message *reply)
         }
         me->is_master = true;
         break;
-    case REQUEST_FOLLOW:
-        me->is_master = false;
-        me->master = target_of(m->request.address.port);
-        break;
+    case REQUEST_FOLLOW: begin_to_follow(m->target, target_of(m->request.address.port)); break;
     case REQUEST_HAND_OVER:
         me->hand_overs++;
         if (me->gives_up_ms) {
             me->gives_up_ms += w.now_ms;
             break;
         }
-        me->is_master = false;
-        me->master = target_of(m->request.address.port);
+        begin_to_follow(m->target, target_of(m->request.address.port));
         w.server[me->master].is_master = true;
         break;
     case REQUEST_HELLO: hear_hello(m); break;
@@ -364,6 +373,13 @@ static inline void build(uint64_t seed, int count, int servers, int quorum, int6
     watched.failover_timeout_ms = failover_timeout_ms;
     w.watched = watched;
     for (int s = 0; s < count; s++) start_sentinel(s, &master, seed * 100 + (uint64_t)s);
+}
+
+/* The same, and some time goes by: all have found each other, and nothing is under way. */
+static inline void build_and_settle(uint64_t seed, int count, int servers, int quorum, int64_t failover_timeout_ms)
+{
+    build(seed, count, servers, quorum, failover_timeout_ms);
+    run_ms(15000);
 }
 
 static inline void finish(void)
