@@ -42,8 +42,9 @@ static long restart(struct server *s)
 
 /* --- nothing is lost --- */
 
-#define WRITERS 4
-#define WINDOW  16
+#define WRITERS     4
+#define WINDOW      16
+#define ANSWERS_MAX 4000
 
 struct writer {
     redisContext *connection;
@@ -77,31 +78,38 @@ static bool hear(struct writer *w)
     return true;
 }
 
-/* From another process, so that we may be waiting for an answer when it happens. With its journal, if it has one. */
-static pid_t kill_later(const struct server *s, unsigned us)
+/* As soon as the pipe has told of so many answers. From another process, so that we may be waiting for the next one by
+ * then. With its journal, if it has one. */
+static pid_t kill_behind(const struct server *s, unsigned answers, const int told[2])
 {
     pid_t journal = server_journal_pid(s), pid = fork();
+    char one;
     cr_assert_geq(pid, 0);
     if (pid) return pid;
-    usleep(us);
+    close(told[1]); /* the pipe's end comes with the test's */
+    while (answers-- > 0 && read(told[0], &one, 1) == 1) continue;
     if (journal) kill(journal, SIGKILL);
     kill(s->pid, SIGKILL);
     _exit(0);
 }
 
-static void write_until_killed(struct server *s, struct writer *writers, unsigned us, unsigned saves)
+static void write_until_killed(struct server *s, struct writer *writers, unsigned answers, unsigned saves)
 {
+    int told[2];
+    cr_assert_eq(pipe2(told, O_CLOEXEC), 0);
     for (int i = 0; i < WRITERS; i++) {
         writers[i].connection = server_connect(s);
         cr_assert_eq(writers[i].connection->err, 0);
         send_more(&writers[i], i);
     }
-    pid_t killer = kill_later(s, us);
+    pid_t killer = kill_behind(s, answers, told);
     bool alive = true;
     for (unsigned round = 0; alive; round++) {
         for (int i = 0; i < WRITERS && alive; i++) {
             alive = hear(&writers[i]);
-            if (alive) send_more(&writers[i], i);
+            if (!alive) break;
+            cr_assert_eq(write(told[1], "", 1), 1);
+            send_more(&writers[i], i);
         }
         if (saves && alive && round % saves == 0) {
             redisContext *other = server_connect(s);
@@ -109,7 +117,9 @@ static void write_until_killed(struct server *s, struct writer *writers, unsigne
             redisFree(other);
         }
     }
+    close(told[1]);
     waitpid(killer, NULL, 0);
+    close(told[0]);
     for (int i = 0; i < WRITERS; i++) redisFree(writers[i].connection);
     server_kill(s);
 }
@@ -159,7 +169,7 @@ static void kill_again_and_again(const char *config, unsigned seed, int rounds, 
     struct server *s = server_start(OURS, "%s", config);
     for (int round = 0; round < rounds; round++) {
         seed = seed * 1103515245 + 12345;
-        write_until_killed(s, writers, 2000 + (seed >> 8) % 60000, saves);
+        write_until_killed(s, writers, 1 + (seed >> 8) % ANSWERS_MAX, saves);
         long mark = server_log_end(s);
         server_launch(s);
         wait_until(info_is(s, "persistence", "loading", "0"));

@@ -75,6 +75,9 @@ ENGINES(stopped_it_holds_writes_and_loses_nothing)
 
 /* --- the server's death --- */
 
+#define SHORT_LIFE_BYTES ((uint64_t)1024 * 1024)
+#define LONG_LIFE_BYTES  ((uint64_t)32 * 1024 * 1024)
+
 struct shared {
     _Atomic uint64_t published; /* bytes of data, at the last publication */
     _Atomic int journal;        /* its pid, once it is there */
@@ -112,7 +115,8 @@ static bool has_journal(pid_t server, struct shared *shared)
     return atomic_load(&shared->journal) != 0;
 }
 
-/* Lives for a random time and is killed, and the journal just before it or not. Returns what was published for sure. */
+/* Lives until it has published so much, by chance little or more, and is killed, and the journal just before it or not.
+ * Returns what was published for sure. */
 static uint64_t live_and_die(struct rig *rig, enum loop_engine engine, bool both, pid_t *server)
 {
     struct shared *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -120,7 +124,8 @@ static uint64_t live_and_die(struct rig *rig, enum loop_engine engine, bool both
     if (*server == 0) serve(rig, engine, shared);
     wait_until_within(DEADLINE_MS, has_journal(*server, shared));
     cr_assert_neq(journal_lock_wait(rig->directory, 0), 0, "the files are somebody's");
-    usleep((useconds_t)random_below(&rig->pace, random_below(&rig->pace, 2) ? 300 * 1000 : 10 * 1000));
+    uint64_t enough = random_below(&rig->pace, random_below(&rig->pace, 2) ? LONG_LIFE_BYTES : SHORT_LIFE_BYTES);
+    wait_until_within(DEADLINE_MS, atomic_load(&shared->published) >= enough);
     if (both) kill(*server, SIGSTOP); /* or it would start another one */
     if (both) kill(atomic_load(&shared->journal), SIGKILL);
     kill(*server, SIGKILL);
