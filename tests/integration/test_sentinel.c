@@ -11,6 +11,14 @@
 
 TestSuite(sentinel, .fini = server_finish_all, .timeout = 180);
 
+static bool all_name_another(struct server *sentinels[3], const struct server *old_master)
+{
+    int port = sentinel_master_port(sentinels[0]);
+    for (int i = 1; i < 3; i++)
+        if (sentinel_master_port(sentinels[i]) != port) return false;
+    return port != old_master->port;
+}
+
 Test(sentinel, failover)
 {
     struct server *nodes[3], *sentinels[3];
@@ -36,11 +44,13 @@ Test(sentinel, failover)
     for (int i = 1; i < 3; i++) counts[i] = sync_counts(nodes[i]);
 
     server_kill(master);
-    for (int i = 0; i < 3; i++) wait_until_within(60000, sentinel_master_port(sentinels[i]) != master->port);
+    wait_until_within(60000, all_name_another(sentinels, master));
     int chosen = sentinel_master_port(sentinels[0]) == nodes[1]->port ? 1 : 2;
     struct server *promoted = nodes[chosen], *sibling = nodes[3 - chosen];
+    cr_assert_eq(sentinel_master_port(sentinels[0]), promoted->port);
     /* A Sentinel that reconfigures a server also closes its clients' connections. */
     wait_until(info_is_if_there(promoted, "replication", "role", "master"));
+    expect_integer(promoted, 2000, "DBSIZE");
     fill(promoted, "after:", 1000, 100);
     char port[16];
     snprintf(port, sizeof port, "%d", promoted->port);
@@ -51,5 +61,6 @@ Test(sentinel, failover)
     server_launch(master);
     wait_until_within(60000, info_is_if_there(master, "replication", "role", "slave"));
     expect_same_data(master, promoted);
-    expect_integer(master, 1, "EXISTS after:999");
+    cr_assert(info_is(master, "replication", "master_port", port));
+    expect_integer(master, 3000, "DBSIZE");
 }
