@@ -5,6 +5,7 @@
 #include "tests/harness/port.h"
 #include "tests/harness/raw.h"
 #include "tests/harness/replication.h"
+#include "tests/harness/stream_node.h"
 #include "tests/harness/wait.h"
 
 #include <arpa/inet.h>
@@ -161,14 +162,7 @@ Test(hostile, a_file_whose_stream_stood_in_a_database_that_is_not_there)
     expect_string(s, "v", "GET k");
 }
 
-/* Entries 1-1 and 2-0 of a stream, each "f" -> "v". */
-#define NODE                                                                                                           \
-    "\x10\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1"                                                                             \
-    "\x29\x29\0\0\0\x0f\0\x02\x01\0\x01\x01\x01\x81"                                                                   \
-    "f\x02\0\x01\x02\x01\0\x01\0\x01\x81"                                                                              \
-    "v\x02\x04\x01\x02\x01\x01\x01\xdf\xff\x02\x81"                                                                    \
-    "v\x02\x04\x01\xff"
-#define LAST_ID_TOO_LOW "\x01" NODE "\x02\x01\x01\x00"
+#define LAST_ID_TOO_LOW "\x01" STREAM_NODE "\x02\x01\x01\x00"
 /* The second entry is deleted, but the node says that it has none such. */
 #define DELETED_UNCOUNTED                                                                                              \
     "\x01\x10\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1"                                                                         \

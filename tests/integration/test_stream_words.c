@@ -276,14 +276,22 @@ Test(stream_words, a_stranger_is_spoken_to_as_to_a_6_2)
 #define WHOLE     "*7\r\n$6\r\nXGROUP\r\n$5\r\nSETID\r\n$1\r\nx\r\n$1\r\ng\r\n"
 #define SHORTENED "*5\r\n$6\r\nXGROUP\r\n$5\r\nSETID\r\n$1\r\nx\r\n$1\r\ng\r\n"
 
+/* A master with a stream, and a stranger that has taken over its snapshot in version 10. */
+static struct server *start_with_reader_of_version_10(struct stranger *f)
+{
+    struct server *master = server_start(OURS, "repl-diskless-sync no\n");
+    *f = (struct stranger){.port = 9999};
+    add_entries(master, 9);
+    cr_assert_eq(take_snapshot(f, master), 10);
+    wait_online(master);
+    return master;
+}
+
 /* A 6.2 does not take over version 10. Who has once done so is known when it comes back, another is not. */
 Test(stream_words, a_stranger_that_has_read_version_10_is_no_6_2)
 {
-    struct server *master = server_start(OURS, "repl-diskless-sync no\n");
-    struct stranger f = {.port = 9999}, other = {.port = 9998};
-    add_entries(master, 9);
-    cr_assert_eq(take_snapshot(&f, master), 10);
-    wait_online(master);
+    struct stranger f, other = {.port = 9998};
+    struct server *master = start_with_reader_of_version_10(&f);
     read_one(master);
     raw_skip_past(f.fd, WHOLE);
     long long end = info_number(master, "replication", "master_repl_offset");
@@ -322,11 +330,8 @@ Test(stream_words, a_stranger_that_goes_away_from_version_10_may_be_a_6_2)
 /* Another program at that address: who once was no 6.2 came with its history. */
 Test(stream_words, who_begins_anew_is_not_taken_for_who_was_there_before)
 {
-    struct server *master = server_start(OURS, "repl-diskless-sync no\n");
-    struct stranger f = {.port = 9999};
-    add_entries(master, 9);
-    cr_assert_eq(take_snapshot(&f, master), 10);
-    wait_online(master);
+    struct stranger f;
+    struct server *master = start_with_reader_of_version_10(&f);
     leave(&f, master);
     expect_ok(master, "FLUSHALL");
     cr_assert_eq(take_snapshot(&f, master), 9);

@@ -8,6 +8,7 @@
 #include "rdb/reader.h"
 #include "server/base/crc64.h"
 #include "server/base/log.h"
+#include "tests/harness/stream_node.h"
 
 #define NOW_MS ((int64_t)1700000000000)
 
@@ -67,13 +68,6 @@ static inline bool holds(struct keyspace *ks, int db, const char *key, struct by
 
 /* --- parts of a stream --- */
 
-/* Entries 1-1 and 2-0, each "f" -> "v". */
-#define NODE                                                                                                           \
-    "\x10\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1"                                                                             \
-    "\x29\x29\0\0\0\x0f\0\x02\x01\0\x01\x01\x01\x81"                                                                   \
-    "f\x02\0\x01\x02\x01\0\x01\0\x01\x81"                                                                              \
-    "v\x02\x04\x01\x02\x01\x01\x01\xdf\xff\x02\x81"                                                                    \
-    "v\x02\x04\x01\xff"
 #define ID_1_1 "\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1"
 #define TIME   "\x10\x27\0\0\0\0\0\0"
 

@@ -14,14 +14,14 @@ static void set_up(void)
 TestSuite(rdb_stream, .init = set_up, .timeout = 60);
 
 #define STREAM_1                                                                                                       \
-    "\x0f\001k\x01" NODE "\x02\x02\x00\x01\001g\x01\x01\x01" ID_1_1 TIME "\x03\x02\001a" TIME "\x01" ID_1_1            \
+    "\x0f\001k\x01" STREAM_NODE "\x02\x02\x00\x01\001g\x01\x01\x01" ID_1_1 TIME "\x03\x02\001a" TIME "\x01" ID_1_1     \
     "\001b" TIME "\x00"
 #define STREAM_2                                                                                                       \
-    "\x13\001k\x01" NODE "\x02\x05\x00\x01\x01\x04\x00\x05\x01\001g\x01\x01\x02\x01" ID_1_1 TIME "\x03\x01\001a" TIME  \
-    "\x01" ID_1_1
+    "\x13\001k\x01" STREAM_NODE "\x02\x05\x00\x01\x01\x04\x00\x05\x01\001g\x01\x01\x02\x01" ID_1_1 TIME                \
+    "\x03\x01\001a" TIME "\x01" ID_1_1
 #define STREAM_3                                                                                                       \
-    "\x15\001k\x01" NODE "\x02\x05\x00\x01\x01\x04\x00\x05\x01\001g\x01\x01\x02\x01" ID_1_1 TIME "\x03\x01\001a" TIME  \
-    "\x11\x27\0\0\0\0\0\0\x01" ID_1_1
+    "\x15\001k\x01" STREAM_NODE "\x02\x05\x00\x01\x01\x04\x00\x05\x01\001g\x01\x01\x02\x01" ID_1_1 TIME                \
+    "\x03\x01\001a" TIME "\x11\x27\0\0\0\0\0\0\x01" ID_1_1
 #define EMPTY "\x0f\001k\x00\x00\x07\x08\x00"
 
 static struct stream *loaded(const struct fed *fed)
@@ -79,7 +79,7 @@ Test(rdb_stream, every_version_is_read)
 Test(rdb_stream, what_is_broken_is_refused)
 {
     REFUSE_FOR("\x0f\001k\x01\x03xyz\x01x", "not named by an id");
-    REFUSE_FOR("\x0f\001k\x02" NODE NODE, "out of order");
+    REFUSE_FOR("\x0f\001k\x02" STREAM_NODE STREAM_NODE, "out of order");
     REFUSE_FOR("\x0f\001k\x00\x00\x00\x00\x02\001g\x00\x00\x00\x00\001g\x00\x00\x00\x00", "same group twice");
     REFUSE_FOR("\x0f\001k\x00\x00\x00\x00\x01\001g\x00\x00\x00\x02\001a" TIME "\x00\001a" TIME "\x00",
                "consumer twice");
