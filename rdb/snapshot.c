@@ -93,6 +93,12 @@ static int save(const struct content *content, const char *path, const struct rd
 {
     char temporary[PATH_MAX], directory[PATH_MAX];
     int fd = -1;
+    if (!file_is_ordinary(path)) { /* told before all is written in vain */
+        log_warning("Can't save DB on disk: %s (in server root dir %s) is no file, and stays what it is", path,
+                    working_directory(directory));
+        errno = EINVAL;
+        return -1;
+    }
     if (rdb_temporary_path(path, getpid(), temporary) == 0) {
         fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     }
@@ -108,7 +114,7 @@ static int save(const struct content *content, const char *path, const struct rd
         log_warning("Write error saving DB on disk: %s", strerror(error));
     } else if (options->may_publish && !options->may_publish(options->progress_context)) {
         error = ECANCELED;
-    } else if (rename(temporary, path) != 0) {
+    } else if (file_rename(temporary, path) != 0) {
         error = errno;
         log_warning("Error moving temp DB file %s on the final destination %s (in server root dir %s): %s", temporary,
                     path, working_directory(directory), strerror(error));

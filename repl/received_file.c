@@ -4,6 +4,7 @@
 #include "repl/spool_file.h"
 #include "server/base/alloc.h"
 #include "server/base/discard.h"
+#include "server/base/file.h"
 #include "server/base/log.h"
 #include "server/base/random.h"
 #include "server/base/workers.h"
@@ -143,7 +144,7 @@ int received_file_publish(struct received_file *f, int directory, const char *na
     if (give_temporary_name(f, directory) != 0) return -1;
     /* The blocks of the one before are freed by the close below. */
     int before = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-    int status = renameat(f->directory, f->name, directory, name), error = errno;
+    int status = file_rename_at(f->directory, f->name, directory, name), error = errno;
     if (status == 0) {
         close(f->directory);
         f->directory = -1;

@@ -80,7 +80,7 @@ static int write_temporary(const char *path, struct bytes text)
 static int replace(const char *temporary, const char *path, struct bytes text)
 {
     int result = write_temporary(temporary, text);
-    if (result == 0 && rename(temporary, path) != 0) result = failed("Renaming a file to", path);
+    if (result == 0 && file_rename(temporary, path) != 0) result = failed("Renaming a file to", path);
     if (result == 0) return file_fsync_parent(path) == 0 ? 0 : failed("Syncing the directory of", path);
     int error = errno;
     unlink(temporary);

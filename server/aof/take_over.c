@@ -61,7 +61,7 @@ static int move_file(const struct aof_settings *settings)
 {
     char path[PATH_MAX];
     if (aof_file_path(settings->directory, settings->filename, path) != 0) return failed("naming", settings->filename);
-    if (rename(settings->filename, path) != 0) return failed("moving", settings->filename);
+    if (file_rename(settings->filename, path) != 0) return failed("moving", settings->filename);
     if (file_fsync_parent(path) != 0) return failed("fsync of what holds", path);
     if (file_fsync_parent(settings->filename) != 0) return failed("fsync of what held", settings->filename);
     return 0;

@@ -123,10 +123,27 @@ static int write_and_sync(const char *path, const void *data, size_t len, unsign
     return result;
 }
 
-bool file_is_ordinary(const char *path)
+static bool is_ordinary_at(int directory, const char *name)
 {
     struct stat info;
-    return stat(path, &info) < 0 || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode);
+    return fstatat(directory, name, &info, 0) < 0 || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode);
+}
+
+bool file_is_ordinary(const char *path)
+{
+    return is_ordinary_at(AT_FDCWD, path);
+}
+
+int file_rename_at(int from_directory, const char *from, int to_directory, const char *to)
+{
+    if (is_ordinary_at(to_directory, to)) return renameat(from_directory, from, to_directory, to);
+    errno = EINVAL;
+    return -1;
+}
+
+int file_rename(const char *from, const char *to)
+{
+    return file_rename_at(AT_FDCWD, from, AT_FDCWD, to);
 }
 
 /* A device takes the bytes, /dev/null without keeping them. A pipe, a socket or a disk has no use for a whole file. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "server/base/alloc.h"
+#include "server/base/file.h"
 #include "server/base/log.h"
 #include "server/net/engine.h"
 
@@ -55,6 +56,14 @@ struct listener *listener_tcp(struct loop *loop, const struct address *address, 
     return listener;
 }
 
+/* What a dead server left there goes, or a file. A device or a pipe stays: then the address is in use. */
+static void make_room(const char *path)
+{
+    struct stat found;
+    bool is_socket = stat(path, &found) == 0 && S_ISSOCK(found.st_mode);
+    if (is_socket || file_is_ordinary(path)) unlink(path);
+}
+
 struct listener *listener_unix(struct loop *loop, const char *path, unsigned mode, int backlog,
                                void (*accepted)(void *arg, int fd), void *arg)
 {
@@ -65,7 +74,7 @@ struct listener *listener_unix(struct loop *loop, const char *path, unsigned mod
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return NULL;
-    unlink(path);
+    make_room(path);
 
     struct listener *listener = NULL;
     if (bind(fd, (struct sockaddr *)&address.storage, address.len) == 0 && (mode == 0 || chmod(path, mode) == 0))

@@ -168,6 +168,28 @@ Test(basic, unix_socket)
     cr_assert_neq(access(path, F_OK), 0, "the socket should go with its server");
 }
 
+/* As a device is, which a root's server must not remove; what a dead server left is in nobody's way. */
+Test(basic, unix_socket_where_something_else_is)
+{
+    char path[512];
+    struct stat found;
+    struct server *s = server_prepare(OURS, "%s", "");
+    server_path(s, "s", path);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    server_add_config(s, "unixsocket %s", path);
+    cr_assert_eq(server_launch_in_vain(s), 1);
+    cr_assert(server_log_has(s, 0, "Address already in use"));
+    cr_assert(stat(path, &found) == 0 && S_ISFIFO(found.st_mode));
+    unlink(path);
+    server_launch(s);
+    server_kill(s);
+    cr_assert(stat(path, &found) == 0 && S_ISSOCK(found.st_mode));
+    server_launch(s);
+    int fd = raw_connect_unix(path);
+    cr_assert_geq(fd, 0);
+    close(fd);
+}
+
 Test(basic, port_0_listens_on_no_port)
 {
     struct server *s = server_prepare(OURS, "%s", "");

@@ -86,6 +86,20 @@ Test(kept_snapshot, it_takes_the_place_of_an_older_file)
     cr_assert_eq(found, KEYS);
 }
 
+Test(kept_snapshot, it_takes_the_place_of_files_only)
+{
+    struct server *master = start_master(OURS), *replica = server_start(OURS, "%s", "save \"\"");
+    char path[512];
+    struct stat found;
+    server_path(replica, "dump.rdb", path);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    follow(replica, master);
+    wait_in_step(replica, master);
+    server_wait_log(replica, 0, "does not become dump.rdb");
+    expect_same_data(replica, master);
+    cr_assert(stat(path, &found) == 0 && S_ISFIFO(found.st_mode));
+}
+
 /* A file of our own that was begun later is the newer one, whatever the worker has come to. */
 Test(kept_snapshot, a_save_is_not_undone)
 {

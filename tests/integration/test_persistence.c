@@ -211,6 +211,25 @@ Test(persistence, failing_saves_stop_writes)
     cr_assert_str_eq(info_text(s, "persistence", "rdb_last_bgsave_status"), "ok");
 }
 
+/* A pipe stands for what root could take the place of by `dir /dev`. */
+Test(persistence, saves_take_the_place_of_files_only)
+{
+    struct server *s = server_start(OURS, "%s", "");
+    expect_ok(s, "SET a 1");
+    char file[512];
+    struct stat found;
+    server_path(s, "dump.rdb", file);
+    cr_assert_eq(mkfifo(file, 0600), 0);
+    expect_error(s, "ERR", "SAVE");
+    server_wait_log(s, 0, "is no file, and stays what it is");
+    expect_status(s, "Background saving started", "BGSAVE");
+    wait_until(info_is(s, "persistence", "rdb_last_bgsave_status", "err"));
+    cr_assert(stat(file, &found) == 0 && S_ISFIFO(found.st_mode));
+    unlink(file);
+    expect_ok(s, "SAVE");
+    cr_assert(stat(file, &found) == 0 && S_ISREG(found.st_mode));
+}
+
 Test(persistence, loading_is_answered)
 {
     struct server *s = server_start(OURS, "%s", "");

@@ -287,6 +287,17 @@ Test(aof_manifest_file, the_old_one_stays_when_the_new_one_cannot_be_stored)
     aof_manifest_free(m);
 }
 
+Test(aof_manifest_file, it_takes_the_place_of_files_only)
+{
+    struct stat found;
+    struct aof_manifest *m = parse(BYTES("file b seq 1 type b\n"));
+    cr_assert_eq(mkfifo(in_directory(PREFIX ".manifest"), 0600), 0);
+    cr_assert_eq(aof_manifest_store(m, directory, PREFIX), -1);
+    cr_assert_eq(errno, EINVAL);
+    cr_assert(stat(in_directory(PREFIX ".manifest"), &found) == 0 && S_ISFIFO(found.st_mode));
+    aof_manifest_free(m);
+}
+
 Test(aof_manifest_file, one_that_could_not_be_read_is_not_stored)
 {
     char name[256];

@@ -53,7 +53,7 @@ Test(file, replaced_whole_and_read_whole)
 /* Root may rename a file over any of them; a terminal stands for /dev/null, which the machine needs. */
 Test(file, takes_the_place_of_files_only)
 {
-    char directory[64], path[96], heard[8] = {0};
+    char directory[64], path[96], other[96], heard[8] = {0};
     struct stat info;
     make_directory(directory);
     snprintf(path, sizeof(path), "%s/pipe", directory);
@@ -63,6 +63,15 @@ Test(file, takes_the_place_of_files_only)
     cr_assert_eq(file_replace(path, "one", 3, 0600), -1);
     cr_assert_eq(errno, EINVAL);
     cr_assert(stat(path, &info) == 0 && S_ISFIFO(info.st_mode));
+    snprintf(other, sizeof(other), "%s/file", directory);
+    cr_assert_eq(file_replace(other, "one", 3, 0600), 0);
+    cr_assert_eq(file_rename(other, path), -1);
+    cr_assert_eq(errno, EINVAL);
+    cr_assert(stat(path, &info) == 0 && S_ISFIFO(info.st_mode));
+    unlink(path);
+    cr_assert_eq(file_rename(other, path), 0, "over nothing");
+    cr_assert_eq(file_replace(other, "two", 3, 0600), 0);
+    cr_assert_eq(file_rename(other, path), 0, "over a file");
     unlink(path);
     cr_assert_eq(rmdir(directory), 0, "a temporary file was left");
 

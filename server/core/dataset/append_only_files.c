@@ -9,6 +9,7 @@
 #include "server/aof/manifest_file.h"
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
+#include "server/base/file.h"
 #include "server/base/log.h"
 
 #include <dirent.h>
@@ -148,7 +149,7 @@ void append_only_open_incremental(struct append_only_job *job)
 static int move(const char *what, const char *from, const struct aof_settings *s, const char *name, char to[PATH_MAX])
 {
     if (aof_file_path(s->directory, name, to) != 0) return -1;
-    if (rename(from, to) != 0) {
+    if (file_rename(from, to) != 0) {
         int error = errno;
         log_warning("Error trying to rename the temporary AOF %s file %s into %s: %s", what, from, to, strerror(error));
         errno = error;

@@ -12,6 +12,7 @@
 #include "server/base/alloc.h"
 #include "server/base/clock.h"
 #include "server/base/discard.h"
+#include "server/base/file.h"
 #include "server/base/log.h"
 #include "server/base/workers.h"
 #include "server/core/dataset/children.h"
@@ -73,7 +74,7 @@ static int write_base(void *arg)
     }
     bool whole = write_into(a, fd) == 0 && fsync(fd) == 0;
     if (whole && !a->rewrite_is_commands) child_leave_file(a->core->children, fd);
-    if (!whole || close(fd) != 0 || rename(path, complete) != 0) {
+    if (!whole || close(fd) != 0 || file_rename(path, complete) != 0) {
         log_warning("Write error writing append only file on disk: %s", strerror(errno));
         unlink(path);
         return 1;
