@@ -271,15 +271,12 @@ static void describe_selector(const struct selector *s, struct acl_text *out)
     struct bytes rest = acl_text_bytes(&inside);
     acl_text_add_word(out, BYTES("("));
     while (rest.len) {
-        const uint8_t *blank = memchr(rest.ptr, ' ', rest.len);
-        size_t len = blank ? (size_t)(blank - rest.ptr) : rest.len, whole = blank ? len + 1 : len;
-        struct bytes word = bytes_make(rest.ptr, len);
+        struct bytes word = bytes_take_word(&rest);
         if (needs_quotes(word))
             add_in_quotes(out, word);
         else
             acl_text_add(out, word);
-        if (blank) acl_text_add(out, BYTES(" "));
-        rest = bytes_make(rest.ptr + whole, rest.len - whole);
+        if (rest.len) acl_text_add(out, BYTES(" "));
     }
     acl_text_add(out, BYTES(")"));
     acl_text_free(&inside);

@@ -30,13 +30,8 @@ static uint32_t split(struct bytes line, struct bytes **out)
 {
     uint32_t count = 1;
     for (size_t i = 0; i < line.len; i++) count += line.ptr[i] == ' ';
-    struct bytes *word = *out = mem_alloc(count * sizeof **out);
-    const uint8_t *at = line.ptr, *end = line.ptr + line.len;
-    for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *blank = i + 1 < count ? memchr(at, ' ', (size_t)(end - at)) : end;
-        word[i] = bytes_make(at, (size_t)(blank - at));
-        at = blank + 1;
-    }
+    *out = mem_alloc(count * sizeof **out);
+    for (uint32_t i = 0; i < count; i++) (*out)[i] = bytes_take_word(&line);
     return count;
 }
 

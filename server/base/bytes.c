@@ -1,4 +1,4 @@
-/* Slices: the comparisons that are too long to be inline. Any process.
+/* Slices: what is too long to be inline. Any process.
  *
  * Case is folded for ASCII alone: command and option names are ASCII, and a locale must not change what matches. */
 #include "server/base/bytes.h"
@@ -24,6 +24,15 @@ bool bytes_equal_nocase(struct bytes a, const char *text)
         if (!text[i] || byte_lower(a.ptr[i]) != byte_lower((uint8_t)text[i])) return false;
     }
     return !text[a.len];
+}
+
+struct bytes bytes_take_word(struct bytes *text)
+{
+    const uint8_t *blank = text->len ? memchr(text->ptr, ' ', text->len) : NULL;
+    struct bytes word = bytes_make(text->ptr, blank ? (size_t)(blank - text->ptr) : text->len);
+    size_t taken = word.len + (blank != NULL);
+    *text = bytes_make(text->ptr + taken, text->len - taken);
+    return word;
 }
 
 char *bytes_to_text(struct bytes a)

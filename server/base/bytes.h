@@ -46,6 +46,9 @@ static inline uint8_t byte_lower(uint8_t c)
 bool bytes_equal_text(struct bytes a, const char *text);
 bool bytes_equal_nocase(struct bytes a, const char *text);
 
+/* Takes what stands before the next blank off the front, and the blank with it. */
+struct bytes bytes_take_word(struct bytes *text);
+
 /* A zero-terminated heap copy (mem_free it). Bytes after an inner zero stay in the copy but not in its strlen. */
 char *bytes_to_text(struct bytes a);
 

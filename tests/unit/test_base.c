@@ -37,6 +37,17 @@ Test(bytes, equality_with_text)
     cr_assert_not(bytes_equal_nocase(BYTES("["), "{"), "only letters have a case");
 }
 
+Test(bytes, words_are_taken_off_the_front)
+{
+    struct bytes text = BYTES("one  two");
+    cr_assert(bytes_equal(bytes_take_word(&text), BYTES("one")));
+    cr_assert(bytes_equal(bytes_take_word(&text), BYTES("")), "between two blanks");
+    cr_assert(bytes_equal(text, BYTES("two")));
+    cr_assert(bytes_equal(bytes_take_word(&text), BYTES("two")));
+    cr_assert_eq(text.len, 0);
+    cr_assert_eq(bytes_take_word(&text).len, 0);
+}
+
 /* --- alloc --- */
 
 static void *allocate_elsewhere(void *size)

@@ -150,15 +150,12 @@ static bool has_quote(struct bytes word)
 static void add_line(struct config_text *out, struct bytes line)
 {
     while (line.len) {
-        const uint8_t *blank = memchr(line.ptr, ' ', line.len);
-        size_t len = blank ? (size_t)(blank - line.ptr) : line.len, whole = blank ? len + 1 : len;
-        struct bytes word = bytes_make(line.ptr, len);
+        struct bytes word = bytes_take_word(&line);
         if (has_quote(word))
             config_text_quoted(out, word);
         else
             config_text_add(out, word);
-        config_text_add(out, whole > len ? BYTES(" ") : BYTES("\n"));
-        line = bytes_make(line.ptr + whole, line.len - whole);
+        config_text_add(out, line.len ? BYTES(" ") : BYTES("\n"));
     }
 }
 

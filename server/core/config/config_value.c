@@ -150,11 +150,9 @@ static bool parse_words(struct config *c, const struct directive *d, uint32_t ar
     if (argc != 1) return d->grammar->parse(c, d, argc, argv, message);
     struct bytes *words = mem_alloc((argv[0].len / 2 + 1) * sizeof *words);
     uint32_t count = 0;
-    for (size_t at = 0; at < argv[0].len;) {
-        const uint8_t *start = argv[0].ptr + at, *blank = memchr(start, ' ', argv[0].len - at);
-        size_t len = blank ? (size_t)(blank - start) : argv[0].len - at;
-        if (len) words[count++] = bytes_make(start, len);
-        at += len + 1;
+    for (struct bytes rest = argv[0]; rest.len;) {
+        struct bytes word = bytes_take_word(&rest);
+        if (word.len) words[count++] = word;
     }
     if (!count) words[count++] = argv[0];
     bool good = d->grammar->parse(c, d, count, words, message);
