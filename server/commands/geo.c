@@ -140,37 +140,38 @@ static void geodist_command(struct call *call)
         reply_null(call->reply);
 }
 
-static void geohash_command(struct call *call)
+/* Of each member that is named, or that it is not there. */
+static void reply_positions(struct call *call, void (*reply_position)(struct reply *reply, struct geo_point at),
+                            void (*reply_absence)(struct reply *reply))
 {
     struct zset zset;
-    struct geo_point p;
+    struct geo_point at;
     bool found;
     if (!open_zset(call, &zset, &found)) return;
     reply_array(call->reply, call->argc - 2);
     for (uint32_t i = 2; i < call->argc; i++) {
-        char text[12];
-        if (!found || !position_of(&zset, call->argv[i], &p)) {
-            reply_null(call->reply);
-            continue;
-        }
-        geo_text(p, text);
-        reply_bulk_text(call->reply, text);
+        if (found && position_of(&zset, call->argv[i], &at))
+            reply_position(call->reply, at);
+        else
+            reply_absence(call->reply);
     }
+}
+
+static void reply_geohash(struct reply *reply, struct geo_point at)
+{
+    char text[12];
+    geo_text(at, text);
+    reply_bulk_text(reply, text);
+}
+
+static void geohash_command(struct call *call)
+{
+    reply_positions(call, reply_geohash, reply_null);
 }
 
 static void geopos_command(struct call *call)
 {
-    struct zset zset;
-    struct geo_point p;
-    bool found;
-    if (!open_zset(call, &zset, &found)) return;
-    reply_array(call->reply, call->argc - 2);
-    for (uint32_t i = 2; i < call->argc; i++) {
-        if (found && position_of(&zset, call->argv[i], &p))
-            geo_reply_point(call->reply, p);
-        else
-            reply_null_array(call->reply);
-    }
+    reply_positions(call, geo_reply_point, reply_null_array);
 }
 
 #define KEYS_OF_RADIUS(from_)                                                                                          \

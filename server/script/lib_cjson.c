@@ -94,28 +94,27 @@ static int encode_sparse_array(lua_State *lua)
     return 3;
 }
 
+/* Of a function that has no other. */
+static int only_setting(lua_State *lua, int *setting, int max)
+{
+    take_arguments(lua, 1);
+    *setting = whole_setting(lua, 1, *setting, 1, max);
+    return 1;
+}
+
 static int encode_max_depth(lua_State *lua)
 {
-    struct json_state *s = state_of(lua);
-    take_arguments(lua, 1);
-    s->encode_max_depth = whole_setting(lua, 1, s->encode_max_depth, 1, INT_MAX);
-    return 1;
+    return only_setting(lua, &state_of(lua)->encode_max_depth, INT_MAX);
 }
 
 static int decode_max_depth(lua_State *lua)
 {
-    struct json_state *s = state_of(lua);
-    take_arguments(lua, 1);
-    s->decode_max_depth = whole_setting(lua, 1, s->decode_max_depth, 1, INT_MAX);
-    return 1;
+    return only_setting(lua, &state_of(lua)->decode_max_depth, INT_MAX);
 }
 
 static int encode_number_precision(lua_State *lua)
 {
-    struct json_state *s = state_of(lua);
-    take_arguments(lua, 1);
-    s->precision = whole_setting(lua, 1, s->precision, 1, PRECISION_MAX);
-    return 1;
+    return only_setting(lua, &state_of(lua)->precision, PRECISION_MAX);
 }
 
 static int encode_keep_buffer(lua_State *lua)
