@@ -5,6 +5,7 @@
 #include "bench/lab/attached.h"
 #include "bench/lab/proxy_command.h"
 #include "bench/lab/results.h"
+#include "bench/servers/option_pairs.h"
 #include "server/base/random.h"
 #include "tests/harness/clock.h"
 
@@ -106,8 +107,9 @@ static int attach_both(struct options *o, const char *value, char error[256])
 }
 
 /* 0; -1: `error`; 1: there is no such option. */
-static int take_option(struct options *o, const char *name, const char *value, char error[256])
+static int take_option(void *options, const char *name, const char *value, char error[256])
 {
+    struct options *o = options;
     if (strcmp(name, "server") == 0) return add_server(o, value, error);
     if (strcmp(name, "attach") == 0) return attach_both(o, value, error);
     if (strcmp(name, "grid") == 0) return grid_read(&o->grid, value, error);
@@ -132,15 +134,7 @@ static int take_option(struct options *o, const char *name, const char *value, c
 static int read_options(struct options *o, int argc, char **argv)
 {
     char error[256];
-    for (int i = 1; i < argc; i += 2) {
-        if (strncmp(argv[i], "--", 2) != 0 || i + 1 >= argc) {
-            snprintf(error, sizeof error, "'%.100s' is no option with a value", argv[i]);
-            return complain(error);
-        }
-        int status = take_option(o, argv[i] + 2, argv[i + 1], error);
-        if (status == 1) snprintf(error, sizeof error, "there is no option '%.100s'", argv[i]);
-        if (status) return complain(error);
-    }
+    if (option_pairs_read(argc, argv, take_option, o, error) != 0) return complain(error);
     return o->server_count ? 0 : complain("no --server is named; --help has an example");
 }
 

@@ -1,6 +1,8 @@
 /* See options.h. */
 #include "bench/program/options.h"
 
+#include "bench/servers/option_pairs.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,8 +137,9 @@ static int attach_server(struct options *o, const char *text, char error[256])
 }
 
 /* 0; -1: `error` says why; 1: there is no such option. */
-static int take_option(struct options *o, const char *name, const char *value, char error[256])
+static int take_option(void *options, const char *name, const char *value, char error[256])
 {
+    struct options *o = options;
     struct throughput_plan *p = &o->plan;
     char *end;
     if (strcmp(name, "server") == 0) return add_server(o, value, error);
@@ -189,15 +192,7 @@ int options_read(struct options *o, int argc, char **argv)
                                        .duration_ms = 2000,
                                        .warm_up_ms = 200,
                                        .seed = (uint64_t)time(NULL)};
-    for (int i = 1; i < argc; i += 2) {
-        if (strncmp(argv[i], "--", 2) != 0 || i + 1 >= argc) {
-            snprintf(error, sizeof error, "'%.100s' is no option with a value", argv[i]);
-            return complain(error);
-        }
-        int status = take_option(o, argv[i] + 2, argv[i + 1], error);
-        if (status == 1) snprintf(error, sizeof error, "there is no option '%.100s'", argv[i]);
-        if (status) return complain(error);
-    }
+    if (option_pairs_read(argc, argv, take_option, o, error) != 0) return complain(error);
     o->throughput |= !o->part_count;
     if (!o->server_count) return complain("no --server is named; --help has an example");
     for (int i = 0; i < o->server_count; i++) {
