@@ -188,7 +188,7 @@ int rdb_load_file(struct keyspace *ks, const char *path, const struct rdb_read_o
                   struct rdb_read_result *result, bool *out_missing)
 {
     *out_missing = false;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe in its place is not waited for */
     struct stat status;
     if (fd < 0 || fstat(fd, &status) != 0) {
         int error = errno;

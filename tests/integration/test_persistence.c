@@ -225,7 +225,10 @@ Test(persistence, saves_take_the_place_of_files_only)
     expect_status(s, "Background saving started", "BGSAVE");
     wait_until(info_is(s, "persistence", "rdb_last_bgsave_status", "err"));
     cr_assert(stat(file, &found) == 0 && S_ISFIFO(found.st_mode));
+    server_stop(s);
+    cr_assert_eq(server_launch_in_vain(s), 1, "it has nothing to load");
     unlink(file);
+    server_launch(s);
     expect_ok(s, "SAVE");
     cr_assert(stat(file, &found) == 0 && S_ISREG(found.st_mode));
 }
