@@ -63,7 +63,7 @@ Test(memory, a_large_value_that_is_not_kept_is_freed_aside)
     freeReplyObject(dump);
 }
 
-#define STORE_BYTES "67108864"
+#define STORE_BYTES "16777216"
 
 /* A dataset of a server that holds more: said, and nobody crashes of it. */
 Test(memory, a_snapshot_that_overfills_a_record_store_is_refused)
@@ -72,7 +72,7 @@ Test(memory, a_snapshot_that_overfills_a_record_store_is_refused)
     char prefix[151] = {0};
     memset(prefix, 'k', sizeof prefix - 1);
     struct server *master = server_start(OURS, "%s", "");
-    expect_ok(master, "DEBUG POPULATE 500000 %s", prefix);
+    expect_ok(master, "DEBUG POPULATE 125000 %s", prefix);
     setenv("SLIPSTREAM_RECORD_STORE_BYTES", STORE_BYTES, 1);
     struct server *replica = server_start(OURS, "%s", "");
     follow(replica, master);

@@ -182,7 +182,7 @@ Test(observe, commands_are_latency_events)
     cr_expect_eq(samples(s, "command"), 0);
 }
 
-#define MANY 200000 /* keys that cannot all go within a millisecond */
+#define MANY 50000 /* keys that cannot all go within a millisecond */
 
 static void fill_expiring(struct server *s)
 {
@@ -198,8 +198,7 @@ Test(observe, expiry_is_a_latency_event)
     fill_expiring(s);
     expect_integer(s, MANY, "DBSIZE");
     expect_ok(s, "DEBUG SET-ACTIVE-EXPIRE 1");
-    wait_until(command_integer(s, "DBSIZE") == 0);
-    cr_expect_gt(samples(s, "expire-cycle"), 0);
+    wait_until(samples(s, "expire-cycle") > 0);
 }
 
 /* Milliseconds of the event's last sample; 0: there is none. */
