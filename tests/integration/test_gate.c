@@ -112,9 +112,11 @@ Test(gate, a_pause_of_writes_holds_what_may_replicate)
 Test(gate, nothing_expires_or_is_evicted_during_a_pause)
 {
     struct server *s = server_start(OURS, "maxmemory-policy allkeys-random");
+    expect_ok(s, "DEBUG SET-ACTIVE-EXPIRE 0"); /* until the pause has begun */
     expect_ok(s, "SET short-lived v PX 20");
     expect_ok(s, "SET k v");
     expect_ok(s, "CLIENT PAUSE 100000 WRITE");
+    expect_ok(s, "DEBUG SET-ACTIVE-EXPIRE 1");
     expect_ok(s, "CONFIG SET maxmemory 1");
     wait_until(command_integer(s, "EXISTS short-lived") == 0);
     expect_integer(s, 2, "DBSIZE");

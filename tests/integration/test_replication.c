@@ -497,6 +497,7 @@ static void expires_its_own(enum server_kind kind)
     expect_integer(replica, 1, "SADD own:long m");
     expect_integer(replica, 1, "EXPIRE own:long 1000");
     expect_ok(master, "SET theirs v PX 1");
+    wait_in_step(replica, master);
     wait_until(command_integer(replica, "DBSIZE") == 3); /* own, own:long, and theirs, hidden */
     expect_integer(replica, 2, "EXISTS own own:long theirs");
     expect_integer(replica, 3, "DBSIZE");

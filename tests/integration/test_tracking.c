@@ -96,8 +96,10 @@ Test(tracking, keys_that_go_by_themselves_are_told_of)
     int plain = connect_resp3(s), own = connect_resp3(s);
     talk(plain, "CLIENT TRACKING ON\r\n", "+OK\r\n");
     talk(own, "CLIENT TRACKING ON BCAST NOLOOP PREFIX ex\r\n", "+OK\r\n");
-    talk(own, "SET expires 1 PX 30\r\n", "+OK\r\n");
-    talk(plain, "EXISTS expires\r\n", ":1\r\n" INVALIDATE(1, KEY(7, "expires")));
+    talk(own, "SET expires 1 EX 3600\r\n", "+OK\r\n");
+    talk(plain, "EXISTS expires\r\n", ":1\r\n");
+    expect_ok(s, "DEBUG STEP-WALL-CLOCK 7200000");
+    raw_expect(plain, INVALIDATE(1, KEY(7, "expires")));
     raw_expect(own, INVALIDATE(1, KEY(7, "expires"))); /* its own key, but not its own doing */
     expect_ok(s, "SET evicted 1");
     talk(plain, "GET evicted\r\n", "$1\r\n1\r\n");
