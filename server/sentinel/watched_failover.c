@@ -101,13 +101,20 @@ static struct instance *best_replica(const struct watched *w, int64_t now_ms, ch
     return best < 0 ? NULL : w->replicas[best];
 }
 
-/* Whether every replica that can be reached has told its offset since the master went down, or, where it lives, since
- * one is to be chosen: what is compared should be the last they have. */
+/* One that can be reached. Where the master has come back with less, others are coming back as well: each that is not
+ * known to be down. */
+static bool may_speak(const struct watched *w, const struct instance *r)
+{
+    return instance_is_up(r) || (w->master->health.emptied && !r->stranger && !health_is_down(&r->health));
+}
+
+/* Whether every replica that may speak has told its offset since the master went down, or, where it lives, since one is
+ * to be chosen: what is compared should be the last they have. */
 static bool replicas_have_spoken(const struct watched *w)
 {
     int64_t since_ms = health_is_down(&w->master->health) ? w->master->health.since_ms : w->failover.since_ms;
     for (int i = 0; i < w->replica_count; i++)
-        if (instance_is_up(w->replicas[i]) && w->replicas[i]->info_ms < since_ms) return false;
+        if (may_speak(w, w->replicas[i]) && w->replicas[i]->info_ms < since_ms) return false;
     return true;
 }
 

@@ -113,6 +113,28 @@ static void restart_only_sentinel(void)
         sentinel_know_replica(w.sentinel[0].masters[0], &(struct sentinel_address){HOST, SERVER_PORT + i}, w.now_ms);
 }
 
+/* All have been down, the Sentinel as well; of two that have more than the master the one with most is there last. */
+Test(sentinel_comebacks, who_has_most_may_be_the_last_that_comes_back)
+{
+    build(9, 1, 3, 1, 10000);
+    run_ms(15000);
+    w.server[2].alive = false;
+    w.server[0].restarts++;
+    w.server[0].ahead = 500;
+    for (int i = 1; i < 3; i++) {
+        w.server[i].offset = 500 * i;
+        w.server[i].held_back = true;
+    }
+    restart_only_sentinel();
+    for (int ms = 0; ms < 5000 && !strstr(log_lines, "+elected-leader"); ms += 10) run_ms(10);
+    run_ms(500);
+    cr_assert_eq(w.server[1].promotions, 0, "%s", log_lines);
+    w.server[2].alive = true;
+    run_ms(5000);
+    cr_assert_eq(w.server[2].promotions, 1, "%s", log_lines);
+    finish();
+}
+
 /* The same while the Sentinel restarts, too, and knows no other run id of it. That it has come back shows by its age;
  * one that runs for long has been moved. */
 Test(sentinel_comebacks, a_sentinel_that_restarts_sees_that_the_master_has_come_back_as_a_replica)
