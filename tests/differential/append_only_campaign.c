@@ -3,6 +3,7 @@
 #include "tests/differential/campaign.h"
 
 #include "tests/differential/round.h"
+#include "tests/differential/settle.h"
 #include "tests/differential/words.h"
 #include "tests/harness/directory.h"
 #include "tests/harness/replication.h"
@@ -13,8 +14,6 @@
 
 #define DIRECTORY "appendonlydir"
 #define DATABASES 16
-/* A key that had expired before the end is in nobody's file, and the witness's a moment longer. */
-#define SETTLE_MS 1000
 
 /* What is compared over a restart must not expire meanwhile. */
 static const char let_nothing_expire[] = "for db = 0, 15 do redis.call('SELECT', db) "
@@ -220,9 +219,7 @@ static bool reads_the_same(struct trip *t)
                                .patience_ms = PATIENCE_MS});
     struct script audit = {0};
     round_append_audit(&audit, t->writer->kind == OURS);
-    int64_t deadline_ms = clock_ms() + SETTLE_MS;
-    bool same;
-    while (!(same = pair_run(p, &audit, 1) < 0) && clock_ms() < deadline_ms) sleep_us(50000);
+    bool same = settles(t->witness, PATIENCE_MS) && settles(t->reader, PATIENCE_MS) && pair_run(p, &audit, 1) < 0;
     if (!same) explain_difference(t, pair_disagreement(p));
     script_free(&audit);
     pair_free(p);

@@ -2,13 +2,11 @@
 #include "tests/differential/campaign.h"
 
 #include "tests/differential/round.h"
+#include "tests/differential/settle.h"
 #include "tests/harness/replication.h"
 #include "tests/harness/wait.h"
 
 #include <string.h>
-
-/* A key that has just expired is one server's a moment longer than the other's. */
-#define SETTLE_MS 400
 
 struct following {
     struct server *master, *replica;
@@ -21,9 +19,7 @@ static bool same_data(struct following *f)
 {
     struct script audit = {0};
     round_append_audit(&audit, f->master->kind == OURS);
-    int64_t deadline_ms = clock_ms() + SETTLE_MS;
-    bool same;
-    while (!(same = pair_run(f->looker, &audit, 1) < 0) && clock_ms() < deadline_ms) sleep_us(50000);
+    bool same = pair_run(f->looker, &audit, 1) < 0;
     if (!same) f->why = pair_disagreement(f->looker);
     script_free(&audit);
     return same;
@@ -47,8 +43,8 @@ static bool diverges(void *context, const struct script *s)
         f->why = pair_disagreement(f->writer);
         return true;
     }
-    if (!catches_up(f)) {
-        f->why = "# the replica does not catch up\n";
+    if (!settles(f->master, PATIENCE_MS) || !catches_up(f) || !settles(f->replica, PATIENCE_MS)) {
+        f->why = "# the replica does not catch up, or a key whose time is over stays\n";
         return true;
     }
     return !same_data(f);
