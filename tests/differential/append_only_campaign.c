@@ -244,10 +244,11 @@ static const char *why(void *context)
     return t->why ? t->why : "";
 }
 
-/* What the backlog of a dead server has would hide what its files lack. */
+/* What the backlog of a dead server has would hide what its files lack. And one that has restarted knows nothing of who
+ * had followed: unless told, it leaves out of the stream what a 6.2 among them would not know. */
 static const char *config_of(enum server_kind kind)
 {
-    return kind == OURS ? "appendonly yes\nadopt-backlog no" : "appendonly yes";
+    return kind == OURS ? "appendonly yes\nadopt-backlog no\nrdb-write-for 7.0" : "appendonly yes";
 }
 
 static void campaign_one_way(const struct way *way, struct differences *d, const struct grammar *g,
