@@ -106,7 +106,10 @@ struct engine {
     void (*abandon)(struct loop *loop); /* closes the engine's own descriptors, in a forked child */
 
     void (*send)(struct loop *loop); /* starts the sends of loop->sends now */
-    /* Starts the sends, waits (-1: until something happens, 0: not at all), reads the time, delivers what arrived. */
+    /* A turn begins: the sends are started, or will be with the wait. Whom that calls may have something to do, or to
+     * say, that the wait has to know of. */
+    void (*begin)(struct loop *loop);
+    /* Waits (-1: until something happens, 0: not at all), reads the time, delivers what arrived. */
     void (*turn)(struct loop *loop, int64_t timeout_us);
 
     void (*conn_connect)(struct conn *conn);      /* to aside->to; conn_on_connected() follows, never inside the call */

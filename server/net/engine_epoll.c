@@ -210,9 +210,6 @@ static void epoll_turn(struct loop *loop, int64_t timeout_us)
     struct epoll_event events[EVENTS_PER_WAIT];
     uint8_t buffer[INPUT_BYTES_EACH_TURN]; /* on the stack, so that turns inside turns each have their own */
 
-    epoll_send(loop);
-    /* What the sends have brought up may not wait. */
-    if (list_first(&loop->settling) || list_first(&loop->sends)) timeout_us = 0;
     int64_t gather_us = loop_take_gathering(loop, timeout_us);
     if (gather_us > 0) usleep((useconds_t)gather_us);
     if (gather_us > 0 && timeout_us > 0) timeout_us -= gather_us;
@@ -230,6 +227,7 @@ const struct engine engine_epoll = {
     .stop = epoll_stop,
     .abandon = epoll_abandon,
     .send = epoll_send,
+    .begin = epoll_send,
     .turn = epoll_turn,
     .conn_connect = epoll_conn_connect,
     .conn_read = epoll_conn_read,

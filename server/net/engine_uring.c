@@ -600,12 +600,16 @@ static void submit_and_wait(struct uring *u, int64_t timeout_us, int64_t gather_
     enter(u, 1, timeout_us);
 }
 
+static void uring_begin(struct loop *loop)
+{
+    conclude_sends(uring_of(loop));
+    prepare_sends(loop);
+}
+
 static void uring_turn(struct loop *loop, int64_t timeout_us)
 {
     struct uring *u = uring_of(loop);
-    conclude_sends(u);
-    prepare_sends(loop);
-    if (list_first(&loop->settling) || list_first(&u->waiting)) timeout_us = 0;
+    if (list_first(&u->waiting)) timeout_us = 0;
     submit_and_wait(u, timeout_us, loop_take_gathering(loop, timeout_us), loop->gather_pieces);
     loop_refresh_time(loop);
     arrivals_turn(&u->arrivals, loop->monotonic_us);
@@ -629,6 +633,7 @@ const struct engine engine_uring = {
     .stop = uring_stop,
     .abandon = uring_abandon,
     .send = uring_send,
+    .begin = uring_begin,
     .turn = uring_turn,
     .conn_connect = uring_conn_connect,
     .conn_read = uring_conn_read,

@@ -169,7 +169,7 @@ static void sweep(struct loop *loop)
 /* limit_us: -1 for none. The clock is read anew: a long turn would otherwise make every timer late by its length. */
 static int64_t time_to_wait(struct loop *loop, int64_t limit_us)
 {
-    bool hurry = loop->no_wait || list_first(&loop->settling);
+    bool hurry = loop->no_wait || list_first(&loop->settling) || list_first(&loop->sends);
     int64_t now_us = clock_monotonic_us();
     loop->awake_us += (uint64_t)(now_us - loop->woke_us);
     loop->woke_us = 0;
@@ -198,6 +198,7 @@ static void turn(struct loop *loop, int64_t limit_us)
     loop->depth++;
     loop->turns++;
     loop->flushed_bytes = 0;
+    loop->engine->begin(loop);
     const struct loop_mailbox *mailbox = loop->mailbox;
     int64_t wait_us = time_to_wait(loop, limit_us);
     if (unlikely(mailbox != NULL) && wait_us != 0 && !mailbox->may_wait(mailbox->context)) wait_us = 0;

@@ -61,7 +61,6 @@ static void send_all(struct loop *loop)
 /* A wait is a jump of the clock. */
 static void turn_world(struct loop *loop, int64_t timeout_us)
 {
-    send_all(loop);
     const char *input = world.input;
     world.input = NULL;
     if (!input && timeout_us > 0) world.now_us += timeout_us;
@@ -85,6 +84,7 @@ static const struct engine engine_of_world = {
     .stop = nothing,
     .abandon = nothing,
     .send = send_all,
+    .begin = send_all,
     .turn = turn_world,
     .conn_read = read_conn,
     .release = release,

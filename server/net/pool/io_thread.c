@@ -30,6 +30,7 @@ static void push(struct io_thread *t, struct loan *loan, struct parcel *p, enum 
 {
     p->loan = loan;
     p->kind = (uint8_t)kind;
+    t->brought = true;
     parcel_push(&t->to_loop, &t->waiting_to_loop, p);
 }
 
@@ -179,31 +180,7 @@ static void hear(struct io_thread *t, struct parcel *p)
     }
 }
 
-/* --- its loop's mailbox --- */
-
-/* Whoever waits for this processor is let through first, once: it may be the loop with answers. */
-static bool may_wait(void *context)
-{
-    struct io_thread *t = context;
-    if (t->loop->reads != t->reads_before) {
-        t->reads_before = t->loop->reads;
-        sched_yield();
-        if (spsc_peek(&t->to_thread)) return false;
-    }
-    return !list_first(&t->waiting_to_loop) && spsc_may_sleep(&t->to_thread);
-}
-
-static void take(void *context)
-{
-    struct io_thread *t = context;
-    struct parcel *p;
-    spsc_is_awake(&t->to_thread);
-    while ((p = spsc_peek(&t->to_thread))) {
-        spsc_pop(&t->to_thread);
-        hear(t, p);
-    }
-    if (atomic_load_explicit(&t->stops, memory_order_acquire)) loop_stop(t->loop);
-}
+/* --- who sleeps is woken --- */
 
 static void woken(void *arg, int ready)
 {
@@ -228,12 +205,47 @@ void io_thread_wake(struct io_thread *t)
     wake(t->wake_fd);
 }
 
+/* --- its loop's mailbox --- */
+
+static void tell_loop(struct io_thread *t)
+{
+    if (parcel_push_waiting(&t->to_loop, &t->waiting_to_loop)) t->brought = true;
+    if (!t->brought) return;
+    t->brought = false;
+    if (spsc_must_wake(&t->to_loop)) wake(t->loop_wake_fd);
+}
+
+/* The sends that have just begun may have brought something up: that output has drained, or that a peer is gone.
+ * Whoever waits for this processor is let through first, once: it may be the loop with answers. */
+static bool may_wait(void *context)
+{
+    struct io_thread *t = context;
+    tell_loop(t);
+    if (t->loop->reads != t->reads_before) {
+        t->reads_before = t->loop->reads;
+        sched_yield();
+        if (spsc_peek(&t->to_thread)) return false;
+    }
+    return !list_first(&t->waiting_to_loop) && spsc_may_sleep(&t->to_thread);
+}
+
+static void take(void *context)
+{
+    struct io_thread *t = context;
+    struct parcel *p;
+    spsc_is_awake(&t->to_thread);
+    while ((p = spsc_peek(&t->to_thread))) {
+        spsc_pop(&t->to_thread);
+        hear(t, p);
+    }
+    if (atomic_load_explicit(&t->stops, memory_order_acquire)) loop_stop(t->loop);
+}
+
 static void send_parcels(void *context)
 {
     struct io_thread *t = context;
     if (unlikely(list_first(&t->much) != NULL)) stop_reading_much(t);
-    parcel_push_waiting(&t->to_loop, &t->waiting_to_loop);
-    if (spsc_must_wake(&t->to_loop)) wake(t->loop_wake_fd);
+    tell_loop(t);
 }
 
 /* --- its life --- */

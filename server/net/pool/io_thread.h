@@ -34,6 +34,7 @@ struct io_thread {
     /* the thread's */
     struct loop *loop; /* for a forked child of the loop's to close */
     struct list waiting_to_loop, stock;
+    bool brought;          /* something is in to_loop that the loop has not been woken for */
     struct list much;      /* struct loan.much: not to be read for now */
     uint64_t reads_before; /* when it last was about to wait */
 };

@@ -362,10 +362,10 @@ static bool may_wait(void *context)
 {
     struct pool *pool = context;
     if (likely(threads_have_nothing(pool))) return true;
-    if (has_input_soon(pool)) return false;
+    if (list_first(&pool->loop->lent_sends) || has_input_soon(pool)) return false;
     for (unsigned i = 0; i < pool->thread_count; i++) {
         struct io_thread *t = &pool->threads[i];
-        if (!list_first(&t->waiting_to_thread) && spsc_may_sleep(&t->to_loop)) continue;
+        if (!t->pushed && !list_first(&t->waiting_to_thread) && spsc_may_sleep(&t->to_loop)) continue;
         return false;
     }
     return true;
