@@ -229,12 +229,13 @@ static bool may_wait(void *context)
     return !list_first(&t->waiting_to_loop) && spsc_may_sleep(&t->to_thread);
 }
 
+/* As much as is there: a loop that never stops answering would keep us from sending. */
 static void take(void *context)
 {
     struct io_thread *t = context;
-    struct parcel *p;
     spsc_is_awake(&t->to_thread);
-    while ((p = spsc_peek(&t->to_thread))) {
+    for (uint32_t left = spsc_ready(&t->to_thread, SPSC_CAPACITY); left > 0; left--) {
+        struct parcel *p = spsc_peek(&t->to_thread);
         spsc_pop(&t->to_thread);
         hear(t, p);
     }

@@ -462,12 +462,14 @@ static void look_ahead(struct spsc *q, struct looked_ahead *done)
     go_ahead(q, ready, AHEAD_NEAR, announce_near, &done->near);
 }
 
+/* As much as is there: answers that leave early bring the next requests of those who talk without end, and the others
+ * have their turn. A turn inside a command may have taken of it. */
 static void take_from(struct pool *pool, struct spsc *q)
 {
     struct looked_ahead done = {0};
     struct parcel *p;
     spsc_is_awake(q);
-    while ((p = spsc_peek(q))) {
+    for (uint32_t left = spsc_ready(q, SPSC_CAPACITY); left > 0 && (p = spsc_peek(q)); left--) {
         look_ahead(q, &done);
         spsc_pop(q);
         deliver(pool, p);
