@@ -229,17 +229,19 @@ static bool may_wait(void *context)
     return !list_first(&t->waiting_to_loop) && spsc_may_sleep(&t->to_thread);
 }
 
-/* As much as is there: a loop that never stops answering would keep us from sending. */
+/* As much as is there: a loop that never stops answering would keep us from sending. Who stops us has said all that he
+ * has to say before, so that is looked at first. */
 static void take(void *context)
 {
     struct io_thread *t = context;
+    bool stops = atomic_load_explicit(&t->stops, memory_order_acquire);
     spsc_is_awake(&t->to_thread);
     for (uint32_t left = spsc_ready(&t->to_thread, SPSC_CAPACITY); left > 0; left--) {
         struct parcel *p = spsc_peek(&t->to_thread);
         spsc_pop(&t->to_thread);
         hear(t, p);
     }
-    if (atomic_load_explicit(&t->stops, memory_order_acquire)) loop_stop(t->loop);
+    if (stops) loop_stop(t->loop);
 }
 
 static void send_parcels(void *context)

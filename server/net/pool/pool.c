@@ -517,6 +517,14 @@ static void send_unasked(struct pool *pool)
     }
 }
 
+static void tell_thread(struct io_thread *t)
+{
+    if (parcel_push_waiting(&t->to_thread, &t->waiting_to_thread)) t->pushed = true;
+    if (!t->pushed) return;
+    t->pushed = false;
+    if (spsc_must_wake(&t->to_thread)) io_thread_wake(t);
+}
+
 static void send_parcels(void *context)
 {
     struct pool *pool = context;
@@ -524,13 +532,7 @@ static void send_parcels(void *context)
     if (likely(threads_have_nothing(pool))) return;
     send_answers(pool);
     send_unasked(pool); /* what those who have just been handed over are owed is among it */
-    for (unsigned i = 0; i < pool->thread_count; i++) {
-        struct io_thread *t = &pool->threads[i];
-        if (parcel_push_waiting(&t->to_thread, &t->waiting_to_thread)) t->pushed = true;
-        if (!t->pushed) continue;
-        t->pushed = false;
-        if (spsc_must_wake(&t->to_thread)) io_thread_wake(t);
-    }
+    for (unsigned i = 0; i < pool->thread_count; i++) tell_thread(&pool->threads[i]);
 }
 
 /* The threads are not there any more, but what they hold open is. */
@@ -608,13 +610,18 @@ struct pool *pool_new(struct loop *loop, const struct pool_settings *settings)
     return pool;
 }
 
+/* A queue may have no room for all of it: a thread takes whatever it is given, and waits for nobody. */
+static void stop_thread(struct io_thread *t)
+{
+    for (; list_first(&t->waiting_to_thread); sched_yield()) tell_thread(t);
+    atomic_store_explicit(&t->stops, true, memory_order_release);
+    io_thread_wake(t);
+}
+
 void pool_stop(struct pool *pool)
 {
     send_parcels(pool);
-    for (unsigned i = 0; i < pool->thread_count; i++) {
-        atomic_store_explicit(&pool->threads[i].stops, true, memory_order_release);
-        io_thread_wake(&pool->threads[i]);
-    }
+    for (unsigned i = 0; i < pool->thread_count; i++) stop_thread(&pool->threads[i]);
     for (unsigned i = 0; i < pool->thread_count; i++) pthread_join(pool->threads[i].id, NULL);
     pool->loop->mailbox = NULL;
 }
