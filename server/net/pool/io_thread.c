@@ -229,15 +229,16 @@ static bool may_wait(void *context)
     return !list_first(&t->waiting_to_loop) && spsc_may_sleep(&t->to_thread);
 }
 
-/* As much as is there: a loop that never stops answering would keep us from sending. Who stops us has said all that he
- * has to say before, so that is looked at first. */
+/* What comes while we look belongs to the batch, up to a queue's worth: a loop that never stops answering would keep us
+ * from sending. Who stops us has said all that he has to say before, so that is looked at first, and then there is no
+ * bound: nothing follows it. */
 static void take(void *context)
 {
     struct io_thread *t = context;
+    struct parcel *p;
     bool stops = atomic_load_explicit(&t->stops, memory_order_acquire);
     spsc_is_awake(&t->to_thread);
-    for (uint32_t left = spsc_ready(&t->to_thread, SPSC_CAPACITY); left > 0; left--) {
-        struct parcel *p = spsc_peek(&t->to_thread);
+    for (uint32_t left = SPSC_CAPACITY; (left > 0 || stops) && (p = spsc_peek(&t->to_thread)); left -= left > 0) {
         spsc_pop(&t->to_thread);
         hear(t, p);
     }
