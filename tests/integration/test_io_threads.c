@@ -19,7 +19,8 @@
 
 TestSuite(io_threads, .fini = server_finish_all, .timeout = 180);
 
-#define MEBIBYTE (1024LL * 1024)
+#define KIBIBYTE 1024LL
+#define MEBIBYTE (1024 * KIBIBYTE)
 
 static struct server *start_threaded(const char *config)
 {
@@ -361,13 +362,24 @@ Test(io_threads, who_does_not_read_is_closed_at_his_limit)
     close(fd);
 }
 
-static long long omem_of(struct server *s, const char *name)
+struct client_bytes {
+    long long output, total;
+};
+
+static struct client_bytes bytes_of(struct server *s, const char *name)
 {
     char mark[64];
     snprintf(mark, sizeof mark, " name=%s ", name);
+    struct client_bytes bytes = {-1, -1};
     const char *list = command_text(s, "CLIENT LIST"), *line = strstr(list, mark);
-    const char *omem = line ? strstr(line, " omem=") : NULL;
-    return omem ? atoll(omem + strlen(" omem=")) : -1;
+    const char *output = line ? strstr(line, " omem=") : NULL;
+    if (output) sscanf(output, " omem=%lld tot-mem=%lld", &bytes.output, &bytes.total);
+    return bytes;
+}
+
+static long long omem_of(struct server *s, const char *name)
+{
+    return bytes_of(s, name).output;
 }
 
 /* ... wherever it is, and no longer than it has not left. */
@@ -389,6 +401,38 @@ Test(io_threads, what_waits_for_a_client_is_told)
     cr_assert_eq(recv(fd, text, len, MSG_WAITALL), (ssize_t)len);
     wait_until(omem_of(s, "slow") == 0);
     free(text);
+    close(fd);
+}
+
+/* What it is owed is more than a thread takes, and hardly more than the limit. */
+static bool is_gone_when_slowly_filled(struct server *s, const char *name, long long limit_bytes, long long *most)
+{
+    static const char message[] = "a message of some length, of which many fit into the room that a queue has already "
+                                  "when it takes the next one, and a few more words, for it not to take all day long";
+    char large[10000];
+    struct client_bytes bytes;
+    memset(large, 'm', sizeof large - 1);
+    large[sizeof large - 1] = 0;
+    while ((bytes = bytes_of(s, name)).output >= 0 && bytes.output <= limit_bytes)
+        freeReplyObject(command(s, "PUBLISH news %s", large));
+    if (bytes.output < 0) return true;
+    cr_assert_lt(bytes.total, bytes.output + 64 * KIBIBYTE, "what the thread has is told once");
+    if (bytes.output > *most) *most = bytes.output;
+    freeReplyObject(command(s, "PUBLISH news %s", message));
+    return false;
+}
+
+Test(io_threads, a_soft_limit_holds_while_more_is_written)
+{
+    const long long limit_bytes = 400 * KIBIBYTE;
+    struct server *s = start_threaded("client-output-buffer-limit pubsub 0 400kb 1\nhz 50\n");
+    int fd = connect_narrow_lent(s);
+    long long most = 0;
+    raw_send_text(fd, "CLIENT SETNAME deaf\r\nSUBSCRIBE news\r\n");
+    raw_skip_past(fd, ":1\r\n");
+    wait_until(is_gone_when_slowly_filled(s, "deaf", limit_bytes, &most));
+    cr_assert_lt(most, limit_bytes + 200 * KIBIBYTE, "its time began again with what was written: %lld", most);
+    cr_assert_eq(info_number(s, "stats", "client_output_buffer_limit_disconnections"), 1);
     close(fd);
 }
 

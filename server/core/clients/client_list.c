@@ -116,11 +116,11 @@ static void add_line(const struct line *l, struct outq *out)
 void client_describe(struct client *c, struct outq *out)
 {
     int64_t now_ms = loop_monotonic_ms(c->core->loop);
-    size_t kept = kept_for_replica(c);
+    size_t stream = kept_for_replica(c);
+    size_t elsewhere = stream + (c->conn ? conn_lent_unsent(c->conn) : 0);
     struct outq_parts output = outq_parts(c->conn ? conn_output(c->conn) : &c->nowhere);
-    kept += c->conn ? conn_lent_unsent(c->conn) : 0;
-    output.list_bytes += kept;
-    output.list_chunks += kept > 0; /* in one piece, whatever its size */
+    output.list_bytes += elsewhere;
+    output.list_chunks += elsewhere > 0; /* in one piece, whatever its size */
     bool writing = c->conn && conn_unsent(c->conn) > 0;
     /* As Redis counts: what is understood of a request that is still to come is no input any more. */
     size_t taken = c->query_len && !c->processing_len ? resp_request_taken(&c->request) : 0;
@@ -144,7 +144,7 @@ void client_describe(struct client *c, struct outq *out)
             .multi_bytes = transaction_memory(&c->session),
             .output = output,
             .output_peak_bytes = c->output_peak > output.buffer_used ? c->output_peak : output.buffer_used,
-            .total_bytes = client_memory(c) + kept,
+            .total_bytes = client_memory(c) + stream,
         },
         out);
 }

@@ -37,11 +37,17 @@ bool client_output_within_limit(struct client *c, size_t unsent)
     return false;
 }
 
+/* What was written before and has left its queue, but not us: encrypted, or with an I/O thread. */
+static size_t unsent_beyond_queue(const struct client *c)
+{
+    return c->conn ? conn_unsent(c->conn) - outq_pending(conn_output(c->conn)) : 0;
+}
+
 /* In the middle of a command, too: neither it nor the requests behind it write more than the limit has room for. */
 bool client_output_may_grow(struct reply_guard *guard, size_t waiting_bytes)
 {
     struct client *c = list_entry(guard, struct client, guard);
-    return client_output_within_limit(c, waiting_bytes);
+    return client_output_within_limit(c, waiting_bytes + unsent_beyond_queue(c));
 }
 
 void client_wrote(struct client *c)
