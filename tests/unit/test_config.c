@@ -326,6 +326,7 @@ Test(config, refusals_have_the_words_of_redis)
         {"replicaof a b", "Invalid master port"},
         {"replicaof a", "wrong number of arguments"},
         {"dir /nowhere-at-all", "No such file or directory"},
+        {"shutdown-on-sigint", "argument(s) must be one of the following: default, save, nosave, now, force"},
         {"shutdown-on-sigterm save nosave", "shutdown options SAVE and NOSAVE can't be used simultaneously"},
         {"proc-title-template {foo}", "template format is invalid or contains unknown variables"},
         {"oom-score-adj-values 1 2", "wrong number of arguments"},

@@ -306,16 +306,20 @@ static const struct enum_name shutdown_words[] = {
     {"default", 0},        {"save", SHUTDOWN_SAVE},   {"nosave", SHUTDOWN_NOSAVE},
     {"now", SHUTDOWN_NOW}, {"force", SHUTDOWN_FORCE}, {0}};
 
+static bool no_shutdown_word(char message[CONFIG_MESSAGE_MAX])
+{
+    config_enum_refusal(shutdown_words, message);
+    return false;
+}
+
 static bool shutdown_parse(struct config *c, const struct directive *d, uint32_t argc, const struct bytes *argv,
                            char message[CONFIG_MESSAGE_MAX])
 {
     int flags = 0;
+    if (argc == 0) return no_shutdown_word(message); /* `default` is a word, too */
     for (uint32_t i = 0; i < argc; i++) {
         int flag = config_enum_value(shutdown_words, argv[i], -1);
-        if (flag < 0) {
-            config_enum_refusal(shutdown_words, message);
-            return false;
-        }
+        if (flag < 0) return no_shutdown_word(message);
         flags |= flag;
     }
     if ((flags & SHUTDOWN_SAVE) && (flags & SHUTDOWN_NOSAVE))
