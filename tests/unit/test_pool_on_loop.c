@@ -20,9 +20,12 @@ static void no_reading(void *reading)
     (void)reading;
 }
 
+static _Atomic int reads; /* by the thread, of connections whose events have `prepared` */
+
 static void read_nothing(void *context, void *reading, void **memo, const uint8_t *data, size_t len)
 {
     (void)context, (void)reading, (void)memo, (void)data, (void)len;
+    reads++;
 }
 
 static void heard(struct side *side)
@@ -202,6 +205,43 @@ ENGINE_TEST(peers_that_vanish_together_end_once_each)
     cr_assert_eq(ended_count(), COUNT);
     for (int i = 0; i < COUNT; i++) cr_assert_eq(sides[i].closed_calls, 1);
     pool_stop(pool);
+}
+
+static void nothing_prepared(struct conn *conn, void *reading)
+{
+    (void)conn, (void)reading;
+}
+
+static int ended_before[3]; /* when each spoke: whether the first one's end had been told */
+
+static void note_end(struct side *side)
+{
+    ended_before[side - sides] = sides[0].closed_calls;
+}
+
+static void speak(int i, int reads_then)
+{
+    int64_t limit_ms = clock_monotonic_ms() + WAIT_BOUND_MS;
+    cr_assert_eq(send(peers[i], "?", 1, 0), 1);
+    while (reads < reads_then) cr_assert_lt(clock_monotonic_ms(), limit_ms, "number %d is not read", i);
+}
+
+/* The thread hears the second, then the end of the first, then the third, and the loop of all in one turn. Who has left
+ * is told of first: he would be served by what the others say. */
+ENGINE_TEST(the_end_of_a_silent_one_goes_past_what_others_say)
+{
+    static const struct conn_events with_prepared = {
+        .data = side_data, .closed = side_closed, .prepared = nothing_prepared};
+    open_pool_of(3, &with_prepared);
+    for (int i = 1; i < 3; i++) sides[i].on_data = note_end;
+    speak(1, 1);
+    close(peers[0]);
+    speak(2, 2);
+    turn_woken_until(outq_pending(&sides[2].received) == 2);
+    cr_assert(ended_before[1] == 1 && ended_before[2] == 1, "%d, %d", ended_before[1], ended_before[2]);
+    cr_assert_eq(sides[0].closed_calls, 1);
+    peers[0] = -1;
+    close_pool_of(3);
 }
 
 /* A send is begun before its thread waits: what it brings up, that wait has to know of. */

@@ -82,10 +82,22 @@ static void stop_reading_much(struct io_thread *t)
     }
 }
 
+/* Before its END goes: whoever hears of that finds it here, or gone from here. */
+static void end_early(struct loan *loan)
+{
+    struct io_thread *t = loan->thread;
+    loan->end_taken_bytes = loan->taken_bytes;
+    loan->next_ended = atomic_load_explicit(&t->ended, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&t->ended, &loan->next_ended, loan, memory_order_release,
+                                                  memory_order_relaxed))
+        continue;
+}
+
 static void on_closed(struct conn *conn, int error)
 {
     struct loan *loan = conn_owner(conn);
     loan->end_error = error;
+    if (!loan->under_way && !list_first(&loan->gathers)) end_early(loan);
     push(loan->thread, loan, &loan->end, PARCEL_END);
 }
 
@@ -123,6 +135,7 @@ static void output(struct io_thread *t, struct loan *loan, struct parcel *p)
 {
     struct conn *conn = loan->away;
     bool brought_input = p->brought_input, between_requests = p->between_requests, tells = p->tell_when_drained;
+    loan->taken_bytes += p->len + outq_pending(&p->more);
     if (p->len) outq_append(conn_output(conn), p->bytes, p->len);
     if (!outq_empty(&p->more)) outq_move(conn_output(conn), &p->more);
     give_parcel(t, p);

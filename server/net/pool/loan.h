@@ -20,6 +20,10 @@
  *
  *   of the loop --lend()--> stopping (its input comes to rest) --> lent --loan_end()--> recalled --> of the loop
  *
+ * The end of one that was silent overtakes the input of all others, and is told without the recall being waited for:
+ * nobody is given a message, or an element of a list, only because his thread's queue comes behind another's. Its END
+ * follows.
+ *
  * What is unusual is done at home: who closes a connection, hands its descriptor to another process or sees its end
  * calls it back first, and goes on as if it had never been away (conn_on_returned). */
 #ifndef SLIPSTREAM_NET_POOL_LOAN_H
@@ -82,11 +86,15 @@ struct loan {
     struct conn *away;
     struct list gathers; /* parcels of input that cannot leave yet */
     size_t gathered_bytes;
+    uint64_t taken_bytes;  /* of the loop's handed_bytes */
     struct list_node much; /* in the thread's list of those that bring too much */
     void *memo;            /* struct pool_host's */
     bool under_way;        /* an INPUT is with the loop */
     bool reads;            /* requests begin where its input does: else the loop keeps the beginning of one */
     _Atomic uint64_t sent_bytes;
+    /* END's */
+    uint64_t end_taken_bytes; /* taken_bytes; all of them have left, unless it ended with an error */
+    struct loan *next_ended;  /* in the thread's `ended` */
     /* RETURN's */
     struct outq unsent;
     uint8_t *rest;

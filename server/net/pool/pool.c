@@ -201,6 +201,29 @@ static void take_tls_back(struct conn *conn, struct conn_tls *tls)
         conn_tls_put(conn, tls);
 }
 
+/* Nothing of it is under way: it ends as it would once it was back. */
+static bool ends_at_once(const struct loan *loan)
+{
+    const struct conn *conn = loan->home;
+    if (loan->state != LOAN_LENT || conn->state != CONN_OPEN || conn->ended || conn->paused) return false;
+    if (conn->events->connected) return false; /* it waits for its handshake, and is told of that instead */
+    return loan->end_error || (!conn_has_unsent(conn) && loan->handed_bytes == loan->end_taken_bytes);
+}
+
+/* One by one: a turn inside a callback goes on with the rest, some of which it may free. */
+static void take_ended(struct io_thread *t)
+{
+    struct loan *loan;
+    while (unlikely((loan = atomic_load_explicit(&t->ended, memory_order_acquire)) != NULL)) {
+        while (!atomic_compare_exchange_weak_explicit(&t->ended, &loan, loan->next_ended, memory_order_acquire,
+                                                      memory_order_acquire))
+            continue;
+        if (!ends_at_once(loan)) continue;
+        loan->ended = true;
+        conn_on_end(loan->home, loan->end_error);
+    }
+}
+
 static void returned(struct pool *pool, struct loan *loan)
 {
     struct conn *conn = loan->home;
@@ -208,6 +231,7 @@ static void returned(struct pool *pool, struct loan *loan)
     size_t rest_len = loan->rest_len;
     bool ended = loan->ended;
     int error = loan->end_error;
+    take_ended(loan->thread); /* it may be among them */
     if (loan->answers) drop_answer(pool, loan);
     conn->endpoint.in_flight--;
     conn->send_waiting = false;
@@ -262,6 +286,13 @@ static void drained(struct conn *conn)
     if (conn->state == CONN_OPEN && conn->events->drained) conn->events->drained(conn);
 }
 
+static void ended(struct loan *loan)
+{
+    if (loan->ended) return;
+    loan->ended = true;
+    recall(loan);
+}
+
 static void deliver(struct pool *pool, struct parcel *p)
 {
     struct loan *loan = p->loan;
@@ -271,10 +302,7 @@ static void deliver(struct pool *pool, struct parcel *p)
         if (!loan->home->endpoint.gone) loan->home->events->connected(loan->home, 0);
         break;
     case PARCEL_DRAINED: drained(loan->home); break;
-    case PARCEL_END:
-        loan->ended = true;
-        recall(loan);
-        break;
+    case PARCEL_END: ended(loan); break;
     case PARCEL_RETURN: returned(pool, loan); break;
     default: UNREACHABLE();
     }
@@ -479,8 +507,10 @@ static void take_from(struct pool *pool, struct spsc *q)
 static void take(void *context)
 {
     struct pool *pool = context;
-    if (!threads_have_nothing(pool))
+    if (!threads_have_nothing(pool)) {
+        for (unsigned i = 0; i < pool->thread_count; i++) take_ended(&pool->threads[i]);
         for (unsigned i = 0; i < pool->thread_count; i++) take_from(pool, &pool->threads[i].to_loop);
+    }
     end_window(pool);
 }
 
