@@ -57,7 +57,8 @@ void journal_stop(struct journal_handle *j);
 bool journal_is_running(const struct journal_handle *j); /* started and not stopped, also between two processes */
 
 void journal_cron(struct journal_handle *j, int64_t now_ms);  /* some times a second: settings, death, hanging */
-void journal_hold_fsync(struct journal_handle *j, bool held); /* no-appendfsync-on-rewrite, while a child writes */
+/* no-appendfsync-on-rewrite, while a child writes. Settings that have changed are told at once. */
+void journal_hold_fsync(struct journal_handle *j, bool held);
 
 uint64_t journal_written_offset(const struct journal_handle *j); /* in the file, as a crash of the machine may lose */
 uint64_t journal_durable_offset(const struct journal_handle *j); /* fsynced */

@@ -77,6 +77,25 @@ Test(append_only_disk, waitaof_ends_with_the_file)
     close(fd);
 }
 
+/* The answer was held until the disk had it. */
+Test(append_only_disk, appendfsync_counts_from_the_next_write_on)
+{
+    struct server *s = server_start(OURS, "appendonly yes\nappendfsync no");
+    for (int i = 0; i < 5; i++) {
+        expect_ok(s, "CONFIG SET appendfsync no");
+        expect_ok(s, "SET a 1");
+        expect_ok(s, "CONFIG SET appendfsync always");
+        expect_ok(s, "SET a 2");
+        expect_ok(s, "MULTI");
+        freeReplyObject(command(s, "WAITAOF 1 0 0"));
+        redisReply *r = command(s, "EXEC");
+        cr_assert_eq(r->elements, 1);
+        cr_assert_eq(r->element[0]->elements, 2);
+        cr_expect_eq(r->element[0]->element[0]->integer, 1);
+        freeReplyObject(r);
+    }
+}
+
 /* --- a disk that does not keep up --- */
 
 /* Stopped, so that nothing becomes durable until it is let go on. */

@@ -39,6 +39,8 @@ int append_only_flush(struct core *core, int timeout_ms);
 /* `appendonly` has changed. 0, or -1: logged, it stays as it was. Turning it off waits for the disk. */
 int append_only_turn_on(struct core *core);
 void append_only_turn_off(struct core *core);
+/* appendfsync, or what holds it back, is another one: from the next command on. */
+void append_only_fsync_changed(struct core *core);
 
 void append_only_cron(struct core *core, int64_t now_ms); /* every 100 ms; monotonic */
 void append_only_before_send(struct core *core);          /* once a turn, behind the stream's publication */

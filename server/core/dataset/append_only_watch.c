@@ -99,6 +99,14 @@ void append_only_follow_fsync(struct append_only *a)
     watch(a);
 }
 
+void append_only_fsync_changed(struct core *core)
+{
+    struct append_only *a = core->append_only;
+    a->fsync_is_held = append_only_settings(a)->no_fsync_on_rewrite && children_running(core->children) != CHILD_NONE;
+    journal_hold_fsync(a->journal, a->fsync_is_held);
+    append_only_follow_fsync(a);
+}
+
 /* --- who is told --- */
 
 uint64_t append_only_durable_offset(const struct core *core)
@@ -204,9 +212,6 @@ static void note_delay(void *context, enum shm_delay kind, int64_t took_us, int6
 void append_only_watch_cron(struct append_only *a, int64_t now_ms)
 {
     journal_tell_delays(a->journal, note_delay, a->core);
-    a->fsync_is_held =
-        append_only_settings(a)->no_fsync_on_rewrite && children_running(a->core->children) != CHILD_NONE;
-    journal_hold_fsync(a->journal, a->fsync_is_held);
-    append_only_follow_fsync(a);
+    append_only_fsync_changed(a->core);
     count_late_fsyncs(a, now_ms);
 }

@@ -194,6 +194,14 @@ static int apply_append_only(struct core *core, char error[256])
     return -1;
 }
 
+/* At once: who has set it counts on it with his next write. */
+static int apply_append_fsync(struct core *core, char error[256])
+{
+    (void)error;
+    append_only_fsync_changed(core);
+    return 0;
+}
+
 static int apply_policy(struct core *core, char error[256])
 {
     (void)error;
@@ -242,6 +250,8 @@ void config_apply_hooks(struct config *c)
     config_on_change(c, "maxmemory-policy", apply_policy);
     config_on_change(c, "tracking-table-max-keys", apply_tracking_limit);
     config_on_change(c, "appendonly", apply_append_only);
+    config_on_change(c, "appendfsync", apply_append_fsync);
+    config_on_change(c, "no-appendfsync-on-rewrite", apply_append_fsync);
     config_on_change(c, "replica-read-only", apply_read_only);
     config_on_change(c, "replica-unknown-command", apply_unknown_command);
     config_on_change(c, "oom-score-adj", apply_oom_score);
