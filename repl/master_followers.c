@@ -278,10 +278,14 @@ bool followers_can_be_served(const struct replication *r)
 
 void follower_answer(const struct follower *f, char answer[256])
 {
+    const struct history *h = repl_stream_history(f->r->stream);
+    unsigned long long offset = f->from - 1, reach = h->offset;
     answer[0] = '\0';
-    if (f->psync)
-        snprintf(answer, 256, WIRE_FULLRESYNC_ANSWER, repl_stream_history(f->r->stream)->id,
-                 (unsigned long long)(f->from - 1));
+    if (!f->psync) return;
+    if (f->hello.reach)
+        snprintf(answer, 256, WIRE_FULLRESYNC_REACH, h->id, offset, reach);
+    else
+        snprintf(answer, 256, WIRE_FULLRESYNC_ANSWER, h->id, offset);
 }
 
 void follower_serve(struct follower *f)

@@ -26,6 +26,7 @@ void replica_begin_transfer(struct replica_side *s, const struct replica_action 
     struct replication *r = s->r;
     snprintf(s->full_id, sizeof s->full_id, "%s", full->id);
     s->full_offset = full->offset;
+    s->full_reach = full->reach;
     if (full->id[0]) log_notice("Full resync from master: %s:%llu", full->id, (unsigned long long)full->offset);
     bool direct = nothing_to_lose(r);
     bool keep = r->settings->diskless_load == DISKLESS_LOAD_DISABLED && r->host.keeps_snapshots(r->host.context);
@@ -88,6 +89,7 @@ static void finish_replacing(struct replica_side *s)
     if (file) r->host.keep_snapshot(r->host.context, file);
     log_notice("MASTER <-> REPLICA sync: Finished with success");
     r->host.synchronised(r->host.context, false);
+    if (s->can_continue) r->host.keep_on_disk(r->host.context, s->full_reach);
     replica_step(s, &(struct replica_event){.kind = EVENT_LOADED});
 }
 

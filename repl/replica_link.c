@@ -20,6 +20,7 @@
 
 #define LINE_BYTES_MAX (64 * 1024)
 #define UNPACK_BYTES   (64 * 1024)
+#define WORDS_MOST     9 /* of a request of the handshake */
 
 /* --- the name --- */
 
@@ -270,7 +271,8 @@ void replica_send(struct replica_side *s, uint32_t argc, const struct bytes *arg
 
 static void send_words(struct replica_side *s, uint32_t count, const char *const *words)
 {
-    struct bytes argv[8];
+    struct bytes argv[WORDS_MOST];
+    CHECK(count <= WORDS_MOST);
     for (uint32_t i = 0; i < count; i++) argv[i] = bytes_from_text(words[i]);
     replica_send(s, count, argv);
 }
@@ -296,9 +298,9 @@ void replica_greet(struct replica_side *s)
     send_words(s, 3, (const char *[]){WIRE_REPLCONF, WIRE_LISTENING_PORT, port});
     if (s->machine_settings.announce_ip)
         send_words(s, 3, (const char *[]){WIRE_REPLCONF, WIRE_IP_ADDRESS, settings->announce_ip});
-    const char *capa[] = {WIRE_REPLCONF,    WIRE_CAPA, WIRE_CAPA_EOF, WIRE_CAPA,
-                          WIRE_CAPA_PSYNC2, WIRE_CAPA, WIRE_CAPA_LZ4};
-    send_words(s, s->wire == WIRE_UNDECIDED ? 7 : 5, capa);
+    const char *capa[] = {WIRE_REPLCONF, WIRE_CAPA,       WIRE_CAPA_EOF, WIRE_CAPA,    WIRE_CAPA_PSYNC2,
+                          WIRE_CAPA,     WIRE_CAPA_REACH, WIRE_CAPA,     WIRE_CAPA_LZ4};
+    send_words(s, s->wire == WIRE_UNDECIDED ? 9 : 7, capa);
     send_words(s, 3, (const char *[]){WIRE_REPLCONF, WIRE_VERSION, WIRE_OUR_VERSION});
 }
 

@@ -228,8 +228,8 @@ static bool parse_offset(struct bytes word, uint64_t *out)
 
 static void full_resync(struct replica_machine *m, struct bytes rest, int64_t now_ms, struct replica_actions *out)
 {
-    struct bytes id = take_word(&rest), offset_word = take_word(&rest);
-    uint64_t offset;
+    struct bytes id = take_word(&rest), offset_word = take_word(&rest), reach_word = take_word(&rest);
+    uint64_t offset, reach;
     if (!is_id(id) || !parse_offset(offset_word, &offset)) {
         fail(m, now_ms, "Master replied with wrong +FULLRESYNC syntax.", out);
         return;
@@ -238,6 +238,7 @@ static void full_resync(struct replica_machine *m, struct bytes rest, int64_t no
     struct replica_action *a = add(out, ACTION_TRANSFER);
     memcpy(a->id, id.ptr, id.len);
     a->offset = offset;
+    a->reach = parse_offset(reach_word, &reach) && reach > offset ? reach : offset;
 }
 
 static void stream(struct replica_machine *m, int64_t now_ms, struct replica_actions *out)

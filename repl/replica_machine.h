@@ -91,7 +91,7 @@ struct replica_action {
     enum replica_action_kind kind;
     bool good;
     char id[HISTORY_ID_TEXT];
-    uint64_t offset;
+    uint64_t offset, reach; /* TRANSFER: of the snapshot, and of the stream when we asked; the second is no lower */
     char text[256];
 };
 

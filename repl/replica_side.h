@@ -66,6 +66,7 @@ struct replica_side {
     int64_t disk_patience_ms;      /* monotonic: until then it is waited for a file that is only to be kept */
     char full_id[HISTORY_ID_TEXT]; /* of the snapshot being received; "": SYNC, unknown */
     uint64_t full_offset;
+    uint64_t full_reach;    /* ... and where our master's stream stood when we asked */
     struct keyspace *aside; /* the new data grows here beside the old; NULL: it comes into the keyspace itself */
     char sync_error[256];   /* why the last full resync failed; "": none has since the link was up */
     bool replacing;         /* our old data is gone, the new is being loaded */

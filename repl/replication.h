@@ -72,6 +72,9 @@ struct replication_host {
     /* How much of our history is on our disk (an append-only file), for our master; UINT64_MAX: there is no such file.
      * Less than `wanted`: replication_durable_moved() is called when it has come so far. 0: nothing is wanted. */
     uint64_t (*durable_offset)(void *context, uint64_t wanted);
+    /* A full resync is through where our stream has come to this offset: so much is to be on that disk, once,
+     * whatever is to become of what follows. */
+    void (*keep_on_disk)(void *context, uint64_t reach);
 };
 
 struct replication_stats {
@@ -112,7 +115,7 @@ void replication_feed(struct replication *r, struct bytes unit); /* whole comman
 struct follower_hello {
     int listening_port;     /* REPLCONF listening-port */
     char announced_ip[256]; /* REPLCONF ip-address; "" = as seen */
-    bool eof, psync2, lz4, rdb_only;
+    bool eof, psync2, lz4, reach, rdb_only;
     bool rdb_channel;    /* a Redis 8: we offer it none, but it tells what RDB it reads */
     bool functions_only; /* REPLCONF rdb-filter-only functions: a snapshot without keys */
     int version;         /* REPLCONF version, 0: not said */

@@ -9,13 +9,14 @@
  *     REPLCONF capa C capa C ...                +OK
  *     REPLCONF version V                        +OK, or an error: only Valkey's from 8.1 on, and ours, know it
  *     PSYNC id offset [FAILOVER]                +CONTINUE [id], the stream
- *                                               +FULLRESYNC id offset, a snapshot, the stream
+ *                                               +FULLRESYNC id offset [reach], a snapshot, the stream
  *     SYNC                                      a snapshot, the stream
  *
  * A snapshot is "$<length>" and so many bytes, or "$EOF:<mark>", bytes, and the mark again; before it any number of
  * line ends that only say that the master is alive. In the stream the master may ask REPLCONF GETACK *; the replica
  * says REPLCONF ACK <offset> [FACK <offset>] unasked, too. Where both have named it, LZ4 frames hold everything behind
- * the answer to PSYNC. */
+ * the answer to PSYNC. A snapshot may be older than the request for it: `reach`, for who has named slipstream-reach, is
+ * where the stream stood then. */
 #ifndef SLIPSTREAM_REPL_WIRE_H
 #define SLIPSTREAM_REPL_WIRE_H
 
@@ -46,6 +47,7 @@
 #define WIRE_CAPA_EOF    "eof"    /* understands a snapshot that ends with a mark */
 #define WIRE_CAPA_PSYNC2 "psync2" /* understands +CONTINUE with an id */
 #define WIRE_CAPA_LZ4    "slipstream-lz4"
+#define WIRE_CAPA_REACH  "slipstream-reach" /* understands +FULLRESYNC with a third word */
 /* Redis 8, as "dual-channel" is Valkey's: a second connection for the snapshot. It is asked for by the master's answer
  * to PSYNC, which ours never does: then both take the snapshot in this one. It tells Redis 8 from older ones. */
 #define WIRE_CAPA_RDB_CHANNEL "rdb-channel-repl"
@@ -55,7 +57,8 @@
 #define WIRE_CONTINUE_ANSWER   WIRE_CONTINUE "\r\n"
 #define WIRE_CONTINUE_AS       WIRE_CONTINUE " %s\r\n" /* id */
 #define WIRE_FULLRESYNC        "+FULLRESYNC"
-#define WIRE_FULLRESYNC_ANSWER WIRE_FULLRESYNC " %s %llu\r\n" /* id, offset as unsigned long long */
+#define WIRE_FULLRESYNC_ANSWER WIRE_FULLRESYNC " %s %llu\r\n"      /* id, offset as unsigned long long */
+#define WIRE_FULLRESYNC_REACH  WIRE_FULLRESYNC " %s %llu %llu\r\n" /* ... and reach */
 
 /* --- refusals, of masters of any age, by which a replica tells them apart --- */
 #define WIRE_NOT_LOGGED_IN     "-NOAUTH"

@@ -59,7 +59,8 @@ struct journal_handle {
     bool fsync_is_held;
     struct journal_message told; /* settings, as it was told last */
     uint64_t watched_offset, finish_number;
-    bool failing; /* the owner was told so */
+    uint64_t settle_offset; /* to be made durable once, also by the next process; 0: nothing */
+    bool failing;           /* the owner was told so */
     uint64_t told_delays[SHM_DELAYS][2];
 };
 
@@ -299,6 +300,12 @@ void journal_hold_fsync(struct journal_handle *j, bool held)
     send_changed_settings(j);
 }
 
+static int ask_to_settle(struct journal_handle *j)
+{
+    struct journal_message m = {.kind = JOURNAL_SETTLE, .number = j->settle_offset};
+    return send(j, &m, bytes_make(NULL, 0), NULL, 0);
+}
+
 static int introduce(struct journal_handle *j)
 {
     int fds[] = {backlog_control_fd(j->backlog), backlog_bell(j->backlog, SHM_JOURNAL), j->bell};
@@ -310,7 +317,7 @@ static int introduce(struct journal_handle *j)
     if (send_settings(j) != 0) return -1;
     for (const struct kept_file *f = j->files; f; f = f->next)
         if (give_file(j, f) != 0) return -1;
-    return 0;
+    return journal_durable_offset(j) < j->settle_offset ? ask_to_settle(j) : 0;
 }
 
 /* It has ended, or is about to. */
@@ -552,6 +559,13 @@ int journal_finish(struct journal_handle *j, int timeout_ms)
     return 0;
 }
 
+void journal_settle(struct journal_handle *j, uint64_t offset)
+{
+    if (!j->backlog) return;
+    j->settle_offset = offset;
+    if (j->pid) ask_to_settle(j); /* else the next one is told when it starts */
+}
+
 static void wait_until_dead(struct journal_handle *j)
 {
     int64_t until_ms = clock_monotonic_ms() + KILLED_MOST_MS;
@@ -586,6 +600,7 @@ static void end(struct journal_handle *j, bool wait)
     j->backlog = NULL;
     j->slot = -1;
     j->failing = false;
+    j->settle_offset = 0;
 }
 
 void journal_stop(struct journal_handle *j)

@@ -51,12 +51,15 @@ int journal_switch(struct journal_handle *j, const struct journal_file *file);
 /* Waits, at most timeout_ms, until everything published is written and durable. 0; -1: it is not (ETIMEDOUT, or the
  * error that the journal met). For SHUTDOWN and for the end of appendonly. */
 int journal_finish(struct journal_handle *j, int timeout_ms);
+/* What comes up to this offset is made durable once, whatever the policy, while the stream goes on. Nobody waits:
+ * journal_watch() tells when it is. Published by now, or soon. */
+void journal_settle(struct journal_handle *j, uint64_t offset);
 /* Ends the process as it is, and lets go of the slot; before backlog_close() and before another history begins. What is
  * still to be written is to be finished before. The file ends with a whole command. */
 void journal_stop(struct journal_handle *j);
 bool journal_is_running(const struct journal_handle *j); /* started and not stopped, also between two processes */
 
-void journal_cron(struct journal_handle *j, int64_t now_ms);  /* some times a second: settings, death, hanging */
+void journal_cron(struct journal_handle *j, int64_t now_ms); /* some times a second: settings, death, hanging */
 /* no-appendfsync-on-rewrite, while a child writes. Settings that have changed are told at once. */
 void journal_hold_fsync(struct journal_handle *j, bool held);
 

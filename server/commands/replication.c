@@ -185,6 +185,7 @@ static bool hello_option(struct call *call, uint32_t i, struct follower_hello *h
         hello->eof |= call_arg_is(call, i + 1, WIRE_CAPA_EOF);
         hello->psync2 |= call_arg_is(call, i + 1, WIRE_CAPA_PSYNC2);
         hello->lz4 |= call_arg_is(call, i + 1, WIRE_CAPA_LZ4);
+        hello->reach |= call_arg_is(call, i + 1, WIRE_CAPA_REACH);
         hello->rdb_channel |= call_arg_is(call, i + 1, WIRE_CAPA_RDB_CHANNEL);
     } else if (call_arg_is(call, i, WIRE_RDB_ONLY)) {
         return flag_argument(call, i + 1, &hello->rdb_only);

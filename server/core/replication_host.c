@@ -202,6 +202,11 @@ static uint64_t durable_offset(void *context, uint64_t wanted)
     return durable;
 }
 
+static void keep_on_disk(void *context, uint64_t reach)
+{
+    append_only_settle(context, reach);
+}
+
 static void pause_writes(void *context, bool paused)
 {
     struct core *core = context;
@@ -262,6 +267,7 @@ struct replication_host replication_host_of(struct core *core)
         .synchronised = synchronised,
         .memory_used = memory_used,
         .durable_offset = durable_offset,
+        .keep_on_disk = keep_on_disk,
     };
 }
 

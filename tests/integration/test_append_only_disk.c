@@ -77,6 +77,67 @@ Test(append_only_disk, waitaof_ends_with_the_file)
     close(fd);
 }
 
+static long long on_disks_of_replicas(struct server *master, int timeout_ms)
+{
+    redisReply *r = command(master, "WAITAOF 0 1 %d", timeout_ms);
+    long long count = r->elements == 2 ? r->element[1]->integer : -1;
+    freeReplyObject(r);
+    return count;
+}
+
+/* The snapshot that one gets was begun for the one before, and so is older than what is waited for: the stream that
+ * makes up for its age is the resync's, and not left to the policy. */
+static void switch_masters(const char *fsync)
+{
+    struct server *masters[2], *replicas[2];
+    for (int i = 0; i < 2; i++) {
+        masters[i] = server_start(OURS, "appendonly yes\nappendfsync always");
+        replicas[i] = server_start(OURS, "appendonly yes\nappendfsync always");
+        follow(replicas[i], masters[i]);
+        wait_in_step(replicas[i], masters[i]);
+        freeReplyObject(command(replicas[i], "CONFIG SET appendfsync %s", fsync));
+        freeReplyObject(command(masters[i], "SET of %d", i));
+    }
+    struct sync_counts before = sync_counts(masters[0]);
+    for (int i = 0; i < 2; i++) follow(replicas[i], masters[1 - i]);
+    for (int i = 0; i < 2; i++) cr_expect_eq(on_disks_of_replicas(masters[i], 20000), 1, "%s", fsync);
+    expect_syncs(masters[0], before, 1, 0);
+    expect_string(replicas[0], "1", "GET of");
+    expect_string(replicas[1], "0", "GET of");
+    expect_ok(masters[0], "SET behind 1");
+    long long wanted = strcmp(fsync, "no") != 0;
+    cr_expect_eq(on_disks_of_replicas(masters[0], wanted ? 20000 : 100), wanted, "%s", fsync);
+}
+
+Test(append_only_disk, a_full_resync_is_durable_with_always)
+{
+    switch_masters("always");
+}
+
+Test(append_only_disk, a_full_resync_is_durable_with_everysec)
+{
+    switch_masters("everysec");
+}
+
+Test(append_only_disk, a_full_resync_is_durable_with_no)
+{
+    switch_masters("no");
+}
+
+Test(append_only_disk, a_full_resync_is_durable_where_its_journal_dies)
+{
+    struct server *master = server_start(OURS, "appendonly yes"), *first = server_start(OURS, "appendonly no"),
+                  *second = server_start(OURS, "appendonly yes\nappendfsync no");
+    follow(first, master);
+    wait_in_step(first, master);
+    expect_ok(master, "SET a 1");
+    follow(second, master);
+    wait_in_step(second, master);
+    pid_t journal = server_wait_journal(second);
+    if (journal > 0) kill(journal, SIGKILL);
+    cr_expect_eq(on_disks_of_replicas(master, 20000), 1);
+}
+
 /* The answer was held until the disk had it. */
 Test(append_only_disk, appendfsync_counts_from_the_next_write_on)
 {

@@ -151,6 +151,33 @@ ENGINES(goes_on_after_a_finish)
     tear_down(&rig);
 }
 
+static void write_set(struct rig *rig)
+{
+    append_set(rig, 10);
+    publish(rig);
+}
+
+/* Once: the stream that goes on meanwhile waits for the policy, which is to wait for ever. */
+ENGINES(what_is_to_settle_is_durable_once)
+{
+    struct rig rig;
+    set_up(&rig, engine, AOF_FSYNC_NO);
+    for (int i = 0; i < 5; i++) {
+        write_some(&rig, 50);
+        uint64_t wanted = last(&rig);
+        journal_settle(rig.journal, wanted);
+        if (i == 2) kill(journal_handle_pid(rig.journal), SIGKILL); /* the next one is told, too */
+        UNTIL(&rig, (write_set(&rig), journal_durable_offset(rig.journal)) >= wanted);
+        uint64_t durable = journal_durable_offset(rig.journal);
+        for (int more = 0; more < 100; more++) write_set(&rig);
+        UNTIL(&rig, journal_written_offset(rig.journal) == last(&rig));
+        cr_expect_eq(journal_durable_offset(rig.journal), durable, "round %d", i);
+    }
+    cr_assert_eq(journal_finish(rig.journal, DEADLINE_MS), 0);
+    expect_all(&rig, 0);
+    tear_down(&rig);
+}
+
 ENGINES(a_file_that_has_something_is_gone_on_with)
 {
     struct rig rig;

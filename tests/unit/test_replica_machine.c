@@ -104,11 +104,33 @@ Test(replica_machine, full_resync)
     cr_assert(transfer);
     cr_expect_str_eq(transfer->id, ID);
     cr_expect_eq(transfer->offset, 777);
+    cr_expect_eq(transfer->reach, 777);
     happens(&b, EVENT_TRANSFERRED);
     EXPECT_DONE(&b, ACTION_LOAD);
     happens(&b, EVENT_LOADED);
     EXPECT_DONE(&b, ACTION_STREAM);
     EXPECT_STATE(&b, REPLICA_CONNECTED);
+}
+
+Test(replica_machine, a_full_resync_reaches_no_less_than_its_snapshot)
+{
+    static const struct {
+        const char *line;
+        uint64_t reach;
+    } said[] = {
+        {"+FULLRESYNC " ID " 777 800", 800}, {"+FULLRESYNC " ID " 777 777", 777},  {"+FULLRESYNC " ID " 777 5", 777},
+        {"+FULLRESYNC " ID " 777 -5", 777},  {"+FULLRESYNC " ID " 777 more", 777},
+    };
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        struct bench b;
+        set_up(&b, true, true);
+        come_to_psync(&b);
+        line(&b, said[i].line);
+        const struct replica_action *transfer = done(&b, ACTION_TRANSFER);
+        cr_assert(transfer);
+        cr_expect_eq(transfer->offset, 777);
+        cr_expect_eq(transfer->reach, said[i].reach, "%s", said[i].line);
+    }
 }
 
 Test(replica_machine, partial_resync_with_and_without_a_new_id)

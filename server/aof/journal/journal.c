@@ -71,6 +71,7 @@ struct journal {
 
     bool finishing;
     uint64_t finish_number, finish_offset;
+    uint64_t settle_offset; /* the next one behind what is to be durable once; 0: nothing is */
     bool ending, lacks_some, lost_nothing;
     uint64_t seen_end, seen_call; /* of the stream, and of the server's calls, at the last gathering */
     struct loop_timer *pace_timer, *sync_timer, *retry_timer, *again_timer;
@@ -404,6 +405,15 @@ static void sync_by_policy(struct journal *j)
     }
 }
 
+/* The stream goes on meanwhile, and what comes behind it waits for the policy. */
+static void settle(struct journal *j)
+{
+    if (j->durable.offset >= j->settle_offset)
+        j->settle_offset = 0;
+    else if (j->written.offset >= j->settle_offset && !j->syncing && needs_sync(j))
+        start_sync(j);
+}
+
 /* --- files --- */
 
 /* False: it cannot be had yet. */
@@ -568,6 +578,7 @@ static void rest(struct journal *j)
         lacks_a_ring(j);
         return;
     }
+    if (j->settle_offset) settle(j);
     sync_by_policy(j);
     if (j->pace_timer) return;
     if (reader_arm_bell(j->reader) && has_news(j)) {
@@ -591,6 +602,7 @@ static void pump(struct journal *j)
         if (j->rewind) return;
     }
     if (!j->begun && !begin_file(j)) return;
+    if (j->settle_offset) settle(j);
     while (has_work(j)) {
         if (!write_more(j)) break;
         if (j->writing || j->retry_timer || j->again_timer) return;
@@ -649,6 +661,12 @@ void journal_asked_to_finish(struct journal *j, uint64_t number)
     j->finishing = true;
     j->finish_number = number;
     j->finish_offset = reader_end(j->reader);
+    pump(j);
+}
+
+void journal_asked_to_settle(struct journal *j, uint64_t offset)
+{
+    j->settle_offset = offset + 1;
     pump(j);
 }
 

@@ -27,6 +27,7 @@ void journal_set_policy(struct journal *j, const struct journal_policy *policy, 
 /* Owns fd. The first one, or the next, from its offset on. */
 void journal_add_file(struct journal *j, int fd, uint64_t number, uint64_t from, uint64_t bytes, struct bytes head);
 void journal_asked_to_finish(struct journal *j, uint64_t number); /* all that is published now; then says so */
+void journal_asked_to_settle(struct journal *j, uint64_t offset); /* so much is made durable, once */
 /* There may be something to do: the bell rang, a ring came, some time has passed. */
 void journal_look(struct journal *j);
 /* The server is gone. All that was published is written and made durable; then, or when that has been impossible for

@@ -65,8 +65,8 @@ static void set_policy(struct process *p, const struct journal_message *m)
 
 static void received(void *context, struct bytes message, const int *fds, int fd_count)
 {
-    static const int fds_of[] = {
-        [JOURNAL_ATTACH] = 3, [JOURNAL_RING] = 1, [JOURNAL_LOCK] = 1, [JOURNAL_FILE] = 1, [JOURNAL_FINISH] = 0};
+    static const int fds_of[] = {[JOURNAL_ATTACH] = 3, [JOURNAL_RING] = 1,   [JOURNAL_LOCK] = 1,
+                                 [JOURNAL_FILE] = 1,   [JOURNAL_FINISH] = 0, [JOURNAL_SETTLE] = 0};
     struct process *p = context;
     const struct journal_message *m = (const void *)message.ptr;
     CHECK(message.len >= sizeof(*m));
@@ -85,6 +85,7 @@ static void received(void *context, struct bytes message, const int *fds, int fd
                          bytes_make(message.ptr + sizeof(*m), message.len - sizeof(*m)));
         break;
     case JOURNAL_FINISH: journal_asked_to_finish(p->journal, m->number); break;
+    case JOURNAL_SETTLE: journal_asked_to_settle(p->journal, m->number); break;
     }
 }
 

@@ -12,8 +12,9 @@ enum journal_message_kind {
     JOURNAL_RING, /* number: the ring's; descriptor */
     JOURNAL_LOCK, /* descriptor: kept open until the end, and nothing else (journal_lock.h) */
     JOURNAL_SETTINGS,
-    JOURNAL_FILE,  /* number: larger than that of the one before; body: its head; descriptor */
-    JOURNAL_FINISH /* number: to be told as finished once everything published is written and durable */
+    JOURNAL_FILE,   /* number: larger than that of the one before; body: its head; descriptor */
+    JOURNAL_FINISH, /* number: to be told as finished once everything published is written and durable */
+    JOURNAL_SETTLE  /* number: what comes up to this offset is made durable once, whatever the policy */
 };
 
 struct journal_message {
@@ -33,7 +34,7 @@ struct journal_message {
     };
 };
 
-#define JOURNAL_PROTOCOL_VERSION 1 /* to be raised with every change of meaning that changes no size */
+#define JOURNAL_PROTOCOL_VERSION 2 /* to be raised with every change of meaning that changes no size */
 #define JOURNAL_PROTOCOL_BYTES   64
 #define JOURNAL_HEAD_MAX_BYTES   4096
 

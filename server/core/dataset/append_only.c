@@ -50,6 +50,7 @@ static void suspend(struct append_only *a)
 {
     if (a->state == APPEND_ONLY_OFF) return;
     append_only_enter(a, APPEND_ONLY_SUSPENDED);
+    a->settle = 0;
     journal_stop(a->journal);
     append_only_rewrite_event(a, REWRITE_WITHDRAW);
 }

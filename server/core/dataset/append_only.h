@@ -69,6 +69,9 @@ uint64_t append_only_durable_offset(const struct core *core);
 /* Told when this offset is durable, or the append-only file is turned off: our master, and who has registered. Whoever
  * waits on then watches anew. */
 void append_only_watch(struct core *core, uint64_t offset);
+/* What comes up to here is made durable once, whatever appendfsync says, as soon as the files are those of the dataset
+ * that it belongs to. Another dataset's beginning forgets it. */
+void append_only_settle(struct core *core, uint64_t offset);
 void append_only_on_durable(struct core *core, void (*tell)(struct core *core)); /* WAITAOF's */
 
 struct append_only_view {

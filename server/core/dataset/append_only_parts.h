@@ -46,6 +46,7 @@ struct append_only {
 
     void (*tell_durable)(struct core *core); /* NULL: nobody */
     uint64_t watched;                        /* lowest offset that WAITAOF or our master waits for; 0: nobody */
+    uint64_t settle;                         /* to be made durable, see append_only_settle(); 0: nothing */
     uint64_t asked;                          /* what the journal was last told to watch */
     bool fsync_is_held;                      /* no-appendfsync-on-rewrite, and a child writes */
     bool behind;                             /* writes wait for the journal */

@@ -3,6 +3,7 @@
  *   answers    with appendfsync always, from the end of their turn until all that had been published by then is
  *              durable: a write must not be acknowledged, and nobody be shown, what a crash of the machine could undo
  *   WAITAOF    and a master that has asked for our acknowledgement: told when their offset is durable
+ *   a resync   full, once what our master had when we asked for it is in the file: that is made durable, and he is told
  *   writes     while the journal is further behind than a replica might be (client-output-buffer-limit replica): the
  *              stream that it still needs is kept in memory, and must not grow without bound
  *
@@ -142,6 +143,26 @@ void append_only_durable_moved(struct append_only *a)
     watch(a);
 }
 
+/* --- what a full resync has brought --- */
+
+void append_only_settle(struct core *core, uint64_t offset)
+{
+    core->append_only->settle = offset;
+}
+
+/* A full resync's snapshot may be older than the resync, and the stream made up for its age: with appendfsync no the
+ * base alone would be durable, and who waits for what was there when it was asked for would wait for ever. */
+static void settle(struct append_only *a)
+{
+    uint64_t offset = a->settle;
+    if (a->state == APPEND_ONLY_OFF) a->settle = 0; /* who turns it on begins with a base of his own */
+    if (a->state != APPEND_ONLY_ON || replication_history(a->core->replication)->offset < offset) return;
+    a->settle = 0;
+    if (journal_durable_offset(a->journal) >= offset) return;
+    append_only_watch(a->core, offset); /* our master is told */
+    journal_settle(a->journal, offset);
+}
+
 /* --- writes that have to wait --- */
 
 static bool journal_is_behind(const struct append_only *a)
@@ -174,6 +195,7 @@ static void hold_writes(struct append_only *a)
 void append_only_watch_turn(struct append_only *a)
 {
     hold_writes(a);
+    if (unlikely(a->settle)) settle(a);
     if (likely(!loop_holds_output(a->core->loop))) return;
     mark_answers(a);
     watch(a);
