@@ -21,9 +21,10 @@
 
 /* --- parcels --- */
 
+/* What brought only output never goes back: such parcels would fill the stock and serve nobody. */
 static void give_parcel(struct io_thread *t, struct parcel *p)
 {
-    parcel_give(&t->stock, STOCK_MAX, &t->host, p);
+    parcel_give(&t->stock, p->reading ? STOCK_MAX : 0, &t->host, p);
 }
 
 static void push(struct io_thread *t, struct loan *loan, struct parcel *p, enum parcel_kind kind)
@@ -53,7 +54,8 @@ static struct parcel *room_for(struct io_thread *t, struct loan *loan, size_t le
     struct list_node *last = loan->gathers.head.prev;
     struct parcel *p = list_entry(last, struct parcel, node);
     if (last != &loan->gathers.head && p->len + len <= LOAN_INPUT_BYTES) return p;
-    p = parcel_take(&t->stock, &t->host);
+    p = parcel_take(&t->stock);
+    parcel_will_be_read(p, &t->host);
     list_push_back(&loan->gathers, &p->node);
     return p;
 }

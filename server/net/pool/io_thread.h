@@ -47,7 +47,8 @@ void io_thread_wake(struct io_thread *t); /* by the loop */
 /* --- both sides --- */
 void watch_wake_ups(struct loop *loop, int fd); /* an eventfd's; its turn ends, and its mailbox is looked into */
 /* The one that was given last, which is still in the cache, or a new one. */
-struct parcel *parcel_take(struct list *stock, const struct pool_host *host);
+struct parcel *parcel_take(struct list *stock);
+void parcel_will_be_read(struct parcel *p, const struct pool_host *host);
 void parcel_give(struct list *stock, size_t most, const struct pool_host *host, struct parcel *p);
 uint8_t *parcel_room(struct parcel *p, size_t len); /* where so many more bytes go */
 /* Never refuses: what the queue does not take waits in `waiting`, and goes with the next. */

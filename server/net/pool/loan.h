@@ -62,7 +62,7 @@ struct parcel {
     size_t len, capacity;
     struct outq more;      /* OUTPUT: behind `bytes` */
     struct list_node node; /* in a list of the side that has it */
-    void *reading;         /* struct pool_host's; NULL in the parcels of a loan itself */
+    void *reading;         /* struct pool_host's; NULL: it has never been input */
 };
 
 enum loan_state { LOAN_STOPPING, LOAN_LENT, LOAN_RECALLED };

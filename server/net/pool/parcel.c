@@ -16,11 +16,9 @@ static void count_bytes(const struct parcel *p, int sign)
     mem_account(sign * (ptrdiff_t)mem_size(p->bytes));
 }
 
-static struct parcel *parcel_new(const struct pool_host *host)
+static struct parcel *parcel_new(void)
 {
     struct parcel *p = mem_calloc(1, sizeof *p);
-    p->reading = mem_calloc(1, host->reading_bytes);
-    host->init(p->reading);
     p->bytes = mem_alloc(FIRST_BYTES);
     count_bytes(p, -1);
     p->capacity = FIRST_BYTES;
@@ -29,7 +27,7 @@ static struct parcel *parcel_new(const struct pool_host *host)
 
 static void parcel_free(const struct pool_host *host, struct parcel *p)
 {
-    host->free(p->reading);
+    if (p->reading) host->free(p->reading);
     mem_free(p->reading);
     count_bytes(p, 1);
     mem_free(p->bytes);
@@ -47,13 +45,20 @@ void parcel_give(struct list *stock, size_t most, const struct pool_host *host, 
     list_push_front(stock, &p->node);
 }
 
-struct parcel *parcel_take(struct list *stock, const struct pool_host *host)
+struct parcel *parcel_take(struct list *stock)
 {
     struct list_node *first = list_first(stock);
-    if (!first) return parcel_new(host);
+    if (!first) return parcel_new();
     struct parcel *p = list_entry(first, struct parcel, node);
     list_remove(stock, first);
     return p;
+}
+
+void parcel_will_be_read(struct parcel *p, const struct pool_host *host)
+{
+    if (likely(p->reading != NULL)) return;
+    p->reading = mem_calloc(1, host->reading_bytes);
+    host->init(p->reading);
 }
 
 uint8_t *parcel_room(struct parcel *p, size_t len)

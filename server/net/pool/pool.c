@@ -538,7 +538,7 @@ static void send_unasked(struct pool *pool)
         struct conn *conn = list_entry(node, struct conn, send_node);
         list_remove(&pool->loop->lent_sends, node);
         if (conn->loan->state != LOAN_LENT) continue;
-        struct parcel *p = parcel_take(&pool->spare, &pool->host);
+        struct parcel *p = parcel_take(&pool->spare);
         fill(conn, p);
         if (p->len || p->tell_when_drained || !outq_empty(&p->more))
             hand_out(conn->loan, p, false);
