@@ -67,11 +67,6 @@ static size_t tail_pending(const struct outq *q)
     return (size_t)(q->cursor - q->tail->data) - q->tail->consumed;
 }
 
-static size_t chunk_bytes(const struct outq_chunk *c)
-{
-    return CHUNK_HEADER + c->capacity;
-}
-
 static void drop_tail(struct outq *q)
 {
     struct outq_chunk *dropped = q->tail, *before = q->head;
@@ -82,7 +77,7 @@ static void drop_tail(struct outq *q)
         before->next = NULL;
         q->tail = before;
     }
-    q->held_bytes -= chunk_bytes(dropped);
+    q->held_bytes -= dropped->heap_bytes;
     chunk_give(dropped);
 }
 
@@ -110,7 +105,7 @@ uint8_t *outq_grow(struct outq *q, size_t n)
         q->head = c;
     }
     q->tail = c;
-    q->held_bytes += chunk_bytes(c);
+    q->held_bytes += c->heap_bytes;
     q->cursor = c->data;
     q->limit = c->data + c->capacity;
     return q->cursor;
@@ -147,10 +142,10 @@ struct outq_parts outq_parts(const struct outq *q)
 {
     struct outq_parts p = {.list_bytes = q->held_bytes};
     for (const struct outq_chunk *c = q->head; c; c = c->next) p.list_chunks++;
-    if (!q->tail || chunk_bytes(q->tail) != OUTQ_CHUNK_BYTES) return p;
+    if (!q->tail || q->tail->capacity != COMMON_CAPACITY) return p;
     p.buffer_bytes = OUTQ_CHUNK_BYTES;
     p.buffer_used = tail_pending(q);
-    p.list_bytes -= OUTQ_CHUNK_BYTES;
+    p.list_bytes -= q->tail->heap_bytes;
     p.list_chunks--;
     return p;
 }
@@ -177,7 +172,7 @@ void outq_consume(struct outq *q, size_t n)
         n -= taken;
         if (taken < here) continue;
         q->head = c->next;
-        q->held_bytes -= chunk_bytes(c);
+        q->held_bytes -= c->heap_bytes;
         if (is_tail) *q = (struct outq){0};
         chunk_give(c);
     }

@@ -25,7 +25,7 @@ struct outq {
     struct outq_chunk *head, *tail;
     uint8_t *cursor, *limit;
     size_t full_bytes; /* unconsumed bytes in all chunks but the tail */
-    size_t held_bytes; /* heap bytes of all chunks */
+    size_t held_bytes; /* heap_bytes of all chunks */
 };
 
 uint8_t *outq_grow(struct outq *q, size_t n); /* slow path of outq_reserve */
