@@ -103,6 +103,8 @@ static void retire(struct conn *conn)
     /* A send under way stays in the engine's list: it still refers to the output. */
     if (list_contains(&conn->send_node) && conn->sending == 0) list_remove(conn->sends, &conn->send_node);
     if (unlikely(conn->loan != NULL)) loan_end(conn);
+    /* The engine or an I/O thread may have it for a while: a limit of memory would evict keys for what is gone. */
+    outq_count(&conn->output, false);
     endpoint_retire(&conn->endpoint);
 }
 

@@ -160,9 +160,9 @@ struct loop {
     const struct loop_mailbox *mailbox; /* NULL: no other thread has to do with this loop */
     uint64_t turns;
     uint64_t reads, writes, bytes_sent; /* struct loop_usage */
-    size_t flushed_bytes;               /* of output in `sends`, as much as there was when it was flushed */
-    struct list unmarked, marked;       /* net/hold.h; the marked by their marks */
-    unsigned depth;                     /* turns inside turns */
+    size_t flushed_bytes; /* of output in `sends`, as much as there was when it was flushed; and what is to be freed */
+    struct list unmarked, marked; /* net/hold.h; the marked by their marks */
+    unsigned depth;               /* turns inside turns */
     bool holding;
     struct hold_counts hold_counts; /* but for those that wait, who are in `marked` */
     bool stopping;

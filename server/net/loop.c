@@ -253,6 +253,11 @@ void loop_do_not_wait(struct loop *loop)
     loop->no_wait = true;
 }
 
+void loop_frees_before_send(struct loop *loop, size_t bytes)
+{
+    loop->flushed_bytes += bytes;
+}
+
 void loop_gather(struct loop *loop, unsigned pieces, int64_t for_us)
 {
     loop->gather_pieces = pieces;

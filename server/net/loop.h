@@ -13,6 +13,7 @@
 #define SLIPSTREAM_NET_LOOP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct loop;
@@ -75,6 +76,8 @@ void loop_watch_stop(struct loop_watch *watch); /* does not close fd; safe insid
 void loop_set_before_send(struct loop *loop, void (*hook)(void *arg), void *arg);
 /* Makes the current turn not wait: there is work left for the next. */
 void loop_do_not_wait(struct loop *loop);
+/* So many bytes more are freed before this turn's sends, which begin early where that, or what they send, is much. */
+void loop_frees_before_send(struct loop *loop, size_t bytes);
 /* The next wait lasts until so many pieces of input have come, or so long, or until the next timer: they are gathered
  * meanwhile, and delivered together. For who has just asked many, and is in no hurry with the answers: each alone would
  * wake him. With epoll it lasts so long, whatever has come. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 TestSuite(limits, .fini = server_finish_all, .timeout = 180);
@@ -318,6 +319,89 @@ Test(limits, subscribers_that_do_not_read_are_evicted_and_replicas_are_not)
     cr_expect_eq(info_number(s, "replication", "connected_slaves"), 1);
     server_thaw(replica);
     close(fd);
+}
+
+enum { DEAF = 20, STORED = 50, STORED_BYTES = 100000 };
+
+static int connect_deaf(struct server *s)
+{
+    int fd = raw_connect(s), bytes = 4096;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    for (int i = 0; i < 2; i++) { /* now it may be with an I/O thread */
+        raw_send_text(fd, "PING\r\n");
+        raw_expect(fd, "+PONG\r\n");
+    }
+    return fd;
+}
+
+/* Keys, and room for what clients may hold and a little more. */
+static struct server *start_with_keys(void)
+{
+    static char value[STORED_BYTES];
+    struct server *s = server_start(OURS, "maxmemory-policy allkeys-lru\nclient-output-buffer-limit pubsub 0 0 0");
+    memset(value, 'v', sizeof value);
+    for (int i = 0; i < STORED; i++) expect_ok(s, "SET key:%d %b", i, value, sizeof value);
+    expect_ok(s, "CLIENT NO-EVICT ON");
+    expect_ok(s, "CONFIG SET maxmemory-clients %lld", 3 * MB);
+    expect_ok(s, "CONFIG SET maxmemory %lld", counted_memory(s) + 4 * MB + 512 * KB);
+    return s;
+}
+
+/* Whatever arrives in one turn of the server: ten times what clients may hold. */
+static void expect_askers_to_go_before_keys(void)
+{
+    struct server *s = start_with_keys();
+    int fd[DEAF];
+    for (int i = 0; i < DEAF; i++) fd[i] = connect_deaf(s);
+    server_freeze(s);
+    for (int i = 0; i < DEAF; i++)
+        for (int j = 0; j < 40; j++) raw_send_text(fd[i], "GET key:1\r\n");
+    server_thaw(s);
+    wait_until(info_number(s, "stats", "evicted_clients") > 0);
+    cr_expect_eq(info_number(s, "stats", "evicted_keys"), 0);
+    expect_integer(s, STORED, "DBSIZE");
+    for (int i = 0; i < DEAF; i++) close(fd[i]);
+}
+
+static void expect_subscribers_to_go_before_keys(void)
+{
+    static char message[STORED_BYTES];
+    struct server *s = start_with_keys();
+    int fd[DEAF];
+    memset(message, 'm', sizeof message);
+    for (int i = 0; i < DEAF; i++) {
+        fd[i] = connect_deaf(s);
+        raw_send_text(fd[i], "SUBSCRIBE ch\r\n");
+        raw_skip_past(fd[i], ":1\r\n");
+    }
+    for (int i = 0; i < 1000 && info_number(s, "stats", "evicted_clients") < DEAF; i++)
+        for (int j = 0; j < 10; j++) freeReplyObject(command(s, "PUBLISH ch %b", message, sizeof message));
+    cr_expect_eq(info_number(s, "stats", "evicted_clients"), DEAF);
+    cr_expect_eq(info_number(s, "stats", "evicted_keys"), 0);
+    expect_integer(s, STORED, "DBSIZE");
+    for (int i = 0; i < DEAF; i++) close(fd[i]);
+}
+
+Test(limits, clients_that_ask_for_much_go_before_keys)
+{
+    expect_askers_to_go_before_keys();
+}
+
+Test(limits, clients_that_are_told_much_go_before_keys)
+{
+    expect_subscribers_to_go_before_keys();
+}
+
+Test(limits, clients_of_io_threads_that_ask_for_much_go_before_keys)
+{
+    setenv("SLIPSTREAM_IO_THREADS", "3:always", 1);
+    expect_askers_to_go_before_keys();
+}
+
+Test(limits, clients_of_io_threads_that_are_told_much_go_before_keys)
+{
+    setenv("SLIPSTREAM_IO_THREADS", "3:always", 1);
+    expect_subscribers_to_go_before_keys();
 }
 
 /* It is given more as long as it holds less than that: the kernel takes much, and what is on its way there leaves. */

@@ -2,10 +2,13 @@
  *
  * With a limit, what a client holds is noted whenever it has been heard or written to, and clients stand in buckets by
  * it, one for each power of two; over the limit the first of the highest bucket goes, and the next, until it is kept.
- * So the largest go first, near enough, and nobody sorts or walks. Without a limit there are no buckets, and cron alone
- * notes. Replicas and our master do not count; a client that is not to be evicted counts, and stands in no bucket. */
+ * So the largest go first, near enough, and nobody sorts or walks. That is looked at before each request, so that what
+ * one turn answers to many clients neither passes the limit nor costs keys under maxmemory. Without a limit there are
+ * no buckets, and cron alone notes. Replicas and our master do not count; a client that is not to be evicted counts,
+ * and stands in no bucket. */
 #include "server/core/clients/clients_parts.h"
 
+#include "server/base/check.h"
 #include "server/base/log.h"
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
@@ -31,12 +34,6 @@ bool clients_memory_bucket(const struct clients *all, size_t at, struct client_b
     return true;
 }
 
-static void leave_bucket(struct client *c)
-{
-    if (c->bucket) list_remove(c->bucket, &c->in_bucket);
-    c->bucket = NULL;
-}
-
 static bool may_be_evicted(const struct client *c)
 {
     return c->core->clients->memory_limit && !c->session.no_evict && !c->follower && !c->handed_over && !c->close_asap;
@@ -48,15 +45,9 @@ void client_account_now(struct client *c)
     client_note_memory(c);
     struct list *bucket = may_be_evicted(c) ? bucket_for(c->core->clients, c->memory_noted) : NULL;
     if (bucket == c->bucket) return;
-    leave_bucket(c);
+    client_leave_bucket(c);
     if (bucket) list_push_back(bucket, &c->in_bucket);
     c->bucket = bucket;
-}
-
-void client_leave_accounts(struct client *c)
-{
-    leave_bucket(c);
-    client_forget_memory(c);
 }
 
 static struct client *largest(struct clients *all)
@@ -73,12 +64,11 @@ static void evict(struct client *c)
     log_notice("Evicting client id=%llu, which holds %zu bytes: clients are over maxmemory-clients, %zu bytes",
                (unsigned long long)c->session.id, c->memory_noted, c->core->clients->memory_limit);
     c->core->stats->evicted_clients++;
-    client_leave_accounts(c);
     client_close(c);
 }
 
 /* What was noted of a client may have left meanwhile, so each one is looked at again before it goes. */
-void clients_keep_limit(struct clients *all)
+static void keep_limit(struct clients *all)
 {
     while (all->memory > all->memory_limit) {
         struct client *c = largest(all);
@@ -87,6 +77,11 @@ void clients_keep_limit(struct clients *all)
         client_account_now(c);
         if (c->bucket && c->memory_noted >= noted) evict(c);
     }
+}
+
+void clients_keep_memory(struct clients *all)
+{
+    if (unlikely(all->memory_limit && all->memory > all->memory_limit)) keep_limit(all);
 }
 
 static size_t limit_now(const struct settings *s)

@@ -54,12 +54,22 @@ static bool held(const struct session *s)
     return s->blocked && s->blocked->kind == BLOCKED_PAUSE;
 }
 
+/* Before a request runs, and makes room for itself by evicting keys. Whoever holds too much may be this client. */
+static bool may_run_next(struct client *c, struct clients *all)
+{
+    if (unlikely(all->memory_limit > 0)) {
+        client_account_now(c);
+        clients_keep_memory(all);
+    }
+    return client_may_run(c);
+}
+
 /* Runs parsed requests in order; returns the bytes of those that ran. */
 static size_t run_batch(struct client *c, struct request_batch *batch)
 {
     size_t done = 0;
     run_chain_start();
-    for (size_t i = 0; i < batch->count && client_may_run(c); i++) {
+    for (size_t i = 0; i < batch->count && may_run_next(c, c->core->clients); i++) {
         if (batch->prepared[i].argc) {
             dispatch_request(c->core, &c->session, &batch->prepared[i]);
             if (held(&c->session)) break; /* the request itself is what waits */

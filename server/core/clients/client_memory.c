@@ -3,6 +3,7 @@
  * Nobody goes through all clients for it: each is noted when cron comes by, about once a second; the sum follows. */
 #include "server/core/clients/clients_parts.h"
 
+#include "server/base/alloc.h"
 #include "server/core/core.h"
 #include "server/core/session/session_memory.h"
 #include "server/core/tracking/tracking.h"
@@ -13,8 +14,15 @@ static size_t *sum_with(struct client *c)
     return c->handed_over ? &all->replica_memory : &all->memory;
 }
 
-void client_forget_memory(struct client *c)
+void client_leave_bucket(struct client *c)
 {
+    if (c->bucket) list_remove(c->bucket, &c->in_bucket);
+    c->bucket = NULL;
+}
+
+void client_leave_accounts(struct client *c)
+{
+    client_leave_bucket(c);
     *sum_with(c) -= c->memory_noted;
     c->memory_noted = 0;
 }
@@ -28,13 +36,16 @@ static size_t output_memory(const struct outq *output)
     return outq_pending(output) < SMALL_OUTPUT_BYTES ? 0 : outq_memory(output);
 }
 
-size_t client_memory(const struct client *c)
+size_t client_heap_memory(const struct client *c)
 {
     const struct outq *output = c->conn ? conn_output(c->conn) : &c->nowhere;
-    size_t input = c->query_capacity + resp_request_memory(&c->request);
-    size_t lent = c->conn ? conn_lent_unsent(c->conn) : 0;
-    return sizeof *c + input + output_memory(output) + lent + session_memory(&c->session) +
-           tracking_memory(&c->session);
+    size_t input = (c->query ? mem_size(c->query) : 0) + resp_request_memory(&c->request);
+    return sizeof *c + input + output_memory(output) + session_memory(&c->session) + tracking_memory(&c->session);
+}
+
+size_t client_memory(const struct client *c)
+{
+    return client_heap_memory(c) + (c->conn ? conn_lent_unsent(c->conn) : 0);
 }
 
 void client_note_memory(struct client *c)

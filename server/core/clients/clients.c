@@ -11,6 +11,7 @@
 #include "server/base/log.h"
 #include "server/core/command/stats.h"
 #include "server/core/core.h"
+#include "server/core/dataset/memory_limit.h"
 #include "server/core/session/session_end.h"
 #include "server/core/settings.h"
 #include "server/core/tracking/tracking.h"
@@ -289,6 +290,7 @@ static void client_free(struct client *c)
     list_remove(&all->all, &c->node);
     map_remove(&all->by_id, bytes_make(&c->session.id, sizeof c->session.id));
     client_leave_accounts(c);
+    memory_limit_has_left(c->core, c->leaving_bytes);
     all->handed_over -= c->handed_over;
     if (c->conn) conn_close(c->conn);
     client_cut_off(c);
@@ -330,11 +332,6 @@ static void run_woken(struct clients *all)
         client_run_kept(c);
     }
     if (list_first(&all->woken)) loop_do_not_wait(all->core->loop);
-}
-
-void clients_keep_memory(struct clients *all)
-{
-    if (unlikely(all->memory_limit && all->memory > all->memory_limit)) clients_keep_limit(all);
 }
 
 void clients_before_send(struct clients *all)

@@ -40,6 +40,7 @@ struct client {
     struct list_node node;    /* in clients, by age */
     struct list_node pending; /* in the list of the woken, or in that of the dead */
     size_t memory_noted;      /* what of it the sum over all clients has */
+    size_t leaving_bytes;     /* dead: what it held then, as maxmemory has been told */
     struct list *bucket;      /* of those that might be evicted, NULL: it is in none; by in_bucket */
     struct list_node in_bucket;
     struct outq nowhere;             /* takes replies once there is no connection */

@@ -65,9 +65,7 @@ bool client_output_may_grow(struct reply_guard *guard, size_t waiting_bytes);
 void client_wake_later(struct client *c); /* it has more kept requests than one turn runs */
 
 /* client_evict.c */
-void client_account_now(struct client *c);    /* what it holds is noted, for the sum and for who goes first */
-void client_leave_accounts(struct client *c); /* it is about to go */
-void clients_keep_limit(struct clients *all);
+void client_account_now(struct client *c); /* what it holds is noted, for the sum and for who goes first */
 void clients_limit_start(struct clients *all);
 
 /* After it was heard, or written to. */
@@ -81,8 +79,10 @@ void clients_log_stranger(struct core *core, const struct address *peer, const c
 
 /* client_memory.c */
 size_t client_memory(const struct client *c); /* bytes: buffers, and what its session holds; a replica's stream aside */
-void client_note_memory(struct client *c);    /* what it holds now is what the sum has of it */
-void client_forget_memory(struct client *c);
+size_t client_heap_memory(const struct client *c); /* of it, what the heap's count has */
+void client_note_memory(struct client *c);         /* what it holds now is what the sum has of it */
+void client_leave_bucket(struct client *c);
+void client_leave_accounts(struct client *c);                                /* it is about to go */
 void client_note_buffers(struct client *c, uint64_t input, uint64_t output); /* bytes waiting: the biggest are kept */
 
 #endif

@@ -60,7 +60,12 @@ void stats_reset(struct stats *s)
 {
     map_clear(&s->errors);
     *s = (struct stats){
-        .memory_at_start = s->memory_at_start, .exceeded_since_us = s->exceeded_since_us, .loop_noted = s->loop_noted};
+        .memory_at_start = s->memory_at_start,
+        .exceeded_since_us = s->exceeded_since_us,
+        .told_bytes = {s->told_bytes[0], s->told_bytes[1]},
+        .leaving_bytes = s->leaving_bytes,
+        .loop_noted = s->loop_noted,
+    };
 }
 
 static unsigned latency_slot_raw(uint64_t ns)

@@ -26,6 +26,7 @@ struct stats {
     uint64_t exceeded_us;      /* by used memory, of maxmemory, without the present time of it */
     int64_t exceeded_since_us; /* monotonic; 0: is not exceeded; not reset */
     size_t told_bytes[2];      /* to clients, of keys that were evicted: in this turn, in the one before; not reset */
+    size_t leaving_bytes;      /* of clients that are closed and not freed; not reset */
     uint64_t client_query_buffer_limit_disconnections, client_output_buffer_limit_disconnections;
     uint64_t evicted_clients, evicted_scripts, migrate_cached_sockets;
     uint64_t memory_at_start; /* mem_used() once everything is set up, before data; not reset */

@@ -29,13 +29,24 @@ void memory_limit_turn_ends(struct core *core)
     core->stats->told_bytes[0] = 0;
 }
 
+void memory_limit_leaves(struct core *core, size_t bytes)
+{
+    core->stats->leaving_bytes += bytes;
+}
+
+void memory_limit_has_left(struct core *core, size_t bytes)
+{
+    core->stats->leaving_bytes -= bytes;
+}
+
 /* What is on its way out is gone already: it must not cost a second victim. What is promised is asked first, so that an
  * error is on the side of fewer victims. The answer of the command to come has no room yet, and will have it when INFO
  * is asked: used_memory is to stay below the limit. */
 static size_t counted(const struct core *core)
 {
     const struct stats *s = core->stats;
-    size_t left_out = free_aside_bytes() + memory_limit_not_counted(core) + s->told_bytes[0] + s->told_bytes[1];
+    size_t left_out =
+        free_aside_bytes() + memory_limit_not_counted(core) + s->told_bytes[0] + s->told_bytes[1] + s->leaving_bytes;
     size_t used = mem_used() + OUTQ_CHUNK_BYTES;
     return used > left_out ? used - left_out : 0;
 }

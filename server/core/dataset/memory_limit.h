@@ -21,6 +21,9 @@ size_t memory_limit_not_counted(const struct core *core);
 /* What clients have been told of an evicted key waits to leave, and must not cost another one: bytes that it took. */
 void memory_limit_told(struct core *core, size_t bytes);
 void memory_limit_turn_ends(struct core *core); /* what was told before it has left, or counts like all that waits */
+/* A client that is closed holds so many bytes until it is freed: they must not cost a key. */
+void memory_limit_leaves(struct core *core, size_t bytes);
+void memory_limit_has_left(struct core *core, size_t bytes);
 /* Used memory has been above maxmemory, although keys were evicted: altogether, and at this moment without a break. */
 uint64_t memory_limit_exceeded_us(const struct core *core, uint64_t *current_us);
 
