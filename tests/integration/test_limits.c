@@ -404,6 +404,25 @@ Test(limits, clients_of_io_threads_that_are_told_much_go_before_keys)
     expect_subscribers_to_go_before_keys();
 }
 
+/* A push to himself is held back until his own command is answered, and is not all that waits for him. */
+Test(limits, who_tells_himself_does_not_put_off_his_soft_limit)
+{
+    static char message[20000];
+    struct server *s = server_start(OURS, "client-output-buffer-limit pubsub 0 400kb 1\nhz 50");
+    memset(message, 'm', sizeof message - 1);
+    int fd = connect_deaf(s);
+    raw_send_text(fd, "HELLO 3\r\nSUBSCRIBE ch\r\n");
+    raw_skip_past(fd, "subscribe\r\n$2\r\nch\r\n:1\r\n");
+    while (info_number(s, "clients", "client_recent_max_output_buffer") < 600 * KB)
+        freeReplyObject(command(s, "PUBLISH ch %s", message));
+    char request[sizeof message + 100];
+    int len = snprintf(request, sizeof request, "PUBLISH ch %s\r\n", message);
+    wait_until(send(fd, request, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ||
+               info_number(s, "stats", "client_output_buffer_limit_disconnections") == 1);
+    wait_until(info_number(s, "stats", "client_output_buffer_limit_disconnections") == 1);
+    close(fd);
+}
+
 /* It is given more as long as it holds less than that: the kernel takes much, and what is on its way there leaves. */
 static bool is_gone_when_full(struct server *s, const char *name, long long bytes, const char *message)
 {

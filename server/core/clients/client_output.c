@@ -37,17 +37,15 @@ bool client_output_within_limit(struct client *c, size_t unsent)
     return false;
 }
 
-/* What was written before and has left its queue, but not us: encrypted, or with an I/O thread. */
-static size_t unsent_beyond_queue(const struct client *c)
-{
-    return c->conn ? conn_unsent(c->conn) - outq_pending(conn_output(c->conn)) : 0;
-}
-
-/* In the middle of a command, too: neither it nor the requests behind it write more than the limit has room for. */
+/* In the middle of a command, too: neither it nor the requests behind it write more than the limit has room for. What
+ * waits where it writes is not all there is: some is encrypted already, or with an I/O thread; and of a push that is
+ * held back, all else. */
 bool client_output_may_grow(struct reply_guard *guard, size_t waiting_bytes)
 {
     struct client *c = list_entry(guard, struct client, guard);
-    return client_output_within_limit(c, waiting_bytes + unsent_beyond_queue(c));
+    size_t whole = c->conn ? conn_unsent(c->conn) : 0, queued = c->conn ? outq_pending(conn_output(c->conn)) : 0;
+    size_t unsent = waiting_bytes + whole - queued;
+    return client_output_within_limit(c, unsent > whole ? unsent : whole);
 }
 
 void client_wrote(struct client *c)
