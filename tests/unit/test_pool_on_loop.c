@@ -3,8 +3,11 @@
  *
  * The loop waits without end wherever a thread has to wake it: a timer would hide that nobody does. */
 #include <dirent.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <string.h>
 
+#include "server/net/engine.h"
 #include "server/net/pool/pool.h"
 #include "server/net/pool/spsc.h"
 #include "tests/unit/test_net_on_loop.h"
@@ -21,11 +24,14 @@ static void no_reading(void *reading)
 }
 
 static _Atomic int reads; /* by the thread, of connections whose events have `prepared` */
+static _Atomic bool gated;
+static sem_t gate; /* where it then stands */
 
 static void read_nothing(void *context, void *reading, void **memo, const uint8_t *data, size_t len)
 {
     (void)context, (void)reading, (void)memo, (void)data, (void)len;
     reads++;
+    if (gated) sem_wait(&gate);
 }
 
 static void heard(struct side *side)
@@ -57,6 +63,14 @@ static unsigned lent_count(void)
 {
     return pool_thread_view(pool, 0).connections;
 }
+
+static void nothing_prepared(struct conn *conn, void *reading)
+{
+    (void)conn, (void)reading;
+}
+
+static const struct conn_events with_prepared = {
+    .data = side_data, .closed = side_closed, .prepared = nothing_prepared};
 
 /* One thread, to which so many are lent. */
 static void open_pool_of(int count, const struct conn_events *events)
@@ -119,17 +133,23 @@ static bool reads_as(const char *directory, const char *thread, const char *file
     return read;
 }
 
+#define TASKS "/proc/self/task"
+
+static bool waits_in_kernel(const char *thread)
+{
+    char text[512];
+    return reads_as(TASKS, thread, "stat", text, sizeof text) && strstr(text, ") S ");
+}
+
 /* The one I/O thread waits in the kernel. */
 static bool thread_sleeps(void)
 {
-    static const char tasks[] = "/proc/self/task";
     char text[512];
     bool sleeps = false;
-    DIR *directory = opendir(tasks);
+    DIR *directory = opendir(TASKS);
     for (struct dirent *entry; (entry = readdir(directory));) {
-        if (!reads_as(tasks, entry->d_name, "comm", text, sizeof text) || strcmp(text, "io_thd_1\n") != 0) continue;
-        if (!reads_as(tasks, entry->d_name, "stat", text, sizeof text)) continue;
-        sleeps = strstr(text, ") S ") != NULL;
+        if (!reads_as(TASKS, entry->d_name, "comm", text, sizeof text) || strcmp(text, "io_thd_1\n") != 0) continue;
+        sleeps = waits_in_kernel(entry->d_name);
     }
     closedir(directory);
     return sleeps;
@@ -137,6 +157,13 @@ static bool thread_sleeps(void)
 
 #define SKIP_WITHOUT_DESCRIPTORS()                                                                                     \
     if (!may_open_enough()) cr_skip_test("this user may not open %d descriptors", 2 * COUNT + SPARE_FDS)
+
+static void speak(int i, int reads_then)
+{
+    int64_t limit_ms = clock_monotonic_ms() + WAIT_BOUND_MS;
+    cr_assert_eq(send(peers[i], "?", 1, 0), 1);
+    while (reads < reads_then) cr_assert_lt(clock_monotonic_ms(), limit_ms, "number %d is not read", i);
+}
 
 /* --- from the loop to a thread --- */
 
@@ -168,6 +195,43 @@ ENGINE_TEST(a_thread_that_ends_sends_more_than_its_queue_takes)
     pool_stop(pool);
     cr_assert_eq(take_bytes(), COUNT);
     close_peers(COUNT);
+}
+
+enum { PIECES = 20, PIECE_BYTES = 8300 };
+
+/* Once whoever ends the thread waits for it to end. */
+static void *open_gate_in_the_end(void *process)
+{
+    int64_t limit_ms = clock_monotonic_ms() + WAIT_BOUND_MS;
+    while (!waits_in_kernel(process) && clock_monotonic_ms() < limit_ms) continue;
+    sem_post(&gate);
+    return NULL;
+}
+
+/* It was busy with another, and one send does not take all the pieces of a connection that it was given meanwhile. */
+ENGINE_TEST(a_thread_that_ends_sends_more_than_one_send_takes)
+{
+    static uint8_t piece[PIECE_BYTES], heard_bytes[PIECES * PIECE_BYTES + 1];
+    char process[16];
+    pthread_t opener;
+    int bytes = 2 * (int)sizeof heard_bytes;
+    snprintf(process, sizeof process, "%d", (int)getpid());
+    sem_init(&gate, 0, 0);
+    open_pool_of(2, &with_prepared);
+    setsockopt(sides[0].conn->endpoint.fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    gated = true;
+    speak(1, 1);
+    for (int i = 0; i < PIECES; i++) {
+        write_out(sides[0].conn, piece, sizeof piece);
+        loop_turn(loop, 0);
+    }
+    pthread_create(&opener, NULL, open_gate_in_the_end, process);
+    pool_stop(pool);
+    pthread_join(opener, NULL);
+    size_t heard_count = 0;
+    for (ssize_t n; (n = recv(peers[0], heard_bytes, sizeof heard_bytes, MSG_DONTWAIT)) > 0;) heard_count += (size_t)n;
+    cr_assert_eq(heard_count, PIECES * PIECE_BYTES);
+    close_peers(2);
 }
 
 /* --- from a thread to the loop --- */
@@ -207,11 +271,6 @@ ENGINE_TEST(peers_that_vanish_together_end_once_each)
     pool_stop(pool);
 }
 
-static void nothing_prepared(struct conn *conn, void *reading)
-{
-    (void)conn, (void)reading;
-}
-
 static int ended_before[3]; /* when each spoke: whether the first one's end had been told */
 
 static void note_end(struct side *side)
@@ -219,19 +278,10 @@ static void note_end(struct side *side)
     ended_before[side - sides] = sides[0].closed_calls;
 }
 
-static void speak(int i, int reads_then)
-{
-    int64_t limit_ms = clock_monotonic_ms() + WAIT_BOUND_MS;
-    cr_assert_eq(send(peers[i], "?", 1, 0), 1);
-    while (reads < reads_then) cr_assert_lt(clock_monotonic_ms(), limit_ms, "number %d is not read", i);
-}
-
 /* The thread hears the second, then the end of the first, then the third, and the loop of all in one turn. Who has left
  * is told of first: he would be served by what the others say. */
 ENGINE_TEST(the_end_of_a_silent_one_goes_past_what_others_say)
 {
-    static const struct conn_events with_prepared = {
-        .data = side_data, .closed = side_closed, .prepared = nothing_prepared};
     open_pool_of(3, &with_prepared);
     for (int i = 1; i < 3; i++) sides[i].on_data = note_end;
     speak(1, 1);

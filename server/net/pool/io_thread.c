@@ -1,8 +1,8 @@
 /* What an I/O thread does. Server process, on a thread of its own; loan.h says what is whose.
  *
  * It has a loop like any other, whose connections are borrowed. A turn: send what the last one left, wait, receive and
- * read, then take what the server's loop has sent meanwhile. The server's loop is woken once a turn, behind all of its
- * input, and only where it sleeps. */
+ * read, then take what the server's loop has sent meanwhile. The server's loop is woken behind all of a turn's
+ * input, once more by what the sends bring up, and only where it sleeps. */
 #include "server/net/pool/io_thread.h"
 
 #include "server/base/alloc.h"
@@ -257,7 +257,11 @@ static void take(void *context)
         spsc_pop(&t->to_thread);
         hear(t, p);
     }
-    if (stops) loop_stop(t->loop);
+    if (!stops) return;
+    if (list_first(&t->loop->sends))
+        loop_do_not_wait(t->loop); /* one send takes only so much of each */
+    else
+        loop_stop(t->loop);
 }
 
 static void send_parcels(void *context)
