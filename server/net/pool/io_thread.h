@@ -31,7 +31,9 @@ struct io_thread {
     struct list waiting_to_thread; /* struct parcel.node */
     bool pushed;                   /* in this turn */
     struct pool_thread_view view;  /* what it does */
-    _Atomic(struct loan *) ended;  /* by next_ended, put there by the thread: silent ones that have ended */
+    /* both's */
+    _Atomic(struct loan *)
+        ended; /* by next_ended: silent ones that have ended. The thread puts in, the loop takes out */
     /* the thread's */
     struct loop *loop; /* for a forked child of the loop's to close */
     struct list waiting_to_loop, stock;

@@ -24,8 +24,8 @@
  * nobody is given a message, or an element of a list, only because his thread's queue comes behind another's. Its END
  * follows.
  *
- * What is unusual is done at home: who closes a connection, hands its descriptor to another process or sees its end
- * calls it back first, and goes on as if it had never been away (conn_on_returned). */
+ * What is unusual is done at home: who closes a connection, hands its descriptor to another process or sees the end of
+ * one that had more to say calls it back first, and goes on as if it had never been away (conn_on_returned). */
 #ifndef SLIPSTREAM_NET_POOL_LOAN_H
 #define SLIPSTREAM_NET_POOL_LOAN_H
 

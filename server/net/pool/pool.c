@@ -201,7 +201,7 @@ static void take_tls_back(struct conn *conn, struct conn_tls *tls)
         conn_tls_put(conn, tls);
 }
 
-/* Nothing of it is under way: it ends as it would once it was back. */
+/* Nothing of it is under way that an end would wait for: it ends as it would once it was back. */
 static bool ends_at_once(const struct loan *loan)
 {
     const struct conn *conn = loan->home;
@@ -478,10 +478,11 @@ static inline __attribute__((always_inline)) void go_ahead(const struct spsc *q,
 }
 
 /* Each is so many places ahead of the parcel that is delivered next, and goes as far at the beginning of a batch: most
- * have few parcels. */
-static void look_ahead(struct spsc *q, struct looked_ahead *done)
+ * have few parcels. Of those that come, this turn takes `most`. */
+static void look_ahead(struct spsc *q, uint32_t most, struct looked_ahead *done)
 {
     uint32_t ready = spsc_ready(q, AHEAD_PARCEL + 1);
+    if (ready > most) ready = most;
     go_ahead(q, ready, AHEAD_PARCEL, fetch_parcel, &done->parcels);
     go_ahead(q, ready, AHEAD_BYTES, fetch_bytes, &done->bytes);
     go_ahead(q, ready, AHEAD_CONN, fetch_conn, &done->conns);
@@ -498,7 +499,7 @@ static void take_from(struct pool *pool, struct spsc *q)
     struct parcel *p;
     spsc_is_awake(q);
     for (uint32_t left = spsc_ready(q, SPSC_CAPACITY); left > 0 && (p = spsc_peek(q)); left--) {
-        look_ahead(q, &done);
+        look_ahead(q, left, &done);
         spsc_pop(q);
         deliver(pool, p);
     }
