@@ -100,6 +100,7 @@ static void switch_masters(const char *fsync)
     }
     struct sync_counts before = sync_counts(masters[0]);
     for (int i = 0; i < 2; i++) follow(replicas[i], masters[1 - i]);
+    for (int i = 0; i < 2; i++) wait_in_step(replicas[i], masters[1 - i]); /* who was there before is gone, too */
     for (int i = 0; i < 2; i++) cr_expect_eq(on_disks_of_replicas(masters[i], 20000), 1, "%s", fsync);
     expect_syncs(masters[0], before, 1, 0);
     expect_string(replicas[0], "1", "GET of");

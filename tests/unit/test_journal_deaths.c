@@ -9,6 +9,7 @@
 
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 static void killed_again_and_again(enum loop_engine engine, int fsync)
@@ -121,7 +122,10 @@ static uint64_t live_and_die(struct rig *rig, enum loop_engine engine, bool both
 {
     struct shared *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     *server = fork();
-    if (*server == 0) serve(rig, engine, shared);
+    if (*server == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* it writes without end */
+        serve(rig, engine, shared);
+    }
     wait_until_within(DEADLINE_MS, has_journal(*server, shared));
     cr_assert_neq(journal_lock_wait(rig->directory, 0), 0, "the files are somebody's");
     uint64_t enough = random_below(&rig->pace, random_below(&rig->pace, 2) ? LONG_LIFE_BYTES : SHORT_LIFE_BYTES);

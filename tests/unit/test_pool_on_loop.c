@@ -286,6 +286,8 @@ ENGINE_TEST(the_end_of_a_silent_one_goes_past_what_others_say)
     for (int i = 1; i < 3; i++) sides[i].on_data = note_end;
     speak(1, 1);
     close(peers[0]);
+    int64_t limit_ms = clock_monotonic_ms() + WAIT_BOUND_MS;
+    while (!thread_sleeps()) cr_assert_lt(clock_monotonic_ms(), limit_ms); /* it has seen that end */
     speak(2, 2);
     turn_woken_until(outq_pending(&sides[2].received) == 2);
     cr_assert(ended_before[1] == 1 && ended_before[2] == 1, "%d, %d", ended_before[1], ended_before[2]);
