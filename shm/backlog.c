@@ -31,11 +31,17 @@ static struct ring *newest(struct backlog *b)
 
 /* --- the table of rings --- */
 
+/* The table names it no more. */
+static void withdraw_ring(struct backlog *b, const struct ring *ring)
+{
+    atomic_store_explicit(&b->control->rings[ring->entry].number, 0, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+}
+
 static void describe_ring(struct backlog *b, const struct ring *ring)
 {
     struct shm_ring *entry = &b->control->rings[ring->entry];
-    atomic_store_explicit(&entry->number, 0, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
+    withdraw_ring(b, ring);
     atomic_store_explicit(&entry->first, ring->first, memory_order_relaxed);
     atomic_store_explicit(&entry->end, ring->end, memory_order_relaxed);
     atomic_store_explicit(&entry->size, ring->size, memory_order_relaxed);
@@ -444,6 +450,7 @@ void backlog_restart(struct backlog *b, uint64_t first)
     struct ring *ring = newest(b);
     atomic_store_explicit(&b->control->empty_at, SHM_NEVER, memory_order_relaxed);
     atomic_store_explicit(&b->control->written_to, first, memory_order_relaxed);
+    withdraw_ring(b, ring); /* its bytes go: who is killed in here leaves no ring of them */
     ring_reuse(ring, ++b->last_number, first);
     b->history_ring = b->window_ring = ring->number;
     b->end = b->published = first;
