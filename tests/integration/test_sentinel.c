@@ -32,10 +32,10 @@ Test(sentinel, failover)
     for (int i = 0; i < 3; i++)
         sentinels[i] = server_start(DEBIAN_SENTINEL,
                                     "sentinel monitor mymaster 127.0.0.1 %d 2\n"
-                                    "sentinel down-after-milliseconds mymaster 1000\n"
+                                    "sentinel down-after-milliseconds mymaster %d\n"
                                     "sentinel failover-timeout mymaster 10000\n"
                                     "sentinel parallel-syncs mymaster 2",
-                                    master->port);
+                                    master->port, DEBIANS_DOWN_AFTER_MS);
     for (int i = 0; i < 3; i++) wait_until(sentinel_knows(sentinels[i], 2, 2));
     fill(master, "watched:", 1000, 100);
     wait_in_step(nodes[1], master);

@@ -16,9 +16,9 @@ static struct server *watch(bool ours, const struct server *master)
 {
     char config[256];
     snprintf(config, sizeof config,
-             "sentinel monitor mymaster 127.0.0.1 %d 2\nsentinel down-after-milliseconds mymaster 1000\n"
+             "sentinel monitor mymaster 127.0.0.1 %d 2\nsentinel down-after-milliseconds mymaster %d\n"
              "sentinel failover-timeout mymaster 10000\nsentinel parallel-syncs mymaster 2",
-             master->port);
+             master->port, ours ? 1000 : DEBIANS_DOWN_AFTER_MS);
     return server_start(ours ? OUR_SENTINEL : DEBIAN_SENTINEL, "%s", config);
 }
 

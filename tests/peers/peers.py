@@ -134,7 +134,7 @@ class Sentinel(Server):
         self.file = os.path.join(self.dir, "sentinel.conf")
         with open(self.file, "w") as file:
             file.write("port %d\nbind 127.0.0.1\ndir \"%s\"\nsentinel monitor main 127.0.0.1 %d 2\n"
-                       "sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 6000\n"
+                       "sentinel down-after-milliseconds main 3000\nsentinel failover-timeout main 9000\n"
                        "sentinel parallel-syncs main 2\n" % (port, self.dir, master.port))
         self.start()
 
