@@ -202,11 +202,16 @@ void scene_wait_orphaned(struct instance *replica)
         sleep_us(500);
 }
 
+static void wait_for_link(struct instance *replica)
+{
+    int64_t until_ms = clock_ms() + STEP_BOUND_MS;
+    while (!link_is_up(replica) && clock_ms() < until_ms) sleep_us(1000);
+}
+
 /* A replica whose link is up may not be sent the stream yet: only a write that has arrived says so. */
 static int stream_flows(struct scene *s, struct instance *replica)
 {
-    int64_t linked_by_ms = clock_ms() + STEP_BOUND_MS;
-    while (!link_is_up(replica) && clock_ms() < linked_by_ms) sleep_us(1000);
+    wait_for_link(replica);
     redisReply *r = instance_command(&s->master, "SET " LAB_KEY "0 %s", replica->role);
     freeReplyObject(r);
     for (int64_t until_ms = clock_ms() + STEP_BOUND_MS; clock_ms() < until_ms; sleep_us(1000)) {
@@ -338,7 +343,7 @@ static int attach(struct scene *s, char error[256])
     return lead_through_proxy(s, error);
 }
 
-/* The replica follows whom it followed, and what the lab wrote is taken away. */
+/* The replica follows whom it followed, as the next scene wants to find it, and what the lab wrote is taken away. */
 static void detach(struct scene *s)
 {
     if (s->followed_port) {
@@ -348,6 +353,7 @@ static void detach(struct scene *s)
                     s->followed_host, s->followed_port);
         freeReplyObject(r);
         attached_guard(NULL, NULL, 0);
+        wait_for_link(&s->replica);
     }
     for (long k = 0; s->followed_port && k < s->settings.keys; k++)
         freeReplyObject(instance_command(&s->master, "DEL " LAB_KEY "%ld", k));
