@@ -3,6 +3,7 @@
 
 #include "tests/harness/wait.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void follow_port(struct server *replica, int port)
@@ -35,6 +36,13 @@ bool in_step(struct server *replica, struct server *master)
 void wait_in_step(struct server *replica, struct server *master)
 {
     wait_until(in_step(replica, master));
+}
+
+void wait_online(int replica_port, struct server *master)
+{
+    char online[64];
+    snprintf(online, sizeof online, ",port=%d,state=online,", replica_port);
+    wait_until(strstr(command_text(master, "INFO replication"), online));
 }
 
 void expect_same_data(struct server *replica, struct server *master)

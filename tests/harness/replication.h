@@ -14,6 +14,8 @@ void promote(struct server *replica);
 bool in_step(struct server *replica, struct server *master);
 void wait_in_step(struct server *replica, struct server *master);
 bool link_is_up(struct server *replica); /* false too when the replica does not answer with INFO (loading, gone) */
+/* The master calls it online: it has heard what the replica has applied, which comes behind the link that is up. */
+void wait_online(int replica_port, struct server *master);
 /* In step and DEBUG DIGEST equal. */
 void expect_same_data(struct server *replica, struct server *master);
 

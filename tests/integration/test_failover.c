@@ -14,6 +14,7 @@ static struct server *start_pair(struct server **replica)
     *replica = server_start(OURS, "%s", "");
     follow(*replica, master);
     wait_in_step(*replica, master);
+    wait_online((*replica)->port, master);
     return master;
 }
 

@@ -87,7 +87,7 @@ Test(info, what_replicas_acknowledge_is_no_replication_input)
     fill(master, "key:", 100, 10);
     follow(replica, master);
     wait_in_step(replica, master);
-    wait_until(strstr(info_text(master, "replication", "slave0"), "state=online"));
+    wait_online(replica->port, master);
     cr_assert_eq(info_number(master, "stats", "total_net_repl_input_bytes"), 0);
     cr_assert_eq(info_number(replica, "stats", "total_net_repl_output_bytes"), 0);
     wait_until(info_number(master, "stats", "total_net_repl_output_bytes") > 0);

@@ -461,6 +461,7 @@ Test(replication, failover_hands_over_without_a_full_sync)
     follow(replica, master);
     write_some_of_everything(master, "before:");
     wait_in_step(replica, master);
+    wait_online(replica->port, master);
     struct sync_counts counts = sync_counts(replica);
     expect_ok(master, "FAILOVER TO 127.0.0.1 %d TIMEOUT %d", replica->port, PATIENCE_MS);
     wait_until(info_is(replica, "replication", "role", "master"));

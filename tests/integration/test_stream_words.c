@@ -219,7 +219,7 @@ static int take_snapshot(struct stranger *f, const struct server *master)
     return version;
 }
 
-static void wait_online(struct server *master)
+static void wait_first_online(struct server *master)
 {
     wait_until(strstr(info_text(master, "replication", "slave0"), "state=online"));
 }
@@ -283,7 +283,7 @@ static struct server *start_with_reader_of_version_10(struct stranger *f)
     *f = (struct stranger){.port = 9999};
     add_entries(master, 9);
     cr_assert_eq(take_snapshot(f, master), 10);
-    wait_online(master);
+    wait_first_online(master);
     return master;
 }
 
@@ -335,7 +335,7 @@ Test(stream_words, who_begins_anew_is_not_taken_for_who_was_there_before)
     leave(&f, master);
     expect_ok(master, "FLUSHALL");
     cr_assert_eq(take_snapshot(&f, master), 9);
-    wait_online(master);
+    wait_first_online(master);
     add_entries(master, 2);
     read_one(master);
     raw_skip_past(f.fd, SHORTENED);
@@ -425,7 +425,7 @@ Test(stream_words, a_stranger_that_has_read_of_them_hears_of_them)
     free(raw_read_to_end(f.fd, &(size_t){0}));
     close(f.fd);
     take_snapshot(&f, master);
-    wait_online(master);
+    wait_first_online(master);
     freeReplyObject(command(master, "HEXPIRE h 1000 FIELDS 1 b"));
     raw_skip_past(f.fd, "$10\r\nHPEXPIREAT\r\n");
     long long end = info_number(master, "replication", "master_repl_offset");

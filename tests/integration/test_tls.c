@@ -556,7 +556,7 @@ Test(tls, a_failover)
     fill(old.server, "key:", 1000, 100);
     follow_with_tls(next, old);
     expect_same_data(next.server, old.server);
-    wait_until(strstr(command_text(old.server, "INFO replication"), "state=online")); /* its word is on the way */
+    wait_online(next.port, old.server);
     expect_ok(old.server, "FAILOVER TO 127.0.0.1 %d", next.port);
     wait_until(info_is(next.server, "replication", "role", "master"));
     wait_until(info_is(old.server, "replication", "role", "slave"));

@@ -24,6 +24,7 @@ static void write_some(struct server *s, const char *name)
 static void hand_over(struct server *from, struct server *to)
 {
     struct sync_counts counts = sync_counts(to);
+    wait_online(to->port, from);
     expect_ok(from, "FAILOVER TO 127.0.0.1 %d TIMEOUT 20000", to->port);
     wait_until(info_is_if_there(to, "replication", "role", "master"));
     wait_until(info_is_if_there(from, "replication", "role", "slave"));
