@@ -18,6 +18,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+static const char unknown[] = "Unrecognized sentinel configuration statement.";
+
 /* --- reading: lines are kept, for their order does not matter --- */
 
 bool sentinel_state_read(void *process, uint32_t argc, const struct bytes *argv, char message[256])
@@ -106,6 +108,13 @@ static const char *take_count(struct bytes word, int *out)
     return NULL;
 }
 
+static bool is_renamed(const struct watched_access *a, struct bytes command)
+{
+    for (int i = 0; i < a->rename_count; i++)
+        if (bytes_equal_nocase(command, a->renames[i].from)) return true;
+    return false;
+}
+
 static const char *take_option(struct watched *w, struct bytes name, struct bytes value, bool *known)
 {
     struct watched_settings *s = &w->settings;
@@ -129,7 +138,6 @@ static const char *take_option(struct watched *w, struct bytes name, struct byte
 
 const char *sentinel_state_option(struct watched *w, uint32_t argc, const struct bytes *argv, uint32_t *words)
 {
-    static const char unknown[] = "Unrecognized sentinel configuration statement.";
     bool known;
     *words = 0;
     sentinel_look_again(w);
@@ -172,7 +180,6 @@ static const char *take_monitor(struct sentinel_process *p, const struct state_l
     struct sentinel_address master, *at = &master;
     struct address numeric;
     int quorum;
-    if (line->count != 5) return "wrong number of arguments";
     if (line->word[1].len >= SENTINEL_NAME_MAX || !line->word[1].len) return "Invalid name for a master";
     if (take_count(line->word[4], &quorum)) return "Quorum must be 1 or greater.";
     if (!take_address(line->word[2], line->word[3], at)) return "Invalid port number.";
@@ -201,8 +208,50 @@ static const char *take_known(struct sentinel_process *p, const struct state_lin
         if (!replica && line->count == 5) sentinel_know_sentinel(w, &at, text(line->word[4]), now_ms);
         return NULL;
     }
+    if (bytes_equal_nocase(name, "rename-command") && is_renamed(&w->access, line->word[2]))
+        return "Same command renamed multiple times with rename-command.";
     struct bytes option[3] = {name, line->word[2], line->count > 3 ? line->word[3] : BYTES("")};
     return sentinel_state_option(w, line->count - 1, option, &words);
+}
+
+/* Of how many words a line is, its own name among them. */
+static const struct {
+    const char *name;
+    uint32_t least, most;
+} forms[] = {
+    {"monitor", 5, 5},
+    {"myid", 2, 2},
+    {"current-epoch", 2, 2},
+    {"deny-scripts-reconfig", 2, 2},
+    {"resolve-hostnames", 2, 2},
+    {"announce-hostnames", 2, 2},
+    {"announce-ip", 2, 2},
+    {"announce-port", 2, 2},
+    {"sentinel-user", 2, 2},
+    {"sentinel-pass", 2, 2},
+    {"down-after-milliseconds", 3, 3},
+    {"failover-timeout", 3, 3},
+    {"master-reboot-down-after-period", 3, 3},
+    {"parallel-syncs", 3, 3},
+    {"notification-script", 3, 3},
+    {"client-reconfig-script", 3, 3},
+    {"auth-pass", 3, 3},
+    {"auth-user", 3, 3},
+    {"config-epoch", 3, 3},
+    {"leader-epoch", 3, 3},
+    {"rename-command", 4, 4},
+    {"known-replica", 4, 4},
+    {"known-slave", 4, 4},
+    {"known-sentinel", 4, 5},
+};
+
+/* A line whose words are not those of any is named as such, before a master is missed in it. */
+static bool has_a_form(const struct state_line *line)
+{
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        if (bytes_equal_nocase(line->word[0], forms[i].name))
+            return line->count >= forms[i].least && line->count <= forms[i].most;
+    return false;
 }
 
 static int refuse(const struct state_line *line, const char *why)
@@ -220,7 +269,7 @@ int sentinel_state_apply(struct sentinel_process *p, int64_t now_ms)
         for (uint32_t i = 0; i < p->line_count; i++) {
             const struct state_line *line = &p->lines[i];
             bool monitor = bytes_equal_nocase(line->word[0], "monitor"), global = false, known;
-            const char *fault = monitor ? NULL : take_global(p, line, &global);
+            const char *fault = !has_a_form(line) ? unknown : monitor ? NULL : take_global(p, line, &global);
             if (!fault && pass == 1 && monitor) fault = take_monitor(p, line, now_ms);
             if (!fault && pass == 2 && !monitor && !global) fault = take_known(p, line, now_ms, &known);
             if (fault) return refuse(line, fault);

@@ -243,3 +243,27 @@ Test(sentinel_own, without_a_file_to_write_to_it_does_not_start)
     cr_expect_eq(server_launch_in_vain(s), 1);
     cr_expect(server_log_has(s, 0, "Quorum must be 1 or greater."));
 }
+
+Test(sentinel_own, a_line_that_is_none_is_named_so)
+{
+    static const char unknown[] = "Unrecognized sentinel configuration statement.";
+    static const struct {
+        const char *line, *fault;
+    } wrong[] = {
+        {"sentinel no-such-option x", unknown},
+        {"sentinel monitor third", unknown},
+        {"sentinel down-after-milliseconds mymaster", unknown},
+        {"sentinel down-after-milliseconds mymaster 1000 2000", unknown},
+        {"sentinel auth-pass mymaster", unknown},
+        {"sentinel sentinel-pass", unknown},
+        {"sentinel announce-ip 10.1.2.3 10.1.2.4", unknown},
+        {"sentinel down-after-milliseconds other 1000", "No such master with specified name."},
+        {"sentinel rename-command mymaster CONFIG a\nsentinel rename-command mymaster config b",
+         "Same command renamed multiple times with rename-command."},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct server *s = server_prepare(OUR_SENTINEL, "sentinel monitor mymaster 127.0.0.1 1 1\n%s", wrong[i].line);
+        cr_expect_eq(server_launch_in_vain(s), 1, "%s", wrong[i].line);
+        cr_expect(server_log_has(s, 0, wrong[i].fault), "%s", wrong[i].line);
+    }
+}
