@@ -297,7 +297,7 @@ static void client_help(struct call *call)
 #define ADMIN (CMD_ADMIN | SELF)
 
 static const struct command client_subcommands[] = {
-    {"caching", client_caching, 3, SELF & ~CMD_SENTINEL, CAT_CONNECTION},
+    {"caching", client_caching, 3, SELF, CAT_CONNECTION},
     {"getname", client_getname, 2, SELF, CAT_CONNECTION},
     {"getredir", client_getredir, 2, SELF, CAT_CONNECTION},
     {"help", client_help, 2, CMD_LOADING | CMD_STALE | CMD_SENTINEL, CAT_CONNECTION},
@@ -311,8 +311,8 @@ static const struct command client_subcommands[] = {
     {"reply", client_reply, 3, SELF, CAT_CONNECTION},
     {"setinfo", client_setinfo, 4, SELF, CAT_CONNECTION, .tips = TIP_REQUEST_ALL_NODES | TIP_RESPONSE_ALL_SUCCEEDED},
     {"setname", client_setname, 3, SELF, CAT_CONNECTION, .tips = TIP_REQUEST_ALL_NODES | TIP_RESPONSE_ALL_SUCCEEDED},
-    {"tracking", client_tracking, -3, SELF & ~CMD_SENTINEL, CAT_CONNECTION},
-    {"trackinginfo", client_trackinginfo, 2, SELF & ~CMD_SENTINEL, CAT_CONNECTION},
+    {"tracking", client_tracking, -3, SELF, CAT_CONNECTION},
+    {"trackinginfo", client_trackinginfo, 2, SELF, CAT_CONNECTION},
     {"unblock", client_unblock, -3, ADMIN, CAT_CONNECTION},
     {"unpause", client_unpause, 2, ADMIN, CAT_CONNECTION},
     {.name = NULL},
