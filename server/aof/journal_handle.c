@@ -446,15 +446,16 @@ static bool same_directory(int a, int b)
 }
 
 /* The lock stays with us from the first start on, as long as the directory is the same. 0, or -1 with errno. */
-static int lock_directory(struct journal_handle *j)
+static int lock_files(struct journal_handle *j)
 {
     int directory = open(j->settings->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool is_locked = same_directory(directory, j->lock);
     if (directory >= 0) close(directory);
     if (is_locked) return 0;
-    int fd = journal_lock_take(j->settings->directory);
+    int fd = journal_lock_take(j->settings->directory, j->settings->filename);
     if (fd < 0 && errno == EWOULDBLOCK) {
-        log_warning("Another process writes append-only files to %s: they are its own", j->settings->directory);
+        log_warning("Another process writes %s in %s: the files are its own", j->settings->filename,
+                    j->settings->directory);
         errno = EBUSY;
         return -1;
     }
@@ -478,7 +479,7 @@ static void go_on_counting(struct journal_handle *j)
 int journal_start(struct journal_handle *j, struct backlog *b, const struct journal_file *file)
 {
     CHECK(!j->backlog);
-    if (lock_directory(j) != 0) return -1;
+    if (lock_files(j) != 0) return -1;
     if (!reap(j, true)) {
         errno = EAGAIN;
         return -1;

@@ -3,8 +3,8 @@
  *
  * The journal is `exec`ed from our own running image, as the link is, so it shares no page with the dataset. Unlike the
  * link it outlives its server: when the server is gone, however it ended, the journal writes what had been published,
- * makes it durable, and only then ends and lets go of its lock on the directory of the files (journal_lock.h). What is
- * fast goes through shared memory: its slot in shm/layout.h says how far the stream is written and durable.
+ * makes it durable, and only then ends and lets go of its lock on the files (journal_lock.h). What is fast goes
+ * through shared memory: its slot in shm/layout.h says how far the stream is written and durable.
  *
  * Offsets are counted as PSYNC counts them; "up to o" includes the byte number o. */
 #ifndef SLIPSTREAM_AOF_JOURNAL_HANDLE_H
@@ -41,9 +41,9 @@ struct journal_handle *journal_handle_new(struct loop *loop, const char *executa
 void journal_handle_free(struct journal_handle *j);       /* as journal_stop() */
 pid_t journal_handle_pid(const struct journal_handle *j); /* 0: not running */
 
-/* Begins: locks settings->directory (which is there), and claims a slot that pins the stream from file->from on, which
- * is no earlier than backlog_first() and no later than backlog_end(). 0, or -1 with errno; EBUSY: another process has
- * the directory. */
+/* Begins: locks the files in settings->directory (which is there), and claims a slot that pins the stream from
+ * file->from on, which is no earlier than backlog_first() and no later than backlog_end(). 0, or -1 with errno; EBUSY:
+ * another process has the files. */
 int journal_start(struct journal_handle *j, struct backlog *b, const struct journal_file *file);
 /* The bytes below file->from go to the file before, which is made durable and closed; then this one is written. `from`
  * is where nothing has been published yet: backlog_end(), in the turn in which it is asked. */

@@ -120,6 +120,29 @@ Test(append_only, what_an_unfinished_rewrite_left_is_swept)
     cr_expect(server_has_file(s, names[2]));
 }
 
+/* Servers of one directory whose files are named differently have nothing to do with one another. Where the names are
+ * the same, the second one waits until the first has ended, and then has its data. */
+Test(append_only, servers_share_a_directory_under_names_of_their_own)
+{
+    struct server *first = server_start(OURS, "appendonly yes");
+    struct server *second = server_start(OURS, "appendonly yes\nappendfilename second.aof\ndir %s", first->dir);
+    struct server *heir = server_prepare(OURS, "appendonly yes\ndir %s", first->dir);
+    expect_ok(first, "SET whose first");
+    expect_ok(second, "SET whose second");
+    aof_rewrite(second);
+    cr_expect_eq(server_count_files(first, "appendonlydir"), 6);
+    server_launch(heir);
+    server_wait_log(heir, 0, "appendonly.aof in appendonlydir is still written to");
+    server_restart(second);
+    wait_until(info_is_if_there(second, "persistence", "loading", "0"));
+    expect_string(second, "second", "GET whose");
+    expect_string(first, "first", "GET whose");
+    cr_expect(info_is(heir, "persistence", "loading", "1"));
+    server_stop(first);
+    wait_until(info_is_if_there(heir, "persistence", "loading", "0"));
+    expect_string(heir, "first", "GET whose");
+}
+
 /* --- on and off --- */
 
 Test(append_only, it_is_turned_on_and_off_at_run_time)

@@ -127,7 +127,8 @@ static uint64_t live_and_die(struct rig *rig, enum loop_engine engine, bool both
         serve(rig, engine, shared);
     }
     wait_until_within(DEADLINE_MS, has_journal(*server, shared));
-    cr_assert_neq(journal_lock_wait(rig->directory, 0), 0, "the files are somebody's");
+    cr_assert_neq(journal_lock_wait(rig->directory, FILE_NAME, 0), 0, "the files are somebody's");
+    cr_assert_eq(journal_lock_wait(rig->directory, "another.aof", 0), 0, "files of another name are nobody's");
     uint64_t enough = random_below(&rig->pace, random_below(&rig->pace, 2) ? LONG_LIFE_BYTES : SHORT_LIFE_BYTES);
     wait_until_within(DEADLINE_MS, atomic_load(&shared->published) >= enough);
     if (both) kill(*server, SIGSTOP); /* or it would start another one */
@@ -136,7 +137,7 @@ static uint64_t live_and_die(struct rig *rig, enum loop_engine engine, bool both
     uint64_t published = atomic_load(&shared->published);
     waitpid(*server, NULL, 0);
     munmap(shared, 4096);
-    cr_assert_eq(journal_lock_wait(rig->directory, DEADLINE_MS), 0);
+    cr_assert_eq(journal_lock_wait(rig->directory, FILE_NAME, DEADLINE_MS), 0);
     rig->files = 1;
     return published;
 }

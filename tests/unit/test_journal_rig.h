@@ -24,6 +24,7 @@
 
 #define DEADLINE_MS 20000
 #define REST_BYTES  (64 * 1024)
+#define FILE_NAME   "appendonly.aof"
 #define ID          "0123456789abcdef0123456789abcdef01234567"
 
 int main(int argc, char **argv)
@@ -78,6 +79,7 @@ static inline void set_up_with(struct rig *rig, enum loop_engine engine, int fsy
     snprintf(rig->directory, sizeof(rig->directory), "/tmp/slipstream-test-journal-XXXXXX");
     cr_assert_not_null(mkdtemp(rig->directory));
     rig->settings.directory = rig->directory;
+    rig->settings.filename = FILE_NAME;
     uint64_t seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : (uint64_t)clock_wall_us();
     random_seed(&rig->random, seed);
     random_seed(&rig->pace, seed + 1);

@@ -159,18 +159,17 @@ static int load_snapshot(struct core *core, struct aof_loaded *loaded)
 /* What a journal without a server still writes is part of what is to be loaded. Clients are answered meanwhile. */
 static void await_journal(struct core *core)
 {
+    const struct aof_settings *s = &core->settings->aof;
     int64_t began_ms = clock_monotonic_ms(), told_ms = began_ms + TELL_AFTER_MS - TELL_EVERY_MS;
     bool told = false;
     loading_begin(core, 0);
     while (!core->lifecycle->stopping) {
         int64_t now_ms = clock_monotonic_ms();
-        int fd = journal_lock_take(core->settings->aof.directory), error = errno;
-        if (fd >= 0) close(fd);
-        if (fd >= 0 || error != EWOULDBLOCK) break;
+        if (journal_lock_ask(s->directory, s->filename) == 0 || errno != EWOULDBLOCK) break;
         if (now_ms - told_ms >= TELL_EVERY_MS) {
             log_notice(
-                "Waiting for the journal of the server before us, or another server: %s is still being written to",
-                core->settings->aof.directory);
+                "Waiting for the journal of the server before us, or another server: %s in %s is still written to",
+                s->filename, s->directory);
             told_ms = now_ms;
             told = true;
         }
@@ -179,7 +178,7 @@ static void await_journal(struct core *core)
     }
     loading_end(core, true);
     if (told && !core->lifecycle->stopping)
-        log_notice("%s is free, after %lld ms", core->settings->aof.directory,
+        log_notice("%s in %s is free, after %lld ms", s->filename, s->directory,
                    (long long)(clock_monotonic_ms() - began_ms));
 }
 
