@@ -1,4 +1,4 @@
-/* See base_commands.h. Snapshot child. */
+/* See base_commands.h. Snapshot child, and the server process at its start. */
 #include "server/aof/base_commands.h"
 
 #include "rdb/delay.h"

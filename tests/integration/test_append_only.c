@@ -120,6 +120,21 @@ Test(append_only, what_an_unfinished_rewrite_left_is_swept)
     cr_expect(server_has_file(s, names[2]));
 }
 
+/* The first base, too, is of the form that is asked for. */
+Test(append_only, a_first_base_is_of_commands_where_it_is_to_be)
+{
+    static const char manifest[] =
+        "file appendonly.aof.1.base.aof seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n";
+    struct server *debian = server_start(DEBIAN, "appendonly yes\naof-use-rdb-preamble no");
+    struct server *empty = server_start(OURS, "appendonly yes\naof-use-rdb-preamble no");
+    expect_aof_manifest(debian, manifest);
+    expect_aof_manifest(empty, manifest);
+    expect_ok(empty, "SET behind 1");
+    server_restart(empty);
+    expect_string(empty, "1", "GET behind");
+    expect_debian_loads_the_same(empty);
+}
+
 /* Servers of one directory whose files are named differently have nothing to do with one another. Where the names are
  * the same, the second one waits until the first has ended, and then has its data. */
 Test(append_only, servers_share_a_directory_under_names_of_their_own)

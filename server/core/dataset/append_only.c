@@ -3,6 +3,7 @@
 
 #include "rdb/snapshot.h"
 #include "repl/replication.h"
+#include "server/aof/base_commands.h"
 #include "server/aof/manifest_file.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
@@ -88,6 +89,17 @@ struct append_only *append_only_new(struct core *core)
 
 /* --- at the start --- */
 
+static int save_commands(struct core *core, const char *path, const struct rdb_write_options *options)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) return -1;
+    int status = aof_base_write_commands(core->keyspace, fd, options) == 0 ? fsync(fd) : -1;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return status;
+}
+
 /* The dataset as it is becomes the base: nobody is served yet, so this may take its time. */
 static int write_first_base(struct append_only *a)
 {
@@ -97,12 +109,15 @@ static int write_first_base(struct append_only *a)
     struct rdb_aux aux = persistence_aux(core);
     char path[PATH_MAX];
     struct stat found;
-    const struct aof_file *file = aof_manifest_replace_base(a->manifest, s->filename, AOF_BASE_RDB, 0);
+    enum aof_base_format format = s->use_rdb_preamble ? AOF_BASE_RDB : AOF_BASE_COMMANDS;
+    const struct aof_file *file = aof_manifest_replace_base(a->manifest, s->filename, format, 0);
     log_notice("Creating AOF base file %s on server start", file->name);
     options.incremental_fsync = s->rewrite_incremental_fsync;
     aux.aof_base = true;
     if (aof_file_path(s->directory, file->name, path) != 0) return -1;
-    if (rdb_save_file(core->keyspace, path, &aux, &options) != 0) return -1;
+    int status = format == AOF_BASE_RDB ? rdb_save_file(core->keyspace, path, &aux, &options)
+                                        : save_commands(core, path, &options);
+    if (status != 0) return -1;
     a->settled_bytes = stat(path, &found) == 0 ? (uint64_t)found.st_size : 0;
     return 0;
 }
