@@ -576,10 +576,36 @@ static const char *unwell_server(struct world *w, int i, int master)
     return NULL;
 }
 
-/* Such an address stays among the replicas until SENTINEL RESET. */
+/* Such an address stays among the replicas and the Sentinels until SENTINEL RESET. */
 static bool nobody_is_at(const struct world *w, const char *host)
 {
     return node_at(w, host) >= w->first_spare;
+}
+
+/* Who says that it is the one with this run id; NOBODY. */
+static int sentinel_called(const struct world *w, const char *run_id)
+{
+    for (int i = w->plan->servers; i < w->plan->servers + w->plan->sentinels; i++) {
+        const struct watched *watched = watcher_watched(w, i);
+        if (watched && strcmp(watched->sentinel->run_id, run_id) == 0) return i;
+    }
+    return NOBODY;
+}
+
+/* Each other one where it is, and nobody else but whom nobody can tell from one that is down. */
+static const char *unwell_voters(struct world *w, int i, const struct watched *watched)
+{
+    int known = 0;
+    for (int v = 0; v < watched->voter_count; v++) {
+        const struct instance *peer = watched->voters[v].peer;
+        int other = sentinel_called(w, peer->run_id);
+        if (other == NOBODY && nobody_is_at(w, peer->address.host)) continue;
+        if (other == NOBODY || other == i || node_at(w, peer->address.host) != other)
+            return unwell(w, "%s takes %.8s at %s for a Sentinel", name(w, i), peer->run_id, peer->address.host);
+        known++;
+    }
+    if (known == w->plan->sentinels - 1) return NULL;
+    return unwell(w, "%s knows %d other Sentinels", name(w, i), known);
 }
 
 static const char *unwell_sentinel(struct world *w, int i, int master)
@@ -596,8 +622,8 @@ static const char *unwell_sentinel(struct world *w, int i, int master)
                       watched->config_epoch, first->config_epoch);
     if (health_is_down(&watched->master->health)) return unwell(w, "%s calls the master down", name(w, i));
     if (watched_in_failover(watched)) return unwell(w, "%s is in a fail-over", name(w, i));
-    if (watched->voter_count != w->plan->sentinels - 1)
-        return unwell(w, "%s knows %d other Sentinels", name(w, i), watched->voter_count);
+    const char *why = unwell_voters(w, i, watched);
+    if (why) return why;
     for (int r = 0; r < watched->replica_count; r++)
         if (!instance_is_up(watched->replicas[r]) && !watched->replicas[r]->stranger &&
             !nobody_is_at(w, watched->replicas[r]->address.host))

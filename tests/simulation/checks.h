@@ -40,10 +40,13 @@
  * 3. A PARTIAL RESYNC CONTINUES THE RIGHT HISTORY: what the replica has is the beginning of what its master has, byte
  *    by byte, and exactly what lies between is sent.
  * 4. ALL HEALS: within plan_heals_within_ms() after the last fault there is one master, all others follow it, with the
- *    same data, and all Sentinels know it. But for one whom all of them take for a stranger: it came back with another
- *    run id, and is followed by nobody whom they know, as one whose address has changed since the last INFO. It may as
- *    well be another's server at a reused address, whose data an order to follow would end, and so it is left alone, as
- *    documented; all else holds.
+ *    same data, and all Sentinels know it, and each other, where they are. But for
+ *    - one server whom all of them take for a stranger: it came back with another run id, and is followed by nobody
+ *      whom they know, as one whose address has changed since the last INFO. It may as well be another's server at a
+ *      reused address, whose data an order to follow would end, and so it is left alone, as documented; all else holds;
+ *    - who a Sentinel was before it lost its file, and has another address since: nothing ties the one to the other. As
+ *      documented, those who knew it count it until SENTINEL RESET, as one that is down, at an address where nobody is.
+ *      Whoever forgot it by himself might elect with less than a majority.
  * 5. NO ENDLESS FULL SYNCS: a bounded number for each fault and fail-over, and none once all is well.
  */
 #ifndef SLIPSTREAM_SIMULATION_CHECKS_H
