@@ -366,8 +366,8 @@ void checks_gives_full_sync(struct world *w, int master, int replica)
         struct promise *p = &c->promises[i];
         bool goes = p->given && p->nodes >> replica & 1 && data_has_write(&r->data, i) && !data_has_write(&m->data, i);
         if (!goes) continue;
-        if (c->last_master != replica && data_has_write(data_of(last), i))
-            p->nodes &= ~(UINT64_C(1) << replica); /* a straggler: who was promoted has it */
+        if (c->last_master != replica && data_has_write(data_of(last), i)) /* a straggler: who was promoted keeps it */
+            p->nodes = (p->nodes & ~(UINT64_C(1) << replica)) | UINT64_C(1) << c->last_master;
         else if (why)
             withdraw(w, i, why);
         else

@@ -78,6 +78,7 @@ static const struct {
     {9300000623, "1:1112,7:13731,9:0,10:0,13:1"},          /* two masters of one epoch, one of them no master */
     {9700000103, "2:243,4:0,5:1993,6:5569"},               /* TILT's end led a new master back */
     {9900000835, "3:4846,12:1"},                           /* a Sentinel came back as another, at another address */
+    {9700007818, "2:7688,4:5513,5:0,6:1669,7:1816"},       /* who was promoted alone had it, and was led back */
 };
 
 static void what_failed_once_goes_well(struct verdict *v)
