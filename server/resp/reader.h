@@ -39,6 +39,8 @@ struct resp_request {
 
 void resp_request_init(struct resp_request *r);
 void resp_request_free(struct resp_request *r);
+/* Gives back what a complete request needed above the usual; its argv is not valid any more. */
+void resp_request_rest(struct resp_request *r);
 size_t resp_request_memory(const struct resp_request *r); /* bytes, beside the input */
 /* Of a request that is not complete yet: how many bytes of it, from its first, are understood as an array's headers and
  * arguments. */

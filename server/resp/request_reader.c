@@ -308,7 +308,6 @@ static enum resp_status read_inline(struct resp_request *r, const uint8_t *input
     return complete(r, r->done, consumed, line_len + 1);
 }
 
-/* What the last request needed above the usual is given back. */
 static void drop_excess(struct resp_request *r)
 {
     mem_free(r->inline_args);
@@ -320,10 +319,15 @@ static void drop_excess(struct resp_request *r)
     }
 }
 
+void resp_request_rest(struct resp_request *r)
+{
+    if (unlikely(r->inline_args || r->capacity > KEPT_CAPACITY)) drop_excess(r);
+}
+
 enum resp_status resp_request_read(struct resp_request *r, const uint8_t *input, size_t len,
                                    const struct resp_limits *limits, size_t *consumed)
 {
-    if (unlikely(r->inline_args || r->capacity > KEPT_CAPACITY)) drop_excess(r);
+    resp_request_rest(r);
     if (len == 0) return need_more(r, 0);
     if (likely(input[0] == '*')) return read_array(r, input, len, limits, consumed);
     return read_inline(r, input, len, limits, consumed);

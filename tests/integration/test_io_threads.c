@@ -362,6 +362,35 @@ Test(io_threads, who_does_not_read_is_closed_at_his_limit)
     close(fd);
 }
 
+/* A request of many words takes 16 bytes a word while it is parsed, in whichever batch it is: they end with it. */
+static void expect_no_trace_of_long_requests(struct server *s)
+{
+    enum { CLIENTS = 8, WORDS = 100000 };
+    int fds[CLIENTS];
+    size_t len = 0, size = 64 + WORDS * strlen("$1\r\na\r\n");
+    char *request = malloc(size);
+    len += (size_t)snprintf(request, size, "*%d\r\n$6\r\nEXISTS\r\n", WORDS + 1);
+    for (int i = 0; i < WORDS; i++) len += (size_t)snprintf(request + len, size - len, "$1\r\na\r\n");
+    for (int i = 0; i < CLIENTS; i++) fds[i] = connect_lent(s);
+    long long before = info_number(s, "memory", "used_memory");
+    for (int i = 0; i < CLIENTS; i++) raw_send(fds[i], request, len);
+    for (int i = 0; i < CLIENTS; i++) raw_expect(fds[i], ":0\r\n");
+    for (int i = 0; i < CLIENTS; i++) close(fds[i]);
+    wait_until(info_number(s, "memory", "used_memory") < before + MEBIBYTE);
+    free(request);
+}
+
+Test(io_threads, long_requests_leave_no_memory)
+{
+    expect_no_trace_of_long_requests(start_threaded(""));
+}
+
+Test(io_threads, nor_do_they_without_threads)
+{
+    unsetenv("SLIPSTREAM_IO_THREADS");
+    expect_no_trace_of_long_requests(server_start(OURS, "%s", ""));
+}
+
 struct client_bytes {
     long long output, total;
 };

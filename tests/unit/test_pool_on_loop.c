@@ -79,7 +79,7 @@ static void open_pool_of(int count, const struct conn_events *events)
         .threads = 1,
         .working = 1,
         .always = true,
-        .host = {.reading_bytes = 1, .init = no_reading, .free = no_reading, .read = read_nothing}};
+        .host = {.reading_bytes = 1, .init = no_reading, .free = no_reading, .rest = no_reading, .read = read_nothing}};
     pool = pool_new(loop, &settings);
     cr_assert_not_null(pool);
     for (int i = 0; i < count; i++) {

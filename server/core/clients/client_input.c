@@ -96,6 +96,7 @@ static struct request_batch *batch_take(struct clients *all)
 
 static void batch_give(struct clients *all, struct request_batch *b)
 {
+    request_batch_rest(b);
     b->next_free = all->free_batches;
     all->free_batches = b;
 }

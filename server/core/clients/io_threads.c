@@ -33,6 +33,11 @@ static void free_reading(void *reading)
     for (int i = 0; i < REQUEST_BATCH; i++) resp_request_free(&b->requests[i]);
 }
 
+static void rest(void *reading)
+{
+    request_batch_rest(reading);
+}
+
 /* What does not fit into a batch, or ends in the middle of a request, the loop goes on with behind it. */
 static void io_thread_read(void *context, void *reading, void **memo, const uint8_t *data, size_t len)
 {
@@ -75,6 +80,7 @@ int io_threads_start(struct core *core)
                  .reading_bytes = sizeof(struct request_batch),
                  .init = init,
                  .free = free_reading,
+                 .rest = rest,
                  .read = io_thread_read},
     };
     core->io_threads = pool_new(core->loop, &settings);

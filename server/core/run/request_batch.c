@@ -10,6 +10,12 @@ void request_batch_init(struct request_batch *b)
     b->count = 0;
 }
 
+void request_batch_rest(struct request_batch *b)
+{
+    for (size_t i = 0; i < b->count; i++) resp_request_rest(&b->requests[i]);
+    b->count = 0;
+}
+
 static void swap_requests(struct resp_request *a, struct resp_request *b)
 {
     struct resp_request t = *a;
@@ -23,8 +29,8 @@ void request_batch_parse(struct request_batch *b, struct resp_request *partial, 
     struct resp_request *r = b->requests;
     struct request *p = b->prepared;
     size_t at = 0;
+    request_batch_rest(b);
     b->input = input;
-    b->count = 0;
     b->records_fetched = false;
     swap_requests(r, partial);
     do {

@@ -35,6 +35,8 @@ void request_batch_init(struct request_batch *b);
  * call. Slices in prepared[] point into input. Pure: the batch, the partial request and the input are all it knows. */
 void request_batch_parse(struct request_batch *b, struct resp_request *partial, const struct resp_limits *limits,
                          struct bytes input, size_t most);
+/* It has run, and may lie for a while: what its requests needed above the usual is given back. */
+void request_batch_rest(struct request_batch *b);
 /* What each parsed request asks for, by the session's database. */
 void request_batch_look_up(struct request_batch *b, struct core *core, struct session *session);
 /* The same by an I/O thread, which knows no session: neither memory of the dataset is asked for, nor is it noted what

@@ -42,6 +42,7 @@ void parcel_give(struct list *stock, size_t most, const struct pool_host *host, 
         return;
     }
     p->len = 0;
+    if (p->reading) host->rest(p->reading);
     list_push_front(stock, &p->node);
 }
 

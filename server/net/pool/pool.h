@@ -16,6 +16,7 @@ struct pool_host {
     size_t reading_bytes;
     void (*init)(void *reading);
     void (*free)(void *reading);
+    void (*rest)(void *reading); /* it lies in stock from now on: only what is usual is kept */
     /* On an I/O thread, of bytes that a request begins with. *memo is the connection's own, NULL at first, and nobody
      * frees it. */
     void (*read)(void *context, void *reading, void **memo, const uint8_t *data, size_t len);
