@@ -11,12 +11,14 @@
 
 #define STRANGER_OUTPUT_BYTES OUTQ_CHUNK_BYTES /* who has not said who he is may be owed so many bytes */
 
+/* The first chunk is what Redis writes into the client itself: neither omem nor a limit counts it. */
 static bool over_output_limit(struct client *c, size_t unsent)
 {
     const struct output_limit *limit = &c->core->settings->net.output_limits[client_class(c)];
+    size_t listed = unsent > OUTQ_CHUNK_BYTES ? unsent - OUTQ_CHUNK_BYTES : 0;
     if (unlikely(!c->session.user) && unsent > STRANGER_OUTPUT_BYTES) return true;
-    if (limit->hard_bytes && unsent > limit->hard_bytes) return true;
-    if (!limit->soft_bytes || unsent <= limit->soft_bytes) {
+    if (limit->hard_bytes && listed > limit->hard_bytes) return true;
+    if (!limit->soft_bytes || listed <= limit->soft_bytes) {
         c->soft_limit_since_ms = 0;
         return false;
     }
