@@ -19,6 +19,30 @@ const char *choice_obstacle(const struct candidate *c, const struct choice_limit
     return NULL;
 }
 
+/* What the choice goes by beside a candidate's own numbers. */
+struct others {
+    bool some_followed, some_load;
+};
+
+static bool may_be_better_soon(const struct candidate *c)
+{
+    return c->loading && !c->stranger && !c->down && c->linked && c->priority != 0;
+}
+
+/* A Redis without a byte of anybody's stream says 1 (seen with 7.0.15, 8.0.6 and Valkey 9.1.2). */
+static bool has_something(const struct candidate *c)
+{
+    return c->offset > 1;
+}
+
+static const char *obstacle_among(const struct candidate *c, const struct choice_limits *limits,
+                                  const struct others *others)
+{
+    const char *obstacle = choice_obstacle(c, limits);
+    bool waits = !obstacle && !has_something(c) && others->some_load;
+    return waits ? "it has nothing, and another is loading its dataset" : obstacle;
+}
+
 /* Whether a is to be promoted rather than b. */
 static bool prefers(const struct candidate *a, const struct candidate *b, bool some_followed)
 {
@@ -48,7 +72,7 @@ static void __attribute__((format(printf, 2, 3))) add(struct line *l, const char
 }
 
 static void explain(const struct candidate *c, int count, int best, const struct choice_limits *limits,
-                    bool some_followed, struct line *l)
+                    const struct others *others, struct line *l)
 {
     if (best >= 0)
         add(l, "%s:%d is the best: priority %" PRId64 ", offset %" PRIu64 ", run id %.8s", c[best].host, c[best].port,
@@ -56,8 +80,8 @@ static void explain(const struct candidate *c, int count, int best, const struct
     else
         add(l, "no replica can be promoted (%d known)", count);
     for (int i = 0; i < count; i++) {
-        const char *obstacle = choice_obstacle(&c[i], limits);
-        bool behind = some_followed && c[i].left_behind;
+        const char *obstacle = obstacle_among(&c[i], limits, others);
+        bool behind = others->some_followed && c[i].left_behind;
         if (i == best) continue;
         add(l, "; %s:%d: %s, priority %" PRId64 ", offset %" PRIu64, c[i].host, c[i].port,
             obstacle         ? obstacle
@@ -74,14 +98,16 @@ int choice_make(const struct candidate *candidates, int count, const struct choi
                 char explained[CHOICE_TEXT_MAX])
 {
     int best = -1;
-    bool some_followed = false;
+    struct others others = {0};
     struct line line = {explained, 0};
-    for (int i = 0; i < count; i++) some_followed |= candidates[i].followed && !choice_obstacle(&candidates[i], limits);
+    for (int i = 0; i < count; i++) others.some_load |= may_be_better_soon(&candidates[i]);
+    for (int i = 0; i < count; i++)
+        others.some_followed |= candidates[i].followed && !obstacle_among(&candidates[i], limits, &others);
     for (int i = 0; i < count; i++) {
-        if (choice_obstacle(&candidates[i], limits)) continue;
-        if (best < 0 || prefers(&candidates[i], &candidates[best], some_followed)) best = i;
+        if (obstacle_among(&candidates[i], limits, &others)) continue;
+        if (best < 0 || prefers(&candidates[i], &candidates[best], others.some_followed)) best = i;
     }
     *explained = '\0';
-    explain(candidates, count, best, limits, some_followed, &line);
+    explain(candidates, count, best, limits, &others, &line);
     return best;
 }

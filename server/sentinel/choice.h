@@ -2,10 +2,11 @@
  *
  * As documented ("Replica selection and priority"): left aside is who is down, disconnected, silent, of priority 0 or
  * was without its master for too long; of the others the lowest priority wins, then the largest offset, then the
- * smallest run id. One that loads its dataset has none to offer, and is left aside as well. So is one that already
- * follows a master that came back with less: it has no more than that one, however large an offset their new history
- * gives it. One that says it is a master itself, as a former one does that has come back, stands behind all that
- * follow: its offset counts another history.
+ * smallest run id. One that loads its dataset has none to offer, and is left aside as well. So is, for as long as
+ * another loads, one that has nothing: where all were started anew it is ready first, and the others would lose to it
+ * what they are about to have. So is one that already follows a master that came back with less: it has no more than
+ * that one, however large an offset their new history gives it. One that says it is a master itself, as a former one
+ * does that has come back, stands behind all that follow: its offset counts another history.
  *
  * The same goes for one that has another history than the last master had since it was promoted: the one which that
  * went on from, of which it may have more than that took over, or one of before. Where another has followed that

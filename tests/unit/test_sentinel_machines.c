@@ -470,6 +470,27 @@ Test(sentinel_choice, who_is_left_aside)
     cr_assert(strstr(text, "no replica can be promoted (10 known)"));
 }
 
+Test(sentinel_choice, who_has_nothing_waits_for_those_that_load)
+{
+    char text[CHOICE_TEXT_MAX];
+    struct candidate two[] = {good(A, 1, 0), good(B, 100, 0)};
+    two[1].loading = true;
+    for (two[0].offset = 0; two[0].offset < 2; two[0].offset++) {
+        cr_assert_eq(choice_make(two, 2, &choice_ms, text), -1);
+        cr_assert(strstr(text, "it has nothing, and another is loading its dataset"), "%s", text);
+    }
+    two[0].offset = 100;
+    cr_assert_eq(choice_make(two, 2, &choice_ms, text), 0, "a part is something");
+    two[0].offset = 0;
+    two[1].priority = 0;
+    cr_assert_eq(choice_make(two, 2, &choice_ms, text), 0, "the other would not be promoted then either");
+    two[1].priority = 100;
+    two[1].down = true;
+    cr_assert_eq(choice_make(two, 2, &choice_ms, text), 0, "nor would this one");
+    two[1] = good(B, 100, 0);
+    cr_assert_eq(choice_make(two, 2, &choice_ms, text), 0, "nobody loads");
+}
+
 /* --- TILT --- */
 
 Test(sentinel_tilt, begins_with_a_gap_and_ends_after_a_while)
