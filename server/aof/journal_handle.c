@@ -47,6 +47,7 @@ struct journal_handle {
     struct kept_file *files; /* oldest first */
     uint64_t last_number;    /* of the files, also over several starts */
     int lock;                /* -1: none */
+    bool is_lockless;        /* the files cannot be locked, and that was said */
     int bell;                /* eventfd: the journal has news */
     struct loop_watch *bell_watch;
 
@@ -445,25 +446,20 @@ static bool same_directory(int a, int b)
     return a >= 0 && b >= 0 && fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* The lock stays with us from the first start on, as long as the directory is the same. 0, or -1 with errno. */
-static int lock_files(struct journal_handle *j)
+int journal_own_files(struct journal_handle *j)
 {
     int directory = open(j->settings->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool is_locked = same_directory(directory, j->lock);
     if (directory >= 0) close(directory);
     if (is_locked) return 0;
     int fd = journal_lock_take(j->settings->directory, j->settings->filename);
-    if (fd < 0 && errno == EWOULDBLOCK) {
-        log_warning("Another process writes %s in %s: the files are its own", j->settings->filename,
-                    j->settings->directory);
-        errno = EBUSY;
-        return -1;
-    }
-    if (fd < 0)
+    if (fd < 0 && errno == EWOULDBLOCK) return -1;
+    if (fd < 0 && !j->is_lockless)
         log_warning("The directory %s cannot be locked (%s): see that no other server uses it", j->settings->directory,
                     strerror(errno));
     if (j->lock >= 0) close(j->lock);
     j->lock = fd;
+    j->is_lockless = fd < 0;
     return 0;
 }
 
@@ -479,7 +475,12 @@ static void go_on_counting(struct journal_handle *j)
 int journal_start(struct journal_handle *j, struct backlog *b, const struct journal_file *file)
 {
     CHECK(!j->backlog);
-    if (lock_files(j) != 0) return -1;
+    if (journal_own_files(j) != 0) {
+        log_warning("Another process writes %s in %s: the files are its own", j->settings->filename,
+                    j->settings->directory);
+        errno = EBUSY;
+        return -1;
+    }
     if (!reap(j, true)) {
         errno = EAGAIN;
         return -1;

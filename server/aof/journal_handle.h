@@ -41,7 +41,12 @@ struct journal_handle *journal_handle_new(struct loop *loop, const char *executa
 void journal_handle_free(struct journal_handle *j);       /* as journal_stop() */
 pid_t journal_handle_pid(const struct journal_handle *j); /* 0: not running */
 
-/* Begins: locks the files in settings->directory (which is there), and claims a slot that pins the stream from
+/* Locks the files of settings->filename in settings->directory (which is there): from the first time on they are ours,
+ * as long as the directory is the same. 0, also where there are no such locks, which is logged; -1 with errno
+ * EWOULDBLOCK: another process has them, or asks at this moment. */
+int journal_own_files(struct journal_handle *j);
+
+/* Begins: owns the files, and claims a slot that pins the stream from
  * file->from on, which is no earlier than backlog_first() and no later than backlog_end(). 0, or -1 with errno; EBUSY:
  * another process has the files. */
 int journal_start(struct journal_handle *j, struct backlog *b, const struct journal_file *file);

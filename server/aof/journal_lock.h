@@ -11,14 +11,6 @@
 #ifndef SLIPSTREAM_AOF_JOURNAL_LOCK_H
 #define SLIPSTREAM_AOF_JOURNAL_LOCK_H
 
-#include <stdint.h>
-
-/* Until nobody has the name locked: a journal of a server that is dead, which writes what was published. At most
- * timeout_ms, with lines in the log when it takes a while. 0, also where there is no such directory or no locks; -1
- * with errno, ETIMEDOUT: it is still locked. */
-int journal_lock_wait(const char *directory, const char *name, int64_t timeout_ms);
-/* Whether it could be taken, without taking it. 0, or -1 with errno as journal_lock_take(). */
-int journal_lock_ask(const char *directory, const char *name);
 /* The descriptor that holds the lock, for this process and all that it is handed to; close-on-exec. -1 with errno,
  * EWOULDBLOCK: somebody else has it; ENOLCK: no such locks here. */
 int journal_lock_take(const char *directory, const char *name);

@@ -158,6 +158,28 @@ Test(append_only, servers_share_a_directory_under_names_of_their_own)
     expect_string(heir, "first", "GET whose");
 }
 
+/* The files are taken before they are read: who has to wait reads what is there at the end of it. */
+Test(append_only, of_two_heirs_one_waits_for_the_other)
+{
+    struct server *first = server_start(OURS, "appendonly yes"), *heirs[2];
+    expect_ok(first, "SET key 1");
+    for (int i = 0; i < 2; i++) {
+        heirs[i] = server_prepare(OURS, "appendonly yes\ndir %s", first->dir);
+        server_launch(heirs[i]);
+        server_wait_log(heirs[i], 0, "is still written to");
+    }
+    server_stop(first);
+    int next = -1;
+    wait_until((next = info_is_if_there(heirs[0], "persistence", "loading", "0")   ? 0
+                       : info_is_if_there(heirs[1], "persistence", "loading", "0") ? 1
+                                                                                   : -1) >= 0);
+    expect_ok(heirs[next], "SET key 2");
+    cr_expect(info_is(heirs[1 - next], "persistence", "loading", "1"));
+    server_stop(heirs[next]);
+    wait_until(info_is_if_there(heirs[1 - next], "persistence", "loading", "0"));
+    expect_string(heirs[1 - next], "2", "GET key");
+}
+
 /* --- on and off --- */
 
 Test(append_only, it_is_turned_on_and_off_at_run_time)

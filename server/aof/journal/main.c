@@ -1,8 +1,8 @@
 /* The journal process: the server's messages, the bell, and the clock. What it does is in journal.c.
  *
  * It knows nothing of the dataset, and outlives its server: when the channel ends, however that came, what had been
- * published is written and made durable first. Only then the lock on the files' directory is let go, for which the next
- * server waits. */
+ * published is written and made durable first. Only then the lock on its files is let go, for which the next server
+ * waits. */
 #include "server/aof/journal/main.h"
 
 #include "server/aof/journal/journal.h"

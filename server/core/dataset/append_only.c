@@ -89,6 +89,13 @@ struct append_only *append_only_new(struct core *core)
 
 /* --- at the start --- */
 
+/* Where there is no directory, and none can be made, append_only_open() says so. */
+int append_only_own_files(struct core *core)
+{
+    struct append_only *a = core->append_only;
+    return append_only_make_directory(append_only_settings(a)) == 0 ? journal_own_files(a->journal) : 0;
+}
+
 static int save_commands(struct core *core, const char *path, const struct rdb_write_options *options)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

@@ -24,6 +24,10 @@ struct session;
 /* Off; nothing on the disk is looked at. Behind replication_new(). */
 struct append_only *append_only_new(struct core *core);
 
+/* At the start, before the files are read: from now on they are ours, so that who loads them is who goes on with them.
+ * Makes their directory. 0; -1: another process has them. */
+int append_only_own_files(struct core *core);
+
 /* At the start, once the dataset is what `loaded` says, or another one where loaded->manifest is NULL: goes on where
  * the files end, and makes those that are missing (Redis's "on server start"). Called whatever `appendonly` says; with
  * "no" nothing happens. 0, or -1: logged, the server must not start.

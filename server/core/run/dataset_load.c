@@ -3,10 +3,10 @@
 
 #include "repl/received_file.h"
 #include "repl/replication.h"
-#include "server/aof/journal_lock.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/core/core.h"
+#include "server/core/dataset/append_only.h"
 #include "server/core/dataset/persistence.h"
 #include "server/core/lifecycle.h"
 #include "server/core/run/dataset_adopt.h"
@@ -165,7 +165,7 @@ static void await_journal(struct core *core)
     loading_begin(core, 0);
     while (!core->lifecycle->stopping) {
         int64_t now_ms = clock_monotonic_ms();
-        if (journal_lock_ask(s->directory, s->filename) == 0 || errno != EWOULDBLOCK) break;
+        if (append_only_own_files(core) == 0) break;
         if (now_ms - told_ms >= TELL_EVERY_MS) {
             log_notice(
                 "Waiting for the journal of the server before us, or another server: %s in %s is still written to",
