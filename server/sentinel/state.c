@@ -108,10 +108,11 @@ static const char *take_count(struct bytes word, int *out)
     return NULL;
 }
 
-static bool is_renamed(const struct watched_access *a, struct bytes command)
+/* The same line twice is none too many: what an included file says is written into ours, too. */
+static bool has_another_name(const struct watched_access *a, struct bytes command, struct bytes name)
 {
     for (int i = 0; i < a->rename_count; i++)
-        if (bytes_equal_nocase(command, a->renames[i].from)) return true;
+        if (bytes_equal_nocase(command, a->renames[i].from)) return !bytes_equal_text(name, a->renames[i].to);
     return false;
 }
 
@@ -208,7 +209,7 @@ static const char *take_known(struct sentinel_process *p, const struct state_lin
         if (!replica && line->count == 5) sentinel_know_sentinel(w, &at, text(line->word[4]), now_ms);
         return NULL;
     }
-    if (bytes_equal_nocase(name, "rename-command") && is_renamed(&w->access, line->word[2]))
+    if (bytes_equal_nocase(name, "rename-command") && has_another_name(&w->access, line->word[2], line->word[3]))
         return "Same command renamed multiple times with rename-command.";
     struct bytes option[3] = {name, line->word[2], line->count > 3 ? line->word[3] : BYTES("")};
     return sentinel_state_option(w, line->count - 1, option, &words);

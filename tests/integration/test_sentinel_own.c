@@ -266,4 +266,7 @@ Test(sentinel_own, a_line_that_is_none_is_named_so)
         cr_expect_eq(server_launch_in_vain(s), 1, "%s", wrong[i].line);
         cr_expect(server_log_has(s, 0, wrong[i].fault), "%s", wrong[i].line);
     }
+    server_start(OUR_SENTINEL, "sentinel monitor mymaster 127.0.0.1 1 1\n"
+                               "sentinel rename-command mymaster CONFIG a\n"
+                               "sentinel rename-command mymaster config a");
 }
