@@ -34,6 +34,7 @@ static void expect_nothing_is_missed(const char *config)
     server_wait_log(master, 0, "fields of hashes expire now");
     expect_same_data(debian, master);
     expect_string(debian, "2", "HGET h a");
+    wait_online(debian->port, master); /* it has heard that the snapshot was taken */
     struct sync_counts before = sync_counts(master);
     expect_integer(debian, 1, "CLIENT KILL TYPE master");
     expect_integer(master, 0, "HSET h a 3");
