@@ -348,12 +348,13 @@ static void detach(struct scene *s)
 {
     if (s->followed_port) {
         redisReply *r = instance_command(&s->replica, "REPLICAOF %s %d", s->followed_host, s->followed_port);
-        if (!r || r->type != REDIS_REPLY_STATUS)
+        bool follows = r && r->type == REDIS_REPLY_STATUS;
+        if (!follows)
             fprintf(stderr, "slipstream-lab: PUT IT BACK BY HAND: the replica has to be told REPLICAOF %s %d\n",
                     s->followed_host, s->followed_port);
         freeReplyObject(r);
         attached_guard(NULL, NULL, 0);
-        wait_for_link(&s->replica);
+        if (follows) wait_for_link(&s->replica);
     }
     for (long k = 0; s->followed_port && k < s->settings.keys; k++)
         freeReplyObject(instance_command(&s->master, "DEL " LAB_KEY "%ld", k));

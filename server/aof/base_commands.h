@@ -1,5 +1,5 @@
-/* A base file of commands: aof-use-rdb-preamble no. The snapshot child writes it, and the server at its
- * first start; any Redis loads it.
+/* A base file of commands: aof-use-rdb-preamble no. The snapshot child writes it, and the server at its first
+ * start; any Redis loads it.
  *
  * The commands are those that Redis writes (seen in files of redis-server 7.0.15): FUNCTION LOAD for each library, then
  * for each database SELECT, and for each key one of

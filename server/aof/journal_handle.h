@@ -46,9 +46,8 @@ pid_t journal_handle_pid(const struct journal_handle *j); /* 0: not running */
  * EWOULDBLOCK: another process has them, or asks at this moment. */
 int journal_own_files(struct journal_handle *j);
 
-/* Begins: owns the files, and claims a slot that pins the stream from
- * file->from on, which is no earlier than backlog_first() and no later than backlog_end(). 0, or -1 with errno; EBUSY:
- * another process has the files. */
+/* Begins: owns the files, and claims a slot that pins the stream from file->from on, which is no earlier than
+ * backlog_first() and no later than backlog_end(). 0, or -1 with errno; EBUSY: another process has the files. */
 int journal_start(struct journal_handle *j, struct backlog *b, const struct journal_file *file);
 /* The bytes below file->from go to the file before, which is made durable and closed; then this one is written. `from`
  * is where nothing has been published yet: backlog_end(), in the turn in which it is asked. */

@@ -135,6 +135,11 @@ Test(append_only, a_first_base_is_of_commands_where_it_is_to_be)
     expect_debian_loads_the_same(empty);
 }
 
+static bool has_loaded(struct server *s)
+{
+    return info_is_if_there(s, "persistence", "loading", "0");
+}
+
 /* Servers of one directory whose files are named differently have nothing to do with one another. Where the names are
  * the same, the second one waits until the first has ended, and then has its data. */
 Test(append_only, servers_share_a_directory_under_names_of_their_own)
@@ -149,12 +154,12 @@ Test(append_only, servers_share_a_directory_under_names_of_their_own)
     server_launch(heir);
     server_wait_log(heir, 0, "appendonly.aof in appendonlydir is still written to");
     server_restart(second);
-    wait_until(info_is_if_there(second, "persistence", "loading", "0"));
+    wait_until(has_loaded(second));
     expect_string(second, "second", "GET whose");
     expect_string(first, "first", "GET whose");
     cr_expect(info_is(heir, "persistence", "loading", "1"));
     server_stop(first);
-    wait_until(info_is_if_there(heir, "persistence", "loading", "0"));
+    wait_until(has_loaded(heir));
     expect_string(heir, "first", "GET whose");
 }
 
@@ -169,14 +174,12 @@ Test(append_only, of_two_heirs_one_waits_for_the_other)
         server_wait_log(heirs[i], 0, "is still written to");
     }
     server_stop(first);
-    int next = -1;
-    wait_until((next = info_is_if_there(heirs[0], "persistence", "loading", "0")   ? 0
-                       : info_is_if_there(heirs[1], "persistence", "loading", "0") ? 1
-                                                                                   : -1) >= 0);
+    wait_until(has_loaded(heirs[0]) || has_loaded(heirs[1]));
+    int next = has_loaded(heirs[0]) ? 0 : 1;
     expect_ok(heirs[next], "SET key 2");
     cr_expect(info_is(heirs[1 - next], "persistence", "loading", "1"));
     server_stop(heirs[next]);
-    wait_until(info_is_if_there(heirs[1 - next], "persistence", "loading", "0"));
+    wait_until(has_loaded(heirs[1 - next]));
     expect_string(heirs[1 - next], "2", "GET key");
 }
 

@@ -58,4 +58,6 @@ Test(failover, a_target_that_is_behind_is_waited_for_no_longer_than_asked)
     server_wait_log(master, mark, "FAILOVER to any replica aborted: Failover manually aborted");
     server_thaw(replica);
     wait_in_step(replica, master);
+    cr_expect(info_is(master, "replication", "role", "master") && info_is(replica, "replication", "role", "slave"));
+    expect_string(replica, "b", "GET a");
 }

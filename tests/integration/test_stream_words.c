@@ -220,11 +220,6 @@ static int take_snapshot(struct stranger *f, const struct server *master)
     return version;
 }
 
-static void wait_first_online(struct server *master)
-{
-    wait_until(strstr(info_text(master, "replication", "slave0"), "state=online"));
-}
-
 /* Its master, whose only replica it was, knows then. */
 static void leave(struct stranger *f, struct server *master)
 {
@@ -284,7 +279,7 @@ static struct server *start_with_reader_of_version_10(struct stranger *f)
     *f = (struct stranger){.port = 9999};
     add_entries(master, 9);
     cr_assert_eq(take_snapshot(f, master), 10);
-    wait_first_online(master);
+    wait_online(f->port, master);
     return master;
 }
 
@@ -336,7 +331,7 @@ Test(stream_words, who_begins_anew_is_not_taken_for_who_was_there_before)
     leave(&f, master);
     expect_ok(master, "FLUSHALL");
     cr_assert_eq(take_snapshot(&f, master), 9);
-    wait_first_online(master);
+    wait_online(f.port, master);
     add_entries(master, 2);
     read_one(master);
     raw_skip_past(f.fd, SHORTENED);
@@ -426,7 +421,7 @@ Test(stream_words, a_stranger_that_has_read_of_them_hears_of_them)
     free(raw_read_to_end(f.fd, &(size_t){0}));
     close(f.fd);
     take_snapshot(&f, master);
-    wait_first_online(master);
+    wait_online(f.port, master);
     freeReplyObject(command(master, "HEXPIRE h 1000 FIELDS 1 b"));
     raw_skip_past(f.fd, "$10\r\nHPEXPIREAT\r\n");
     long long end = info_number(master, "replication", "master_repl_offset");
