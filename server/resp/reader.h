@@ -19,6 +19,8 @@ struct resp_limits {
     size_t max_inline_bytes;  /* 64 KiB */
 };
 
+#define RESP_USUAL_WORDS 1024 /* an argv of more is not kept for the next request */
+
 struct resp_request {
     /* of a complete request */
     uint32_t argc;
@@ -41,6 +43,11 @@ void resp_request_init(struct resp_request *r);
 void resp_request_free(struct resp_request *r);
 /* Gives back what a complete request needed above the usual; its argv is not valid any more. */
 void resp_request_rest(struct resp_request *r);
+/* Whether a complete one has something to give back. */
+static inline bool resp_request_is_large(const struct resp_request *r)
+{
+    return r->argc > RESP_USUAL_WORDS || !r->raw.ptr;
+}
 size_t resp_request_memory(const struct resp_request *r); /* bytes, beside the input */
 /* Of a request that is not complete yet: how many bytes of it, from its first, are understood as an array's headers and
  * arguments. */

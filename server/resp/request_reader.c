@@ -15,7 +15,6 @@
 #define HEADER_MAX_BYTES  (64 * 1024) /* a count or length that has no line end by then is refused */
 #define FAST_DIGITS       9           /* they cannot overflow 32 bits */
 #define FIRST_CAPACITY    8
-#define KEPT_CAPACITY     1024 /* a longer argv is not kept for the next request */
 #define MULTIBULK_CEILING INT32_MAX
 #define LINE_END_BYTES    2
 
@@ -308,26 +307,21 @@ static enum resp_status read_inline(struct resp_request *r, const uint8_t *input
     return complete(r, r->done, consumed, line_len + 1);
 }
 
-static void drop_excess(struct resp_request *r)
+void resp_request_rest(struct resp_request *r)
 {
     mem_free(r->inline_args);
     r->inline_args = NULL;
-    if (r->done == 0 && r->capacity > KEPT_CAPACITY) {
+    if (r->done == 0 && r->capacity > RESP_USUAL_WORDS) {
         mem_free(r->argv);
         r->argv = NULL;
         r->capacity = 0;
     }
 }
 
-void resp_request_rest(struct resp_request *r)
-{
-    if (unlikely(r->inline_args || r->capacity > KEPT_CAPACITY)) drop_excess(r);
-}
-
 enum resp_status resp_request_read(struct resp_request *r, const uint8_t *input, size_t len,
                                    const struct resp_limits *limits, size_t *consumed)
 {
-    resp_request_rest(r);
+    if (unlikely(r->inline_args || r->capacity > RESP_USUAL_WORDS)) resp_request_rest(r);
     if (len == 0) return need_more(r, 0);
     if (likely(input[0] == '*')) return read_array(r, input, len, limits, consumed);
     return read_inline(r, input, len, limits, consumed);

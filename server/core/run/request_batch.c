@@ -8,12 +8,13 @@ void request_batch_init(struct request_batch *b)
 {
     for (int i = 0; i < REQUEST_BATCH; i++) resp_request_init(&b->requests[i]);
     b->count = 0;
+    b->has_large = false;
 }
 
-void request_batch_rest(struct request_batch *b)
+void request_batch_drop_excess(struct request_batch *b)
 {
     for (size_t i = 0; i < b->count; i++) resp_request_rest(&b->requests[i]);
-    b->count = 0;
+    b->has_large = false;
 }
 
 static void swap_requests(struct resp_request *a, struct resp_request *b)
@@ -31,6 +32,7 @@ void request_batch_parse(struct request_batch *b, struct resp_request *partial, 
     size_t at = 0;
     request_batch_rest(b);
     b->input = input;
+    b->count = 0;
     b->records_fetched = false;
     swap_requests(r, partial);
     do {
@@ -43,6 +45,7 @@ void request_batch_parse(struct request_batch *b, struct resp_request *partial, 
         p->argv = r->argv;
         p->raw = r->raw;
         p->first_key_index = 0;
+        b->has_large |= resp_request_is_large(r);
         at += p->taken;
         r++;
         p++;

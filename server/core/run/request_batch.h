@@ -10,6 +10,7 @@
 #ifndef SLIPSTREAM_CORE_RUN_REQUEST_BATCH_H
 #define SLIPSTREAM_CORE_RUN_REQUEST_BATCH_H
 
+#include "server/base/check.h"
 #include "server/core/run/request.h"
 #include "server/resp/reader.h"
 
@@ -23,6 +24,7 @@ struct request_batch {
     size_t count;
     enum resp_status status; /* of the last attempt to read one */
     bool records_fetched;
+    bool has_large;     /* one of its requests needed more than the usual */
     struct bytes input; /* what it was read from */
     struct request_batch *next_free;
     struct request prepared[REQUEST_BATCH]; /* argc 0: an empty request, nothing to run */
@@ -36,7 +38,11 @@ void request_batch_init(struct request_batch *b);
 void request_batch_parse(struct request_batch *b, struct resp_request *partial, const struct resp_limits *limits,
                          struct bytes input, size_t most);
 /* It has run, and may lie for a while: what its requests needed above the usual is given back. */
-void request_batch_rest(struct request_batch *b);
+void request_batch_drop_excess(struct request_batch *b);
+static inline void request_batch_rest(struct request_batch *b)
+{
+    if (unlikely(b->has_large)) request_batch_drop_excess(b);
+}
 /* What each parsed request asks for, by the session's database. */
 void request_batch_look_up(struct request_batch *b, struct core *core, struct session *session);
 /* The same by an I/O thread, which knows no session: neither memory of the dataset is asked for, nor is it noted what
